@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Carries whole packets between operator and agent over a transport. Bytes come in and go out; this room never looks inside a packet.
+ *
+ * @module
+ */
+export type * from "./link.ts";

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The HTTPS face of a kubelet: routes, authentication and authorization, upgraded streams. Requests of the API server come in, calls of
+ * the handlers it was given go out. This room never knows what stands behind a node.
+ *
+ * @module
+ */
+export type * from "./handlers.ts";
