@@ -111,6 +111,29 @@ const plugin: Deno.lint.Plugin = {
         };
       },
     },
+    // Deno's own no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is right.
+    "boolean-argument": {
+      create(context) {
+        const place = placeOf(context.filename);
+        if (place.room === "") return {};
+        return {
+          CallExpression(node) {
+            for (const argument of node.arguments) {
+              if (
+                argument.type === "Literal" &&
+                typeof argument.value === "boolean"
+              ) {
+                context.report({
+                  node: argument,
+                  message: "a bare true or false says nothing at the call",
+                  hint: "Take it as a named option",
+                });
+              }
+            }
+          },
+        };
+      },
+    },
   },
 };
 
