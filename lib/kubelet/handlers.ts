@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the kubelet face asks of whoever plays the node behind it. */
+import type { StatsSummary } from "./stats.ts";
 
 /** One node's answers. Each throws an AranyaError that becomes HTTP status or stream error through ERROR_FACES. */
 export interface KubeletHandlers {
@@ -89,10 +90,4 @@ export interface PortForwardCall {
   /** The target has closed its side. */
   endOutput(): Promise<void>;
   signal: AbortSignal;
-}
-
-/** The Summary API's object (kubelet stats/v1alpha1), as far as it is filled. */
-export interface StatsSummary {
-  node: Record<string, unknown>;
-  pods: Record<string, unknown>[];
 }

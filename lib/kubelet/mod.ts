@@ -5,4 +5,7 @@
  *
  * @module
  */
+export * from "./auth.ts";
 export type * from "./handlers.ts";
+export * from "./server.ts";
+export type * from "./stats.ts";
