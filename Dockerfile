@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The image of manifests/deployment.yaml: the operator, with the permission set that reads an account's files only.
+#   docker build -t aranya:0.1.0 .
+FROM denoland/deno:2.9.6
+WORKDIR /app
+COPY deno.json deno.lock main.ts agent.ts ./
+COPY lib ./lib
+RUN deno cache main.ts agent.ts
+USER deno
+ENTRYPOINT ["deno", "run", "--no-prompt", "-P=operator-pod", "main.ts"]
+CMD ["--mode", "operator"]
