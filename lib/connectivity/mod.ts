@@ -4,4 +4,6 @@
  *
  * @module
  */
+export * from "./grpc_dialer.ts";
+export * from "./grpc_listener.ts";
 export type * from "./link.ts";
