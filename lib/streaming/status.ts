@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A Kubernetes Status (metav1.Status), as kubectl reads it from an error stream or an answer's body. */
+import { type AranyaError, ERROR_FACES } from "../base/mod.ts";
+
+/** How a command ended. */
+export interface CommandEnd {
+  /** 128+n after signal n. */
+  code: number;
+  /** Set when it could not run, or could not be followed to its end. */
+  reason?: string;
+  message?: string;
+}
+
+/** The fields of metav1.Status that are used. */
+export interface KubeStatus {
+  kind: "Status";
+  apiVersion: "v1";
+  metadata: Record<never, never>;
+  status: "Success" | "Failure";
+  message?: string;
+  reason?: string;
+  details?: { causes: { reason: string; message: string }[] };
+  code?: number;
+}
+
+const HEAD = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
+
+/** The Status of a command that ran to its end: what kubectl makes its own exit code of. */
+export function toCommandStatus(end: CommandEnd): KubeStatus {
+  if (end.code === 0 && !end.reason) return { ...HEAD, status: "Success" };
+  const code = String(end.code);
+  return {
+    ...HEAD,
+    status: "Failure",
+    message: end.message ||
+      `command terminated with non-zero exit code: exit status ${code}`,
+    reason: "NonZeroExitCode",
+    details: { causes: [{ reason: "ExitCode", message: code }] },
+  };
+}
+
+/** The Status of an error. */
+export function toErrorStatus(error: AranyaError): KubeStatus {
+  const { httpStatus, reason } = ERROR_FACES[error.code];
+  return {
+    ...HEAD,
+    status: "Failure",
+    message: error.message,
+    ...(reason === "" ? {} : { reason }),
+    code: httpStatus,
+  };
+}
