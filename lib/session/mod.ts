@@ -5,4 +5,6 @@
  *
  * @module
  */
+export * from "./create_session.ts";
+export * from "./greeting.ts";
 export type * from "./session.ts";
