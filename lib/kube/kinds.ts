@@ -120,3 +120,58 @@ export function fromKey(key: string): { namespace?: string; name: string } {
     ? { name: key }
     : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
+
+/** Path of a resource, of one object, or of a part of one. */
+export function pathOf(
+  type: ObjectType<KubeObject>,
+  ref: {
+    namespace?: string | undefined;
+    name?: string | undefined;
+    subresource?: string | undefined;
+  },
+): string {
+  const parts = type.group === ""
+    ? ["/api", type.version]
+    : ["/apis", type.group, type.version];
+  if (type.namespaced && ref.namespace) {
+    parts.push("namespaces", encodeURIComponent(ref.namespace));
+  }
+  parts.push(type.plural);
+  if (ref.name) parts.push(encodeURIComponent(ref.name));
+  if (ref.subresource) parts.push(ref.subresource);
+  return parts.join("/");
+}
+
+/** "?a=b", or "" when there is nothing; keys without a value are left out. */
+export function toQuery(query: Record<string, string | undefined>): string {
+  const pairs = Object.entries(query).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value]]
+  );
+  const text = new URLSearchParams(pairs).toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+/** `patch pods/status "edge/web"`: what an error's text says after "Cannot". */
+export function describe(
+  verb: string,
+  what: {
+    type: ObjectType<KubeObject>;
+    ref: { namespace?: string | undefined; name?: string | undefined };
+    subresource?: string | undefined;
+  },
+): string {
+  const { type, ref, subresource } = what;
+  const resource = type.plural +
+    (type.group === "" ? "" : `.${type.group}`) +
+    (subresource === undefined ? "" : `/${subresource}`);
+  if (ref.name) {
+    const key = type.namespaced && ref.namespace
+      ? `${ref.namespace}/${ref.name}`
+      : ref.name;
+    return `${verb} ${resource} ${JSON.stringify(key)}`;
+  }
+  if (!type.namespaced) return `${verb} ${resource}`;
+  return ref.namespace
+    ? `${verb} ${resource} in namespace ${JSON.stringify(ref.namespace)}`
+    : `${verb} ${resource} in all namespaces`;
+}

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Calls with a twist of their own: certificates, tokens, reviews. */
+import { AranyaError, withDeadline } from "../base/mod.ts";
 import type { CallOptions, KubeClient } from "./api.ts";
 import type { Informer } from "./informer.ts";
+import {
+  CERTIFICATE_SIGNING_REQUEST,
+  SUBJECT_ACCESS_REVIEW,
+  TOKEN_REVIEW,
+} from "./kinds.ts";
 import type {
   CertificateSigningRequest,
   KubeUser,
@@ -14,7 +20,7 @@ export interface CertificateRequestOptions {
   client: KubeClient;
   /** Of all or of our own requests; tells when it is signed. */
   informer: Informer<CertificateSigningRequest>;
-  /** Name prefix of the request object. */
+  /** Name of the request object; another one for every request. */
   name: string;
   labels?: Record<string, string>;
   /** PEM of the PKCS#10 request. */
@@ -35,35 +41,181 @@ export interface CertificateRequestOptions {
  * @throws {AranyaError} "forbidden" when it is denied, "invalid" when signing failed, "timed_out" when nobody signs
  */
 export function requestCertificate(
-  _options: CertificateRequestOptions,
+  options: CertificateRequestOptions,
 ): Promise<string> {
-  throw new TypeError("Cannot request certificate: not built yet");
+  const { client, name, requestPem, timeoutMs } = options;
+  const action = `Cannot get a certificate by request ${JSON.stringify(name)}`;
+  return withDeadline(async (signal) => {
+    const created = await client.create(CERTIFICATE_SIGNING_REQUEST, {
+      metadata: {
+        name,
+        ...(options.labels === undefined ? {} : { labels: options.labels }),
+      },
+      spec: {
+        request: btoa(requestPem),
+        signerName: options.signerName,
+        usages: options.usages,
+        ...(options.expirationSeconds === undefined
+          ? {}
+          : { expirationSeconds: options.expirationSeconds }),
+      },
+    }, { signal });
+    try {
+      if (options.approve ?? true) await approve(client, { created, signal });
+      return await waitForSignature(options, { created, action, signal });
+    } finally {
+      // What stays behind is deleted by the cluster itself after an hour.
+      await client.delete(CERTIFICATE_SIGNING_REQUEST, { name }, {
+        uid: created.metadata.uid,
+        timeoutMs: 5000,
+      }).catch(() => false);
+    }
+  }, { timeoutMs, action, signal: options.signal });
+}
+
+async function approve(
+  client: KubeClient,
+  { created, signal }: {
+    created: CertificateSigningRequest;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const condition = {
+    type: "Approved",
+    status: "True" as const,
+    reason: "AranyaApproved",
+    message: "Requested and approved by the operator of this device",
+    lastUpdateTime: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+  };
+  await client.replace(CERTIFICATE_SIGNING_REQUEST, {
+    ...created,
+    status: { conditions: [condition] },
+  }, { subresource: "approval", signal });
+}
+
+async function waitForSignature(
+  { informer, client }: CertificateRequestOptions,
+  { created, action, signal }: {
+    created: CertificateSigningRequest;
+    action: string;
+    signal: AbortSignal;
+  },
+): Promise<string> {
+  const { name, uid } = created.metadata;
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  promise.catch(() => {});
+  const judge = (request: CertificateSigningRequest | undefined) => {
+    if (!request || request.metadata.uid !== uid) return;
+    const outcome = judgeRequest(request, action);
+    if (outcome instanceof AranyaError) reject(outcome);
+    else if (outcome !== undefined) resolve(outcome);
+  };
+  const stop = informer.onChange((key, now, old) => {
+    if (key !== name) return;
+    if (now) return judge(now);
+    if (old?.metadata.uid === uid) {
+      reject(new AranyaError("conflict", `${action}: it was deleted`));
+    }
+  });
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    judge(informer.get(name));
+    // An informer that isn't up yet must not hide what has happened.
+    if (!informer.hasSynced) {
+      judge(
+        await client.find(CERTIFICATE_SIGNING_REQUEST, { name }, { signal }),
+      );
+    }
+    return await promise;
+  } finally {
+    stop();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** The chain, an error, or undefined while nothing has been decided. */
+function judgeRequest(
+  request: CertificateSigningRequest,
+  action: string,
+): string | AranyaError | undefined {
+  const { certificate, conditions = [] } = request.status ?? {};
+  if (certificate) return atob(certificate);
+  for (const { type, message = "" } of conditions) {
+    if (type === "Denied") {
+      return new AranyaError("forbidden", `${action}: denied: ${message}`);
+    }
+    if (type === "Failed") {
+      return new AranyaError("invalid", `${action}: not signed: ${message}`);
+    }
+  }
+  return undefined;
 }
 
 /** Asks who bears this token. @returns undefined when it is not valid */
-export function reviewToken(
-  _client: KubeClient,
-  _options: CallOptions & { token: string; audiences?: string[] },
+export async function reviewToken(
+  client: KubeClient,
+  options: CallOptions & { token: string; audiences?: string[] },
 ): Promise<KubeUser | undefined> {
-  throw new TypeError("Cannot review token: not built yet");
+  const { token, audiences, ...call } = options;
+  const review = await client.create(TOKEN_REVIEW, {
+    metadata: { name: "" },
+    spec: { token, ...(audiences === undefined ? {} : { audiences }) },
+  }, call);
+  return review.status?.authenticated ? review.status.user ?? {} : undefined;
 }
 
 /** Asks whether this user may do that. */
-export function reviewAccess(
-  _client: KubeClient,
-  _options: CallOptions & { user: KubeUser; resource: ResourceAttributes },
+export async function reviewAccess(
+  client: KubeClient,
+  options: CallOptions & { user: KubeUser; resource: ResourceAttributes },
 ): Promise<{ allowed: boolean; reason: string }> {
-  throw new TypeError("Cannot review access: not built yet");
+  const { user, resource, ...call } = options;
+  const { username, ...rest } = user;
+  const review = await client.create(SUBJECT_ACCESS_REVIEW, {
+    metadata: { name: "" },
+    spec: {
+      ...rest,
+      ...(username === undefined ? {} : { user: username }),
+      resourceAttributes: resource,
+    },
+  }, call);
+  return {
+    allowed: review.status?.allowed === true && review.status.denied !== true,
+    reason: review.status?.reason ?? "",
+  };
 }
 
 /** Gets a token of a service account. */
-export function requestToken(
-  _client: KubeClient,
-  _options: CallOptions & {
+export async function requestToken(
+  client: KubeClient,
+  options: CallOptions & {
     namespace: string;
     serviceAccount: string;
     spec: TokenRequest["spec"];
   },
 ): Promise<{ token: string; expiresMs: number }> {
-  throw new TypeError("Cannot request token: not built yet");
+  const { namespace, serviceAccount, spec, ...call } = options;
+  const action =
+    `create serviceaccounts/token "${namespace}/${serviceAccount}"`;
+  const reply = await client.request({
+    ...call,
+    method: "POST",
+    path: `/api/v1/namespaces/${
+      encodeURIComponent(namespace)
+    }/serviceaccounts/${encodeURIComponent(serviceAccount)}/token`,
+    body: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec,
+    },
+    action,
+  }) as TokenRequest;
+  if (!reply.status?.token) {
+    throw new AranyaError("internal", `Cannot ${action}: the reply has none`);
+  }
+  return {
+    token: reply.status.token,
+    expiresMs: Date.parse(reply.status.expirationTimestamp),
+  };
 }

@@ -17,7 +17,7 @@ export const ROOMS: Record<string, RoomRule> = {
   secure: { imports: ["base", "wire", "connectivity"], fences: [] },
   session: { imports: ["base", "wire", "connectivity"], fences: [] },
   config: { imports: ["base"], fences: ["yaml"] },
-  kube: { imports: ["base"], fences: ["@kubernetes/client-node"] },
+  kube: { imports: ["base"], fences: ["node:http", "node:https", "yaml"] },
   pki: { imports: ["base"], fences: ["@peculiar/x509"] },
   streaming: { imports: ["base"], fences: ["node:zlib"] },
   kubelet: {
