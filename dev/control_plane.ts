@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A whole control plane: etcd, API server, controller manager and scheduler. */
+import { Apiserver, type ApiserverOptions } from "./apiserver.ts";
+import { ControllerManager, Scheduler } from "./controllers.ts";
+import type { Kubectl } from "./kubectl.ts";
+
+/** How a control plane is started. */
+export interface ControlPlaneOptions extends ApiserverOptions {
+  /** Flags of the controller manager. */
+  controllerFlags?: string[];
+  /** See ControllerManagerOptions. */
+  requestsPerSecond?: number;
+}
+
+/** A running control plane. */
+export class ControlPlane implements AsyncDisposable {
+  readonly apiserver: Apiserver;
+  readonly #closes: AsyncDisposableStack;
+
+  private constructor(apiserver: Apiserver, closes: AsyncDisposableStack) {
+    this.apiserver = apiserver;
+    this.#closes = closes;
+  }
+
+  /** kubectl as the administrator. */
+  get kubectl(): Kubectl {
+    return this.apiserver.kubectl;
+  }
+
+  /** Starts its four programs and waits until each is healthy. */
+  static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+    const { controllerFlags: flags = [], requestsPerSecond } = options;
+    const closes = new AsyncDisposableStack();
+    try {
+      const apiserver = closes.use(await Apiserver.start(options));
+      const controllers = await Promise.all([
+        ControllerManager.start({
+          apiserver,
+          flags,
+          ...requestsPerSecond === undefined ? {} : { requestsPerSecond },
+        }),
+        Scheduler.start({ apiserver }),
+      ]);
+      for (const one of controllers) closes.use(one);
+      return new ControlPlane(apiserver, closes);
+    } catch (error) {
+      await closes.disposeAsync();
+      throw error;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closes.disposeAsync();
+  }
+}
