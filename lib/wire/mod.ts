@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The wire protocol's codec: messages of proto/aranya.proto to bytes and back, chunking, reassembly and size limits. No I/O.
+ * The wire protocol's codec: messages of proto/aranya.proto to bytes and back, envelopes, chunks and errors. Values come in and
+ * bytes go out, or the other way round. This room never does I/O and knows no order, window or deadline.
  *
  * @module
  */
 export { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 export * from "./_gen.ts";
+export * from "./chunks.ts";
+export * from "./codec.ts";
+export * from "./envelope.ts";
+export * from "./failure.ts";
+export * from "./version.ts";
