@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Errors on the wire: Failure in proto/aranya.proto. Code and message travel; cause and details never do. */
-import { AranyaError, ERROR_FACES, isErrorCode } from "../base/mod.ts";
+import {
+  AranyaError,
+  ERROR_FACES,
+  type ErrorCode,
+  isErrorCode,
+} from "../base/mod.ts";
 import { FailureKind, FailureSchema } from "./_gen.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 
 /** Code for a Failure whose own is none of ours, by its kind. */
-const CODE_OF_KIND = {
+const CODE_OF_KIND: Readonly<Record<number, ErrorCode>> = {
   [FailureKind.COMMON]: "internal",
   [FailureKind.NOT_FOUND]: "not_found",
   [FailureKind.ALREADY_EXISTS]: "already_exists",
   [FailureKind.NOT_SUPPORTED]: "unsupported",
   [FailureKind.TIMEOUT]: "timed_out",
-} as const;
+};
 
 /** Bytes of the Failure that tells this error. */
 export function encodeFailure(error: AranyaError): Uint8Array {
@@ -28,9 +33,8 @@ export function encodeFailure(error: AranyaError): Uint8Array {
  */
 export function decodeFailure(bytes: Uint8Array): AranyaError {
   const { code, message, kind } = decodeMessage(FailureSchema, bytes);
-  const known: Record<number, typeof CODE_OF_KIND[FailureKind]> = CODE_OF_KIND;
   return new AranyaError(
-    isErrorCode(code) ? code : known[kind] ?? "internal",
+    isErrorCode(code) ? code : CODE_OF_KIND[kind] ?? "internal",
     message,
   );
 }
