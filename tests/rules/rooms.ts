@@ -58,7 +58,10 @@ export const ROOMS: Record<string, RoomRule> = {
   },
   runtime: { imports: ["base", "wire", "docker", "host"], fences: [] },
   state: { imports: ["base"], fences: [] },
-  workload: { imports: ["base", "wire", "runtime", "state"], fences: [] },
+  workload: {
+    imports: ["base", "wire", "runtime", "state"],
+    fences: ["node:tls"],
+  },
   agent: {
     imports: [
       "base",
