@@ -6,3 +6,5 @@
  * @module
  */
 export type * from "./runtime.ts";
+export type * from "./engine.ts";
+export * from "./create.ts";
