@@ -254,7 +254,7 @@ async function auditFlags(folder: string, logs: string): Promise<string[]> {
   return [
     `--audit-policy-file=${policy}`,
     `--audit-log-path=${join(logs, "audit.log")}`,
-    "--audit-log-mode=batch",
+    "--audit-log-mode=blocking",
   ];
 }
 

@@ -2,7 +2,7 @@
 /** A real Docker engine of the test world, on a machine of its own; as an ordinary user the one that is there. */
 import { AranyaError } from "../lib/base/mod.ts";
 import { ensureProgram } from "./debian.ts";
-import { type Images, loadImages } from "./images.ts";
+import { loadImages } from "./images.ts";
 import { type Launched, untilReady } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 import { canIsolate, Network } from "./network.ts";
@@ -140,6 +140,24 @@ export class Dockerd implements AsyncDisposable {
   }
 }
 
+/** Installs what an engine needs, as far as we may. Says in one line why there can't be one, or undefined. */
+export async function prepareEngine(): Promise<string | undefined> {
+  try {
+    await ensureProgram("busybox", { package: "busybox-static" });
+    if (canIsolate()) {
+      await ensureProgram("dockerd", { package: "docker.io" });
+      await ensureProgram("iptables", { package: "iptables" });
+    }
+    await ensureProgram("docker", { package: "docker.io" });
+    return undefined;
+  } catch (error) {
+    if (error instanceof AranyaError && error.code === "not_found") {
+      return error.message;
+    }
+    throw error;
+  }
+}
+
 /** The socket of the engine that is there: DOCKER_HOST when it names one, else Docker's own place. */
 function presentSocket(): string {
   const host = Deno.env.get("DOCKER_HOST") ?? "";
@@ -147,5 +165,3 @@ function presentSocket(): string {
     ? host.slice("unix://".length)
     : "/var/run/docker.sock";
 }
-
-export type { Images };

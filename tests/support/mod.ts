@@ -18,3 +18,6 @@ export * from "../../dev/machine.ts";
 export * from "../../dev/network.ts";
 export * from "../../dev/run.ts";
 export * from "../../dev/wait.ts";
+export * from "../../dev/agent.ts";
+export * from "../../dev/operator.ts";
+export * from "../../dev/world.ts";

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `deno task test [unit|e2e] [-- file…]`: set-up, unit tests, end-to-end tests, and one line that sums up: `N passed, N failed`.
+ * Exit code 1 when a test failed, when a file could not be run, or when nothing ran.
+ */
+import { kubernetesVersion, prepareBinaries } from "./binaries.ts";
+import { countResults, type Results } from "./junit.ts";
+import { clearLeftovers } from "./leftovers.ts";
+import { prepareEngine } from "./dockerd.ts";
+import { join, ROOT } from "./paths.ts";
+import { formatElapsed, say, warn } from "./say.ts";
+
+const FLAGS = [
+  "-A",
+  "--no-check",
+  "--sanitize-ops",
+  "--sanitize-resources",
+  "--trace-leaks",
+];
+
+/** The test files of a folder and below, sorted. */
+export async function findTests(
+  folder: string,
+  options: { except?: string } = {},
+): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    const path = join(folder, entry.name);
+    if (path === options.except) continue;
+    if (entry.isDirectory) found.push(...await findTests(path, options));
+    else if (entry.name.endsWith("_test.ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+/** Runs test files in one `deno test`, whose output is shown as it comes. */
+async function runTests(title: string, files: string[]): Promise<Results> {
+  if (files.length === 0) return { passed: 0, failed: 0 };
+  say(`\n== ${title}: ${files.length} files`);
+  const report = await Deno.makeTempFile({ suffix: ".xml" });
+  try {
+    const { success } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", ...FLAGS, `--junit-path=${report}`, ...files],
+      cwd: ROOT,
+      stdin: "null",
+    }).spawn().status;
+    const results = countResults(await Deno.readTextFile(report));
+    // A file that can't be loaded, or a hook that throws, is in no report.
+    if (!success && results.failed === 0) results.failed = 1;
+    return results;
+  } finally {
+    await Deno.remove(report);
+  }
+}
+
+async function setUp(): Promise<string | undefined> {
+  say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
+  await prepareBinaries();
+  return await prepareEngine();
+}
+
+async function main(): Promise<number> {
+  const startMs = performance.now();
+  const [first, ...rest] = Deno.args;
+  const part = first === "unit" || first === "e2e" ? first : "all";
+  const named = (part === "all" ? Deno.args : rest).filter((one) =>
+    one !== "--"
+  );
+  const endToEnd = join(ROOT, "tests/e2e");
+  if (part !== "unit") {
+    const missing = await setUp();
+    if (missing) warn(`Tests of containers will fail: ${missing}`);
+  }
+  const total: Results = { passed: 0, failed: 0 };
+  const add = (results: Results) => {
+    total.passed += results.passed;
+    total.failed += results.failed;
+  };
+  if (named.length > 0) add(await runTests("named tests", named));
+  else {
+    if (part !== "e2e") {
+      const files = await findTests(join(ROOT, "tests"), { except: endToEnd });
+      add(await runTests("unit tests", files));
+    }
+    if (part !== "unit") {
+      add(
+        await runTests(
+          `end-to-end tests on Kubernetes ${await kubernetesVersion()}`,
+          await findTests(endToEnd),
+        ),
+      );
+    }
+  }
+  await clearLeftovers();
+  say(`\n== ${formatElapsed(performance.now() - startMs)}`);
+  if (total.passed + total.failed === 0) warn("Nothing ran.");
+  say(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await main();
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+    say("0 passed, 1 failed");
+    Deno.exitCode = 1;
+  }
+}
