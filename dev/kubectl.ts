@@ -20,13 +20,14 @@ export interface RunningKubectl extends AsyncDisposable {
 export class Kubectl {
   readonly machine: Machine;
   readonly kubeconfig: string;
-  readonly #program: string;
+  /** Path of the program. */
+  readonly program: string;
 
   private constructor(
     program: string,
     options: { machine: Machine; kubeconfig: string },
   ) {
-    this.#program = program;
+    this.program = program;
     this.machine = options.machine;
     this.kubeconfig = options.kubeconfig;
   }
@@ -40,7 +41,7 @@ export class Kubectl {
 
   /** kubectl as another user, on the same cluster. */
   as(kubeconfig: string): Kubectl {
-    return new Kubectl(this.#program, { machine: this.machine, kubeconfig });
+    return new Kubectl(this.program, { machine: this.machine, kubeconfig });
   }
 
   /** Runs it to its end and returns its standard output. @throws {AranyaError} unless it exits 0 */
@@ -105,7 +106,7 @@ export class Kubectl {
 
   #command(args: string[]): { program: string; rest: string[] } {
     const [program = "", ...rest] = this.machine.wrap([
-      this.#program,
+      this.program,
       `--kubeconfig=${this.kubeconfig}`,
       ...args,
     ]);

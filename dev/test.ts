@@ -7,6 +7,7 @@ import { kubernetesVersion, prepareBinaries } from "./binaries.ts";
 import { countResults, type Results } from "./junit.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { prepareEngine } from "./dockerd.ts";
+import { prepareModules } from "./modules.ts";
 import { join, ROOT } from "./paths.ts";
 import { formatElapsed, say, warn } from "./say.ts";
 
@@ -55,6 +56,7 @@ async function runTests(title: string, files: string[]): Promise<Results> {
 
 async function setUp(): Promise<string | undefined> {
   say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
+  await prepareModules();
   await prepareBinaries();
   return await prepareEngine();
 }
