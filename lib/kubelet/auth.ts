@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Who asks, and may they: x509 or token, then a review per node and subresource; answers are remembered for a while. */
-import type { Clock } from "../base/mod.ts";
+/** Who asks, and may they: a review per token, and one per user, verb, node and subresource. Answers are remembered as a kubelet does. */
+import { createHash } from "node:crypto";
+import { type Clock, SYSTEM_CLOCK, withDeadline } from "../base/mod.ts";
+import { createReviewCache } from "./review_cache.ts";
 
 /** A user as Kubernetes knows one. */
 export interface KubeletUser {
@@ -33,21 +35,59 @@ export interface KubeletAuthOptions {
   clock?: Clock;
 }
 
-/** Shared by all servers of a process. */
+/** Shared by all servers of a process. Both reject with what the review rejects with, or "timed_out". */
 export interface KubeletAuth {
-  /** @throws what the review throws */
-  authenticateToken(
-    token: string,
-    signal: AbortSignal,
-  ): Promise<KubeletUser | undefined>;
-  /** @throws what the review throws */
-  authorize(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
+  /** The token's user, or undefined when it is not valid. Remembered for 2 minutes. */
+  authenticateToken(token: string): Promise<KubeletUser | undefined>;
+  /** Whether the user may. A yes is remembered for 5 minutes, a no for 30 seconds. */
+  authorize(question: AccessQuestion): Promise<boolean>;
 }
 
-/** Makes one. */
+const TOKEN_TTL_MS = 2 * 60_000;
+const ALLOW_TTL_MS = 5 * 60_000;
+const DENY_TTL_MS = 30_000;
+const MAX_TOKENS = 4_096;
+const MAX_ACCESSES = 16_384;
+const REVIEW_TIMEOUT_MS = 10_000;
+
+/** Makes one; it holds hashes of tokens, never tokens. */
 export function createKubeletAuth(options: KubeletAuthOptions): KubeletAuth {
+  const { clock = SYSTEM_CLOCK } = options;
+  const tokens = createReviewCache<KubeletUser | undefined>({
+    ttlMs: () => TOKEN_TTL_MS,
+    maxEntries: MAX_TOKENS,
+    clock,
+  });
+  const accesses = createReviewCache<boolean>({
+    ttlMs: (allowed) => allowed ? ALLOW_TTL_MS : DENY_TTL_MS,
+    maxEntries: MAX_ACCESSES,
+    clock,
+  });
+  // Several requests may wait for one review, so it has a deadline of its own rather than a request's signal.
   return {
-    authenticateToken: (token, signal) => options.reviewToken(token, signal),
-    authorize: (question, signal) => options.reviewAccess(question, signal),
+    authenticateToken: (token) =>
+      tokens.get(
+        hash(token),
+        () =>
+          withDeadline((signal) => options.reviewToken(token, signal), {
+            timeoutMs: REVIEW_TIMEOUT_MS,
+            action: "Cannot review token",
+          }),
+      ),
+    authorize: (question) =>
+      accesses.get(
+        hash(JSON.stringify(question)),
+        () =>
+          withDeadline((signal) => options.reviewAccess(question, signal), {
+            timeoutMs: REVIEW_TIMEOUT_MS,
+            action: `Cannot review access to node ${
+              JSON.stringify(question.node)
+            }`,
+          }),
+      ),
   };
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }

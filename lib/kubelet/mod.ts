@@ -8,4 +8,5 @@
 export * from "./auth.ts";
 export type * from "./handlers.ts";
 export * from "./server.ts";
+export type { ServingTls } from "./serving_tls.ts";
 export type * from "./stats.ts";

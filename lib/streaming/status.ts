@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A Kubernetes Status (metav1.Status), as kubectl reads it from an error stream or an answer's body. */
-import { type AranyaError, ERROR_FACES } from "../base/mod.ts";
+import { AranyaError, ERROR_FACES } from "../base/mod.ts";
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -25,15 +25,22 @@ export interface KubeStatus {
 
 const HEAD = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
 
-/** The Status of a command that ran to its end: what kubectl makes its own exit code of. */
+/**
+ * The Status of a command that ran to its end: what kubectl makes its own exit code of, which it reads in 8 bits.
+ * One with a reason could not run, or not be followed: that is an error with its message.
+ */
 export function toCommandStatus(end: CommandEnd): KubeStatus {
-  if (end.code === 0 && !end.reason) return { ...HEAD, status: "Success" };
-  const code = String(end.code);
+  if (end.reason) {
+    return toErrorStatus(
+      new AranyaError("internal", end.message || end.reason),
+    );
+  }
+  if (end.code === 0) return { ...HEAD, status: "Success" };
+  const code = String((end.code & 0xff) || 0xff);
   return {
     ...HEAD,
     status: "Failure",
-    message: end.message ||
-      `command terminated with non-zero exit code: exit status ${code}`,
+    message: `command terminated with non-zero exit code: exit status ${code}`,
     reason: "NonZeroExitCode",
     details: { causes: [{ reason: "ExitCode", message: code }] },
   };
