@@ -6,4 +6,5 @@
  * @module
  */
 export * from "./agent.ts";
+export * from "./gate.ts";
 export * from "./operator.ts";
