@@ -15,6 +15,7 @@ export interface GoBuildOptions {
 }
 
 const KUBERNETES = "k8s.io/kubernetes";
+const ETCD = "go.etcd.io/etcd/server/v3";
 
 /** Programs of Kubernetes that the test world runs. */
 export const KUBERNETES_PROGRAMS: string[] = [
@@ -29,10 +30,7 @@ export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
   const { version, folder, progress } = options;
   await inTemporaryModule(async (work) => {
     progress.at("reading its module file");
-    const found = JSON.parse(
-      await go(["mod", "download", "-json", `${KUBERNETES}@v${version}`], work),
-    );
-    const original = await Deno.readTextFile(String(found.GoMod));
+    const original = await moduleFile(`${KUBERNETES}@v${version}`, work);
     await Deno.writeTextFile(
       join(work, "go.mod"),
       kubernetesModule(original, version),
@@ -60,16 +58,18 @@ export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
 export async function buildEtcd(options: GoBuildOptions): Promise<void> {
   const { version, folder, progress } = options;
   await inTemporaryModule(async (work) => {
+    progress.at("reading its module file");
+    const original = await moduleFile(`${ETCD}@v${version}`, work);
     await Deno.writeTextFile(
       join(work, "go.mod"),
-      `module aranya.dev/etcd\n\nrequire go.etcd.io/etcd/server/v3 v${version}\n`,
+      `module aranya.dev/etcd\n\n${
+        original.match(/^go .+$/m)?.[0]
+      }\n\nrequire ${ETCD} v${version}\n`,
     );
     await Deno.writeTextFile(
       join(work, "main.go"),
       `package main\n\nimport (\n\t"os"\n\n\t"go.etcd.io/etcd/server/v3/etcdmain"\n)\n\nfunc main() { etcdmain.Main(os.Args) }\n`,
     );
-    progress.at("reading its modules");
-    await go(["mod", "tidy", "-e"], work, 600_000);
     await build({
       work,
       folder: join(folder, "etcd"),
@@ -78,6 +78,18 @@ export async function buildEtcd(options: GoBuildOptions): Promise<void> {
       linkFlags: "-s -w",
     });
   });
+}
+
+/** The text of a published module's own go.mod. */
+async function moduleFile(module: string, work: string): Promise<string> {
+  const text = await run("go", {
+    args: ["mod", "download", "-json", module],
+    cwd: work,
+    env: GO_ENV,
+    timeoutMs: 300_000,
+  });
+  const found: { GoMod?: string } = JSON.parse(text);
+  return await Deno.readTextFile(found.GoMod ?? "");
 }
 
 /** A module file of ours: Kubernetes at this version, each staging module replaced by its published one. */
@@ -178,10 +190,6 @@ async function inTemporaryModule(
 }
 
 const GO_ENV = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
-
-function go(args: string[], cwd: string, timeoutMs = 300_000): Promise<string> {
-  return run("go", { args, cwd, timeoutMs, env: GO_ENV });
-}
 
 /** Runs go and hands over each line of its standard error as it comes. */
 async function goWatched(
