@@ -11,6 +11,8 @@
 //        0x04 sealed packet    8 bytes counter (big endian) + ChaCha20-Poly1305 ciphertext of one Command or Message
 //   2. Noise_NNpsk0_25519_ChaChaPoly_SHA256; prologue = "aranya" 0x00 protocol version (4 bytes, big endian) device name (UTF-8).
 //      The pre-shared key is the device's credential. Counters of sealed packets rise strictly in each direction.
+//      After 0x02 the agent at once sends an empty sealed packet: it shows the operator that 0x01 was no replay. Empty ones are never
+//      delivered. A replayed counter is dropped, a packet that can't be opened ends the link, other frame types are passed over.
 //   3. Inside: envelopes. Command goes down to the device, Message up from it; both have the same five fields.
 //
 // Reliability is counted per session and direction: every envelope of a session occupies `1 + payload length` in that direction's
