@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How fast devices become usable, without agents: `deno task bench deploy --devices 300`.
+ *
+ * EdgeDevices are created as fast as the API server takes them; a device counts when its Node, Lease, answering kubelet port, Service with
+ * EndpointSlice, Secret and virtual pod are there. Then they are deleted until nothing of them is left. The floor is the same writes, counted by
+ * kind from the API server's audit log, sent bare with 16 in flight on the same API server.
+ */
+import { parseArgs } from "node:util";
+import { ControlPlane } from "../dev/control_plane.ts";
+import { NAMESPACE, Operator } from "../dev/operator.ts";
+import { edgeDevice } from "../dev/world.ts";
+import { until } from "../dev/wait.ts";
+import { BareApi, inParallel } from "./api.ts";
+import { countWrites, type WriteCounts } from "./audit.ts";
+import { type DeployCensus, takeCensus } from "./census.ts";
+import { pathOf, replay, resourcesOf } from "./floor.ts";
+
+const OPERATOR_USER = "system:serviceaccount:aranya:aranya";
+const WIDTH = 16;
+const FLOOR_NAMESPACE = "floor";
+
+/** What one run measured. */
+interface Figures {
+  deviceCount: number;
+  createSeconds: number;
+  deleteSeconds: number;
+  operatorMib: number;
+  idleWritesPerSecond: number;
+  creates: WriteCounts;
+  deletes: WriteCounts;
+  floorCreateSeconds: number;
+  floorDeleteSeconds: number;
+  leftOut: string[];
+  leftBehind: DeployCensus;
+}
+
+/** Runs the whole measurement once. */
+async function measure(deviceCount: number): Promise<Figures> {
+  await using plane = await ControlPlane.start({ audits: true });
+  const { apiserver } = plane;
+  await using operator = await Operator.start({
+    apiserver,
+    flags: ["--kubelet-ports", "0"],
+  });
+  using api = new BareApi({
+    url: apiserver.url,
+    authority: await Deno.readTextFile(apiserver.keys.servers.cert),
+    ...await adminKeys(apiserver.kubeconfig),
+    connections: WIDTH,
+  });
+  await until(async () => (await operator.get("/readyz")).startsWith("ok"), {
+    what: "a leading operator",
+    timeoutMs: 60_000,
+  });
+  const names = Array.from(
+    { length: deviceCount },
+    (_, index) => `bench-${index}`,
+  );
+  const created = await deploy({
+    api,
+    names,
+    address: apiserver.machine.address,
+  });
+  const atDeployed = await settledCounts(apiserver.auditLog, { from: 0 });
+  const operatorMib = await operator.residentBytes() / 1024 / 1024;
+  const samples = await takeSamples(api, resourcesOf(atDeployed.counts));
+  const idle = await watchIdle(apiserver.auditLog, atDeployed.end);
+  const deleteSeconds = await remove({ api, names });
+  const atDeleted = await settledCounts(apiserver.auditLog, { from: idle.end });
+  const leftBehind = await takeCensus(api, { namespace: NAMESPACE });
+  await operator.stop();
+  const floor = await measureFloor({
+    api,
+    creates: atDeployed.counts,
+    deletes: atDeleted.counts,
+    samples,
+  });
+  return {
+    deviceCount,
+    createSeconds: created,
+    deleteSeconds,
+    operatorMib,
+    idleWritesPerSecond: idle.perSecond,
+    creates: atDeployed.counts,
+    deletes: atDeleted.counts,
+    leftBehind,
+    ...floor,
+  };
+}
+
+/** Creates the devices and waits until each is usable; in seconds. */
+async function deploy(
+  options: { api: BareApi; names: string[]; address: string },
+): Promise<number> {
+  const { api, names, address } = options;
+  const startedMs = performance.now();
+  const creating = inParallel(names, {
+    width: WIDTH,
+    work: (name) =>
+      api.call({
+        method: "POST",
+        path: pathOf("edgedevices", { namespace: NAMESPACE }),
+        body: edgeDevice(name, { connectivity: { method: "grpc" } }),
+      }),
+  });
+  const answering = new Set<number>();
+  let census: DeployCensus | undefined;
+  await until(async () => {
+    census = await takeCensus(api, {
+      namespace: NAMESPACE,
+      address,
+      answering,
+    });
+    return census.complete.length >= names.length;
+  }, {
+    what: `${names.length} usable devices`,
+    timeoutMs: 600_000,
+    intervalMs: 100,
+    detail: () =>
+      Promise.resolve(
+        `: ${JSON.stringify({ ...census, complete: census?.complete.length })}`,
+      ),
+  });
+  await creating;
+  return (performance.now() - startedMs) / 1000;
+}
+
+/** Deletes the devices and waits until nothing of them is left; in seconds. */
+async function remove(
+  options: { api: BareApi; names: string[] },
+): Promise<number> {
+  const { api, names } = options;
+  const startedMs = performance.now();
+  await inParallel(names, {
+    width: WIDTH,
+    work: (name) =>
+      api.call({
+        method: "DELETE",
+        path: pathOf("edgedevices", { namespace: NAMESPACE, name }),
+      }),
+  });
+  await until(async () => {
+    const { counts } = await takeCensus(api, { namespace: NAMESPACE });
+    return Object.values(counts).every((count) => count === 0);
+  }, { what: "an empty namespace", timeoutMs: 600_000, intervalMs: 100 });
+  return (performance.now() - startedMs) / 1000;
+}
+
+/** The counts once the log, which is written in batches, has not grown for a second. */
+async function settledCounts(
+  log: string,
+  options: { from: number },
+): Promise<{ counts: WriteCounts; end: number }> {
+  let size = -1;
+  await until(async () => {
+    const now = (await Deno.stat(log)).size;
+    const settled = now === size;
+    size = now;
+    return settled;
+  }, { what: "a quiet audit log", timeoutMs: 30_000, intervalMs: 1_000 }).catch(
+    () => {},
+  );
+  return await countWrites(log, { user: OPERATOR_USER, from: options.from });
+}
+
+/** What the operator writes when there is nothing to do: its own Lease only, since no device is alive. */
+async function watchIdle(
+  log: string,
+  from: number,
+): Promise<{ perSecond: number; end: number }> {
+  const seconds = 10;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, seconds * 1000);
+  await promise;
+  const { counts, end } = await countWrites(log, { user: OPERATOR_USER, from });
+  return {
+    perSecond: [...counts.values()].reduce((sum, count) => sum + count, 0) /
+      seconds,
+    end,
+  };
+}
+
+async function takeSamples(
+  api: BareApi,
+  resources: string[],
+): Promise<Map<string, { metadata: Record<string, unknown> }>> {
+  const samples = new Map<string, { metadata: Record<string, unknown> }>();
+  for (const resource of resources) {
+    const selector =
+      resource === "edgedevices" || resource === "certificatesigningrequests"
+        ? ""
+        : "?labelSelector=arhat.dev/name";
+    const list = await api.call<
+      {
+        items: { metadata: Record<string, unknown> }[];
+        kind: string;
+        apiVersion: string;
+      }
+    >({
+      method: "GET",
+      path: pathOf(resource, { namespace: NAMESPACE }) + selector,
+    });
+    const item = list.items[0];
+    if (item) {
+      samples.set(
+        resource,
+        {
+          apiVersion: list.apiVersion,
+          kind: list.kind.replace(/List$/, ""),
+          ...item,
+        } as { metadata: Record<string, unknown> },
+      );
+    }
+  }
+  return samples;
+}
+
+async function measureFloor(
+  options: {
+    api: BareApi;
+    creates: WriteCounts;
+    deletes: WriteCounts;
+    samples: Map<string, { metadata: Record<string, unknown> }>;
+  },
+) {
+  const { api, samples } = options;
+  const shared = { api, samples, namespace: FLOOR_NAMESPACE, width: WIDTH };
+  await api.call({
+    method: "POST",
+    path: "/api/v1/namespaces",
+    body: {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: FLOOR_NAMESPACE },
+    },
+  });
+  const edgeDevices = options.creates.get("patch edgedevices/status") ??
+    options.creates.get("patch edgedevices") ?? 0;
+  await inParallel(
+    Array.from({ length: edgeDevices }, (_, index) => `floor-${index}`),
+    {
+      width: WIDTH,
+      work: (name) =>
+        api.call({
+          method: "POST",
+          path: pathOf("edgedevices", { namespace: FLOOR_NAMESPACE }),
+          body: {
+            ...edgeDevice(name),
+            metadata: { name, namespace: FLOOR_NAMESPACE },
+          },
+        }),
+    },
+  );
+  const create = await replay({ ...shared, counts: options.creates });
+  const remove = await replay({ ...shared, counts: options.deletes });
+  return {
+    floorCreateSeconds: create.seconds,
+    floorDeleteSeconds: remove.seconds,
+    leftOut: [...create.leftOut, ...remove.leftOut],
+  };
+}
+
+async function adminKeys(
+  kubeconfig: string,
+): Promise<{ certificate: string; key: string }> {
+  const text = await Deno.readTextFile(kubeconfig);
+  const read = async (field: string) => {
+    const data = text.match(new RegExp(`${field}-data: *"?([A-Za-z0-9+/=]+)`))
+      ?.[1];
+    if (data) return new TextDecoder().decode(Uint8Array.fromBase64(data));
+    return await Deno.readTextFile(
+      text.match(new RegExp(`${field}"?: *"?([^"\\n,}]+)`))?.[1] ?? "",
+    );
+  };
+  return {
+    certificate: await read("client-certificate"),
+    key: await read("client-key"),
+  };
+}
+
+/** The table that docs/performance.md shows. */
+export function render(figures: Figures): string {
+  const { deviceCount: count } = figures;
+  const rate = (seconds: number) => (count / seconds).toFixed(1);
+  const writes = (counts: WriteCounts) =>
+    [...counts].sort(([a], [b]) => a.localeCompare(b)).map(([kind, number]) =>
+      `    ${String(number).padStart(6)}  ${kind}`
+    ).join("\n");
+  const lines = [
+    `devices                       ${count}`,
+    `created, devices/s            ${rate(figures.createSeconds)}`,
+    `floor, devices/s              ${rate(figures.floorCreateSeconds)}`,
+    `share of the floor            ${
+      (100 * figures.floorCreateSeconds / figures.createSeconds).toFixed(0)
+    } %`,
+    `deleted, devices/s            ${rate(figures.deleteSeconds)}`,
+    `floor of deletion, devices/s  ${rate(figures.floorDeleteSeconds)}`,
+    `operator's memory             ${
+      figures.operatorMib.toFixed(0)
+    } MiB resident`,
+    `writes when idle              ${
+      figures.idleWritesPerSecond.toFixed(1)
+    } /s`,
+    `left after deletion           ${
+      JSON.stringify(figures.leftBehind.counts)
+    }`,
+    `operator's writes to create:\n${writes(figures.creates)}`,
+    `operator's writes to delete:\n${writes(figures.deletes)}`,
+  ];
+  if (figures.leftOut.length > 0) {
+    lines.push(`not in the floor: ${figures.leftOut.join(", ")}`);
+  }
+  return lines.join("\n");
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { devices: { type: "string", default: "300" } },
+  });
+  const figures = await measure(Number(values.devices));
+  Deno.stdout.writeSync(new TextEncoder().encode(`${render(figures)}\n`));
+}
