@@ -169,7 +169,10 @@ function encodePairs(headers: SpdyHeaders): Uint8Array {
   ]);
 }
 
-/** Stored blocks: one byte of type 0, length, its complement (both little-endian), bytes. Begins and ends at a byte's border. */
+/**
+ * Stored blocks: one byte of type 0, length, its complement (both little-endian), bytes. Begins and ends at a byte's border. The last one
+ * is empty, as zlib's Z_SYNC_FLUSH makes it: Go's inflater gives out what it has when it sees that.
+ */
 function toStored(text: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < text.length; at += MAX_STORED_BYTES) {
@@ -179,6 +182,7 @@ function toStored(text: Uint8Array): Uint8Array[] {
     head.push((~length >> 8) & 0xff);
     parts.push(Uint8Array.from(head), piece);
   }
+  parts.push(Uint8Array.of(0, 0, 0, 0xff, 0xff));
   return parts;
 }
 
