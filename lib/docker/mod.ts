@@ -6,3 +6,9 @@
  * @module
  */
 export * from "./client.ts";
+export * from "./containers.ts";
+export * from "./demux.ts";
+export * from "./exec.ts";
+export * from "./images.ts";
+export type * from "./shapes.ts";
+export * from "./system.ts";
