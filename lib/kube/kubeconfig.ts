@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where the API server is and how we prove who we are: a kubeconfig file, or the account of the pod that we run in. */
+import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { AranyaError } from "../base/mod.ts";
 
@@ -35,61 +36,112 @@ export interface LoadAccountOptions {
 }
 
 type Json = Record<string, unknown>;
+type Fail = (state: string, cause?: unknown) => AranyaError;
 
-/** Reads a kubeconfig. @throws {AranyaError} code "invalid" naming file and entry */
+/**
+ * Reads a kubeconfig with the official client, in all the forms that it knows (certificates, tokens, credential programs, OpenID Connect).
+ * The client is loaded here and not at the top: it costs 80 MB, which an operator in a pod has no need of.
+ * @throws {AranyaError} code "invalid" naming file and entry
+ */
 export async function loadKubeconfig(
   options: LoadKubeconfigOptions,
 ): Promise<Credentials> {
   const { file } = options;
-  const fail = (state: string, cause?: unknown) =>
+  const fail: Fail = (state, cause) =>
     new AranyaError(
       "invalid",
       `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
       { cause },
     );
-  let document: unknown;
+  const text = await Deno.readTextFile(file).catch((error) => {
+    throw fail(reasonOf(error), error);
+  });
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
   try {
-    document = parse(await Deno.readTextFile(file));
+    config.loadFromFile(file);
   } catch (error) {
     throw fail(reasonOf(error), error);
   }
-  const config = asObject(document);
-  const contextName = options.context ?? asText(config["current-context"]);
-  if (!contextName) throw fail("it names no current context");
-  const context = find(config.contexts, { name: contextName, key: "context" });
-  if (!context) throw fail(`it has no context ${JSON.stringify(contextName)}`);
-  const clusterName = asText(context.cluster) ?? "";
-  const cluster = find(config.clusters, { name: clusterName, key: "cluster" });
-  if (!cluster) throw fail(`it has no cluster ${JSON.stringify(clusterName)}`);
-  const userName = asText(context.user) ?? "";
-  const user = find(config.users, { name: userName, key: "user" });
-  if (!user) throw fail(`it has no user ${JSON.stringify(userName)}`);
-  refuseUnsupported({ cluster, user, fail });
-  const material = async (source: Json, name: string) => {
-    const data = asText(source[`${name}-data`]);
-    if (data) {
-      return decodeBase64(data, () => fail(`${name}-data isn't base64`));
-    }
-    const path = asText(source[name]);
-    if (!path) return undefined;
-    try {
-      return await Deno.readTextFile(besides(file, path));
-    } catch (error) {
-      throw fail(`${name} ${JSON.stringify(path)}: ${reasonOf(error)}`, error);
-    }
-  };
-  const tokenFile = asText(user.tokenFile);
-  return defined({
-    server: checkServer(asText(cluster.server), fail),
-    ca: await material(cluster, "certificate-authority"),
-    cert: await material(user, "client-certificate"),
-    key: await material(user, "client-key"),
-    authorization: tokenFile ? undefined : authorizationOf(user),
-    tokenFile: tokenFile ? besides(file, tokenFile) : undefined,
-    serverName: asText(cluster["tls-server-name"]),
-    insecure: cluster["insecure-skip-tls-verify"] === true,
-    namespace: asText(context.namespace),
+  if (options.context !== undefined) config.setCurrentContext(options.context);
+  const { server, tokenFile, namespace } = checkContext(config, {
+    file,
+    text,
+    fail,
   });
+  const material: Material = {};
+  try {
+    await config.applyToHTTPSOptions(material);
+  } catch (error) {
+    throw fail(
+      `its user's credentials can't be had: ${reasonOf(error)}`,
+      error,
+    );
+  }
+  const pem = (value: Material["ca"], name: string) => {
+    const found = value === undefined ? undefined : String(value);
+    if (found !== undefined && !found.includes("-----BEGIN ")) {
+      throw fail(`${name} is no PEM`);
+    }
+    return found;
+  };
+  const basic = material.auth && `Basic ${btoa(material.auth)}`;
+  return defined({
+    server,
+    ca: pem(material.ca, "certificate-authority"),
+    cert: pem(material.cert, "client-certificate"),
+    key: pem(material.key, "client-key"),
+    authorization: tokenFile
+      ? undefined
+      : material.headers?.Authorization ?? basic,
+    tokenFile,
+    serverName: material.servername,
+    insecure: material.rejectUnauthorized === false,
+    namespace,
+  });
+}
+
+/** What the official client fills in: the options of a node:https request. */
+interface Material {
+  ca?: string | Uint8Array;
+  cert?: string | Uint8Array;
+  key?: string | Uint8Array;
+  servername?: string;
+  rejectUnauthorized?: boolean;
+  auth?: string;
+  headers?: { Authorization?: string };
+}
+
+/** What the official client lets pass without a word: missing entries, a proxy, a token file. */
+function checkContext(
+  config: KubeConfig,
+  options: { file: string; text: string; fail: Fail },
+): { server: string; tokenFile?: string; namespace?: string } {
+  const { file, text, fail } = options;
+  const name = config.getCurrentContext();
+  if (!name) throw fail("it names no current context");
+  const context = config.getContextObject(name);
+  if (!context) throw fail(`it has no context ${JSON.stringify(name)}`);
+  const cluster = config.getCurrentCluster();
+  if (!cluster) {
+    throw fail(`it has no cluster ${JSON.stringify(context.cluster)}`);
+  }
+  if (!config.getCurrentUser()) {
+    throw fail(`it has no user ${JSON.stringify(context.user)}`);
+  }
+  if (cluster.proxyUrl) {
+    throw fail("its cluster has a proxy-url, expected a direct way");
+  }
+  const users = asObject(parse(text)).users;
+  const user = (Array.isArray(users) ? users : []).map(asObject).find((entry) =>
+    entry.name === context.user
+  );
+  const tokenFile = asText(asObject(user?.user).tokenFile);
+  return {
+    server: checkServer(cluster.server, fail),
+    ...(tokenFile ? { tokenFile: besides(file, tokenFile) } : {}),
+    ...(context.namespace ? { namespace: context.namespace } : {}),
+  };
 }
 
 /** Reads the files that Kubernetes puts into each pod. @throws {AranyaError} code "invalid" naming the file */
@@ -120,35 +172,9 @@ export async function loadAccount(
   };
 }
 
-/** Names what we can't do instead of failing later with something unclear. */
-function refuseUnsupported(
-  { cluster, user, fail }: {
-    cluster: Json;
-    user: Json;
-    fail: (state: string) => AranyaError;
-  },
-): void {
-  if (user.exec !== undefined || user["auth-provider"] !== undefined) {
-    throw fail(
-      "its user gets credentials from a program, expected a certificate or a token: the operator runs no programs",
-    );
-  }
-  if (cluster["proxy-url"] !== undefined) {
-    throw fail("its cluster has a proxy-url, expected a direct way");
-  }
-}
-
-function authorizationOf(user: Json): string | undefined {
-  const token = asText(user.token);
-  if (token) return `Bearer ${token}`;
-  const username = asText(user.username);
-  if (!username) return undefined;
-  return `Basic ${btoa(`${username}:${asText(user.password) ?? ""}`)}`;
-}
-
 function checkServer(
   server: string | undefined,
-  fail: (state: string) => AranyaError,
+  fail: Fail,
 ): string {
   if (!server || !URL.canParse(server) || !server.startsWith("https://")) {
     throw fail(
@@ -160,27 +186,10 @@ function checkServer(
   return server.replace(/\/+$/, "");
 }
 
-function find(
-  list: unknown,
-  { name, key }: { name: string; key: string },
-): Json | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const entry = list.map(asObject).find((item) => item.name === name);
-  return entry && asObject(entry[key]);
-}
-
 function besides(file: string, path: string): string {
   if (path.startsWith("/")) return path;
   const slash = file.lastIndexOf("/");
   return slash < 0 ? path : `${file.slice(0, slash)}/${path}`;
-}
-
-function decodeBase64(text: string, fail: () => AranyaError): string {
-  try {
-    return atob(text.replace(/\s+/g, ""));
-  } catch {
-    throw fail();
-  }
 }
 
 function asObject(value: unknown): Json {

@@ -13,11 +13,14 @@ export interface RoomRule {
 export const ROOMS: Record<string, RoomRule> = {
   base: { imports: [], fences: ["pino"] },
   wire: { imports: ["base"], fences: ["@bufbuild/protobuf"] },
-  connectivity: { imports: ["base", "wire"], fences: ["@grpc/grpc-js"] },
+  connectivity: { imports: ["base", "wire"], fences: ["@grpc/grpc-js", "node:tls"] },
   secure: { imports: ["base", "wire", "connectivity"], fences: [] },
   session: { imports: ["base", "wire", "connectivity"], fences: [] },
   config: { imports: ["base"], fences: ["yaml"] },
-  kube: { imports: ["base"], fences: ["node:http", "node:https", "yaml"] },
+  kube: {
+    imports: ["base"],
+    fences: ["@kubernetes/client-node", "node:http", "node:https", "yaml"],
+  },
   pki: { imports: ["base"], fences: ["@peculiar/x509"] },
   streaming: { imports: ["base"], fences: ["node:zlib"] },
   kubelet: {
