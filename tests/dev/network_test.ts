@@ -2,19 +2,16 @@
 import assert from "node:assert/strict";
 import { launch } from "../../dev/launch.ts";
 import { clearLeftovers } from "../../dev/leftovers.ts";
-import { canIsolate, Network } from "../../dev/network.ts";
+import { Network } from "../../dev/network.ts";
 import { join, ROOT } from "../../dev/paths.ts";
 import { until } from "../../dev/wait.ts";
-
-const isRoot = canIsolate();
 
 async function mounts(): Promise<string> {
   return await Deno.readTextFile("/proc/self/mounts");
 }
 
 Deno.test("Network joins machines that reach each other and nothing else", async () => {
-  if (!isRoot) return;
-  await using network = await Network.start();
+  await using network = await Network.start({ isolated: true });
   const device = await network.addDevice("edge-1");
   const other = await network.addDevice("edge-2");
   // Nothing listens there: a machine that is reached refuses.
@@ -36,10 +33,9 @@ Deno.test("Network joins machines that reach each other and nothing else", async
 });
 
 Deno.test("Network leaves no mount and no folder", async () => {
-  if (!isRoot) return;
   let folder = "";
   {
-    await using network = await Network.start();
+    await using network = await Network.start({ isolated: true });
     folder = network.folder;
     const device = await network.addDevice("edge-1");
     const program = await device.launch("sleep", {
@@ -54,11 +50,10 @@ Deno.test("Network leaves no mount and no folder", async () => {
 });
 
 Deno.test("clearLeftovers() removes the world of a process that was killed", async () => {
-  if (!isRoot) return;
   const report = await Deno.makeTempFile();
   const script = `
     import { Network } from "${join(ROOT, "dev/network.ts")}";
-    const network = await Network.start();
+    const network = await Network.start({ isolated: true });
     const device = await network.addDevice("edge-1");
     await Deno.writeTextFile("${report}", network.folder);
     await device.run("sleep", { args: ["1000"] });`;

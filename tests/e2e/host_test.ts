@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A device's Node and its host, through the virtual pod. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { type KubeObject, NAMESPACE, until } from "../support/mod.ts";
+import { DEVICE, kubectl, mustDevice, story, useWorld } from "./story.ts";
+
+const world = useWorld();
+const MEGABYTE = 1 << 20;
+
+interface NodeObject extends KubeObject {
+  spec: {
+    taints?: { key: string; value?: string; effect: string }[];
+    providerID?: string;
+  };
+  status: {
+    addresses: { type: string; address: string }[];
+    daemonEndpoints: { kubeletEndpoint: { Port: number } };
+    capacity: Record<string, string>;
+    allocatable: Record<string, string>;
+    nodeInfo: Record<string, string>;
+    conditions: { type: string; status: string }[];
+  };
+}
+
+story(
+  "a device is a Ready Node with our labels, taint, address and port",
+  async () => {
+    const node = await world().kubectl.find<NodeObject>(["node", DEVICE]);
+    assert.ok(node);
+    const labels = node.metadata.labels as Record<string, string>;
+    assert.equal(labels["arhat.dev/role"], "EdgeDevice");
+    assert.equal(labels["arhat.dev/name"], DEVICE);
+    assert.equal(labels["arhat.dev/namespace"], NAMESPACE);
+    assert.equal(labels["kubernetes.io/os"], "linux");
+    assert.equal(node.spec.providerID, `aranya://${NAMESPACE}/${DEVICE}`);
+    assert.ok(
+      node.spec.taints?.some((one) =>
+        one.key === "arhat.dev/namespace" && one.value === NAMESPACE &&
+        one.effect === "NoSchedule"
+      ),
+    );
+    const address = world().network.controlPlane.address;
+    assert.ok(
+      node.status.addresses.some((one) =>
+        one.type === "InternalIP" && one.address === address
+      ),
+    );
+    const port = node.status.daemonEndpoints.kubeletEndpoint.Port;
+    assert.ok(port >= 20000 && port <= 29999, `port ${port}`);
+    assert.equal(
+      node.status.nodeInfo.architecture,
+      Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+    );
+    assert.equal(node.status.capacity.pods, "11");
+  },
+);
+
+story(
+  "a device has its Lease, Service with EndpointSlice, Secret and virtual pod",
+  async () => {
+    const names = async (...args: string[]) =>
+      (await world().run("get", ...args, "-o", "name")).trim();
+    assert.ok(
+      await world().kubectl.find(["-n", "kube-node-lease", "lease", DEVICE]),
+    );
+    assert.equal(await names("service", DEVICE), `service/${DEVICE}`);
+    assert.match(
+      await names(
+        "endpointslice",
+        "-l",
+        `kubernetes.io/service-name=${DEVICE}`,
+      ),
+      /^endpointslice/,
+    );
+    const secret = await world().kubectl.find<{ data: Record<string, string> }>(
+      ["-n", NAMESPACE, "secret", `${DEVICE}-agent`],
+    );
+    assert.deepEqual(Object.keys(secret?.data ?? {}).sort(), [
+      "agent.yaml",
+      "ca.crt",
+      "token",
+    ]);
+    const pod = await world().kubectl.find(["-n", NAMESPACE, "pod", DEVICE]);
+    const [owner] = (pod?.metadata.ownerReferences ?? []) as {
+      kind: string;
+      controller: boolean;
+    }[];
+    assert.deepEqual([owner?.kind, owner?.controller], ["EdgeDevice", true]);
+  },
+);
+
+story(
+  "kubectl get edgedevices shows that the device is connected",
+  async () => {
+    const text = await world().run("get", "edgedevices");
+    assert.match(text, new RegExp(`${DEVICE}\\s+grpc\\s+True\\s+True`));
+  },
+);
+
+story("kubectl exec returns the exit code of the command", async () => {
+  const result = await kubectl(
+    world(),
+    "exec",
+    DEVICE,
+    "--",
+    "sh",
+    "-c",
+    "exit 7",
+  );
+  assert.equal(result.code, 7);
+});
+
+story(
+  "kubectl exec reports a command killed by a signal as 128 + n",
+  async () => {
+    const result = await kubectl(
+      world(),
+      "exec",
+      DEVICE,
+      "--",
+      "sh",
+      "-c",
+      "kill -TERM $$",
+    );
+    assert.equal(result.code, 143);
+  },
+);
+
+story(
+  "kubectl exec keeps standard output and standard error apart",
+  async () => {
+    const result = await kubectl(
+      world(),
+      "exec",
+      DEVICE,
+      "--",
+      "sh",
+      "-c",
+      "echo out; echo err >&2",
+    );
+    assert.equal(result.stdout, "out\n");
+    assert.equal(result.stderr, "err\n");
+    assert.equal(result.code, 0);
+  },
+);
+
+story(
+  "kubectl exec runs on the device, where no API server is reached",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    const port = new URL(apiserver.url).port;
+    const address = world().network.controlPlane.address;
+    const script =
+      `hostname; (exec 3<>/dev/tcp/${address}/${port}) 2>/dev/null && echo reached`;
+    const result = await kubectl(
+      world(),
+      "exec",
+      DEVICE,
+      "--",
+      "bash",
+      "-c",
+      script,
+    );
+    assert.equal(result.stdout, `${DEVICE}\n`);
+  },
+);
+
+story("kubectl exec gives standard input's end to the command", async () => {
+  const result = await world().kubectl.tryRun(
+    ["-n", NAMESPACE, "exec", "-i", DEVICE, "--", "wc", "-c"],
+    { stdin: "12345" },
+  );
+  assert.equal(result.stdout.trim(), "5");
+});
+
+story("kubectl exec of a command that is not there says so", async () => {
+  const result = await kubectl(
+    world(),
+    "exec",
+    DEVICE,
+    "--",
+    "no-such-command",
+  );
+  assert.notEqual(result.code, 0);
+  assert.match(result.stderr, /no-such-command/);
+});
+
+story("kubectl exec -i carries 200 MB to cat and back unchanged", async () => {
+  const [sent, received] = [createHash("sha256"), createHash("sha256")];
+  await using running = world().kubectl.start([
+    "-n",
+    NAMESPACE,
+    "exec",
+    "-i",
+    DEVICE,
+    "--",
+    "cat",
+  ]);
+  const { child } = running;
+  const errors = new Response(child.stderr).text();
+  const feeding = (async () => {
+    const writer = child.stdin.getWriter();
+    const chunk = new Uint8Array(MEGABYTE);
+    for (let at = 0; at < 200; at++) {
+      crypto.getRandomValues(chunk.subarray(0, 65_536));
+      chunk[MEGABYTE - 1] = at;
+      sent.update(chunk);
+      await writer.write(chunk.slice());
+    }
+    await writer.close();
+  })();
+  let count = 0;
+  for await (const chunk of child.stdout) {
+    received.update(chunk);
+    count += chunk.length;
+  }
+  await feeding;
+  assert.equal((await child.status).code, 0, await errors);
+  assert.equal(count, 200 * MEGABYTE);
+  assert.equal(received.digest("hex"), sent.digest("hex"));
+  await errors;
+});
+
+story("kubectl cp copies a folder both ways", async () => {
+  const local = await Deno.makeTempDir({ prefix: "aranya-cp-" });
+  try {
+    await Deno.mkdir(`${local}/up/deep`, { recursive: true });
+    await Deno.writeTextFile(`${local}/up/one.txt`, "one");
+    await Deno.writeTextFile(
+      `${local}/up/deep/two.txt`,
+      "two\n".repeat(100_000),
+    );
+    const up = await kubectl(world(), "cp", `${local}/up`, `${DEVICE}:/run/up`);
+    assert.equal(up.code, 0, up.stderr);
+    const down = await kubectl(
+      world(),
+      "cp",
+      `${DEVICE}:/run/up`,
+      `${local}/down`,
+    );
+    assert.equal(down.code, 0, down.stderr);
+    assert.equal(await Deno.readTextFile(`${local}/down/one.txt`), "one");
+    assert.equal(
+      await Deno.readTextFile(`${local}/down/deep/two.txt`),
+      "two\n".repeat(100_000),
+    );
+  } finally {
+    await Deno.remove(local, { recursive: true });
+  }
+});
+
+story("kubectl exec -t gives the command a terminal", async () => {
+  const result = await world().kubectl.tryRun(
+    [
+      "-n",
+      NAMESPACE,
+      "exec",
+      DEVICE,
+      "--",
+      "sh",
+      "-c",
+      "test -t 1 || echo none",
+    ],
+  );
+  assert.equal(result.stdout, "none\n");
+  const terminal = await kubectl(
+    world(),
+    "exec",
+    "-it",
+    DEVICE,
+    "--",
+    "sh",
+    "-c",
+    "test -t 1 && echo terminal; exit 3",
+  );
+  assert.match(terminal.stdout, /terminal/);
+  assert.equal(terminal.code, 3);
+});
+
+story(
+  "kubectl logs of the virtual pod says what to configure, or shows the log file",
+  async () => {
+    const { machine, agent } = mustDevice(world());
+    const before = await Deno.readTextFile(agent.configFile);
+    await machine.run("sh", {
+      args: ["-c", "echo a line of the device > /run/device.log"],
+    });
+    await agent.configure(withHost(before, "logFile: /run/device.log"));
+    await agent.restart();
+    const text = await until(async () => {
+      const result = await kubectl(world(), "logs", DEVICE);
+      return result.code === 0 ? result.stdout : undefined;
+    }, { what: "the device's log" });
+    assert.equal(text, "a line of the device\n");
+    await agent.configure(before);
+    await agent.restart();
+    await world().untilNodeReady(DEVICE);
+  },
+  { restarts: true },
+);
+
+story("the owner's switch refuses exec and is named", async () => {
+  const { agent } = mustDevice(world());
+  const before = await Deno.readTextFile(agent.configFile);
+  await agent.configure(withHost(before, "exec: false"));
+  await agent.restart();
+  const refusal = await until(async () => {
+    const result = await kubectl(world(), "exec", DEVICE, "--", "true");
+    return /host\.exec/.test(result.stderr) && result;
+  }, { what: "a refusal that names host.exec" });
+  assert.notEqual(refusal.code, 0);
+  await agent.configure(before);
+  await agent.restart();
+  await until(
+    async () =>
+      (await kubectl(world(), "exec", DEVICE, "--", "true")).code === 0,
+    { what: "exec again" },
+  );
+}, { restarts: true });
+
+story("a process under nohup outlives kubectl and the agent", async () => {
+  const { machine, agent } = mustDevice(world());
+  await kubectl(
+    world(),
+    "exec",
+    DEVICE,
+    "--",
+    "sh",
+    "-c",
+    "nohup sleep 4321 >/dev/null 2>&1 &",
+  );
+  const runs = async () =>
+    (await machine.tryRun("pgrep", { args: ["-x", "-f", "sleep 4321"] }))
+      .code === 0;
+  await until(runs, { what: "the process" });
+  await agent.stop();
+  assert.equal(await runs(), true);
+  await agent.restart();
+  await world().untilNodeReady(DEVICE);
+  assert.equal(await runs(), true);
+  await machine.run("pkill", { args: ["-x", "-f", "sleep 4321"] });
+}, { restarts: true });
+
+/** Puts a key into the `host` part of an agent.yaml. */
+function withHost(config: string, line: string): string {
+  const [key = ""] = line.split(":");
+  const kept = config.split("\n").filter((one) =>
+    !one.trim().startsWith(`${key}:`)
+  );
+  const at = kept.findIndex((one) => one.startsWith("host:"));
+  if (at < 0) return `${kept.join("\n").trimEnd()}\nhost:\n  ${line}\n`;
+  return [...kept.slice(0, at + 1), `  ${line}`, ...kept.slice(at + 1)].join(
+    "\n",
+  );
+}
