@@ -16,7 +16,7 @@ import {
   type Plan,
   PULL_ERROR_SHOWN_MS,
   restartDelayMs,
-} from "./action.ts";
+} from "./pod_view.ts";
 import type { ContainerView, Instance, PodView } from "./pod_view.ts";
 
 /** Decides. */

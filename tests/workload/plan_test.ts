@@ -7,7 +7,7 @@ import {
   PodSpecSchema,
   RestartPolicy,
 } from "../../lib/wire/mod.ts";
-import type { Action } from "../../lib/workload/action.ts";
+import type { Action } from "../../lib/workload/pod_view.ts";
 import { planPod } from "../../lib/workload/plan.ts";
 import type {
   ContainerView,
