@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's gRPC end. */
-import { AranyaError, type Logger } from "../base/mod.ts";
-import type { LinkDialer } from "./link.ts";
+import { Client, Metadata, type StatusObject } from "@grpc/grpc-js";
+import { type Logger, withDeadline } from "../base/mod.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "./endpoint.ts";
+import { DialCredentials } from "./grpc_credentials.ts";
+import { GrpcLink } from "./grpc_link.ts";
+import {
+  CONNECT_PATH,
+  DEFAULT_MAX_PACKET_BYTES,
+  fromBuffer,
+  sharedOptions,
+  silenceGrpc,
+  toBuffer,
+} from "./grpc_service.ts";
+import { toDialError } from "./grpc_status.ts";
+import type { Link, LinkDialer } from "./link.ts";
+import { toCertificates } from "./server_certificate.ts";
 
 /** Options of {@linkcode createGrpcDialer}. */
 export interface GrpcDialerOptions {
@@ -11,19 +25,138 @@ export interface GrpcDialerOptions {
   ca?: string;
   /** Plain text; asked for by name only. @default false */
   insecure?: boolean;
-  /** The name the certificate must hold. @default the end point's host */
+  /** The name the certificate must hold, also told to the server. @default the end point's host */
   serverName?: string;
   log: Logger;
   /** Longest packet in bytes, both ways. @default 65536 */
   maxPacketBytes?: number;
   /** For name look-up, connection, TLS and the call together, in milliseconds. @default 15000 */
   connectTimeoutMs?: number;
+  /** This device's time, milliseconds since 1970. @default Date.now */
+  now?: () => number;
 }
 
-/** Makes a dialer; it holds nothing between two dials. @throws {AranyaError} code "invalid" when end point or CA can't be read */
+const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
+/** More in flight than HTTP/2's 64 KiB, for ways with a long delay. */
+const FLOW_WINDOW_BYTES = 256 * 1024;
+
+/**
+ * Makes a dialer; it holds nothing between two dials. A certificate that is not valid yet is taken with a warning when all else
+ * about it is right: this device's clock must be wrong then.
+ * @throws {AranyaError} code "invalid" when end point or CA can't be read
+ */
 export function createGrpcDialer(options: GrpcDialerOptions): LinkDialer {
-  throw new AranyaError(
-    "unsupported",
-    `Cannot dial ${options.endpoint}: not built yet`,
-  );
+  parseEndpoint(options.endpoint);
+  if (options.ca !== undefined) toCertificates(options.ca);
+  silenceGrpc();
+  return {
+    dial({ signal, endpoint = options.endpoint }) {
+      const target = parseEndpoint(endpoint);
+      const action = `Cannot connect to ${formatEndpoint(target)}`;
+      const attempt = new Attempt(target, { ...options, action });
+      return withDeadline(() => attempt.link(), {
+        timeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+        action,
+        signal,
+      }).catch((error) => {
+        attempt.abandon();
+        throw error;
+      });
+    },
+  };
+}
+
+/** One client, one connection, one call. */
+class Attempt {
+  readonly #options: GrpcDialerOptions & { action: string };
+  readonly #target: Endpoint;
+  readonly #credentials: DialCredentials;
+  readonly #client: Client;
+  readonly #call;
+  #link: GrpcLink | undefined;
+
+  constructor(
+    target: Endpoint,
+    options: GrpcDialerOptions & { action: string },
+  ) {
+    const maxPacketBytes = options.maxPacketBytes ?? DEFAULT_MAX_PACKET_BYTES;
+    this.#options = options;
+    this.#target = target;
+    this.#credentials = new DialCredentials({
+      action: options.action,
+      serverName: options.serverName ?? target.host,
+      ca: options.ca,
+      insecure: options.insecure ?? false,
+      log: options.log,
+      now: options.now ?? Date.now,
+    });
+    const scheme = target.kind === "name" ? "dns" : target.kind;
+    this.#client = new Client(
+      `${scheme}:${formatEndpoint(target)}`,
+      this.#credentials,
+      {
+        ...sharedOptions(maxPacketBytes),
+        ...(options.serverName
+          ? { "grpc.default_authority": options.serverName }
+          : {}),
+        // Each dial stands alone: nothing cached, nothing retried behind our back.
+        "grpc.use_local_subchannel_pool": 1,
+        "grpc.enable_retries": 0,
+        "grpc.service_config_disable_resolution": 1,
+        "grpc.enable_http_proxy": 0,
+        "grpc-node.flow_control_window": FLOW_WINDOW_BYTES,
+      },
+    );
+    this.#call = this.#client.makeBidiStreamRequest(
+      CONNECT_PATH,
+      toBuffer,
+      fromBuffer,
+      new Metadata(),
+    );
+  }
+
+  /** Resolves when the server has taken the call. */
+  link(): Promise<Link> {
+    const { promise, resolve, reject } = Promise.withResolvers<Link>();
+    // What an error says comes again as the status.
+    this.#call.on("error", () => {});
+    this.#call.on("metadata", () => {
+      this.#link = new GrpcLink({
+        call: this.#call,
+        peer: formatEndpoint(this.#target),
+        maxPacketBytes: this.#options.maxPacketBytes ??
+          DEFAULT_MAX_PACKET_BYTES,
+        destroy: () => this.abandon(),
+      });
+      resolve(this.#link);
+    });
+    this.#call.on("status", (status: StatusObject) => {
+      reject(
+        this.#credentials.failure ?? toDialError(status, this.#options.action),
+      );
+      this.#finish(status);
+    });
+    return promise;
+  }
+
+  /** Ends everything at once. */
+  abandon(): void {
+    this.#call.cancel();
+    this.#client.close();
+    this.#credentials.destroy();
+  }
+
+  #finish(status: StatusObject): void {
+    this.#client.close();
+    this.#credentials.destroy();
+    if (status.code === 0) {
+      this.#link?.done({ reason: "the operator has closed the link" });
+      return;
+    }
+    const error = toDialError(
+      status,
+      `Cannot hold link with ${formatEndpoint(this.#target)}`,
+    );
+    this.#link?.done({ reason: error.message, error });
+  }
 }

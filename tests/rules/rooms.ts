@@ -13,7 +13,10 @@ export interface RoomRule {
 export const ROOMS: Record<string, RoomRule> = {
   base: { imports: [], fences: ["pino"] },
   wire: { imports: ["base"], fences: ["@bufbuild/protobuf"] },
-  connectivity: { imports: ["base", "wire"], fences: ["@grpc/grpc-js", "node:tls"] },
+  connectivity: {
+    imports: ["base", "wire"],
+    fences: ["@grpc/grpc-js", "node:tls"],
+  },
   secure: { imports: ["base", "wire", "connectivity"], fences: [] },
   session: { imports: ["base", "wire", "connectivity"], fences: [] },
   config: { imports: ["base"], fences: ["yaml"] },
