@@ -63,7 +63,7 @@ export async function servePortForward(
       const { error, data } = pair;
       if (error && data) {
         pairs.delete(id);
-        void forward({ error, data, signal: connection.signal }, options);
+        void forward({ error, data }, options);
         return;
       }
       pairs.set(id, pair);
@@ -85,46 +85,65 @@ export async function servePortForward(
 
 /** Runs one connection and ends both its streams. */
 async function forward(
-  { error, data, signal }: {
-    error: SpdyStream;
-    data: SpdyStream;
-    signal: AbortSignal;
-  },
+  { error, data }: { error: SpdyStream; data: SpdyStream },
   options: ServePortForwardOptions,
 ): Promise<void> {
   const port = portOf(data) ?? 0;
+  let outputEnded = false;
   try {
     await options.connect({
       port,
-      input: data.readable,
+      input: readInput(data, { isDone: () => outputEnded }),
       output: (chunk) => data.write(chunk),
-      endOutput: () => Promise.resolve(data.end()),
-      signal,
+      endOutput: () => {
+        outputEnded = true;
+        return Promise.resolve(data.end());
+      },
+      signal: data.signal,
     });
     data.end();
     error.end();
     dropRest(data);
-    dropRest(error);
   } catch (cause) {
     const { message } = asAranyaError(cause, "Cannot forward port");
-    try {
-      await error.write(utf8(`${options.describe(port)}: ${message}`));
-    } catch {
-      // The client has left: nobody is there to be told.
+    // A client that has reset the connection itself takes any text for a failure of the whole.
+    if (!data.signal.aborted) {
+      await sayLast(error, `${options.describe(port)}: ${message}`);
     }
     error.end();
     data.reset();
-    error.reset();
+  }
+  dropRest(error);
+}
+
+/** kubectl resets the data stream when it has read our end: that is its own end, not a failure. */
+async function* readInput(
+  data: SpdyStream,
+  { isDone }: { isDone: () => boolean },
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* data.readable;
+  } catch (error) {
+    if (!isDone()) throw error;
+  }
+}
+
+async function sayLast(stream: SpdyStream, text: string): Promise<void> {
+  try {
+    await stream.write(utf8(text));
+  } catch {
+    // The client has left: nobody is there to be told.
   }
 }
 
 function expirePair(pair: Pair, id: string): void {
-  pair.error?.write(
-    utf8(`error forwarding request ${id}: timed out waiting for streams`),
-  ).catch(() => {});
-  pair.error?.end();
-  pair.error?.reset();
   pair.data?.reset();
+  if (!pair.error) return;
+  const text = `error forwarding request ${id}: timed out waiting for streams`;
+  // The FIN follows the text in the same queue.
+  void sayLast(pair.error, text);
+  pair.error.end();
+  dropRest(pair.error);
 }
 
 /** What the client still sends has nowhere to go. */

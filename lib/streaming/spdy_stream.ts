@@ -14,6 +14,8 @@ export interface SpdyStream {
    * early drops what is still to come.
    */
   readonly readable: AsyncIterable<Uint8Array>;
+  /** Aborted when the stream was reset by either side, or its connection has gone; not by both halves' own ends. */
+  readonly signal: AbortSignal;
   /** Resolves when the connection has room for more. @throws {AranyaError} "cancelled" when stream or connection has ended */
   write(chunk: Uint8Array): Promise<void>;
   /** Nothing more comes from us (FIN). May be called twice. */
@@ -44,6 +46,7 @@ export class HeldStream implements SpdyStream {
   #peerEnded = false;
   #failure: AranyaError | undefined;
   #wake: (() => void) | undefined;
+  #controller: AbortController | undefined;
 
   constructor(
     options: { id: number; headers: SpdyHeaders; host: StreamHost },
@@ -63,6 +66,13 @@ export class HeldStream implements SpdyStream {
         },
       }),
     };
+  }
+
+  /** Made only when somebody looks: most streams don't need one. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#failure) this.#controller.abort(this.#failure);
+    return this.#controller.signal;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -116,6 +126,7 @@ export class HeldStream implements SpdyStream {
   fail(error: AranyaError): void {
     if (this.#failure) return;
     this.#failure = error;
+    this.#controller?.abort(error);
     this.#clear();
     this.#wake?.();
     this.#host.gone(this.id);

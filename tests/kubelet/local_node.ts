@@ -199,7 +199,10 @@ async function both(
     socket.end();
   })();
   const down = (async () => {
-    for await (const chunk of socket) await call.output(chunk);
+    // Leaving or ending a plain loop over the socket would destroy its other half.
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      await call.output(chunk);
+    }
     await call.endOutput();
   })();
   await Promise.all([up, down]);
