@@ -17,6 +17,8 @@ export interface OperatorOptions {
   apiserver: Apiserver;
   /** Tells several apart. @default "operator" */
   name?: string;
+  /** Namespace that it serves. @default {@linkcode NAMESPACE} */
+  namespace?: string;
   /** Another kubeconfig than the account's own. */
   kubeconfig?: string;
   /** More flags. */
@@ -58,6 +60,7 @@ export class Operator implements AsyncDisposable {
   /** Applies what the operator needs in the cluster, starts it and waits until it answers. */
   static async start(options: OperatorOptions): Promise<Operator> {
     const { apiserver, name = "operator", flags = [], waits = true } = options;
+    const { namespace = NAMESPACE } = options;
     const { machine } = apiserver;
     await installManifests(apiserver);
     const grpcPort = options.grpcPort ?? await machine.freePort();
@@ -65,7 +68,7 @@ export class Operator implements AsyncDisposable {
     const kubeconfig = options.kubeconfig ?? await accountKubeconfig(apiserver);
     const args = [
       ...["--mode", "operator", "--kubeconfig", kubeconfig],
-      ...["--namespace", NAMESPACE, "--host-address", machine.address],
+      ...["--namespace", namespace, "--host-address", machine.address],
       ...["--grpc-port", `${grpcPort}`, "--http-port", `${httpPort}`],
       ...flags,
     ];

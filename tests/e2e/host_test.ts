@@ -2,7 +2,7 @@
 /** A device's Node and its host, through the virtual pod. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type KubeObject, NAMESPACE, until } from "../support/mod.ts";
+import { type KubeObject, NAMESPACE, tryRun, until } from "../support/mod.ts";
 import { DEVICE, kubectl, mustDevice, story, useWorld } from "./story.ts";
 
 const world = useWorld();
@@ -250,33 +250,24 @@ story("kubectl cp copies a folder both ways", async () => {
   }
 });
 
-story("kubectl exec -t gives the command a terminal", async () => {
-  const result = await world().kubectl.tryRun(
-    [
-      "-n",
-      NAMESPACE,
-      "exec",
-      DEVICE,
-      "--",
-      "sh",
-      "-c",
-      "test -t 1 || echo none",
-    ],
-  );
-  assert.equal(result.stdout, "none\n");
-  const terminal = await kubectl(
-    world(),
-    "exec",
-    "-it",
-    DEVICE,
-    "--",
-    "sh",
-    "-c",
-    "test -t 1 && echo terminal; exit 3",
-  );
-  assert.match(terminal.stdout, /terminal/);
-  assert.equal(terminal.code, 3);
-});
+story(
+  "kubectl exec -it gives the command a terminal of the caller's size",
+  async () => {
+    const { machine, program, kubeconfig } = world().kubectl;
+    const command =
+      `stty rows 40 cols 100; ${program} --kubeconfig=${kubeconfig} -n ${NAMESPACE} exec -it ${DEVICE} -- sh -c 'tty; stty size; exit 3'`;
+    const [first = "", ...args] = machine.wrap([
+      "script",
+      "-qec",
+      command,
+      "/dev/null",
+    ]);
+    const result = await tryRun(first, { args });
+    assert.match(result.stdout, /\/dev\/pts\/\d+/);
+    assert.match(result.stdout, /40 100/);
+    assert.equal(result.code, 3);
+  },
+);
 
 story(
   "kubectl logs of the virtual pod says what to configure, or shows the log file",

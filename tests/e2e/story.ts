@@ -93,6 +93,13 @@ export function mustDevice(
   return { ...device, dockerd: device.dockerd };
 }
 
+/** A device of the world, with or without an engine. */
+export function mustWorldDevice(world: World, name = DEVICE): Device {
+  const device = world.devices.get(name);
+  assert.ok(device, `device ${name} is not there`);
+  return device;
+}
+
 /** kubectl in the operator's namespace, whatever its exit code. */
 export function kubectl(world: World, ...args: string[]): Promise<RunResult> {
   return world.kubectl.tryRun(["-n", NAMESPACE, ...args], {

@@ -21,3 +21,6 @@ export * from "../../dev/wait.ts";
 export * from "../../dev/agent.ts";
 export * from "../../dev/operator.ts";
 export * from "../../dev/world.ts";
+export * from "../../dev/pki.ts";
+export * from "../../dev/kubeconfig.ts";
+export * from "./probe.ts";

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/** EdgeDevices and their objects: names that are taken, drift, wrong input, turns of operators. No engine is needed. */
+import assert from "node:assert/strict";
+import {
+  Apiserver,
+  edgeDevice,
+  installManifests,
+  NAMESPACE,
+  Network,
+  Operator,
+  until,
+} from "../support/mod.ts";
+import {
+  DEVICE,
+  kubectl,
+  mustWorldDevice,
+  story,
+  untilGone,
+  useWorld,
+} from "./story.ts";
+
+const world = useWorld({ engine: "none" });
+
+async function condition(name: string, type: string): Promise<string> {
+  return (await kubectl(
+    world(),
+    "get",
+    "edgedevice",
+    name,
+    "-o",
+    `jsonpath={.status.conditions[?(@.type=="${type}")].status} {.status.conditions[?(@.type=="${type}")].reason}`,
+  )).stdout.trim();
+}
+
+story(
+  "an EdgeDevice with wrong types or fields that don't belong together is refused by the API server",
+  async () => {
+    const wrong: [Record<string, unknown>, RegExp][] = [
+      [{ connectivity: { method: 7 } }, /method/],
+      [{ connectivity: { method: "pigeon" } }, /pigeon|Unsupported value/],
+      [{
+        connectivity: {
+          method: "grpc",
+          mqttConfig: { server: "a:1", messageNamespace: "b" },
+        },
+      }, /mqttConfig/],
+      [{ pod: { allocatable: "many" } }, /allocatable/],
+      [{ node: { labels: { "arhat.dev/role": "other" } } }, /arhat\.dev/],
+    ];
+    for (const [spec, pattern] of wrong) {
+      await assert.rejects(
+        world().kubectl.apply(edgeDevice("wrong", spec)),
+        pattern,
+      );
+    }
+    await assert.rejects(
+      world().kubectl.apply(edgeDevice("1-digit-first")),
+      /1035|letter/,
+    );
+  },
+);
+
+story("kubectl explain describes the fields", async () => {
+  const text = await world().kubectl.run([
+    "explain",
+    "edgedevice.spec.connectivity",
+  ]);
+  assert.match(text, /method/);
+  assert.match(text, /DESCRIPTION:\s+\S+/);
+});
+
+story(
+  "a device whose name is a foreign Node's gets NameConflict, and the Node is left alone",
+  async () => {
+    await world().kubectl.apply({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: "real-node" },
+    });
+    await world().kubectl.apply(edgeDevice("real-node"));
+    await until(
+      async () =>
+        (await condition("real-node", "Ready")).includes("NameConflict") ||
+        (await condition("real-node", "NameConflict")).startsWith("True"),
+      {
+        what: "condition NameConflict",
+        detail: async () =>
+          (await kubectl(
+            world(),
+            "get",
+            "edgedevice",
+            "real-node",
+            "-o",
+            "yaml",
+          )).stdout,
+      },
+    );
+    const node = await world().kubectl.find<
+      { spec: { providerID?: string; taints?: { key: string }[] } }
+    >(["node", "real-node"]);
+    assert.equal(node?.spec.providerID, undefined);
+    await world().run("delete", "edgedevice", "real-node", "--timeout=30s");
+    assert.ok(await world().kubectl.find(["node", "real-node"]));
+    await world().kubectl.run(["delete", "node", "real-node"]);
+  },
+);
+
+for (
+  const [kind, object] of [
+    ["secret", {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "taken-agent", namespace: NAMESPACE },
+      stringData: { mine: "yes" },
+    }],
+    ["service", {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "taken", namespace: NAMESPACE },
+      spec: { ports: [{ port: 80 }], selector: { app: "mine" } },
+    }],
+  ] as const
+) {
+  story(
+    `a foreign ${kind} of the device's name is never touched: NameConflict`,
+    async () => {
+      await world().kubectl.apply(object);
+      const before = await world().kubectl.find([
+        "-n",
+        NAMESPACE,
+        kind,
+        object.metadata.name,
+      ]);
+      await world().kubectl.apply(edgeDevice("taken"));
+      await until(async () =>
+        JSON.stringify(
+          await world().kubectl.find(["-n", NAMESPACE, "edgedevice", "taken"]),
+        ).includes("NameConflict"), { what: "NameConflict in the status" });
+      await world().run("delete", "edgedevice", "taken", "--timeout=30s");
+      const after = await world().kubectl.find([
+        "-n",
+        NAMESPACE,
+        kind,
+        object.metadata.name,
+      ]);
+      assert.deepEqual(after?.metadata.uid, before?.metadata.uid);
+      assert.deepEqual(
+        after?.metadata.resourceVersion,
+        before?.metadata.resourceVersion,
+      );
+      await world().run("delete", kind, object.metadata.name);
+    },
+  );
+}
+
+story(
+  "the same name in a second namespace gets NameConflict from that namespace's operator",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    await world().kubectl.run(["create", "namespace", "other"]);
+    const device = edgeDevice(DEVICE) as { metadata: { namespace: string } };
+    device.metadata.namespace = "other";
+    await world().kubectl.apply(device);
+    await using second = await Operator.start({
+      apiserver,
+      name: "operator-other",
+      // An administrator: manifests/ grants rights in one namespace.
+      kubeconfig: apiserver.kubeconfig,
+      namespace: "other",
+      flags: ["--kubelet-ports", "28000-28999"],
+    });
+    await until(
+      async () =>
+        JSON.stringify(
+          await world().kubectl.find(["-n", "other", "edgedevice", DEVICE]),
+        ).includes("NameConflict"),
+      {
+        what: "NameConflict in the second namespace",
+        timeoutMs: 60_000,
+      },
+    );
+    assert.equal(
+      (await kubectl(world(), "exec", DEVICE, "--", "echo", "fine")).stdout,
+      "fine\n",
+    );
+    await world().kubectl.run([
+      "-n",
+      "other",
+      "delete",
+      "edgedevice",
+      DEVICE,
+      "--timeout=30s",
+    ]);
+    assert.ok(await world().kubectl.find(["node", DEVICE]));
+    await second.stop();
+    await world().kubectl.run(["delete", "namespace", "other", "--wait=false"]);
+  },
+  { restarts: true },
+);
+
+story("an object that someone deletes by hand comes back", async () => {
+  const uid = async (kind: string, name: string, namespace = NAMESPACE) =>
+    (await world().kubectl.find(["-n", namespace, kind, name]))?.metadata.uid;
+  for (
+    const [kind, name, namespace] of [["service", DEVICE], ["pod", DEVICE], [
+      "lease",
+      DEVICE,
+      "kube-node-lease",
+    ], ["node", DEVICE]] as const
+  ) {
+    const before = await uid(kind, name, namespace);
+    await world().kubectl.run([
+      "-n",
+      namespace ?? NAMESPACE,
+      "delete",
+      kind,
+      name,
+      "--timeout=60s",
+    ]);
+    await until(async () => {
+      const now = await uid(kind, name, namespace);
+      return now !== undefined && now !== before;
+    }, { what: `a new ${kind} ${name}`, timeoutMs: 60_000 });
+  }
+  await world().untilNodeReady(DEVICE);
+});
+
+story(
+  "a method that is not built yet is accepted and answered by a condition",
+  async () => {
+    await world().kubectl.apply(
+      edgeDevice("by-broker", {
+        connectivity: {
+          method: "mqtt",
+          mqttConfig: { server: "broker:1883", messageNamespace: "a/b" },
+        },
+      }),
+    );
+    await until(
+      async () => /NotSupported/.test(await condition("by-broker", "Ready")),
+      { what: "reason NotSupported" },
+    );
+    await world().run("delete", "edgedevice", "by-broker", "--timeout=30s");
+    await untilGone(world(), "node", "by-broker");
+  },
+);
+
+story(
+  "a second operator waits and serves within 20 s of the first one's death",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    await using second = await Operator.start({
+      apiserver,
+      name: "operator-second",
+      grpcPort: world().operator.grpcPort,
+      waits: false,
+    });
+    await until(async () => (await second.get("/healthz")) !== "", {
+      what: "a second operator that lives",
+    });
+    await world().operator.crash();
+    const startMs = performance.now();
+    await until(
+      async () =>
+        (await kubectl(world(), "exec", DEVICE, "--", "echo", "served"))
+          .stdout === "served\n",
+      {
+        what: "a device that is served again",
+        timeoutMs: 60_000,
+      },
+    );
+    assert.ok(
+      performance.now() - startMs < 20_000,
+      `it took ${performance.now() - startMs} ms`,
+    );
+    await second.stop();
+    await world().operator.restart();
+    await world().untilNodeReady(DEVICE);
+  },
+  { restarts: true },
+);
+
+story("an operator without rights names verb and resource", async () => {
+  const { apiserver } = world().controlPlane;
+  const kubeconfig = await apiserver.makeUser({ name: "no-rights" });
+  await using operator = await Operator.start({
+    apiserver,
+    name: "operator-no-rights",
+    kubeconfig,
+    waits: false,
+  });
+  await until(
+    async () =>
+      /cannot|forbidden/i.test(await Deno.readTextFile(operator.log)) &&
+      /list|get|watch|create/.test(await Deno.readTextFile(operator.log)),
+    { what: "the missing right in the log" },
+  );
+  await operator.stop();
+}, { restarts: true });
+
+story(
+  "an operator with an unreadable kubeconfig says so in one line and exits 2",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    await using operator = await Operator.start({
+      apiserver,
+      name: "operator-unreadable",
+      kubeconfig: "/nowhere/kubeconfig",
+      waits: false,
+    });
+    assert.equal(await operator.program?.exited, 2);
+    const text = (await Deno.readTextFile(operator.log)).split("\n").filter((
+      line,
+    ) => line.startsWith("Cannot"));
+    assert.equal(text.length, 1);
+    assert.match(text[0] ?? "", /\/nowhere\/kubeconfig/);
+  },
+  { restarts: true },
+);
+
+story(
+  "an operator that starts before its API server waits, then serves",
+  async () => {
+    await using apiserver = await Apiserver.start({ network: world().network });
+    await installManifests(apiserver);
+    await using operator = await Operator.start({
+      apiserver,
+      name: "operator-early",
+      waits: false,
+    });
+    await operator.stop();
+    await apiserver.crash();
+    await operator.restart({ waits: false });
+    await until(
+      async () =>
+        (await Deno.readTextFile(operator.log)).includes("ECONNREFUSED") ||
+        (await operator.get("/healthz")) !== "",
+      {
+        what: "an operator without an API server",
+      },
+    );
+    await apiserver.restart();
+    await apiserver.kubectl.apply(edgeDevice("early"));
+    await until(async () => await apiserver.kubectl.find(["node", "early"]), {
+      what: "the Node",
+      timeoutMs: 90_000,
+      detail: () => Deno.readTextFile(operator.log),
+    });
+    await operator.stop();
+  },
+  { restarts: true },
+);
+
+story(
+  "the agent names every wrong, unknown and missing key with its line",
+  async () => {
+    const { agent } = mustWorldDevice(world());
+    const before = await Deno.readTextFile(agent.configFile);
+    await agent.configure(
+      "device: edge-1\nendpoint: 1\ncredential: '??'\nhost:\n  exec: maybe\n",
+    );
+    await agent.restart();
+    assert.notEqual(await agent.program?.exited, 0);
+    const text = await Deno.readTextFile(agent.log);
+    for (
+      const pattern of [
+        /endpoint\b/,
+        /credential/,
+        /exec/,
+        /endpoints/,
+        /line 2|:2/,
+      ]
+    ) assert.match(text, pattern);
+    await agent.configure(before);
+    await agent.restart();
+    await world().untilNodeReady(DEVICE);
+  },
+  { restarts: true },
+);
+
+story("SIGTERM ends the operator within 5 s", async () => {
+  const startMs = performance.now();
+  assert.equal(await world().operator.stop(), 0);
+  assert.ok(performance.now() - startMs < 5_000);
+  await world().operator.restart();
+  await world().untilNodeReady(DEVICE);
+}, { restarts: true });

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Single pods on a device: logs, restarts, refusals, grace, drain, and the device's own end. */
+import assert from "node:assert/strict";
+import { IMAGES, NAMESPACE, until } from "../support/mod.ts";
+import {
+  DEVICE,
+  findPod,
+  isReady,
+  kubectl,
+  mustDevice,
+  placement,
+  podOn,
+  story,
+  untilEvent,
+  untilGone,
+  untilPod,
+  useWorld,
+} from "./story.ts";
+
+const world = useWorld();
+const IMAGE = IMAGES.busybox;
+
+story("kubectl logs -f follows a container to its end", async () => {
+  const script = "for i in 1 2 3 4 5; do echo line $i; sleep 0.3; done";
+  await world().kubectl.apply(podOn(DEVICE, "talker", {
+    restartPolicy: "Never",
+    containers: [{ name: "main", image: IMAGE, command: ["sh", "-c", script] }],
+  }));
+  await untilPod(world(), "talker", {
+    what: "started",
+    is: (pod) => pod.status?.phase !== "Pending",
+  });
+  const log = await kubectl(world(), "logs", "-f", "talker");
+  assert.equal(log.stdout, "line 1\nline 2\nline 3\nline 4\nline 5\n");
+  await untilPod(world(), "talker", {
+    what: "Succeeded",
+    is: (pod) => pod.status?.phase === "Succeeded",
+  });
+  const again = await kubectl(world(), "logs", "--tail=1", "talker");
+  assert.equal(again.stdout, "line 5\n");
+  await world().run("delete", "pod", "talker");
+});
+
+story(
+  "an init container runs first, and a container that fails is restarted with its former state kept",
+  async () => {
+    await world().kubectl.apply(podOn(DEVICE, "restarts", {
+      initContainers: [{
+        name: "first",
+        image: IMAGE,
+        command: ["sh", "-c", "echo ready > /data/first"],
+        volumeMounts: [{ name: "data", mountPath: "/data" }],
+      }],
+      containers: [{
+        name: "main",
+        image: IMAGE,
+        command: [
+          "sh",
+          "-c",
+          "cat /data/first; if [ ! -e /data/once ]; then touch /data/once; exit 3; fi; exec sleep 3600",
+        ],
+        volumeMounts: [{ name: "data", mountPath: "/data" }],
+      }],
+      volumes: [{ name: "data", emptyDir: {} }],
+    }));
+    await untilPod(world(), "restarts", {
+      what: "running again",
+      is: (pod) =>
+        isReady(pod) && pod.status?.containerStatuses?.[0]?.restartCount === 1,
+    });
+    const previous = await kubectl(world(), "logs", "--previous", "restarts");
+    assert.equal(previous.stdout, "ready\n", previous.stderr);
+    await world().run("delete", "pod", "restarts");
+  },
+);
+
+story(
+  "an absent image, ConfigMap and command are each told, and other pods are unaffected",
+  async () => {
+    const pod = (name: string, container: Record<string, unknown>) =>
+      podOn(DEVICE, name, {
+        containers: [{
+          name: "main",
+          image: IMAGE,
+          command: ["sleep", "3600"],
+          ...container,
+        }],
+      });
+    await world().kubectl.apply([
+      pod("no-image", { image: "registry.invalid/none:1" }),
+      pod("no-config", {
+        env: [{
+          name: "A",
+          valueFrom: { configMapKeyRef: { name: "nowhere", key: "a" } },
+        }],
+      }),
+      pod("no-command", { command: ["no-such-command"] }),
+      pod("healthy", {}),
+    ]);
+    const reason = (name: string, pattern: RegExp) =>
+      untilPod(world(), name, {
+        what: `waiting for ${pattern}`,
+        is: (one) =>
+          pattern.test(
+            JSON.stringify(one.status?.containerStatuses?.[0] ?? {}),
+          ),
+      });
+    await untilPod(world(), "healthy", { what: "Ready", is: isReady });
+    await reason("no-image", /ErrImagePull|ImagePullBackOff/);
+    await reason(
+      "no-config",
+      /CreateContainerConfigError.*nowhere|nowhere.*CreateContainerConfigError/,
+    );
+    await reason("no-command", /no-such-command/);
+    await world().kubectl.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "nowhere", namespace: NAMESPACE },
+      data: { a: "b" },
+    });
+    await untilPod(world(), "no-config", { what: "Ready", is: isReady });
+    await world().run(
+      "delete",
+      "pod",
+      "no-image",
+      "no-config",
+      "no-command",
+      "healthy",
+      "--timeout=60s",
+    );
+    await world().run("delete", "configmap", "nowhere");
+  },
+);
+
+story(
+  "a field that isn't supported is refused for that pod with an Event that names it",
+  async () => {
+    await world().kubectl.apply(podOn(DEVICE, "refused", {
+      containers: [{
+        name: "main",
+        image: IMAGE,
+        command: ["sleep", "3600"],
+        ports: [{ containerPort: 80, hostPort: 8088 }],
+      }],
+    }));
+    await untilEvent(world(), "refused", /hostPort/);
+    assert.deepEqual(
+      (await mustDevice(world()).dockerd.run(["ps", "-q"])).trim(),
+      "",
+    );
+    await world().run("delete", "pod", "refused", "--timeout=30s");
+  },
+);
+
+story(
+  "a pod is deleted with its grace: SIGTERM is heard, then the object goes",
+  async () => {
+    await world().kubectl.apply(podOn(DEVICE, "graceful", {
+      terminationGracePeriodSeconds: 20,
+      containers: [{
+        name: "main",
+        image: IMAGE,
+        command: [
+          "sh",
+          "-c",
+          "trap 'echo heard > /host/heard; exit 0' TERM; touch /host/up; while :; do sleep 0.1; done",
+        ],
+        volumeMounts: [{ name: "host", mountPath: "/host" }],
+      }],
+      volumes: [{
+        name: "host",
+        hostPath: { path: "/run/graceful", type: "DirectoryOrCreate" },
+      }],
+    }));
+    const { machine } = mustDevice(world());
+    await until(
+      async () =>
+        (await machine.tryRun("test", { args: ["-e", "/run/graceful/up"] }))
+          .code === 0,
+      { what: "the container's trap" },
+    );
+    const startMs = performance.now();
+    await world().run("delete", "pod", "graceful", "--timeout=60s");
+    assert.ok(
+      performance.now() - startMs < 15_000,
+      "the whole grace was waited for",
+    );
+    assert.equal(
+      await machine.run("cat", { args: ["/run/graceful/heard"] }),
+      "heard\n",
+    );
+  },
+);
+
+story("kubectl drain of the device works without --force", async () => {
+  await world().kubectl.apply({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "drained", namespace: NAMESPACE },
+    spec: {
+      selector: { matchLabels: { app: "drained" } },
+      template: {
+        metadata: { labels: { app: "drained" } },
+        spec: {
+          ...placement(DEVICE),
+          terminationGracePeriodSeconds: 2,
+          containers: [{
+            name: "main",
+            image: IMAGE,
+            command: ["sleep", "3600"],
+          }],
+        },
+      },
+    },
+  });
+  await kubectl(
+    world(),
+    "wait",
+    "--for=condition=Available",
+    "--timeout=60s",
+    "deployment/drained",
+  );
+  const before = await findPod(world(), DEVICE);
+  const drain = await kubectl(
+    world(),
+    "drain",
+    DEVICE,
+    "--timeout=90s",
+    "--delete-emptydir-data",
+  );
+  assert.equal(drain.code, 0, drain.stderr);
+  await untilPod(world(), DEVICE, {
+    what: "made anew",
+    is: (pod) => pod.metadata.uid !== before?.metadata.uid && isReady(pod),
+  });
+  await world().run("uncordon", DEVICE);
+  await world().run("delete", "deployment", "drained");
+  await until(
+    async () =>
+      (await world().run("get", "pods", "-l", "app=drained", "-o", "name"))
+        .trim() === "",
+    { what: "the end of the pods" },
+  );
+});
+
+story("deleting the EdgeDevice leaves nothing anywhere", async () => {
+  await world().kubectl.apply(
+    podOn(DEVICE, "orphan", {
+      containers: [{ name: "main", image: IMAGE, command: ["sleep", "3600"] }],
+    }),
+  );
+  await untilPod(world(), "orphan", { what: "Ready", is: isReady });
+  await world().run("delete", "edgedevice", DEVICE, "--timeout=90s");
+  await untilGone(world(), "node", DEVICE);
+  await untilGone(world(), "pod", DEVICE);
+  const left = await until(async () => {
+    const names = await kubectl(
+      world(),
+      "get",
+      "pods,services,secrets,endpointslices",
+      "-o",
+      "name",
+    );
+    const lease = await world().kubectl.tryRun([
+      "-n",
+      "kube-node-lease",
+      "get",
+      "lease",
+      "-o",
+      "name",
+    ]);
+    const requests = await world().kubectl.tryRun(["get", "csr", "-o", "name"]);
+    const ours = (names.stdout + lease.stdout + requests.stdout).split("\n")
+      .filter((one) => one.includes(DEVICE) || one.includes("orphan"));
+    return ours.length === 0 && "nothing";
+  }, {
+    what: "a cluster without the device",
+    timeoutMs: 90_000,
+    intervalMs: 500,
+  });
+  assert.equal(left, "nothing");
+});
