@@ -321,7 +321,8 @@ story(
 story(
   "an operator that starts before its API server waits, then serves",
   async () => {
-    await using apiserver = await Apiserver.start({ network: world().network });
+    await using network = await Network.start();
+    await using apiserver = await Apiserver.start({ network });
     await installManifests(apiserver);
     await using operator = await Operator.start({
       apiserver,
