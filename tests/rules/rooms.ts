@@ -24,7 +24,7 @@ export const ROOMS: Record<string, RoomRule> = {
     imports: ["base"],
     fences: ["@kubernetes/client-node", "node:http", "node:https", "yaml"],
   },
-  pki: { imports: ["base"], fences: ["@peculiar/x509"] },
+  pki: { imports: ["base"], fences: ["@peculiar/x509", "reflect-metadata"] },
   streaming: { imports: ["base"], fences: ["node:zlib"] },
   kubelet: {
     imports: ["base", "streaming"],
