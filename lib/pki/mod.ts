@@ -5,7 +5,14 @@
  *
  * @module
  */
-export * from "./authority.ts";
+export {
+  createAuthority,
+  type CreateAuthorityOptions,
+  issueServerCertificate,
+  type IssueServerOptions,
+  type KeyPair,
+  type SubjectNames,
+} from "./authority.ts";
 export * from "./credential.ts";
 export * from "./inspect.ts";
 export * from "./request.ts";
