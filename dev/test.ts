@@ -19,6 +19,9 @@ const FLAGS = [
   "--trace-leaks",
 ];
 
+/** One `deno test` that takes longer hangs. */
+const TIMEOUT_MS = 20 * 60_000;
+
 /** The test files of a folder and below, sorted. */
 export async function findTests(
   folder: string,
@@ -37,14 +40,19 @@ export async function findTests(
 /** Runs test files in one `deno test`, whose output is shown as it comes. */
 async function runTests(title: string, files: string[]): Promise<Results> {
   if (files.length === 0) return { passed: 0, failed: 0 };
-  say(`\n== ${title}: ${files.length} files`);
+  say(`\n== ${title}`);
   const report = await Deno.makeTempFile({ suffix: ".xml" });
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const { success } = await new Deno.Command(Deno.execPath(), {
       args: ["test", ...FLAGS, `--junit-path=${report}`, ...files],
       cwd: ROOT,
       stdin: "null",
+      signal: timeout,
     }).spawn().status;
+    if (timeout.aborted) {
+      warn(`${title}: no end after ${formatElapsed(TIMEOUT_MS)}`);
+    }
     const results = countResults(await Deno.readTextFile(report));
     // A file that can't be loaded, or a hook that throws, is in no report.
     if (!success && results.failed === 0) results.failed = 1;
@@ -82,15 +90,15 @@ async function main(): Promise<number> {
   else {
     if (part !== "e2e") {
       const files = await findTests(join(ROOT, "tests"), { except: endToEnd });
-      add(await runTests("unit tests", files));
+      add(await runTests(`unit tests: ${files.length} files`, files));
     }
     if (part !== "unit") {
-      add(
-        await runTests(
-          `end-to-end tests on Kubernetes ${await kubernetesVersion()}`,
-          await findTests(endToEnd),
-        ),
-      );
+      const version = await kubernetesVersion();
+      // A process for each file: one that hangs or crashes takes no other along.
+      for (const file of await findTests(endToEnd)) {
+        const name = file.slice(endToEnd.length + 1);
+        add(await runTests(`${name} on Kubernetes ${version}`, [file]));
+      }
     }
   }
   await clearLeftovers();
