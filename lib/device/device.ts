@@ -82,7 +82,10 @@ export class Device implements AsyncDisposable {
     return this.#edge;
   }
 
+  /** An older state than the one that is known is ignored: an informer may be behind our own writes. */
   set edge(edge: EdgeDevice) {
+    const version = (of: EdgeDevice) => Number(of.metadata.resourceVersion);
+    if (version(edge) < version(this.#edge)) return;
     this.#edge = edge;
   }
 
@@ -148,6 +151,13 @@ export class Device implements AsyncDisposable {
     this.strangeVersion = undefined;
     if (this.credential.rotating && !usedPrevious) this.#confirmRotation();
     await this.link.accept(link, this.#stop.signal);
+  }
+
+  /** An agent of a version that is not served claims to be this device. It is not proven: shown only while no link is up. */
+  noteVersion(message: string): void {
+    if (this.link.up || this.strangeVersion === message) return;
+    this.strangeVersion = message;
+    this.context.wake(this.name, { afterMs: 100 });
   }
 
   /** The Secret was deleted: the link ends at once, and its credential is refused from now on. */

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Ranges of the devices' pod addresses: picked from 100.64.0.0/10, and compared with those that others gave. */
+import { isIPv4, isIPv6 } from "node:net";
+import type { AddressBook } from "../device/mod.ts";
+
+const PICK_BASE = 0x64400000n; // 100.64.0.0
+const PICK_BITS = 6n; // a /26
+const PICK_COUNT = 1 << 16; // of them in a /10
+
+/** A range of addresses; `first` and `last` are included. */
+export interface AddressRange {
+  family: 4 | 6;
+  first: bigint;
+  last: bigint;
+}
+
+/** Options of {@linkcode createAddressBook}. */
+export interface AddressBookOptions {
+  /** Ranges that are in use elsewhere in the cluster, with who has them. Asked for at each pick. */
+  others: () => Iterable<{ owner: string; cidr: string }>;
+  /** Text that differs between operators of one cluster, so that they begin at different places. */
+  seed: string;
+}
+
+/** Makes a book; it forgets with the process, what lasts is in the devices' status. */
+export function createAddressBook(options: AddressBookOptions): AddressBook {
+  const claims = new Map<string, { cidr: string; range: AddressRange }>();
+
+  function findOverlap(
+    device: string,
+    range: AddressRange,
+  ): string | undefined {
+    for (const [other, claim] of claims) {
+      if (other !== device && overlap(claim.range, range)) return other;
+    }
+    for (const { owner, cidr } of options.others()) {
+      const other = parseCidr(cidr);
+      if (owner !== device && other && overlap(other, range)) return owner;
+    }
+    return undefined;
+  }
+
+  function pick(device: string): { cidr: string; range: AddressRange } {
+    let index = hash(`${options.seed}/${device}`) % PICK_COUNT;
+    const taken = new Set<string>();
+    for (const claim of claims.values()) taken.add(claim.cidr);
+    for (let tries = 0; tries < PICK_COUNT; tries++) {
+      const cidr = toPickedCidr(index);
+      const range = parseCidr(cidr);
+      if (
+        range && !taken.has(cidr) && findOverlap(device, range) === undefined
+      ) return { cidr, range };
+      index = (index + 1) % PICK_COUNT;
+    }
+    throw new RangeError("Cannot pick a pod range: 100.64.0.0/10 is used up");
+  }
+
+  return {
+    claim(device, { fixed, former }) {
+      const held = claims.get(device);
+      if (held && held.cidr === (fixed ?? held.cidr)) {
+        return withOverlap(held, findOverlapOfFixed(device, held, fixed));
+      }
+      const wanted = fixed ?? former;
+      const range = wanted === undefined ? undefined : parseCidr(wanted);
+      const clash = range && findOverlap(device, range);
+      const claim = range && wanted !== undefined && (fixed || !clash)
+        ? { cidr: wanted, range }
+        : pick(device);
+      claims.set(device, claim);
+      return withOverlap(claim, fixed ? clash : undefined);
+    },
+    release: (device) => void claims.delete(device),
+  };
+
+  /** What we picked can't overlap; what was given may, and may stop to. */
+  function findOverlapOfFixed(
+    device: string,
+    held: { range: AddressRange },
+    fixed: string | undefined,
+  ): string | undefined {
+    return fixed === undefined ? undefined : findOverlap(device, held.range);
+  }
+}
+
+function withOverlap(
+  { cidr }: { cidr: string },
+  overlaps: string | undefined,
+): { cidr: string; overlaps?: string } {
+  return overlaps === undefined ? { cidr } : { cidr, overlaps };
+}
+
+/** Whether two ranges have an address in common. */
+export function overlap(left: AddressRange, right: AddressRange): boolean {
+  return left.family === right.family && left.first <= right.last &&
+    right.first <= left.last;
+}
+
+/** First and last address of a range; undefined when the text is none. */
+export function parseCidr(text: string): AddressRange | undefined {
+  const [address = "", prefix = ""] = text.split("/");
+  const bits = Number(prefix);
+  const family = isIPv4(address) ? 4 : isIPv6(address) ? 6 : undefined;
+  const width = family === 4 ? 32 : 128;
+  if (!family || !/^\d+$/.test(prefix) || bits > width) return undefined;
+  const value = family === 4 ? toNumber4(address) : toNumber6(address);
+  const size = 1n << BigInt(width - bits);
+  const first = value - (value % size);
+  return { family, first, last: first + size - 1n };
+}
+
+function toPickedCidr(index: number): string {
+  const value = Number(PICK_BASE + (BigInt(index) << PICK_BITS));
+  const bytes = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
+  return `${bytes.join(".")}/26`;
+}
+
+function toNumber4(address: string): bigint {
+  return address.split(".").reduce(
+    (sum, part) => (sum << 8n) | BigInt(part),
+    0n,
+  );
+}
+
+function toNumber6(address: string): bigint {
+  const plain = address.replace(
+    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
+    (_, a, b, c, d) =>
+      `${(Number(a) << 8 | Number(b)).toString(16)}:${
+        (Number(c) << 8 | Number(d)).toString(16)
+      }`,
+  );
+  const [head = "", tail] = plain.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = Array(8 - left.length - right.length).fill("0");
+  return [...left, ...zeros, ...right].reduce(
+    (sum, part) => (sum << 16n) | BigInt(parseInt(part, 16)),
+    0n,
+  );
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
+  }
+  return value >>> 0;
+}

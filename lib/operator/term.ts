@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One term of leadership: everything that only the leader has, from the watches to the devices. */
+import {
+  AranyaError,
+  asAranyaError,
+  type Clock,
+  createScope,
+  type Logger,
+  type Scope,
+} from "../base/mod.ts";
+import {
+  type GrpcListener,
+  type GrpcServerTls,
+  listenGrpc,
+} from "../connectivity/mod.ts";
+import {
+  type DeviceContext,
+  type DeviceSettings,
+  NAME_LABEL,
+  NAMESPACE_LABEL,
+  POD_CIDR_ANNOTATION,
+} from "../device/mod.ts";
+import {
+  CONFIG_MAP,
+  createEventRecorder,
+  type EdgeDevice,
+  type KubeClient,
+  type Node,
+} from "../kube/mod.ts";
+import { issueServerCertificate, type KeyPair } from "../pki/mod.ts";
+import { createAddressBook } from "./addresses.ts";
+import { ensureAuthority } from "./authority.ts";
+import { type Certificates, createCertificates } from "./certificates.ts";
+import { createDevices, type Devices } from "./devices.ts";
+import { createHeartbeats } from "./heartbeats.ts";
+import type { PageMeter } from "./http.ts";
+import { createKubelets, createReviews, type Kubelets } from "./kubelets.ts";
+import { serveLinks } from "./links.ts";
+import type { OperatorOptions } from "./options.ts";
+import { persist } from "./retry.ts";
+import { hostOf, toAgentYaml, toSettings } from "./settings.ts";
+import { createStores, type Stores } from "./stores.ts";
+
+/** How long a new leader waits for the host's certificate before it serves with one of its own CA. */
+const HOST_CERTIFICATE_WAIT_MS = 5000;
+/** How long devices that a former leader had may take to come back. */
+const GRACE_MS = 40_000;
+/** A former leader on this host may still be closing its port. */
+const PORT_WAIT_MS = 10_000;
+/** What our kubelet face implements. */
+const KUBELET_VERSION = "v1.34.0";
+
+/** Options of {@linkcode startTerm}. */
+export interface TermOptions {
+  client: KubeClient;
+  options: OperatorOptions;
+  namespace: string;
+  hostAddresses: string[];
+  operatorVersion: string;
+  log: Logger;
+  meter: PageMeter;
+  clock: Clock;
+  signal: AbortSignal;
+}
+
+/** A term that has begun. */
+export interface Term extends AsyncDisposable {
+  readonly devices: Devices;
+  readonly grpcPort: number;
+}
+
+/**
+ * Begins to serve. Waits for the API server as long as it takes.
+ * @throws {AranyaError} when a port is taken or the CA's Secret is unusable; the signal's reason when it is aborted
+ */
+export async function startTerm(options: TermOptions): Promise<Term> {
+  const scope = createScope({
+    onError: (error) =>
+      options.log.error("part of the operator failed", { error }),
+  });
+  try {
+    return await new TermBuilder(options, scope).build();
+  } catch (error) {
+    await scope.close(error);
+    throw error;
+  }
+}
+
+class TermBuilder {
+  readonly #given: TermOptions;
+  readonly #scope: Scope;
+  #devices: Devices | undefined;
+  #listener: GrpcListener | undefined;
+  #grpcNames = "";
+
+  constructor(given: TermOptions, scope: Scope) {
+    this.#given = given;
+    this.#scope = scope;
+  }
+
+  async build(): Promise<Term> {
+    const { client, namespace, options, log, clock, signal } = this.#given;
+    const wait = { log, clock, signal };
+    const stores = this.#scope.use(createStores({
+      client,
+      namespace,
+      tenantNamespaces: options.tenantNamespaces,
+      log,
+    }));
+    const [authority, clientCa, kubeletVersion] = await Promise.all([
+      persist(() => ensureAuthority(client, { namespace, signal }), {
+        ...wait,
+        waiting: "the operator's CA",
+      }),
+      persist(() => readClientCa(client, signal), {
+        ...wait,
+        waiting: "the CA of the API server's client certificate",
+      }),
+      persist(() => chooseKubeletVersion(client, signal), {
+        ...wait,
+        waiting: "the API server's version",
+      }),
+      waitFor(stores.synced(), signal),
+    ]);
+    const listener = await this.#listen(authority, stores);
+    const { port: grpcPort } = listener.address;
+    const kubelets = await this.#openKubelets({ stores, authority, clientCa });
+    const devices = this.#startDevices({
+      stores,
+      kubelets,
+      authority,
+      kubeletVersion,
+      grpcPort,
+    });
+    this.#scope.run((over) =>
+      serveLinks({
+        listener,
+        find: (name) => devices.find(name),
+        log,
+        meter: this.#given.meter,
+        signal: over,
+      })
+    );
+    return {
+      devices,
+      grpcPort,
+      [Symbol.asyncDispose]: () => this.#scope.close(),
+    };
+  }
+
+  async #listen(authority: KeyPair, stores: Stores): Promise<GrpcListener> {
+    const { options, log, meter, clock, signal } = this.#given;
+    const endpoints = stores.devices.edges.list().map((edge) =>
+      this.#settingsOf(edge, options.grpcPort).endpoint
+    );
+    const tls = await this.#issue(authority, endpoints);
+    const deadlineMs = clock.monotonicMs() + PORT_WAIT_MS;
+    for (;;) {
+      try {
+        this.#listener = await listenGrpc({
+          host: "0.0.0.0",
+          port: options.grpcPort,
+          tls,
+          log,
+          meter,
+        });
+        return this.#scope.use(this.#listener);
+      } catch (error) {
+        const { code } = asAranyaError(error, "Cannot listen for devices");
+        if (code !== "unavailable" || clock.monotonicMs() > deadlineMs) {
+          throw error;
+        }
+        await clock.sleep(500, { signal });
+      }
+    }
+  }
+
+  /** A certificate for the host and every name that devices dial. */
+  async #issue(
+    authority: KeyPair,
+    endpoints: string[],
+  ): Promise<GrpcServerTls> {
+    const hosts = [
+      ...new Set([...this.#given.hostAddresses, ...endpoints.map(hostOf)]),
+    ].sort();
+    this.#grpcNames = hosts.join(",");
+    return await issueServerCertificate({
+      authority,
+      commonName: "aranya operator",
+      ips: [...hosts.filter(isAddress), "127.0.0.1"],
+      dnsNames: [...hosts.filter((host) => !isAddress(host)), "localhost"],
+    });
+  }
+
+  /** Devices may have been given other end points: their hosts are added to the listener's certificate. */
+  async #refreshGrpcTls(authority: KeyPair): Promise<void> {
+    const endpoints = this.#devices?.endpoints() ?? [];
+    const known = new Set(this.#grpcNames.split(","));
+    if (endpoints.every((endpoint) => known.has(hostOf(endpoint)))) return;
+    this.#listener?.setTls(await this.#issue(authority, endpoints));
+  }
+
+  async #openKubelets({ stores, authority, clientCa }: {
+    stores: Stores;
+    authority: KeyPair;
+    clientCa: string;
+  }): Promise<Kubelets> {
+    const { client, namespace, options, hostAddresses, log, meter, clock } =
+      this.#given;
+    let kubelets: Kubelets | undefined;
+    const certificates: Certificates = this.#scope.use(createCertificates({
+      client,
+      namespace,
+      requests: stores.requests,
+      secrets: stores.devices.secrets,
+      names: { ips: hostAddresses, dnsNames: [] },
+      log,
+      clock,
+      isBusy: () => this.#devices?.busy ?? true,
+      onHost: (tls) => kubelets?.setHostTls(tls),
+    }));
+    const signed = await Promise.race([
+      certificates.host,
+      clock.sleep(HOST_CERTIFICATE_WAIT_MS, { signal: this.#given.signal }),
+    ]);
+    if (!signed) {
+      log.warn(
+        "the host's serving certificate is not signed yet: the API server may refuse it until then",
+      );
+    }
+    kubelets = createKubelets({
+      range: options.kubeletPorts,
+      auth: createReviews(client),
+      clientCa,
+      tls: signed ?? await this.#issueInterim(authority),
+      certificates: () => certificates,
+      log,
+      meter,
+    });
+    return kubelets;
+  }
+
+  #issueInterim(authority: KeyPair): Promise<KeyPair> {
+    return issueServerCertificate({
+      authority,
+      commonName: "system:node:aranya",
+      ips: this.#given.hostAddresses,
+      dnsNames: [],
+    });
+  }
+
+  #startDevices(parts: {
+    stores: Stores;
+    kubelets: Kubelets;
+    authority: KeyPair;
+    kubeletVersion: string;
+    grpcPort: number;
+  }): Devices {
+    const { client, namespace, hostAddresses, log, meter, clock } = this.#given;
+    const { stores, kubelets, authority, kubeletVersion, grpcPort } = parts;
+    const heartbeats = createHeartbeats({
+      client,
+      clock,
+      log,
+      onMissing: (device) => log.debug("lease is missing", { device }),
+    });
+    this.#scope.use(heartbeats);
+    const events = this.#scope.use(createEventRecorder({ client, log, clock }));
+    const context: Omit<DeviceContext, "wake"> = {
+      client,
+      namespace,
+      stores: stores.devices,
+      sources: stores.sources,
+      events,
+      log,
+      meter,
+      clock,
+      operatorVersion: this.#given.operatorVersion,
+      kubeletVersion,
+      host: { addresses: hostAddresses, grpcPort },
+      authority: authority.cert,
+      graceUntilMs: clock.monotonicMs() + GRACE_MS,
+      addresses: createAddressBook({
+        seed: namespace,
+        others: () => othersRanges(stores.devices.nodes.list(), namespace),
+      }),
+      heartbeats,
+      kubelets,
+      settingsOf: (edge) => this.#settingsOf(edge, grpcPort),
+      renderAgentYaml: toAgentYaml,
+    };
+    const devices = createDevices({
+      context,
+      onChange: () => {
+        void this.#refreshGrpcTls(authority).catch((error) =>
+          log.error("listener's certificate was not renewed", { error })
+        );
+      },
+    });
+    this.#devices = devices;
+    return this.#scope.use(devices);
+  }
+
+  #settingsOf(edge: EdgeDevice, grpcPort: number): DeviceSettings {
+    return toSettings(edge, {
+      addresses: this.#given.hostAddresses,
+      grpcPort,
+    });
+  }
+}
+
+function isAddress(host: string): boolean {
+  return /^[0-9.]+$/.test(host) || host.includes(":");
+}
+
+/** Ranges of devices that other namespaces' operators serve. */
+function* othersRanges(
+  nodes: Node[],
+  namespace: string,
+): Generator<{ owner: string; cidr: string }> {
+  for (const node of nodes) {
+    const { labels, annotations } = node.metadata;
+    if (labels?.[NAMESPACE_LABEL] === namespace) continue;
+    const cidr = node.spec?.podCIDR ?? annotations?.[POD_CIDR_ANNOTATION];
+    if (cidr) {
+      const owner = `${labels?.[NAMESPACE_LABEL]}/${labels?.[NAME_LABEL]}`;
+      yield { owner, cidr };
+    }
+  }
+}
+
+/** PEM bundle of those who sign the API server's certificate towards kubelets. */
+async function readClientCa(
+  client: KubeClient,
+  signal: AbortSignal,
+): Promise<string> {
+  const ref = {
+    namespace: "kube-system",
+    name: "extension-apiserver-authentication",
+  };
+  const map = await client.get(CONFIG_MAP, ref, { signal });
+  const bundle = map.data?.["client-ca-file"];
+  if (bundle) return bundle;
+  throw new AranyaError(
+    "unavailable",
+    `Cannot read the client CA from ConfigMap "kube-system/${ref.name}": it has no client-ca-file, expected the API server to be started with one`,
+  );
+}
+
+/** Never newer than the API server. */
+async function chooseKubeletVersion(
+  client: KubeClient,
+  signal: AbortSignal,
+): Promise<string> {
+  const { gitVersion } = await client.version({ signal });
+  const minor = (version: string) =>
+    Number(version.match(/^v?1\.(\d+)/)?.[1] ?? NaN);
+  return minor(gitVersion) < minor(KUBELET_VERSION)
+    ? `v1.${minor(gitVersion)}.0`
+    : KUBELET_VERSION;
+}
+
+async function waitFor<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, ended]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
