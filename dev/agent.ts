@@ -4,6 +4,8 @@ import { type Launched, logTail } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 import { dirname, join, ROOT } from "./paths.ts";
 
+const MAIN = join(ROOT, "main.ts");
+
 /** How an agent is started. */
 export interface AgentOptions {
   /** The device's machine. */
@@ -75,10 +77,9 @@ export class Agent implements AsyncDisposable {
     this.#program = await this.machine.launch(Deno.execPath(), {
       name: this.#name,
       args: [
-        ...["run", "-P=agent", "--no-prompt", "main.ts", "--mode", "agent"],
+        ...["run", "-P=agent", "--no-prompt", MAIN, "--mode", "agent"],
         ...["--config", this.configFile],
       ],
-      cwd: ROOT,
       env: { NO_COLOR: "1", ...this.#env },
       log: this.log,
       graceMs: 10_000,

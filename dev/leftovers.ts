@@ -81,7 +81,8 @@ async function removeGroup(path: string): Promise<void> {
   await Deno.remove(path).catch(() => {});
 }
 
-async function unmountUnder(folder: string): Promise<void> {
+/** Unmounts what is mounted on a folder or below it. */
+export async function unmountUnder(folder: string): Promise<void> {
   const mounts = (await Deno.readTextFile("/proc/self/mounts"))
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")

@@ -4,7 +4,11 @@
  * The addresses exist only inside, so that worlds at the same time can't collide. Without root everything is the machine we are on.
  */
 import { AranyaError } from "../lib/base/mod.ts";
-import { makeWorldFolder, removeWorldFolder } from "./leftovers.ts";
+import {
+  makeWorldFolder,
+  removeWorldFolder,
+  unmountUnder,
+} from "./leftovers.ts";
 import { type Machine, startMachine, thisMachine } from "./machine.ts";
 import { join } from "./paths.ts";
 import { run } from "./run.ts";
@@ -134,7 +138,8 @@ export class Network implements AsyncDisposable {
       await machine[Symbol.asyncDispose]();
     }
     await this.controlPlane[Symbol.asyncDispose]();
-    if (!this.#keepsFolder) await removeWorldFolder(this.folder);
+    if (this.#keepsFolder) await unmountUnder(this.folder);
+    else await removeWorldFolder(this.folder);
   }
 }
 

@@ -6,6 +6,8 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { type Launched, untilReady } from "./launch.ts";
 import { join, ROOT } from "./paths.ts";
 
+const MAIN = join(ROOT, "main.ts");
+
 /** Namespace that manifests/ makes, for the operator and its devices. */
 export const NAMESPACE = "aranya";
 const ACCOUNT = "aranya";
@@ -99,8 +101,7 @@ export class Operator implements AsyncDisposable {
     await this.stop();
     this.#program = await this.apiserver.machine.launch(Deno.execPath(), {
       name: this.#name,
-      args: ["run", "-P=operator", "--no-prompt", "main.ts", ...this.#args],
-      cwd: ROOT,
+      args: ["run", "-P=operator", "--no-prompt", MAIN, ...this.#args],
       env: { NO_COLOR: "1" },
       log: this.log,
       graceMs: 10_000,
