@@ -1,15 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The pod lane of one device: what the API server wants there, what the device runs, and making the one into the other. */
-import type { Clock, Logger, Meter } from "../base/mod.ts";
-import type { EventRecorder, KubeClient, Pod } from "../kube/mod.ts";
+/**
+ * The pod lane of one device: what the API server wants there, what the device runs, and making the one into the other.
+ * Reports and watch events only name pods to look at; `pods_worker.ts` looks.
+ */
+import {
+  AranyaError,
+  asAranyaError,
+  type Clock,
+  createBackoff,
+  createKeyedQueue,
+  createScope,
+  type KeyedQueue,
+  type Logger,
+  type Meter,
+  NO_METER,
+  type Scope,
+  SYSTEM_CLOCK,
+} from "../base/mod.ts";
+import {
+  type EventRecorder,
+  keyOf,
+  type KubeClient,
+  type Pod,
+} from "../kube/mod.ts";
+import { type PodDns, toPodSpec } from "../pod/mod.ts";
 import type { Session } from "../session/mod.ts";
-import type {
-  Blobs,
-  EventList,
-  FetchBlobs,
-  PodStatusList,
+import {
+  type Blobs,
+  BlobsSchema,
+  create,
+  type EventList,
+  type FetchBlobs,
+  type PodStatusList,
 } from "../wire/mod.ts";
-import type { PodSources } from "./pods_sources.ts";
+import { PodDevice } from "./pods_device.ts";
+import type { PodSources, PodSubscription } from "./pods_sources.ts";
+import { findContainer, type PodTargetInfo } from "./pods_target.ts";
+import { PodTokens } from "./pods_tokens.ts";
+import { PodWorker } from "./pods_worker.ts";
 
 /** Options of {@linkcode createPodLane}. */
 export interface PodLaneOptions {
@@ -24,31 +52,13 @@ export interface PodLaneOptions {
   session: Pick<Session, "request">;
   /** Whether this pod is the virtual one (or somebody else's of its name) and not ours to run. */
   isExcluded: (pod: Pod) => boolean;
-  /** Name servers and search list for pods with dnsPolicy ClusterFirst; undefined: the device's own are used. */
+  /** Name servers and search list of the device's pods; undefined: the device's own are used. */
   dns: () => PodDns | undefined;
+  /** What the node offers, for resourceFieldRef without a limit. @default nothing */
+  allocatable?: () => { cpuMillis: number; memoryBytes: number };
   log: Logger;
   meter?: Meter;
   clock?: Clock;
-}
-
-/** From `spec.pod.dns` of the EdgeDevice. */
-export interface PodDns {
-  servers: string[];
-  searches: string[];
-  options: string[];
-}
-
-/** A container of a pod, for the stream lane. */
-export interface PodTargetInfo {
-  podUid: string;
-  /** The container's name, never empty. */
-  container: string;
-  /** Set: it waits, with this reason. */
-  waiting?: { reason: string; message: string };
-  /** Whether there is an earlier instance of the container. */
-  hasPrevious: boolean;
-  /** Whether it runs now. */
-  running: boolean;
 }
 
 /** One device's pod lane. Methods may be called at any time, in any order. */
@@ -83,7 +93,282 @@ export interface PodLane extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Pods of one device that are worked on at the same time. */
+const CONCURRENCY = 8;
+
 /** Starts the lane; it waits for the shared informers by itself. */
-export function createPodLane(_options: PodLaneOptions): PodLane {
-  throw new TypeError("Cannot create pod lane: not built yet");
+export function createPodLane(options: PodLaneOptions): PodLane {
+  return new Lane(options);
+}
+
+/** One hello: what the agent can do, and whether its list of pods is in. */
+interface Connection {
+  capabilities: readonly string[];
+  scope: Scope;
+  listed: boolean;
+}
+
+class Lane implements PodLane {
+  readonly #options: PodLaneOptions;
+  readonly #log: Logger;
+  readonly #meter: Meter;
+  readonly #device: PodDevice;
+  readonly #worker: PodWorker;
+  readonly #queue: KeyedQueue;
+  readonly #subscription: PodSubscription;
+  #connection: Connection | undefined;
+  #closed = false;
+
+  constructor(options: PodLaneOptions) {
+    this.#options = options;
+    const { node, client, sources, events, isExcluded, dns } = options;
+    const clock = options.clock ?? SYSTEM_CLOCK;
+    this.#log = options.log.with({ node });
+    this.#meter = options.meter ?? NO_METER;
+    this.#device = new PodDevice(options.session);
+    this.#worker = new PodWorker({
+      node,
+      client,
+      sources,
+      subscription: () => this.#subscription,
+      events,
+      device: this.#device,
+      tokens: new PodTokens(client, clock),
+      isExcluded,
+      dns,
+      allocatable: options.allocatable ??
+        (() => ({ cpuMillis: 0, memoryBytes: 0 })),
+      link: () => this.#link(),
+      wake: (key, when) => this.#queue.add(key, when),
+      clock,
+    });
+    this.#queue = createKeyedQueue({
+      work: (key, signal) => this.#look(key, signal),
+      concurrency: CONCURRENCY,
+      onError: (key, error, retryMs) => this.#onError(key, { error, retryMs }),
+    });
+    this.#subscription = sources.subscribe(
+      node,
+      (key, when) => this.#queue.add(key, when),
+    );
+    // Rejects only when the sources are closed, and then there is nothing to look at.
+    sources.synced.then(() => this.#wakeAll(), () => {});
+  }
+
+  onConnected({ capabilities }: { capabilities: readonly string[] }): void {
+    if (this.#closed) return;
+    this.onDisconnected();
+    this.#device.restart();
+    const scope = createScope({
+      onError: (error) => this.#log.error("pod lane failed", { error }),
+    });
+    const connection = { capabilities, scope, listed: false };
+    this.#connection = connection;
+    scope.run((signal) => this.#list(connection, signal));
+  }
+
+  onDisconnected(): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    void connection?.scope.close(
+      new AranyaError(
+        "unavailable",
+        `Cannot reach device "${this.#options.node}": its link has gone`,
+      ),
+    );
+  }
+
+  onReport(list: PodStatusList): Promise<void> {
+    for (const key of this.#device.learn(list)) this.#queue.add(key);
+    return Promise.resolve();
+  }
+
+  onEvents(list: EventList): EventList["events"] {
+    const pods = new Map(
+      this.#pods().map((pod) => [pod.metadata.uid ?? "", pod]),
+    );
+    return list.events.filter((event) => {
+      if (event.podUid === "") return true;
+      const pod = pods.get(event.podUid);
+      // Of a pod whose object is gone there is nobody to tell.
+      if (!pod) return false;
+      const { namespace = "", name, uid = "" } = pod.metadata;
+      this.#options.events.record({
+        about: {
+          apiVersion: "v1",
+          kind: "Pod",
+          namespace,
+          name,
+          uid,
+          ...(event.container === ""
+            ? {}
+            : { fieldPath: fieldPathOf(pod, event.container) }),
+        },
+        type: event.warning ? "Warning" : "Normal",
+        reason: event.reason,
+        message: event.message,
+        host: this.#options.node,
+      });
+      return false;
+    });
+  }
+
+  // deno-lint-ignore require-await -- what is thrown has to arrive as a rejection
+  async fetchBlobs({ podUid, sha256 }: FetchBlobs): Promise<Blobs> {
+    const pod = this.#pods().find(({ metadata }) => metadata.uid === podUid);
+    if (!pod) {
+      throw new AranyaError(
+        "not_found",
+        `Cannot fetch files of pod with UID ${
+          JSON.stringify(podUid)
+        }: it isn't on this node`,
+      );
+    }
+    const { blobs } = toPodSpec(pod, this.#worker.lookups(pod));
+    return create(BlobsSchema, {
+      contents: sha256.map((hash) => {
+        const content = blobs.get(hash);
+        if (content) return content;
+        throw new AranyaError(
+          "not_found",
+          `Cannot fetch file ${hash} of pod "${
+            keyOf(pod)
+          }": the pod does not refer to it any more`,
+        );
+      }),
+    });
+  }
+
+  findTarget(target: {
+    namespace: string;
+    pod: string;
+    container: string;
+    uid?: string;
+  }): PodTargetInfo {
+    const key = `${target.namespace}/${target.pod}`;
+    const pod = this.#pods().find((one) => keyOf(one) === key);
+    const uid = pod?.metadata.uid;
+    if (!pod || (target.uid !== undefined && target.uid !== uid)) {
+      throw new AranyaError(
+        "not_found",
+        `Cannot find pod ${
+          JSON.stringify(key)
+        }: it isn't on node "${this.#options.node}"`,
+      );
+    }
+    return findContainer(target.container, {
+      pod,
+      remote: this.#device.find(uid ?? ""),
+    });
+  }
+
+  listPods({ running }: { running: boolean }): Pod[] {
+    return this.#pods().filter(({ status }) =>
+      !running || status?.phase === "Running"
+    );
+  }
+
+  nameOfPod(uid: string): { namespace: string; name: string } | undefined {
+    const pod = this.#pods().find(({ metadata }) => metadata.uid === uid);
+    if (!pod) return undefined;
+    const { namespace = "", name } = pod.metadata;
+    return { namespace, name };
+  }
+
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const scope = this.#connection?.scope;
+    this.onDisconnected();
+    this.#subscription.close();
+    await this.#queue[Symbol.asyncDispose]();
+    await scope?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Asks the device for its pods until it answers; only then anything is sent or ended. */
+  async #list(connection: Connection, signal: AbortSignal): Promise<void> {
+    const backoff = createBackoff({
+      initialDelayMs: 500,
+      maxDelayMs: 15_000,
+      jitter: 0.5,
+    });
+    const clock = this.#options.clock ?? SYSTEM_CLOCK;
+    for (;;) {
+      try {
+        const keys = await this.#device.list(signal);
+        connection.listed = true;
+        for (const key of keys) this.#queue.add(key);
+        this.#wakeAll();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log.warn("device did not list its pods, asking again", { error });
+        await clock.sleep(backoff.next(), { signal });
+      }
+    }
+  }
+
+  #link():
+    | { capabilities: readonly string[]; signal: AbortSignal }
+    | undefined {
+    const connection = this.#connection;
+    if (!connection?.listed) return undefined;
+    const { capabilities, scope } = connection;
+    return { capabilities, signal: scope.signal };
+  }
+
+  async #look(key: string, signal: AbortSignal): Promise<void> {
+    const { signal: link } = this.#link() ?? {};
+    const startMs = performance.now();
+    try {
+      await this.#worker.look(key, signal);
+    } catch (error) {
+      // The next hello looks at everything again.
+      if (link?.aborted && !signal.aborted) return;
+      throw error;
+    } finally {
+      this.#meter.time("pod_look", { ms: performance.now() - startMs });
+    }
+  }
+
+  #wakeAll(): void {
+    const { sources, node } = this.#options;
+    for (const pod of sources.podsOfNode(node)) this.#queue.add(keyOf(pod));
+    for (const key of this.#device.keys()) this.#queue.add(key);
+  }
+
+  /** One pod's trouble is its own: it is logged, told to its users when they can mend it, and tried again. */
+  #onError(
+    key: string,
+    { error, retryMs }: { error: unknown; retryMs: number },
+  ): void {
+    const failure = asAranyaError(error, `Cannot look after pod "${key}"`);
+    const fields = { pod: key, ms: Math.round(retryMs), error: failure };
+    if (failure.code === "unavailable" || retryMs > 1000) {
+      this.#log.debug("pod not settled, trying again", fields);
+    } else this.#log.warn("pod not settled, trying again", fields);
+    if (["invalid", "unsupported", "too_large"].includes(failure.code)) {
+      this.#worker.explain(key, failure);
+    }
+  }
+
+  /** Pods that this lane looks after. */
+  #pods(): Pod[] {
+    const { sources, node, isExcluded } = this.#options;
+    return sources.podsOfNode(node).filter((pod) =>
+      !isExcluded(pod) && sources.serves(pod.metadata.namespace ?? "")
+    );
+  }
+}
+
+function fieldPathOf({ spec }: Pod, container: string): string {
+  const init = spec.initContainers?.some(({ name }) => name === container);
+  return `spec.${init ? "initContainers" : "containers"}{${container}}`;
 }

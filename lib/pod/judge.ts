@@ -30,6 +30,8 @@ interface BothRule {
 
 const only = (...allowed: unknown[]): Check => (value) =>
   allowed.includes(value);
+const isTrue: Check = (value) => value === true;
+const isFalse: Check = (value) => value === false;
 const each = (rule: Rule): ListRule => ({ each: rule });
 const both = (whole: Check, parts: Rule): BothRule => ({ whole, parts });
 
@@ -213,11 +215,11 @@ const SPEC: RuleMap = {
   hostNetwork: true,
   hostPID: true,
   hostIPC: true,
-  hostUsers: only(true),
+  hostUsers: isTrue,
   shareProcessNamespace: true,
   hostname: true,
   subdomain: true,
-  setHostnameAsFQDN: only(false),
+  setHostnameAsFQDN: isFalse,
   hostAliases: each({ ip: true, hostnames: true }),
   dnsPolicy: only("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
   dnsConfig: {
