@@ -91,6 +91,7 @@ class TermBuilder {
   readonly #scope: Scope;
   #devices: Devices | undefined;
   #listener: GrpcListener | undefined;
+  #kubelets: Kubelets | undefined;
   #grpcNames = "";
 
   constructor(given: TermOptions, scope: Scope) {
@@ -207,7 +208,6 @@ class TermBuilder {
   }): Promise<Kubelets> {
     const { client, namespace, options, hostAddresses, log, meter, clock } =
       this.#given;
-    let kubelets: Kubelets | undefined;
     const certificates: Certificates = this.#scope.use(createCertificates({
       client,
       namespace,
@@ -217,7 +217,7 @@ class TermBuilder {
       log,
       clock,
       isBusy: () => this.#devices?.busy ?? true,
-      onHost: (tls) => kubelets?.setHostTls(tls),
+      onHost: (tls) => this.#kubelets?.setHostTls(tls),
     }));
     const signed = await Promise.race([
       certificates.host,
@@ -228,7 +228,7 @@ class TermBuilder {
         "the host's serving certificate is not signed yet: the API server may refuse it until then",
       );
     }
-    kubelets = createKubelets({
+    this.#kubelets = createKubelets({
       range: options.kubeletPorts,
       auth: createReviews(client),
       clientCa,
@@ -237,7 +237,7 @@ class TermBuilder {
       log,
       meter,
     });
-    return kubelets;
+    return this.#kubelets;
   }
 
   #issueInterim(authority: KeyPair): Promise<KeyPair> {
