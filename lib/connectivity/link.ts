@@ -14,7 +14,10 @@ export interface Link {
    * @throws {AranyaError} code "unavailable" when the link has ended; "too_large" above `maxPacketBytes`
    */
   send(packet: Uint8Array): Promise<void>;
-  /** What the other end sent. One reader only; ends when the link ends, without throwing. A reader that pauses holds the sender back. */
+  /**
+   * What the other end sent. One reader only; ends when the link ends, without throwing. A reader that pauses holds the sender back.
+   * A second iterator goes on where the first one stopped.
+   */
   readonly packets: AsyncIterable<Uint8Array>;
   /** Resolves (never rejects) when the link has ended, with why. */
   readonly closed: Promise<LinkEnd>;

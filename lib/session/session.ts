@@ -82,6 +82,8 @@ export interface SessionStats {
 export interface RequestOptions {
   /** For the whole exchange, in milliseconds. */
   timeoutMs: number;
+  /** `Cannot <verb> <object>` for the texts of time-out and cancelling. @default "Cannot get answer to <method>" */
+  action?: string;
   signal?: AbortSignal;
 }
 

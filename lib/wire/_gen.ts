@@ -467,7 +467,7 @@ export type Acks = Message$1<"aranya.v1.Acks"> & {
   points: SessionPoint[];
 
   /**
-   * encoded envelopes of sessions (not of session 0) received on this link, in bytes
+   * packets received on this link, in bytes: those of session 0 don't count, but PARTs do
    *
    * @generated from field: uint64 link_bytes = 2;
    */

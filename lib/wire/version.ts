@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which protocol this program speaks, and the words both sides use for what they can do. */
-import type { Method } from "./_gen.ts";
+import { type Method, MethodSchema } from "./_gen.ts";
 
 /** Highest version of the protocol that this program speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -33,6 +33,11 @@ const STREAM_BIT = 0x10;
 /** Whether a method opens a stream; true or false for methods of later versions too. */
 export function isStreamMethod(method: Method): boolean {
   return (method & STREAM_BIT) !== 0;
+}
+
+/** "LIST_PODS", or the number of a method of a later version. */
+export function methodName(method: Method): string {
+  return MethodSchema.value[method]?.localName ?? String(method);
 }
 
 /** The version two sides speak: the highest that both do, or undefined when there is none. */
