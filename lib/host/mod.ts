@@ -6,3 +6,4 @@
  * @module
  */
 export * from "./machine.ts";
+export * from "./tmpfs.ts";

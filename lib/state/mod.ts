@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./blobs.ts";
+export * from "./disk.ts";
 export * from "./lock.ts";
 export * from "./seal.ts";
 export * from "./store.ts";

@@ -116,16 +116,10 @@ export const ENTRIES: Record<string, string[]> = {
   ],
   "agent.ts": [
     "base",
-    "wire",
-    "connectivity",
-    "secure",
-    "session",
     "config",
     "docker",
     "host",
     "runtime",
-    "state",
-    "workload",
     "agent",
   ],
 };
