@@ -7,6 +7,7 @@ import { asAranyaError, type Backoff, createBackoff } from "../base/mod.ts";
 import {
   EDGE_DEVICE,
   ENDPOINT_SLICE,
+  type KubeObject,
   LEASE,
   NODE,
   type Node,
@@ -35,8 +36,8 @@ import {
   toService,
 } from "./objects.ts";
 import { toEdgeStatusPatch, toSetback, type Trouble } from "./status.ts";
-import { toVirtualPod, toVirtualPodPatch } from "./virtual_pod.ts";
-import { Writer } from "./writer.ts";
+import { isSpent, toVirtualPod, toVirtualPodPatch } from "./virtual_pod.ts";
+import { all, Writer } from "./writer.ts";
 
 const CONFLICT_RETRY_MS = 30_000;
 
@@ -63,6 +64,14 @@ export class DeviceObjects {
   /** An informer saw that an object is gone: our own write of it no longer counts. */
   forget(kind: string): void {
     this.#writer.forget(kind);
+  }
+
+  /** The newer one of what an informer holds and what we wrote. */
+  latest<T extends KubeObject>(
+    kind: string,
+    stored: T | undefined,
+  ): T | undefined {
+    return this.#writer.latest(kind, stored);
   }
 
   /**
@@ -380,22 +389,6 @@ export class DeviceObjects {
       name,
     }, { body, subresource: "status", signal: options.signal });
   }
-}
-
-/** Waits for all; then throws the first failure, if there is one. */
-async function all(tasks: Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(tasks);
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason;
-  }
-}
-
-/** Whether a virtual pod can't serve any more: being deleted, ended, elsewhere, or of a former EdgeDevice. */
-function isSpent(pod: Pod, device: { name: string; uid: string }): boolean {
-  return pod.metadata.deletionTimestamp !== undefined ||
-    pod.status?.phase === "Failed" || pod.status?.phase === "Succeeded" ||
-    pod.spec?.nodeName !== device.name ||
-    !pod.metadata.ownerReferences?.some(({ uid }) => uid === device.uid);
 }
 
 function isAway(error: unknown): boolean {

@@ -14,6 +14,7 @@ import {
   SERVICE,
 } from "../kube/mod.ts";
 import type { Device } from "./device.ts";
+import type { DeviceObjects } from "./reconcile.ts";
 import { isOurNode } from "./node.ts";
 import {
   agentSecretName,
@@ -39,31 +40,44 @@ export interface Teardown {
  */
 export async function tearDown(
   device: Device,
-  { state, signal }: { state: Teardown; signal: AbortSignal },
+  { state, latest, signal }: {
+    state: Teardown;
+    /** The newer one of what an informer holds and what we wrote. */
+    latest: DeviceObjects["latest"];
+    signal: AbortSignal;
+  },
 ): Promise<boolean> {
   if (!await removePods(device, { state, signal })) return false;
   const { context, name, edge } = device;
+  context.kubelets.forget(name);
   const own = { namespace: context.namespace, name };
   const { stores } = context;
-  const mine = (object: KubeObject | undefined) =>
-    object && ownership(edge, object) !== "foreign" ? object : undefined;
   const key = `${context.namespace}/${name}`;
-  const secret = (of: string) =>
-    mine(stores.secrets.get(`${context.namespace}/${of}`));
-  const node = stores.nodes.get(name);
+  const mine = <T extends KubeObject>(type: ObjectType<T>, stored?: T) => {
+    const object = latest(type.kind, stored);
+    if (!object || ownership(edge, object) === "foreign") return undefined;
+    return remove(device, type, object, signal);
+  };
+  const node = latest(NODE.kind, stores.nodes.get(name));
   if (node && isOurNode(edge, node)) await remove(device, NODE, node, signal);
+  const lease = latest(
+    LEASE.kind,
+    stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
+  );
+  const serving = stores.secrets.get(
+    `${context.namespace}/${servingSecretName(name)}`,
+  );
   await Promise.all([
-    remove(
-      device,
-      LEASE,
-      stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
-      signal,
+    lease && remove(device, LEASE, lease, signal),
+    mine(
+      SECRET,
+      stores.secrets.get(`${context.namespace}/${agentSecretName(name)}`),
     ),
-    remove(device, SECRET, secret(agentSecretName(name)), signal),
-    remove(device, SECRET, secret(servingSecretName(name)), signal),
-    remove(device, SERVICE, mine(stores.services.get(key)), signal),
-    remove(device, ENDPOINT_SLICE, mine(stores.slices.get(key)), signal),
-    remove(device, POD, mine(context.sources.pod(key)), signal),
+    serving && ownership(edge, serving) !== "foreign" &&
+    remove(device, SECRET, serving, signal),
+    mine(SERVICE, stores.services.get(key)),
+    mine(ENDPOINT_SLICE, stores.slices.get(key)),
+    mine(POD, context.sources.pod(key)),
   ]);
   await device.close(
     new AranyaError(
@@ -138,13 +152,12 @@ async function cordon(device: Device, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function remove(
+async function remove<T extends KubeObject>(
   device: Device,
-  type: ObjectType<KubeObject>,
-  object: KubeObject | undefined,
+  type: ObjectType<T>,
+  object: T,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!object) return;
   const { namespace, name, uid } = object.metadata;
   try {
     await device.context.client.delete(type, { namespace, name }, {

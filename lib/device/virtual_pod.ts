@@ -41,6 +41,17 @@ export function toVirtualPod(edge: EdgeDevice): Pod {
   };
 }
 
+/** Whether a virtual pod can't serve any more: being deleted, ended, elsewhere, or of a former EdgeDevice. */
+export function isSpent(
+  pod: Pod,
+  device: { name: string; uid: string },
+): boolean {
+  return pod.metadata.deletionTimestamp !== undefined ||
+    pod.status?.phase === "Failed" || pod.status?.phase === "Succeeded" ||
+    pod.spec?.nodeName !== device.name ||
+    !pod.metadata.ownerReferences?.some(({ uid }) => uid === device.uid);
+}
+
 /** What a virtual pod's status is made of. */
 export interface VirtualPodWish {
   /** Whether the link is up. */

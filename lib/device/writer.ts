@@ -148,3 +148,11 @@ export class Writer {
     });
   }
 }
+
+/** Waits for all; then throws the first failure, if there is one. */
+export async function all(tasks: Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(tasks);
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}

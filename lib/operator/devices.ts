@@ -280,7 +280,11 @@ class LivingDevices implements Devices {
     const { device, objects, teardown } = entry;
     if (device.edge.metadata.deletionTimestamp !== undefined) {
       this.#context.heartbeats.stop(name);
-      entry.over = await tearDown(device, { state: teardown, signal });
+      entry.over = await tearDown(device, {
+        state: teardown,
+        latest: (kind, stored) => objects.latest(kind, stored),
+        signal,
+      });
       return;
     }
     await objects.reconcile(signal);
