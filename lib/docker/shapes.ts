@@ -75,6 +75,7 @@ export interface ContainerSummary {
 export interface ContainerInspect {
   Id: string;
   Name: string;
+  Created: string;
   Image: string;
   State: {
     Status: string;

@@ -1,21 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The device itself, as one object. */
+import { runCommand } from "./command.ts";
+import type { HostExit, HostIo } from "./exit.ts";
+import { type HostReading, readHost } from "./facts.ts";
+import { type HostLogOptions, readHostLog } from "./logs.ts";
+import { dialPort, joinPort, type PortIo } from "./port.ts";
+import { type ProgramResult, runProgram } from "./program.ts";
+import { runTerminal } from "./terminal.ts";
 
-/** The machine that the agent runs on. */
+/** The machine that the agent runs on. Calls may run side by side. */
 export interface HostMachine {
-  /** Environment of programs that are started on it. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Runs a command to its end; a non-zero exit is a result. When the client leaves, the process group gets SIGHUP and nothing more. */
+  exec(request: HostCommand, io: HostIo): Promise<HostExit>;
+  /** The configured file or the journal; see {@linkcode readHostLog}. */
+  logs(options: Omit<HostLogOptions, "env">): AsyncIterable<Uint8Array>;
+  /** Joins a connection to a port on loopback, or at these addresses, to its end. @throws {AranyaError} "unavailable" */
+  connectPort(target: PortTarget, io: PortIo): Promise<void>;
+  /** Reads the machine's figures, with the file systems of these paths. */
+  read(
+    options: { paths: string[]; signal?: AbortSignal },
+  ): Promise<HostReading>;
+  /** Runs a small program for what it prints. @throws {AranyaError} "not_found" */
+  run(
+    name: string,
+    options: { args: string[]; timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<ProgramResult>;
+}
+
+/** One command on the host. */
+export interface HostCommand {
+  command: string[];
+  stdin: boolean;
+  tty: boolean;
+}
+
+/** One connection. */
+export interface PortTarget {
+  port: number;
+  /** @default IPv4 loopback, then IPv6 loopback */
+  addresses?: string[];
+  /** For each address, in milliseconds. */
+  timeoutMs?: number;
+  /** `Cannot <verb> <object>`, for errors. */
+  action?: string;
 }
 
 /** Options of {@linkcode createHostMachine}. */
 export interface HostMachineOptions {
-  /** Environment for programs, e.g. the agent's own PATH, HOME, LANG. PATH is filled in when absent. */
+  /** Environment of commands; nothing else is handed on to them. PATH is filled in when absent. */
   env?: Record<string, string>;
 }
+
+const LOOPBACK = ["127.0.0.1", "::1"];
+const DEFAULT_PATH =
+  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Makes the machine; nothing is started yet. */
 export function createHostMachine(
   options: HostMachineOptions = {},
 ): HostMachine {
-  return { env: { ...options.env } };
+  const env = { PATH: DEFAULT_PATH, ...options.env };
+  return {
+    exec: ({ command, stdin, tty }, io) =>
+      tty
+        ? runTerminal({ command, env: { TERM: "xterm", ...env }, io })
+        : runCommand({ command, stdin, env, io }),
+    logs: (request) => readHostLog({ ...request, env }),
+    async connectPort(target, io) {
+      const { port, addresses = LOOPBACK, timeoutMs } = target;
+      const action = target.action ??
+        `Cannot forward to port ${port} of the device`;
+      const { signal } = io;
+      const conn = await dialPort({
+        addresses,
+        port,
+        action,
+        signal,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+      await joinPort(conn, { io, action });
+    },
+    read: ({ paths, signal }) => readHost({ paths, env, signal }),
+    run: (name, request) => runProgram(name, { ...request, env }),
+  };
 }
