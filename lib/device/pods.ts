@@ -213,8 +213,12 @@ class Lane implements PodLane {
     });
   }
 
-  // deno-lint-ignore require-await -- what is thrown has to arrive as a rejection
-  async fetchBlobs({ podUid, sha256 }: FetchBlobs): Promise<Blobs> {
+  fetchBlobs(request: FetchBlobs): Promise<Blobs> {
+    // What is thrown has to arrive as a rejection.
+    return Promise.try(() => this.#readBlobs(request));
+  }
+
+  #readBlobs({ podUid, sha256 }: FetchBlobs): Blobs {
     const pod = this.#pods().find(({ metadata }) => metadata.uid === podUid);
     if (!pod) {
       throw new AranyaError(

@@ -3,9 +3,9 @@
 import { AranyaError } from "../base/mod.ts";
 import type { Session } from "../session/mod.ts";
 import {
-  create,
+  decodeMessage,
+  encodeMessage,
   ForgetPodSchema,
-  fromBinary,
   Method,
   type PodSpec,
   PodSpecSchema,
@@ -13,7 +13,6 @@ import {
   type PodStatusList,
   PodStatusListSchema,
   RemovePodSchema,
-  toBinary,
 } from "../wire/mod.ts";
 
 /** Bound of one command, in milliseconds; links may carry a few KB a second. */
@@ -83,7 +82,7 @@ export class PodDevice {
       payload: new Uint8Array(),
       signal,
     });
-    const list = fromBinary(PodStatusListSchema, reply);
+    const list = decodeMessage(PodStatusListSchema, reply);
     const present = new Set(list.pods.map(({ uid }) => uid));
     for (const uid of [...this.#known.keys()]) {
       if (!present.has(uid)) this.#known.delete(uid);
@@ -95,7 +94,7 @@ export class PodDevice {
 
   async apply(spec: PodSpec, signal: AbortSignal): Promise<void> {
     this.#removals.delete(spec.uid);
-    const payload = toBinary(PodSpecSchema, spec);
+    const payload = encodeMessage(PodSpecSchema, spec);
     await this.#request(Method.APPLY_POD, { payload, signal });
     this.#applied.set(spec.uid, spec.specHash);
   }
@@ -107,10 +106,10 @@ export class PodDevice {
   ): Promise<boolean> {
     const asked = this.#removals.get(uid);
     if (asked !== undefined && asked <= graceSeconds) return true;
-    const payload = toBinary(
-      RemovePodSchema,
-      create(RemovePodSchema, { uid, graceSeconds: BigInt(graceSeconds) }),
-    );
+    const payload = encodeMessage(RemovePodSchema, {
+      uid,
+      graceSeconds: BigInt(graceSeconds),
+    });
     const found = await this.#unlessUnknown(Method.REMOVE_POD, {
       payload,
       signal,
@@ -122,7 +121,7 @@ export class PodDevice {
 
   /** Has the device drop what is left of a pod whose object is gone. */
   async forget(uid: string, signal: AbortSignal): Promise<void> {
-    const payload = toBinary(ForgetPodSchema, create(ForgetPodSchema, { uid }));
+    const payload = encodeMessage(ForgetPodSchema, { uid });
     await this.#unlessUnknown(Method.FORGET_POD, { payload, signal });
     this.#drop(uid);
   }
