@@ -16,41 +16,32 @@ export interface AddressRange {
 
 /** Options of {@linkcode createAddressBook}. */
 export interface AddressBookOptions {
-  /** Ranges that are in use elsewhere in the cluster, with who has them. Asked for at each pick. */
-  others: () => Iterable<{ owner: string; cidr: string }>;
   /** Text that differs between operators of one cluster, so that they begin at different places. */
   seed: string;
 }
 
+/** A book that also knows of ranges which are not ours. */
+export interface OperatorAddressBook extends AddressBook {
+  /** Notes a range of somebody else's device; undefined: it has none any more. */
+  noteOther(owner: string, cidr: string | undefined): void;
+}
+
 /** Makes a book; it forgets with the process, what lasts is in the devices' status. */
-export function createAddressBook(options: AddressBookOptions): AddressBook {
+export function createAddressBook(
+  { seed }: AddressBookOptions,
+): OperatorAddressBook {
+  const index = new RangeIndex();
   const claims = new Map<string, { cidr: string; range: AddressRange }>();
 
-  function findOverlap(
-    device: string,
-    range: AddressRange,
-  ): string | undefined {
-    for (const [other, claim] of claims) {
-      if (other !== device && overlap(claim.range, range)) return other;
-    }
-    for (const { owner, cidr } of options.others()) {
-      const other = parseCidr(cidr);
-      if (owner !== device && other && overlap(other, range)) return owner;
-    }
-    return undefined;
-  }
-
   function pick(device: string): { cidr: string; range: AddressRange } {
-    let index = hash(`${options.seed}/${device}`) % PICK_COUNT;
-    const taken = new Set<string>();
-    for (const claim of claims.values()) taken.add(claim.cidr);
+    let place = hash(`${seed}/${device}`) % PICK_COUNT;
     for (let tries = 0; tries < PICK_COUNT; tries++) {
-      const cidr = toPickedCidr(index);
+      const cidr = toPickedCidr(place);
       const range = parseCidr(cidr);
-      if (
-        range && !taken.has(cidr) && findOverlap(device, range) === undefined
-      ) return { cidr, range };
-      index = (index + 1) % PICK_COUNT;
+      if (range && index.findOverlap(device, range) === undefined) {
+        return { cidr, range };
+      }
+      place = (place + 1) % PICK_COUNT;
     }
     throw new RangeError("Cannot pick a pod range: 100.64.0.0/10 is used up");
   }
@@ -59,28 +50,78 @@ export function createAddressBook(options: AddressBookOptions): AddressBook {
     claim(device, { fixed, former }) {
       const held = claims.get(device);
       if (held && held.cidr === (fixed ?? held.cidr)) {
-        return withOverlap(held, findOverlapOfFixed(device, held, fixed));
+        // What we picked can't overlap; what was given may, and may stop to.
+        const overlaps = fixed && index.findOverlap(device, held.range);
+        return withOverlap(held, overlaps);
       }
       const wanted = fixed ?? former;
       const range = wanted === undefined ? undefined : parseCidr(wanted);
-      const clash = range && findOverlap(device, range);
+      const clash = range && index.findOverlap(device, range);
       const claim = range && wanted !== undefined && (fixed || !clash)
         ? { cidr: wanted, range }
         : pick(device);
       claims.set(device, claim);
+      index.set(device, claim.range);
       return withOverlap(claim, fixed ? clash : undefined);
     },
-    release: (device) => void claims.delete(device),
+    release(device) {
+      claims.delete(device);
+      index.set(device, undefined);
+    },
+    noteOther(owner, cidr) {
+      index.set(owner, cidr === undefined ? undefined : parseCidr(cidr));
+    },
   };
+}
 
-  /** What we picked can't overlap; what was given may, and may stop to. */
-  function findOverlapOfFixed(
-    device: string,
-    held: { range: AddressRange },
-    fixed: string | undefined,
-  ): string | undefined {
-    return fixed === undefined ? undefined : findOverlap(device, held.range);
+/** Ranges by their place, so that a look costs no more with more devices. */
+class RangeIndex {
+  readonly #ranges = new Map<string, AddressRange>();
+  readonly #buckets = new Map<string, Map<string, AddressRange>>();
+
+  set(owner: string, range: AddressRange | undefined): void {
+    const before = this.#ranges.get(owner);
+    for (const key of before ? bucketsOf(before) : []) {
+      this.#buckets.get(key)?.delete(owner);
+    }
+    this.#ranges.delete(owner);
+    if (!range) return;
+    this.#ranges.set(owner, range);
+    for (const key of bucketsOf(range)) {
+      const bucket = this.#buckets.get(key) ?? new Map();
+      this.#buckets.set(key, bucket.set(owner, range));
+    }
   }
+
+  /** Who else has a range with an address of this one. */
+  findOverlap(owner: string, range: AddressRange): string | undefined {
+    for (const key of new Set([...bucketsOf(range), WIDE])) {
+      const bucket = key === WIDE && bucketsOf(range).includes(WIDE)
+        ? this.#ranges
+        : this.#buckets.get(key) ?? [];
+      for (const [other, held] of bucket) {
+        if (other !== owner && overlap(held, range)) return other;
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Ranges that span many buckets; there are few, and each is compared with all. */
+const WIDE = "wide";
+const MAX_BUCKETS = 16n;
+
+/** A bucket is 2^12 IPv4 addresses, 2^72 IPv6 ones. */
+function bucketsOf({ family, first, last }: AddressRange): string[] {
+  const shift = family === 4 ? 12n : 72n;
+  const from = first >> shift;
+  const to = last >> shift;
+  if (to - from >= MAX_BUCKETS) return [WIDE];
+  const keys: string[] = [];
+  for (let bucket = from; bucket <= to; bucket++) {
+    keys.push(`${family}/${bucket}`);
+  }
+  return keys;
 }
 
 function withOverlap(

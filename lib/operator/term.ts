@@ -14,6 +14,7 @@ import {
   listenGrpc,
 } from "../connectivity/mod.ts";
 import {
+  type AddressBook,
   type DeviceContext,
   type DeviceSettings,
   NAME_LABEL,
@@ -25,7 +26,6 @@ import {
   createEventRecorder,
   type EdgeDevice,
   type KubeClient,
-  type Node,
 } from "../kube/mod.ts";
 import { issueServerCertificate, type KeyPair } from "../pki/mod.ts";
 import { createAddressBook } from "./addresses.ts";
@@ -280,10 +280,7 @@ class TermBuilder {
       host: { addresses: hostAddresses, grpcPort },
       authority: authority.cert,
       graceUntilMs: clock.monotonicMs() + GRACE_MS,
-      addresses: createAddressBook({
-        seed: namespace,
-        others: () => othersRanges(stores.devices.nodes.list(), namespace),
-      }),
+      addresses: this.#openAddressBook(stores),
       heartbeats,
       kubelets,
       settingsOf: (edge) => this.#settingsOf(edge, grpcPort),
@@ -301,6 +298,22 @@ class TermBuilder {
     return this.#scope.use(devices);
   }
 
+  /** It follows the devices of other namespaces' operators by their Nodes. */
+  #openAddressBook(stores: Stores): AddressBook {
+    const { namespace } = this.#given;
+    const book = createAddressBook({ seed: namespace });
+    const stop = stores.devices.nodes.onChange((_key, now, old) => {
+      const { labels, annotations } = (now ?? old)?.metadata ?? {};
+      if (!labels || labels[NAMESPACE_LABEL] === namespace) return;
+      book.noteOther(
+        `${labels[NAMESPACE_LABEL]}/${labels[NAME_LABEL]}`,
+        now?.spec?.podCIDR ?? (now && annotations?.[POD_CIDR_ANNOTATION]),
+      );
+    }, { replay: true });
+    this.#scope.defer(stop);
+    return book;
+  }
+
   #settingsOf(edge: EdgeDevice, grpcPort: number): DeviceSettings {
     return toSettings(edge, {
       addresses: this.#given.hostAddresses,
@@ -311,22 +324,6 @@ class TermBuilder {
 
 function isAddress(host: string): boolean {
   return /^[0-9.]+$/.test(host) || host.includes(":");
-}
-
-/** Ranges of devices that other namespaces' operators serve. */
-function* othersRanges(
-  nodes: Node[],
-  namespace: string,
-): Generator<{ owner: string; cidr: string }> {
-  for (const node of nodes) {
-    const { labels, annotations } = node.metadata;
-    if (labels?.[NAMESPACE_LABEL] === namespace) continue;
-    const cidr = node.spec?.podCIDR ?? annotations?.[POD_CIDR_ANNOTATION];
-    if (cidr) {
-      const owner = `${labels?.[NAMESPACE_LABEL]}/${labels?.[NAME_LABEL]}`;
-      yield { owner, cidr };
-    }
-  }
 }
 
 /** PEM bundle of those who sign the API server's certificate towards kubelets. */

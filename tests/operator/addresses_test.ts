@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  createAddressBook,
+  overlap,
+  parseCidr,
+} from "../../lib/operator/addresses.ts";
+
+function mustParse(text: string) {
+  const range = parseCidr(text);
+  assert.ok(range, `${text} is no range`);
+  return range;
+}
+
+function book(others: { owner: string; cidr: string }[] = []) {
+  const made = createAddressBook({ seed: "home" });
+  for (const { owner, cidr } of others) made.noteOther(owner, cidr);
+  return made;
+}
+
+Deno.test("parseCidr() gives first and last address of both families", () => {
+  assert.deepEqual(parseCidr("100.64.0.77/26"), {
+    family: 4,
+    first: 0x64400040n,
+    last: 0x6440007fn,
+  });
+  assert.deepEqual(parseCidr("fd00::1:0/112"), {
+    family: 6,
+    first: 0xfd00_0000_0000_0000_0000_0000_0001_0000n,
+    last: 0xfd00_0000_0000_0000_0000_0000_0001_ffffn,
+  });
+  assert.equal(parseCidr("::ffff:10.0.0.1/128")?.first, 0xffff_0a00_0001n);
+  for (const text of ["", "10.0.0.0", "10.0.0.0/33", "edge/8", "1.2.3/8"]) {
+    assert.equal(parseCidr(text), undefined);
+  }
+});
+
+Deno.test("overlap() sees a range within another, and none between families", () => {
+  const wide = mustParse("10.0.0.0/8");
+  assert.equal(overlap(wide, mustParse("10.200.7.0/26")), true);
+  assert.equal(
+    overlap(mustParse("10.0.1.0/24"), mustParse("10.0.2.0/24")),
+    false,
+  );
+  assert.equal(overlap(wide, mustParse("::/0")), false);
+});
+
+Deno.test("claim() picks a /26 of 100.64.0.0/10, another for each device, the same each time", () => {
+  const addresses = book();
+  const picked = ["a", "b", "c"].map((name) => addresses.claim(name, {}).cidr);
+  assert.equal(new Set(picked).size, 3);
+  for (const cidr of picked) {
+    assert.match(cidr, /\/26$/);
+    assert.ok(overlap(mustParse("100.64.0.0/10"), mustParse(cidr)));
+  }
+  assert.equal(addresses.claim("b", {}).cidr, picked[1]);
+});
+
+Deno.test("claim() keeps the range that the device had, unless another has it now", () => {
+  const former = "100.64.9.0/26";
+  assert.equal(book().claim("a", { former }).cidr, former);
+  const taken = book([{ owner: "other/b", cidr: former }]);
+  assert.notEqual(taken.claim("a", { former }).cidr, former);
+});
+
+Deno.test("claim() takes a given range and names who overlaps it, as long as that lasts", () => {
+  const addresses = book();
+  addresses.claim("a", { fixed: "10.1.0.0/24" });
+  const wish = { fixed: "10.1.0.64/26" };
+  assert.deepEqual(addresses.claim("b", wish), {
+    cidr: "10.1.0.64/26",
+    overlaps: "a",
+  });
+  assert.equal(addresses.claim("b", wish).overlaps, "a");
+  addresses.release("a");
+  assert.equal(addresses.claim("b", wish).overlaps, undefined);
+});
+
+Deno.test("claim() sees an overlap with a range that is much wider", () => {
+  const addresses = book([{ owner: "other/x", cidr: "10.0.0.0/8" }]);
+  assert.equal(
+    addresses.claim("a", { fixed: "10.9.0.0/26" }).overlaps,
+    "other/x",
+  );
+  addresses.noteOther("other/x", undefined);
+  assert.equal(
+    addresses.claim("a", { fixed: "10.9.0.0/26" }).overlaps,
+    undefined,
+  );
+  assert.equal(addresses.claim("b", { fixed: "10.0.0.0/8" }).overlaps, "a");
+});
+
+Deno.test("claim() goes around ranges of other operators' devices", () => {
+  const cidr = book().claim("a", {}).cidr;
+  const other = book([{ owner: "other/x", cidr }]).claim("a", {}).cidr;
+  assert.equal(overlap(mustParse(cidr), mustParse(other)), false);
+});
