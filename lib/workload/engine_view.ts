@@ -57,6 +57,19 @@ export class EngineView {
     return new Map(pods.map((pod) => [pod.uid, pod]));
   }
 
+  /** Lists until it has worked once, so that pods which no record knows are seen too. */
+  async firstLook(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.seen && !signal.aborted) {
+      try {
+        await this.list();
+      } catch {
+        // The device's facts say that the engine is away.
+        await clock.sleep(MAX_RETRY_MS, { signal }).catch(() => {});
+      }
+    }
+  }
+
   /** Tells of changes until the signal; `onLost`: the connection was lost, and all must be looked at. */
   async watch(
     options: {

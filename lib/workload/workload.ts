@@ -144,6 +144,7 @@ class DeviceWorkload implements Workload {
         this.#log.error("pod record can't be used", { object: key, error });
       }
     }
+    this.#scope.run((signal) => this.#engine.firstLook(signal));
     this.#scope.run((signal) =>
       this.#engine.watch({
         signal,
