@@ -6,5 +6,10 @@
  * @module
  */
 export type * from "./runtime.ts";
-export type * from "./engine.ts";
-export * from "./create.ts";
+export * from "./engine.ts";
+export {
+  createDeviceReader,
+  type DeviceFacts,
+  type DeviceReader,
+  type DeviceReaderOptions,
+} from "./device_reader.ts";
