@@ -29,6 +29,7 @@ export class DialCredentials extends ChannelCredentials {
   readonly #options: DialCredentialsOptions;
   readonly #sockets = new Set<Socket>();
   #failure: AranyaError | undefined;
+  #destroyed = false;
 
   constructor(options: DialCredentialsOptions) {
     super();
@@ -40,8 +41,9 @@ export class DialCredentials extends ChannelCredentials {
     return this.#failure;
   }
 
-  /** Ends the connection at once. */
+  /** Ends the connection at once, also one that is only being made. */
   destroy(): void {
+    this.#destroyed = true;
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -73,6 +75,10 @@ export class DialCredentials extends ChannelCredentials {
     this.#sockets.add(socket);
     // An error after the connection is up reaches the call as its status.
     socket.on("error", () => {});
+    if (this.#destroyed) {
+      socket.destroy();
+      throw new Error("the dial was given up");
+    }
     if (this.#options.insecure) return { socket, secure: false };
     try {
       return { socket: await this.#secure(socket), secure: true };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's gRPC end. */
 import { Client, Metadata, type StatusObject } from "@grpc/grpc-js";
-import { type Logger, withDeadline } from "../base/mod.ts";
+import { type Logger, SYSTEM_CLOCK, withDeadline } from "../base/mod.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "./endpoint.ts";
 import { DialCredentials } from "./grpc_credentials.ts";
 import { GrpcLink } from "./grpc_link.ts";
@@ -37,6 +37,9 @@ export interface GrpcDialerOptions {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
+/** The library starts a timer of its own after each failure, which nothing stops: it is made short, and waited for. */
+const LIBRARY_BACKOFF_MS = 1;
+const SETTLE_MS = 10;
 /** More in flight than HTTP/2's 64 KiB, for ways with a long delay. */
 const FLOW_WINDOW_BYTES = 256 * 1024;
 
@@ -58,8 +61,8 @@ export function createGrpcDialer(options: GrpcDialerOptions): LinkDialer {
         timeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
         action,
         signal,
-      }).catch((error) => {
-        attempt.abandon();
+      }).catch(async (error) => {
+        await attempt.giveUp();
         throw error;
       });
     },
@@ -101,6 +104,8 @@ class Attempt {
           : {}),
         // Each dial stands alone: nothing cached, nothing retried behind our back.
         "grpc.use_local_subchannel_pool": 1,
+        "grpc.initial_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
+        "grpc.max_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
         "grpc.enable_retries": 0,
         "grpc.service_config_disable_resolution": 1,
         "grpc.enable_http_proxy": 0,
@@ -144,6 +149,13 @@ class Attempt {
     this.#call.cancel();
     this.#client.close();
     this.#credentials.destroy();
+  }
+
+  /** Ends an attempt that failed; the socket goes first, so that the library stops waiting for it. */
+  async giveUp(): Promise<void> {
+    this.#credentials.destroy();
+    await SYSTEM_CLOCK.sleep(SETTLE_MS);
+    this.abandon();
   }
 
   #finish(status: StatusObject): void {

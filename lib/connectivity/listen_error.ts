@@ -9,6 +9,8 @@ const LISTEN_TEXTS: Record<string, [ErrorCode, string]> = {
   EACCES: ["forbidden", "this process may not use the port"],
   EPERM: ["forbidden", "this process may not use the port"],
   EADDRNOTAVAIL: ["unavailable", "the address is none of this machine"],
+  // Deno's word for the same.
+  EINVAL: ["unavailable", "the address is none of this machine"],
   ENOTFOUND: ["unavailable", "the name can't be resolved"],
 };
 
