@@ -10,7 +10,12 @@ import {
 } from "../../lib/base/mod.ts";
 import { createTmpfsMounts } from "../../lib/host/mod.ts";
 import { createSeal, openStore } from "../../lib/state/mod.ts";
-import { create, PodSpecSchema, type PodStatus } from "../../lib/wire/mod.ts";
+import {
+  create,
+  type PodSpec,
+  PodSpecSchema,
+  type PodStatus,
+} from "../../lib/wire/mod.ts";
 import {
   createWorkload,
   type PodEvent,
