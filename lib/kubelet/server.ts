@@ -191,7 +191,8 @@ function toListenError(
       cause,
     });
   }
-  if (code === "EADDRNOTAVAIL") {
+  // Deno 2.9.6 says EINVAL where the system says EADDRNOTAVAIL.
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
     return new AranyaError(
       "invalid",
       `${action}: the address is not one of this machine`,

@@ -16,6 +16,7 @@ import {
   type SpdyFrame,
 } from "./spdy_frames.ts";
 import { createHeaderWriter, type SpdyHeaders } from "./spdy_headers.ts";
+import { pauseReading, resumeReading } from "./socket_flow.ts";
 import { createFrameReader } from "./spdy_reader.ts";
 import { HeldStream, type SpdyStream, type StreamHost } from "./spdy_stream.ts";
 
@@ -137,7 +138,7 @@ class Connection implements SpdyConnection, StreamHost {
     this.#unread -= bytes;
     if (!this.#paused || this.#unread > RESUME_UNREAD_BYTES) return;
     this.#paused = false;
-    this.#socket.resume();
+    resumeReading(this.#socket);
   }
 
   gone(streamId: number): void {
@@ -164,7 +165,7 @@ class Connection implements SpdyConnection, StreamHost {
     }
     if (this.#state === "open" && this.#unread > MAX_UNREAD_BYTES) {
       this.#paused = true;
-      this.#socket.pause();
+      pauseReading(this.#socket);
     }
   }
 
@@ -281,7 +282,7 @@ class Connection implements SpdyConnection, StreamHost {
     this.#state = "closing";
     this.#end(reason);
     // Bytes left unread at close would make the kernel send a reset, which may overtake our last bytes at the client.
-    this.#socket.resume();
+    resumeReading(this.#socket);
     this.#socket.end();
     const timer = setTimeout(() => {
       this.#socket.destroy();
