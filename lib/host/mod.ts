@@ -10,7 +10,7 @@ export type { DiskReading, HostReading } from "./facts.ts";
 export type { HostLogOptions } from "./logs.ts";
 export { readHostLog } from "./logs.ts";
 export * from "./machine.ts";
-export type { PortIo } from "./port.ts";
+export { PortDialError, type PortIo } from "./port.ts";
 export * from "./pressure.ts";
 export type { ProgramResult } from "./program.ts";
 export * from "./tmpfs.ts";

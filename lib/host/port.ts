@@ -28,7 +28,10 @@ export interface DialPortOptions {
   timeoutMs?: number;
 }
 
-/** The first address that answers. @throws {AranyaError} "unavailable" when none does, "timed_out" */
+/** No connection came about; not a byte of the input has been taken. */
+export class PortDialError extends AranyaError {}
+
+/** The first address that answers. @throws {PortDialError} "unavailable" when none does */
 export async function dialPort(
   options: DialPortOptions,
 ): Promise<Deno.TcpConn> {
@@ -45,13 +48,14 @@ export async function dialPort(
       failure = error;
     }
   }
-  if (failure instanceof AranyaError) throw failure;
   const state = failure instanceof Deno.errors.ConnectionRefused
     ? `nothing listens on port ${port}`
+    : failure instanceof AranyaError && failure.code === "timed_out"
+    ? "no answer"
     : failure instanceof Error
     ? failure.message
     : "it has no address";
-  throw new AranyaError("unavailable", `${action}: ${state}`, {
+  throw new PortDialError("unavailable", `${action}: ${state}`, {
     cause: failure,
   });
 }

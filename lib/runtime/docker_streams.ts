@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Exec and attach in a pod's containers on a Docker engine. */
+/** Streams of a pod's containers on a Docker engine: exec, attach, logs, ports. */
 import { AranyaError, type Clock, SYSTEM_CLOCK } from "../base/mod.ts";
 import {
   attachContainer,
@@ -11,16 +11,19 @@ import {
   inspectContainer,
   inspectExec,
   type OutputPiece,
+  readContainerLog,
   resizeContainer,
   resizeExec,
   startExec,
 } from "../docker/mod.ts";
-import type { HostMachine, PortIo } from "../host/mod.ts";
+import { type HostMachine, PortDialError, type PortIo } from "../host/mod.ts";
+import { RELAY_PATH } from "./infra_image.ts";
 import { sandboxName } from "./labels.ts";
 import type {
   AttachRequest,
   ExecRequest,
   ExitResult,
+  LogsRequest,
   StreamIo,
 } from "./runtime.ts";
 
@@ -39,6 +42,10 @@ const EXIT_POLL_MS = 20;
 const EXIT_POLLS = 250;
 const RESIZE_RETRY_MS = 50;
 const RESIZE_TRIES = 20;
+/** A pod on this machine answers at once; elsewhere (an engine behind TCP) its address leads nowhere. */
+const POD_DIAL_TIMEOUT_MS = 1_000;
+/** ECONNREFUSED on Linux. */
+const CONNECTION_REFUSED = 111;
 const CLIENT_LEFT: ExitResult = {
   code: 129,
   reason: "ClientLeft",
@@ -238,7 +245,7 @@ async function hangUp(
 
 /**
  * See StreamRuntime.connectPort; the target is a pod. A service on the pod's address is reached straight, one on the pod's
- * loopback through the relay program in the infra container.
+ * loopback by the relay program in the infra container, which is in the pod's network whatever else is on the device.
  */
 export async function connectToPod(
   options: DockerStreamsOptions,
@@ -248,14 +255,115 @@ export async function connectToPod(
   const { client, machine } = options;
   const { podUid, port } = request;
   const action = `Cannot forward to port ${port} of the pod`;
-  const sandbox = await inspectContainer(client, sandboxName(podUid));
-  if (!sandbox.State.Running) {
+  const { Id, State, HostConfig, NetworkSettings } = await inspectContainer(
+    client,
+    sandboxName(podUid),
+  );
+  if (!State.Running) {
     throw new AranyaError("unavailable", `${action}: it does not run`);
   }
-  const addresses = sandbox.HostConfig.NetworkMode === "host"
-    ? ["127.0.0.1", "::1"]
-    : Object.values(sandbox.NetworkSettings.Networks ?? {}).map((end) =>
-      end.IPAddress
+  if (HostConfig.NetworkMode === "host") {
+    return await machine.connectPort({ port, action }, io);
+  }
+  const addresses = Object.values(NetworkSettings.Networks ?? {})
+    .map((end) => end.IPAddress).filter((ip) => ip !== "");
+  try {
+    return await machine.connectPort({
+      port,
+      action,
+      addresses,
+      timeoutMs: POD_DIAL_TIMEOUT_MS,
+    }, io);
+  } catch (error) {
+    if (!(error instanceof PortDialError)) throw error;
+  }
+  await relayToPod(options, { containerId: Id, port, action }, io);
+}
+
+async function* noSizes(): AsyncGenerator<Size> {}
+
+async function relayToPod(
+  { client, clock = SYSTEM_CLOCK }: DockerStreamsOptions,
+  target: { containerId: string; port: number; action: string },
+  io: PortIo,
+): Promise<void> {
+  const { containerId, port, action } = target;
+  const { signal } = io;
+  const id = await createExec(client, {
+    containerId,
+    command: [RELAY_PATH, String(port)],
+    stdin: true,
+    stdout: true,
+    stderr: false,
+    tty: false,
+    signal,
+  });
+  const socket = await startExec(client, { id, tty: false, signal });
+  const ended = await join({
+    socket,
+    tty: false,
+    io: {
+      stdin: io.input,
+      stdout: (chunk) => io.output(chunk),
+      stderr: () => Promise.resolve(),
+      resizes: noSizes(),
+      signal,
+    },
+    resize: () => Promise.resolve(),
+    halfClose: true,
+  }, clock);
+  if (ended === "left") return;
+  const { code } = await exitOf(client, { id, clock });
+  if (code !== 0) {
+    throw new AranyaError(
+      "unavailable",
+      `${action}: ${
+        code === CONNECTION_REFUSED
+          ? `nothing listens on port ${port}`
+          : `its relay ended with code ${code}`
+      }`,
     );
-  await machine.connectPort({ port, action, addresses }, io);
+  }
+  await io.endOutput();
+}
+
+/** See StreamRuntime.logs; the target is a container. Both outputs in the order in which the engine kept them. */
+export async function* readLogs(
+  client: DockerClient,
+  request: LogsRequest & { containerId: string },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { containerId: id, limitBytes } = request;
+  if (limitBytes !== undefined && limitBytes <= 0) return;
+  const { Config } = await inspectContainer(client, id);
+  const raw = await readContainerLog(client, {
+    id,
+    follow: request.follow,
+    timestamps: request.timestamps,
+    tailLines: request.tailLines,
+    since: request.sinceTime === undefined
+      ? undefined
+      : toDockerTime(request.sinceTime),
+    signal,
+  });
+  let left = limitBytes ?? Infinity;
+  for await (const bytes of Config.Tty ? raw : payloads(raw)) {
+    // Cut in the middle of a line is right: limitBytes says bytes.
+    yield bytes.length > left ? bytes.subarray(0, left) : bytes;
+    left -= bytes.length;
+    if (left <= 0) return;
+  }
+}
+
+async function* payloads(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of demux(chunks)) yield bytes;
+}
+
+/** RFC 3339 as the engine wants it: seconds since 1970, with all digits of the fraction. */
+export function toDockerTime(text: string): string {
+  const seconds = Math.floor(Date.parse(text) / 1_000);
+  const fraction = text.match(/:\d\d\.(\d{1,9})/)?.[1] ?? "0";
+  return `${seconds}.${fraction.padEnd(9, "0")}`;
 }

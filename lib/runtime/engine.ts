@@ -5,12 +5,12 @@ import type { DockerClient } from "../docker/mod.ts";
 import { createHostMachine, type HostMachine } from "../host/mod.ts";
 import { readContainerFigures } from "./device_reader.ts";
 import { ensureImage } from "./docker_images.ts";
-import { readLogs } from "./docker_logs.ts";
 import { DockerPods } from "./docker_pods.ts";
 import {
   attachToContainer,
   connectToPod,
   execInContainer,
+  readLogs,
 } from "./docker_streams.ts";
 import type {
   ImageRuntime,

@@ -3,10 +3,14 @@
 import { AranyaError, concatBytes, sha256Hex, utf8 } from "../base/mod.ts";
 import { type DockerClient, inspectImage, loadImage } from "../docker/mod.ts";
 import { buildInfraProgram } from "./infra_program.ts";
+import { buildRelayProgram } from "./relay_program.ts";
 
 /** Its name; the tag is raised with every change of the program. */
 export const INFRA_IMAGE = "aranya/infra:1";
 const PROGRAM = "infra";
+const RELAY = "relay";
+/** Path of the relay program in it. */
+export const RELAY_PATH = `/${RELAY}`;
 const BLOCK_BYTES = 512;
 
 /** Makes sure that the engine has the image for its own architecture. May be called many times. */
@@ -24,13 +28,12 @@ export async function ensureInfraImage(
   await loadImage(client, await buildInfraArchive(arch));
 }
 
-/** An archive as `docker save` writes it (Docker Image Specification v1.2): manifest, config, one layer with one file. */
+/** An archive as `docker save` writes it (Docker Image Specification v1.2): manifest, config, one layer with both programs. */
 export async function buildInfraArchive(arch: string): Promise<Uint8Array> {
-  const layer = tar([{
-    name: PROGRAM,
-    mode: 0o755,
-    content: buildInfraProgram(arch),
-  }]);
+  const layer = tar([
+    { name: PROGRAM, mode: 0o755, content: buildInfraProgram(arch) },
+    { name: RELAY, mode: 0o755, content: buildRelayProgram(arch) },
+  ]);
   const config = utf8(JSON.stringify({
     architecture: arch,
     os: "linux",

@@ -132,11 +132,22 @@ const ET_EXEC = 2;
 const PT_LOAD = 1;
 const PF_READ_EXECUTE = 5;
 
+/** The infra program's file. @throws {AranyaError} code "unsupported" for another architecture */
+export function buildInfraProgram(arch: string): Uint8Array {
+  return buildElf(
+    arch,
+    (known) => [...TARGETS[known].code, ...DATA[TARGETS[known].bits]],
+  );
+}
+
 /**
- * The program's file: ELF header, one program header that maps the whole file, code, data.
+ * A static program from hexadecimal pieces of code and data: ELF header, one program header that maps the whole file, code.
  * @throws {AranyaError} code "unsupported" for another architecture
  */
-export function buildInfraProgram(arch: string): Uint8Array {
+export function buildElf(
+  arch: string,
+  piecesFor: (arch: InfraArch) => string[],
+): Uint8Array {
   if (!Object.hasOwn(TARGETS, arch)) {
     throw new AranyaError(
       "unsupported",
@@ -146,7 +157,7 @@ export function buildInfraProgram(arch: string): Uint8Array {
     );
   }
   const target = TARGETS[arch as InfraArch];
-  const body = fromHex([...target.code, ...DATA[target.bits]].join(""));
+  const body = fromHex(piecesFor(arch as InfraArch).join(""));
   return concatBytes([encodeHeaders(target, body.length), body]);
 }
 

@@ -11,6 +11,8 @@ const NAMESPACE_LABEL = `${PREFIX}pod-namespace`;
 const POD_LABEL = `${PREFIX}pod-name`;
 const CONTAINER_LABEL = `${PREFIX}container`;
 const KIND_LABEL = `${PREFIX}kind`;
+/** The image as the pod names it; it is made from the image's id. */
+const IMAGE_LABEL = `${PREFIX}image`;
 const ATTEMPT_LABEL = `${PREFIX}attempt`;
 /** Before the labels that the caller gave. */
 const EXTRA_PREFIX = `${PREFIX}label.`;
@@ -31,6 +33,8 @@ export interface ContainerIdentity extends PodIdentity {
   container: string;
   kind: "sandbox" | "init" | "app";
   attempt: number;
+  /** As the pod names it; empty for the infra container. */
+  image: string;
   extra: Record<string, string>;
 }
 
@@ -49,6 +53,7 @@ export function containerLabels(
     [CONTAINER_LABEL]: request.container.name,
     [KIND_LABEL]: request.kind,
     [ATTEMPT_LABEL]: String(request.attempt),
+    [IMAGE_LABEL]: request.container.image,
   };
   for (const [name, value] of Object.entries(request.labels)) {
     labels[EXTRA_PREFIX + name] = value;
@@ -87,6 +92,7 @@ export function fromLabels(
     container: labels[CONTAINER_LABEL] ?? "",
     kind,
     attempt: Number(labels[ATTEMPT_LABEL] ?? 0),
+    image: labels[IMAGE_LABEL] ?? "",
     extra,
   };
 }
@@ -127,7 +133,7 @@ export function fromInspect(
     name: identity.container,
     kind: identity.kind === "init" ? "init" : "app",
     attempt: identity.attempt,
-    image: inspect.Config.Image,
+    image: identity.image || inspect.Config.Image,
     imageId: inspect.Image,
     state: failedToStart ? "exited" : stateOf(state.Status),
     startedUnixMs: unixMs(state.StartedAt),

@@ -25,8 +25,6 @@ import type { Sandbox, SandboxRequest } from "./runtime.ts";
 
 /** Nobody in particular, as usual for containers that only wait. */
 const INFRA_USER = "65535:65535";
-/** Among the last to go when memory ends: its pod would lose its network. */
-const INFRA_OOM_SCORE = -998;
 const MIN_CPU_SHARES = 2;
 
 /** Infra containers and their network on one engine. */
@@ -166,7 +164,7 @@ export function toSandboxCreate(
       RestartPolicy: { Name: "no" },
       LogConfig: { Type: "none", Config: {} },
       CpuShares: MIN_CPU_SHARES,
-      OomScoreAdj: INFRA_OOM_SCORE,
+      // No OomScoreAdj: lowering it takes a capability that not every engine has, and a process of one page is no candidate.
       ReadonlyRootfs: true,
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
