@@ -2,7 +2,13 @@
 /** /containerLogs: bytes as they come, held back by a client that reads slowly. */
 import { asAranyaError, type Logger } from "../base/mod.ts";
 import { contradictionOf, parseLogOptions } from "./call_options.ts";
-import { type Response, send, textAnswer } from "./exchange.ts";
+import {
+  type Answer,
+  errorAnswer,
+  type Response,
+  send,
+  textAnswer,
+} from "./exchange.ts";
 import type { KubeletHandlers, PodTarget } from "./handlers.ts";
 
 /** Options of {@linkcode sendLog}. */
@@ -17,7 +23,7 @@ export interface SendLogOptions {
 /**
  * Sends a log. Before its first byte an error becomes an HTTP status; after that its sentence is the last line, and the connection is cut,
  * so that nobody takes what came for the whole.
- * @throws {AranyaError} what the handlers throw before there is a log
+ * @throws {AranyaError} "invalid" for options that can't be parsed
  */
 export async function sendLog(
   response: Response,
@@ -31,8 +37,13 @@ export async function sendLog(
       textAnswer(422, `Cannot read log: ${contradiction}`),
     );
   }
-  await context.handlers.check(target, "logs");
-  const chunks = await context.handlers.logs({ ...options, target, signal });
+  let chunks: AsyncIterable<Uint8Array>;
+  try {
+    await context.handlers.check(target, "logs");
+    chunks = await context.handlers.logs({ ...options, target, signal });
+  } catch (error) {
+    return send(response, toShownAnswer(error));
+  }
   response.writeHead(200, {
     "Content-Type": "text/plain; charset=utf-8",
     "X-Content-Type-Options": "nosniff",
@@ -54,6 +65,16 @@ export async function sendLog(
     });
     await sayAndCut(response, error.message);
   }
+}
+
+/**
+ * The API server puts words of its own in the place of a 503's or 504's body, so a device that is offline would never be named. A kubelet
+ * answers 400 to every log that it can't give; so do we, where the sentence would be lost.
+ */
+function toShownAnswer(cause: unknown): Answer {
+  const error = asAranyaError(cause, "Cannot read log");
+  const isLost = error.code === "unavailable" || error.code === "timed_out";
+  return isLost ? textAnswer(400, error.message) : errorAnswer(error);
 }
 
 const CUT_TIMEOUT_MS = 2_000;

@@ -41,6 +41,19 @@ Deno.test("sendLog() tells in plain text why there is no log", async () => {
   assert.deepEqual([status, body], [400, "it is waiting to start"]);
 });
 
+Deno.test("sendLog() answers 400 where the API server would put its own words for ours", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.node.refusal = new AranyaError("unavailable", "it is offline");
+  const offline = await kubelet.ask(PATH);
+  kubelet.node.refusal = new AranyaError("forbidden", "host.logs is off");
+  const forbidden = await kubelet.ask(PATH);
+  assert.deepEqual([offline.status, offline.body], [400, "it is offline"]);
+  assert.deepEqual([forbidden.status, forbidden.body], [
+    403,
+    "host.logs is off",
+  ]);
+});
+
 Deno.test("sendLog() gives each line of a followed log as it comes", async () => {
   await using kubelet = await makeKubelet();
   const { promise, resolve } = Promise.withResolvers<void>();
