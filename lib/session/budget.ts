@@ -50,6 +50,8 @@ export class LinkBudget {
   #ackedMs: number;
   #budgetBytes = FIRST_BUDGET_BYTES;
   #bytesPerMs = 0;
+  /** Whether the budget was ever used up: before that the rate is the sender's, not the link's. */
+  #tried = false;
   #roundTripMs = Infinity;
   #roundTripAtMs: number;
   /** Set while the round trip is measured anew: packets sent after this many bytes tell it. */
@@ -84,7 +86,7 @@ export class LinkBudget {
 
   /** How large a packet of bulk may be. */
   get packetBytes(): number {
-    if (this.#bytesPerMs === 0) return FIRST_CUT_BYTES;
+    if (!this.#tried) return FIRST_CUT_BYTES;
     return Math.floor(clamp(
       Math.min(
         this.#bytesPerMs * PACKET_MS,
@@ -118,7 +120,7 @@ export class LinkBudget {
     if (departure) {
       this.#measureRoundTrip(departure, nowMs);
       this.#measureRate(departure, nowMs);
-      this.#resize(departure, newBytes);
+      if (departure.limited) this.#resize(newBytes);
     }
     this.#ackedMs = nowMs;
   }
@@ -168,13 +170,13 @@ export class LinkBudget {
     }
   }
 
-  #resize(departure: Departure, newBytes: number): void {
+  #resize(newBytes: number): void {
+    this.#tried = true;
     const wanted = clamp(
       this.#bytesPerMs * (QUEUE_MS + 1.25 * this.#roundTripMs),
       { min: MIN_BUDGET_BYTES, max: MAX_BUDGET_BYTES },
     );
-    const grown = this.#budgetBytes + (departure.limited ? newBytes : 0);
-    this.#budgetBytes = Math.min(wanted, grown);
+    this.#budgetBytes = Math.min(wanted, this.#budgetBytes + newBytes);
   }
 }
 
