@@ -161,14 +161,16 @@ async function serve(
     }),
   });
   late.session = session;
-  scope.defer(() =>
+  // Says goodbye, which also ends the link that `keepConnected` waits on.
+  const sayGoodbye = () =>
     session.close(
       new AranyaError(
         "unavailable",
         `Cannot reach device "${config.device}": its agent is stopping`,
       ),
-    )
-  );
+    );
+  scope.defer(sayGoodbye);
+  signal.addEventListener("abort", () => void sayGoodbye(), { once: true });
   scope.run((signal) => facts.run(signal));
   scope.run((signal) => reports.run(signal));
   await keepConnected({

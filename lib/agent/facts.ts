@@ -9,7 +9,14 @@ import {
 import type { HostSwitches } from "../config/mod.ts";
 import type { DeviceReader } from "../runtime/mod.ts";
 import type { Session } from "../session/mod.ts";
-import { encodeMessage, type Facts, FactsSchema, Method } from "../wire/mod.ts";
+import {
+  create,
+  encodeMessage,
+  type Facts,
+  FactsSchema,
+  HostAccessSchema,
+  Method,
+} from "../wire/mod.ts";
 
 /** Options of {@linkcode createFactsReport}. */
 export interface FactsReportOptions {
@@ -50,6 +57,7 @@ class DeviceFactsReport implements FactsReport {
   readonly #options: FactsReportOptions;
   #facts: Partial<Known> = {};
   #sent: Uint8Array | undefined;
+  #met = false;
   #wake = Promise.withResolvers<void>();
   #runtimeReady: boolean | undefined;
 
@@ -70,6 +78,7 @@ class DeviceFactsReport implements FactsReport {
   }
 
   connected(): void {
+    this.#met = true;
     this.#sent = undefined;
     this.#wake.resolve();
   }
@@ -90,7 +99,8 @@ class DeviceFactsReport implements FactsReport {
       } catch (error) {
         if (signal.aborted) return;
         const known = asAranyaError(error, "Cannot report facts");
-        log.debug("facts wait for the operator", { error: known });
+        const level = known.code === "unavailable" ? "debug" : "warn";
+        log[level]("facts could not be reported", { error: known });
         pauseMs = RETRY_MS;
       }
       const pause = new AbortController();
@@ -106,12 +116,13 @@ class DeviceFactsReport implements FactsReport {
   }
 
   async #tell(signal: AbortSignal): Promise<void> {
+    if (!this.#met) return;
     const { session, agentVersion, host } = this.#options;
     const { exec, attach, logs, portForward } = host;
     const bytes = encodeMessage(FactsSchema, {
       ...this.#facts,
       agentVersion,
-      host: { exec, attach, logs, portForward },
+      host: create(HostAccessSchema, { exec, attach, logs, portForward }),
     });
     if (this.#sent && equalBytes(this.#sent, bytes)) return;
     this.#sent = bytes;

@@ -90,7 +90,8 @@ class PodReports implements Reports {
       this.#wakeRetry = Promise.withResolvers();
       const error = await this.#sendAll(signal);
       if (!error || signal.aborted) continue;
-      log.debug("reports wait for the operator", { error });
+      const level = error.code === "unavailable" ? "debug" : "warn";
+      log[level]("pods could not be reported", { error });
       this.#wake.resolve();
       const pause = new AbortController();
       await Promise.race([
