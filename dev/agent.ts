@@ -17,6 +17,8 @@ export interface AgentOptions {
   /** Tells several apart. @default "agent-<machine>" */
   name?: string;
   env?: Record<string, string>;
+  /** @default "debug" */
+  logLevel?: "debug" | "info";
 }
 
 /** A running agent. */
@@ -27,6 +29,7 @@ export class Agent implements AsyncDisposable {
   readonly log: string;
   readonly #name: string;
   readonly #env: Record<string, string>;
+  readonly #logLevel: string;
   #program: Launched | undefined;
 
   private constructor(
@@ -36,6 +39,7 @@ export class Agent implements AsyncDisposable {
     this.configFile = options.configFile;
     this.#name = options.name;
     this.#env = options.env ?? {};
+    this.#logLevel = options.logLevel ?? "debug";
     this.log = join(options.logs, `${options.name}.log`);
   }
 
@@ -78,7 +82,7 @@ export class Agent implements AsyncDisposable {
       name: this.#name,
       args: [
         ...["run", "-P=agent", "--no-prompt", MAIN, "--mode", "agent"],
-        ...["--config", this.configFile],
+        ...["--config", this.configFile, "--log-level", this.#logLevel],
       ],
       env: { NO_COLOR: "1", ...this.#env },
       log: this.log,

@@ -82,7 +82,7 @@ export class World implements AsyncDisposable {
       const operator = closes.use(
         await Operator.start({
           apiserver: controlPlane.apiserver,
-          flags: options.operatorFlags ?? [],
+          flags: ["--debug", ...options.operatorFlags ?? []],
         }),
       );
       const world = new World({
