@@ -106,7 +106,11 @@ export class DialCredentials extends ChannelCredentials {
     }, resolve);
     this.#sockets.add(secured);
     secured.on("error", reject);
-    secured.on("close", () => reject(new Error("the connection was closed")));
+    const onClose = () => reject(new Error("the connection was closed"));
+    secured.on("close", onClose);
+    // A server that hangs up at once may be heard on this one only.
+    socket.on("close", onClose);
+    socket.on("end", onClose);
     await promise;
     const { notYetValid } = judgeServer(secured, {
       action,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { utf8 } from "../../lib/base/mod.ts";
-import { secureAsAgent } from "../../lib/secure/mod.ts";
+import { fromUtf8, SILENT_LOGGER, utf8 } from "../../lib/base/mod.ts";
+import { createGrpcDialer, listenGrpc } from "../../lib/connectivity/mod.ts";
+import { secureAsAgent, secureAsOperator } from "../../lib/secure/mod.ts";
 import {
   decodeInit,
   encodeRefusal,
@@ -99,4 +100,42 @@ Deno.test("secureAsAgent() says why when the link ends half-way", async () => {
     code: "unavailable",
     message: /gone for lunch/,
   });
+});
+
+Deno.test("secureAsAgent() over gRPC hears the refusal before the link ends, and carries packets with the right key", async () => {
+  const log = SILENT_LOGGER;
+  await using listener = await listenGrpc({
+    host: "127.0.0.1",
+    port: 0,
+    tls: "insecure",
+    log,
+  });
+  const links = listener.links[Symbol.asyncIterator]();
+  const shakeHands = async (key: Uint8Array) => {
+    const [agentEnd, { value: operatorEnd }] = await Promise.all([
+      createGrpcDialer({
+        endpoint: `127.0.0.1:${listener.address.port}`,
+        insecure: true,
+        log,
+      }).dial({ signal: AbortSignal.timeout(5000) }),
+      links.next(),
+    ]);
+    assert.ok(operatorEnd);
+    return await Promise.allSettled([
+      secureAsAgent(agentEnd, { device: "edge-1", key }),
+      secureAsOperator(operatorEnd, {
+        lookUp: () => Promise.resolve({ key: KEY }),
+      }),
+    ]);
+  };
+  const [refused] = await shakeHands(new Uint8Array(32));
+  assert.equal(refused.status, "rejected");
+  assert.deepEqual(refused.reason.details, { refusal: "BAD_CREDENTIAL" });
+  const [agent, operator] = await shakeHands(KEY);
+  assert.ok(agent.status === "fulfilled" && operator.status === "fulfilled");
+  await agent.value.send(utf8("hello"));
+  const packets = operator.value.link.packets[Symbol.asyncIterator]();
+  assert.equal(fromUtf8((await packets.next()).value), "hello");
+  agent.value.close("done");
+  await agent.value.closed;
 });
