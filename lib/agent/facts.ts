@@ -104,13 +104,11 @@ class DeviceFactsReport implements FactsReport {
         pauseMs = RETRY_MS;
       }
       const pause = new AbortController();
-      const stop = () => pause.abort();
-      signal.addEventListener("abort", stop, { once: true });
+      const either = AbortSignal.any([signal, pause.signal]);
       await Promise.race([
-        clock.sleep(pauseMs, { signal: pause.signal }).catch(() => {}),
+        clock.sleep(pauseMs, { signal: either }).catch(() => {}),
         this.#wake.promise,
       ]);
-      signal.removeEventListener("abort", stop);
       pause.abort();
     }
   }
