@@ -139,6 +139,7 @@ export class HeldStream implements SpdyStream {
   #drop(): void {
     this.#incoming = "dropping";
     this.#clear();
+    this.#wake?.();
   }
 
   #clear(): void {

@@ -58,6 +58,13 @@ Deno.test("HeldStream drops what comes after its reader has left", async () => {
   assert.equal(unread(), 0);
 });
 
+Deno.test("HeldStream ends a read that waits when its reader is told to leave", async () => {
+  const { stream } = makeStream();
+  const reading = Array.fromAsync(stream.readable);
+  await stream.readable[Symbol.asyncIterator]().return?.();
+  assert.deepEqual(await reading, []);
+});
+
 Deno.test("HeldStream counts what it drops when it fails", async () => {
   const { stream, take, unread, asked } = makeStream();
   take("abc");
