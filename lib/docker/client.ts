@@ -60,6 +60,13 @@ const MAX_IDLE = 4;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_ERROR_BYTES = 16 * 1024;
 
+function closedError(action: string): AranyaError {
+  return new AranyaError(
+    "unavailable",
+    `${action}: the Docker client is closed`,
+  );
+}
+
 /** Makes a client; nothing is dialled yet. Dispose it to end its connections. @throws {AranyaError} code "invalid" for another kind of host */
 export function createDockerClient(
   options: DockerClientOptions = {},
@@ -139,12 +146,9 @@ class Client implements DockerClient {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
+    const gone = closedError("Cannot use Docker");
     for (const connection of this.#idle) connection.close();
     this.#idle = [];
-    const gone = new AranyaError(
-      "cancelled",
-      "Cannot use Docker: the agent is stopping",
-    );
     for (const exchange of this.#live) exchange.kill(gone);
     this.#live.clear();
     return Promise.resolve();
@@ -152,12 +156,6 @@ class Client implements DockerClient {
 
   async #open(call: DockerCall): Promise<Exchange> {
     call.signal?.throwIfAborted();
-    if (this.#disposed) {
-      throw new AranyaError(
-        "unavailable",
-        `${call.action}: the Docker client is closed`,
-      );
-    }
     const connection = this.#idle.pop();
     const exchange = new Exchange({
       connection: connection ?? await this.#dialAfresh(),
@@ -167,6 +165,8 @@ class Client implements DockerClient {
       signal: call.signal,
     });
     this.#live.add(exchange);
+    // It may have been disposed while the connection was made.
+    if (this.#disposed) exchange.kill(closedError(call.action));
     return exchange;
   }
 

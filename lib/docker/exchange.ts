@@ -42,6 +42,7 @@ export class Exchange {
           `${action}: no answer from Docker after ${timeoutMs} ms`,
         ),
       ), timeoutMs);
+    if (signal?.aborted) this.#onAbort();
   }
 
   /** Whether it was ended early. */

@@ -57,7 +57,7 @@ export const ROOMS: Record<string, RoomRule> = {
     ],
     fences: ["prom-client"],
   },
-  docker: { imports: ["base"], fences: ["node:http"] },
+  docker: { imports: ["base"], fences: [] },
   host: {
     imports: ["base"],
     fences: ["node:child_process", "@lydell/node-pty"],
