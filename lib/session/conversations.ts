@@ -142,6 +142,13 @@ export class Conversations implements ConversationHost {
     this.#highestPeerId = 0;
   }
 
+  /** What could not be sent on the last link waits for the next one at least until then. */
+  keepUnsent(untilMs: number): void {
+    for (const [conversation, dueMs] of this.#unsent) {
+      this.#unsent.set(conversation, Math.max(dueMs, untilMs));
+    }
+  }
+
   /** Ends what was not sent in time; gives the time of the next, Infinity when there is none. */
   expireUnsent(error: AranyaError): number {
     let nextMs = Infinity;

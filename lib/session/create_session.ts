@@ -178,7 +178,7 @@ class LinkedSession implements Session {
       : this.#clock.monotonicMs() + this.#resumeWindowMs;
     const conversation = this.#conversations.open(events, { urgent, dueMs });
     if (this.#closed) conversation.lose(this.#closed.error);
-    else this.#alarm.at(dueMs);
+    else if (!this.#running) this.#alarm.at(dueMs);
     return conversation;
   }
 
@@ -220,6 +220,7 @@ class LinkedSession implements Session {
     if (this.#running === running) {
       this.#running = undefined;
       this.#expiresMs = this.#clock.monotonicMs() + this.#resumeWindowMs;
+      this.#conversations.keepUnsent(this.#expiresMs);
       this.#alarm.at(this.#expiresMs);
     }
     return end;

@@ -102,7 +102,10 @@ Deno.test("request() is answered within 2 s beside a bulk transfer on 64 kbit/s,
 Deno.test("open() uses a slow link to at least 85 %", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
-  await using agent = makeSession("agent", { clock, handlers: source(400_000) });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers: source(400_000),
+  });
   const link = await clock.run(
     connect({
       operator,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An operator's and an agent's session with links between them, for tests. */
-import { type Clock, SILENT_LOGGER } from "../../lib/base/mod.ts";
+import { type Clock, concatBytes, SILENT_LOGGER } from "../../lib/base/mod.ts";
 import type { LinkEnd } from "../../lib/connectivity/mod.ts";
 import {
   createSession,
@@ -89,7 +89,5 @@ export async function connect(
 export async function gather(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<Uint8Array> {
-  return new Uint8Array(
-    await new Blob(await Array.fromAsync(chunks) as BlobPart[]).arrayBuffer(),
-  );
+  return concatBytes(await Array.fromAsync(chunks));
 }
