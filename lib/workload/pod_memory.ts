@@ -279,7 +279,10 @@ export class PodMemory {
   #seenDeadMs(container: RuntimeContainer): number {
     const known = this.#deadSinceMs.get(container.id);
     if (known !== undefined) return known;
-    const agoMs = this.#around.clock.wallMs() - container.finishedUnixMs;
+    // What could not be started has no time of its end.
+    const agoMs = container.finishedUnixMs > 0
+      ? this.#around.clock.wallMs() - container.finishedUnixMs
+      : 0;
     const sinceMs = this.#nowMs() - Math.max(0, agoMs);
     this.#deadSinceMs.set(container.id, sinceMs);
     return sinceMs;
