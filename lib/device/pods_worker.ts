@@ -129,7 +129,7 @@ export class PodWorker {
   /** A pod that came here although its namespace isn't served: it stays Pending. */
   async #turnAway(pod: Pod, signal: AbortSignal): Promise<void> {
     if (pod.metadata.deletionTimestamp !== undefined) {
-      return await this.#delete(pod, signal);
+      return await this.#deleteForeign(pod, signal);
     }
     this.#tell(pod, [{
       reason: "NamespaceNotServed",
@@ -137,6 +137,19 @@ export class PodWorker {
         keyOf(pod)
       }": node ${this.#options.node} is a device that runs pods of other namespaces only`,
     }]);
+  }
+
+  /** Nothing runs for it, so it may go; but whether we may delete there is up to the cluster's owner. */
+  async #deleteForeign(pod: Pod, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#delete(pod, signal);
+    } catch (error) {
+      if (!(error instanceof AranyaError) || error.code !== "forbidden") {
+        throw error;
+      }
+      this.#tell(pod, [{ reason: "FailedKillPod", message: error.message }]);
+      this.#options.wake(keyOf(pod), { afterMs: UNSERVED_RECHECK_MS });
+    }
   }
 
   async #run(pod: Pod, signal: AbortSignal): Promise<void> {

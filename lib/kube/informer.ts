@@ -62,6 +62,8 @@ export interface InformerOptions<T extends KubeObject> {
 
 const MIN_WATCH_SECONDS = 300;
 const HASTY_WATCH_MS = 1000;
+/** Rights are given by people: they come late, and need no haste. */
+const FORBIDDEN_DELAY_MS = 15_000;
 
 /** Starts an informer. It never throws: troubles are logged once and retried with back-off until it is disposed. */
 export function createInformer<T extends KubeObject>(
@@ -173,14 +175,13 @@ class Reflector<T extends KubeObject> implements Informer<T> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (isExpired(error)) {
-          resourceVersion = "";
-          continue;
-        }
-        this.#report(error);
-        // A server that knows less than we do (restored from a backup) refuses our version for ever.
+        if (!isExpired(error)) this.#report(error);
+        // Too old; or a server restored from a backup, which knows less than we do and refuses our version for ever.
         if (!isOutage(error)) resourceVersion = "";
-        await SYSTEM_CLOCK.sleep(backoff.next(), { signal }).catch(() => {});
+        const delayMs = isForbidden(error)
+          ? FORBIDDEN_DELAY_MS
+          : backoff.next();
+        await SYSTEM_CLOCK.sleep(delayMs, { signal }).catch(() => {});
       }
     }
   }
@@ -325,4 +326,8 @@ class Reflector<T extends KubeObject> implements Informer<T> {
 
 function isOutage(error: unknown): boolean {
   return error instanceof AranyaError && error.code === "unavailable";
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof AranyaError && error.code === "forbidden";
 }

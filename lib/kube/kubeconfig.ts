@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where the API server is and how we prove who we are: a kubeconfig file, or the account of the pod that we run in. */
-import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { AranyaError } from "../base/mod.ts";
 
@@ -39,8 +38,8 @@ type Json = Record<string, unknown>;
 type Fail = (state: string, cause?: unknown) => AranyaError;
 
 /**
- * Reads a kubeconfig with the official client, in all the forms that it knows (certificates, tokens, credential programs, OpenID Connect).
- * The client is loaded here and not at the top: it costs 80 MB, which an operator in a pod has no need of.
+ * Reads a kubeconfig. Certificates, keys, tokens and token files are read here; for credential programs and other plugins the official
+ * client is loaded, and only then: it costs 80 MB.
  * @throws {AranyaError} code "invalid" naming file and entry
  */
 export async function loadKubeconfig(
@@ -53,24 +52,101 @@ export async function loadKubeconfig(
       `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
       { cause },
     );
-  const text = await Deno.readTextFile(file).catch((error) => {
-    throw fail(reasonOf(error), error);
-  });
-  const { KubeConfig } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
+  let document: unknown;
   try {
-    config.loadFromFile(file);
+    document = parse(await Deno.readTextFile(file));
   } catch (error) {
     throw fail(reasonOf(error), error);
   }
-  if (options.context !== undefined) config.setCurrentContext(options.context);
-  const { server, tokenFile, namespace } = checkContext(config, {
-    file,
-    text,
-    fail,
+  const config = asObject(document);
+  const name = options.context ?? asText(config["current-context"]);
+  if (!name) throw fail("it names no current context");
+  const entry = (kind: "context" | "cluster" | "user", name: unknown) => {
+    const found = find(config[`${kind}s`], { name, key: kind });
+    if (!found) throw fail(`it has no ${kind} ${JSON.stringify(name ?? "")}`);
+    return found;
+  };
+  const context = entry("context", name);
+  const cluster = entry("cluster", context.cluster);
+  const user = entry("user", context.user);
+  if (cluster["proxy-url"] !== undefined) {
+    throw fail("its cluster has a proxy-url, expected a direct way");
+  }
+  const read = (source: Json, key: string) =>
+    readMaterial(source, { key, file, fail });
+  const common = {
+    server: checkServer(asText(cluster.server), fail),
+    ca: await read(cluster, "certificate-authority"),
+    serverName: asText(cluster["tls-server-name"]),
+    insecure: cluster["insecure-skip-tls-verify"] === true,
+    namespace: asText(context.namespace),
+  };
+  if (user.exec !== undefined || user["auth-provider"] !== undefined) {
+    const had = await askPlugin({ file, context: name, fail });
+    return defined({ ...common, ...had, tokenFile: undefined });
+  }
+  const tokenFile = asText(user.tokenFile);
+  return defined({
+    ...common,
+    cert: await read(user, "client-certificate"),
+    key: await read(user, "client-key"),
+    authorization: tokenFile ? undefined : authorizationOf(user),
+    tokenFile: tokenFile ? besides(file, tokenFile) : undefined,
   });
+}
+
+/** PEM from the entry itself, or from the file that it names. */
+async function readMaterial(
+  source: Json,
+  { key, file, fail }: { key: string; file: string; fail: Fail },
+): Promise<string | undefined> {
+  const data = asText(source[`${key}-data`]);
+  const path = asText(source[key]);
+  if (!data && !path) return undefined;
+  let text: string;
+  try {
+    text = data
+      ? atob(data.replace(/\s+/g, ""))
+      : await Deno.readTextFile(besides(file, path ?? ""));
+  } catch (error) {
+    throw fail(
+      data
+        ? `${key}-data is no base64`
+        : `${key} ${JSON.stringify(path)}: ${reasonOf(error)}`,
+      error,
+    );
+  }
+  if (!text.includes("-----BEGIN ")) throw fail(`${key} is no PEM`);
+  return text;
+}
+
+function authorizationOf(user: Json): string | undefined {
+  const token = asText(user.token);
+  if (token) return `Bearer ${token}`;
+  const username = asText(user.username);
+  if (!username) return undefined;
+  return `Basic ${btoa(`${username}:${asText(user.password) ?? ""}`)}`;
+}
+
+/** What the official client fills in: the options of a node:https request. */
+interface Material {
+  cert?: string | Uint8Array;
+  key?: string | Uint8Array;
+  headers?: { Authorization?: string };
+}
+
+/** Has the official client run the credential program or plugin. */
+async function askPlugin(
+  { file, context, fail }: { file: string; context: string; fail: Fail },
+): Promise<
+  Record<"cert" | "key" | "authorization", string | undefined>
+> {
   const material: Material = {};
   try {
+    const { KubeConfig } = await import("@kubernetes/client-node");
+    const config = new KubeConfig();
+    config.loadFromFile(file);
+    config.setCurrentContext(context);
     await config.applyToHTTPSOptions(material);
   } catch (error) {
     throw fail(
@@ -78,70 +154,21 @@ export async function loadKubeconfig(
       error,
     );
   }
-  const pem = (value: Material["ca"], name: string) => {
-    const found = value === undefined ? undefined : String(value);
-    if (found !== undefined && !found.includes("-----BEGIN ")) {
-      throw fail(`${name} is no PEM`);
-    }
-    return found;
-  };
-  const basic = material.auth && `Basic ${btoa(material.auth)}`;
-  return defined({
-    server,
-    ca: pem(material.ca, "certificate-authority"),
-    cert: pem(material.cert, "client-certificate"),
-    key: pem(material.key, "client-key"),
-    authorization: tokenFile
-      ? undefined
-      : material.headers?.Authorization ?? basic,
-    tokenFile,
-    serverName: material.servername,
-    insecure: material.rejectUnauthorized === false,
-    namespace,
-  });
-}
-
-/** What the official client fills in: the options of a node:https request. */
-interface Material {
-  ca?: string | Uint8Array;
-  cert?: string | Uint8Array;
-  key?: string | Uint8Array;
-  servername?: string;
-  rejectUnauthorized?: boolean;
-  auth?: string;
-  headers?: { Authorization?: string };
-}
-
-/** What the official client lets pass without a word: missing entries, a proxy, a token file. */
-function checkContext(
-  config: KubeConfig,
-  options: { file: string; text: string; fail: Fail },
-): { server: string; tokenFile?: string; namespace?: string } {
-  const { file, text, fail } = options;
-  const name = config.getCurrentContext();
-  if (!name) throw fail("it names no current context");
-  const context = config.getContextObject(name);
-  if (!context) throw fail(`it has no context ${JSON.stringify(name)}`);
-  const cluster = config.getCurrentCluster();
-  if (!cluster) {
-    throw fail(`it has no cluster ${JSON.stringify(context.cluster)}`);
-  }
-  if (!config.getCurrentUser()) {
-    throw fail(`it has no user ${JSON.stringify(context.user)}`);
-  }
-  if (cluster.proxyUrl) {
-    throw fail("its cluster has a proxy-url, expected a direct way");
-  }
-  const users = asObject(parse(text)).users;
-  const user = (Array.isArray(users) ? users : []).map(asObject).find((entry) =>
-    entry.name === context.user
-  );
-  const tokenFile = asText(asObject(user?.user).tokenFile);
+  const { cert, key, headers } = material;
   return {
-    server: checkServer(cluster.server, fail),
-    ...(tokenFile ? { tokenFile: besides(file, tokenFile) } : {}),
-    ...(context.namespace ? { namespace: context.namespace } : {}),
+    cert: cert === undefined ? undefined : String(cert),
+    key: key === undefined ? undefined : String(key),
+    authorization: headers?.Authorization,
   };
+}
+
+function find(
+  list: unknown,
+  { name, key }: { name: unknown; key: string },
+): Json | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const entry = list.map(asObject).find((item) => item.name === name);
+  return entry && asObject(entry[key]);
 }
 
 /** Reads the files that Kubernetes puts into each pod. @throws {AranyaError} code "invalid" naming the file */
@@ -212,7 +239,7 @@ function reasonOf(error: unknown): string {
 
 /** Leaves out keys without a value, as exact optional properties want it. */
 function defined(
-  fields: { [K in keyof Credentials]: Credentials[K] | undefined },
+  fields: { [K in keyof Credentials]?: Credentials[K] | undefined },
 ): Credentials {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined),

@@ -88,17 +88,44 @@ Deno.test("loadKubeconfig() says what is wrong with the file", async () => {
       });
     await mustFail(undefined, /it isn't there$/);
     await Deno.writeTextFile(file, "a: [");
-    await mustFail(undefined, /unexpected end of the stream/);
+    await mustFail(undefined, /Flow sequence/);
     await Deno.writeTextFile(file, "{}");
     await mustFail(undefined, /it names no current context$/);
     await Deno.writeTextFile(file, CONFIG);
-    await mustFail("one", /ca\.pem/);
+    await mustFail("one", /certificate-authority "ca.pem": it isn't there$/);
     await Deno.writeTextFile(`${folder}/ca.pem`, "no PEM");
     await mustFail("one", /certificate-authority is no PEM$/);
+    await Deno.writeTextFile(`${folder}/ca.pem`, pem("CA"));
     await mustFail("nine", /it has no context "nine"$/);
     await mustFail("lost", /it has no cluster "none"$/);
     await mustFail("exec", /credentials can't be had/);
     await mustFail("plain", /"http:\/\/d", expected an https URL$/);
+  });
+});
+
+Deno.test("loadKubeconfig() asks a credential program", async () => {
+  await withFolder(async (folder) => {
+    const credential = `${folder}/credential.json`;
+    await Deno.writeTextFile(
+      credential,
+      JSON.stringify({
+        apiVersion: "client.authentication.k8s.io/v1",
+        kind: "ExecCredential",
+        status: { token: "t9" },
+      }),
+    );
+    const file = `${folder}/config`;
+    await Deno.writeTextFile(
+      file,
+      CONFIG.replace(
+        "{command: aws}",
+        `{apiVersion: client.authentication.k8s.io/v1, command: cat, args: ["${credential}"], interactiveMode: Never}`,
+      ),
+    );
+    await Deno.writeTextFile(`${folder}/ca.pem`, pem("CA"));
+    const read = await loadKubeconfig({ file, context: "exec" });
+    assert.equal(read.authorization, "Bearer t9");
+    assert.equal(read.ca, pem("CA"));
   });
 });
 
