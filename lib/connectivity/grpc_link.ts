@@ -2,8 +2,8 @@
 /**
  * A link on one gRPC call, the same at both ends.
  *
- *     open ──close()──▶ closing ──done() or 1 s──▶ ended
- *       └──peer half-closes, or the call breaks──▶ ended
+ *     open ──close() or peerClosed()──▶ closing ──done() or 1 s──▶ ended
+ *       └─────────────done(): the call broke──────────────────────▶ ended
  */
 import { AranyaError } from "../base/mod.ts";
 import type { Link, LinkEnd } from "./link.ts";
@@ -93,17 +93,14 @@ export class GrpcLink implements Link {
 
   close(reason: string): void {
     if (this.#state !== "open") return;
-    this.#state = "closing";
-    this.#closeReason = { reason };
     this.#received = [];
-    this.#wakeReader?.();
-    this.#failSenders();
+    this.#beginClosing(reason);
     this.#call.resume();
-    this.#call.end();
-    this.#graceTimer = setTimeout(() => {
-      this.#destroy();
-      this.done({ reason });
-    }, CLOSE_GRACE_MS);
+  }
+
+  /** The peer sends no more: what it has sent can still be read, nothing can be sent. */
+  peerClosed(reason: string): void {
+    if (this.#state === "open") this.#beginClosing(reason);
   }
 
   /** The call is over; may be called twice. After `close` the reason given there stays. */
@@ -115,6 +112,18 @@ export class GrpcLink implements Link {
     this.#ended.resolve(this.#closeReason);
     this.#wakeReader?.();
     this.#failSenders();
+  }
+
+  #beginClosing(reason: string): void {
+    this.#state = "closing";
+    this.#closeReason = { reason };
+    this.#wakeReader?.();
+    this.#failSenders();
+    this.#call.end();
+    this.#graceTimer = setTimeout(() => {
+      this.#destroy();
+      this.done({ reason });
+    }, CLOSE_GRACE_MS);
   }
 
   #sent(length: number): void {

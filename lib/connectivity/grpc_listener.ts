@@ -5,7 +5,7 @@
  */
 import {
   Metadata,
-  Server,
+  type Server,
   ServerCredentials,
   type ServerDuplexStream,
   status as Code,
@@ -21,6 +21,7 @@ import {
 import { type Logger, type Meter, NO_METER } from "../base/mod.ts";
 import { type Connections, createConnections } from "./connections.ts";
 import { GrpcLink } from "./grpc_link.ts";
+import { createGuardedServer } from "./guarded_server.ts";
 import {
   DEFAULT_MAX_PACKET_BYTES,
   LINK_SERVICE,
@@ -116,10 +117,13 @@ class Listener implements GrpcListener {
       onRefused: () =>
         this.#meter.count("aranya_grpc_connections_refused_total"),
     });
-    this.#grpc = new Server({
+    this.#grpc = createGuardedServer({
       ...sharedOptions(this.#maxPacketBytes),
       "grpc.max_concurrent_streams": MAX_LINKS_PER_CONNECTION,
       "grpc.max_connection_idle_ms": IDLE_CONNECTION_MS,
+    }, {
+      onError: (error) =>
+        options.log.debug("request of a stranger can't be answered", { error }),
     });
     this.#grpc.addService(LINK_SERVICE, {
       connect: (call: ServerDuplexStream<Uint8Array, Uint8Array>) =>
@@ -231,7 +235,7 @@ class Listener implements GrpcListener {
       link.done({ reason: "the agent has gone" });
       leave();
     });
-    call.on("end", () => link.close("the agent has closed the link"));
+    call.on("end", () => link.peerClosed("the agent has closed the link"));
     call.on(
       "error",
       (error) =>

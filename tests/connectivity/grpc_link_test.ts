@@ -87,6 +87,22 @@ Deno.test("GrpcLink gives what it has received before it ends", async () => {
   assert.equal((await packets.next()).done, true);
 });
 
+Deno.test("GrpcLink.peerClosed() keeps what came before for a slow reader", async () => {
+  const { call, link } = setUp();
+  call.receive(Uint8Array.of(1));
+  call.receive(Uint8Array.of(2));
+  link.peerClosed("the agent has closed the link");
+  await assert.rejects(link.send(Uint8Array.of(3)), { code: "unavailable" });
+  assert.equal(call.ended, true);
+  link.done({ reason: "over" });
+  const received: Uint8Array[] = [];
+  for await (const packet of link.packets) received.push(packet);
+  assert.deepEqual(received, [Uint8Array.of(1), Uint8Array.of(2)]);
+  assert.deepEqual(await link.closed, {
+    reason: "the agent has closed the link",
+  });
+});
+
 Deno.test("GrpcLink.close() destroys a call that does not end in time", async () => {
   const { call, link, destroyed } = setUp();
   call.receive(Uint8Array.of(1));
