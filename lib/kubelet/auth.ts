@@ -6,14 +6,19 @@ import { createReviewCache } from "./review_cache.ts";
 
 /** A user as Kubernetes knows one. */
 export interface KubeletUser {
+  /** User name. */
   name: string;
+  /** UID, where the user has one. */
   uid?: string;
+  /** Groups, unsorted. */
   groups: string[];
+  /** What the authenticator added. */
   extra?: Record<string, string[]>;
 }
 
 /** What one request wants, as a SubjectAccessReview asks it (resource is always "nodes", API version "v1"). */
 export interface AccessQuestion {
+  /** Who asks. */
   user: KubeletUser;
   /** get, create, update, patch, delete; empty for other HTTP methods. */
   verb: string;
@@ -32,6 +37,7 @@ export interface KubeletAuthOptions {
   ): Promise<KubeletUser | undefined>;
   /** SubjectAccessReview. A rejection is answered with 500 and not remembered. */
   reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
+  /** @default the system clock */
   clock?: Clock;
 }
 

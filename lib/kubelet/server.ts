@@ -27,7 +27,9 @@ export interface KubeletServerOptions {
   clientCa: string;
   /** Who may do what; one for all servers of the process. */
   auth: KubeletAuth;
+  /** Takes what nobody else is told. */
   log: Logger;
+  /** Counts requests and upgrades. @default none */
   meter?: Meter;
   /** Address to listen on. @default all */
   host?: string;

@@ -5,7 +5,9 @@ import { AranyaError } from "../base/mod.ts";
 
 /** A serving certificate with its key, both PEM. */
 export interface ServingTls {
+  /** The certificate, with its chain behind it. */
   cert: string;
+  /** Its key. */
   key: string;
   /** Takes the place of the bundle that client certificates are checked with. @default it stays */
   clientCa?: string;
@@ -13,7 +15,9 @@ export interface ServingTls {
 
 /** What a TLS server takes: anyone may connect, and a certificate is looked at when there is one. */
 export interface TlsContext {
+  /** The certificate, with its chain behind it. */
   cert: string;
+  /** Its key. */
   key: string;
   ca: string;
   requestCert: true;

@@ -3,37 +3,51 @@
 
 /** The whole answer of /stats/summary. */
 export interface StatsSummary {
+  /** The device. */
   node: NodeStats;
+  /** Those that have containers running. */
   pods: PodStats[];
 }
 
 /** Figures of the device itself. */
 export interface NodeStats {
+  /** The node's name. */
   nodeName: string;
   /** RFC 3339. */
   startTime: string;
+  /** Processor time, where known. */
   cpu?: CpuStats;
+  /** Memory, where known. */
   memory?: MemoryStats;
+  /** The root file system, where known. */
   fs?: FsStats;
 }
 
 /** Figures of one pod. */
 export interface PodStats {
+  /** Which pod. */
   podRef: { name: string; namespace: string; uid: string };
   /** RFC 3339. */
   startTime: string;
+  /** Its containers that run. */
   containers: StatsOfContainer[];
+  /** Processor time, where known. */
   cpu?: CpuStats;
+  /** Memory, where known. */
   memory?: MemoryStats;
+  /** Its traffic, where known. */
   network?: NetworkStats;
 }
 
 /** Figures of one container. */
 export interface StatsOfContainer {
+  /** The container's name. */
   name: string;
   /** RFC 3339. */
   startTime: string;
+  /** Processor time, where known. */
   cpu?: CpuStats;
+  /** Memory, where known. */
   memory?: MemoryStats;
 }
 
@@ -51,8 +65,11 @@ export interface CpuStats {
 export interface MemoryStats {
   /** When it was read, RFC 3339. */
   time: string;
+  /** Left for use, where known. */
   availableBytes?: number;
+  /** In use and not easily given back. */
   workingSetBytes: number;
+  /** Anonymous memory, where known. */
   rssBytes?: number;
 }
 
@@ -60,8 +77,11 @@ export interface MemoryStats {
 export interface FsStats {
   /** When it was read, RFC 3339. */
   time: string;
+  /** Left for use. */
   availableBytes: number;
+  /** In all. */
   capacityBytes: number;
+  /** In use. */
   usedBytes: number;
 }
 
@@ -69,6 +89,8 @@ export interface FsStats {
 export interface NetworkStats {
   /** When it was read, RFC 3339. */
   time: string;
+  /** Received. */
   rxBytes: number;
+  /** Sent. */
   txBytes: number;
 }

@@ -10,6 +10,7 @@ import type { SpdyStream } from "./spdy_stream.ts";
 
 /** One TCP connection that the client wants. */
 export interface ForwardedConnection {
+  /** 1 to 65535. */
   port: number;
   /** Ends when the client shuts its writing side. */
   input: AsyncIterable<Uint8Array>;

@@ -18,6 +18,7 @@ export interface CommandIo {
   stdin: AsyncIterable<Uint8Array>;
   /** The promise is the back-pressure. What was not asked for is dropped. */
   stdout(chunk: Uint8Array): Promise<void>;
+  /** As stdout. */
   stderr(chunk: Uint8Array): Promise<void>;
   /** The latest terminal sizes. */
   resizes: AsyncIterable<TerminalSize>;
@@ -27,11 +28,15 @@ export interface CommandIo {
 
 /** Options of {@linkcode serveRemoteCommand}. */
 export interface ServeRemoteCommandOptions {
+  /** What was negotiated. */
   protocol: RemoteCommandProtocol;
   /** Which streams the client said that it opens. */
   stdin: boolean;
+  /** See stdin. */
   stdout: boolean;
+  /** See stdin; ignored with a terminal. */
   stderr: boolean;
+  /** Whether there is a terminal, and so a stream of its sizes. */
   tty: boolean;
   /** What came with the upgrade's request already. */
   head?: Uint8Array;

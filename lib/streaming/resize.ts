@@ -4,7 +4,9 @@ import { fromUtf8 } from "../base/mod.ts";
 
 /** A terminal's size in characters. */
 export interface TerminalSize {
+  /** Columns. */
   width: number;
+  /** Rows. */
   height: number;
 }
 

@@ -8,18 +8,27 @@ export interface CommandEnd {
   code: number;
   /** Set when it could not run, or could not be followed to its end. */
   reason?: string;
+  /** For people. */
   message?: string;
 }
 
 /** The fields of metav1.Status that are used. */
 export interface KubeStatus {
+  /** Always the same. */
   kind: "Status";
+  /** Always the same. */
   apiVersion: "v1";
+  /** Empty. */
   metadata: Record<never, never>;
+  /** Whether it went well. */
   status: "Success" | "Failure";
+  /** For people. */
   message?: string;
+  /** One word for programs. */
   reason?: string;
+  /** Holds the exit code. */
   details?: { causes: { reason: string; message: string }[] };
+  /** The HTTP status that goes with the reason. */
   code?: number;
 }
 

@@ -2,7 +2,7 @@
 /** A node whose commands are processes of this machine: real handlers for the kubelet face without a device. */
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { AranyaError, utf8 } from "../../lib/base/mod.ts";
 import type {
   CallIo,

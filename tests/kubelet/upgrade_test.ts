@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Apiserver } from "../../dev/apiserver.ts";
-import { type Kubectl } from "../../dev/kubectl.ts";
+import type { Kubectl } from "../../dev/kubectl.ts";
 import { freePort } from "../../dev/machine.ts";
 import { makeCertificate } from "../../dev/pki.ts";
 import { until } from "../../dev/wait.ts";
