@@ -38,6 +38,7 @@ export interface KubeletAuthOptions {
   /** SubjectAccessReview. A rejection is answered with 500 and not remembered. */
   reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
   /** @default the system clock */
+  /** @default the system clock */
   clock?: Clock;
 }
 
