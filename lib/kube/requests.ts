@@ -40,37 +40,37 @@ export interface CertificateRequestOptions {
  * @returns the PEM chain
  * @throws {AranyaError} "forbidden" when it is denied, "invalid" when signing failed, "timed_out" when nobody signs
  */
-export function requestCertificate(
+export async function requestCertificate(
   options: CertificateRequestOptions,
 ): Promise<string> {
-  const { client, name, requestPem, timeoutMs } = options;
+  const { client, name, requestPem, timeoutMs, signal } = options;
   const action = `Cannot get a certificate by request ${JSON.stringify(name)}`;
-  return withDeadline(async (signal) => {
-    const created = await client.create(CERTIFICATE_SIGNING_REQUEST, {
-      metadata: {
-        name,
-        ...(options.labels === undefined ? {} : { labels: options.labels }),
-      },
-      spec: {
-        request: btoa(requestPem),
-        signerName: options.signerName,
-        usages: options.usages,
-        ...(options.expirationSeconds === undefined
-          ? {}
-          : { expirationSeconds: options.expirationSeconds }),
-      },
-    }, { signal });
-    try {
+  const created = await client.create(CERTIFICATE_SIGNING_REQUEST, {
+    metadata: {
+      name,
+      ...(options.labels === undefined ? {} : { labels: options.labels }),
+    },
+    spec: {
+      request: btoa(requestPem),
+      signerName: options.signerName,
+      usages: options.usages,
+      ...(options.expirationSeconds === undefined
+        ? {}
+        : { expirationSeconds: options.expirationSeconds }),
+    },
+  }, { signal, timeoutMs });
+  try {
+    return await withDeadline(async (signal) => {
       if (options.approve ?? true) await approve(client, { created, signal });
       return await waitForSignature(options, { created, action, signal });
-    } finally {
-      // What stays behind is deleted by the cluster itself after an hour.
-      await client.delete(CERTIFICATE_SIGNING_REQUEST, { name }, {
-        uid: created.metadata.uid,
-        timeoutMs: 5000,
-      }).catch(() => false);
-    }
-  }, { timeoutMs, action, signal: options.signal });
+    }, { timeoutMs, action, signal });
+  } finally {
+    // What stays behind is deleted by the cluster itself after an hour.
+    await client.delete(CERTIFICATE_SIGNING_REQUEST, { name }, {
+      uid: created.metadata.uid,
+      timeoutMs: 5000,
+    }).catch(() => false);
+  }
 }
 
 async function approve(
