@@ -173,7 +173,7 @@ export class HttpConnection {
       const before = held.length;
       held = concatBytes([held, bytes]) as typeof held;
       const end = findBlankLine(held, Math.max(0, before - 3));
-      if (end >= 0) {
+      if (end >= 0 && end <= MAX_HEAD_BYTES) {
         this.#rest = held.subarray(end + 4);
         return fromUtf8(held.subarray(0, end));
       }

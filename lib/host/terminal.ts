@@ -52,7 +52,19 @@ export async function runTerminal(
   return await follow(terminal, { io, first, sizes });
 }
 
+/** Without these node-pty throws from a timer, where nobody can catch it. */
+const NEEDED = ["read", "write", "run", "ffi"] as const;
+
 async function load(): Promise<typeof import("@lydell/node-pty")> {
+  for (const name of NEEDED) {
+    const { state } = await Deno.permissions.query({ name });
+    // ffi may be granted for the library's folder alone.
+    if (state === "granted" || name === "ffi") continue;
+    throw new AranyaError(
+      "forbidden",
+      `Cannot open a terminal on the device: the agent's permission set does not allow "${name}", expected it without limits`,
+    );
+  }
   try {
     return await import("@lydell/node-pty");
   } catch (error) {

@@ -151,20 +151,20 @@ export async function readContainerFigures(
     return [async () => {
       // Traffic is counted in the network namespace, which the infra container holds.
       const holder = pod.sandbox?.running && pod.sandbox.podIps.length > 0
-        ? await read(pod.sandbox.id)
-        : undefined;
-      const figures: ContainerStats[] = [];
-      for (const container of running) {
-        const reading = await read(container.id);
-        if (!reading) continue;
-        figures.push(create(ContainerStatsSchema, {
+        ? read(pod.sandbox.id)
+        : Promise.resolve(undefined);
+      const readings = await Promise.all(running.map(({ id }) => read(id)));
+      const traffic = toTraffic(await holder);
+      const figures = running.flatMap((container, index) => {
+        const reading = readings[index];
+        return reading === undefined ? [] : [create(ContainerStatsSchema, {
           podUid: pod.uid,
           container: container.name,
           startedUnixMs: BigInt(container.startedUnixMs),
           ...toFigures(reading),
-          ...toTraffic(holder),
-        }));
-      }
+          ...traffic,
+        })];
+      });
       return figures;
     }];
   });
