@@ -37,8 +37,7 @@ export interface KubeletAuthOptions {
   ): Promise<KubeletUser | undefined>;
   /** SubjectAccessReview. A rejection is answered with 500 and not remembered. */
   reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
-  /** @default the system clock */
-  /** @default the system clock */
+  /** Time for what is remembered. @default the system clock */
   clock?: Clock;
 }
 
