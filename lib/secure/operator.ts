@@ -76,7 +76,8 @@ class RefusedError extends AranyaError {
  * The link given is closed when it fails, after telling the agent why.
  * @throws {AranyaError} code "unauthorized" for a device or credential we don't know, "unsupported" for a version we don't serve,
  * "invalid" for bytes that are no handshake, "timed_out", "unavailable" when the gate is full, `lookUp` failed or the link ended;
- * `details.device` names the device claimed, `details.known` says whether there is one of that name
+ * `details.device` names the device claimed, `details.known` says whether there is one of that name. With "unsupported",
+ * `details.proven` says whether the agent had the device's credential: without, anybody may have sent it
  */
 export async function secureAsOperator(
   link: Link,
@@ -145,8 +146,11 @@ async function shakeHands(
     );
   }
   const init = decodeInit(value);
-  checkVersion(init, options);
-  const { handshake, usedPrevious } = prove(init, await lookUp(init, options));
+  const keys = await lookUp(init, options);
+  const proof = prove(init, keys);
+  checkVersion(init, { ...options, proven: proof !== undefined });
+  if (!proof) throw toStranger(init, keys);
+  const { handshake, usedPrevious } = proof;
   await link.send(encodeReply(handshake.writeMessage()));
   const { sendKey, receiveKey } = handshake.split();
   const sealed = new SealedLink({
@@ -167,7 +171,7 @@ async function shakeHands(
 
 function checkVersion(
   init: HandshakeInit,
-  options: SecureAsOperatorOptions,
+  options: SecureAsOperatorOptions & { proven: boolean },
 ): void {
   const { min, max } = options.versions ??
     { min: DEFAULT_PROTOCOL_VERSION, max: DEFAULT_PROTOCOL_VERSION };
@@ -178,7 +182,13 @@ function checkVersion(
     new AranyaError(
       "unsupported",
       `Cannot accept agent of device ${JSON.stringify(init.device)}: ${text}`,
-      { details: { device: init.device, version: init.protocolVersion } },
+      {
+        details: {
+          device: init.device,
+          version: init.protocolVersion,
+          proven: options.proven,
+        },
+      },
     ),
     { reason: RefusalReason.VERSION, message: text },
   );
@@ -208,13 +218,13 @@ async function lookUp(
 }
 
 /**
- * Finds the key that the first message was made with. Unknown devices and absent second keys are played by random ones:
+ * Finds the key that the first message was made with; undefined when it is none of the device's. Unknown devices and absent second keys are played by random ones:
  * every stranger costs the same two attempts.
  */
 function prove(
   init: HandshakeInit,
   keys: DeviceKeys | undefined,
-): { handshake: NoiseHandshake; usedPrevious: boolean } {
+): { handshake: NoiseHandshake; usedPrevious: boolean } | undefined {
   const prologue = toPrologue(init);
   const candidates = [keys?.key, keys?.previousKey];
   for (const [index, key] of candidates.entries()) {
@@ -230,8 +240,15 @@ function prove(
       if (!(error instanceof AranyaError)) throw error;
     }
   }
+  return undefined;
+}
+
+function toStranger(
+  init: HandshakeInit,
+  keys: DeviceKeys | undefined,
+): RefusedError {
   const why = keys ? "its credential is wrong" : "there is no such device";
-  throw new RefusedError(
+  return new RefusedError(
     new AranyaError(
       "unauthorized",
       `Cannot accept agent of device ${JSON.stringify(init.device)}: ${why}`,

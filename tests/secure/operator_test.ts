@@ -120,6 +120,11 @@ Deno.test("secureAsOperator() refuses a protocol version that it does not serve"
     message: /its protocol version is 7, expected 1 to 1/,
   });
   mustFail(operator, { code: "unsupported", message: /version is 7/ });
+  assert.ok(operator.status === "rejected");
+  assert.equal(operator.reason.details.proven, true);
+  const stranger = await shakeHands({ version: 7, key: OTHER });
+  assert.ok(stranger.operator.status === "rejected");
+  assert.equal(stranger.operator.reason.details.proven, false);
 });
 
 Deno.test("secureAsOperator() tells the agent to come again when credentials can't be looked up", async () => {
