@@ -27,6 +27,8 @@ const PACKETS_PER_BUDGET = 8;
 const RATE_MEMORY_MS = 500;
 /** After this time without a shorter one, the round trip is measured anew, with little under way. */
 const ROUND_TRIP_AGE_MS = 10_000;
+/** The budget is divided by this while the round trip is measured anew. */
+const PROBE_SHARE = 8;
 const MIN_SAMPLE_MS = 1;
 
 interface Departure {
@@ -71,7 +73,7 @@ export class LinkBudget {
   get budgetBytes(): number {
     return this.#probeBytes === undefined
       ? this.#budgetBytes
-      : Math.max(MIN_BUDGET_BYTES, this.#budgetBytes / 4);
+      : Math.max(2 * this.packetBytes, this.#budgetBytes / PROBE_SHARE);
   }
 
   /** Measured; 0 before the first acknowledgement. */

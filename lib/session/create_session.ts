@@ -199,6 +199,7 @@ class LinkedSession implements Session {
     this.#meter.count("aranya_session_links_total", { labels });
     const running = new RunningLink({
       link,
+      side: this.#options.side,
       clock: this.#clock,
       log: this.#options.log,
       offlineAfterMs: welcome.offlineAfterMs ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * One link while a session runs on it: reads and dispatches packets, keeps the sender going, acknowledges, and judges whether the
- * other end is alive. Any packet is a sign of life; after a third of the time allowed without one a PING asks for it. A link that
+ * other end is alive. Any packet is a sign of life; after a part of the time allowed without one a PING asks for it. A link that
  * does not take a packet for the whole time is as dead as one that brings none.
  */
 import {
@@ -28,8 +28,8 @@ import { LinkBudget } from "./budget.ts";
 import type { Conversation } from "./conversation.ts";
 import { AckBook, Sender } from "./sender.ts";
 
-/** PINGs in the time of silence allowed. */
-const PINGS_PER_SILENCE = 3;
+/** Share of the silence allowed after which a PING is sent. The agent asks first, and its asking spares the operator's. */
+const PING_SHARE = { agent: 1 / 3, operator: 1 / 2 };
 /** A timer so late says that this process stood still, not the peer. */
 const STALL_MS = 2_000;
 /** Time for reading what a link brought before it ended. */
@@ -48,6 +48,7 @@ export interface RunningLinkEvents {
 /** Options of {@linkcode RunningLink}. */
 export interface RunningLinkOptions {
   link: Link;
+  side: "operator" | "agent";
   clock: Clock;
   log: Logger;
   offlineAfterMs: number;
@@ -223,8 +224,9 @@ export class RunningLink {
   /** Looks at everything that has a time, and plans the next look. */
   #ring(lateMs: number): void {
     if (!this.#active) return;
-    const { clock, offlineAfterMs } = this.#options;
+    const { clock, offlineAfterMs, side } = this.#options;
     const nowMs = clock.monotonicMs();
+    const pingMs = offlineAfterMs * PING_SHARE[side];
     if (this.#broken && this.#broken.dueMs <= nowMs) {
       return this.end(this.#broken.end);
     }
@@ -232,7 +234,7 @@ export class RunningLink {
       // This process was held up: what the peer sent meanwhile may lie unread. It gets one more interval.
       this.#receivedMs = Math.max(
         this.#receivedMs,
-        nowMs - offlineAfterMs * (1 - 1 / PINGS_PER_SILENCE),
+        nowMs - offlineAfterMs + pingMs,
       );
     }
     if (this.acks.dueMs <= nowMs) this.sender.wake();
@@ -243,7 +245,6 @@ export class RunningLink {
     if (nowMs - sendingSinceMs >= offlineAfterMs) {
       return this.#giveUp("took nothing");
     }
-    const pingMs = offlineAfterMs / PINGS_PER_SILENCE;
     if (silenceMs >= pingMs && nowMs - this.#pingedMs >= pingMs) this.#ping();
     this.#alarm.at(Math.min(
       this.#broken?.dueMs ?? Infinity,
