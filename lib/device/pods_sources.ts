@@ -18,6 +18,10 @@ import {
   type Service,
 } from "../kube/mod.ts";
 import { refKey } from "../pod/mod.ts";
+import { ROLE, ROLE_LABEL } from "./objects.ts";
+
+/** What is made for devices is watched elsewhere: their Secrets are not for pods, and each is as large as it is alike. */
+const NOT_OURS = `${ROLE_LABEL}!=${ROLE}`;
 
 /** Options of {@linkcode createPodSources}. */
 export interface PodSourcesOptions {
@@ -201,9 +205,14 @@ class Sources implements PodSources {
         namespace,
         strip: stripConfigMap,
       }),
-      secrets: this.#createInformer(SECRET, { namespace, strip: stripSecret }),
+      secrets: this.#createInformer(SECRET, {
+        namespace,
+        labelSelector: NOT_OURS,
+        strip: stripSecret,
+      }),
       services: this.#createInformer(SERVICE, {
         namespace,
+        labelSelector: NOT_OURS,
         strip: stripService,
         index: ({ metadata }) => metadata.namespace,
       }),
@@ -228,6 +237,7 @@ class Sources implements PodSources {
     rest: {
       namespace?: string | undefined;
       fieldSelector?: string;
+      labelSelector?: string;
       strip?: (object: T) => T;
       index?: (object: T) => string | undefined;
     },
