@@ -5,12 +5,15 @@ import type { KubeList, KubeObject } from "./objects.ts";
 
 /** One object; `namespace` is left out for what is in none. */
 export interface ObjectRef {
+  /** Where it is. */
   namespace?: string | undefined;
+  /** Its name. */
   name: string;
 }
 
 /** Options of every call. */
 export interface CallOptions {
+  /** Ends the call early. */
   signal?: AbortSignal | undefined;
   /** For the whole call, repetitions included, in milliseconds. @default 30000 */
   timeoutMs?: number;
@@ -28,10 +31,13 @@ export interface WriteOptions extends CallOptions {
 export interface ListOptions extends CallOptions {
   /** Absent: all namespaces. */
   namespace?: string | undefined;
+  /** Only objects with such labels. */
   labelSelector?: string | undefined;
+  /** Only objects with such fields, where the API has them. */
   fieldSelector?: string | undefined;
   /** Objects a page. */
   limit?: number;
+  /** Where the former page ended. */
   continue?: string;
   /** "0": what the API server has in its cache will do. */
   resourceVersion?: string;
@@ -53,10 +59,13 @@ export interface ApplyOptions extends WriteOptions {
 
 /** Options of {@linkcode KubeClient.delete}. */
 export interface DeleteOptions extends CallOptions {
+  /** How long what runs may take to end. @default the object's own */
   gracePeriodSeconds?: number;
   /** Delete this very object only; "conflict" when another bears its name now. */
   uid?: string | undefined;
+  /** Delete this very version only. */
   resourceVersion?: string | undefined;
+  /** What becomes of objects that it owns. */
   propagationPolicy?: "Orphan" | "Background" | "Foreground";
 }
 
@@ -67,8 +76,11 @@ export type WatchEvent<T> =
 
 /** Options of {@linkcode KubeClient.watch}. */
 export interface WatchOptions {
+  /** Absent: all namespaces. */
   namespace?: string | undefined;
+  /** Only objects with such labels. */
   labelSelector?: string | undefined;
+  /** Only objects with such fields, where the API has them. */
   fieldSelector?: string | undefined;
   /** Changes after this one. */
   resourceVersion: string;
@@ -76,6 +88,7 @@ export interface WatchOptions {
   timeoutSeconds: number;
   /** Silence (no change, no bookmark) after which the connection counts as dead, in milliseconds. */
   idleTimeoutMs: number;
+  /** Ends the watch. */
   signal: AbortSignal;
 }
 
@@ -91,6 +104,7 @@ export interface KubeClient extends AsyncDisposable {
   readonly server: string;
   /** Namespace of the account or of the kubeconfig's context. */
   readonly namespace: string | undefined;
+  /** Reads one object. */
   get<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
@@ -102,6 +116,7 @@ export interface KubeClient extends AsyncDisposable {
     ref: ObjectRef,
     options?: CallOptions,
   ): Promise<T | undefined>;
+  /** Reads one page of a list. */
   list<T extends KubeObject>(
     type: ObjectType<T>,
     options?: ListOptions,
@@ -118,6 +133,7 @@ export interface KubeClient extends AsyncDisposable {
     object: T,
     options?: WriteOptions,
   ): Promise<T>;
+  /** Changes the fields that the patch names. */
   patch<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
@@ -148,10 +164,15 @@ export interface KubeClient extends AsyncDisposable {
 
 /** Options of {@linkcode KubeClient.request}. */
 export interface RawCall extends CallOptions {
+  /** HTTP method. */
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Without the query. */
   path: string;
+  /** Keys without a value are left out. */
   query?: Record<string, string | undefined>;
+  /** Sent as JSON. */
   body?: unknown;
+  /** Of the body. @default "application/json" */
   contentType?: string;
   /** `<verb> <object>`, for the error's text. */
   action: string;

@@ -38,7 +38,9 @@ export interface KubeClientOptions {
   inClusterServer?: string | undefined;
   /** How we name ourselves. @default "aranya" */
   userAgent?: string;
+  /** Where waits and repetitions are noted. */
   log: Logger;
+  /** Takes the duration of each call. */
   meter?: Meter;
 }
 

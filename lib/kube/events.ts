@@ -16,9 +16,11 @@ import type { KubeEvent, ObjectReference } from "./objects.ts";
 export interface EventNote {
   /** The object it is about; needs kind, name, uid, and namespace where there is one. */
   about: ObjectReference;
+  /** Warning: somebody may have to act. */
   type: "Normal" | "Warning";
   /** CamelCase constant. */
   reason: string;
+  /** For people. */
   message: string;
   /** Name of the node that reports it. */
   host?: string;
@@ -36,10 +38,13 @@ export interface EventRecorder extends AsyncDisposable {
 
 /** Options of {@linkcode createEventRecorder}. */
 export interface EventRecorderOptions {
+  /** Writes the events. */
   client: KubeClient;
+  /** Told once when events are dropped. */
   log: Logger;
-  /** @default "aranya" */
+  /** Who reports. @default "aranya" */
   component?: string;
+  /** Time, for tests to hold. @default the machine's */
   clock?: Clock;
 }
 

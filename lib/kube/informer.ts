@@ -43,12 +43,17 @@ export interface Informer<T extends KubeObject> extends AsyncDisposable {
 
 /** Options of {@linkcode createInformer}. */
 export interface InformerOptions<T extends KubeObject> {
+  /** Lists and watches. */
   client: KubeClient;
+  /** What is copied. */
   type: ObjectType<T>;
+  /** Told when an outage begins and when it ends. */
   log: Logger;
   /** Absent: all namespaces. */
   namespace?: string | undefined;
+  /** Only objects with such labels. */
   labelSelector?: string | undefined;
+  /** Only objects with such fields, where the API has them. */
   fieldSelector?: string | undefined;
   /** Keeps only what is used; `metadata.managedFields` is dropped before. */
   strip?: (object: T) => T;

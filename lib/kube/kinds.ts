@@ -22,10 +22,13 @@ import type { Pod } from "./pod_object.ts";
 export interface ObjectType<T extends KubeObject> {
   /** Empty: the core group. */
   readonly group: string;
+  /** Version of the group. */
   readonly version: string;
+  /** Kind of its objects. */
   readonly kind: string;
   /** Resource name in paths. */
   readonly plural: string;
+  /** Whether its objects live in namespaces. */
   readonly namespaced: boolean;
   /** Carries the type only; never set. */
   readonly example?: T;

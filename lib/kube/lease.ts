@@ -19,12 +19,15 @@ import type { Lease } from "./objects.ts";
 
 /** Options of {@linkcode waitForLeadership}. */
 export interface LeaderElectionOptions {
+  /** Reads and writes the Lease. */
   client: KubeClient;
+  /** Where the Lease is. */
   namespace: string;
   /** Name of the Lease. */
   name: string;
   /** Who we are; another one in every process. */
   identity: string;
+  /** Told when leadership changes. */
   log: Logger;
   /** How long others wait for a silent leader, in milliseconds. @default 12000 */
   leaseDurationMs?: number;
@@ -34,6 +37,7 @@ export interface LeaderElectionOptions {
   outageToleranceMs?: number;
   /** Between tries, in milliseconds. @default 2000 */
   retryPeriodMs?: number;
+  /** Time, for tests to hold. @default the machine's */
   clock?: Clock;
 }
 

@@ -17,21 +17,27 @@ import type {
 
 /** Options of {@linkcode requestCertificate}. */
 export interface CertificateRequestOptions {
+  /** Creates, approves and deletes the request. */
   client: KubeClient;
   /** Of all or of our own requests; tells when it is signed. */
   informer: Informer<CertificateSigningRequest>;
   /** Name of the request object; another one for every request. */
   name: string;
+  /** Labels of the request object. */
   labels?: Record<string, string>;
   /** PEM of the PKCS#10 request. */
   requestPem: string;
+  /** Who is to sign, e.g. "kubernetes.io/kubelet-serving". */
   signerName: string;
+  /** Key usages, e.g. "server auth". */
   usages: string[];
+  /** Wished life; the signer may shorten it. */
   expirationSeconds?: number;
   /** Approves it too; needs the right. @default true */
   approve?: boolean;
   /** In milliseconds. */
   timeoutMs: number;
+  /** Ends the wait early. */
   signal?: AbortSignal;
 }
 

@@ -4,7 +4,9 @@ import type { ConfigMap, Secret, Service } from "../kube/mod.ts";
 
 /** Looks things up for one translation; all answers come from memory. */
 export interface PodLookups {
+  /** Undefined: it isn't there. */
   configMap(namespace: string, name: string): ConfigMap | undefined;
+  /** Undefined: it isn't there. */
   secret(namespace: string, name: string): Secret | undefined;
   /** Services of a namespace; of "default" at least the one named "kubernetes". */
   services(namespace: string): Service[];
@@ -18,14 +20,19 @@ export interface PodLookups {
 
 /** How names are found. */
 export interface PodDns {
+  /** Addresses of name servers. */
   servers: readonly string[];
+  /** Domains that short names are tried in. */
   searches: readonly string[];
+  /** As in resolv.conf, e.g. "ndots:5". */
   options: readonly string[];
 }
 
 /** A token that a pod's volume asks for. */
 export interface TokenWant {
+  /** Empty: the API server itself. */
   audience: string;
+  /** Wished life. */
   expirationSeconds: number;
 }
 
@@ -33,7 +40,9 @@ export interface TokenWant {
 export interface PodWarning {
   /** CamelCase constant, the kubelet's where it has one. */
   reason: string;
+  /** For people. */
   message: string;
+  /** The container that it is about; absent: the pod. */
   container?: string;
 }
 

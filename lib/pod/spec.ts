@@ -22,6 +22,7 @@ import { resolveVolume } from "./volumes.ts";
 
 /** What a pod came to. */
 export interface TranslatedPod {
+  /** The command for the device, with its hash. */
   spec: PodSpec;
   /** Contents of the volumes' files by hexadecimal SHA-256. */
   blobs: Map<string, Uint8Array>;

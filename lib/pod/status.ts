@@ -29,12 +29,15 @@ export interface StatusPatchOptions {
   refusal?: { reason: string; message: string } | undefined;
   /** Whether the pod has been, or is about to be, sent to the device: gives it its startTime. @default true */
   accepted?: boolean;
+  /** Wall-clock time, for transitions. */
   nowMs: number;
 }
 
 /** A strategic merge patch for the status subresource; it fails on another pod of the same name. */
 export interface StatusPatch {
+  /** The pod that is meant. */
   metadata: { uid: string };
+  /** Fields and conditions that differ. */
   status: Record<string, unknown>;
 }
 
