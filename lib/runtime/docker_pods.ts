@@ -77,6 +77,8 @@ export class DockerPods implements PodRuntime {
   readonly #stops: Stops;
   /** What was seen of containers, under id and state: neither changes afterwards. */
   #seen = new Map<string, ContainerInspect>();
+  /** Containers with an event since they were inspected: at "die" the engine's listing goes on saying "running" for a moment. */
+  readonly #changed = new Set<string>();
 
   constructor(options: DockerPodsOptions) {
     this.#client = options.client;
@@ -184,9 +186,13 @@ export class DockerPods implements PodRuntime {
           signal,
         });
         // What happened before the engine listened has to be looked for.
+        for (const inspect of this.#seen.values()) {
+          this.#changed.add(inspect.Id);
+        }
         yield "";
         backoff.reset();
         for await (const event of events) {
+          if (event.Action !== "destroy") this.#changed.add(event.Actor.ID);
           const uid = podUidOf(event.Actor.Attributes);
           if (uid !== undefined) yield uid;
         }
@@ -227,12 +233,14 @@ export class DockerPods implements PodRuntime {
   }
 
   async #look(one: ContainerSummary): Promise<ContainerInspect | undefined> {
+    const isChanged = this.#changed.delete(one.Id);
     const seen = this.#seen.get(`${one.Id} ${one.State}`);
-    if (seen && one.State !== "created") return seen;
+    if (seen && !isChanged && one.State !== "created") return seen;
     try {
       return await inspectContainer(this.#client, one.Id);
     } catch (error) {
       if (isGone(error)) return undefined;
+      this.#changed.add(one.Id);
       throw error;
     }
   }
