@@ -57,7 +57,8 @@ async function serveLink(
     const name = typeof details?.device === "string" ? details.device : "";
     log.warn("agent was refused", { link: link.peer, device: name, error });
     meter.count("aranya_handshakes_refused_total", { labels: { code } });
-    if (code === "unsupported" && name !== "") {
+    // Only an agent that holds the credential may write a condition.
+    if (code === "unsupported" && details?.proven === true) {
       find(name)?.noteVersion(asAranyaError(error, "").message);
     }
     return;
