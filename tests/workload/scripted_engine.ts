@@ -169,11 +169,10 @@ export class ScriptedEngine implements DockerRuntime {
     return Promise.resolve({ code: 0 });
   }
 
-  async *logs(): AsyncGenerator<Uint8Array> {
-    yield new TextEncoder().encode(this.log);
-  }
+  logs: DockerRuntime["logs"] = () => this.#readLog();
+  connectPort: DockerRuntime["connectPort"] = () => Promise.resolve();
 
-  connectPort(): Promise<void> {
-    return Promise.resolve();
+  async *#readLog(): AsyncGenerator<Uint8Array> {
+    yield new TextEncoder().encode(this.log);
   }
 }
