@@ -85,8 +85,8 @@ async function keepConnected(
   let cuts = 0;
   while (!until.done) {
     let left = 20 + random.below(400);
-    let connection: Connection | undefined;
-    connection = await connect({
+    const current: { connection?: Connection } = {};
+    const connection = await connect({
       operator,
       agent,
       clock,
@@ -94,16 +94,17 @@ async function keepConnected(
         ...linkOf(),
         onPacket: () => {
           if (--left === 0 && !until.done) {
-            connection?.cut();
+            current.connection?.cut();
             cuts++;
           }
         },
       },
     });
+    current.connection = connection;
     if (left <= 0) connection.cut();
     await Promise.race([
       connection.ended,
-      clock.sleep(5_000).then(() => connection?.cut()),
+      clock.sleep(5_000).then(() => connection.cut()),
     ]);
     await connection.ended;
     await clock.sleep(random.below(3_000));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, fromUtf8, utf8 } from "../../lib/base/mod.ts";
+import { fromUtf8, utf8 } from "../../lib/base/mod.ts";
 import { Method } from "../../lib/wire/mod.ts";
 import type { SessionHandlers } from "../../lib/session/mod.ts";
 import { connect, gather, makeSession } from "./pair.ts";
