@@ -30,9 +30,8 @@ async function remains(): Promise<
       .filter((one) => !["bridge", "host", "none"].includes(one)),
     volumes: await lines("volume", "ls", "-q"),
     mounts: mounts.split("\n").map((line) => line.split(" ")[1] ?? "")
-      .filter((path) =>
-        path.startsWith("/var/lib/") || path.startsWith("/run/")
-      ).sort(),
+      .filter((path) => /volumes|overlay2|netns\/|containers\//.test(path))
+      .sort(),
   };
 }
 
@@ -292,18 +291,14 @@ story(
     );
     const left = await until(async () => {
       const now = await remains();
-      return now.containers.length === 0 && now;
-    }, { what: "an engine without containers" });
+      const isClean = now.containers.length === 0 && now.mounts.length === 0;
+      return isClean && now;
+    }, {
+      what: "an engine without containers and mounts",
+      detail: async () => JSON.stringify(await remains(), undefined, 2),
+    });
     assert.deepEqual(left.volumes, []);
-    assert.deepEqual(
-      left.networks.filter((one) => !one.startsWith("aranya")),
-      [],
-    );
-    assert.deepEqual(
-      left.mounts.filter((path) =>
-        /kubernetes|volumes|overlay2|netns\//.test(path)
-      ),
-      [],
-    );
+    // The device's own network stays for its next pods.
+    assert.ok(left.networks.length <= 1, left.networks.join());
   },
 );
