@@ -60,7 +60,10 @@ export async function dialPort(
   });
 }
 
-/** Moves bytes both ways until both have ended; closes the connection. Leaving by the signal just ends it. */
+/**
+ * Moves bytes both ways until the target has closed its side (the client's end is a half-close before that), then closes the
+ * connection. Leaving by the signal just ends it.
+ */
 export async function joinPort(
   conn: Deno.TcpConn,
   options: { io: PortIo; action: string },
@@ -71,7 +74,9 @@ export async function joinPort(
   io.signal.addEventListener("abort", end, { once: true });
   if (io.signal.aborted) end();
   try {
-    await Promise.all([upload(conn, io), download(conn, io)]);
+    const failure = Promise.withResolvers<never>();
+    upload(conn, io).catch(failure.reject);
+    await Promise.race([download(conn, io), failure.promise]);
   } catch (error) {
     if (io.signal.aborted) return;
     if (error instanceof AranyaError) throw error;
