@@ -132,6 +132,7 @@ async function serve(
       fetchBlobs: (call) => fetchBlobs(mustHave(late.session), call),
       onStatus: (status) => reports.status(status),
       onEvent: (event) => reports.event(event),
+      onEngine: () => facts.lookAgain(),
     }),
   );
   const credential = await createCredentialKeeper({

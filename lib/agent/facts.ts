@@ -38,6 +38,8 @@ export interface FactsReport {
   readonly bootId: string;
   /** There is a link (again): everything is told. */
   connected(): void;
+  /** Something may have changed: reads soon. */
+  lookAgain(): void;
   /** Reads and tells until the signal; never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -80,6 +82,10 @@ class DeviceFactsReport implements FactsReport {
   connected(): void {
     this.#met = true;
     this.#sent = undefined;
+    this.#wake.resolve();
+  }
+
+  lookAgain(): void {
     this.#wake.resolve();
   }
 

@@ -53,6 +53,8 @@ export interface WorkloadOptions {
   onStatus(status: PodStatus): void;
   /** Something to tell the cluster. Must not throw. */
   onEvent(event: PodEvent): void;
+  /** The engine may have come or gone. Must not throw. */
+  onEngine?(): void;
 }
 
 /** See {@linkcode createWorkload}. Calls about one pod take effect in their order. */
@@ -149,7 +151,10 @@ class DeviceWorkload implements Workload {
       this.#engine.watch({
         signal,
         onChange: (uid) => this.#workers.get(uid)?.wake(),
-        onLost: () => this.retry(),
+        onLost: () => {
+          this.retry();
+          this.#options.onEngine?.();
+        },
       })
     );
   }
