@@ -13,7 +13,7 @@ import type {
   Service,
 } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
-import type { PodSources } from "./pods_sources.ts";
+import type { PodSources } from "../pods/mod.ts";
 
 /** Local copies of everything that is made for devices; one watch per kind. */
 export interface DeviceStores {

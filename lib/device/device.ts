@@ -14,9 +14,9 @@ import {
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
 import { DeviceLink } from "./link.ts";
-import { createPodLane, type PodLane } from "./pods.ts";
+import { createPodLane, type PodLane } from "../pods/mod.ts";
 import type { Trouble } from "./status.ts";
-import { createStreamHandlers } from "./streams.ts";
+import { createStreamHandlers } from "../streams/mod.ts";
 import { HOST_CONTAINER } from "./virtual_pod.ts";
 
 /** Who got through the handshake. */
@@ -133,7 +133,7 @@ export class Device implements AsyncDisposable {
     if (connectivity?.method === "mqtt") {
       troubles.push({
         type: "NotSupported",
-        reason: "MqttNotBuilt",
+        reason: "NotSupported",
         message: "connectivity by mqtt is not served by this version, use grpc",
         fatal: true,
       });

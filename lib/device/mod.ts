@@ -23,6 +23,5 @@ export {
   toMicroTime,
   toSecret,
 } from "./objects.ts";
-export * from "./pods_sources.ts";
 export { DeviceObjects } from "./reconcile.ts";
 export { type Teardown, tearDown } from "./teardown.ts";

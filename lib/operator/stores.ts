@@ -2,16 +2,15 @@
 /** The watches of one leader's term: one for each kind, selected to what is ours and stripped to what is used. */
 import { createScope, type Logger } from "../base/mod.ts";
 import {
-  createPodSources,
   type DeviceStores,
   LEASE_NAMESPACE,
   NAME_LABEL,
   NAMESPACE_LABEL,
   ownedSelector,
-  type PodSources,
   ROLE,
   ROLE_LABEL,
 } from "../device/mod.ts";
+import { createPodSources, type PodSources } from "../pods/mod.ts";
 import {
   CERTIFICATE_SIGNING_REQUEST,
   type CertificateSigningRequest,
@@ -82,6 +81,7 @@ export function createStores(options: StoresOptions): Stores {
     namespaces: tenantNamespaces === "*"
       ? "*"
       : [...new Set([namespace, ...tenantNamespaces])],
+    othersSelector: `${ROLE_LABEL}!=${ROLE}`,
     isHiddenService: ({ metadata }) =>
       metadata.labels?.[NAME_LABEL] !== undefined &&
       metadata.labels[NAMESPACE_LABEL] !== undefined,

@@ -31,6 +31,11 @@ export const ROOMS: Record<string, RoomRule> = {
     fences: ["node:https", "node:tls"],
   },
   pod: { imports: ["base", "wire", "kube"], fences: [] },
+  pods: { imports: ["base", "wire", "session", "kube", "pod"], fences: [] },
+  streams: {
+    imports: ["base", "wire", "session", "kubelet"],
+    fences: [],
+  },
   device: {
     imports: [
       "base",
@@ -40,7 +45,8 @@ export const ROOMS: Record<string, RoomRule> = {
       "kube",
       "pki",
       "kubelet",
-      "pod",
+      "pods",
+      "streams",
     ],
     fences: [],
   },
@@ -53,6 +59,7 @@ export const ROOMS: Record<string, RoomRule> = {
       "kube",
       "pki",
       "kubelet",
+      "pods",
       "device",
     ],
     fences: ["prom-client"],
@@ -99,27 +106,6 @@ export const FREE_MODULES: string[] = [
 
 /** Rooms that the two halves' entry files may import. */
 export const ENTRIES: Record<string, string[]> = {
-  "main.ts": [
-    "base",
-    "wire",
-    "connectivity",
-    "secure",
-    "session",
-    "config",
-    "kube",
-    "pki",
-    "streaming",
-    "kubelet",
-    "pod",
-    "device",
-    "operator",
-  ],
-  "agent.ts": [
-    "base",
-    "config",
-    "docker",
-    "host",
-    "runtime",
-    "agent",
-  ],
+  "main.ts": ["base", "operator"],
+  "agent.ts": ["base", "config", "docker", "host", "runtime", "agent"],
 };

@@ -2,11 +2,8 @@
 /** A lane with a scripted device at its end, on a real API server. */
 import assert from "node:assert/strict";
 import { type AranyaError, SILENT_LOGGER } from "../../lib/base/mod.ts";
-import { createPodLane, type PodLane } from "../../lib/device/pods.ts";
-import {
-  createPodSources,
-  type PodSources,
-} from "../../lib/device/pods_sources.ts";
+import { createPodLane, type PodLane } from "../../lib/pods/lane.ts";
+import { createPodSources, type PodSources } from "../../lib/pods/sources.ts";
 import {
   createEventRecorder,
   createKubeClient,

@@ -21,9 +21,9 @@ import {
   StatsSchema,
   toBinary,
 } from "../wire/mod.ts";
-import { openLog } from "./stream_log.ts";
-import { pumpCommand, pumpConnection } from "./stream_pump.ts";
-import { createSummaryMaker } from "./stream_stats.ts";
+import { openLog } from "./log.ts";
+import { pumpCommand, pumpConnection } from "./pump.ts";
+import { createSummaryMaker } from "./stats.ts";
 
 /** Options of {@linkcode createStreamHandlers}. */
 export interface StreamHandlersOptions {

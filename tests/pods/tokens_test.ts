@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, type Clock } from "../../lib/base/mod.ts";
-import { PodTokens } from "../../lib/device/pods_tokens.ts";
+import { PodTokens } from "../../lib/pods/tokens.ts";
 import type { KubeClient, Pod } from "../../lib/kube/mod.ts";
 
 const WANT = { audience: "", expirationSeconds: 1000 };

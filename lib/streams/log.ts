@@ -2,7 +2,7 @@
 /** A container's log from a stream of the session. */
 import { AranyaError, asAranyaError } from "../base/mod.ts";
 import type { Stream } from "../session/mod.ts";
-import { CHANNEL } from "./stream_pump.ts";
+import { CHANNEL } from "./pump.ts";
 
 /** Options of {@linkcode openLog}. */
 export interface OpenLogOptions {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../lib/base/mod.ts";
-import { createPodSources } from "../../lib/device/pods_sources.ts";
+import { createPodSources } from "../../lib/pods/sources.ts";
 import {
   CONFIG_MAP,
   createKubeClient,

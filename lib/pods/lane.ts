@@ -33,11 +33,11 @@ import {
   type FetchBlobs,
   type PodStatusList,
 } from "../wire/mod.ts";
-import { PodDevice } from "./pods_device.ts";
-import type { PodSources, PodSubscription } from "./pods_sources.ts";
-import { findContainer, type PodTargetInfo } from "./pods_target.ts";
-import { PodTokens } from "./pods_tokens.ts";
-import { PodWorker } from "./pods_worker.ts";
+import { PodDevice } from "./device_pods.ts";
+import type { PodSources, PodSubscription } from "./sources.ts";
+import { findContainer, type PodTargetInfo } from "./target.ts";
+import { PodTokens } from "./tokens.ts";
+import { PodWorker } from "./worker.ts";
 
 /** Options of {@linkcode createPodLane}. */
 export interface PodLaneOptions {

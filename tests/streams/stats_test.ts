@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createSummaryMaker } from "../../lib/device/stream_stats.ts";
+import { createSummaryMaker } from "../../lib/streams/stats.ts";
 import {
   ContainerStatsSchema,
   create,

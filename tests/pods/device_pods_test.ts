@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../lib/base/mod.ts";
-import { PodDevice } from "../../lib/device/pods_device.ts";
+import { PodDevice } from "../../lib/pods/device_pods.ts";
 import {
   create,
   type Method,

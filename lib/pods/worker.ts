@@ -24,9 +24,9 @@ import {
   type TranslatedPod,
 } from "../pod/mod.ts";
 import type { PodStatus } from "../wire/mod.ts";
-import type { PodDevice } from "./pods_device.ts";
-import type { PodSources, PodSubscription, WakePod } from "./pods_sources.ts";
-import type { PodTokens } from "./pods_tokens.ts";
+import type { PodDevice } from "./device_pods.ts";
+import type { PodSources, PodSubscription, WakePod } from "./sources.ts";
+import type { PodTokens } from "./tokens.ts";
 
 /** What a worker works with. */
 export interface PodWorkerOptions {

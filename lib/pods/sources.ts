@@ -18,16 +18,14 @@ import {
   type Service,
 } from "../kube/mod.ts";
 import { refKey } from "../pod/mod.ts";
-import { ROLE, ROLE_LABEL } from "./objects.ts";
-
-/** What is made for devices is watched elsewhere: their Secrets are not for pods, and each is as large as it is alike. */
-const NOT_OURS = `${ROLE_LABEL}!=${ROLE}`;
 
 /** Options of {@linkcode createPodSources}. */
 export interface PodSourcesOptions {
   client: KubeClient;
   /** Namespaces whose pods are run; "*": all. */
   namespaces: readonly string[] | "*";
+  /** Label selector that leaves out Secrets and Services made for devices: they are watched elsewhere, and each is as large as it is alike. @default none */
+  othersSelector?: string;
   /** Services that never appear in pods' environments, such as the devices' own. @default none */
   isHiddenService?: (service: Service) => boolean;
   log: Logger;
@@ -207,12 +205,12 @@ class Sources implements PodSources {
       }),
       secrets: this.#createInformer(SECRET, {
         namespace,
-        labelSelector: NOT_OURS,
+        labelSelector: this.#options.othersSelector,
         strip: stripSecret,
       }),
       services: this.#createInformer(SERVICE, {
         namespace,
-        labelSelector: NOT_OURS,
+        labelSelector: this.#options.othersSelector,
         strip: stripService,
         index: ({ metadata }) => metadata.namespace,
       }),
@@ -237,7 +235,7 @@ class Sources implements PodSources {
     rest: {
       namespace?: string | undefined;
       fieldSelector?: string;
-      labelSelector?: string;
+      labelSelector?: string | undefined;
       strip?: (object: T) => T;
       index?: (object: T) => string | undefined;
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { findContainer } from "../../lib/device/pods_target.ts";
+import { findContainer } from "../../lib/pods/target.ts";
 import type { Pod } from "../../lib/kube/mod.ts";
 import { create, PodStatusSchema } from "../../lib/wire/mod.ts";
 

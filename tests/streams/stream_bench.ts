@@ -4,7 +4,7 @@ import { SYSTEM_CLOCK, utf8 } from "../../lib/base/mod.ts";
 import {
   createStreamHandlers,
   type StreamHandlersOptions,
-} from "../../lib/device/streams.ts";
+} from "../../lib/streams/handlers.ts";
 import type {
   CallIo,
   ExecCall,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, fromUtf8, utf8 } from "../../lib/base/mod.ts";
-import { pumpCommand, pumpConnection } from "../../lib/device/stream_pump.ts";
+import { pumpCommand, pumpConnection } from "../../lib/streams/pump.ts";
 import type { SessionHandlers, Stream } from "../../lib/session/mod.ts";
 import { Method } from "../../lib/wire/mod.ts";
 import { gather } from "../session/pair.ts";
