@@ -44,6 +44,7 @@ async function serveLink(
   },
 ): Promise<void> {
   const { find, log, meter, signal, gate } = options;
+  if (signal.aborted) return link.close("the operator is shutting down");
   let secured: Awaited<ReturnType<typeof secureAsOperator>>;
   try {
     secured = await secureAsOperator(link, {
