@@ -140,7 +140,6 @@ export class RunningLink {
     const sinceMs = this.#options.clock.monotonicMs();
     this.#broken = { end, dueMs: sinceMs + DRAIN_MS };
     this.sender.stop();
-    this.#options.link.close(end.reason);
     this.#alarm.at(this.#broken.dueMs);
   }
 
