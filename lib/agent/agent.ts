@@ -34,20 +34,25 @@ import { createReports } from "./reports.ts";
 
 /** Options of {@linkcode runAgent}. */
 export interface RunAgentOptions {
+  /** agent.yaml, read and checked. */
   config: AgentConfig;
   /** Path of agent.yaml; a rotated credential is written there. */
   configFile: string;
   /** This program's version. */
   version: string;
+  /** The container engine. */
   runtime: DockerRuntime;
   /** Into containers and the host. */
   streams: StreamRuntime;
+  /** What the device is and how it does. */
   reader: DeviceReader;
+  /** Memory for secrets and emptyDirs. */
   mounts: Mounts;
+  /** Life-cycle and failures; never content. */
   log: Logger;
-  /** @default the machine's */
+  /** Time. @default the machine's */
   clock?: Clock;
-  /** @default gRPC as the config says */
+  /** Way to the operator. @default gRPC as the config says */
   dialer?: LinkDialer;
   /** Ends the agent; containers are left running. */
   signal: AbortSignal;

@@ -12,7 +12,7 @@ export interface LockStateDirOptions {
   signal: AbortSignal;
   /** Called once when another process holds the lock and we begin to wait. */
   onWait?: () => void;
-  /** @default the machine's */
+  /** Time. @default the machine's */
   clock?: Clock;
 }
 

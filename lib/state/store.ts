@@ -9,7 +9,9 @@ export type RecordKind = "pod" | "setting" | "blob";
 
 /** Which record. The key is a file name: letters, digits, `.`, `_` and `-`. */
 export interface RecordName {
+  /** Its folder. */
   kind: RecordKind;
+  /** Its file. */
   key: string;
 }
 
@@ -44,7 +46,9 @@ export interface StateStore {
 export interface OpenStoreOptions {
   /** The state directory; held by `lockStateDir`. */
   dir: string;
+  /** Seals and opens its records. */
   seal: Seal;
+  /** Told of damaged records. */
   log: Logger;
 }
 

@@ -20,11 +20,15 @@ import type { Volumes } from "./volumes.ts";
 
 /** Something worth telling the cluster about a pod. */
 export interface PodEvent {
+  /** Whose. */
   podUid: string;
   /** Empty: about the pod as a whole. */
   container: string;
+  /** Not just for information. */
   warning: boolean;
+  /** One word, as a kubelet says it. */
   reason: string;
+  /** A sentence. */
   message: string;
 }
 

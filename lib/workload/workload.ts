@@ -37,11 +37,15 @@ import { type PodEvent, PodWorker, type WorkerSurroundings } from "./worker.ts";
 
 /** Options of {@linkcode createWorkload}. */
 export interface WorkloadOptions {
+  /** The engine. */
   runtime: PodRuntime & ImageRuntime & StreamRuntime;
+  /** What the device keeps; held by this process. */
   store: StateStore;
+  /** Memory for secrets and emptyDirs. */
   mounts: Mounts;
+  /** Life-cycle and failures; never content. */
   log: Logger;
-  /** @default the machine's */
+  /** Time. @default the machine's */
   clock?: Clock;
   /** The device's own addresses, preferred first. */
   hostIps(): readonly string[];
