@@ -99,7 +99,7 @@ export interface ContainerInspect {
     Networks:
       | Record<
         string,
-        { IPAddress: string; GlobalIPv6Address: string }
+        { IPAddress: string; GlobalIPv6Address: string; Gateway: string }
       >
       | null;
   };

@@ -8,6 +8,9 @@
  * A command may outlive its client and even the agent (nohup, upgrades). Its writes must not kill it then: a pipe without a
  * reader gives SIGPIPE, a full one blocks. So the shell that becomes the command leaves a small process behind which holds
  * the read ends of both outputs and begins to read them to nowhere when the agent lets go of fd 3, by will or by dying.
+ *
+ * One thing is out of our hands: as a systemd service the agent needs `KillMode=process`, else systemd ends the whole cgroup
+ * with it, nohup or not.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";

@@ -16,6 +16,8 @@ export interface HostMachine {
   logs(options: Omit<HostLogOptions, "env">): AsyncIterable<Uint8Array>;
   /** Joins a connection to a port on loopback, or at these addresses, to its end. @throws {AranyaError} "unavailable" */
   connectPort(target: PortTarget, io: PortIo): Promise<void>;
+  /** Whether a link of this machine has the address. */
+  hasAddress(address: string): boolean;
   /** Reads the machine's figures, with the file systems of these paths. */
   read(
     options: { paths: string[]; signal?: AbortSignal },
@@ -80,6 +82,8 @@ export function createHostMachine(
       });
       await joinPort(conn, { io, action });
     },
+    hasAddress: (address) =>
+      Deno.networkInterfaces().some((link) => link.address === address),
     read: ({ paths, signal }) => readHost({ paths, env, signal }),
     run: (name, request) => runProgram(name, { ...request, env }),
   };

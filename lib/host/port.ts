@@ -37,6 +37,7 @@ export async function dialPort(
 ): Promise<Deno.TcpConn> {
   const { port, action, signal, timeoutMs = DIAL_TIMEOUT_MS } = options;
   let failure: unknown;
+  signal.throwIfAborted();
   for (const hostname of options.addresses) {
     try {
       return await withDeadline(

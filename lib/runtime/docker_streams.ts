@@ -42,7 +42,7 @@ const EXIT_POLL_MS = 20;
 const EXIT_POLLS = 250;
 const RESIZE_RETRY_MS = 50;
 const RESIZE_TRIES = 20;
-/** A pod on this machine answers at once; elsewhere (an engine behind TCP) its address leads nowhere. */
+/** A pod on this machine answers or refuses at once. */
 const POD_DIAL_TIMEOUT_MS = 1_000;
 /** ECONNREFUSED on Linux. */
 const CONNECTION_REFUSED = 111;
@@ -262,11 +262,12 @@ export async function connectToPod(
   if (!State.Running) {
     throw new AranyaError("unavailable", `${action}: it does not run`);
   }
-  if (HostConfig.NetworkMode === "host") {
-    return await machine.connectPort({ port, action }, io);
-  }
-  const addresses = Object.values(NetworkSettings.Networks ?? {})
-    .map((end) => end.IPAddress).filter((ip) => ip !== "");
+  // The engine may be elsewhere (TCP, another network namespace): then the pod's address would lead to somebody else's machine.
+  const addresses = HostConfig.NetworkMode === "host"
+    ? client.host.startsWith("unix:") ? ["127.0.0.1", "::1"] : []
+    : Object.values(NetworkSettings.Networks ?? {})
+      .filter((end) => end.IPAddress !== "" && machine.hasAddress(end.Gateway))
+      .map((end) => end.IPAddress);
   try {
     return await machine.connectPort({
       port,

@@ -37,3 +37,8 @@ Deno.test("HostMachine.connectPort() says that nothing listens on loopback", asy
     },
   );
 });
+
+Deno.test("HostMachine.hasAddress() knows this machine's addresses", () => {
+  assert.equal(machine().hasAddress("127.0.0.1"), true);
+  assert.equal(machine().hasAddress("203.0.113.1"), false);
+});
