@@ -76,7 +76,8 @@ export class Network implements AsyncDisposable {
       this.#devices.set(name, machine);
       return machine;
     }
-    const address = `${SUBNET}.${++this.#addressCount}`;
+    const index = ++this.#addressCount;
+    const address = `${SUBNET}.${index}`;
     const machine = await startMachine({
       name,
       address,
@@ -85,7 +86,7 @@ export class Network implements AsyncDisposable {
       ownState: true,
     });
     this.#devices.set(name, machine);
-    await this.#plugIn(machine, `dev${this.#addressCount}`);
+    await this.#plugIn(machine, `dev${index}`);
     return machine;
   }
 
