@@ -12,6 +12,7 @@ export * from "./deadline.ts";
 export * from "./errors.ts";
 export * from "./log.ts";
 export * from "./meter.ts";
+export * from "./persist.ts";
 export * from "./pipe.ts";
 export * from "./queue.ts";
 export * from "./scope.ts";

@@ -6,6 +6,7 @@ import {
   type Clock,
   createScope,
   type Logger,
+  persist,
   type Scope,
 } from "../base/mod.ts";
 import {
@@ -29,15 +30,17 @@ import {
 } from "../kube/mod.ts";
 import { issueServerCertificate, type KeyPair } from "../pki/mod.ts";
 import { createAddressBook } from "./addresses.ts";
-import { ensureAuthority } from "./authority.ts";
-import { type Certificates, createCertificates } from "./certificates.ts";
+import {
+  type Certificates,
+  createCertificates,
+  ensureAuthority,
+} from "./certificates.ts";
 import { createDevices, type Devices } from "./devices.ts";
 import { createHeartbeats } from "./heartbeats.ts";
 import type { PageMeter } from "./http.ts";
 import { createKubelets, createReviews, type Kubelets } from "./kubelets.ts";
 import { serveLinks } from "./links.ts";
 import type { OperatorOptions } from "./options.ts";
-import { persist } from "./retry.ts";
 import { hostOf, toAgentYaml, toSettings } from "./settings.ts";
 import { createStores, type Stores } from "./stores.ts";
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Goes on trying what must work some time: the API server comes back, rights are granted, objects are repaired. */
-import {
-  asAranyaError,
-  type Clock,
-  createBackoff,
-  type Logger,
-} from "../base/mod.ts";
+/** Goes on trying what must work some time: servers come back, rights are granted, objects are repaired. */
+import { createBackoff } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { asAranyaError } from "./errors.ts";
+import type { Logger } from "./log.ts";
 
 /** Options of {@linkcode persist}. */
 export interface PersistOptions {
@@ -38,7 +36,7 @@ export async function persist<T>(
         const severity = code === "unavailable" || code === "timed_out"
           ? "warn"
           : "error";
-        log[severity]("operator waits", { object: waiting, error });
+        log[severity]("waiting", { object: waiting, error });
         said = message;
       }
     }
