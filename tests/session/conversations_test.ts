@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { AranyaError, fromUtf8, utf8 } from "../../lib/base/mod.ts";
 import type { Session, SessionHandlers } from "../../lib/session/mod.ts";
-import { Method } from "../../lib/wire/mod.ts";
+import {
+  encodeEnvelope,
+  encodeMessage,
+  EnvelopeKind,
+  Method,
+  OpenSchema,
+} from "../../lib/wire/mod.ts";
 import {
   connect,
   type Connection,
@@ -384,4 +390,27 @@ Deno.test("accept() refuses more conversations than allowed", async () => {
   ]);
   link.cut();
   await clock.run(link.ended);
+});
+
+Deno.test("accept() closes the link of a peer that opens without end", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers,
+    maxConversationCount: 2,
+  });
+  const link = await clock.run(connect({ operator, agent, clock }));
+  for (let session = 1; session < 20; session += 2) {
+    await link.operator.send(encodeEnvelope({
+      kind: EnvelopeKind.OPEN,
+      session,
+      sequence: 0,
+      complete: true,
+      payload: encodeMessage(OpenSchema, { method: Method.EXEC }),
+    })).catch(() => {});
+  }
+  const ends = await clock.run(link.ended);
+  assert.match(ends.agent.error?.message ?? "", /4 conversations were opened/);
 });

@@ -150,7 +150,7 @@ Deno.test("end() half-closes: the other side reads to the end and still writes",
   });
 });
 
-Deno.test("write() keeps small messages whole, each as one chunk", async () => {
+Deno.test("write() keeps small and empty messages whole, each as one chunk", async () => {
   await withPair(async (stream) => {
     const sizes: number[] = [];
     for await (const chunk of stream.read(4)) sizes.push(chunk.length);
@@ -161,7 +161,7 @@ Deno.test("write() keeps small messages whole, each as one chunk", async () => {
       await clock.run(stream.write(4, new Uint8Array(size)));
     }
     await stream.end(4);
-    assert.deepEqual([...await clock.run(stream.result)], [5, 250, 7]);
+    assert.deepEqual([...await clock.run(stream.result)], [5, 0, 250, 7]);
   });
 });
 

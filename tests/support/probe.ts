@@ -41,7 +41,7 @@ export async function probe(
     args: ["eval", "--unsafely-ignore-certificate-errors", script],
     timeoutMs: 20_000,
   });
-  return (result.stdout + result.stderr).trim();
+  return result.stdout.trim();
 }
 
 /** Sends bytes to a TCP port from a machine and waits until the other side closes or answers. What came, or the error's text. */
@@ -67,5 +67,5 @@ export async function sendGarbage(
     args: ["eval", script],
     timeoutMs: 20_000,
   });
-  return (result.stdout + result.stderr).trim();
+  return result.stdout.trim();
 }
