@@ -149,21 +149,36 @@ function toCall(
       body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
     };
   }
-  const body = subresource === "status" ? { status: sample.status } : {
-    metadata: {
-      annotations: {
-        "bench.aranya/writes": `${index}-${crypto.randomUUID()}`,
-      },
-    },
-  };
   return {
     method: "PATCH",
-    path: pathOf(
-      resource,
-      subresource === "approval" ? { namespace, name } : at,
-    ),
-    body,
+    path: pathOf(resource, at),
+    body: toPatch({ subresource, sample, index }),
     contentType: "application/merge-patch+json",
+  };
+}
+
+/** A patch that changes something, of about the size that the operator's has. */
+function toPatch(
+  options: { subresource: string | undefined; sample: Json; index: number },
+): unknown {
+  const { subresource, sample, index } = options;
+  if (subresource === "status") return { status: sample.status };
+  if (subresource === "approval") {
+    return {
+      status: {
+        conditions: [{
+          type: "Approved",
+          status: "True",
+          reason: "AranyaApprove",
+          message: "floor",
+        }],
+      },
+    };
+  }
+  return {
+    metadata: {
+      annotations: { "bench.aranya/writes": `${index}-${crypto.randomUUID()}` },
+    },
   };
 }
 
