@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError } from "../../lib/base/mod.ts";
+import {
+  EDGE_DEVICE,
+  type EdgeDevice,
+  ENDPOINT_SLICE,
+  LEASE,
+  NODE,
+  POD,
+  SECRET,
+  SERVICE,
+} from "../../lib/kube/mod.ts";
+import { type Agent, Stage, until } from "./stage.ts";
+
+const signal = new AbortController().signal;
+
+async function edgeOf(stage: Stage): Promise<EdgeDevice> {
+  return await stage.api.get(EDGE_DEVICE, {
+    namespace: "home",
+    name: "edge-1",
+  });
+}
+
+async function conditionOf(stage: Stage, type: string) {
+  return (await edgeOf(stage)).status?.conditions?.find((one) =>
+    one.type === type
+  );
+}
+
+Deno.test("reconcile() makes the full set of objects with nine writes", async () => {
+  await using stage = new Stage();
+  const { objects } = await stage.add();
+  await objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), {
+    "patch edgedevices": 1,
+    "create nodes": 1,
+    "create leases": 1,
+    "create secrets": 1,
+    "create services": 1,
+    "create endpointslices": 1,
+    "create pods": 1,
+    "patch pods/status": 1,
+    "patch edgedevices/status": 1,
+  });
+  assert.deepEqual(stage.api.names(NODE), ["edge-1"]);
+  assert.deepEqual(stage.api.names(LEASE), ["kube-node-lease/edge-1"]);
+  assert.deepEqual(stage.api.names(SECRET), ["home/edge-1-agent"]);
+  assert.equal((await conditionOf(stage, "Ready"))?.reason, "NeverConnected");
+});
+
+Deno.test("reconcile() writes nothing for what is right, before and after the watches tell, nor in the next process", async () => {
+  await using stage = new Stage();
+  const { objects } = await stage.add();
+  await objects.reconcile(signal);
+  stage.api.countWrites();
+  await objects.reconcile(signal);
+  await stage.settle();
+  await objects.reconcile(signal);
+  const next = stage.revive(await edgeOf(stage));
+  await next.objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), {});
+});
+
+Deno.test("reconcile() brings back what somebody deleted", async () => {
+  await using stage = new Stage();
+  const { objects } = await stage.add();
+  await objects.reconcile(signal);
+  await stage.settle();
+  const home = { namespace: "home", name: "edge-1" };
+  stage.api.take(NODE, { name: "edge-1" });
+  stage.api.take(SERVICE, home);
+  stage.api.take(ENDPOINT_SLICE, home);
+  await stage.settle();
+  for (const type of [NODE, SERVICE, ENDPOINT_SLICE]) objects.forget(type.kind);
+  stage.api.countWrites();
+  await objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), {
+    "create nodes": 1,
+    // Its owner is the new Node now.
+    "patch leases": 1,
+    "create services": 1,
+    "create endpointslices": 1,
+  });
+});
+
+Deno.test("reconcile() never touches a foreign Node of the name, and makes nothing else then", async () => {
+  await using stage = new Stage();
+  const foreign = stage.api.put(NODE, { metadata: { name: "edge-1" } });
+  const { objects } = await stage.add();
+  await objects.reconcile(signal);
+  assert.deepEqual(
+    await stage.api.get(NODE, { name: "edge-1" }),
+    foreign,
+  );
+  assert.deepEqual(stage.api.names(POD), []);
+  assert.equal(
+    (await conditionOf(stage, "NameConflict"))?.reason,
+    "NodeExists",
+  );
+  assert.equal((await conditionOf(stage, "Ready"))?.status, "False");
+});
+
+Deno.test("reconcile() leaves a foreign Service alone and serves the rest", async () => {
+  await using stage = new Stage();
+  const metadata = { namespace: "home", name: "edge-1" };
+  const foreign = stage.api.put(SERVICE, { metadata });
+  const { objects } = await stage.add();
+  await objects.reconcile(signal);
+  assert.deepEqual(await stage.api.get(SERVICE, metadata), foreign);
+  assert.deepEqual(stage.api.names(POD), ["home/edge-1"]);
+  assert.equal(
+    (await conditionOf(stage, "NameConflict"))?.reason,
+    "ServiceExists",
+  );
+});
+
+Deno.test("reconcile() shows what kept it from being complete, and throws it", async () => {
+  await using stage = new Stage();
+  const { objects } = await stage.add();
+  const refusal = new AranyaError("forbidden", "Cannot create services: no");
+  stage.api.failures.set("create services", refusal);
+  await assert.rejects(objects.reconcile(signal), refusal);
+  const ready = await conditionOf(stage, "Ready");
+  assert.equal(ready?.reason, "Forbidden");
+  assert.equal(ready?.message, refusal.message);
+});
+
+Deno.test("reconcile() follows the link with few writes", async () => {
+  await using stage = new Stage();
+  const { device, objects } = await stage.add();
+  await objects.reconcile(signal);
+  stage.api.countWrites();
+  const agent: Agent = await stage.connect(device);
+  await until(() => device.link.up, "a link");
+  await objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), {
+    "patch pods/status": 1,
+    "patch edgedevices/status": 1,
+  });
+  assert.equal((await conditionOf(stage, "Ready"))?.status, "True");
+  agent.links.cut();
+  await agent.ended;
+  await objects.reconcile(signal);
+  assert.equal((await conditionOf(stage, "Connected"))?.reason, "LinkLost");
+});
+
+Deno.test("reconcile() answers a method that is not built with a condition, and nothing else", async () => {
+  await using stage = new Stage();
+  const { objects } = await stage.add("edge-1", {
+    spec: { connectivity: { method: "mqtt" } },
+  });
+  await objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), { "patch edgedevices/status": 1 });
+  assert.equal((await conditionOf(stage, "NotSupported"))?.status, "True");
+});
