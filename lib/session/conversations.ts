@@ -26,6 +26,8 @@ import type { SessionHandlers } from "./session.ts";
 
 /** Values that wait for their last piece, all together, in sizes of the largest allowed. */
 const JOINING_VALUES = 4;
+/** A peer that opens so many times more conversations than allowed does not heed refusals: its link is closed. */
+const OVERRUN_FACTOR = 2;
 /** Sessions remembered as told to be gone, so that they are told once. */
 const GONE_COUNT = 1_000;
 
@@ -230,8 +232,14 @@ export class Conversations implements ConversationHost {
     if (envelope.kind !== EnvelopeKind.OPEN || envelope.sequence !== 0) {
       throw missing();
     }
-    this.#highestPeerId = id;
     const { clock, log, handlers, maxConversationCount } = this.#options;
+    if (this.#acceptedCount >= OVERRUN_FACTOR * maxConversationCount) {
+      throw new AranyaError(
+        "invalid",
+        `Cannot use link: ${this.#acceptedCount} conversations were opened, expected at most ${maxConversationCount}`,
+      );
+    }
+    this.#highestPeerId = id;
     const events = new Acceptor({
       clock,
       log,

@@ -54,7 +54,7 @@ interface Sent {
 
 /** The sending half of one conversation. */
 export class Outbox {
-  readonly #urgentBytes: number;
+  #urgentBytes: number;
   #sent: Sent[] = [];
   #first = 0;
   #resend = 0;
@@ -71,6 +71,11 @@ export class Outbox {
   /** `urgent`: what it says first goes before streams' data. */
   constructor({ urgent }: { urgent: boolean }) {
     this.#urgentBytes = urgent ? URGENT_BYTES : 1;
+  }
+
+  /** It turns out to be a stream: takes its turn with the others. */
+  calm(): void {
+    this.#urgentBytes = 1;
   }
 
   /** Whether anything was ever cut: the peer may know of the conversation. */
@@ -108,9 +113,8 @@ export class Outbox {
     this.#head = { kind: EnvelopeKind.OPEN, bytes, offset: 0 };
   }
 
-  /** Queues a chunk; resolves when all of it is in packets. */
+  /** Queues a chunk, which may be empty; resolves when all of it is in packets. */
   write(channel: number, bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return Promise.resolve();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // The caller sees the rejection; one who doesn't look must not end the process.
     promise.catch(() => {});

@@ -132,6 +132,7 @@ export class Acceptor implements ConversationEvents {
     const { clock, handlers, roundTripMs } = this.#options;
     const stream = new StreamFace({ clock, roundTripMs });
     if (this.#conversation) stream.attach(this.#conversation);
+    this.#conversation?.outbox.calm();
     this.#stream = stream;
     await handlers.stream(method, request, stream);
     if (stream.settled) return;

@@ -19,6 +19,8 @@ import type { Conversation, Point } from "./conversation.ts";
 const URGENT_FACTOR = 1.25;
 /** A repeated envelope that was cut for a faster link is parted when it is so much larger than what is cut now. */
 const PART_FACTOR = 4;
+/** With so many packets of link control waiting, no PONG is added. */
+const MAX_CONTROL_COUNT = 32;
 
 /** Nothing waits longer to be acknowledged. */
 const ACK_DELAY_MS = 20;
@@ -95,8 +97,10 @@ export class Sender {
     });
   }
 
-  /** Sends a packet of link control before everything else. */
+  /** Sends a packet of link control before everything else. A peer that asks faster than it listens gets fewer PONGs. */
   control(kind: EnvelopeKind, payload: Uint8Array): void {
+    const full = this.#control.length >= MAX_CONTROL_COUNT;
+    if (full && kind === EnvelopeKind.PONG) return;
     const encoded = encodeControl(kind, payload);
     const { maxPacketBytes } = this.#options.link;
     const packets = toPackets(encoded, { maxPacketBytes });

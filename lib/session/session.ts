@@ -7,7 +7,8 @@ import type { Hello, Method, SessionPoint, Welcome } from "../wire/mod.ts";
 /** Many conversations between one operator process and one agent process; it outlives the links it runs on. Same code at both ends. */
 export interface Session extends AsyncDisposable {
   /**
-   * Sends a request and gives the answer's bytes. Waits for a link when there is none, up to its time.
+   * Sends a request and gives the answer's bytes. Waits for a link when there is none, up to its time. Requests that are under way
+   * together may reach the peer's handler in another order: what must come after is asked after the answer.
    * @throws {AranyaError} the peer's own error with its code; "timed_out"; "unavailable" when the session was closed
    */
   request(
@@ -91,7 +92,7 @@ export interface RequestOptions {
 export interface Stream {
   /**
    * Bytes that the peer sends on this channel; ends at its END or RESULT, throws when the stream was reset. One reader a channel; leaving
-   * the loop early drops what else comes on it. A `write` of at most 256 bytes arrives as one chunk.
+   * the loop early drops what else comes on it. A `write` of at most 256 bytes arrives as one chunk, an empty one too.
    */
   read(channel: number): AsyncIterable<Uint8Array>;
   /** Sends bytes; the promise is the back-pressure, end to end. @throws {AranyaError} when the stream has ended */

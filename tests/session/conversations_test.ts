@@ -167,6 +167,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }
