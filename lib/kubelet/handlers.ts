@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the kubelet face asks of whoever plays the node behind it. */
-import type { StatsSummary } from "./stats.ts";
+import type { StatsSummary } from "./resource_metrics.ts";
 
 /** One node's answers. Each throws an AranyaError that becomes HTTP status or stream error through ERROR_FACES. */
 export interface KubeletHandlers {

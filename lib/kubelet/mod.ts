@@ -9,4 +9,13 @@ export * from "./auth.ts";
 export type * from "./handlers.ts";
 export * from "./server.ts";
 export type { ServingTls } from "./serving_tls.ts";
-export type * from "./stats.ts";
+export type {
+  CpuStats,
+  FsStats,
+  MemoryStats,
+  NetworkStats,
+  NodeStats,
+  PodStats,
+  StatsOfContainer,
+  StatsSummary,
+} from "./resource_metrics.ts";

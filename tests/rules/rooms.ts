@@ -14,7 +14,7 @@ export const ROOMS: Record<string, RoomRule> = {
   base: { imports: [], fences: ["pino"] },
   wire: { imports: ["base"], fences: ["@bufbuild/protobuf"] },
   connectivity: {
-    imports: ["base", "wire"],
+    imports: ["base"],
     fences: ["@grpc/grpc-js", "node:tls"],
   },
   secure: { imports: ["base", "wire", "connectivity"], fences: [] },
