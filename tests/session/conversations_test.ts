@@ -17,6 +17,7 @@ import {
   type LinkOptions,
   makeSession,
 } from "./pair.ts";
+import { createMemoryLinks } from "./memory_link.ts";
 import { createRandom, type Random } from "./random.ts";
 import { VirtualClock } from "./virtual_clock.ts";
 
@@ -393,7 +394,7 @@ Deno.test("accept() refuses more conversations than allowed", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("accept() closes the link of a peer that opens without end", async () => {
+Deno.test("accept() closes the link of a peer that opens without end and heeds no refusal", async () => {
   const clock = new VirtualClock();
   const { handlers } = gate();
   await using operator = makeSession("operator", { clock });
@@ -402,9 +403,11 @@ Deno.test("accept() closes the link of a peer that opens without end", async () 
     handlers,
     maxConversationCount: 2,
   });
-  const link = await clock.run(connect({ operator, agent, clock }));
+  const greeted = await clock.run(connect({ operator, agent, clock }));
+  const links = createMemoryLinks({ clock });
+  const ended = agent.run(links.agent, greeted.greetings.agent);
   for (let session = 1; session < 20; session += 2) {
-    await link.operator.send(encodeEnvelope({
+    await links.operator.send(encodeEnvelope({
       kind: EnvelopeKind.OPEN,
       session,
       sequence: 0,
@@ -412,6 +415,6 @@ Deno.test("accept() closes the link of a peer that opens without end", async () 
       payload: encodeMessage(OpenSchema, { method: Method.EXEC }),
     })).catch(() => {});
   }
-  const ends = await clock.run(link.ended);
-  assert.match(ends.agent.error?.message ?? "", /4 conversations were opened/);
+  const { error } = await clock.run(ended);
+  assert.match(error?.message ?? "", /4 conversations were opened/);
 });
