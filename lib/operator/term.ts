@@ -95,7 +95,8 @@ class TermBuilder {
   #devices: Devices | undefined;
   #listener: GrpcListener | undefined;
   #kubelets: Kubelets | undefined;
-  #grpcNames = "";
+  #grpcHosts = new Set<string>();
+  #refreshing: Promise<void> = Promise.resolve();
 
   constructor(given: TermOptions, scope: Scope) {
     this.#given = given;
@@ -185,23 +186,32 @@ class TermBuilder {
     endpoints: string[],
   ): Promise<GrpcServerTls> {
     const hosts = [
-      ...new Set([...this.#given.hostAddresses, ...endpoints.map(hostOf)]),
-    ].sort();
-    this.#grpcNames = hosts.join(",");
-    return await issueServerCertificate({
+      ...new Set([
+        ...this.#given.hostAddresses,
+        ...endpoints.map(hostOf),
+        "127.0.0.1",
+        "localhost",
+      ]),
+    ];
+    const tls = await issueServerCertificate({
       authority,
       commonName: "aranya operator",
-      ips: [...hosts.filter(isAddress), "127.0.0.1"],
-      dnsNames: [...hosts.filter((host) => !isAddress(host)), "localhost"],
+      ips: hosts.filter(isAddress),
+      dnsNames: hosts.filter((host) => !isAddress(host)),
     });
+    this.#grpcHosts = new Set(hosts);
+    return tls;
   }
 
-  /** Devices may have been given other end points: their hosts are added to the listener's certificate. */
-  async #refreshGrpcTls(authority: KeyPair): Promise<void> {
-    const endpoints = this.#devices?.endpoints() ?? [];
-    const known = new Set(this.#grpcNames.split(","));
-    if (endpoints.every((endpoint) => known.has(hostOf(endpoint)))) return;
-    this.#listener?.setTls(await this.#issue(authority, endpoints));
+  /** Devices may have been given other end points: their hosts are added to the listener's certificate, one change after the other. */
+  #refreshGrpcTls(authority: KeyPair): void {
+    this.#refreshing = this.#refreshing.then(async () => {
+      const endpoints = this.#devices?.endpoints() ?? [];
+      if (endpoints.every((one) => this.#grpcHosts.has(hostOf(one)))) return;
+      this.#listener?.setTls(await this.#issue(authority, endpoints));
+    }).catch((error) =>
+      this.#given.log.error("listener's certificate was not renewed", { error })
+    );
   }
 
   async #openKubelets({ stores, authority, clientCa }: {
@@ -222,10 +232,15 @@ class TermBuilder {
       isBusy: () => this.#devices?.busy ?? true,
       onHost: (tls) => this.#kubelets?.setHostTls(tls),
     }));
+    const waited = new AbortController();
     const signed = await Promise.race([
       certificates.host,
-      clock.sleep(HOST_CERTIFICATE_WAIT_MS, { signal: this.#given.signal }),
+      clock.sleep(HOST_CERTIFICATE_WAIT_MS, {
+        signal: AbortSignal.any([this.#given.signal, waited.signal]),
+      }).catch(() => undefined),
     ]);
+    waited.abort();
+    this.#given.signal.throwIfAborted();
     if (!signed) {
       log.warn(
         "the host's serving certificate is not signed yet: the API server may refuse it until then",
@@ -291,11 +306,7 @@ class TermBuilder {
     };
     const devices = createDevices({
       context,
-      onChange: () => {
-        void this.#refreshGrpcTls(authority).catch((error) =>
-          log.error("listener's certificate was not renewed", { error })
-        );
-      },
+      onChange: () => this.#refreshGrpcTls(authority),
     });
     this.#devices = devices;
     return this.#scope.use(devices);

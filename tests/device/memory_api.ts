@@ -40,7 +40,10 @@ export class MemoryApi implements KubeClient {
     return Promise.resolve(structuredClone(found) as T | undefined);
   }
 
-  async get<T extends KubeObject>(type: ObjectType<T>, ref: ObjectRef) {
+  async get<T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+  ): Promise<T> {
     return await this.find(type, ref) ?? fail("not_found", type, ref);
   }
 
@@ -150,7 +153,7 @@ export class MemoryApi implements KubeClient {
     }
   }
 
-  version() {
+  version(): Promise<{ gitVersion: string }> {
     return Promise.resolve({ gitVersion: "v1.36.3" });
   }
 
@@ -171,9 +174,9 @@ export class MemoryApi implements KubeClient {
   }
 
   /** Takes an object away as somebody else would. */
-  take<T extends KubeObject>(type: ObjectType<T>, ref: ObjectRef): void {
+  take(type: ObjectType<KubeObject>, ref: ObjectRef): void {
     const object = this.#kind(type).get(toKey(ref));
-    if (object) this.#remove(type, object as T);
+    if (object) this.#remove(type, object);
   }
 
   /** Names of what is there of a kind. */

@@ -84,7 +84,10 @@ export class Stage implements AsyncDisposable {
   }
 
   /** An EdgeDevice that is there, with a device for it. */
-  async add(name = "edge-1", rest: Partial<EdgeDevice> = {}) {
+  async add(
+    name = "edge-1",
+    rest: Partial<EdgeDevice> = {},
+  ): Promise<{ device: Device; objects: DeviceObjects }> {
     await this.stores.synced();
     const edge = this.api.put(EDGE_DEVICE, {
       spec: {},

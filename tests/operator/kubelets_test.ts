@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { NO_METER, SILENT_LOGGER } from "../../lib/base/mod.ts";
+import type { KubeletHandlers } from "../../lib/kubelet/mod.ts";
+import { createKubelets, createReviews } from "../../lib/operator/kubelets.ts";
+import { createAuthority, issueServerCertificate } from "../../lib/pki/mod.ts";
+import { MemoryApi } from "../device/memory_api.ts";
+
+const handlers = {} as KubeletHandlers;
+const authority = await createAuthority({ name: "test" });
+const tls = await issueServerCertificate({
+  authority,
+  commonName: "system:node:test",
+  ips: ["127.0.0.1"],
+  dnsNames: [],
+});
+
+function given(range: { first: number; last: number }) {
+  return createKubelets({
+    range,
+    auth: createReviews(new MemoryApi()),
+    clientCa: authority.cert,
+    tls,
+    certificates: () => ({
+      host: Promise.resolve(tls),
+      certify() {},
+      forget() {},
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+    log: SILENT_LOGGER,
+    meter: NO_METER,
+  });
+}
+
+/** Three ports in a row that are free now. */
+async function freeRange(): Promise<{ first: number; last: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return { first: port, last: port + 2 };
+}
+
+Deno.test("open() gives each device a port of the range, and its former one back", async () => {
+  const range = await freeRange();
+  const kubelets = given(range);
+  await using first = await kubelets.open("a", {
+    wantedPort: undefined,
+    handlers,
+  });
+  await using second = await kubelets.open("b", {
+    wantedPort: undefined,
+    handlers,
+  });
+  assert.deepEqual([first.port, second.port], [range.first, range.first + 1]);
+  await first.close();
+  kubelets.forget("a");
+  await using again = await kubelets.open("a", {
+    wantedPort: range.first,
+    handlers,
+  });
+  assert.equal(again.port, range.first);
+});
+
+Deno.test("open() takes the next port when one is taken by somebody else, and says when none is left", async () => {
+  const range = await freeRange();
+  const stranger = createServer();
+  await new Promise<void>((resolve) => stranger.listen(range.first, resolve));
+  try {
+    const kubelets = given({ first: range.first, last: range.first + 1 });
+    await using server = await kubelets.open("a", {
+      wantedPort: range.first,
+      handlers,
+    });
+    assert.equal(server.port, range.first + 1);
+    await assert.rejects(
+      kubelets.open("b", { wantedPort: undefined, handlers }),
+      { code: "conflict", message: /no kubelet port from/ },
+    );
+  } finally {
+    await new Promise((resolve) => stranger.close(resolve));
+  }
+});
+
+Deno.test("open() takes any free port when the range is 0", async () => {
+  const kubelets = given({ first: 0, last: 0 });
+  await using first = await kubelets.open("a", {
+    wantedPort: undefined,
+    handlers,
+  });
+  await using second = await kubelets.open("b", {
+    wantedPort: undefined,
+    handlers,
+  });
+  assert.notEqual(first.port, second.port);
+});
