@@ -43,10 +43,11 @@ export interface CreateSessionOptions {
   side: "operator" | "agent";
   /** Serves what the other end opens. */
   handlers: SessionHandlers;
+  /** Takes what happens to conversations, at debug level. */
   log: Logger;
-  /** @default no figures */
+  /** Takes figures. @default no figures */
   meter?: Meter;
-  /** @default the machine's */
+  /** Time, for every wait. @default the machine's */
   clock?: Clock;
   /** How long conversations wait for a new link, in milliseconds. @default 30000 */
   resumeWindowMs?: number;

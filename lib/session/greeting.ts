@@ -36,14 +36,19 @@ import type { Greeting, Session } from "./session.ts";
 export interface GreetAsAgentOptions {
   /** The agent's session; its instance and what it has received go into the Hello. */
   session: Session;
+  /** What this side can do. */
   capabilities: readonly string[];
+  /** This program's version, for people. */
   agentVersion: string;
+  /** Names the machine, the same after a reboot. */
   machineId: string;
+  /** Names the machine's present run. */
   bootId: string;
   /** For the whole exchange, in milliseconds. @default 10000 */
   timeoutMs?: number;
-  /** @default the machine's */
+  /** Time, for every wait. @default the machine's */
   clock?: Clock;
+  /** Gives up early. */
   signal?: AbortSignal;
 }
 
@@ -69,8 +74,9 @@ export interface GreetAsOperatorOptions {
   ) => Promise<GreetingDecision> | GreetingDecision;
   /** For the whole exchange, in milliseconds. @default 10000 */
   timeoutMs?: number;
-  /** @default the machine's */
+  /** Time, for every wait. @default the machine's */
   clock?: Clock;
+  /** Gives up early. */
   signal?: AbortSignal;
 }
 

@@ -85,6 +85,7 @@ export interface RequestOptions {
   timeoutMs: number;
   /** `Cannot <verb> <object>` for the texts of time-out and cancelling. @default "Cannot get answer to <method>" */
   action?: string;
+  /** Gives up early; the peer is told to stop. */
   signal?: AbortSignal;
 }
 

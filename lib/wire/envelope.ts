@@ -19,6 +19,7 @@ export interface Envelope {
   sequence: number;
   /** The last piece of a value. */
   complete: boolean;
+  /** What its kind says it holds. */
   payload: Uint8Array;
 }
 
