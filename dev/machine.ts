@@ -73,10 +73,14 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { name, folder, cgroup, ownState = false } = options;
   await Deno.mkdir(join(folder, "var-lib"), { recursive: true });
   await Deno.mkdir(join(folder, "etc"), { recursive: true });
+  // The folder is the machine's disk: after a power cut it is the same machine, started anew.
   await Deno.writeTextFile(
     join(folder, "etc/machine-id"),
     crypto.randomUUID().replaceAll("-", "") + "\n",
-  );
+    { createNew: true },
+  ).catch((error) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  });
   await Deno.writeTextFile(
     join(folder, "etc/boot-id"),
     crypto.randomUUID() + "\n",

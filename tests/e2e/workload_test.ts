@@ -147,14 +147,15 @@ story(
       wait.stderr +
         (await kubectl(world(), "describe", "pods", "-l", "app=web")).stdout,
     );
-    const log = await until(async () => {
+    const pattern =
+      /^<p>from the ConfigMap<\/p>\s+good morning, edge-1: open sesame\nopen sesame\n$/;
+    await until(async () => {
       const text = await world().run("logs", "deployment/web", "-c", "asker");
-      return text.includes("sesame\n") && text;
-    }, { what: "the asker's log" });
-    assert.match(
-      log,
-      /^<p>from the ConfigMap<\/p>\s+good morning, edge-1: open sesame\n(open sesame\n)+$/,
-    );
+      return pattern.test(text);
+    }, {
+      what: `a log of the asker that matches ${pattern}`,
+      detail: () => world().run("logs", "deployment/web", "-c", "asker"),
+    });
   },
 );
 
