@@ -8,6 +8,7 @@ import { GrpcLink } from "./grpc_link.ts";
 import {
   CONNECT_PATH,
   DEFAULT_MAX_PACKET_BYTES,
+  FLOW_WINDOW_BYTES,
   fromBuffer,
   sharedOptions,
   silenceGrpc,
@@ -28,7 +29,7 @@ export interface GrpcDialerOptions {
   /** The name the certificate must hold, also told to the server. @default the end point's host */
   serverName?: string;
   log: Logger;
-  /** Longest packet in bytes, both ways. @default 65536 */
+  /** Longest packet in bytes, both ways. @default 66560 */
   maxPacketBytes?: number;
   /** For name look-up, connection, TLS and the call together, in milliseconds. @default 15000 */
   connectTimeoutMs?: number;
@@ -40,8 +41,6 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 /** The library starts a timer of its own after each failure, which nothing stops: it is made short, and waited for. */
 const LIBRARY_BACKOFF_MS = 1;
 const SETTLE_MS = 10;
-/** More in flight than HTTP/2's 64 KiB, for ways with a long delay. */
-const FLOW_WINDOW_BYTES = 256 * 1024;
 
 /**
  * Makes a dialer; it holds nothing between two dials. A certificate that is not valid yet is taken with a warning when all else

@@ -24,6 +24,7 @@ import { GrpcLink } from "./grpc_link.ts";
 import { createGuardedServer } from "./guarded_server.ts";
 import {
   DEFAULT_MAX_PACKET_BYTES,
+  FLOW_WINDOW_BYTES,
   LINK_SERVICE,
   sharedOptions,
   silenceGrpc,
@@ -40,7 +41,7 @@ export interface GrpcServerTls {
 
 /** Bounds of a listener. */
 export interface GrpcListenerLimits {
-  /** Longest packet in bytes, both ways. @default 65536 */
+  /** Longest packet in bytes, both ways. @default 66560 */
   maxPacketBytes?: number;
   /** Connections at one time. @default 20000 */
   maxConnections?: number;
@@ -122,6 +123,7 @@ class Listener implements GrpcListener {
       "grpc.max_concurrent_streams": MAX_LINKS_PER_CONNECTION,
       "grpc.max_connection_idle_ms": IDLE_CONNECTION_MS,
     }, {
+      windowBytes: FLOW_WINDOW_BYTES,
       onError: (error) =>
         options.log.debug("request of a stranger can't be answered", { error }),
     });

@@ -10,8 +10,11 @@ import {
 /** The one method: both sides stream packets. */
 export const CONNECT_PATH = "/aranya.v1.Link/Connect";
 
-/** Longest packet when nothing else is said, in bytes. */
-export const DEFAULT_MAX_PACKET_BYTES = 65_536;
+/** Longest packet when nothing else is said, in bytes: 64 KiB, what one read of a pipe or socket brings, and room for every header. */
+export const DEFAULT_MAX_PACKET_BYTES = 66_560;
+
+/** HTTP/2's windows at both ends, in bytes: above its 64 KiB, which is one packet of ours and stalls at every one. */
+export const FLOW_WINDOW_BYTES = 256 * 1024;
 
 /** A packet as gRPC wants it; the same memory. */
 export function toBuffer(packet: Uint8Array): Buffer {

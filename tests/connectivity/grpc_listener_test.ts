@@ -115,8 +115,8 @@ Deno.test("Link.send() refuses a packet above maxPacketBytes and the link lives 
   await using world = await startWorld();
   const { agent, operator } = await world.pair();
   for (const link of [agent, operator]) {
-    assert.equal(link.maxPacketBytes, 65_536);
-    await assert.rejects(link.send(new Uint8Array(65_537)), {
+    assert.equal(link.maxPacketBytes, 66_560);
+    await assert.rejects(link.send(new Uint8Array(66_561)), {
       code: "too_large",
     });
   }

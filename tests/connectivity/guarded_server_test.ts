@@ -135,5 +135,6 @@ Deno.test("createGuardedServer() survives bodies and headers that make no sense"
 });
 
 Deno.test("createGuardedServer() makes a server that can be stopped", () => {
-  createGuardedServer({}, { onError: () => {} }).forceShutdown();
+  const windowBytes = 65_536;
+  createGuardedServer({}, { onError: () => {}, windowBytes }).forceShutdown();
 });
