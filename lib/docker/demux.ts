@@ -8,7 +8,7 @@
  *     +------+---+---+---+------------------+---------…
  *       1       3           4                 size bytes
  */
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError, concatBytes } from "../base/mod.ts";
 
 /** Bytes of one of a process's outputs. */
 export interface OutputPiece {
@@ -77,10 +77,22 @@ export class Demuxer {
   }
 }
 
-/** Splits a whole multiplexed stream. */
+/** Splits a whole multiplexed stream. Of what came together, neighbours of one output are one piece: a line of a log is a frame of its own. */
 export async function* demux(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<OutputPiece> {
   const demuxer = new Demuxer();
-  for await (const chunk of chunks) yield* demuxer.push(chunk);
+  for await (const chunk of chunks) yield* joinNeighbours(demuxer.push(chunk));
+}
+
+function* joinNeighbours(pieces: OutputPiece[]): Generator<OutputPiece> {
+  for (let start = 0; start < pieces.length;) {
+    const stream = pieces[start]?.stream ?? "stdout";
+    let end = start;
+    while (pieces[end]?.stream === stream) end++;
+    const run = pieces.slice(start, end).map(({ bytes }) => bytes);
+    const [only = new Uint8Array()] = run;
+    yield { stream, bytes: run.length === 1 ? only : concatBytes(run) };
+    start = end;
+  }
 }

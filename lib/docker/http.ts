@@ -30,6 +30,8 @@ export interface ResponseHead {
 export const MAX_HEAD_BYTES = 64 * 1024;
 const READ_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE_BYTES = 4 * 1024;
+/** A chunk's length and line end, without extensions. */
+const SHORT_CHUNK_LINE_BYTES = 16;
 const LINE_FEED = 10;
 
 /** An answer that breaks the protocol. */
@@ -122,10 +124,9 @@ export class HttpConnection {
 
   async *#readChunks(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const line = await this.#readLine();
-      const size = line.match(/^([0-9a-f]{1,12})\s*(?:;.*)?$/i)?.[1];
-      if (size === undefined) throw new HttpSyntaxError("bad chunk size");
-      const length = parseInt(size, 16);
+      const whole = this.#takeChunks();
+      if (whole.length > 0) yield concatBytes(whole);
+      const length = parseChunkSize(await this.#readLine());
       if (length === 0) break;
       yield* this.#readExactly(length);
       if (await this.#readLine() !== "") {
@@ -134,6 +135,25 @@ export class HttpConnection {
     }
     // Trailers, if any, up to the empty line.
     while (await this.#readLine() !== "");
+  }
+
+  /** Payloads of the chunks that are here in full, but for the empty one at the end: the engine makes one of each line of a log. */
+  #takeChunks(): Uint8Array[] {
+    const payloads: Uint8Array[] = [];
+    for (;;) {
+      const rest = this.#rest;
+      const start = rest.subarray(0, SHORT_CHUNK_LINE_BYTES)
+        .indexOf(LINE_FEED) + 1;
+      if (start === 0) return payloads;
+      const line = fromUtf8(rest.subarray(0, start - 1));
+      const length = parseChunkSize(line.trimEnd());
+      const end = start + length;
+      const isWhole = rest[end] === 13 && rest[end + 1] === LINE_FEED;
+      // What is odd is judged where chunks are read one by one.
+      if (length === 0 || !isWhole) return payloads;
+      payloads.push(rest.subarray(start, end));
+      this.#rest = rest.subarray(end + 2);
+    }
   }
 
   async *#readExactly(length: number): AsyncGenerator<Uint8Array> {
@@ -195,6 +215,13 @@ export class HttpConnection {
     this.answered = true;
     return this.#buffer.slice(0, count);
   }
+}
+
+/** @throws {HttpSyntaxError} */
+function parseChunkSize(line: string): number {
+  const size = line.match(/^([0-9a-f]{1,12})\s*(?:;.*)?$/i)?.[1];
+  if (size === undefined) throw new HttpSyntaxError("bad chunk size");
+  return parseInt(size, 16);
 }
 
 /** Where CR LF CR LF begins, or -1. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromHex, fromUtf8, utf8 } from "../../lib/base/mod.ts";
+import { concatBytes, fromHex, fromUtf8, utf8 } from "../../lib/base/mod.ts";
 import { demux, Demuxer } from "../../lib/docker/demux.ts";
 
 /** "ab" on stdout, nothing on stderr, "é" on stderr. */
@@ -50,4 +50,31 @@ Deno.test("demux() gives the pieces of a whole stream", async () => {
     })()),
   );
   assert.deepEqual(pieces.map(({ stream }) => stream), ["stdout", "stderr"]);
+});
+
+Deno.test("demux() joins neighbours of one output that came together, in their order", async () => {
+  const frame = (type: number, text: string) =>
+    concatBytes([
+      Uint8Array.of(type, 0, 0, 0, 0, 0, 0, text.length),
+      utf8(text),
+    ]);
+  const together = [
+    ...[frame(1, "one\n"), frame(1, "two\n"), frame(2, "bad\n")],
+    ...[frame(2, "worse\n"), frame(1, "three\n")],
+  ];
+  const pieces = await Array.fromAsync(
+    demux((async function* () {
+      yield concatBytes(together);
+      yield frame(1, "four\n");
+    })()),
+  );
+  assert.deepEqual(
+    pieces.map(({ stream, bytes }) => [stream, fromUtf8(bytes)]),
+    [
+      ["stdout", "one\ntwo\n"],
+      ["stderr", "bad\nworse\n"],
+      ["stdout", "three\n"],
+      ["stdout", "four\n"],
+    ],
+  );
 });

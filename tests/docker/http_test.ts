@@ -53,6 +53,22 @@ Deno.test("HttpConnection reads answers of every shape wherever they are cut", a
   }
 });
 
+Deno.test("HttpConnection gives small chunks that came together as one piece", async () => {
+  const chunks = Array.from({ length: 100 }, (_, index) => `line ${index}\n`);
+  const body = chunks.map((text) =>
+    `${text.length.toString(16)}\r\n${text}\r\n`
+  ).join("");
+  const connection = new HttpConnection(
+    scripted(
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}0\r\n\r\n`,
+    ),
+  );
+  const head = await connection.readHead();
+  const parts = await Array.fromAsync(connection.readBody(head));
+  assert.equal(parts.length, 1);
+  assert.equal(fromUtf8(concatBytes(parts)), chunks.join(""));
+});
+
 Deno.test("HttpConnection gives raw bytes after a switch of protocols", async () => {
   const connection = new HttpConnection(
     scripted("HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nraw bytes"),
