@@ -10,6 +10,7 @@ import type { Socket } from "node:net";
 import { AranyaError, asAranyaError } from "../base/mod.ts";
 import {
   type EncodableFrame,
+  encodeDataHeader,
   encodeFrame,
   GOAWAY_STATUS,
   RST_STATUS,
@@ -118,18 +119,30 @@ class Connection implements SpdyConnection, StreamHost {
       if (this.#state !== "open") throw this.#controller.signal.reason;
       const piece = bytes.subarray(at, at + MAX_DATA_BYTES);
       this.#lastDataMs = performance.now();
-      const room = this.#socket.write(encodeFrame({
-        type: "data",
+      const room = this.#write({
         streamId,
         fin: fin && at + MAX_DATA_BYTES >= bytes.length,
         bytes: piece,
-      }));
+      });
       if (!room) {
         this.#drained ??= Promise.withResolvers<void>();
         await this.#drained.promise;
       }
     }
     if (this.#state !== "open") throw this.#controller.signal.reason;
+  }
+
+  /** Header and bytes in one write, but without a copy of the bytes. */
+  #write(
+    data: { streamId: number; fin: boolean; bytes: Uint8Array },
+  ): boolean {
+    const header = encodeDataHeader(data);
+    if (data.bytes.length === 0) return this.#socket.write(header);
+    this.#socket.cork();
+    this.#socket.write(header);
+    const room = this.#socket.write(data.bytes);
+    this.#socket.uncork();
+    return room;
   }
 
   sendReset(streamId: number): void {

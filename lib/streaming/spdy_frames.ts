@@ -10,6 +10,7 @@
  * | data                          |      | data                    |
  * ```
  */
+import { concatBytes } from "../base/mod.ts";
 import type { SpdyHeaders } from "./spdy_headers.ts";
 
 /** First bit of a frame: control, not data. */
@@ -151,21 +152,27 @@ export function encodeFrame(frame: EncodableFrame): Uint8Array {
   }
 }
 
-function encodeData(
-  { streamId, fin, bytes }: Extract<SpdyFrame, { type: "data" }>,
+type DataFrame = Extract<SpdyFrame, { type: "data" }>;
+
+function encodeData(frame: DataFrame): Uint8Array {
+  return concatBytes([encodeDataHeader(frame), frame.bytes]);
+}
+
+/** What stands before a data frame's bytes. @throws {RangeError} for data longer than 24 bits can say */
+export function encodeDataHeader(
+  { streamId, fin, bytes }: Omit<DataFrame, "type">,
 ): Uint8Array {
   if (bytes.length > LENGTH_MASK) {
     throw new RangeError(
       `Cannot encode SPDY frame: data must be at most ${LENGTH_MASK} bytes: current value is ${bytes.length}`,
     );
   }
-  const frame = new Uint8Array(FRAME_HEADER_BYTES + bytes.length);
-  const view = new DataView(frame.buffer);
+  const header = new Uint8Array(FRAME_HEADER_BYTES);
+  const view = new DataView(header.buffer);
   view.setUint32(0, streamId & STREAM_ID_MASK);
   view.setUint32(4, bytes.length);
   view.setUint8(4, fin ? FLAG_FIN : 0);
-  frame.set(bytes, FRAME_HEADER_BYTES);
-  return frame;
+  return header;
 }
 
 function control(

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One stream of a SPDY connection: what the peer sent and has not been read yet, and both halves' ends. */
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError, concatBytes } from "../base/mod.ts";
 import type { SpdyHeaders } from "./spdy_headers.ts";
+
+/** Pieces are joined up to this length: what a command or a packet takes at once. */
+const MAX_JOINED_BYTES = 64 * 1024;
 
 /** A stream of bytes both ways, each half with its own end. */
 export interface SpdyStream {
@@ -148,10 +151,24 @@ export class HeldStream implements SpdyStream {
     this.#host.consumed(bytes);
   }
 
+  /** The next bytes: of many small pieces that wait already, as many as one packet carries well. */
+  #shift(): Uint8Array | undefined {
+    const first = this.#queue.shift();
+    let byteCount = first?.length ?? 0;
+    let count = 0;
+    for (const { length } of this.#queue) {
+      if (byteCount + length > MAX_JOINED_BYTES) break;
+      byteCount += length;
+      count++;
+    }
+    if (!first || count === 0) return first;
+    return concatBytes([first, ...this.#queue.splice(0, count)]);
+  }
+
   async #next(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
       if (this.#failure) throw this.#failure;
-      const value = this.#queue.shift();
+      const value = this.#shift();
       if (value) {
         this.#host.consumed(value.length);
         return { done: false, value };

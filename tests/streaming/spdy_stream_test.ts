@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, utf8 } from "../../lib/base/mod.ts";
+import { AranyaError, concatBytes, utf8 } from "../../lib/base/mod.ts";
 import { HeldStream } from "../../lib/streaming/spdy_stream.ts";
 
 /** A stream with a host that writes down what it is asked. */
@@ -45,7 +45,20 @@ Deno.test("HeldStream gives what came before the end, then ends", async () => {
   take("cd");
   stream.takeEnd();
   assert.equal(unread(), 4);
-  assert.equal((await Array.fromAsync(stream.readable)).length, 2);
+  const pieces = await Array.fromAsync(stream.readable);
+  assert.deepEqual(concatBytes(pieces), utf8("abcd"));
+  assert.equal(unread(), 0);
+});
+
+Deno.test("HeldStream joins small pieces that wait, up to a packet's length", async () => {
+  const { stream, take, unread } = makeStream();
+  for (const length of [40_000, 20_000, 6_000, 70_000, 1]) {
+    take("x".repeat(length));
+  }
+  stream.takeEnd();
+  const lengths: number[] = [];
+  for await (const piece of stream.readable) lengths.push(piece.length);
+  assert.deepEqual(lengths, [60_000, 6_000, 70_000, 1]);
   assert.equal(unread(), 0);
 });
 
