@@ -9,6 +9,8 @@ const BENCHES: Record<string, string> = {
     "devices until they are usable, and back, against bare writes; --devices N",
   link: "packets over gRPC, sealed and bare",
   session: "streams over one link",
+  streams:
+    "kubectl exec, cp, logs, port-forward and pods through a whole world",
   kubelet: "a thousand kubelet servers in one process",
 };
 
