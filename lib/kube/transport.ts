@@ -49,7 +49,7 @@ export interface TransportOptions {
   /** Reads the credentials anew. */
   load: () => Promise<Credentials>;
   userAgent: string;
-  /** Connections of the normal pool. @default 48 */
+  /** Connections of the normal pool. @default 24 */
   connectionCount?: number;
 }
 
@@ -147,7 +147,7 @@ class HttpsTransport implements Transport {
         ...(serverName === undefined ? {} : { servername: serverName }),
       });
     return {
-      normal: create(this.#options.connectionCount ?? 48),
+      normal: create(this.#options.connectionCount ?? 24),
       urgent: create(URGENT_CONNECTION_COUNT),
       watch: create(Infinity),
     };

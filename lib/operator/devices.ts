@@ -40,7 +40,7 @@ export interface DevicesOptions {
 /** The devices of one leader's term. */
 export interface Devices extends AsyncDisposable {
   find(device: string): Device | undefined;
-  /** Whether devices are waiting to be set up. */
+  /** Whether devices are being set up, or were within the last seconds. */
   readonly busy: boolean;
   readonly size: number;
   /** Devices whose link is up. */
@@ -49,8 +49,10 @@ export interface Devices extends AsyncDisposable {
   endpoints(): string[];
 }
 
-/** How many devices are closed at the same time. */
+/** What others wrote is looked at together. */
 const CHANGE_DELAY_MS = 100;
+/** After a new device more may come. */
+const QUIET_MS = 5000;
 
 /** Begins to watch. The stores must be synced. */
 export function createDevices(options: DevicesOptions): Devices {
@@ -64,6 +66,7 @@ class LivingDevices implements Devices {
   readonly #unsubscribe: (() => void)[] = [];
   readonly #onChange: () => void;
   readonly #closing = new Set<Promise<void>>();
+  #addedMs = -Infinity;
 
   constructor({ context, concurrency, onChange }: DevicesOptions) {
     this.#context = {
@@ -85,7 +88,9 @@ class LivingDevices implements Devices {
   }
 
   get busy(): boolean {
-    return this.#queue.size > 0;
+    const { clock } = this.#context;
+    return this.#queue.size > 0 ||
+      clock.monotonicMs() - this.#addedMs < QUIET_MS;
   }
 
   get size(): number {
@@ -238,6 +243,7 @@ class LivingDevices implements Devices {
       unsubscribe: () => subscription.close(),
     };
     this.#entries.set(name, entry);
+    this.#addedMs = context.clock.monotonicMs();
     return entry;
   }
 

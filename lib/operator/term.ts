@@ -50,6 +50,7 @@ const HOST_CERTIFICATE_WAIT_MS = 5000;
 const GRACE_MS = 40_000;
 /** A former leader on this host may still be closing its port. */
 const PORT_WAIT_MS = 10_000;
+const TLS_DELAY_MS = 200;
 /** What our kubelet face implements. */
 const KUBELET_VERSION = "v1.34.0";
 
@@ -97,6 +98,7 @@ class TermBuilder {
   #kubelets: Kubelets | undefined;
   #grpcHosts = new Set<string>();
   #refreshing: Promise<void> = Promise.resolve();
+  #refreshWaits = false;
 
   constructor(given: TermOptions, scope: Scope) {
     this.#given = given;
@@ -205,13 +207,24 @@ class TermBuilder {
 
   /** Devices may have been given other end points: their hosts are added to the listener's certificate, one change after the other. */
   #refreshGrpcTls(authority: KeyPair): void {
+    if (this.#refreshWaits) return;
+    this.#refreshWaits = true;
     this.#refreshing = this.#refreshing.then(async () => {
+      // A burst of new devices is looked at once.
+      await this.#given.clock.sleep(TLS_DELAY_MS, {
+        signal: this.#scope.signal,
+      });
+      this.#refreshWaits = false;
       const endpoints = this.#devices?.endpoints() ?? [];
       if (endpoints.every((one) => this.#grpcHosts.has(hostOf(one)))) return;
       this.#listener?.setTls(await this.#issue(authority, endpoints));
-    }).catch((error) =>
-      this.#given.log.error("listener's certificate was not renewed", { error })
-    );
+    }).catch((error) => {
+      this.#refreshWaits = false;
+      if (this.#scope.signal.aborted) return;
+      this.#given.log.error("listener's certificate was not renewed", {
+        error,
+      });
+    });
   }
 
   async #openKubelets({ stores, authority, clientCa }: {
