@@ -178,6 +178,7 @@ export class DockerPods implements PodRuntime {
 
   async *watchPods(signal: AbortSignal): AsyncGenerator<string> {
     const backoff = createBackoff(WATCH_BACKOFF);
+    let isWatching = true;
     while (!signal.aborted) {
       try {
         const events = await watchEvents(this.#client, {
@@ -189,6 +190,8 @@ export class DockerPods implements PodRuntime {
         for (const inspect of this.#seen.values()) {
           this.#changed.add(inspect.Id);
         }
+        if (!isWatching) this.#log.info("the engine's events are back");
+        isWatching = true;
         yield "";
         backoff.reset();
         for await (const event of events) {
@@ -198,8 +201,11 @@ export class DockerPods implements PodRuntime {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#log.warn("lost the engine's events", { error });
+        // One line when they go; the tries in between are of no interest.
+        const level = isWatching ? "warn" : "debug";
+        this.#log[level]("lost the engine's events", { error });
       }
+      isWatching = false;
       if (signal.aborted) return;
       yield "";
       await this.#clock.sleep(backoff.next(), { signal }).catch(() => {});

@@ -168,13 +168,31 @@ class Planner {
     if (living) {
       return this.stopAll(nowMs + MIN_GRACE_MS, "sandbox");
     }
-    // With `Never` what has run is not run again in another sandbox; what has not run can't run either.
     if (ran && spec.restartPolicy === RestartPolicy.NEVER) {
-      this.plan.ended = this.#view.busy.size === 0;
-      return;
+      return this.#endWithSandbox();
     }
     if (nowMs < sandboxRetryAtMs) return this.#wakeAt(sandboxRetryAtMs);
     this.add({ kind: "ensureSandbox" });
+  }
+
+  /**
+   * With `Never` what has run is not run again in another sandbox, and what has not can't run either. A kubelet decides the same but
+   * has such a pod wait for good; here it fails, so that its Job goes on.
+   */
+  #endWithSandbox(): void {
+    const missed = this.#view.containers.find((view) =>
+      view.role !== "sidecar" && lastExitCode(view) === undefined
+    );
+    if (missed === undefined) {
+      this.plan.ended = this.#view.busy.size === 0;
+      return;
+    }
+    this.add({
+      kind: "failPod",
+      reason: "SandboxLost",
+      message:
+        `The pod's sandbox ended before container "${missed.spec.name}" had run, and restartPolicy Never allows no other`,
+    });
   }
 
   // ------------------------------------------------------------------------------------------------------- containers

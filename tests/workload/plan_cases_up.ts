@@ -206,3 +206,12 @@ CASES.push({
   }, { policy: NEVER }),
   ended: true,
 });
+CASES.push({
+  title: "fails a pod whose sandbox died before all had run, with policy Never",
+  view: podView({
+    init1: { instances: [exited(0, { sandboxId: "s0" })] },
+    app: {},
+  }, { policy: NEVER, sandbox: { kind: "dead", id: "s0" } }),
+  actions: ["fail SandboxLost"],
+  waiting: { app: "PodInitializing" },
+});
