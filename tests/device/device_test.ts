@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { SECRET } from "../../lib/kube/mod.ts";
 import { Stage, until } from "./stage.ts";
 
 const signal = new AbortController().signal;
 
 Deno.test("revoke() ends the link, refuses the credential, and the next look makes another", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device, objects } = await stage.add();
   await objects.reconcile(signal);
   const before = device.keys?.key;
   const agent = await stage.connect(device);
   await until(() => device.link.up, "a link");
-  stage.api.take(
-    {
-      group: "",
-      version: "v1",
-      kind: "Secret",
-      plural: "secrets",
-      namespaced: true,
-    },
-    { namespace: "home", name: "edge-1-agent" },
-  );
+  const { namespace, name } = stage.home;
+  await stage.api.take(SECRET, { namespace, name: `${name}-agent` });
   await stage.settle();
   objects.forget("Secret");
   device.revoke();
@@ -32,7 +25,7 @@ Deno.test("revoke() ends the link, refuses the credential, and the next look mak
 });
 
 Deno.test("edge ignores an older state than the one that is known", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const { metadata } = device.edge;
   device.edge = {
@@ -43,8 +36,8 @@ Deno.test("edge ignores an older state than the one that is known", async () => 
 });
 
 Deno.test("troubles name an organization that the signer does not take", async () => {
-  await using stage = new Stage();
-  const { device } = await stage.add("edge-1", {
+  await using stage = await Stage.start();
+  const { device } = await stage.add({
     spec: { certInfo: { org: "ACME" } },
   });
   assert.deepEqual(device.troubles.map(({ type }) => type), [
@@ -53,7 +46,7 @@ Deno.test("troubles name an organization that the signer does not take", async (
 });
 
 Deno.test("noteVersion() shows an agent that can't be served until a link comes up", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   device.noteVersion("Cannot serve version 9");
   assert.equal(device.troubles[0]?.message, "Cannot serve version 9");
@@ -62,9 +55,13 @@ Deno.test("noteVersion() shows an agent that can't be served until a link comes 
 });
 
 Deno.test("handlers know the virtual pod's one container and refuse others", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
-  const target = { namespace: "home", pod: "edge-1", container: "app" };
+  const target = {
+    namespace: stage.home.namespace,
+    pod: stage.home.name,
+    container: "app",
+  };
   await assert.rejects(device.handlers.check(target, "exec"), {
     code: "not_found",
     message: /its one container is "host"/,
@@ -72,7 +69,7 @@ Deno.test("handlers know the virtual pod's one container and refuse others", asy
 });
 
 Deno.test("close() ends the link with its reason and may be called twice", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const agent = await stage.connect(device);
   await until(() => device.link.up, "a link");

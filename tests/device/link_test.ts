@@ -11,7 +11,7 @@ import {
 import { OBEDIENT, Stage, until } from "./stage.ts";
 
 Deno.test("accept() tells the device its configuration, and again when it changes", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const told: string[] = [];
   device.configure("100.64.0.0/26");
@@ -34,7 +34,7 @@ Deno.test("accept() tells the device its configuration, and again when it change
 });
 
 Deno.test("accept() refuses another machine while one is in control, and the first stays", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   await stage.connect(device);
   await until(() => device.link.up, "a link");
@@ -48,7 +48,7 @@ Deno.test("accept() refuses another machine while one is in control, and the fir
 });
 
 Deno.test("accept() lets the same machine take over from its former link", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const first = await stage.connect(device);
   await until(() => device.link.up, "a link");
@@ -58,7 +58,7 @@ Deno.test("accept() lets the same machine take over from its former link", async
 });
 
 Deno.test("facts of the device are shown as its twin; measured conditions only while the link is up", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const agent = await stage.connect(device);
   const facts = create(FactsSchema, {
@@ -85,17 +85,18 @@ Deno.test("stateOf() believes what a former leader wrote until the grace is over
     status: "True" as const,
     reason: "LinkUp",
     message: "up",
+    lastTransitionTime: "2026-01-02T03:04:05Z",
   }];
-  await using during = new Stage({ graceMs: 60_000 });
-  const early = await during.add("edge-1", { status: { conditions } });
+  await using during = await Stage.start({ graceMs: 60_000 });
+  const early = await during.add({ status: { conditions } });
   assert.equal(early.device.link.stateOf(early.device.edge).connected, true);
-  await using after = new Stage();
-  const late = await after.add("edge-1", { status: { conditions } });
+  await using after = await Stage.start();
+  const late = await after.add({ status: { conditions } });
   assert.equal(late.device.link.stateOf(late.device.edge).reason, "LinkLost");
 });
 
 Deno.test("end() closes the link at once", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device } = await stage.add();
   const agent = await stage.connect(device);
   await until(() => device.link.up, "a link");

@@ -5,6 +5,7 @@ import {
   EDGE_DEVICE,
   type EdgeDevice,
   ENDPOINT_SLICE,
+  keyOf,
   LEASE,
   NODE,
   POD,
@@ -16,10 +17,7 @@ import { type Agent, Stage, until } from "./stage.ts";
 const signal = new AbortController().signal;
 
 async function edgeOf(stage: Stage): Promise<EdgeDevice> {
-  return await stage.api.get(EDGE_DEVICE, {
-    namespace: "home",
-    name: "edge-1",
-  });
+  return await stage.api.get(EDGE_DEVICE, stage.home);
 }
 
 async function conditionOf(stage: Stage, type: string) {
@@ -29,7 +27,7 @@ async function conditionOf(stage: Stage, type: string) {
 }
 
 Deno.test("reconcile() makes the full set of objects with nine writes", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { objects } = await stage.add();
   await objects.reconcile(signal);
   assert.deepEqual(stage.api.countWrites(), {
@@ -43,14 +41,19 @@ Deno.test("reconcile() makes the full set of objects with nine writes", async ()
     "patch pods/status": 1,
     "patch edgedevices/status": 1,
   });
-  assert.deepEqual(stage.api.names(NODE), ["edge-1"]);
-  assert.deepEqual(stage.api.names(LEASE), ["kube-node-lease/edge-1"]);
-  assert.deepEqual(stage.api.names(SECRET), ["home/edge-1-agent"]);
+  const { namespace, name } = stage.home;
+  for (
+    const [type, key] of [
+      [NODE, name],
+      [LEASE, `kube-node-lease/${name}`],
+      [SECRET, `${namespace}/${name}-agent`],
+    ] as const
+  ) assert.deepEqual(await stage.api.names(type), [key]);
   assert.equal((await conditionOf(stage, "Ready"))?.reason, "NeverConnected");
 });
 
 Deno.test("reconcile() writes nothing for what is right, before and after the watches tell, nor in the next process", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { objects } = await stage.add();
   await objects.reconcile(signal);
   stage.api.countWrites();
@@ -63,14 +66,14 @@ Deno.test("reconcile() writes nothing for what is right, before and after the wa
 });
 
 Deno.test("reconcile() brings back what somebody deleted", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { objects } = await stage.add();
   await objects.reconcile(signal);
   await stage.settle();
-  const home = { namespace: "home", name: "edge-1" };
-  stage.api.take(NODE, { name: "edge-1" });
-  stage.api.take(SERVICE, home);
-  stage.api.take(ENDPOINT_SLICE, home);
+  const { home } = stage;
+  await stage.api.take(NODE, { name: home.name });
+  await stage.api.take(SERVICE, home);
+  await stage.api.take(ENDPOINT_SLICE, home);
   await stage.settle();
   for (const type of [NODE, SERVICE, ENDPOINT_SLICE]) objects.forget(type.kind);
   stage.api.countWrites();
@@ -85,15 +88,13 @@ Deno.test("reconcile() brings back what somebody deleted", async () => {
 });
 
 Deno.test("reconcile() never touches a foreign Node of the name, and makes nothing else then", async () => {
-  await using stage = new Stage();
-  const foreign = stage.api.put(NODE, { metadata: { name: "edge-1" } });
+  await using stage = await Stage.start();
+  const { name } = stage.home;
+  const foreign = await stage.api.put(NODE, { metadata: { name } });
   const { objects } = await stage.add();
   await objects.reconcile(signal);
-  assert.deepEqual(
-    await stage.api.get(NODE, { name: "edge-1" }),
-    foreign,
-  );
-  assert.deepEqual(stage.api.names(POD), []);
+  assert.deepEqual(await stage.api.get(NODE, { name }), foreign);
+  assert.deepEqual(await stage.api.names(POD), []);
   assert.equal(
     (await conditionOf(stage, "NameConflict"))?.reason,
     "NodeExists",
@@ -102,13 +103,18 @@ Deno.test("reconcile() never touches a foreign Node of the name, and makes nothi
 });
 
 Deno.test("reconcile() leaves a foreign Service alone and serves the rest", async () => {
-  await using stage = new Stage();
-  const metadata = { namespace: "home", name: "edge-1" };
-  const foreign = stage.api.put(SERVICE, { metadata });
+  await using stage = await Stage.start();
+  const metadata = stage.home;
+  const foreign = await stage.api.put(SERVICE, {
+    metadata,
+    spec: { ports: [{ port: 80 }] },
+  });
   const { objects } = await stage.add();
   await objects.reconcile(signal);
   assert.deepEqual(await stage.api.get(SERVICE, metadata), foreign);
-  assert.deepEqual(stage.api.names(POD), ["home/edge-1"]);
+  assert.deepEqual(await stage.api.names(POD), [
+    keyOf({ metadata }),
+  ]);
   assert.equal(
     (await conditionOf(stage, "NameConflict"))?.reason,
     "ServiceExists",
@@ -116,7 +122,7 @@ Deno.test("reconcile() leaves a foreign Service alone and serves the rest", asyn
 });
 
 Deno.test("reconcile() shows what kept it from being complete, and throws it", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { objects } = await stage.add();
   const refusal = new AranyaError("forbidden", "Cannot create services: no");
   stage.api.failures.set("create services", refusal);
@@ -127,7 +133,7 @@ Deno.test("reconcile() shows what kept it from being complete, and throws it", a
 });
 
 Deno.test("reconcile() follows the link with few writes", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device, objects } = await stage.add();
   await objects.reconcile(signal);
   stage.api.countWrites();
@@ -146,9 +152,17 @@ Deno.test("reconcile() follows the link with few writes", async () => {
 });
 
 Deno.test("reconcile() answers a method that is not built with a condition, and nothing else", async () => {
-  await using stage = new Stage();
-  const { objects } = await stage.add("edge-1", {
-    spec: { connectivity: { method: "mqtt" } },
+  await using stage = await Stage.start();
+  const { objects } = await stage.add({
+    spec: {
+      connectivity: {
+        method: "mqtt",
+        mqttConfig: {
+          server: "broker.example.org:8883",
+          messageNamespace: "edge",
+        },
+      },
+    },
   });
   await objects.reconcile(signal);
   assert.deepEqual(stage.api.countWrites(), { "patch edgedevices/status": 1 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device with everything around it but an operator: a memory API server, real informers, and a link on request. */
+/** A device with everything around it but an operator: a real API server, real informers, and a link on request. */
 import {
   createScope,
   SILENT_LOGGER,
@@ -11,11 +11,23 @@ import {
   type DeviceContext,
   DeviceObjects,
   type DeviceSettings,
+  ROLE_LABEL,
 } from "../../lib/device/mod.ts";
 import {
   createEventRecorder,
   EDGE_DEVICE,
   type EdgeDevice,
+  type EdgeDeviceSpec,
+  type EdgeDeviceStatus,
+  ENDPOINT_SLICE,
+  type KubeObject,
+  LEASE,
+  NODE,
+  type ObjectRef,
+  type ObjectType,
+  POD,
+  SECRET,
+  SERVICE,
 } from "../../lib/kube/mod.ts";
 import type { KubeletServer } from "../../lib/kubelet/mod.ts";
 import { createAddressBook } from "../../lib/operator/addresses.ts";
@@ -26,11 +38,12 @@ import {
   type SessionHandlers,
 } from "../../lib/session/mod.ts";
 import { createMemoryLinks, type MemoryLinks } from "../session/memory_link.ts";
-import { MemoryApi } from "./memory_api.ts";
+import { CountingApi, toKey } from "./counting_api.ts";
 
 export const SETTINGS: DeviceSettings = {
   requestTimeoutMs: 5000,
   offlineAfterMs: 40_000,
+  podSyncMs: 600_000,
   forceSyncMs: 600_000,
   endpoint: "10.0.0.7:9443",
   insecure: false,
@@ -38,24 +51,28 @@ export const SETTINGS: DeviceSettings = {
 };
 
 export class Stage implements AsyncDisposable {
-  readonly api = new MemoryApi();
+  readonly api: CountingApi;
+  /** Namespace and name of the device, its Service and its virtual pod. */
+  readonly home: { namespace: string; name: string };
   readonly scope = createScope();
   readonly stores: Stores;
   readonly context: DeviceContext;
   /** Devices that were woken. */
   readonly woken: string[] = [];
-  graceUntilMs = 0;
 
-  constructor(options: { graceMs?: number } = {}) {
+  private constructor(api: CountingApi, graceMs: number) {
+    this.api = api;
+    const { namespace, name } = api;
+    this.home = { namespace, name };
     this.stores = this.scope.use(createStores({
       client: this.api,
-      namespace: "home",
+      namespace,
       tenantNamespaces: [],
       log: SILENT_LOGGER,
     }));
     this.context = {
       client: this.api,
-      namespace: "home",
+      namespace,
       stores: this.stores.devices,
       sources: this.stores.sources,
       events: this.scope.use(
@@ -68,8 +85,8 @@ export class Stage implements AsyncDisposable {
       kubeletVersion: "v1.34.0",
       host: { addresses: ["10.0.0.7"], grpcPort: 9443 },
       authority: "CA\n",
-      graceUntilMs: performance.now() + (options.graceMs ?? 0),
-      addresses: createAddressBook({ seed: "home" }),
+      graceUntilMs: performance.now() + graceMs,
+      addresses: createAddressBook({ seed: namespace }),
       heartbeats: { watch() {}, stop() {} },
       kubelets: {
         open: (_device, { wantedPort }) =>
@@ -83,16 +100,25 @@ export class Stage implements AsyncDisposable {
     };
   }
 
+  static async start(options: { graceMs?: number } = {}): Promise<Stage> {
+    const stage = new Stage(await CountingApi.open(), options.graceMs ?? 0);
+    await stage.stores.synced();
+    return stage;
+  }
+
   /** An EdgeDevice that is there, with a device for it. */
   async add(
-    name = "edge-1",
-    rest: Partial<EdgeDevice> = {},
+    given: {
+      spec?: EdgeDeviceSpec;
+      status?: EdgeDeviceStatus;
+      annotations?: Record<string, string>;
+    } = {},
   ): Promise<{ device: Device; objects: DeviceObjects }> {
-    await this.stores.synced();
-    const edge = this.api.put(EDGE_DEVICE, {
+    const { annotations = {}, ...rest } = given;
+    const edge = await this.api.put(EDGE_DEVICE, {
       spec: {},
       ...rest,
-      metadata: { name, namespace: "home", ...rest.metadata },
+      metadata: { ...this.home, annotations },
     });
     return this.revive(edge);
   }
@@ -103,11 +129,36 @@ export class Stage implements AsyncDisposable {
     return { device, objects: new DeviceObjects(device) };
   }
 
-  /** Resolves when what was written has come back through the watches. */
+  /** Resolves when the watches have told all that there is now. */
   async settle(): Promise<void> {
-    for (let turns = 0; turns < 20; turns++) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
+    const { edges, nodes, leases, secrets, services, slices } =
+      this.stores.devices;
+    const { sources } = this.stores;
+    const { namespace, name } = this.home;
+    const agent = `${name}-agent`;
+    const kept: [ObjectType<KubeObject>, ObjectRef, Look][] = [
+      [EDGE_DEVICE, this.home, edges],
+      [NODE, { name }, nodes],
+      [LEASE, { namespace: "kube-node-lease", name }, leases],
+      [SECRET, { namespace, name: agent }, secrets],
+      [SERVICE, this.home, services],
+      [ENDPOINT_SLICE, this.home, slices],
+      [POD, this.home, { get: (key) => sources.pod(key) }],
+    ];
+    await Promise.all(kept.map(async ([type, ref, look]) => {
+      const found = await this.api.find(type, ref);
+      // Of these, the stores hold only what bears our label.
+      const isOurs = type === EDGE_DEVICE || type === POD ||
+        found?.metadata.labels?.[ROLE_LABEL] !== undefined;
+      const now = isOurs ? found : undefined;
+      const key = toKey(ref);
+      await until(
+        () =>
+          look.get(key)?.metadata.resourceVersion ===
+            now?.metadata.resourceVersion,
+        `${type.kind} in its store`,
+      );
+    }));
   }
 
   /** An agent that says hello to the device; it stays until its link ends. */
@@ -135,6 +186,7 @@ export class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.scope.close();
+    await this.api[Symbol.asyncDispose]();
   }
 }
 
@@ -164,10 +216,17 @@ function fakeServer(port: number): KubeletServer {
   };
 }
 
+interface Look {
+  get(key: string): KubeObject | undefined;
+}
+
 /** Waits for a condition. */
-export async function until(check: () => boolean, what: string): Promise<void> {
-  const endMs = performance.now() + 5000;
-  while (!check()) {
+export async function until(
+  check: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
+  const endMs = performance.now() + 10_000;
+  while (!await check()) {
     if (performance.now() > endMs) {
       throw new Error(`not there in time: ${what}`);
     }

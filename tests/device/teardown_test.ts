@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   EDGE_DEVICE,
   ENDPOINT_SLICE,
+  keyOf,
   LEASE,
   NODE,
   POD,
@@ -10,17 +11,16 @@ import {
   SERVICE,
 } from "../../lib/kube/mod.ts";
 import { tearDown } from "../../lib/device/mod.ts";
-import { Stage } from "./stage.ts";
+import { Stage, until } from "./stage.ts";
 
 const signal = new AbortController().signal;
-const HOME = { namespace: "home", name: "edge-1" };
 
 async function mustDelete(stage: Stage, { settles }: { settles: boolean }) {
   const { device, objects } = await stage.add();
   await objects.reconcile(signal);
   if (settles) await stage.settle();
-  await stage.api.delete(EDGE_DEVICE, HOME);
-  device.edge = await stage.api.get(EDGE_DEVICE, HOME);
+  await stage.api.take(EDGE_DEVICE, stage.home);
+  device.edge = await stage.api.get(EDGE_DEVICE, stage.home);
   return () =>
     tearDown(device, {
       state: {},
@@ -32,7 +32,7 @@ async function mustDelete(stage: Stage, { settles }: { settles: boolean }) {
 for (const settles of [true, false]) {
   const when = settles ? "" : ", also before the watches have seen it";
   Deno.test(`tearDown() leaves nothing${when}`, async () => {
-    await using stage = new Stage();
+    await using stage = await Stage.start();
     const tear = await mustDelete(stage, { settles });
     assert.equal(await tear(), true);
     for (
@@ -45,26 +45,33 @@ for (const settles of [true, false]) {
         POD,
         EDGE_DEVICE,
       ]
-    ) assert.deepEqual(stage.api.names(type), [], type.kind);
+    ) assert.deepEqual(await stage.api.names(type), [], type.kind);
   });
 }
 
 Deno.test("tearDown() leaves foreign objects of the device's name alone", async () => {
-  await using stage = new Stage();
-  stage.api.put(SERVICE, { metadata: HOME });
+  await using stage = await Stage.start();
+  await stage.api.put(SERVICE, {
+    metadata: stage.home,
+    spec: { ports: [{ port: 80 }] },
+  });
   const tear = await mustDelete(stage, { settles: true });
   assert.equal(await tear(), true);
-  assert.deepEqual(stage.api.names(SERVICE), ["home/edge-1"]);
+  assert.deepEqual(await stage.api.names(SERVICE), [
+    keyOf({ metadata: stage.home }),
+  ]);
 });
 
 Deno.test("tearDown() deletes the pods of a device that is away without waiting", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const tear = await mustDelete(stage, { settles: true });
-  stage.api.put(POD, {
-    metadata: { namespace: "home", name: "web" },
-    spec: { nodeName: "edge-1", containers: [] },
+  const { namespace, name } = stage.home;
+  await stage.api.put(POD, {
+    metadata: { namespace, name: "web" },
+    spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
   });
-  await stage.settle();
+  const { sources } = stage.stores;
+  await until(() => sources.podsOfNode(name).length === 2, "its pods");
   assert.equal(await tear(), true);
-  assert.deepEqual(stage.api.names(POD), []);
+  assert.deepEqual(await stage.api.names(POD), []);
 });

@@ -1,37 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { type EdgeDevice, SERVICE, type Service } from "../../lib/kube/mod.ts";
+import {
+  type EdgeDevice,
+  type KubeClient,
+  SERVICE,
+  type Service,
+} from "../../lib/kube/mod.ts";
 import { ownedMeta } from "../../lib/device/objects.ts";
 import { all, Writer } from "../../lib/device/writer.ts";
-import { MemoryApi } from "./memory_api.ts";
+import { CountingApi } from "./counting_api.ts";
 
-const EDGE: EdgeDevice = {
-  metadata: { name: "edge-1", namespace: "home", uid: "u1" },
-};
-const WANTED: Service = { metadata: ownedMeta(EDGE, "edge-1"), spec: {} };
 const signal = new AbortController().signal;
 
-function given(): { api: MemoryApi; writer: Writer } {
-  const api = new MemoryApi();
+async function given() {
+  const api = await CountingApi.open();
+  const { namespace, name } = api;
+  const edge: EdgeDevice = { metadata: { name, namespace, uid: "u1" } };
   const writer = new Writer(api);
-  writer.begin(EDGE);
-  return { api, writer };
+  writer.begin(edge);
+  return {
+    api,
+    edge,
+    ensure: (stored?: Service) =>
+      writer.ensure(SERVICE, service(edge), {
+        stored,
+        signal,
+        patch: ({ spec }) =>
+          spec?.type === "NodePort"
+            ? undefined
+            : { spec: { type: "NodePort" } },
+      }),
+    writer,
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  };
 }
 
-function ensure(writer: Writer, stored?: Service): Promise<void> {
-  return writer.ensure(SERVICE, WANTED, {
-    stored,
-    signal,
-    patch: ({ spec }) =>
-      spec?.type === "ClusterIP" ? undefined : { spec: { type: "ClusterIP" } },
-  });
+function service(edge: EdgeDevice): Service {
+  return {
+    metadata: ownedMeta(edge, edge.metadata.name),
+    spec: { ports: [{ port: 80 }] },
+  };
 }
 
 Deno.test("ensure() creates once, though the informer has not seen it", async () => {
-  const { api, writer } = given();
-  await ensure(writer);
-  await ensure(writer);
-  await ensure(writer);
+  await using on = await given();
+  const { api, ensure } = on;
+  await ensure();
+  await ensure();
+  await ensure();
   assert.deepEqual(api.countWrites(), {
     "create services": 1,
     "patch services": 1,
@@ -39,28 +55,29 @@ Deno.test("ensure() creates once, though the informer has not seen it", async ()
 });
 
 Deno.test("ensure() notes a conflict for somebody else's object", async () => {
-  const { api, writer } = given();
-  api.put(SERVICE, { metadata: { namespace: "home", name: "edge-1" } });
-  await ensure(writer);
+  await using on = await given();
+  const { api, edge, ensure, writer } = on;
+  const { namespace, name } = api;
+  await api.put(SERVICE, { ...service(edge), metadata: { namespace, name } });
+  await ensure();
   assert.deepEqual(api.countWrites(), { "create services": 1 });
   assert.equal(writer.conflicts[0]?.reason, "ServiceExists");
 });
 
 Deno.test("ensure() deletes what was made for a former EdgeDevice of the name, and makes it again", async () => {
-  const { api, writer } = given();
-  const former = api.put(SERVICE, {
-    metadata: ownedMeta(
-      { metadata: { ...EDGE.metadata, uid: "u0" } },
-      "edge-1",
-    ),
-  });
-  await ensure(writer, former);
-  const found = await api.get(SERVICE, WANTED.metadata);
+  await using on = await given();
+  const { api, edge, ensure } = on;
+  const former = await api.put(
+    SERVICE,
+    service({ metadata: { ...edge.metadata, uid: "u0" } }),
+  );
+  await ensure(former);
+  const found = await api.get(SERVICE, former.metadata);
   assert.equal(found.metadata.ownerReferences?.[0]?.uid, "u1");
 });
 
-Deno.test("latest() gives the newer one, and the informer's once ours is forgotten", async () => {
-  const { writer } = given();
+Deno.test("latest() gives the newer one, and the informer's once ours is forgotten", () => {
+  const writer = new Writer({} as KubeClient);
   const at = (resourceVersion: string): Service => ({
     metadata: { name: "edge-1", uid: "s1", resourceVersion },
   });
@@ -80,7 +97,6 @@ Deno.test("latest() gives the newer one, and the informer's once ours is forgott
   writer.note("Service", at("7"));
   writer.forget("Service");
   assert.equal(writer.latest("Service", undefined), undefined);
-  await Promise.resolve();
 });
 
 Deno.test("all() waits for every task and then throws the first failure", async () => {

@@ -18,14 +18,14 @@ import {
   inspectCertificate,
   issueServerCertificate,
 } from "../../lib/pki/mod.ts";
-import { MemoryApi } from "../device/memory_api.ts";
+import { CountingApi } from "../device/counting_api.ts";
 import { Stage, until } from "../device/stage.ts";
 
-const namespace = "home";
 const { signal } = new AbortController();
 
 Deno.test("ensureAuthority() creates one CA, also when two ask at the same time", async () => {
-  const api = new MemoryApi();
+  await using api = await CountingApi.open();
+  const { namespace } = api;
   const [first, second] = await Promise.all([
     ensureAuthority(api, { namespace, signal }),
     ensureAuthority(api, { namespace, signal }),
@@ -36,8 +36,9 @@ Deno.test("ensureAuthority() creates one CA, also when two ask at the same time"
 });
 
 Deno.test("ensureAuthority() does not touch a Secret that holds something else", async () => {
-  const api = new MemoryApi();
-  api.put(SECRET, { metadata: { namespace, name: AUTHORITY_SECRET } });
+  await using api = await CountingApi.open();
+  const { namespace } = api;
+  await api.put(SECRET, { metadata: { namespace, name: AUTHORITY_SECRET } });
   await assert.rejects(ensureAuthority(api, { namespace, signal }), {
     code: "invalid",
     message: /holds no CA/,
@@ -48,7 +49,7 @@ Deno.test("ensureAuthority() does not touch a Secret that holds something else",
 function certificatesOn(stage: Stage) {
   return createCertificates({
     client: stage.api,
-    namespace,
+    namespace: stage.home.namespace,
     requests: stage.stores.requests,
     secrets: stage.stores.devices.secrets,
     names: { ips: ["10.0.0.7"], dnsNames: [] },
@@ -60,15 +61,15 @@ function certificatesOn(stage: Stage) {
 }
 
 Deno.test("createCertificates() uses the host's certificate that is kept, and asks nobody", async () => {
-  await using stage = new Stage();
-  await stage.stores.synced();
+  await using stage = await Stage.start();
+  const { namespace } = stage.home;
   const pair = await issueServerCertificate({
     authority: await createAuthority({ name: "cluster" }),
     commonName: "system:node:aranya-10-0-0-7",
     ips: ["10.0.0.7"],
     dnsNames: [],
   });
-  stage.api.put(
+  await stage.api.put(
     SECRET,
     toTlsSecret(pair, { namespace, name: "aranya-host-10-0-0-7-tls" }),
   );
@@ -78,15 +79,14 @@ Deno.test("createCertificates() uses the host's certificate that is kept, and as
 });
 
 Deno.test("createCertificates() asks the cluster's signer, and approves what it asked for itself", async () => {
-  await using stage = new Stage();
-  await stage.stores.synced();
+  await using stage = await Stage.start();
   await using _certificates = certificatesOn(stage);
   await until(() => stage.api.writes.length >= 2, "request and approval");
-  const [name = ""] = stage.api.names(CERTIFICATE_SIGNING_REQUEST);
+  const [name = ""] = await stage.api.names(CERTIFICATE_SIGNING_REQUEST);
   const { spec, status } = await stage.api.get(CERTIFICATE_SIGNING_REQUEST, {
     name,
   });
-  assert.match(name, /^home-aranya-host-10-0-0-7-[0-9a-f]{8}$/);
+  assert.match(name, /^home-[0-9a-f]{8}-aranya-host-10-0-0-7-[0-9a-f]{8}$/);
   assert.equal(spec.signerName, "kubernetes.io/kubelet-serving");
   assert.deepEqual(spec.usages, ["digital signature", "server auth"]);
   assert.equal(status?.conditions?.[0]?.type, "Approved");

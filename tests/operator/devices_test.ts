@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { EDGE_DEVICE, NODE, POD, SECRET, SERVICE } from "../../lib/kube/mod.ts";
+import {
+  EDGE_DEVICE,
+  type KubeObject,
+  NODE,
+  type ObjectRef,
+  type ObjectType,
+  POD,
+  SECRET,
+  SERVICE,
+} from "../../lib/kube/mod.ts";
 import { createDevices } from "../../lib/operator/devices.ts";
 import { Stage, until } from "../device/stage.ts";
 
-const HOME = { namespace: "home", name: "edge-1" };
-
-async function given(stage: Stage) {
-  await stage.stores.synced();
+function open(stage: Stage) {
   return createDevices({ context: stage.context });
 }
 
-function apply(stage: Stage): void {
-  stage.api.put(EDGE_DEVICE, { metadata: { ...HOME }, spec: {} });
+async function apply(stage: Stage): Promise<void> {
+  await stage.api.put(EDGE_DEVICE, { metadata: stage.home, spec: {} });
+}
+
+/** Somebody deletes an object. */
+async function mustComeBack(
+  stage: Stage,
+  type: ObjectType<KubeObject>,
+  ref: ObjectRef,
+): Promise<void> {
+  const { metadata } = await stage.api.get(type, ref);
+  await stage.api.take(type, ref);
+  await until(async () => {
+    const now = await stage.api.find(type, ref);
+    return now !== undefined && now.metadata.uid !== metadata.uid;
+  }, type.kind);
 }
 
 async function ready(stage: Stage): Promise<void> {
@@ -24,54 +44,59 @@ async function ready(stage: Stage): Promise<void> {
 }
 
 Deno.test("createDevices() sets up what is applied and removes what is deleted", async () => {
-  await using stage = new Stage();
-  await using devices = await given(stage);
-  apply(stage);
+  await using stage = await Stage.start();
+  await using devices = open(stage);
+  await apply(stage);
   await ready(stage);
   assert.equal(devices.size, 1);
-  assert.ok(devices.find("edge-1")?.keys);
+  assert.ok(devices.find(stage.home.name)?.keys);
   assert.deepEqual(devices.endpoints(), ["10.0.0.7:9443"]);
-  await stage.api.delete(EDGE_DEVICE, HOME);
+  await stage.api.take(EDGE_DEVICE, stage.home);
   await until(() => devices.size === 0, "no device");
   for (const type of [NODE, SECRET, SERVICE, POD, EDGE_DEVICE]) {
-    assert.deepEqual(stage.api.names(type), [], type.kind);
+    assert.deepEqual(await stage.api.names(type), [], type.kind);
   }
 });
 
 Deno.test("createDevices() repairs drift as soon as a watch tells of it", async () => {
-  await using stage = new Stage();
-  await using _devices = await given(stage);
-  apply(stage);
+  await using stage = await Stage.start();
+  await using _devices = open(stage);
+  await apply(stage);
   await ready(stage);
   await stage.settle();
   for (const type of [SERVICE, POD]) {
-    stage.api.take(type, HOME);
-    await until(() => stage.api.names(type).length === 1, type.kind);
+    await mustComeBack(stage, type, stage.home);
   }
-  stage.api.take(NODE, { name: "edge-1" });
-  await until(() => stage.api.names(NODE).length === 1, "the Node");
+  await mustComeBack(stage, NODE, { name: stage.home.name });
 });
 
 Deno.test("createDevices() revokes the credential when its Secret is deleted", async () => {
-  await using stage = new Stage();
-  await using devices = await given(stage);
-  apply(stage);
+  await using stage = await Stage.start();
+  await using devices = open(stage);
+  await apply(stage);
   await ready(stage);
   await stage.settle();
-  const before = devices.find("edge-1")?.keys?.key;
-  stage.api.take(SECRET, { namespace: "home", name: "edge-1-agent" });
-  await until(() => stage.api.names(SECRET).length === 1, "a new Secret");
+  const before = devices.find(stage.home.name)?.keys?.key;
+  const { namespace, name } = stage.home;
+  await mustComeBack(stage, SECRET, { namespace, name: `${name}-agent` });
   assert.ok(before);
-  assert.notDeepEqual(devices.find("edge-1")?.keys?.key, before);
+  assert.notDeepEqual(devices.find(stage.home.name)?.keys?.key, before);
 });
 
 Deno.test("createDevices() starts anew for an EdgeDevice that was replaced by one of its name", async () => {
-  await using stage = new Stage();
-  await using devices = await given(stage);
-  apply(stage);
+  await using stage = await Stage.start();
+  await using devices = open(stage);
+  await apply(stage);
   await ready(stage);
-  const before = devices.find("edge-1");
-  apply(stage);
-  await until(() => devices.find("edge-1") !== before, "another device");
+  const before = devices.find(stage.home.name);
+  await stage.api.change(EDGE_DEVICE, stage.home, {
+    metadata: { finalizers: null },
+  });
+  await stage.api.take(EDGE_DEVICE, stage.home);
+  await apply(stage);
+  await until(
+    () => ![undefined, before].includes(devices.find(stage.home.name)),
+    "another device",
+  );
   assert.equal(devices.size, 1);
 });

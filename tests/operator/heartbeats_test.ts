@@ -3,59 +3,84 @@ import assert from "node:assert/strict";
 import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../lib/base/mod.ts";
 import { LEASE } from "../../lib/kube/mod.ts";
 import { createHeartbeats } from "../../lib/operator/heartbeats.ts";
-import { MemoryApi } from "../device/memory_api.ts";
+import { CountingApi } from "../device/counting_api.ts";
 import { until } from "../device/stage.ts";
 
-function given(missing: string[] = []) {
-  const api = new MemoryApi();
+const NAMESPACE = "kube-node-lease";
+
+async function given(names: string[], missing: string[] = []) {
+  const api = await CountingApi.open();
   const heartbeats = createHeartbeats({
     client: api,
     clock: SYSTEM_CLOCK,
     log: SILENT_LOGGER,
     onMissing: (device) => void missing.push(device),
-    intervalMs: 40,
+    intervalMs: 200,
     slotCount: 4,
   });
-  for (const name of ["a", "b", "c"]) {
-    api.put(LEASE, { metadata: { namespace: "kube-node-lease", name } });
-  }
-  return { api, heartbeats };
-}
-
-function renewed(api: MemoryApi): Set<string> {
-  return new Set(api.writes.map(({ key }) => key.split("/")[1] ?? ""));
+  const leases = names.map((one) => ({
+    namespace: NAMESPACE,
+    name: `${one}-${api.name}`,
+  }));
+  for (const ref of leases) await api.put(LEASE, { metadata: ref });
+  return {
+    heartbeats,
+    names: leases.map(({ name }) => name),
+    /** When each Lease was renewed; "" when it never was. */
+    renewals: () =>
+      Promise.all(
+        leases.map(async (ref) =>
+          (await api.get(LEASE, ref)).spec?.renewTime ?? ""
+        ),
+      ),
+    async [Symbol.asyncDispose]() {
+      heartbeats[Symbol.dispose]();
+      for (const ref of leases) await api.take(LEASE, ref);
+      await api[Symbol.asyncDispose]();
+    },
+  };
 }
 
 Deno.test("watch() renews the Leases of living devices only, each at its own time", async () => {
-  const { api, heartbeats } = given();
-  using _ = heartbeats;
+  await using stage = await given(["a", "b", "c"]);
+  const { heartbeats, names: [a = "", b = "", c = ""], renewals } = stage;
   let alive = true;
-  heartbeats.watch("a", () => true);
-  heartbeats.watch("b", () => alive);
-  heartbeats.watch("c", () => false);
-  await until(() => renewed(api).size === 2, "two renewals");
-  assert.deepEqual([...renewed(api)].sort(), ["a", "b"]);
+  heartbeats.watch(a, () => true);
+  heartbeats.watch(b, () => alive);
+  heartbeats.watch(c, () => false);
+  await until(async () => {
+    const [first, second] = await renewals();
+    return first !== "" && second !== "" && first !== second;
+  }, "two renewals");
+  assert.equal((await renewals())[2], "");
   alive = false;
-  api.countWrites();
-  await until(() => api.writes.length >= 3, "more renewals of a");
-  assert.deepEqual([...renewed(api)], ["a"]);
+  await mustRenew(renewals);
+  const [, last] = await renewals();
+  await mustRenew(renewals);
+  assert.equal((await renewals())[1], last);
 });
 
 Deno.test("stop() ends a device's renewals", async () => {
-  const { api, heartbeats } = given();
-  using _ = heartbeats;
-  heartbeats.watch("a", () => true);
-  heartbeats.watch("b", () => true);
-  heartbeats.stop("a");
-  await until(() => api.writes.length >= 2, "renewals of b");
-  assert.deepEqual([...renewed(api)], ["b"]);
+  await using stage = await given(["a", "b"]);
+  const { heartbeats, names: [a = "", b = ""], renewals } = stage;
+  heartbeats.watch(a, () => true);
+  heartbeats.watch(b, () => true);
+  heartbeats.stop(b);
+  await mustRenew(renewals);
+  await mustRenew(renewals);
+  assert.equal((await renewals())[1], "");
 });
 
 Deno.test("watch() tells of a Lease that is gone", async () => {
   const missing: string[] = [];
-  const { heartbeats } = given(missing);
-  using _ = heartbeats;
-  heartbeats.watch("nobody", () => true);
+  await using stage = await given([], missing);
+  stage.heartbeats.watch("nobody", () => true);
   await until(() => missing.length > 0, "the missing one");
   assert.equal(missing[0], "nobody");
 });
+
+/** Waits until the first Lease is renewed anew. */
+async function mustRenew(renewals: () => Promise<string[]>): Promise<void> {
+  const [before] = await renewals();
+  await until(async () => (await renewals())[0] !== before, "a renewal");
+}

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { NO_METER, SILENT_LOGGER } from "../../lib/base/mod.ts";
+import { type KubeClient, requestToken } from "../../lib/kube/mod.ts";
 import type { KubeletHandlers } from "../../lib/kubelet/mod.ts";
 import { createKubelets, createReviews } from "../../lib/operator/kubelets.ts";
 import { createAuthority, issueServerCertificate } from "../../lib/pki/mod.ts";
-import { MemoryApi } from "../device/memory_api.ts";
+import { CountingApi } from "../device/counting_api.ts";
 
 const handlers = {} as KubeletHandlers;
 const authority = await createAuthority({ name: "test" });
@@ -19,7 +20,7 @@ const tls = await issueServerCertificate({
 function given(range: { first: number; last: number }) {
   return createKubelets({
     range,
-    auth: createReviews(new MemoryApi()),
+    auth: createReviews({} as KubeClient),
     clientCa: authority.cert,
     tls,
     certificates: () => ({
@@ -41,6 +42,24 @@ async function freeRange(): Promise<{ first: number; last: number }> {
   await new Promise((resolve) => server.close(resolve));
   return { first: port, last: port + 2 };
 }
+
+Deno.test("createReviews() asks the API server who it is and what they may", async () => {
+  await using api = await CountingApi.open();
+  const { namespace } = api;
+  const { token } = await requestToken(api, {
+    namespace,
+    serviceAccount: "default",
+    spec: { expirationSeconds: 600 },
+  });
+  const auth = createReviews(api);
+  const user = await auth.authenticateToken(token);
+  assert.equal(user?.name, `system:serviceaccount:${namespace}:default`);
+  assert.equal(await auth.authenticateToken("nonsense"), undefined);
+  const question = { verb: "get", subresource: "proxy", node: "edge-1" };
+  assert.equal(await auth.authorize({ ...question, user }), false);
+  const root = { name: "root", groups: ["system:masters"] };
+  assert.equal(await auth.authorize({ ...question, user: root }), true);
+});
 
 Deno.test("open() gives each device a port of the range, and its former one back", async () => {
   const range = await freeRange();

@@ -23,7 +23,7 @@ async function given(stage: Stage) {
       links: pipe.readable,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
-    find: (name) => name === "edge-1" ? device : undefined,
+    find: (name) => name === stage.home.name ? device : undefined,
     log: SILENT_LOGGER,
     meter: NO_METER,
     signal: stop.signal,
@@ -42,19 +42,22 @@ async function given(stage: Stage) {
 }
 
 Deno.test("serveLinks() lets a device in by its credential", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device, dial, end } = await given(stage);
   const key = device.keys?.key ?? new Uint8Array(32);
-  const sealed = await secureAsAgent(await dial(), { device: "edge-1", key });
+  const sealed = await secureAsAgent(await dial(), {
+    device: stage.home.name,
+    key,
+  });
   sealed.close("enough");
   await end();
 });
 
 Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbage, and goes on", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device, dial, end } = await given(stage);
   const key = new Uint8Array(32);
-  for (const name of ["edge-1", "nobody"]) {
+  for (const name of [stage.home.name, "nobody"]) {
     await assert.rejects(secureAsAgent(await dial(), { device: name, key }), {
       code: "unauthorized",
     });
@@ -64,7 +67,7 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   await garbage.closed;
   const right = device.keys?.key ?? key;
   const sealed = await secureAsAgent(await dial(), {
-    device: "edge-1",
+    device: stage.home.name,
     key: right,
   });
   sealed.close("enough");
@@ -72,12 +75,15 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
 });
 
 Deno.test("serveLinks() has a device come again while its credential is not known yet", async () => {
-  await using stage = new Stage();
+  await using stage = await Stage.start();
   const { device, dial, end } = await given(stage);
   const key = device.keys?.key ?? new Uint8Array(32);
   device.credential.revoke();
   await assert.rejects(
-    secureAsAgent(await dial(), { device: "edge-1", key }),
+    secureAsAgent(await dial(), {
+      device: stage.home.name,
+      key,
+    }),
     { code: "unavailable" },
   );
   await end();

@@ -5,9 +5,11 @@ import { parseAgentConfig } from "../../lib/config/mod.ts";
 import { createGrpcDialer } from "../../lib/connectivity/mod.ts";
 import { secretText } from "../../lib/device/mod.ts";
 import {
-  CONFIG_MAP,
+  createKubeClient,
   EDGE_DEVICE,
   type EdgeDevice,
+  type EdgeDeviceSpec,
+  type KubeClient,
   SECRET,
 } from "../../lib/kube/mod.ts";
 import { toTlsSecret } from "../../lib/operator/certificates.ts";
@@ -16,44 +18,33 @@ import { parseOperatorOptions } from "../../lib/operator/options.ts";
 import { startTerm } from "../../lib/operator/term.ts";
 import { createAuthority, issueServerCertificate } from "../../lib/pki/mod.ts";
 import { secureAsAgent } from "../../lib/secure/mod.ts";
-import { MemoryApi } from "../device/memory_api.ts";
+import { CountingApi } from "../device/counting_api.ts";
 import { until } from "../device/stage.ts";
-
-const namespace = "home";
-const AGENT_SECRET = { namespace, name: "edge-1-agent" };
+import { ScriptedServer } from "../kube/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */
-async function makeApi(): Promise<MemoryApi> {
-  const api = new MemoryApi();
+async function openCluster(): Promise<CountingApi> {
+  const api = await CountingApi.open();
+  const { namespace } = api;
   const authority = await createAuthority({ name: "cluster" });
-  api.put(CONFIG_MAP, {
-    metadata: {
-      namespace: "kube-system",
-      name: "extension-apiserver-authentication",
-    },
-    data: { "client-ca-file": authority.cert },
-  });
   const pair = await issueServerCertificate({
     authority,
     commonName: "system:node:aranya-127-0-0-1",
     ips: ["127.0.0.1"],
     dnsNames: [],
   });
-  api.put(
+  await api.put(
     SECRET,
     toTlsSecret(pair, { namespace, name: "aranya-host-127-0-0-1-tls" }),
   );
   return api;
 }
 
-function start(api: MemoryApi, flags: string[] = []) {
+function start(api: CountingApi) {
   return startTerm({
     client: api,
-    options: parseOperatorOptions([
-      ...["--grpc-port=0", "--kubelet-ports=0"],
-      ...flags,
-    ], {}),
-    namespace,
+    options: parseOperatorOptions(["--grpc-port=0", "--kubelet-ports=0"], {}),
+    namespace: api.namespace,
     hostAddresses: ["127.0.0.1"],
     operatorVersion: "0.1.0",
     log: SILENT_LOGGER,
@@ -63,33 +54,37 @@ function start(api: MemoryApi, flags: string[] = []) {
   });
 }
 
-async function agentYaml(api: MemoryApi) {
+async function agentYaml(api: CountingApi) {
+  const ref = { namespace: api.namespace, name: `${api.name}-agent` };
   await until(
-    () => api.names(SECRET).includes("home/edge-1-agent"),
+    async () => await api.find(SECRET, ref) !== undefined,
     "the agent's Secret",
   );
-  const text = secretText(await api.get(SECRET, AGENT_SECRET), "agent.yaml");
+  const text = secretText(await api.get(SECRET, ref), "agent.yaml");
   return parseAgentConfig(text ?? "", { file: "agent.yaml" });
 }
 
-function edge(spec: EdgeDevice["spec"] = {}): EdgeDevice {
-  return { metadata: { namespace, name: "edge-1" }, spec };
+function edge(api: CountingApi, spec: EdgeDeviceSpec = {}): EdgeDevice {
+  const { namespace, name } = api;
+  return { metadata: { namespace, name }, spec };
 }
 
 Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also with the next leader", async () => {
-  const api = await makeApi();
-  api.put(EDGE_DEVICE, edge());
-  let port = 0;
-  for (const flags of [[], [`--grpc-port=${port}`]]) {
-    await using term = await start(api, flags);
-    port = term.grpcPort;
+  await using api = await openCluster();
+  await api.put(EDGE_DEVICE, edge(api));
+  for (let turn = 0; turn < 2; turn++) {
+    await using term = await start(api);
+    const port = term.grpcPort;
     // The next leader has another port: agent.yaml follows.
-    await until(() => term.devices.find("edge-1")?.keys !== undefined, "keys");
-    await until(() => !term.devices.busy, "all is written");
+    await until(() => term.devices.find(api.name)?.keys !== undefined, "keys");
+    const endpoint = `127.0.0.1:${port}`;
+    await until(
+      async () => (await agentYaml(api)).endpoints[0] === endpoint,
+      "agent.yaml with the port",
+    );
     const config = await agentYaml(api);
-    assert.deepEqual(config.endpoints, [`127.0.0.1:${port}`]);
     const dialer = createGrpcDialer({
-      endpoint: config.endpoints[0] ?? "",
+      endpoint,
       ca: config.ca ?? "",
       log: SILENT_LOGGER,
     });
@@ -104,11 +99,11 @@ Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also wi
 });
 
 Deno.test("startTerm() has a certificate for the name that a device dials, also one that is given later", async () => {
-  const api = await makeApi();
+  await using api = await openCluster();
   await using term = await start(api);
-  api.put(
+  await api.put(
     EDGE_DEVICE,
-    edge({
+    edge(api, {
       connectivity: { grpcConfig: { endpoint: "edge.example.org:443" } },
     }),
   );
@@ -132,13 +127,41 @@ Deno.test("startTerm() has a certificate for the name that a device dials, also 
   }
 });
 
+async function clientOf(server: ScriptedServer): Promise<KubeClient> {
+  const { server: url, ca } = server.credentials;
+  const path = await Deno.makeTempFile();
+  try {
+    const cluster = {
+      server: url,
+      "certificate-authority-data": btoa(ca ?? ""),
+    };
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({
+        clusters: [{ name: "x", cluster }],
+        users: [{ name: "x", user: { token: "t0" } }],
+        contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
+        "current-context": "x",
+      }),
+    );
+    return await createKubeClient({
+      kubeconfigFile: path,
+      log: SILENT_LOGGER,
+    });
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
 Deno.test("startTerm() ends when it is told to while the API server does not answer", async () => {
-  const api = new MemoryApi();
+  await using server = await ScriptedServer.start();
+  server.script = () => {};
+  await using client = await clientOf(server);
   const stop = new AbortController();
   const starting = startTerm({
-    client: api,
+    client,
     options: parseOperatorOptions(["--grpc-port=0"], {}),
-    namespace,
+    namespace: "home",
     hostAddresses: ["127.0.0.1"],
     operatorVersion: "0.1.0",
     log: SILENT_LOGGER,
@@ -146,6 +169,7 @@ Deno.test("startTerm() ends when it is told to while the API server does not ans
     clock: SYSTEM_CLOCK,
     signal: stop.signal,
   });
-  setTimeout(() => stop.abort(new TypeError("enough")), 50);
+  await until(() => server.requests > 0, "a question");
+  stop.abort(new TypeError("enough"));
   await assert.rejects(starting, /enough/);
 });
