@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Waiting for a condition of the world outside, always with a deadline. */
-import { AranyaError } from "../lib/base/mod.ts";
+import { AranyaError, SYSTEM_CLOCK } from "../lib/base/mod.ts";
 
 /** Options of {@linkcode until}. */
 export interface UntilOptions {
@@ -51,15 +51,5 @@ export async function until<T>(
 
 /** Resolves after `ms`, or rejects when the signal is aborted. Only loops that look again use it. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => {
-    clearTimeout(timer);
-    reject(signal?.reason);
-  };
-  const timer = setTimeout(() => {
-    signal?.removeEventListener("abort", onAbort);
-    resolve();
-  }, ms);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return promise;
+  return SYSTEM_CLOCK.sleep(ms, signal ? { signal } : {});
 }
