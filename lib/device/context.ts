@@ -34,6 +34,8 @@ export interface DeviceSettings {
   offlineAfterMs: number;
   /** Time between two full comparisons of the Node. */
   forceSyncMs: number;
+  /** Time between two full comparisons of the pods. */
+  podSyncMs: number;
   /** What the agent dials. */
   endpoint: string;
   insecure: boolean;

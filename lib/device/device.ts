@@ -58,6 +58,7 @@ export class Device implements AsyncDisposable {
         fetchBlobs: (request) => this.pods.fetchBlobs(request),
       },
       offlineAfterMs: () => this.settings.offlineAfterMs,
+      requestTimeoutMs: () => this.settings.requestTimeoutMs,
       onReady: (capabilities) => this.pods.onConnected({ capabilities }),
       onGone: () => this.pods.onDisconnected(),
       onChange: wake,
@@ -70,6 +71,9 @@ export class Device implements AsyncDisposable {
       session: this.link.session,
       isExcluded: (pod) => this.isVirtualPod(pod.metadata),
       dns: () => toPodDns(this.#edge),
+      allocatable: () => toAllocatable(this),
+      requestTimeoutMs: () => this.settings.requestTimeoutMs,
+      forceSyncMs: () => this.settings.podSyncMs,
       log: context.log.with({ device: this.name }),
       meter: context.meter,
       clock: context.clock,
@@ -261,6 +265,8 @@ export class Device implements AsyncDisposable {
       device: this.name,
       session: this.link.session,
       offlineSinceMs: () => this.link.offlineSinceMs,
+      mayReturn: () => this.link.mayReturn(this.#edge),
+      requestTimeoutMs: () => this.settings.requestTimeoutMs,
       findTarget: (target) => {
         if (
           !this.isVirtualPod({ name: target.pod, namespace: target.namespace })
@@ -295,6 +301,25 @@ export class Device implements AsyncDisposable {
       items: [...(virtual ? [virtual] : []), ...this.pods.listPods(options)],
     };
   }
+}
+
+/** What the Node offers; read only for pods that ask for it. */
+function toAllocatable({ name, link }: Device) {
+  const read = () => {
+    if (link.size) return link.size;
+    throw new AranyaError(
+      "unavailable",
+      `Cannot tell what node "${name}" offers: its device has not reported yet`,
+    );
+  };
+  return {
+    get cpuMillis() {
+      return read().cpuMillis;
+    },
+    get memoryBytes() {
+      return read().memoryBytes;
+    },
+  };
 }
 
 function toPodDns(edge: EdgeDevice) {

@@ -32,6 +32,9 @@ import { fromFacts, fromMeasured, type LinkState } from "./status.ts";
 /** What the operator can do, for the Welcome. */
 export const OPERATOR_CAPABILITIES: readonly string[] = ["pods.v1"];
 
+/** An agent dials again every 3 s at most in the first minute. */
+const RETURN_MS = 30_000;
+
 type State =
   | { kind: "never" }
   | { kind: "up"; link: Link; hello: Hello; sinceMs: number }
@@ -43,6 +46,7 @@ export interface DeviceLinkOptions {
   context: DeviceContext;
   inbox: Omit<DeviceInbox, "onFacts">;
   offlineAfterMs: () => number;
+  requestTimeoutMs: () => number;
   /** The device is there and configured. */
   onReady: (capabilities: readonly string[]) => void;
   /** It has been away for `offlineAfter`. */
@@ -96,6 +100,14 @@ export class DeviceLink {
     return this.#facts && fromFacts(this.#facts, this.#hello);
   }
 
+  /** What it has; undefined: it has not said in this process. */
+  get size(): { cpuMillis: number; memoryBytes: number } | undefined {
+    return this.#facts && {
+      cpuMillis: this.#facts.cpuMillis,
+      memoryBytes: Number(this.#facts.memoryBytes),
+    };
+  }
+
   /** What it measured; undefined while the link is down or it has not said. */
   get measured(): MeasuredCondition[] | undefined {
     return this.up && this.#facts ? fromMeasured(this.#facts) : undefined;
@@ -112,6 +124,15 @@ export class DeviceLink {
   /** Since when it is away, in wall-clock milliseconds; undefined: it is there, or was never seen by this process. */
   get offlineSinceMs(): number | undefined {
     return this.#state.kind === "down" ? this.#state.sinceMs : undefined;
+  }
+
+  /** Whether it may be back within moments: its link has just gone, or this process has just begun to lead. */
+  mayReturn(edge: EdgeDevice): boolean {
+    const state = this.#state;
+    const nowMs = this.#options.context.clock.monotonicMs();
+    return state.kind === "down"
+      ? nowMs - state.monotonicMs < RETURN_MS
+      : state.kind === "never" && this.stateOf(edge).connected;
   }
 
   /** For the condition Connected. Until the grace is over, what a former leader wrote is believed. */
@@ -312,7 +333,7 @@ export class DeviceLink {
     await this.session.request(
       Method.CONFIGURE,
       toBinary(ConfigureSchema, create(ConfigureSchema, wanted)),
-      { timeoutMs: 30_000, signal },
+      { timeoutMs: this.#options.requestTimeoutMs(), signal },
     );
   }
 

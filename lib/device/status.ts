@@ -160,6 +160,7 @@ export function fromFacts(
   };
   return {
     ...texts,
+    ...(facts.runtimeRoot ? { runtimeRoot: facts.runtimeRoot } : {}),
     addresses: [...facts.addresses],
     cpu: toCpu(facts.cpuMillis),
     memory: toKibi(facts.memoryBytes),

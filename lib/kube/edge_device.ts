@@ -100,10 +100,6 @@ export interface EdgeDeviceStatus {
   conditions?: Condition[];
   /** Generation of the spec that this status is about. */
   observedGeneration?: number;
-  /** Whether the link is up; printer column. */
-  connected?: boolean;
-  /** Transport in use; printer column. */
-  connectivity?: string;
   /** What the agent says that it is; printer column. */
   agentVersion?: string;
   /** When the link last came up or went down. */
@@ -134,6 +130,8 @@ export interface ReportedFacts {
   hostname?: string;
   /** E.g. "docker://20.10.24". */
   runtimeVersion?: string;
+  /** Folder of the engine's images and volumes. */
+  runtimeRoot?: string;
   /** Of the device itself, preferred first. */
   addresses?: string[];
   /** Quantity. */

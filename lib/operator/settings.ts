@@ -19,7 +19,7 @@ export function toSettings(
   edge: EdgeDevice,
   host: { addresses: string[]; grpcPort: number },
 ): DeviceSettings {
-  const { connectivity, node } = edge.spec ?? {};
+  const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
   return {
     requestTimeoutMs: toMs(timers?.unarySessionTimeout, 60_000),
@@ -28,6 +28,7 @@ export function toSettings(
       toMs(node?.timers?.forceSyncInterval, 600_000),
       10_000,
     ),
+    podSyncMs: Math.max(toMs(pod?.timers?.forceSyncInterval, 600_000), 10_000),
     endpoint: grpcConfig?.endpoint ??
       toEndpoint(host.addresses[0] ?? "127.0.0.1", host.grpcPort),
     insecure: grpcConfig?.insecure ?? false,

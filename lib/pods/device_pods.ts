@@ -15,12 +15,12 @@ import {
   RemovePodSchema,
 } from "../wire/mod.ts";
 
-/** Bound of one command, in milliseconds; links may carry a few KB a second. */
-const COMMAND_TIMEOUT_MS = 60_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 
 /** See the file's first lines. */
 export class PodDevice {
   readonly #session: Pick<Session, "request">;
+  readonly #timeoutMs: () => number;
   /** The device's last word by UID. */
   readonly #known = new Map<string, PodStatus>();
   /** Hash of what was sent since the last hello and taken, by UID. */
@@ -28,8 +28,13 @@ export class PodDevice {
   /** Grace of removals asked for since the last hello, by UID. */
   readonly #removals = new Map<string, number>();
 
-  constructor(session: Pick<Session, "request">) {
+  /** `timeoutMs`: bound of one command; links may carry a few KB a second. */
+  constructor(
+    session: Pick<Session, "request">,
+    { timeoutMs = () => DEFAULT_TIMEOUT_MS }: { timeoutMs?: () => number } = {},
+  ) {
     this.#session = session;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** The device's last word; undefined: it doesn't have the pod, as far as it has told. */
@@ -152,7 +157,7 @@ export class PodDevice {
     { payload, signal }: { payload: Uint8Array; signal: AbortSignal },
   ): Promise<Uint8Array> {
     return this.#session.request(method, payload, {
-      timeoutMs: COMMAND_TIMEOUT_MS,
+      timeoutMs: this.#timeoutMs(),
       signal,
     });
   }

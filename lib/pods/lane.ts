@@ -56,6 +56,10 @@ export interface PodLaneOptions {
   dns: () => PodDns | undefined;
   /** What the node offers, for resourceFieldRef without a limit. @default nothing */
   allocatable?: () => { cpuMillis: number; memoryBytes: number };
+  /** Bound of one request to the device, in milliseconds. @default a minute */
+  requestTimeoutMs?: () => number;
+  /** Between two comparisons with the device's whole list, in milliseconds. @default ten minutes */
+  forceSyncMs?: () => number;
   log: Logger;
   meter?: Meter;
   clock?: Clock;
@@ -95,6 +99,7 @@ export interface PodLane extends AsyncDisposable {
 
 /** Pods of one device that are worked on at the same time. */
 const CONCURRENCY = 8;
+const FORCE_SYNC_MS = 600_000;
 
 /** Starts the lane; it waits for the shared informers by itself. */
 export function createPodLane(options: PodLaneOptions): PodLane {
@@ -125,7 +130,10 @@ class Lane implements PodLane {
     const clock = options.clock ?? SYSTEM_CLOCK;
     this.#log = options.log.with({ node });
     this.#meter = options.meter ?? NO_METER;
-    this.#device = new PodDevice(options.session);
+    this.#device = new PodDevice(
+      options.session,
+      options.requestTimeoutMs && { timeoutMs: options.requestTimeoutMs },
+    );
     this.#worker = new PodWorker({
       node,
       client,
@@ -296,7 +304,7 @@ class Lane implements PodLane {
     return this.close();
   }
 
-  /** Asks the device for its pods until it answers; only then anything is sent or ended. */
+  /** Asks the device for its pods until it answers; only then anything is sent or ended. Asks again from time to time, for what was missed. */
   async #list(connection: Connection, signal: AbortSignal): Promise<void> {
     const backoff = createBackoff({
       initialDelayMs: 500,
@@ -310,7 +318,12 @@ class Lane implements PodLane {
         connection.listed = true;
         for (const key of keys) this.#queue.add(key);
         this.#wakeAll();
-        return;
+        backoff.reset();
+        const { forceSyncMs = () => FORCE_SYNC_MS } = this.#options;
+        // Spread, so that not all devices are asked at once.
+        await clock.sleep(forceSyncMs() * (0.8 + 0.2 * Math.random()), {
+          signal,
+        });
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn("device did not list its pods, asking again", { error });

@@ -32,6 +32,10 @@ export interface StreamHandlersOptions {
   session: Session;
   /** Since when the device is away, in wall-clock milliseconds; undefined: connected, or never seen. */
   offlineSinceMs(): number | undefined;
+  /** Whether a device that is away may be back within moments, so that a call waits a little. @default never */
+  mayReturn?(): boolean;
+  /** Bound of one request to the device, in milliseconds. */
+  requestTimeoutMs?(): number;
   /**
    * Finds what a URL names, in the operator's own stores; an empty container means the pod's default one.
    * @throws {AranyaError} "not_found" for a pod or container that isn't there
@@ -61,6 +65,8 @@ export interface StreamTarget {
 type Verb = "exec" | "attach" | "portForward" | "logs" | "stats";
 
 const STATS_TIMEOUT_MS = 10_000;
+const LINK_WAIT_MS = 5_000;
+const LINK_POLL_MS = 100;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Handlers of one device, for its kubelet server. */
@@ -73,6 +79,7 @@ export function createStreamHandlers(
   const locate = async (target: PodTarget, verb: Verb) => {
     const found = await options.findTarget(target);
     const action = toAction(verb, { ...target, container: found.container });
+    await waitForLink(options);
     checkConnected(action, options);
     if (verb === "exec" || verb === "attach") checkRuns(found, action);
     const pod = `${target.namespace}/${target.pod}`;
@@ -141,12 +148,16 @@ export function createStreamHandlers(
     },
     pods: async (which) => await options.listPods(which),
     async stats(signal) {
+      await waitForLink(options);
       checkConnected(
         `Cannot read statistics of node ${quote(device)}`,
         options,
       );
       const answer = await session.request(Method.GET_STATS, new Uint8Array(), {
-        timeoutMs: STATS_TIMEOUT_MS,
+        timeoutMs: Math.min(
+          STATS_TIMEOUT_MS,
+          options.requestTimeoutMs?.() ?? STATS_TIMEOUT_MS,
+        ),
         signal,
       });
       return summaries.toSummary(fromBinary(StatsSchema, answer));
@@ -182,6 +193,15 @@ function toAction(verb: Verb, target: PodTarget): string {
     default:
       return `Cannot forward ports of pod ${pod}`;
   }
+}
+
+/** After a short break the device dials again by itself. */
+async function waitForLink(options: StreamHandlersOptions): Promise<void> {
+  const { session, mayReturn, clock = SYSTEM_CLOCK } = options;
+  const endMs = clock.monotonicMs() + LINK_WAIT_MS;
+  while (
+    !session.connected && mayReturn?.() && clock.monotonicMs() < endMs
+  ) await clock.sleep(LINK_POLL_MS);
 }
 
 function checkConnected(action: string, options: StreamHandlersOptions): void {
