@@ -253,13 +253,13 @@ class Stop {
 
   async run(): Promise<void> {
     const { around, memory, signal } = this.#running;
-    const { name, id, why } = this.action;
+    const { name, id, why, what } = this.action;
     memory.event({
       container: name,
       warning: false,
       reason: "Killing",
       message: why === "unhealthy"
-        ? `Container ${name} failed a probe or its start hook, will be restarted`
+        ? `Container ${name} failed ${what}, will be restarted`
         : why === "changed"
         ? `Container ${name} definition changed, will be restarted`
         : `Stopping container ${name}`,

@@ -11,7 +11,7 @@ import type { RuntimeContainer } from "../runtime/mod.ts";
 import type { Container, Handler, Probe } from "../wire/mod.ts";
 import { type HandlerResult, runHandler } from "./handler.ts";
 import type { PodMemory } from "./pod_memory.ts";
-import type { StartFailure } from "./pod_view.ts";
+import type { ContainerView, StartFailure } from "./pod_view.ts";
 import type { StartRefusal } from "./start.ts";
 import type { WorkerSurroundings } from "./worker.ts";
 
@@ -37,7 +37,7 @@ export class ContainerMemory {
   /** Why the last start came to nothing. */
   failure: StartFailure | undefined;
   /** The instance that shall end. */
-  unhealthy: { id: string; graceMs: number } | undefined;
+  unhealthy: ContainerView["unhealthy"];
   readonly #options: ContainerMemoryOptions;
   #failureCount = 0;
   #probes: { id: string; value: Probes } | undefined;
@@ -79,11 +79,11 @@ export class ContainerMemory {
   }
 
   /** Has this instance ended and replaced. */
-  giveUp(id: string, graceSeconds?: number): void {
+  giveUp(id: string, cause: { what: string; graceSeconds?: number }): void {
     const { pod, wake } = this.#options;
-    const seconds = graceSeconds ??
+    const seconds = cause.graceSeconds ??
       Number(pod.record.spec.terminationGraceSeconds);
-    this.unhealthy = { id, graceMs: seconds * 1_000 };
+    this.unhealthy = { id, graceMs: seconds * 1_000, what: cause.what };
     wake();
   }
 
@@ -111,7 +111,11 @@ export class ContainerMemory {
           signal,
         }),
       onChange: wake,
-      onUnhealthy: (_kind, graceSeconds) => this.giveUp(id, graceSeconds),
+      onUnhealthy: (kind, graceSeconds) =>
+        this.giveUp(id, {
+          what: `${kind} probe`,
+          ...(graceSeconds !== undefined && { graceSeconds }),
+        }),
       onFailure: (kind, text) =>
         pod.event({
           container: name,

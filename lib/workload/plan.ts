@@ -88,8 +88,8 @@ class Planner {
     }
     this.#wakeAt(deadlineAtMs);
     for (const view of this.#view.containers) this.#collect(view);
-    if (this.#isFinished()) return this.#finish();
     this.#sayDefaults();
+    if (this.#isFinished()) return this.#finish();
     const volumesReady = this.#volumes();
     if (this.#view.sandbox.kind !== "ready") {
       if (volumesReady) this.#sandbox();
@@ -264,6 +264,7 @@ class Planner {
       this.#stop(view, {
         stopByMs: nowMs + Math.max(MIN_GRACE_MS, view.unhealthy.graceMs),
         why: "unhealthy",
+        what: view.unhealthy.what,
       });
     } else if (living.image !== view.spec.image && view.role !== "init") {
       this.#stop(view, {
@@ -287,7 +288,10 @@ class Planner {
       return this.#sayFailure(name, failure);
     }
     if (nowMs < dueAtMs && last) {
-      this.plan.waiting.set(name, crashLoop(view.spec, last));
+      this.plan.waiting.set(
+        name,
+        crashLoop(view.spec, { last, pod: this.#view.spec }),
+      );
       return this.#wakeAt(dueAtMs);
     }
     // The engine's leavings of a start that was cut off bear the same name and go first.
@@ -329,7 +333,7 @@ class Planner {
 
   #stop(
     view: ContainerView,
-    options: { stopByMs: number; why: (Action & { kind: "stop" })["why"] },
+    options: Pick<Action & { kind: "stop" }, "stopByMs" | "why" | "what">,
   ): void {
     const { stopping } = this.#view;
     const living = livingOf(view);

@@ -153,7 +153,7 @@ export class PodMemory {
 
   /** Has this instance ended and replaced. */
   giveUpInstance(name: string, id: string): void {
-    this.#memoryOf(name).giveUp(id);
+    this.#memoryOf(name).giveUp(id, { what: "postStart hook" });
   }
 
   async dropInstance(name: string, id: string): Promise<void> {

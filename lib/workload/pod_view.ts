@@ -63,8 +63,8 @@ export interface ContainerView {
   settledExitCode?: number | undefined;
   /** The startup probe has passed, or there is none; of the living instance. */
   started: boolean;
-  /** A liveness or startup probe has given this instance up. */
-  unhealthy?: { id: string; graceMs: number } | undefined;
+  /** A probe or the start hook has given this instance up; `what` did, for the event. */
+  unhealthy?: { id: string; graceMs: number; what: string } | undefined;
 }
 
 /** Whether the pod's volumes are there. */
@@ -144,6 +144,8 @@ export type Action =
       | "sandbox"
       | "finished"
       | "failed";
+    /** What gave an unhealthy one up. */
+    what?: string;
   }
   | { kind: "removeInstance"; id: string; name: string }
   | { kind: "failPod"; reason: string; message: string };
@@ -208,7 +210,10 @@ export function lastExitCode(view: ContainerView): number | undefined {
 }
 
 /** The kubelet's words for a container that waits before its next start. */
-export function crashLoop(spec: Container, last: Instance): Waiting {
+export function crashLoop(
+  spec: Container,
+  { last, pod }: { last: Instance; pod: PodSpec },
+): Waiting {
   const delay = restartDelayMs(last);
   const text = delay >= 60_000 && delay % 60_000 !== 0
     ? `${Math.floor(delay / 60_000)}m${(delay % 60_000) / 1_000}s`
@@ -217,6 +222,7 @@ export function crashLoop(spec: Container, last: Instance): Waiting {
     : `${delay / 1_000}s`;
   return {
     reason: "CrashLoopBackOff",
-    message: `back-off ${text} restarting failed container=${spec.name}`,
+    message:
+      `back-off ${text} restarting failed container=${spec.name} pod=${pod.name}_${pod.namespace}(${pod.uid})`,
   };
 }

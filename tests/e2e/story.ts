@@ -116,6 +116,7 @@ export interface PodObject extends KubeObject {
   spec: { nodeName?: string };
   status?: {
     phase?: string;
+    reason?: string;
     podIP?: string;
     hostIP?: string;
     conditions?: { type: string; status: string }[];
@@ -133,8 +134,16 @@ export interface ContainerStatus {
   state: {
     running?: { startedAt: string };
     waiting?: { reason: string; message?: string };
-    terminated?: { exitCode: number; reason: string };
+    terminated?: Terminated;
   };
+  lastState?: { terminated?: Terminated };
+}
+
+/** How an instance of a container ended. */
+export interface Terminated {
+  exitCode: number;
+  reason: string;
+  message?: string;
 }
 
 /** The pod of this name, or undefined. */

@@ -126,7 +126,7 @@ CASES.push({
   view: podView({
     app: {
       instances: [running()],
-      more: { unhealthy: { id: "c0", graceMs: 5_000 } },
+      more: { unhealthy: { id: "c0", graceMs: 5_000, what: "liveness probe" } },
     },
   }),
   actions: ["stop app c0 in 5000 unhealthy"],
@@ -136,7 +136,7 @@ CASES.push({
   view: podView({
     app: {
       instances: [running({ attempt: 1 }), exited(137)],
-      more: { unhealthy: { id: "c0", graceMs: 5_000 } },
+      more: { unhealthy: { id: "c0", graceMs: 5_000, what: "liveness probe" } },
     },
   }),
 });

@@ -150,6 +150,7 @@ CASES.push({
   view: podView({ init1: { instances: [exited(1)] }, app: {} }, {
     policy: NEVER,
   }),
+  waiting: { app: "PodInitializing" },
   ended: true,
 });
 CASES.push({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { RuntimeContainer, RuntimePod } from "../../lib/runtime/mod.ts";
-import { ContainerSchema, create } from "../../lib/wire/mod.ts";
+import { ContainerSchema, create, PodSpecSchema } from "../../lib/wire/mod.ts";
 import {
   crashLoop,
   LABELS,
@@ -82,9 +82,14 @@ for (
 ) {
   Deno.test(`crashLoop() says "${text}"`, () => {
     const spec = create(ContainerSchema, { name: "app" });
+    const pod = create(PodSpecSchema, {
+      name: "web",
+      namespace: "edge",
+      uid: "u1",
+    });
     assert.equal(
-      crashLoop(spec, exited(1, { attempt })).message,
-      `back-off ${text} restarting failed container=app`,
+      crashLoop(spec, { last: exited(1, { attempt }), pod }).message,
+      `back-off ${text} restarting failed container=app pod=web_edge(u1)`,
     );
   });
 }
