@@ -13,7 +13,10 @@ export async function measurePods(bench: Bench): Promise<void> {
   await bench.world.untilNodeReady("edge-1");
   for (const count of COUNTS) {
     const seconds = await run(bench, count);
-    await bench.row(`apply → Ready, ${count} pods`, `${seconds.toFixed(1)} s`);
+    await bench.row(
+      `apply → Ready, ${count} ${count === 1 ? "pod" : "pods"}`,
+      `${seconds.toFixed(1)} s`,
+    );
     await remove(bench);
   }
   await run(bench, IDLE_COUNT);
@@ -22,7 +25,10 @@ export async function measurePods(bench: Bench): Promise<void> {
 }
 
 async function run(bench: Bench, count: number): Promise<number> {
-  const names = Array.from({ length: count }, (_, index) => `pod-${index}`);
+  const names = Array.from(
+    { length: count },
+    (_, index) => `of-${count}-${index}`,
+  );
   const startMs = performance.now();
   await bench.world.kubectl.apply(names.map((name) => pod(name, SLEEPER)));
   await bench.shell(
