@@ -4,6 +4,7 @@
  * Exit code 1 when a test failed, when a file could not be run, or when nothing ran.
  */
 import { kubernetesVersion, prepareBinaries } from "./binaries.ts";
+import { SHARED_KUBECONFIG, startCluster } from "./cluster.ts";
 import { countResults, type Results } from "./junit.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { prepareEngine } from "./dockerd.ts";
@@ -18,6 +19,8 @@ const FLAGS = [
   "--sanitize-resources",
   "--trace-leaks",
 ];
+
+const END_TO_END = join(ROOT, "tests/e2e");
 
 /** One `deno test` that takes longer hangs. */
 const TIMEOUT_MS = 10 * 60_000;
@@ -48,7 +51,11 @@ function byRoom(files: string[]): Map<string, string[]> {
 }
 
 /** Runs test files in one `deno test`, whose output is shown as it comes. */
-async function runTests(title: string, files: string[]): Promise<Results> {
+async function runTests(
+  title: string,
+  files: string[],
+  env: Record<string, string> = {},
+): Promise<Results> {
   if (files.length === 0) return { passed: 0, failed: 0 };
   say(`\n== ${title}`);
   const report = await Deno.makeTempFile({ suffix: ".xml" });
@@ -57,6 +64,7 @@ async function runTests(title: string, files: string[]): Promise<Results> {
     const { success } = await new Deno.Command(Deno.execPath(), {
       args: ["test", ...FLAGS, `--junit-path=${report}`, ...files],
       cwd: ROOT,
+      env,
       stdin: "null",
       signal: timeout,
     }).spawn().status;
@@ -72,11 +80,27 @@ async function runTests(title: string, files: string[]): Promise<Results> {
   }
 }
 
-async function setUp(): Promise<string | undefined> {
-  say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
+/** What unit tests need: an API server and its etcd, nothing that runs containers. */
+async function prepareControlPlane(): Promise<void> {
   await prepareModules();
   await prepareBinaries();
+}
+
+async function setUp(): Promise<string | undefined> {
+  say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
+  await prepareControlPlane();
   return await prepareEngine();
+}
+
+/** All unit tests, with one API server for those that need none to themselves. */
+async function runUnitTests(add: (results: Results) => void): Promise<void> {
+  const files = await findTests(join(ROOT, "tests"), { except: END_TO_END });
+  await using cluster = await startCluster();
+  const env = { [SHARED_KUBECONFIG]: cluster.kubeconfig };
+  // A process for each room: one that hangs or crashes takes no other along.
+  for (const [room, named] of byRoom(files)) {
+    add(await runTests(room, named, env));
+  }
 }
 
 async function main(): Promise<number> {
@@ -86,8 +110,10 @@ async function main(): Promise<number> {
   const named = (part === "all" ? Deno.args : rest).filter((one) =>
     one !== "--"
   );
-  const endToEnd = join(ROOT, "tests/e2e");
-  if (part !== "unit") {
+  if (part === "unit") {
+    say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd`);
+    await prepareControlPlane();
+  } else {
     const missing = await setUp();
     if (missing) warn(`Tests of containers will fail: ${missing}`);
   }
@@ -98,18 +124,12 @@ async function main(): Promise<number> {
   };
   if (named.length > 0) add(await runTests("named tests", named));
   else {
-    if (part !== "e2e") {
-      const files = await findTests(join(ROOT, "tests"), { except: endToEnd });
-      // A process for each room: one that hangs or crashes takes no other along.
-      for (const [room, named] of byRoom(files)) {
-        add(await runTests(room, named));
-      }
-    }
+    if (part !== "e2e") await runUnitTests(add);
     if (part !== "unit") {
       const version = await kubernetesVersion();
       // A process for each file: one that hangs or crashes takes no other along.
-      for (const file of await findTests(endToEnd)) {
-        const name = file.slice(endToEnd.length + 1);
+      for (const file of await findTests(END_TO_END)) {
+        const name = file.slice(END_TO_END.length + 1);
         add(await runTests(`${name} on Kubernetes ${version}`, [file]));
       }
     }

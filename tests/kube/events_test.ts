@@ -5,17 +5,19 @@ import {
   createEventRecorder,
   createKubeClient,
   EVENT,
+  NAMESPACE,
 } from "../../lib/kube/mod.ts";
-import { Apiserver } from "../support/mod.ts";
+import { openCluster } from "../support/mod.ts";
 
-const namespace = "default";
+const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
 
 Deno.test("createEventRecorder()", async (t) => {
-  await using apiserver = await Apiserver.start();
+  await using cluster = await openCluster();
   await using client = await createKubeClient({
-    kubeconfigFile: apiserver.kubeconfig,
+    kubeconfigFile: cluster.kubeconfig,
     log: SILENT_LOGGER,
   });
+  await client.create(NAMESPACE, { metadata: { name: namespace } });
   await t.step(
     "makes equal events one with a count",
     async () => {

@@ -4,19 +4,21 @@ import { SILENT_LOGGER } from "../../lib/base/mod.ts";
 import {
   createKubeClient,
   LEASE,
+  NAMESPACE,
   toMicroTime,
   waitForLeadership,
 } from "../../lib/kube/mod.ts";
-import { Apiserver } from "../support/mod.ts";
+import { openCluster } from "../support/mod.ts";
 
-const namespace = "default";
+const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
 
 Deno.test("waitForLeadership()", async (t) => {
-  await using apiserver = await Apiserver.start();
+  await using cluster = await openCluster();
   await using client = await createKubeClient({
-    kubeconfigFile: apiserver.kubeconfig,
+    kubeconfigFile: cluster.kubeconfig,
     log: SILENT_LOGGER,
   });
+  await client.create(NAMESPACE, { metadata: { name: namespace } });
   const lead = (name: string, identity: string) =>
     waitForLeadership({
       client,

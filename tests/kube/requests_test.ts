@@ -5,22 +5,24 @@ import {
   CERTIFICATE_SIGNING_REQUEST,
   createInformer,
   createKubeClient,
+  NAMESPACE,
   requestCertificate,
   requestToken,
   reviewAccess,
   reviewToken,
   SERVICE_ACCOUNT,
 } from "../../lib/kube/mod.ts";
-import { Apiserver } from "../support/mod.ts";
+import { openCluster } from "../support/mod.ts";
 
-const namespace = "default";
+const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
 
 Deno.test("requestCertificate() and its kin", async (t) => {
-  await using apiserver = await Apiserver.start();
+  await using cluster = await openCluster();
   await using client = await createKubeClient({
-    kubeconfigFile: apiserver.kubeconfig,
+    kubeconfigFile: cluster.kubeconfig,
     log: SILENT_LOGGER,
   });
+  await client.create(NAMESPACE, { metadata: { name: namespace } });
   await t.step(
     "reviewToken(), reviewAccess() and requestToken() ask the API server",
     async () => {
@@ -34,7 +36,7 @@ Deno.test("requestCertificate() and its kin", async (t) => {
       });
       assert.ok(expiresMs > Date.now() + 500_000);
       const user = await reviewToken(client, { token });
-      assert.equal(user?.username, "system:serviceaccount:default:robot");
+      assert.equal(user?.username, `system:serviceaccount:${namespace}:robot`);
       assert.equal(await reviewToken(client, { token: "nonsense" }), undefined);
       const resource = { verb: "get", resource: "nodes", subresource: "proxy" };
       assert.equal(
@@ -74,11 +76,12 @@ Deno.test("requestCertificate() and its kin", async (t) => {
         { code: "invalid" },
       );
       const pem = await mustCsr();
+      const unsigned = `unsigned-${namespace}`;
       await assert.rejects(
         requestCertificate({
           client,
           informer,
-          name: "unsigned",
+          name: unsigned,
           requestPem: pem,
           signerName: "example.com/nobody",
           usages: ["digital signature", "server auth"],
@@ -86,13 +89,15 @@ Deno.test("requestCertificate() and its kin", async (t) => {
         }),
         {
           code: "timed_out",
-          message: /^Cannot get a certificate by request "unsigned"/,
+          message: /^Cannot get a certificate by request "unsigned-/,
         },
       );
-      assert.deepEqual(
-        (await client.list(CERTIFICATE_SIGNING_REQUEST)).items,
-        [],
-      );
+      for (const name of ["no-csr", unsigned]) {
+        assert.equal(
+          await client.find(CERTIFICATE_SIGNING_REQUEST, { name }),
+          undefined,
+        );
+      }
     },
   );
 });

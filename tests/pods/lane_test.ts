@@ -13,15 +13,15 @@ import {
   EventListSchema,
   FetchBlobsSchema,
 } from "../../lib/wire/mod.ts";
-import { Apiserver } from "../support/mod.ts";
+import { openCluster } from "../support/mod.ts";
 import { NODE_NAME, Stage } from "./stage.ts";
 
 Deno.test("createPodLane()", async (t) => {
-  await using apiserver = await Apiserver.start();
+  await using cluster = await openCluster();
   const step = (name: string, work: (stage: Stage) => Promise<void>) =>
     t.step(name, async () => {
       const namespace = `ns-${crypto.randomUUID().slice(0, 8)}`;
-      await using stage = await Stage.start(apiserver, namespace);
+      await using stage = await Stage.start(cluster, namespace);
       await work(stage);
     });
 

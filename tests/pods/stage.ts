@@ -28,7 +28,7 @@ import {
   RemovePodSchema,
   toBinary,
 } from "../../lib/wire/mod.ts";
-import type { Apiserver } from "../support/mod.ts";
+import type { Cluster } from "../support/mod.ts";
 
 /** Name of the device and its node. */
 export const NODE_NAME = "edge-1";
@@ -145,11 +145,11 @@ export class Stage implements AsyncDisposable {
   }
 
   static async start(
-    apiserver: Apiserver,
+    cluster: Cluster,
     namespace: string,
   ): Promise<Stage> {
     const client = await createKubeClient({
-      kubeconfigFile: apiserver.kubeconfig,
+      kubeconfigFile: cluster.kubeconfig,
       log: SILENT_LOGGER,
     });
     await client.create(NAMESPACE, { metadata: { name: namespace } });

@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { EVENT, POD } from "../../lib/kube/mod.ts";
 import { create, PodStatusSchema } from "../../lib/wire/mod.ts";
-import { Apiserver } from "../support/mod.ts";
+import { openCluster } from "../support/mod.ts";
 import { Stage } from "./stage.ts";
 
 Deno.test("PodWorker", async (t) => {
-  await using apiserver = await Apiserver.start();
+  await using cluster = await openCluster();
   const step = (name: string, work: (stage: Stage) => Promise<void>) =>
     t.step(name, async () => {
       const namespace = `ns-${crypto.randomUUID().slice(0, 8)}`;
-      await using stage = await Stage.start(apiserver, namespace);
+      await using stage = await Stage.start(cluster, namespace);
       await work(stage);
     });
 

@@ -23,4 +23,5 @@ export * from "../../dev/operator.ts";
 export * from "../../dev/world.ts";
 export * from "../../dev/pki.ts";
 export * from "../../dev/kubeconfig.ts";
+export * from "./cluster.ts";
 export * from "./probe.ts";
