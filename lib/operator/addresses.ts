@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Ranges of the devices' pod addresses: picked from 100.64.0.0/10, and compared with those that others gave. */
 import { isIPv4, isIPv6 } from "node:net";
-import type { AddressBook } from "../device/mod.ts";
+import { asAranyaError, type Clock, type Logger } from "../base/mod.ts";
+import { type AddressBook, ROLE, ROLE_LABEL } from "../device/mod.ts";
+import { type KubeClient, NODE } from "../kube/mod.ts";
 
 const PICK_BASE = 0x64400000n; // 100.64.0.0
 const PICK_BITS = 6n; // a /26
@@ -188,4 +190,93 @@ function hash(text: string): number {
     value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   }
   return value >>> 0;
+}
+
+/** Options of {@linkcode createClusterRanges}. */
+export interface ClusterRangesOptions {
+  client: KubeClient;
+  book: Pick<OperatorAddressBook, "noteOther">;
+  log: Logger;
+  clock: Clock;
+  /** Between two looks, in milliseconds. @default ten minutes */
+  intervalMs?: number;
+}
+
+/** See {@linkcode createClusterRanges}. */
+export interface ClusterRanges {
+  /** Reads them once. Rejects only when it is aborted: without them ranges are picked all the same. */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** Reads them again and again, until it is aborted. */
+  follow(signal: AbortSignal): Promise<void>;
+  /** Some Node was given a range by the cluster; told to people once. */
+  noteGiven(): void;
+}
+
+const PAGE_SIZE = 500;
+
+/** Makes a follower; nothing is read yet. */
+export function createClusterRanges(
+  options: ClusterRangesOptions,
+): ClusterRanges {
+  const { client, book, log, clock, intervalMs = 600_000 } = options;
+  let known = new Set<string>();
+  let isTold = false;
+
+  function noteGiven(): void {
+    if (isTold) return;
+    isTold = true;
+    log.warn(
+      "the cluster gives each node a pod range: when they are used up (a /16 cut into /24 lasts for 256 nodes), further nodes get none and stay without network; give devices' operators a cluster without --allocate-node-cidrs, or a wide enough range",
+    );
+  }
+
+  async function read(signal: AbortSignal): Promise<void> {
+    const seen = new Set<string>();
+    let page: string | undefined;
+    do {
+      const { items, metadata } = await client.list(NODE, {
+        labelSelector: `${ROLE_LABEL}!=${ROLE}`,
+        limit: PAGE_SIZE,
+        // From the API server's memory: a node that is a moment younger is seen the next time.
+        ...(page === undefined ? { resourceVersion: "0" } : { continue: page }),
+        signal,
+      });
+      for (const { metadata: { name }, spec } of items) {
+        const ranges = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
+        for (const [place, cidr] of ranges.entries()) {
+          const owner = `node ${name}${place === 0 ? "" : ` (${place + 1})`}`;
+          seen.add(owner);
+          book.noteOther(owner, cidr);
+        }
+      }
+      page = metadata.continue;
+    } while (page !== undefined && page !== "");
+    for (const owner of known) {
+      if (!seen.has(owner)) book.noteOther(owner, undefined);
+    }
+    known = seen;
+    if (seen.size > 0) noteGiven();
+  }
+
+  async function refresh(signal: AbortSignal): Promise<void> {
+    try {
+      await read(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn("nodes' pod ranges were not read, devices' may overlap them", {
+        error: asAranyaError(error, "Cannot read nodes' pod ranges"),
+      });
+    }
+  }
+
+  return {
+    refresh,
+    noteGiven,
+    async follow(signal) {
+      for (;;) {
+        await clock.sleep(intervalMs, { signal });
+        await refresh(signal);
+      }
+    },
+  };
 }

@@ -19,6 +19,7 @@ import {
 } from "../device/mod.ts";
 import {
   type CertificateSigningRequest,
+  CONFIG_MAP,
   type EdgeDevice,
   type Informer,
   type KubeClient,
@@ -107,6 +108,48 @@ export async function put<T extends KubeObject>(
     const { apiVersion: _version, kind: _kind, metadata: _meta, ...body } =
       object;
     await client.patch(type, { namespace, name }, { body, signal });
+  }
+}
+
+/** PEM bundle of those who sign the API server's certificate towards kubelets. */
+export async function readClientCa(
+  client: KubeClient,
+  signal: AbortSignal,
+): Promise<string> {
+  const ref = {
+    namespace: "kube-system",
+    name: "extension-apiserver-authentication",
+  };
+  const map = await client.get(CONFIG_MAP, ref, { signal });
+  const bundle = map.data?.["client-ca-file"];
+  if (bundle) return bundle;
+  throw new AranyaError(
+    "unavailable",
+    `Cannot read the client CA from ConfigMap "kube-system/${ref.name}": it has no client-ca-file, expected the API server to be started with one`,
+  );
+}
+
+const CLIENT_CA_INTERVAL_MS = 120_000;
+
+/** Reads it again and again until it is aborted: it may be replaced at any time. */
+export async function followClientCa(client: KubeClient, options: {
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+  onRead: (bundle: string) => void;
+  /** @default two minutes */
+  intervalMs?: number;
+}): Promise<void> {
+  const { clock, log, signal, onRead, intervalMs = CLIENT_CA_INTERVAL_MS } =
+    options;
+  for (;;) {
+    await clock.sleep(intervalMs, { signal });
+    try {
+      onRead(await readClientCa(client, signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn("client CA of the API server was not read", { error });
+    }
   }
 }
 

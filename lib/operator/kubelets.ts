@@ -35,6 +35,8 @@ export interface KubeletsOptions {
 export interface Kubelets extends KubeletHost {
   /** The host's certificate came or was renewed: every server without one of its own takes it. */
   setHostTls(tls: ServingTls): void;
+  /** Those who sign the API server's client certificate have changed: every server takes the new bundle. */
+  setClientCa(clientCa: string): void;
 }
 
 /** Holder of ports that somebody outside has; tried again when the range is used up. */
@@ -46,8 +48,9 @@ export function createKubelets(options: KubeletsOptions): Kubelets {
   /** Port to device; 0 is never in here. */
   const used = new Map<number, string>();
   const servers = new Map<string, KubeletServer>();
-  const certified = new Set<string>();
-  let tls = options.tls;
+  /** Certificates of their own. */
+  const certified = new Map<string, ServingTls>();
+  let { tls, clientCa } = options;
   let cursor = range.first;
 
   async function tryOpen(
@@ -62,7 +65,7 @@ export function createKubelets(options: KubeletsOptions): Kubelets {
         nodeName: device,
         handlers,
         tls,
-        clientCa: options.clientCa,
+        clientCa,
         auth: options.auth,
         log: log.with({ device }),
         meter: options.meter,
@@ -142,6 +145,14 @@ export function createKubelets(options: KubeletsOptions): Kubelets {
         if (!certified.has(device)) server.setTls(next);
       }
     },
+    setClientCa(next) {
+      if (next === clientCa) return;
+      clientCa = next;
+      log.info("client CA of the API server was changed");
+      for (const [device, server] of servers) {
+        server.setTls({ ...(certified.get(device) ?? tls), clientCa });
+      }
+    },
   };
 
   /** Notes that a device got a certificate of its own. */
@@ -152,7 +163,7 @@ export function createKubelets(options: KubeletsOptions): Kubelets {
       },
       setTls(own) {
         server.setTls(own);
-        certified.add(device);
+        certified.set(device, own);
       },
       close: (reason) => server.close(reason),
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

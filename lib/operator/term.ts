@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One term of leadership: everything that only the leader has, from the watches to the devices. */
 import {
-  AranyaError,
   asAranyaError,
   type Clock,
   createScope,
@@ -23,17 +22,18 @@ import {
   POD_CIDR_ANNOTATION,
 } from "../device/mod.ts";
 import {
-  CONFIG_MAP,
   createEventRecorder,
   type EdgeDevice,
   type KubeClient,
 } from "../kube/mod.ts";
 import { issueServerCertificate, type KeyPair } from "../pki/mod.ts";
-import { createAddressBook } from "./addresses.ts";
+import { createAddressBook, createClusterRanges } from "./addresses.ts";
 import {
   type Certificates,
   createCertificates,
   ensureAuthority,
+  followClientCa,
+  readClientCa,
 } from "./certificates.ts";
 import { createDevices, type Devices } from "./devices.ts";
 import { createHeartbeats } from "./heartbeats.ts";
@@ -132,9 +132,19 @@ class TermBuilder {
     const listener = await this.#listen(authority, stores);
     const { port: grpcPort } = listener.address;
     const kubelets = await this.#openKubelets({ stores, authority, clientCa });
+    this.#scope.run((over) =>
+      followClientCa(client, {
+        clock,
+        log,
+        signal: over,
+        onRead: (bundle) => kubelets.setClientCa(bundle),
+      })
+    );
+    const addresses = await this.#openAddressBook(stores);
     const devices = this.#startDevices({
       stores,
       kubelets,
+      addresses,
       authority,
       kubeletVersion,
       grpcPort,
@@ -283,12 +293,14 @@ class TermBuilder {
   #startDevices(parts: {
     stores: Stores;
     kubelets: Kubelets;
+    addresses: AddressBook;
     authority: KeyPair;
     kubeletVersion: string;
     grpcPort: number;
   }): Devices {
     const { client, namespace, hostAddresses, log, meter, clock } = this.#given;
-    const { stores, kubelets, authority, kubeletVersion, grpcPort } = parts;
+    const { stores, kubelets, authority, kubeletVersion, grpcPort, addresses } =
+      parts;
     const heartbeats = createHeartbeats({
       client,
       clock,
@@ -311,7 +323,7 @@ class TermBuilder {
       host: { addresses: hostAddresses, grpcPort },
       authority: authority.cert,
       graceUntilMs: clock.monotonicMs() + GRACE_MS,
-      addresses: this.#openAddressBook(stores),
+      addresses,
       heartbeats,
       kubelets,
       settingsOf: (edge) => this.#settingsOf(edge, grpcPort),
@@ -325,12 +337,14 @@ class TermBuilder {
     return this.#scope.use(devices);
   }
 
-  /** It follows the devices of other namespaces' operators by their Nodes. */
-  #openAddressBook(stores: Stores): AddressBook {
-    const { namespace } = this.#given;
+  /** It follows the devices of other namespaces' operators by their Nodes, and the ranges of ordinary Nodes. */
+  async #openAddressBook(stores: Stores): Promise<AddressBook> {
+    const { client, namespace, log, clock, signal } = this.#given;
     const book = createAddressBook({ seed: namespace });
+    const ranges = createClusterRanges({ client, book, log, clock });
     const stop = stores.devices.nodes.onChange((_key, now, old) => {
       const { labels, annotations } = (now ?? old)?.metadata ?? {};
+      if (now?.spec?.podCIDR) ranges.noteGiven();
       if (!labels || labels[NAMESPACE_LABEL] === namespace) return;
       book.noteOther(
         `${labels[NAMESPACE_LABEL]}/${labels[NAME_LABEL]}`,
@@ -338,6 +352,8 @@ class TermBuilder {
       );
     }, { replay: true });
     this.#scope.defer(stop);
+    await ranges.refresh(signal);
+    this.#scope.run((over) => ranges.follow(over));
     return book;
   }
 
@@ -351,24 +367,6 @@ class TermBuilder {
 
 function isAddress(host: string): boolean {
   return /^[0-9.]+$/.test(host) || host.includes(":");
-}
-
-/** PEM bundle of those who sign the API server's certificate towards kubelets. */
-async function readClientCa(
-  client: KubeClient,
-  signal: AbortSignal,
-): Promise<string> {
-  const ref = {
-    namespace: "kube-system",
-    name: "extension-apiserver-authentication",
-  };
-  const map = await client.get(CONFIG_MAP, ref, { signal });
-  const bundle = map.data?.["client-ca-file"];
-  if (bundle) return bundle;
-  throw new AranyaError(
-    "unavailable",
-    `Cannot read the client CA from ConfigMap "kube-system/${ref.name}": it has no client-ca-file, expected the API server to be started with one`,
-  );
 }
 
 /** Never newer than the API server. */

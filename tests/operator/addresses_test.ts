@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../lib/base/mod.ts";
+import type { KubeClient } from "../../lib/kube/mod.ts";
 import {
   createAddressBook,
+  createClusterRanges,
   overlap,
   parseCidr,
 } from "../../lib/operator/addresses.ts";
@@ -94,4 +97,46 @@ Deno.test("claim() goes around ranges of other operators' devices", () => {
   const cidr = book().claim("a", {}).cidr;
   const other = book([{ owner: "other/x", cidr }]).claim("a", {}).cidr;
   assert.equal(overlap(mustParse(cidr), mustParse(other)), false);
+});
+
+Deno.test("createClusterRanges() keeps picks out of ordinary nodes' ranges, says once that the cluster gives them, and forgets nodes that went", async () => {
+  const free = book().claim("a", {}).cidr;
+  let items = [{
+    metadata: { name: "worker" },
+    spec: { podCIDR: free, podCIDRs: [free, "fd00::/64"] },
+  }];
+  const warnings: string[] = [];
+  const made = book();
+  const ranges = createClusterRanges({
+    client: {
+      list: () => Promise.resolve({ items, metadata: {} }),
+    } as unknown as KubeClient,
+    book: made,
+    log: { ...SILENT_LOGGER, warn: (message) => void warnings.push(message) },
+    clock: SYSTEM_CLOCK,
+  });
+  const { signal } = new AbortController();
+  await ranges.refresh(signal);
+  await ranges.refresh(signal);
+  assert.equal(warnings.length, 1);
+  assert.notEqual(made.claim("a", {}).cidr, free);
+  assert.equal(
+    made.claim("b", { fixed: "fd00::/80" }).overlaps,
+    "node worker (2)",
+  );
+  items = [];
+  await ranges.refresh(signal);
+  assert.equal(made.claim("b", { fixed: "fd00::/80" }).overlaps, undefined);
+});
+
+Deno.test("createClusterRanges() goes on when nodes can't be listed", async () => {
+  const ranges = createClusterRanges({
+    client: {
+      list: () => Promise.reject(new Error("away")),
+    } as unknown as KubeClient,
+    book: book(),
+    log: SILENT_LOGGER,
+    clock: SYSTEM_CLOCK,
+  });
+  await ranges.refresh(new AbortController().signal);
 });
