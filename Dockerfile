@@ -6,6 +6,7 @@ WORKDIR /app
 COPY deno.json deno.lock main.ts agent.ts ./
 COPY lib ./lib
 RUN deno cache main.ts agent.ts
+ENV DENO_V8_FLAGS=--optimize-for-size
 USER deno
 ENTRYPOINT ["deno", "run", "--no-prompt", "-P=operator-pod", "main.ts"]
 CMD ["--mode", "operator"]

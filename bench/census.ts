@@ -37,6 +37,32 @@ const RESOURCES = [
 ];
 const LABEL = "arhat.dev/name";
 
+interface Served {
+  status?: { observedGeneration?: number; kubeletEndpoint?: string };
+}
+
+/**
+ * How many EdgeDevices the operator has written a status for, which it does last. One small list, so that looking does not slow down what is
+ * measured; the kubelet ports that are new are asked.
+ */
+export async function countServed(
+  api: BareApi,
+  options: { namespace: string; address: string; answering: Set<number> },
+): Promise<number> {
+  const { namespace, address, answering } = options;
+  const { items } = await api.call<{ items: Served[] }>({
+    method: "GET",
+    path: pathOf("edgedevices", { namespace }),
+  });
+  const served = items.filter(({ status }) => status?.observedGeneration);
+  await Promise.all(served.map(async ({ status }) => {
+    const port = Number(status?.kubeletEndpoint?.match(/:(\d+)$/)?.[1] ?? 0);
+    if (port === 0 || answering.has(port)) return;
+    if (await answers(address, port)) answering.add(port);
+  }));
+  return served.length;
+}
+
 /** Lists what there is of the operator's objects, and asks the kubelet ports of complete devices. */
 export async function takeCensus(
   api: BareApi,

@@ -15,7 +15,7 @@ import { edgeDevice } from "../dev/world.ts";
 import { until } from "../dev/wait.ts";
 import { BareApi, inParallel } from "./api.ts";
 import { countWrites, type WriteCounts } from "./audit.ts";
-import { type DeployCensus, takeCensus } from "./census.ts";
+import { countServed, type DeployCensus, takeCensus } from "./census.ts";
 import { pathOf, replay, resourcesOf } from "./floor.ts";
 
 const OPERATOR_USER = "system:serviceaccount:aranya:aranya";
@@ -28,6 +28,10 @@ interface Figures {
   createSeconds: number;
   deleteSeconds: number;
   operatorMib: number;
+  /** While the devices' own certificates are being signed. */
+  certifyWritesPerSecond: number;
+  certifySeconds: number;
+  certifiedMib: number;
   idleWritesPerSecond: number;
   creates: WriteCounts;
   deletes: WriteCounts;
@@ -64,10 +68,17 @@ async function measure(deviceCount: number): Promise<Figures> {
     names,
     address: apiserver.machine.address,
   });
-  const atDeployed = await settledCounts(apiserver.auditLog, { from: 0 });
   const operatorMib = await operator.residentBytes() / 1024 / 1024;
+  const atDeployed = await settledCounts(apiserver.auditLog, { from: 0 });
   const samples = await takeSamples(api, resourcesOf(atDeployed.counts));
-  const idle = await watchIdle(apiserver.auditLog, atDeployed.end);
+  const certified = await watchCertificates({
+    api,
+    log: apiserver.auditLog,
+    from: atDeployed.end,
+    deviceCount,
+  });
+  const certifiedMib = await operator.residentBytes() / 1024 / 1024;
+  const idle = await watchIdle(apiserver.auditLog, certified.end);
   const deleteSeconds = await remove({ api, names });
   const atDeleted = await settledCounts(apiserver.auditLog, { from: idle.end });
   const leftBehind = await takeCensus(api, { namespace: NAMESPACE });
@@ -83,6 +94,9 @@ async function measure(deviceCount: number): Promise<Figures> {
     createSeconds: created,
     deleteSeconds,
     operatorMib,
+    certifyWritesPerSecond: certified.perSecond,
+    certifySeconds: certified.seconds,
+    certifiedMib,
     idleWritesPerSecond: idle.perSecond,
     creates: atDeployed.counts,
     deletes: atDeleted.counts,
@@ -109,6 +123,12 @@ async function deploy(
   const answering = new Set<number>();
   let census: DeployCensus | undefined;
   await until(async () => {
+    const served = await countServed(api, {
+      namespace: NAMESPACE,
+      address,
+      answering,
+    });
+    if (served < names.length) return false;
     census = await takeCensus(api, {
       namespace: NAMESPACE,
       address,
@@ -149,21 +169,55 @@ async function remove(
   return (performance.now() - startedMs) / 1000;
 }
 
-/** The counts once the log, which is written in batches, has not grown for a second. */
+/** The counts once the operator has written nothing but its own Lease for a second. */
 async function settledCounts(
   log: string,
   options: { from: number },
 ): Promise<{ counts: WriteCounts; end: number }> {
-  let size = -1;
+  let sum = -1;
   await until(async () => {
-    const now = (await Deno.stat(log)).size;
-    const settled = now === size;
-    size = now;
+    const { counts } = await countWrites(log, {
+      user: OPERATOR_USER,
+      from: options.from,
+    });
+    const now = [...counts].reduce(
+      (total, [kind, count]) => total + (kind.endsWith("leases") ? 0 : count),
+      0,
+    );
+    const settled = now === sum;
+    sum = now;
     return settled;
-  }, { what: "a quiet audit log", timeoutMs: 30_000, intervalMs: 1_000 }).catch(
-    () => {},
-  );
+  }, {
+    what: "an operator that has written all",
+    timeoutMs: 30_000,
+    intervalMs: 1_000,
+  }).catch(() => {});
   return await countWrites(log, { user: OPERATOR_USER, from: options.from });
+}
+
+/** Until each device has a certificate of its own: that goes on behind, slowly, when the burst is over. */
+async function watchCertificates(
+  options: { api: BareApi; log: string; from: number; deviceCount: number },
+): Promise<{ perSecond: number; seconds: number; end: number }> {
+  const { api, log, from, deviceCount } = options;
+  const startedMs = performance.now();
+  await until(async () => {
+    const { items } = await api.call<{ items: unknown[] }>({
+      method: "GET",
+      path: `${
+        pathOf("secrets", { namespace: NAMESPACE })
+      }?labelSelector=arhat.dev/name&fieldSelector=type%3Dkubernetes.io/tls`,
+    });
+    return items.length >= deviceCount;
+  }, {
+    what: "devices' own certificates",
+    timeoutMs: 300_000,
+    intervalMs: 2_000,
+  });
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { counts, end } = await settledCounts(log, { from });
+  const writes = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return { perSecond: writes / seconds, seconds, end };
 }
 
 /** What the operator writes when there is nothing to do: its own Lease only, since no device is alive. */
@@ -320,6 +374,11 @@ export function render(figures: Figures): string {
     `floor of deletion, devices/s  ${rate(figures.floorDeleteSeconds)}`,
     `operator's memory             ${
       figures.operatorMib.toFixed(0)
+    } MiB resident, right after creation`,
+    `own certificates              ${
+      figures.certifySeconds.toFixed(0)
+    } s later, ${figures.certifyWritesPerSecond.toFixed(1)} writes/s, then ${
+      figures.certifiedMib.toFixed(0)
     } MiB resident`,
     `writes when idle              ${
       figures.idleWritesPerSecond.toFixed(1)

@@ -11,6 +11,8 @@ const MAIN = join(ROOT, "main.ts");
 /** Namespace that manifests/ makes, for the operator and its devices. */
 export const NAMESPACE = "aranya";
 const ACCOUNT = "aranya";
+/** As in manifests/operator.yaml. */
+const MEMORY_FLAGS = { DENO_V8_FLAGS: "--optimize-for-size" };
 /** More than any test or bench lasts. */
 const TOKEN_DURATION = "24h";
 
@@ -102,7 +104,7 @@ export class Operator implements AsyncDisposable {
     this.#program = await this.apiserver.machine.launch(Deno.execPath(), {
       name: this.#name,
       args: ["run", "-P=operator", "--no-prompt", MAIN, ...this.#args],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...MEMORY_FLAGS },
       log: this.log,
       graceMs: 10_000,
     });
