@@ -11,6 +11,7 @@ import type {
   PodSpec,
   Volume,
 } from "../wire/mod.ts";
+import { diskUsage, evictionMessage, limitedVolumes } from "./disk_limit.ts";
 import { writeFilesVolume } from "./files_volume.ts";
 
 /** Memory file systems; who makes them is told from outside, since it needs a program. */
@@ -41,6 +42,8 @@ export interface Volumes {
     spec: PodSpec,
     container: Container,
   ): Promise<ContainerRequest["binds"]>;
+  /** Why the pod has to go: an emptyDir on disk holds more than its sizeLimit. */
+  overfull(spec: PodSpec, signal: AbortSignal): Promise<string | undefined>;
   /** A fresh file for the termination message of one instance. */
   createMessageFile(instance: MessageFile): Promise<string>;
   /** What the instance has written there, at most 4096 bytes. */
@@ -195,6 +198,19 @@ class PodVolumes implements Volumes {
       });
     }
     return binds;
+  }
+
+  async overfull(
+    spec: PodSpec,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    for (const volume of limitedVolumes(spec)) {
+      const dir = this.#dirOf(spec.uid, volume.name);
+      if (await diskUsage(dir, signal) > volume.limitBytes) {
+        return evictionMessage(volume);
+      }
+    }
+    return undefined;
   }
 
   async createMessageFile(instance: MessageFile): Promise<string> {

@@ -12,6 +12,7 @@ import type {
 } from "../runtime/mod.ts";
 import type { Dns, PodSpec, PodStatus } from "../wire/mod.ts";
 import { carryOut, type RunningAction } from "./carry_out.ts";
+import { DISK_LOOK_MS, limitedVolumes } from "./disk_limit.ts";
 import { planPod } from "./plan.ts";
 import { PodMemory } from "./pod_memory.ts";
 import { type Action, keyOf, type Plan } from "./pod_view.ts";
@@ -65,6 +66,7 @@ export class PodWorker implements AsyncDisposable {
   readonly #busy = new Map<string, RunningAction>();
   readonly #closing = new AbortController();
   #looking: Promise<void> | undefined;
+  #measuring: Promise<void> | undefined;
   #again = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -81,6 +83,9 @@ export class PodWorker implements AsyncDisposable {
     this.#log = around.log.with({
       pod: `${record.spec.namespace}/${record.spec.name}`,
     });
+    if (limitedVolumes(record.spec).length > 0) {
+      this.#measuring = this.#measure(this.#closing.signal);
+    }
   }
 
   /** What is remembered of the pod. */
@@ -139,9 +144,27 @@ export class PodWorker implements AsyncDisposable {
     for (const running of this.#busy.values()) running.abort();
     await Promise.allSettled([
       this.#looking,
+      this.#measuring,
       ...[...this.#busy.values()].map(({ done }) => done),
     ]);
     await this.#memory.close();
+  }
+
+  /** Evicts the pod once an emptyDir has grown over its limit. */
+  async #measure(signal: AbortSignal): Promise<void> {
+    const { clock, volumes } = this.#around;
+    while (this.record.goal === "run" && !this.record.failure) {
+      try {
+        await clock.sleep(DISK_LOOK_MS, { signal });
+        const message = await volumes.overfull(this.record.spec, signal);
+        if (message === undefined || this.record.goal !== "run") continue;
+        await this.#memory.fail({ reason: "Evicted", message });
+        this.wake();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log.warn("volumes could not be measured", { error });
+      }
+    }
   }
 
   async #lookWhileAsked(): Promise<void> {

@@ -202,6 +202,13 @@ class DeviceWorkload implements Workload {
         if (worker.status?.gone) this.#publish(worker.status);
         return;
       }
+      if (this.#engine.seen) {
+        throw new AranyaError(
+          "not_found",
+          `Cannot remove pod ${pod.uid}: the device does not have it`,
+        );
+      }
+      // Its containers may be there all the same: the engine has not been seen yet.
       const record = createRecord(
         create(PodSpecSchema, { uid: pod.uid }),
         { firstSeenUnixMs: this.#clock.wallMs(), goal: "remove" },
@@ -302,6 +309,8 @@ class DeviceWorkload implements Workload {
   }
 
   #publish(status: PodStatus): void {
+    // A worker that was forgotten may still finish what it was about.
+    if (!this.#workers.has(status.uid)) return;
     status.version = ++this.#version;
     this.#options.onStatus(status);
     if (status.gone) this.#wakeNamesakes(status);

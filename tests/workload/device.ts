@@ -47,6 +47,20 @@ export class Device implements AsyncDisposable {
     return this.#workload;
   }
 
+  /** Has sleeps last until `pass()`, which ends them all and those to come. */
+  holdSleeps(): { pass(): void } {
+    const gate = Promise.withResolvers<void>();
+    this.clock.sleep = (_ms, { signal } = {}) => {
+      const ended = Promise.withResolvers<void>();
+      if (signal?.aborted) ended.reject(signal.reason);
+      const end = () => ended.reject(signal?.reason);
+      signal?.addEventListener("abort", end, { once: true });
+      gate.promise.then(ended.resolve);
+      return ended.promise;
+    };
+    return { pass: gate.resolve };
+  }
+
   static async start(): Promise<Device> {
     const device = new Device();
     await device.startAgent();
