@@ -5,6 +5,8 @@ import type { Machine } from "./machine.ts";
 import { dirname, join, ROOT } from "./paths.ts";
 
 const MAIN = join(ROOT, "main.ts");
+/** A small young generation: what streams leave is collected soon. Measured in docs/dependencies.md. */
+const V8_FLAGS = "--v8-flags=--optimize-for-size,--max-semi-space-size=1";
 
 /** How an agent is started. */
 export interface AgentOptions {
@@ -81,7 +83,15 @@ export class Agent implements AsyncDisposable {
     this.#program = await this.machine.launch(Deno.execPath(), {
       name: this.#name,
       args: [
-        ...["run", "-P=agent", "--no-prompt", MAIN, "--mode", "agent"],
+        ...[
+          "run",
+          "-P=agent",
+          "--no-prompt",
+          V8_FLAGS,
+          MAIN,
+          "--mode",
+          "agent",
+        ],
         ...["--config", this.configFile, "--log-level", this.#logLevel],
       ],
       env: { NO_COLOR: "1", ...this.#env },
