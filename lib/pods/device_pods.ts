@@ -16,6 +16,7 @@ import {
 } from "../wire/mod.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+const MAX_FORGOTTEN = 1024;
 
 /** See the file's first lines. */
 export class PodDevice {
@@ -27,6 +28,9 @@ export class PodDevice {
   readonly #applied = new Map<string, string>();
   /** Grace of removals asked for since the last hello, by UID. */
   readonly #removals = new Map<string, number>();
+
+  /** UIDs that were forgotten since the last hello: a report that was on its way then says nothing new. */
+  readonly #forgotten = new Set<string>();
 
   /** `timeoutMs`: bound of one command; links may carry a few KB a second. */
   constructor(
@@ -68,11 +72,13 @@ export class PodDevice {
   restart(): void {
     this.#applied.clear();
     this.#removals.clear();
+    this.#forgotten.clear();
   }
 
   /** Takes a report in; words older than what is known are dropped. @returns the keys that it is about */
   learn(list: PodStatusList): string[] {
     return list.pods.flatMap((pod) => {
+      if (this.#forgotten.has(pod.uid)) return [];
       const known = this.#known.get(pod.uid);
       if (known && known.version > pod.version) return [];
       this.#known.set(pod.uid, pod);
@@ -99,6 +105,7 @@ export class PodDevice {
 
   async apply(spec: PodSpec, signal: AbortSignal): Promise<void> {
     this.#removals.delete(spec.uid);
+    this.#forgotten.delete(spec.uid);
     const payload = encodeMessage(PodSpecSchema, spec);
     await this.#request(Method.APPLY_POD, { payload, signal });
     this.#applied.set(spec.uid, spec.specHash);
@@ -129,6 +136,11 @@ export class PodDevice {
     const payload = encodeMessage(ForgetPodSchema, { uid });
     await this.#unlessUnknown(Method.FORGET_POD, { payload, signal });
     this.#drop(uid);
+    this.#forgotten.add(uid);
+    for (const oldest of this.#forgotten) {
+      if (this.#forgotten.size <= MAX_FORGOTTEN) break;
+      this.#forgotten.delete(oldest);
+    }
   }
 
   #drop(uid: string): void {

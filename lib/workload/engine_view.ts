@@ -51,8 +51,8 @@ export class EngineView {
     const { runtime, onFirstSight } = this.#options;
     const pods = await runtime.listPods();
     if (!this.seen) {
-      this.seen = true;
       await onFirstSight(pods);
+      this.seen = true;
     }
     return new Map(pods.map((pod) => [pod.uid, pod]));
   }

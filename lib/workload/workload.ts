@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All pods of one device: one worker each, what they share, and what the agent says to them. */
 import {
+  AranyaError,
   type Clock,
   createScope,
   type Logger,
@@ -176,8 +177,6 @@ class DeviceWorkload implements Workload {
     this.#version = (epoch + 1n) * VERSIONS_PER_START;
   }
 
-  // ---------------------------------------------------------------------------------------------------------- commands
-
   apply(spec: PodSpec): Promise<void> {
     return this.#inTurn(spec.uid, async () => {
       const worker = this.#workers.get(spec.uid);
@@ -275,8 +274,6 @@ class DeviceWorkload implements Workload {
     );
   }
 
-  // ----------------------------------------------------------------------------------------------------------- workers
-
   #add(record: PodRecord, { isNew }: { isNew: boolean }): void {
     const worker = new PodWorker(this.#around, { record, isNew });
     this.#workers.set(record.spec.uid, worker);
@@ -347,8 +344,6 @@ class DeviceWorkload implements Workload {
     );
   }
 
-  // ------------------------------------------------------------------------------------------------------------ engine
-
   /** Pods of ours that no record knows (it was damaged, or lost) are shown to the operator and else left alone. */
   async #firstSight(pods: RuntimePod[]): Promise<void> {
     for (const pod of pods) {
@@ -375,8 +370,6 @@ class DeviceWorkload implements Workload {
       );
     }
   }
-
-  // ------------------------------------------------------------------------------------------------------------- blobs
 
   async #collectBlobs(): Promise<void> {
     const keep = new Set<string>();

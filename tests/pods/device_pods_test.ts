@@ -78,6 +78,17 @@ Deno.test("PodDevice.remove() says when the device does not know the pod", async
   await device.forget("a", SIGNAL);
 });
 
+Deno.test("PodDevice.learn() drops what was on its way when the pod was forgotten", async () => {
+  const { device } = open();
+  device.learn(list({ uid: "a", name: "web", version: 5n }));
+  await device.forget("a", SIGNAL);
+  const late = list({ uid: "a", name: "web", version: 4n });
+  assert.deepEqual(device.learn(late), []);
+  assert.deepEqual(device.named("ns/web"), []);
+  device.restart();
+  assert.deepEqual(device.learn(late), ["ns/web"]);
+});
+
 Deno.test("PodDevice.hashOf() knows what was taken before it is reported", async () => {
   const { device } = open();
   const spec = create(PodSpecSchema, { uid: "a", specHash: "h2" });

@@ -33,12 +33,16 @@ Deno.test("a device that boots without a link starts its pods in a new sandbox",
   await device.shows("app:running#1 ready");
 });
 
-Deno.test("remove() of a pod that is unknown here says gone", async () => {
+Deno.test("remove() of a pod that is unknown here is not found", async () => {
   await using device = await Device.start();
-  await device.workload.remove({ uid: "u1", graceSeconds: 30 });
-  await device.shows("gone");
-  await device.workload.forget("u1");
-  await device.until("kept", () => device.workload.status("u1") === undefined);
+  await device.workload.list();
+  await assert.rejects(
+    device.workload.remove({ uid: "u1", graceSeconds: 30 }),
+    {
+      code: "not_found",
+    },
+  );
+  assert.equal(device.workload.status("u1"), undefined);
 });
 
 Deno.test("a damaged record leaves its containers alone until the operator speaks", async () => {
