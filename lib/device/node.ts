@@ -283,9 +283,11 @@ function sameConditions(
 ): boolean {
   return wanted.every((condition) => {
     const { type, status, reason, message } = condition;
+    // The API server leaves out texts that are empty.
     return actual.some((found) =>
-      found.type === type &&
-      covers(found, { status, reason, message })
+      found.type === type && found.status === status &&
+      (found.reason ?? "") === (reason ?? "") &&
+      (found.message ?? "") === (message ?? "")
     );
   });
 }

@@ -163,8 +163,8 @@ export function fromFacts(
     ...(facts.runtimeRoot ? { runtimeRoot: facts.runtimeRoot } : {}),
     addresses: [...facts.addresses],
     cpu: toCpu(facts.cpuMillis),
-    memory: toKibi(facts.memoryBytes),
-    storage: toKibi(facts.storageBytes),
+    memory: toMemory(facts.memoryBytes),
+    storage: toMemory(facts.storageBytes),
     ...(hello
       ? {
         protocolVersion: hello.protocolVersion,
@@ -199,9 +199,21 @@ function toCpu(millis: number): string {
   return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
 }
 
-/** Whole KiB, as kubelets write memory. */
-function toKibi(bytes: bigint): string {
-  return `${bytes / 1024n}Ki`;
+const UNITS = ["Ki", "Mi", "Gi", "Ti", "Pi"];
+
+/**
+ * Whole KiB in the largest unit that leaves no fraction, as the API server writes quantities of a Node: in any other form they would differ
+ * from what is stored for ever, and each look would write them again.
+ */
+function toMemory(bytes: bigint): string {
+  let count = bytes / 1024n;
+  if (count === 0n) return "0";
+  let unit = 0;
+  while (count % 1024n === 0n && unit < UNITS.length - 1) {
+    count /= 1024n;
+    unit++;
+  }
+  return `${count}${UNITS[unit]}`;
 }
 
 /** An error's place in a condition: CamelCase reason and sentence. */

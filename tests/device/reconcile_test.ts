@@ -12,9 +12,29 @@ import {
   SECRET,
   SERVICE,
 } from "../../lib/kube/mod.ts";
+import { create, FactsSchema, Method, toBinary } from "../../lib/wire/mod.ts";
 import { type Agent, Stage, until } from "./stage.ts";
 
 const signal = new AbortController().signal;
+/** Of quantities the API server keeps one form only: 4 and not 4000m, 1Gi and not 1048576Ki. */
+const FACTS = {
+  os: "linux",
+  arch: "amd64",
+  osImage: "Debian",
+  kernelVersion: "6.1",
+  runtimeVersion: "docker://28.2.2",
+  machineId: "m",
+  bootId: "b",
+  cpuMillis: 4000,
+  memoryBytes: 1_073_741_824n,
+  storageBytes: 1_500_000_000n,
+  addresses: ["192.0.2.9", "fd00::9"],
+  conditions: [
+    { type: "MemoryPressure", status: false, reason: "Enough" },
+    { type: "DiskPressure", status: true, reason: "Full" },
+    { type: "RuntimeReady", status: true, reason: "Up" },
+  ],
+};
 
 async function edgeOf(stage: Stage): Promise<EdgeDevice> {
   return await stage.api.get(EDGE_DEVICE, stage.home);
@@ -149,6 +169,35 @@ Deno.test("reconcile() follows the link with few writes", async () => {
   await agent.ended;
   await objects.reconcile(signal);
   assert.equal((await conditionOf(stage, "Connected"))?.reason, "LinkLost");
+});
+
+Deno.test("reconcile() writes what the device measured once, in whatever form the API server keeps it", async () => {
+  await using stage = await Stage.start();
+  const { device, objects } = await stage.add({
+    spec: {
+      node: {
+        labels: { zone: "a" },
+        taints: [{ key: "metered", effect: "NoSchedule" }],
+      },
+      pod: { allocatable: 7 },
+    },
+  });
+  const agent = await stage.connect(device);
+  await agent.session.request(
+    Method.REPORT_FACTS,
+    toBinary(FactsSchema, create(FactsSchema, FACTS)),
+    { timeoutMs: 2000 },
+  );
+  await objects.reconcile(signal);
+  const { name } = stage.home;
+  const { status } = await stage.api.get(NODE, { name });
+  assert.equal(status?.capacity?.memory, "1Gi");
+  stage.api.countWrites();
+  await objects.reconcile(signal);
+  await stage.settle();
+  device.edge = await edgeOf(stage);
+  await objects.reconcile(signal);
+  assert.deepEqual(stage.api.countWrites(), {});
 });
 
 Deno.test("reconcile() answers a method that is not built with a condition, and nothing else", async () => {

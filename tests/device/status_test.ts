@@ -89,7 +89,7 @@ Deno.test("toEdgeStatusPatch() shows a trouble as a condition, and drops it when
   });
 });
 
-Deno.test("fromFacts() writes quantities as Kubernetes does", () => {
+Deno.test("fromFacts() writes quantities as the API server keeps them", () => {
   const facts = create(FactsSchema, {
     os: "linux",
     cpuMillis: 3500,
@@ -99,7 +99,8 @@ Deno.test("fromFacts() writes quantities as Kubernetes does", () => {
   });
   const reported = fromFacts(facts, undefined);
   assert.equal(reported.cpu, "3500m");
-  assert.equal(reported.memory, "1024Ki");
+  assert.equal(reported.memory, "1Mi");
+  assert.equal(reported.storage, "2Ki");
   assert.equal(reported.runtimeVersion, "");
   assert.deepEqual(reported.addresses, ["192.0.2.9"]);
 });
