@@ -192,6 +192,41 @@ story(
   },
 );
 
+story(
+  "pods that are deleted and made again under their names at once all run again",
+  async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `again-${index}`);
+    const script = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    const pods = names.map((name) =>
+      podOn(DEVICE, name, {
+        containers: [{
+          name: "app",
+          image: IMAGE,
+          command: ["sh", "-c", script],
+        }],
+      })
+    );
+    const uidOf = async (name: string) =>
+      (await findPod(world(), name))?.metadata.uid;
+    await world().kubectl.apply(pods);
+    for (const name of names) {
+      await untilPod(world(), name, { what: "Ready", is: isReady });
+    }
+    const former = await Promise.all(names.map(uidOf));
+    await kubectl(world(), "delete", "pods", ...names, "--wait=false");
+    await until(async () => {
+      const uids = await Promise.all(names.map(uidOf));
+      const missing = pods.filter((_, index) => uids[index] === undefined);
+      if (missing.length > 0) await world().kubectl.apply(missing);
+      return uids.every((uid, index) => uid && uid !== former[index]);
+    }, { what: "new pods of the same names", timeoutMs: 60_000 });
+    for (const name of names) {
+      await untilPod(world(), name, { what: "Ready again", is: isReady });
+    }
+    await kubectl(world(), "delete", "pods", ...names, "--grace-period=1");
+  },
+);
+
 story("kubectl drain of the device works without --force", async () => {
   await world().kubectl.apply({
     apiVersion: "apps/v1",
