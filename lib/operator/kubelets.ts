@@ -147,11 +147,11 @@ export function createKubelets(options: KubeletsOptions): Kubelets {
     },
     setClientCa(next) {
       if (next === clientCa) return;
+      for (const [device, server] of servers) {
+        server.setTls({ ...(certified.get(device) ?? tls), clientCa: next });
+      }
       clientCa = next;
       log.info("client CA of the API server was changed");
-      for (const [device, server] of servers) {
-        server.setTls({ ...(certified.get(device) ?? tls), clientCa });
-      }
     },
   };
 

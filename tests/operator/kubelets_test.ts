@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
+import { connect } from "node:tls";
 import { NO_METER, SILENT_LOGGER } from "../../lib/base/mod.ts";
 import { type KubeClient, requestToken } from "../../lib/kube/mod.ts";
 import type { KubeletHandlers } from "../../lib/kubelet/mod.ts";
@@ -113,4 +114,37 @@ Deno.test("open() takes any free port when the range is 0", async () => {
     handlers,
   });
   assert.notEqual(first.port, second.port);
+});
+
+/** Name in the certificate that a port shows. */
+async function nameAt(port: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect(
+    { host: "127.0.0.1", port, rejectUnauthorized: false },
+    resolve,
+  );
+  socket.on("error", reject);
+  await promise;
+  const { CN } = socket.getPeerCertificate().subject;
+  const closed = new Promise((done) => socket.once("close", done));
+  socket.destroy();
+  await closed;
+  return String(CN);
+}
+
+Deno.test("setClientCa() leaves each server its own certificate, and what can't be read is not taken", async () => {
+  const issue = (commonName: string) =>
+    issueServerCertificate({ authority, commonName, ips: [], dnsNames: [] });
+  const kubelets = given({ first: 0, last: 0 });
+  const ask = { wantedPort: undefined, handlers };
+  await using first = await kubelets.open("a", ask);
+  await using second = await kubelets.open("b", ask);
+  first.setTls(await issue("own"));
+  kubelets.setHostTls(await issue("host"));
+  kubelets.setClientCa((await createAuthority({ name: "other" })).cert);
+  assert.throws(() => kubelets.setClientCa("nonsense"), { code: "invalid" });
+  assert.deepEqual([await nameAt(first.port), await nameAt(second.port)], [
+    "own",
+    "host",
+  ]);
 });

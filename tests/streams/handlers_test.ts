@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, fromUtf8, utf8 } from "../../lib/base/mod.ts";
-import type { Stream } from "../../lib/session/mod.ts";
+import type { Session, Stream } from "../../lib/session/mod.ts";
+import { createStreamHandlers } from "../../lib/streams/mod.ts";
 import {
   AttachSchema,
   create,
@@ -268,6 +269,38 @@ Deno.test("check() says since when a device is offline", async () => {
     bench.handlers.stats(new AbortController().signal),
     { code: "unavailable", message: /^Cannot read statistics of node/ },
   );
+});
+
+Deno.test("check() waits a little for a device whose link has just gone", async () => {
+  let nowMs = 0;
+  let backAtMs = 2_000;
+  let isRecent = true;
+  const handlers = createStreamHandlers({
+    device: "edge-1",
+    session: {
+      get connected() {
+        return nowMs >= backAtMs;
+      },
+    } as Session,
+    offlineSinceMs: () => 0,
+    mayReturn: () => isRecent,
+    findTarget: () => ({ podUid: "", container: "host" }),
+    listPods: () => ({}),
+    nameOfPod: () => undefined,
+    clock: {
+      monotonicMs: () => nowMs,
+      wallMs: () => nowMs,
+      sleep: (ms) => Promise.resolve(void (nowMs += ms)),
+    },
+  });
+  await handlers.check(TARGET, "exec");
+  assert.equal(nowMs, 2_000);
+  backAtMs = Infinity;
+  await assert.rejects(handlers.check(TARGET, "exec"), { code: "unavailable" });
+  assert.equal(nowMs, 7_000);
+  isRecent = false;
+  await assert.rejects(handlers.check(TARGET, "exec"), { code: "unavailable" });
+  assert.equal(nowMs, 7_000);
 });
 
 Deno.test("stats() turns the device's figures into a summary", async () => {
