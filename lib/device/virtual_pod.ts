@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The virtual pod: it stands for the device's host and is never sent to the device. Pure: values in, objects out. */
+import { isIP } from "node:net";
 import type {
   EdgeDevice,
   Pod,
@@ -124,9 +125,13 @@ export function toVirtualPodPatch(
 
 /** The device's own addresses; none are shown before it has told them. Both lists hold at most one address of each family. */
 function toAddresses(facts: ReportedFacts | undefined) {
-  const first = facts?.addresses?.[0];
+  // One that the API server refuses would keep the whole status from being written.
+  const addresses = (facts?.addresses ?? []).filter((address) =>
+    isIP(address) !== 0 && !address.includes("%")
+  );
+  const [first] = addresses;
   if (!first) return {};
-  const other = facts?.addresses?.find((address) =>
+  const other = addresses.find((address) =>
     address.includes(":") !== first.includes(":")
   );
   const list = (other ? [first, other] : [first]).map((ip) => ({ ip }));

@@ -28,7 +28,7 @@ const FACTS = {
   cpuMillis: 4000,
   memoryBytes: 1_073_741_824n,
   storageBytes: 1_500_000_000n,
-  addresses: ["192.0.2.9", "fd00::9"],
+  addresses: ["eth0", "fe80::1%eth0", "192.0.2.9", "fd00::9"],
   conditions: [
     { type: "MemoryPressure", status: false, reason: "Enough" },
     { type: "DiskPressure", status: true, reason: "Full" },
