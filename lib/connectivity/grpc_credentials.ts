@@ -65,7 +65,11 @@ export class DialCredentials extends ChannelCredentials {
     const credentials = CallCredentials.createEmpty();
     return {
       connect: (socket) => this.#connect(socket),
-      waitForReady: () => Promise.resolve(),
+      // Asked before each connection: after the end no other one begins.
+      waitForReady: () =>
+        this.#destroyed
+          ? Promise.reject(new Error("the dial was given up"))
+          : Promise.resolve(),
       getCallCredentials: () => credentials,
       destroy() {},
     };

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's gRPC end. */
-import { Client, Metadata, type StatusObject } from "@grpc/grpc-js";
+import {
+  Client,
+  connectivityState,
+  Metadata,
+  type StatusObject,
+} from "@grpc/grpc-js";
 import { type Logger, SYSTEM_CLOCK, withDeadline } from "../base/mod.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "./endpoint.ts";
 import { DialCredentials } from "./grpc_credentials.ts";
@@ -41,6 +46,8 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 /** The library starts a timer of its own after each failure, which nothing stops: it is made short, and waited for. */
 const LIBRARY_BACKOFF_MS = 1;
 const SETTLE_MS = 10;
+/** One more starts with each connection and ends when that fails, or by itself after 250 ms. */
+const LIBRARY_CONNECTING_MS = 300;
 
 /**
  * Makes a dialer; it holds nothing between two dials. A certificate that is not valid yet is taken with a warning when all else
@@ -153,8 +160,24 @@ class Attempt {
   /** Ends an attempt that failed; the socket goes first, so that the library stops waiting for it. */
   async giveUp(): Promise<void> {
     this.#credentials.destroy();
-    await SYSTEM_CLOCK.sleep(SETTLE_MS);
+    const wasReady = this.#connectivity() === connectivityState.READY;
+    if (!wasReady) await this.#untilFailed();
     this.abandon();
+    await SYSTEM_CLOCK.sleep(SETTLE_MS);
+  }
+
+  /** A TCP connection that is only being made can't be ended: it is waited for, unless nobody answers it. */
+  async #untilFailed(): Promise<void> {
+    const endMs = SYSTEM_CLOCK.monotonicMs() + LIBRARY_CONNECTING_MS;
+    const pending = [connectivityState.IDLE, connectivityState.CONNECTING];
+    while (
+      pending.includes(this.#connectivity()) &&
+      SYSTEM_CLOCK.monotonicMs() < endMs
+    ) await SYSTEM_CLOCK.sleep(SETTLE_MS);
+  }
+
+  #connectivity(): connectivityState {
+    return this.#client.getChannel().getConnectivityState(false);
   }
 
   #finish(status: StatusObject): void {

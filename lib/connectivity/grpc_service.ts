@@ -12,6 +12,8 @@ export const CONNECT_PATH = "/aranya.v1.Link/Connect";
 
 /** Longest packet when nothing else is said, in bytes: 64 KiB, what one read of a pipe or socket brings, and room for every header. */
 export const DEFAULT_MAX_PACKET_BYTES = 66_560;
+/** What either end takes, whatever it sends itself: the two are upgraded apart. */
+const MAX_RECEIVED_BYTES = 1024 * 1024;
 
 /** HTTP/2's windows at both ends, in bytes: above its 64 KiB, which is one packet of ours and stalls at every one. */
 export const FLOW_WINDOW_BYTES = 256 * 1024;
@@ -42,7 +44,10 @@ export const LINK_SERVICE = {
 /** Options that hold at both ends. */
 export function sharedOptions(maxPacketBytes: number): ChannelOptions {
   return {
-    "grpc.max_receive_message_length": maxPacketBytes,
+    "grpc.max_receive_message_length": Math.max(
+      maxPacketBytes,
+      MAX_RECEIVED_BYTES,
+    ),
     "grpc.max_send_message_length": maxPacketBytes,
     // Its registry of calls and sockets only costs memory here.
     "grpc.enable_channelz": 0,

@@ -5,6 +5,7 @@
 //
 // Three layers, from the outside in:
 //   1. A link carries opaque frames in order (one bidirectional gRPC stream, or MQTT topics). Frame = 1 byte type + body.
+//      A frame is at most 1 MiB long for whoever receives it; a sender may keep to less.
 //        0x01 HandshakeInit    agent -> operator, clear
 //        0x02 HandshakeReply   operator -> agent, clear
 //        0x03 HandshakeRefusal operator -> agent, clear (a hint only: it is not authenticated)
