@@ -228,6 +228,26 @@ Deno.test("dial() goes to the end point it is told, e.g. after a redirect", asyn
   await link.closed;
 });
 
+Deno.test("dial() gives a link whose longer packets an end that sends shorter ones takes", async () => {
+  const authority = await createAuthority({ name: "ca" });
+  await using listener = await startListener({ authority });
+  const link = await dial(listener, {
+    ca: authority.cert,
+    maxPacketBytes: 500_000,
+  });
+  await link.send(new Uint8Array(500_000));
+  const [incoming] = await Array.fromAsync(
+    (async function* () {
+      for await (const one of listener.links) return yield one;
+    })(),
+  );
+  assert.ok(incoming);
+  const first = await incoming.packets[Symbol.asyncIterator]().next();
+  assert.equal(first.value?.length, 500_000);
+  link.close("done");
+  await Promise.all([link.closed, incoming.closed]);
+});
+
 Deno.test("createGrpcDialer() refuses end points and CAs that it can't read", () => {
   const right = { endpoint: "a:1", log };
   assert.throws(() => createGrpcDialer({ ...right, endpoint: "a" }), {
