@@ -46,6 +46,8 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
 /** The library starts a timer of its own after each failure, which nothing stops: it is made short, and waited for. */
 const LIBRARY_BACKOFF_MS = 1;
 const SETTLE_MS = 10;
+/** For the library's look at a connection: it is not to begin one. */
+const KEEP_IDLE = false;
 /** One more starts with each connection and ends when that fails, or by itself after 250 ms. */
 const LIBRARY_CONNECTING_MS = 300;
 
@@ -163,6 +165,8 @@ class Attempt {
     const wasReady = this.#connectivity() === connectivityState.READY;
     if (!wasReady) await this.#untilFailed();
     this.abandon();
+    // Its last timer may start one more.
+    await SYSTEM_CLOCK.sleep(SETTLE_MS);
     await SYSTEM_CLOCK.sleep(SETTLE_MS);
   }
 
@@ -177,7 +181,7 @@ class Attempt {
   }
 
   #connectivity(): connectivityState {
-    return this.#client.getChannel().getConnectivityState(false);
+    return this.#client.getChannel().getConnectivityState(KEEP_IDLE);
   }
 
   #finish(status: StatusObject): void {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Commands on the host with a terminal of their own (a pty, by node-pty, which is loaded at the first use). */
+import { closeSync, constants, openSync } from "node:fs";
 import type { IPty } from "@lydell/node-pty";
 import { AranyaError } from "../base/mod.ts";
 import {
@@ -87,6 +88,7 @@ async function follow(
   },
 ): Promise<HostExit> {
   const { io } = around;
+  const release = holdOpen(terminal);
   let ended = false;
   const left = Promise.withResolvers<"left">();
   const onAbort = () => left.resolve("left");
@@ -125,9 +127,38 @@ async function follow(
   } finally {
     io.signal.removeEventListener("abort", onAbort);
     data.dispose();
+    release();
     // Closing the master side is what hangs up on whatever still holds the terminal.
     if (!ended) terminal.kill("SIGHUP");
   }
+}
+
+/**
+ * Keeps the program's end of the terminal open until the program has ended. A program may close its own before that (coreutils do);
+ * the library would take that for the end and hang up, and SIGHUP would become the program's exit code. Of the program's end itself the
+ * library tells too late, but then it begins to wait for "close".
+ */
+function holdOpen(terminal: IPty): () => void {
+  const path: unknown = Reflect.get(terminal, "ptsName");
+  const once: unknown = Reflect.get(terminal, "once");
+  if (typeof path !== "string" || typeof once !== "function") return () => {};
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
+  } catch {
+    // The file is gone with the program's end: there is nothing to wait for.
+  }
+  const release = () => {
+    if (fd !== undefined) closeSync(fd);
+    fd = undefined;
+  };
+  Object.defineProperty(terminal, "once", {
+    value: (...parameters: unknown[]) => {
+      if (parameters[0] === "close") release();
+      return once.apply(terminal, parameters);
+    },
+  });
+  return release;
 }
 
 function feed(

@@ -22,7 +22,10 @@ Deno.test("runTerminal() applies later sizes", async () => {
       height: 20,
     }],
   });
-  await run(["sh", "-c", "read line; stty size"], played);
+  // What is typed may come before the last size.
+  const script =
+    `read line; i=0; while [ "$(stty size)" != "20 70" ] && [ $i -lt 200 ]; do i=$((i+1)); sleep 0.05; done; stty size`;
+  await run(["sh", "-c", script], played);
   assert.match(played.stdout(), /20 70\r\n/);
 });
 

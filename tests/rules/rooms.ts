@@ -67,12 +67,13 @@ export const ROOMS: Record<string, RoomRule> = {
   docker: { imports: ["base"], fences: [] },
   host: {
     imports: ["base"],
-    fences: ["node:child_process", "@lydell/node-pty"],
+    fences: ["node:child_process", "node:fs", "@lydell/node-pty"],
   },
   runtime: { imports: ["base", "wire", "docker", "host"], fences: [] },
   state: { imports: ["base"], fences: [] },
+  volumes: { imports: ["base", "wire", "runtime"], fences: [] },
   workload: {
-    imports: ["base", "wire", "runtime", "state"],
+    imports: ["base", "wire", "runtime", "volumes", "state"],
     fences: ["node:tls"],
   },
   agent: {
