@@ -6,7 +6,7 @@ import { type Action, MIN_GRACE_MS } from "./pod_view.ts";
 import { type HandlerResult, runHandler } from "./handler.ts";
 import type { PodMemory } from "./pod_memory.ts";
 import { startContainer } from "./start.ts";
-import type { WorkerSurroundings } from "./worker.ts";
+import type { WorkerSurroundings } from "./surroundings.ts";
 
 const SANDBOX_TIMEOUT_MS = 120_000;
 const FORGET_RETRY_MS = 5_000;

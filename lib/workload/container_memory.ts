@@ -13,7 +13,7 @@ import { type HandlerResult, runHandler } from "./handler.ts";
 import type { PodMemory } from "./pod_memory.ts";
 import type { ContainerView, StartFailure } from "./pod_view.ts";
 import type { StartRefusal } from "./start.ts";
-import type { WorkerSurroundings } from "./worker.ts";
+import type { WorkerSurroundings } from "./surroundings.ts";
 
 const FIRST_RETRY_MS = 10_000;
 const MAX_RETRY_MS = 300_000;

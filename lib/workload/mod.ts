@@ -11,5 +11,5 @@ export {
   type Workload,
   type WorkloadOptions,
 } from "./workload.ts";
-export type { PodEvent } from "./worker.ts";
-export type { Mounts } from "./volumes.ts";
+export type { PodEvent } from "./surroundings.ts";
+export type { Mounts } from "../volumes/mod.ts";

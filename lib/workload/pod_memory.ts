@@ -23,7 +23,7 @@ import {
 } from "./pod_view.ts";
 import type { StartRefusal } from "./start.ts";
 import { type PodRecord, toPodStatus, toTerminated } from "./record.ts";
-import type { PodEvent, WorkerSurroundings } from "./worker.ts";
+import type { PodEvent, WorkerSurroundings } from "./surroundings.ts";
 
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;

@@ -15,7 +15,7 @@ import {
   PullPolicy,
 } from "../wire/mod.ts";
 import { LABELS } from "./pod_view.ts";
-import type { Volumes } from "./volumes.ts";
+import type { Volumes } from "../volumes/mod.ts";
 
 const CREATE_TIMEOUT_MS = 120_000;
 

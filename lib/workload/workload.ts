@@ -33,8 +33,9 @@ import {
   encodeRecord,
   type PodRecord,
 } from "./record.ts";
-import { createVolumes, type Mounts, type Volumes } from "./volumes.ts";
-import { type PodEvent, PodWorker, type WorkerSurroundings } from "./worker.ts";
+import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
+import type { PodEvent, WorkerSurroundings } from "./surroundings.ts";
+import { PodWorker } from "./worker.ts";
 
 /** Options of {@linkcode createWorkload}. */
 export interface WorkloadOptions {

@@ -9,7 +9,7 @@ import {
   PodSpecSchema,
   type VolumeSchema,
 } from "../../lib/wire/mod.ts";
-import { createVolumes, type Volumes } from "../../lib/workload/volumes.ts";
+import { createVolumes, type Volumes } from "../../lib/volumes/volumes.ts";
 
 const SIGNAL = new AbortController().signal;
 const UID = "uid-1";

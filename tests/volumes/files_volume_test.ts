@@ -4,7 +4,7 @@ import { utf8 } from "../../lib/base/mod.ts";
 import {
   type VolumeFile,
   writeFilesVolume,
-} from "../../lib/workload/files_volume.ts";
+} from "../../lib/volumes/files_volume.ts";
 
 async function withDir(work: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();

@@ -5,8 +5,8 @@ import {
   diskUsage,
   evictionMessage,
   limitedVolumes,
-} from "../../lib/workload/disk_limit.ts";
-import { Device, podOf } from "./device.ts";
+} from "../../lib/volumes/disk_limit.ts";
+import { Device, podOf } from "../workload/device.ts";
 
 const SIGNAL = new AbortController().signal;
 const scratch = (value: { memory?: boolean; sizeLimitBytes?: bigint }) => ({
