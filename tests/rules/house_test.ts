@@ -185,7 +185,7 @@ Deno.test("judgeImport() refuses the other lane, a side door, a foreign fence an
     ["lib/pod/env.ts", "../kube/client.ts", /entered only through its mod\.ts/],
     ["lib/pod/env.ts", "@grpc/grpc-js", /not fenced in pod/],
     ["lib/pod/env.ts", "node:http", /node:http is fenced/],
-    ["lib/pod/env.ts", "node:fs", /not in the rule table/],
+    ["lib/pod/env.ts", "node:vm", /not in the rule table/],
     ["lib/pod/env.ts", "./mod.ts", /own room's mod\.ts/],
     ["lib/pod/env.ts", "../base/mod.ts", undefined],
     ["lib/connectivity/grpc.ts", "@grpc/grpc-js", undefined],
