@@ -16,6 +16,7 @@ import { until } from "../dev/wait.ts";
 import { BareApi, inParallel } from "./api.ts";
 import { countWrites, type WriteCounts } from "./audit.ts";
 import { countServed, type DeployCensus, takeCensus } from "./census.ts";
+import { type Figures, render } from "./deploy_table.ts";
 import { pathOf, replay, resourcesOf } from "./floor.ts";
 
 const OPERATOR_USER = "system:serviceaccount:aranya:aranya";
