@@ -98,6 +98,10 @@ export class PodDevice {
     for (const uid of [...this.#known.keys()]) {
       if (!present.has(uid)) this.#known.delete(uid);
     }
+    // What it took but doesn't list is sent again: at worst twice.
+    for (const uid of [...this.#applied.keys()]) {
+      if (!present.has(uid)) this.#applied.delete(uid);
+    }
     // The whole list is the truth, also when an agent lost its state and counts from the beginning.
     for (const pod of list.pods) this.#known.set(pod.uid, pod);
     return [...new Set([...before, ...this.keys()])];

@@ -106,3 +106,18 @@ Deno.test("PodDevice passes other errors on", async () => {
   );
   await assert.rejects(device.forget("a", SIGNAL), { code: "unavailable" });
 });
+
+Deno.test("PodDevice bounds each command by the time that is set at that moment", async () => {
+  const bounds: number[] = [];
+  let timeoutMs = 5_000;
+  const device = new PodDevice({
+    request(_method, _payload, options) {
+      bounds.push(options.timeoutMs);
+      return Promise.resolve(new Uint8Array());
+    },
+  }, { timeoutMs: () => timeoutMs });
+  await device.forget("a", SIGNAL);
+  timeoutMs = 9_000;
+  await device.list(SIGNAL);
+  assert.deepEqual(bounds, [5_000, 9_000]);
+});

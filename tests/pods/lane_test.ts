@@ -25,6 +25,19 @@ Deno.test("createPodLane()", async (t) => {
       await work(stage);
     });
 
+  await step("asks for the whole list again from time to time", async (s) => {
+    await s.lane.close();
+    s.open({ forceSyncMs: () => 50 });
+    s.connect();
+    await s.createPod("web");
+    await s.called("apply " + `${s.namespace}/web`);
+    s.device.report("web");
+    // The device lost it, and its report of that was lost too.
+    s.device.statuses.clear();
+    s.device.calls.length = 0;
+    await s.called("apply " + `${s.namespace}/web`);
+  });
+
   await step(
     "sends a pod, writes its status, and ends it when deleted",
     async (s) => {

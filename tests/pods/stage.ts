@@ -2,7 +2,11 @@
 /** A lane with a scripted device at its end, on a real API server. */
 import assert from "node:assert/strict";
 import { type AranyaError, SILENT_LOGGER } from "../../lib/base/mod.ts";
-import { createPodLane, type PodLane } from "../../lib/pods/lane.ts";
+import {
+  createPodLane,
+  type PodLane,
+  type PodLaneOptions,
+} from "../../lib/pods/lane.ts";
 import { createPodSources, type PodSources } from "../../lib/pods/sources.ts";
 import {
   createEventRecorder,
@@ -163,7 +167,7 @@ export class Stage implements AsyncDisposable {
   }
 
   /** A new lane, as after a restart of the operator. */
-  open(): PodLane {
+  open(more: Partial<PodLaneOptions> = {}): PodLane {
     this.lane = createPodLane({
       node: NODE_NAME,
       client: this.client,
@@ -175,6 +179,7 @@ export class Stage implements AsyncDisposable {
       isExcluded: ({ metadata }) => metadata.name === NODE_NAME,
       dns: () => undefined,
       log: SILENT_LOGGER,
+      ...more,
     });
     this.device.lane = this.lane;
     return this.lane;
