@@ -236,11 +236,8 @@ Deno.test("dial() gives a link whose longer packets an end that sends shorter on
     maxPacketBytes: 500_000,
   });
   await link.send(new Uint8Array(500_000));
-  const [incoming] = await Array.fromAsync(
-    (async function* () {
-      for await (const one of listener.links) return yield one;
-    })(),
-  );
+  const { value: incoming } = await listener.links[Symbol.asyncIterator]()
+    .next();
   assert.ok(incoming);
   const first = await incoming.packets[Symbol.asyncIterator]().next();
   assert.equal(first.value?.length, 500_000);
