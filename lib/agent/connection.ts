@@ -36,6 +36,8 @@ const EAGER_DELAY_MS = 3_000;
 const JITTER = 0.5;
 /** Share of the longest delay that is random when trying again soon makes no sense. */
 const SLOW_JITTER = 0.2;
+/** Another machine has the device: when that is this one's former self, it is gone soon. */
+const DUPLICATE_DELAY_MS = 5_000;
 const MAX_REDIRECTS = 4;
 /** Errors that only a person, or a new file, can mend. */
 const SLOW_CODES = [
@@ -77,7 +79,10 @@ export async function keepConnected(
       const level = error.message === lastComplaint ? "debug" : "warn";
       log[level]("operator can't be reached", { error });
       lastComplaint = error.message;
-      if (SLOW_CODES.includes(error.code)) {
+      if (error.details?.reason === "DUPLICATE_DEVICE") {
+        delayMs = Math.min(maxDelayMs, DUPLICATE_DELAY_MS) *
+          (1 - SLOW_JITTER * random());
+      } else if (SLOW_CODES.includes(error.code)) {
         delayMs = maxDelayMs * (1 - SLOW_JITTER * random());
       } else if (clock.monotonicMs() - lostAtMs < EAGER_PHASE_MS) {
         delayMs = Math.min(delayMs, EAGER_DELAY_MS * (1 - JITTER * random()));
