@@ -9,7 +9,7 @@ import { createBook } from "./running_agent.ts";
 const LINK = { peer: "test" } as Link;
 const GREETING = {} as Greeting;
 
-type Answer = "up" | ErrorCode | { redirect: string };
+type Answer = "up" | "duplicate" | ErrorCode | { redirect: string };
 
 interface Story {
   /** What each try meets, in order; the agent stops after the last. */
@@ -57,6 +57,13 @@ async function play({ answers, endpoints = ["a"], upMs = 0 }: Story) {
       if (answer === "up") {
         return Promise.resolve({ link: LINK, greeting: GREETING });
       }
+      if (answer === "duplicate") {
+        return Promise.reject(
+          new AranyaError("conflict", "Cannot connect: another machine", {
+            details: { reason: "DUPLICATE_DEVICE" },
+          }),
+        );
+      }
       const code = typeof answer === "string" ? answer : "unavailable";
       return Promise.reject(
         new AranyaError(code, `Cannot connect: ${code}`, {
@@ -92,6 +99,11 @@ for (
     assert.deepEqual(told, ["a", "wait 60000", "a", "up"]);
   });
 }
+
+Deno.test("keepConnected() tries again within 5 s while another machine has the device", async () => {
+  const { told } = await play({ answers: ["duplicate", "duplicate", "up"] });
+  assert.deepEqual(told, ["a", "wait 5000", "a", "wait 5000", "a", "up"]);
+});
 
 Deno.test("keepConnected() tries all end points before it waits", async () => {
   const { told } = await play({

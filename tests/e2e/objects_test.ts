@@ -119,6 +119,15 @@ for (
       metadata: { name: "taken", namespace: NAMESPACE },
       spec: { ports: [{ port: 80 }], selector: { app: "mine" } },
     }],
+    ["pod", {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "taken", namespace: NAMESPACE },
+      spec: {
+        schedulerName: "nobody",
+        containers: [{ name: "mine", image: "mine" }],
+      },
+    }],
   ] as const
 ) {
   story(
