@@ -36,12 +36,24 @@ function given(range: { first: number; last: number }) {
 }
 
 /** Three ports in a row that are free now. */
+/** Three neighbouring ports that nobody listens on, below those that the system gives to outgoing connections. */
 async function freeRange(): Promise<{ first: number; last: number }> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const first = 10_000 + Math.floor(Math.random() * 9_000);
+    const ports = [first, first + 1, first + 2];
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) {
+      return { first, last: first + 2 };
+    }
+  }
+  throw new Error("Cannot find three neighbouring ports: none are free");
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return { first: port, last: port + 2 };
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.on("error", () => resolve(false));
+  server.listen(port, () => server.close(() => resolve(true)));
+  return await promise;
 }
 
 Deno.test("createReviews() asks the API server who it is and what they may", async () => {
