@@ -184,7 +184,7 @@ class TermBuilder {
         return this.#scope.use(this.#listener);
       } catch (error) {
         const { code } = asAranyaError(error, "Cannot listen for devices");
-        if (code !== "unavailable" || clock.monotonicMs() > deadlineMs) {
+        if (code !== "conflict" || clock.monotonicMs() > deadlineMs) {
           throw error;
         }
         await clock.sleep(500, { signal });

@@ -170,31 +170,36 @@ story(
   },
 );
 
-story("an operator names the gRPC port that is taken", async () => {
-  const { apiserver } = world().controlPlane;
-  const { grpcPort } = world().operator;
-  await world().kubectl.run(["create", "namespace", "second"]);
-  await using second = await Operator.start({
-    apiserver,
-    name: "operator-second",
-    namespace: "second",
-    kubeconfig: apiserver.kubectl.kubeconfig,
-    grpcPort,
-    waits: false,
-  });
-  await until(
-    async () =>
-      (await Deno.readTextFile(second.log)).split("\n").some((line) =>
-        line.includes("Cannot listen on") && line.includes(`:${grpcPort}`) &&
-        line.includes("the port is taken")
-      ),
-    {
-      what: "a line that names the port",
-      timeoutMs: 60_000,
-      detail: () => Deno.readTextFile(second.log),
-    },
-  );
-}, { restarts: true });
+story(
+  "an operator names the gRPC port that is taken and ends with 2",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    const { grpcPort } = world().operator;
+    await world().kubectl.run(["create", "namespace", "second"]);
+    await using second = await Operator.start({
+      apiserver,
+      name: "operator-second",
+      namespace: "second",
+      kubeconfig: apiserver.kubectl.kubeconfig,
+      grpcPort,
+      waits: false,
+    });
+    await until(
+      async () =>
+        (await Deno.readTextFile(second.log)).split("\n").some((line) =>
+          line.includes("Cannot listen on") && line.includes(`:${grpcPort}`) &&
+          line.includes("the port is taken")
+        ),
+      {
+        what: "a line that names the port",
+        timeoutMs: 60_000,
+        detail: () => Deno.readTextFile(second.log),
+      },
+    );
+    assert.equal(await second.program?.exited, 2);
+  },
+  { restarts: true },
+);
 
 story("kubectl attach -it gives a shell on the device", async () => {
   const { machine, program, kubeconfig } = world().kubectl;
