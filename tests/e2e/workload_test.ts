@@ -104,7 +104,7 @@ function webPod(): Record<string, unknown> {
       command: [
         "sh",
         "-c",
-        "until wget -qO- http://localhost:8080/page.html; do sleep 0.2; done; echo; cat /shared/greeting; cat /secret/password; echo; exec sleep 3600",
+        "until wget -qO- http://localhost:8080/page.html 2>/dev/null; do sleep 0.2; done; echo; cat /shared/greeting; cat /secret/password; echo; exec sleep 3600",
       ],
       volumeMounts: [{ name: "secret", mountPath: "/secret" }, {
         name: "shared",
