@@ -146,18 +146,17 @@ export class Stage implements AsyncDisposable {
       [POD, this.home, { get: (key) => sources.pod(key) }],
     ];
     await Promise.all(kept.map(async ([type, ref, look]) => {
-      const found = await this.api.find(type, ref);
-      // Of these, the stores hold only what bears our label.
-      const isOurs = type === EDGE_DEVICE || type === POD ||
-        found?.metadata.labels?.[ROLE_LABEL] !== undefined;
-      const now = isOurs ? found : undefined;
       const key = toKey(ref);
-      await until(
-        () =>
-          look.get(key)?.metadata.resourceVersion ===
-            now?.metadata.resourceVersion,
-        `${type.kind} in its store`,
-      );
+      // Asked anew at each look: what runs in the background may write meanwhile.
+      await until(async () => {
+        const found = await this.api.find(type, ref);
+        // Of these, the stores hold only what bears our label.
+        const isOurs = type === EDGE_DEVICE || type === POD ||
+          found?.metadata.labels?.[ROLE_LABEL] !== undefined;
+        const now = isOurs ? found : undefined;
+        return look.get(key)?.metadata.resourceVersion ===
+          now?.metadata.resourceVersion;
+      }, `${type.kind} in its store`);
     }));
   }
 
