@@ -12,16 +12,16 @@ import {
   asAranyaError,
   createLogger,
   type LogLevel,
-} from "./lib/base/mod.ts";
-import { type AgentConfig, parseAgentConfig } from "./lib/config/mod.ts";
-import { createDockerClient } from "./lib/docker/mod.ts";
-import { createHostMachine, createTmpfsMounts } from "./lib/host/mod.ts";
+} from "./lib/shared/base/mod.ts";
+import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
+import { createDockerClient } from "./lib/agent/docker/mod.ts";
+import { createHostMachine, createTmpfsMounts } from "./lib/agent/host/mod.ts";
 import {
   createDeviceReader,
   createDockerRuntime,
   createHostStreams,
   createStreams,
-} from "./lib/runtime/mod.ts";
+} from "./lib/agent/runtime/mod.ts";
 
 const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
 const VERSION = "0.1.0";

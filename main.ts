@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reads the mode; the operator's flags, environment and signals. An agent loads nothing of the operator: both halves are imported dynamically. */
-import { AranyaError, asAranyaError, createLogger } from "./lib/base/mod.ts";
+import {
+  AranyaError,
+  asAranyaError,
+  createLogger,
+} from "./lib/shared/base/mod.ts";
 
 /** Streams are ended with a reason; what is not gone by then is left behind. */
 const STOP_TIMEOUT_MS = 4500;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Bare calls to an API server for benchmarks: kept-alive connections, nothing else between them and the socket. */
 import { Agent, request } from "node:https";
-import { AranyaError, concatBytes, fromUtf8 } from "../lib/base/mod.ts";
+import { AranyaError, concatBytes, fromUtf8 } from "../lib/shared/base/mod.ts";
 
 /** Who calls, and where. */
 export interface BareApiOptions {

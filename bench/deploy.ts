@@ -7,12 +7,12 @@
  * kind from the API server's audit log, sent bare with 16 in flight on the same API server.
  */
 import { parseArgs } from "node:util";
-import { fromUtf8, utf8 } from "../lib/base/mod.ts";
-import { createSigningRequest } from "../lib/pki/mod.ts";
-import { ControlPlane } from "../dev/control_plane.ts";
-import { NAMESPACE, Operator } from "../dev/operator.ts";
-import { edgeDevice } from "../dev/world.ts";
-import { until } from "../dev/wait.ts";
+import { fromUtf8, utf8 } from "../lib/shared/base/mod.ts";
+import { createSigningRequest } from "../lib/operator/pki/mod.ts";
+import { ControlPlane } from "../dev/world/control_plane.ts";
+import { NAMESPACE, Operator } from "../dev/world/operator.ts";
+import { edgeDevice } from "../dev/world/world.ts";
+import { until } from "../dev/base/wait.ts";
 import { BareApi, inParallel } from "./api.ts";
 import { countWrites, type WriteCounts } from "./audit.ts";
 import { countServed, type DeployCensus, takeCensus } from "./census.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The floor of a deployment: the writes that an operator made, counted by kind, sent bare. */
-import { AranyaError } from "../lib/base/mod.ts";
+import { AranyaError } from "../lib/shared/base/mod.ts";
 import { type BareApi, type BareCall, inParallel } from "./api.ts";
 import type { WriteCounts } from "./audit.ts";
 

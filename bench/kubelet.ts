@@ -4,14 +4,14 @@
  * Run: deno run -A bench/kubelet.ts [--servers 1000]
  */
 import { parseArgs } from "node:util";
-import { SILENT_LOGGER } from "../lib/base/mod.ts";
+import { SILENT_LOGGER } from "../lib/shared/base/mod.ts";
 import {
   createKubeletAuth,
   createKubeletServer,
   type KubeletServer,
-} from "../lib/kubelet/mod.ts";
-import { ask, makeCertificates } from "../tests/kubelet/kubelet_bench.ts";
-import { createLocalNode } from "../tests/kubelet/local_node.ts";
+} from "../lib/operator/kubelet/mod.ts";
+import { ask, makeCertificates } from "../dev/world/kubelet_rig.ts";
+import { createLocalNode } from "../dev/world/local_node.ts";
 
 const AT_ONCE = 16;
 const MEGA = 1_000_000;

@@ -4,15 +4,18 @@
  * same link unsealed. Run: deno run -A bench/link.ts [--megabytes 200]
  */
 import { parseArgs } from "node:util";
-import { SILENT_LOGGER } from "../lib/base/mod.ts";
+import { SILENT_LOGGER } from "../lib/shared/base/mod.ts";
 import {
   createGrpcDialer,
   type Link,
   listenGrpc,
-} from "../lib/connectivity/mod.ts";
-import { createAuthority, issueServerCertificate } from "../lib/pki/mod.ts";
-import { openBytes, sealBytes } from "../lib/secure/aead.ts";
-import { secureAsAgent, secureAsOperator } from "../lib/secure/mod.ts";
+} from "../lib/shared/link/mod.ts";
+import {
+  createAuthority,
+  issueServerCertificate,
+} from "../lib/operator/pki/mod.ts";
+import { openBytes, sealBytes } from "../lib/shared/noise/aead.ts";
+import { secureAsAgent, secureAsOperator } from "../lib/shared/noise/mod.ts";
 
 const HOST = "127.0.0.1";
 const PACKET_SIZES_BYTES = [4 * 1024, 32 * 1024, 65_000];

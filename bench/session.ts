@@ -9,16 +9,16 @@ import {
   SILENT_LOGGER,
   SYSTEM_CLOCK,
   utf8,
-} from "../lib/base/mod.ts";
-import type { Link, LinkEnd } from "../lib/connectivity/mod.ts";
+} from "../lib/shared/base/mod.ts";
+import type { Link, LinkEnd } from "../lib/shared/link/mod.ts";
 import {
   createSession,
   greetAsAgent,
   greetAsOperator,
   type Session,
   type SessionHandlers,
-} from "../lib/session/mod.ts";
-import { Method } from "../lib/wire/mod.ts";
+} from "../lib/shared/session/mod.ts";
+import { Method } from "../lib/shared/wire/mod.ts";
 
 const WRITE_BYTES = 64 * 1024;
 const LINK_BUFFER_BYTES = 1024 * 1024;

@@ -6,8 +6,8 @@
  * ends share its cores. CPU time of our two ends stands beside each rate: it holds also on a machine that has other work.
  */
 import { parseArgs } from "node:util";
-import { loadImages } from "../dev/images.ts";
-import { World } from "../dev/world.ts";
+import { loadImages } from "../dev/world/images.ts";
+import { World } from "../dev/world/world.ts";
 import { measureBytes } from "./streams_bytes.ts";
 import { measurePods } from "./streams_pods.ts";
 import { Bench, DEVICE } from "./streams_world.ts";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rates of exec, cp, logs and port-forward. */
-import { fromUtf8 } from "../lib/base/mod.ts";
-import { IMAGES } from "../dev/images.ts";
-import { until } from "../dev/wait.ts";
+import { fromUtf8 } from "../lib/shared/base/mod.ts";
+import { IMAGES } from "../dev/world/images.ts";
+import { until } from "../dev/base/wait.ts";
 import { type Bench, DEVICE, median } from "./streams_world.ts";
 
 const MEGA = 1_000_000;

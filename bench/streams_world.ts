@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The world of a measurement: commands through the real kubectl, their times, the CPU time and memory of our two ends, and the table. */
-import { AranyaError, utf8 } from "../lib/base/mod.ts";
-import type { Dockerd } from "../dev/dockerd.ts";
-import type { Machine } from "../dev/machine.ts";
-import { NAMESPACE } from "../dev/operator.ts";
-import { tryRun } from "../dev/run.ts";
-import type { World } from "../dev/world.ts";
+import { AranyaError, utf8 } from "../lib/shared/base/mod.ts";
+import type { Dockerd } from "../dev/world/dockerd.ts";
+import type { Machine } from "../dev/world/machine.ts";
+import { NAMESPACE } from "../dev/world/operator.ts";
+import { tryRun } from "../dev/base/run.ts";
+import type { World } from "../dev/world/world.ts";
 
 /** The device that is measured. */
 export const DEVICE = "edge-1";

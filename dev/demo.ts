@@ -3,16 +3,16 @@
  * `deno task demo [-- --once]`: a cluster with one device on this machine, and a guided tour through it with real kubectl.
  * It stays up until Ctrl-C, or ends after the tour with `--once`; nothing is left behind.
  */
-import { prepareBinaries } from "./binaries.ts";
-import { prepareEngine } from "./dockerd.ts";
-import { prepareModules } from "./modules.ts";
-import { NAMESPACE } from "./operator.ts";
-import { canIsolate } from "./network.ts";
-import { join } from "./paths.ts";
-import { findOnPath } from "./run.ts";
-import { formatElapsed, say, warn, withProgress } from "./say.ts";
+import { prepareBinaries } from "./build/binaries.ts";
+import { prepareEngine } from "./world/dockerd.ts";
+import { prepareModules } from "./build/modules.ts";
+import { NAMESPACE } from "./world/operator.ts";
+import { canIsolate } from "./world/network.ts";
+import { join } from "./base/paths.ts";
+import { findOnPath } from "./base/run.ts";
+import { formatElapsed, say, warn, withProgress } from "./base/say.ts";
 import { Tour } from "./tour.ts";
-import { type Device, World } from "./world.ts";
+import { type Device, World } from "./world/world.ts";
 
 const DEVICE = "edge-1";
 

@@ -3,8 +3,8 @@
  * Finds what a room exports without saying what it is: each symbol behind `lib/<room>/mod.ts`, and each method of an exported class or interface, has a
  * docstring. `deno doc --lint` would ask for more than helps: one for each field, and no type of another room in a signature.
  */
-import { join, ROOT } from "./paths.ts";
-import { say, warn } from "./say.ts";
+import { join, ROOT } from "./base/paths.ts";
+import { say, warn } from "./base/say.ts";
 
 interface DocNode {
   name: string;

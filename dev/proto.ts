@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Regenerates `lib/wire/_gen.ts` from `proto/aranya.proto`, or with `--check` fails when it differs.
+ * Regenerates `lib/shared/wire/_gen.ts` from `proto/aranya.proto`, or with `--check` fails when it differs.
  * The compiler is buf, from its npm package; the plugin is protobuf-es's own.
  */
-import { fromFileUrl, join } from "./paths.ts";
+import { fromFileUrl, join } from "./base/paths.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const GENERATED = join(ROOT, "lib/wire/_gen.ts");
+const GENERATED = join(ROOT, "lib/shared/wire/_gen.ts");
 
 /** Runs buf in a temporary folder and returns the generated module's text. */
 async function generate(): Promise<string> {
@@ -43,7 +43,9 @@ async function generate(): Promise<string> {
     }).output();
     if (!success) {
       throw new Error(
-        `Cannot generate lib/wire/_gen.ts: ${new TextDecoder().decode(stderr)}`,
+        `Cannot generate lib/shared/wire/_gen.ts: ${
+          new TextDecoder().decode(stderr)
+        }`,
       );
     }
     return await Deno.readTextFile(join(out, "aranya_pb.ts"));
@@ -57,7 +59,7 @@ if (Deno.args.includes("--check")) {
   if (text !== await Deno.readTextFile(GENERATED)) {
     Deno.stderr.writeSync(
       new TextEncoder().encode(
-        "lib/wire/_gen.ts differs from proto/aranya.proto: run `deno task proto`\n",
+        "lib/shared/wire/_gen.ts differs from proto/aranya.proto: run `deno task proto`\n",
       ),
     );
     Deno.exit(1);

@@ -3,14 +3,14 @@
  * `deno task test [unit|e2e] [-- file…]`: set-up, unit tests, end-to-end tests, and one line that sums up: `N passed, N failed`.
  * Exit code 1 when a test failed, when a file could not be run, or when nothing ran.
  */
-import { kubernetesVersion, prepareBinaries } from "./binaries.ts";
-import { SHARED_KUBECONFIG, startCluster } from "./cluster.ts";
+import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
+import { SHARED_KUBECONFIG, startCluster } from "./world/cluster.ts";
 import { countResults, type Results } from "./junit.ts";
-import { clearLeftovers } from "./leftovers.ts";
-import { prepareEngine } from "./dockerd.ts";
-import { prepareModules } from "./modules.ts";
-import { join, ROOT } from "./paths.ts";
-import { formatElapsed, say, warn } from "./say.ts";
+import { clearLeftovers } from "./world/leftovers.ts";
+import { prepareEngine } from "./world/dockerd.ts";
+import { prepareModules } from "./build/modules.ts";
+import { join, ROOT } from "./base/paths.ts";
+import { formatElapsed, say, warn } from "./base/say.ts";
 
 const FLAGS = [
   "-A",

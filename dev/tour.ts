@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The demo's guided tour: each kubectl command, then its real output. */
-import { AranyaError } from "../lib/base/mod.ts";
-import { NAMESPACE } from "./operator.ts";
-import { IMAGES } from "./images.ts";
-import { join } from "./paths.ts";
-import { say } from "./say.ts";
-import { until } from "./wait.ts";
-import type { Device, World } from "./world.ts";
+import { AranyaError } from "../lib/shared/base/mod.ts";
+import { NAMESPACE } from "./world/operator.ts";
+import { IMAGES } from "./world/images.ts";
+import { join } from "./base/paths.ts";
+import { say } from "./base/say.ts";
+import { until } from "./base/wait.ts";
+import type { Device, World } from "./world/world.ts";
 
 /** Where the tour goes. */
 export interface TourOptions {

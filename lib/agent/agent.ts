@@ -6,31 +6,35 @@ import {
   createScope,
   type Logger,
   SYSTEM_CLOCK,
-} from "../base/mod.ts";
-import type { AgentConfig } from "../config/mod.ts";
-import { createGrpcDialer, type LinkDialer } from "../connectivity/mod.ts";
+} from "../shared/base/mod.ts";
+import type { AgentConfig } from "../shared/config/mod.ts";
+import { createGrpcDialer, type LinkDialer } from "../shared/link/mod.ts";
 import type {
   DeviceReader,
   DockerRuntime,
   StreamRuntime,
-} from "../runtime/mod.ts";
-import { secureAsAgent } from "../secure/mod.ts";
-import { createSession, greetAsAgent, type Session } from "../session/mod.ts";
+} from "./runtime/mod.ts";
+import { secureAsAgent } from "../shared/noise/mod.ts";
+import {
+  createSession,
+  greetAsAgent,
+  type Session,
+} from "../shared/session/mod.ts";
 import {
   createSeal,
   loadStateKey,
   lockStateDir,
   openStore,
   type StateStore,
-} from "../state/mod.ts";
-import { CAPABILITIES } from "../wire/mod.ts";
-import { createWorkload, type Mounts, type Workload } from "../workload/mod.ts";
-import { fetchBlobs } from "./blobs.ts";
+} from "./state/mod.ts";
+import { CAPABILITIES } from "../shared/wire/mod.ts";
+import { createWorkload, type Mounts, type Workload } from "./pods/mod.ts";
+import { fetchBlobs } from "./commands/blobs.ts";
 import { keepConnected, type KeepConnectedOptions } from "./connection.ts";
 import { createCredentialKeeper, type CredentialKeeper } from "./credential.ts";
-import { createFactsReport, type FactsReport } from "./facts.ts";
-import { createHandlers } from "./handlers.ts";
-import { createReports } from "./reports.ts";
+import { createFactsReport, type FactsReport } from "./commands/facts.ts";
+import { createHandlers } from "./commands/handlers.ts";
+import { createReports } from "./commands/reports.ts";
 
 /** Options of {@linkcode runAgent}. */
 export interface RunAgentOptions {

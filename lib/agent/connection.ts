@@ -6,9 +6,9 @@ import {
   type Clock,
   createBackoff,
   type Logger,
-} from "../base/mod.ts";
-import type { Link } from "../connectivity/mod.ts";
-import type { Greeting, Session } from "../session/mod.ts";
+} from "../shared/base/mod.ts";
+import type { Link } from "../shared/link/mod.ts";
+import type { Greeting, Session } from "../shared/session/mod.ts";
 
 /** Options of {@linkcode keepConnected}. */
 export interface KeepConnectedOptions {

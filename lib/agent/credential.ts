@@ -4,14 +4,14 @@
  * kept beside it until the new one has opened a link, for the operator may have failed between asking and keeping.
  */
 import { dirname } from "node:path";
-import { AranyaError, type Logger, utf8 } from "../base/mod.ts";
+import { AranyaError, type Logger, utf8 } from "../shared/base/mod.ts";
 import {
   fromDiskError,
   replaceFile,
   type StateStore,
   syncDir,
-} from "../state/mod.ts";
-import { decodeMessage, RotateCredentialSchema } from "../wire/mod.ts";
+} from "./state/mod.ts";
+import { decodeMessage, RotateCredentialSchema } from "../shared/wire/mod.ts";
 
 /** Options of {@linkcode createCredentialKeeper}. */
 export interface CredentialKeeperOptions {

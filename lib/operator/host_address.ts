@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Finds the address under which the API server reaches this host. */
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError } from "../shared/base/mod.ts";
 
 /** One address of an interface, as `Deno.networkInterfaces` gives it. */
 export interface InterfaceAddress {

@@ -7,14 +7,14 @@ import {
   createScope,
   type Logger,
   SYSTEM_CLOCK,
-} from "../base/mod.ts";
+} from "../shared/base/mod.ts";
 import {
   createKubeClient,
   type KubeClient,
   waitForLeadership,
-} from "../kube/mod.ts";
+} from "./kube/mod.ts";
 import { findHostAddresses } from "./host_address.ts";
-import { createPageMeter, type PageMeter, servePages } from "./http.ts";
+import { createPageMeter, type PageMeter, servePages } from "./pages.ts";
 import type { OperatorOptions } from "./options.ts";
 import { startTerm, type Term } from "./term.ts";
 

@@ -2,7 +2,7 @@
 /** The operator's flags. */
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError } from "../shared/base/mod.ts";
 
 /** A range of ports, both ends included; `{first: 0, last: 0}`: any free one. */
 export interface PortRange {

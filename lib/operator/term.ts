@@ -7,12 +7,12 @@ import {
   type Logger,
   persist,
   type Scope,
-} from "../base/mod.ts";
+} from "../shared/base/mod.ts";
 import {
   type GrpcListener,
   type GrpcServerTls,
   listenGrpc,
-} from "../connectivity/mod.ts";
+} from "../shared/link/mod.ts";
 import {
   type AddressBook,
   type DeviceContext,
@@ -20,29 +20,33 @@ import {
   NAME_LABEL,
   NAMESPACE_LABEL,
   POD_CIDR_ANNOTATION,
-} from "../device/mod.ts";
+} from "./device/mod.ts";
 import {
   createEventRecorder,
   type EdgeDevice,
   type KubeClient,
-} from "../kube/mod.ts";
-import { issueServerCertificate, type KeyPair } from "../pki/mod.ts";
-import { createAddressBook, createClusterRanges } from "./addresses.ts";
+} from "./kube/mod.ts";
+import { issueServerCertificate, type KeyPair } from "./pki/mod.ts";
+import { createAddressBook, createClusterRanges } from "./fleet/addresses.ts";
 import {
   type Certificates,
   createCertificates,
   ensureAuthority,
   followClientCa,
   readClientCa,
-} from "./certificates.ts";
-import { createDevices, type Devices } from "./devices.ts";
-import { createHeartbeats } from "./heartbeats.ts";
-import type { PageMeter } from "./http.ts";
-import { createKubelets, createReviews, type Kubelets } from "./kubelets.ts";
-import { serveLinks } from "./links.ts";
+} from "./fleet/certificates.ts";
+import { createDevices, type Devices } from "./fleet/devices.ts";
+import { createHeartbeats } from "./fleet/heartbeats.ts";
+import type { PageMeter } from "./pages.ts";
+import {
+  createKubelets,
+  createReviews,
+  type Kubelets,
+} from "./fleet/kubelets.ts";
+import { serveLinks } from "./fleet/links.ts";
 import type { OperatorOptions } from "./options.ts";
-import { hostOf, toAgentYaml, toSettings } from "./settings.ts";
-import { createStores, type Stores } from "./stores.ts";
+import { hostOf, toAgentYaml, toSettings } from "./fleet/settings.ts";
+import { createStores, type Stores } from "./fleet/stores.ts";
 
 /** How long a new leader waits for the host's certificate before it serves with one of its own CA. */
 const HOST_CERTIFICATE_WAIT_MS = 5000;

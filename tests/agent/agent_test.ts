@@ -8,9 +8,9 @@ import {
   Method,
   PodSpecSchema,
   PodStatusListSchema,
-} from "../../lib/wire/mod.ts";
-import { OperatorEnd } from "./operator_end.ts";
-import { KEY, RunningAgent } from "./running_agent.ts";
+} from "../../lib/shared/wire/mod.ts";
+import { OperatorEnd } from "./_support/operator_end.ts";
+import { KEY, RunningAgent } from "./_support/running_agent.ts";
 
 const POD = create(PodSpecSchema, {
   uid: "u1",

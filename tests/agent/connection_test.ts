@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, type Clock, type ErrorCode } from "../../lib/base/mod.ts";
-import type { Link } from "../../lib/connectivity/mod.ts";
-import type { Greeting } from "../../lib/session/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  type ErrorCode,
+} from "../../lib/shared/base/mod.ts";
+import type { Link } from "../../lib/shared/link/mod.ts";
+import type { Greeting } from "../../lib/shared/session/mod.ts";
 import { keepConnected } from "../../lib/agent/connection.ts";
-import { createBook } from "./running_agent.ts";
+import { createBook } from "./_support/running_agent.ts";
 
 const LINK = { peer: "test" } as Link;
 const GREETING = {} as Greeting;

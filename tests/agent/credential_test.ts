@@ -4,10 +4,10 @@ import {
   encodeMessage,
   Method,
   RotateCredentialSchema,
-} from "../../lib/wire/mod.ts";
+} from "../../lib/shared/wire/mod.ts";
 import { replaceCredential } from "../../lib/agent/credential.ts";
-import { OperatorEnd } from "./operator_end.ts";
-import { KEY, RunningAgent } from "./running_agent.ts";
+import { OperatorEnd } from "./_support/operator_end.ts";
+import { KEY, RunningAgent } from "./_support/running_agent.ts";
 
 const NEW_KEY = new Uint8Array(32).fill(6);
 const NEW_TEXT = btoa(String.fromCharCode(...NEW_KEY));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The demo, as the README has it run. */
 import assert from "node:assert/strict";
-import { join, ROOT } from "../../dev/paths.ts";
-import { tryRun, until } from "../support/mod.ts";
-import { story } from "./story.ts";
+import { join, ROOT } from "../../dev/base/paths.ts";
+import { tryRun, until } from "../_support/mod.ts";
+import { story } from "./_support/story.ts";
 
 /** Folders, mounts and control groups of worlds whose maker is this process. */
 async function remainsOf(pid: number): Promise<string[]> {

@@ -8,7 +8,7 @@ import {
   IMAGES,
   NAMESPACE,
   until,
-} from "../support/mod.ts";
+} from "../_support/mod.ts";
 import {
   DEVICE,
   isReady,
@@ -19,7 +19,7 @@ import {
   untilGone,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 const sleeper = {

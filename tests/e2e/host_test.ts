@@ -2,8 +2,14 @@
 /** A device's Node and its host, through the virtual pod. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type KubeObject, NAMESPACE, tryRun, until } from "../support/mod.ts";
-import { DEVICE, kubectl, mustDevice, story, useWorld } from "./story.ts";
+import { type KubeObject, NAMESPACE, tryRun, until } from "../_support/mod.ts";
+import {
+  DEVICE,
+  kubectl,
+  mustDevice,
+  story,
+  useWorld,
+} from "./_support/story.ts";
 
 const world = useWorld();
 const MEGABYTE = 1 << 20;

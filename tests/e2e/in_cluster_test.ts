@@ -9,8 +9,8 @@ import {
   type Launched,
   NAMESPACE,
   until,
-} from "../support/mod.ts";
-import { story } from "./story.ts";
+} from "../_support/mod.ts";
+import { story } from "./_support/story.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DEVICE = "edge-1";

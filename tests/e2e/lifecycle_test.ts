@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A container's life as kubectl shows it: ends, restarts, probes, hooks, updates, and an engine or an agent that goes and comes. */
 import assert from "node:assert/strict";
-import { IMAGES, NAMESPACE, until } from "../support/mod.ts";
+import { IMAGES, NAMESPACE, until } from "../_support/mod.ts";
 import {
   type ContainerStatus,
   DEVICE,
@@ -15,7 +15,7 @@ import {
   untilGone,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 

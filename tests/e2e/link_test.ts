@@ -9,7 +9,7 @@ import {
   type RunningKubectl,
   tryRun,
   until,
-} from "../support/mod.ts";
+} from "../_support/mod.ts";
 import {
   DEVICE,
   findPod,
@@ -21,7 +21,7 @@ import {
   story,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 const POD = "counter";

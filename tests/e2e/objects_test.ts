@@ -9,7 +9,7 @@ import {
   Network,
   Operator,
   until,
-} from "../support/mod.ts";
+} from "../_support/mod.ts";
 import {
   DEVICE,
   kubectl,
@@ -17,7 +17,7 @@ import {
   story,
   untilGone,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld({ engine: "none" });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Single pods on a device: logs, restarts, refusals, grace, drain, and the device's own end. */
 import assert from "node:assert/strict";
-import { IMAGES, NAMESPACE, until } from "../support/mod.ts";
+import { IMAGES, NAMESPACE, until } from "../_support/mod.ts";
 import {
   DEVICE,
   findPod,
@@ -15,7 +15,7 @@ import {
   untilGone,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 const IMAGE = IMAGES.busybox;

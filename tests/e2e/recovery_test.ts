@@ -6,7 +6,7 @@ import {
   NAMESPACE,
   type RunningKubectl,
   until,
-} from "../support/mod.ts";
+} from "../_support/mod.ts";
 import {
   DEVICE,
   findPod,
@@ -17,7 +17,7 @@ import {
   story,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 const POD = "survivor";
@@ -220,7 +220,7 @@ story(
   "a second agent of the device waits and takes over within 5 s of the first one's end",
   async () => {
     const { agent, machine } = mustDevice(world());
-    const { Agent } = await import("../support/mod.ts");
+    const { Agent } = await import("../_support/mod.ts");
     await using second = await Agent.start({
       machine,
       config: await Deno.readTextFile(agent.configFile),

@@ -9,8 +9,14 @@ import {
   probe,
   sendGarbage,
   until,
-} from "../support/mod.ts";
-import { DEVICE, kubectl, mustDevice, story, useWorld } from "./story.ts";
+} from "../_support/mod.ts";
+import {
+  DEVICE,
+  kubectl,
+  mustDevice,
+  story,
+  useWorld,
+} from "./_support/story.ts";
 
 const OTHER = "edge-2";
 const world = useWorld({ devices: [DEVICE, OTHER] });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A Deployment on a device: what it gets from the cluster, and what is left of it. */
 import assert from "node:assert/strict";
-import { IMAGES, NAMESPACE, until } from "../support/mod.ts";
+import { IMAGES, NAMESPACE, until } from "../_support/mod.ts";
 import {
   DEVICE,
   isReady,
@@ -11,7 +11,7 @@ import {
   story,
   untilPod,
   useWorld,
-} from "./story.ts";
+} from "./_support/story.ts";
 
 const world = useWorld();
 const IMAGE = IMAGES.busybox;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER } from "../../lib/base/mod.ts";
+import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { parseOperatorOptions, runOperator } from "../../lib/operator/mod.ts";
 
 const KUBECONFIG = `

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../lib/base/mod.ts";
-import { parseAgentConfig } from "../../lib/config/mod.ts";
-import { createGrpcDialer } from "../../lib/connectivity/mod.ts";
-import { secretText } from "../../lib/device/mod.ts";
+import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../lib/shared/base/mod.ts";
+import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
+import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
+import { secretText } from "../../lib/operator/device/mod.ts";
 import {
   createKubeClient,
   EDGE_DEVICE,
@@ -11,16 +11,19 @@ import {
   type EdgeDeviceSpec,
   type KubeClient,
   SECRET,
-} from "../../lib/kube/mod.ts";
-import { toTlsSecret } from "../../lib/operator/certificates.ts";
-import { createPageMeter } from "../../lib/operator/http.ts";
+} from "../../lib/operator/kube/mod.ts";
+import { toTlsSecret } from "../../lib/operator/fleet/certificates.ts";
+import { createPageMeter } from "../../lib/operator/pages.ts";
 import { parseOperatorOptions } from "../../lib/operator/options.ts";
 import { startTerm } from "../../lib/operator/term.ts";
-import { createAuthority, issueServerCertificate } from "../../lib/pki/mod.ts";
-import { secureAsAgent } from "../../lib/secure/mod.ts";
-import { CountingApi } from "../device/counting_api.ts";
-import { until } from "../device/stage.ts";
-import { ScriptedServer } from "../kube/scripted_server.ts";
+import {
+  createAuthority,
+  issueServerCertificate,
+} from "../../lib/operator/pki/mod.ts";
+import { secureAsAgent } from "../../lib/shared/noise/mod.ts";
+import { CountingApi } from "./_support/counting_api.ts";
+import { until } from "./device/_support/stage.ts";
+import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */
 async function openCluster(): Promise<CountingApi> {

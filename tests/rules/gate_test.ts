@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What `deno task ok` checks beside tests is checked by `deno task test` too, so that CI sees it. */
 import assert from "node:assert/strict";
-import { ROOT } from "../../dev/paths.ts";
+import { ROOT } from "../../dev/base/paths.ts";
 
 for (const task of ["fmt:check", "lint", "check", "docs", "proto:check"]) {
   Deno.test(`deno task ${task} finds nothing`, async () => {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The rules of docs/architecture.md that a machine can check, beside those of the lint plugin. */
 import assert from "node:assert/strict";
-import { ROOT } from "../../dev/paths.ts";
-import { judgeImport, placeOf } from "../../dev/lint_rooms.ts";
-import { ENTRIES, ROOMS } from "./rooms.ts";
+import { ROOT } from "../../dev/base/paths.ts";
+import { judgeImport, placeOf } from "../../dev/rules/lint_plugin.ts";
+import { ENTRIES, ROOMS } from "../../dev/rules/rooms.ts";
 
 const MAX_LINES = 400;
 const MAX_ENTRY_LINES = 120;
@@ -178,20 +178,24 @@ Deno.test("every dependency has its line in docs/dependencies.md and an exact ve
 Deno.test("judgeImport() refuses the other lane, a side door, a foreign fence and a room's own door", () => {
   const cases: [string, string, RegExp | undefined][] = [
     [
-      "lib/workload/plan.ts",
+      "lib/agent/pods/plan.ts",
       "../device/mod.ts",
       /workload may not import device/,
     ],
-    ["lib/pod/env.ts", "../kube/client.ts", /entered only through its mod\.ts/],
-    ["lib/pod/env.ts", "@grpc/grpc-js", /not fenced in pod/],
-    ["lib/pod/env.ts", "node:http", /node:http is fenced/],
-    ["lib/pod/env.ts", "node:vm", /not in the rule table/],
-    ["lib/pod/env.ts", "./mod.ts", /own room's mod\.ts/],
-    ["lib/pod/env.ts", "../base/mod.ts", undefined],
+    [
+      "lib/operator/podspec/env.ts",
+      "../kube/client.ts",
+      /entered only through its mod\.ts/,
+    ],
+    ["lib/operator/podspec/env.ts", "@grpc/grpc-js", /not fenced in pod/],
+    ["lib/operator/podspec/env.ts", "node:http", /node:http is fenced/],
+    ["lib/operator/podspec/env.ts", "node:vm", /not in the rule table/],
+    ["lib/operator/podspec/env.ts", "./mod.ts", /own room's mod\.ts/],
+    ["lib/operator/podspec/env.ts", "../base/mod.ts", undefined],
     ["lib/connectivity/grpc.ts", "@grpc/grpc-js", undefined],
     ["main.ts", "./agent.ts", undefined],
-    ["main.ts", "./lib/workload/mod.ts", /main\.ts may not import workload/],
-    ["agent.ts", "./lib/kube/mod.ts", /agent\.ts may not import kube/],
+    ["main.ts", "./lib/agent/pods/mod.ts", /main\.ts may not import workload/],
+    ["agent.ts", "./lib/operator/kube/mod.ts", /agent\.ts may not import kube/],
   ];
   for (const [file, source, expected] of cases) {
     const message = judgeImport(placeOf(file), source);

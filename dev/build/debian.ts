@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Programs of Debian packages, installed when they are absent and we may. */
+import { AranyaError } from "../../lib/shared/base/mod.ts";
+import { findOnPath, run, tryRun } from "../base/run.ts";
+import { withProgress } from "../base/say.ts";
+
+const INSTALL_TIMEOUT_MS = 300_000;
+const POLICY = "/usr/sbin/policy-rc.d";
+
+/**
+ * The path of a program; its package is installed when it is absent. Services of the package are not started.
+ * @throws {AranyaError} "not_found" with one line that says what is missing
+ */
+export async function ensureProgram(
+  program: string,
+  options: { package: string },
+): Promise<string> {
+  const found = await findOnPath(program);
+  if (found) return found;
+  const sentence =
+    `Cannot find ${program}: the package ${options.package} is not installed`;
+  if (Deno.uid() !== 0 || !await findOnPath("apt-get")) {
+    throw new AranyaError(
+      "not_found",
+      `${sentence}, expected it installed or root on a Debian machine`,
+    );
+  }
+  await withProgress(
+    `installing ${options.package}`,
+    () => install(options.package),
+  ).catch(
+    (error) => {
+      throw new AranyaError(
+        "not_found",
+        `${sentence} and apt-get can't: ${error.message}`,
+        {
+          cause: error,
+        },
+      );
+    },
+  );
+  const installed = await findOnPath(program);
+  if (!installed) throw new AranyaError("not_found", sentence);
+  return installed;
+}
+
+async function install(name: string): Promise<void> {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const args = ["install", "-y", "--no-install-recommends", name];
+  await withoutServices(async () => {
+    const first = await tryRun("apt-get", {
+      args,
+      env,
+      timeoutMs: INSTALL_TIMEOUT_MS,
+    });
+    if (first.code === 0) return;
+    await run("apt-get", {
+      args: ["update"],
+      env,
+      timeoutMs: INSTALL_TIMEOUT_MS,
+    });
+    await run("apt-get", { args, env, timeoutMs: INSTALL_TIMEOUT_MS });
+  });
+}
+
+/** Keeps packages from starting their services meanwhile, as Debian's own tools for images do. */
+async function withoutServices(work: () => Promise<void>): Promise<void> {
+  const ours = await Deno.writeTextFile(POLICY, "#!/bin/sh\nexit 101\n", {
+    createNew: true,
+    mode: 0o755,
+  }).then(() => true, (error) => {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  });
+  try {
+    await work();
+  } finally {
+    if (ours) await Deno.remove(POLICY);
+  }
+}

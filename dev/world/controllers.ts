@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The real kube-controller-manager and kube-scheduler of the test world. */
+import type { Apiserver } from "./apiserver.ts";
+import { kubernetesProgram } from "../build/binaries.ts";
+import { type Launched, untilReady } from "./launch.ts";
+import { join } from "../base/paths.ts";
+import { get } from "./http.ts";
+
+/** How the controller manager is started. */
+export interface ControllerManagerOptions {
+  /** The API server that it serves; must be ready. */
+  apiserver: Apiserver;
+  /** Its client's requests a second; the signer of certificates is bound by it. @default Kubernetes' own 20 */
+  requestsPerSecond?: number;
+  /** More flags. */
+  flags?: string[];
+}
+
+/** A running kube-controller-manager. Its certificate signer is the authority that the API server verifies kubelets by. */
+export class ControllerManager implements AsyncDisposable {
+  readonly program: Launched;
+
+  private constructor(program: Launched) {
+    this.program = program;
+  }
+
+  /** Starts it and waits until it is healthy. */
+  static async start(
+    options: ControllerManagerOptions,
+  ): Promise<ControllerManager> {
+    const { apiserver, requestsPerSecond, flags = [] } = options;
+    const { keys } = apiserver;
+    const signers = {
+      "kubelet-serving": keys.servers,
+      "legacy-unknown": keys.servers,
+      "kubelet-client": keys.clients,
+      "kube-apiserver-client": keys.clients,
+    };
+    const program = await startComponent(apiserver, "kube-controller-manager", [
+      "--use-service-account-credentials=true",
+      `--root-ca-file=${keys.servers.cert}`,
+      `--service-account-private-key-file=${keys.tokens}`,
+      ...Object.entries(signers).flatMap(([name, pair]) => [
+        `--cluster-signing-${name}-cert-file=${pair.cert}`,
+        `--cluster-signing-${name}-key-file=${pair.key}`,
+      ]),
+      ...requestsPerSecond === undefined ? [] : [
+        `--kube-api-qps=${requestsPerSecond}`,
+        `--kube-api-burst=${requestsPerSecond}`,
+      ],
+      ...flags,
+    ]);
+    return new ControllerManager(program);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program.stop();
+  }
+}
+
+/** A running kube-scheduler. */
+export class Scheduler implements AsyncDisposable {
+  readonly program: Launched;
+
+  private constructor(program: Launched) {
+    this.program = program;
+  }
+
+  /** Starts it and waits until it is healthy. */
+  static async start(options: { apiserver: Apiserver }): Promise<Scheduler> {
+    return new Scheduler(
+      await startComponent(options.apiserver, "kube-scheduler", []),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program.stop();
+  }
+}
+
+async function startComponent(
+  apiserver: Apiserver,
+  name: string,
+  flags: string[],
+): Promise<Launched> {
+  const { machine, logs } = apiserver;
+  const kubeconfig = await apiserver.makeUser({ name: `system:${name}` });
+  const port = await machine.freePort();
+  const program = await machine.launch(await kubernetesProgram(name), {
+    name,
+    log: join(logs, `${name}.log`),
+    graceMs: 0,
+    args: [
+      `--kubeconfig=${kubeconfig}`,
+      `--authentication-kubeconfig=${kubeconfig}`,
+      `--authorization-kubeconfig=${kubeconfig}`,
+      "--bind-address=127.0.0.1",
+      `--secure-port=${port}`,
+      `--cert-dir=${join(machine.folder, name)}`,
+      "--leader-elect=false",
+      "--profiling=false",
+      ...flags,
+    ],
+  });
+  try {
+    await untilReady(
+      program,
+      async () =>
+        await get(machine, `https://127.0.0.1:${port}/healthz`) === "ok",
+      { what: `a healthy ${name}`, timeoutMs: 60_000 },
+    );
+    return program;
+  } catch (error) {
+    await program[Symbol.asyncDispose]();
+    throw error;
+  }
+}

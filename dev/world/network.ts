@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The test world's network: one machine for the control plane and the operator, one per device, and a bridge on the first that joins them.
+ * The addresses exist only inside, so that worlds at the same time can't collide. Without root everything is the machine we are on.
+ */
+import { AranyaError } from "../../lib/shared/base/mod.ts";
+import {
+  makeWorldFolder,
+  removeWorldFolder,
+  unmountUnder,
+} from "./leftovers.ts";
+import { type Machine, startMachine, thisMachine } from "./machine.ts";
+import { join } from "../base/paths.ts";
+import { run } from "../base/run.ts";
+
+const SUBNET = "10.213.0";
+const MTU = "1500";
+
+/** Whether machines of their own can be made: root, on Linux. */
+export function canIsolate(): boolean {
+  return Deno.build.os === "linux" && Deno.uid() === 0;
+}
+
+/** Machines joined by a network. */
+export class Network implements AsyncDisposable {
+  /** Where the API server and the operator run. */
+  readonly controlPlane: Machine;
+  /** The world's folder; logs are in `logs` below it. */
+  readonly folder: string;
+  readonly #devices = new Map<string, Machine>();
+  #addressCount = 1;
+  #keepsFolder = false;
+
+  private constructor(controlPlane: Machine, folder: string) {
+    this.controlPlane = controlPlane;
+    this.folder = folder;
+  }
+
+  /** Makes the control plane's machine. @param options.isolated `false` for the machine we are on; default: as root, true */
+  static async start(options: { isolated?: boolean } = {}): Promise<Network> {
+    const isolated = options.isolated ?? canIsolate();
+    const folder = await makeWorldFolder();
+    await Deno.mkdir(join(folder, "logs"));
+    const own = join(folder, "control-plane");
+    await Deno.mkdir(own);
+    if (!isolated) return new Network(thisMachine(own), folder);
+    try {
+      await run("mount", { args: ["--bind", folder, folder] });
+      await run("mount", { args: ["--make-shared", folder] });
+      const machine = await startMachine({
+        name: "control-plane",
+        address: `${SUBNET}.1`,
+        folder: own,
+        cgroup: "",
+      });
+      await setUpBridge(machine);
+      return new Network(machine, folder);
+    } catch (error) {
+      await removeWorldFolder(folder);
+      throw error;
+    }
+  }
+
+  /** Adds a device's machine. @throws {AranyaError} "already_exists" */
+  async addDevice(name: string): Promise<Machine> {
+    if (this.#devices.has(name)) {
+      throw new AranyaError(
+        "already_exists",
+        `Cannot add device ${name}: the network has one of that name`,
+      );
+    }
+    const folder = join(this.folder, name);
+    await Deno.mkdir(folder, { recursive: true });
+    if (!this.controlPlane.isIsolated) {
+      const machine = thisMachine(folder);
+      this.#devices.set(name, machine);
+      return machine;
+    }
+    const index = ++this.#addressCount;
+    const address = `${SUBNET}.${index}`;
+    const machine = await startMachine({
+      name,
+      address,
+      folder,
+      cgroup: `/${this.folder.split("/").at(-1)}/${name}`,
+      ownState: true,
+    });
+    this.#devices.set(name, machine);
+    await this.#plugIn(machine, `dev${index}`);
+    return machine;
+  }
+
+  /** Takes a device away as if its power failed: processes and mounts are gone, its disk (`folder`) stays. */
+  async removeDevice(name: string): Promise<void> {
+    const machine = this.#devices.get(name);
+    this.#devices.delete(name);
+    await machine?.[Symbol.asyncDispose]();
+  }
+
+  /** Leaves the folder with its logs in place at the end, for the person who looks for a fault. */
+  keepFolder(): void {
+    this.#keepsFolder = true;
+  }
+
+  async #plugIn(machine: Machine, port: string): Promise<void> {
+    const bridge = this.controlPlane;
+    await machine.run("ip", {
+      args: `link add eth0 mtu ${MTU} type veth peer name ${port}`.split(" "),
+    });
+    // From inside a machine other machines' processes have no number, so the move is made from here.
+    const [pid] = machine.pathOf("").match(/\d+/) ?? [];
+    const [target] = bridge.pathOf("").match(/\d+/) ?? [];
+    await run("nsenter", {
+      args: [
+        "-t",
+        `${pid}`,
+        "-n",
+        "ip",
+        "link",
+        "set",
+        port,
+        "netns",
+        `${target}`,
+      ],
+    });
+    await bridge.run("ip", {
+      args: `link set ${port} master br0 up`.split(" "),
+    });
+    await machine.run("sh", {
+      args: [
+        "-ec",
+        `ip addr add ${machine.address}/24 dev eth0; ip link set eth0 up`,
+      ],
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const machine of this.#devices.values()) {
+      await machine[Symbol.asyncDispose]();
+    }
+    await this.controlPlane[Symbol.asyncDispose]();
+    if (this.#keepsFolder) await unmountUnder(this.folder);
+    else await removeWorldFolder(this.folder);
+  }
+}
+
+async function setUpBridge(machine: Machine): Promise<void> {
+  await machine.run("sh", {
+    args: [
+      "-ec",
+      `ip link add br0 mtu ${MTU} type bridge; ip addr add ${machine.address}/24 dev br0; ip link set br0 up`,
+    ],
+  });
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Our operator as users run it: its permission set, the rights of manifests/ and no more. */
+import type { Apiserver } from "./apiserver.ts";
+import { get } from "./http.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { type Launched, untilReady } from "./launch.ts";
+import { join, ROOT } from "../base/paths.ts";
+
+const MAIN = join(ROOT, "main.ts");
+
+/** Namespace that manifests/ makes, for the operator and its devices. */
+export const NAMESPACE = "aranya";
+const ACCOUNT = "aranya";
+/** As in manifests/operator.yaml. */
+const MEMORY_FLAGS = { DENO_V8_FLAGS: "--optimize-for-size" };
+/** More than any test or bench lasts. */
+const TOKEN_DURATION = "24h";
+
+/** How an operator is started. */
+export interface OperatorOptions {
+  apiserver: Apiserver;
+  /** Tells several apart. @default "operator" */
+  name?: string;
+  /** Namespace that it serves. @default {@linkcode NAMESPACE} */
+  namespace?: string;
+  /** Another kubeconfig than the account's own. */
+  kubeconfig?: string;
+  /** More flags. */
+  flags?: string[];
+  /** The devices' port; equal for operators that take turns. @default a free one */
+  grpcPort?: number;
+  /** Waits until it answers. @default true */
+  waits?: boolean;
+}
+
+/** A running operator on the control plane's machine. */
+export class Operator implements AsyncDisposable {
+  readonly apiserver: Apiserver;
+  readonly grpcPort: number;
+  /** Port of `/healthz`, `/readyz`, `/metrics`. */
+  readonly httpPort: number;
+  readonly log: string;
+  readonly #name: string;
+  readonly #args: string[];
+  #program: Launched | undefined;
+
+  private constructor(
+    options: {
+      apiserver: Apiserver;
+      grpcPort: number;
+      httpPort: number;
+      name: string;
+      args: string[];
+    },
+  ) {
+    this.apiserver = options.apiserver;
+    this.grpcPort = options.grpcPort;
+    this.httpPort = options.httpPort;
+    this.#name = options.name;
+    this.#args = options.args;
+    this.log = join(options.apiserver.logs, `${options.name}.log`);
+  }
+
+  /** Applies what the operator needs in the cluster, starts it and waits until it answers. */
+  static async start(options: OperatorOptions): Promise<Operator> {
+    const { apiserver, name = "operator", flags = [], waits = true } = options;
+    const { namespace = NAMESPACE } = options;
+    const { machine } = apiserver;
+    await installManifests(apiserver);
+    const grpcPort = options.grpcPort ?? await machine.freePort();
+    const httpPort = await machine.freePort();
+    const kubeconfig = options.kubeconfig ?? await accountKubeconfig(apiserver);
+    const args = [
+      ...["--mode", "operator", "--kubeconfig", kubeconfig],
+      ...["--namespace", namespace, "--host-address", machine.address],
+      ...["--grpc-port", `${grpcPort}`, "--http-port", `${httpPort}`],
+      ...flags,
+    ];
+    const operator = new Operator({
+      apiserver,
+      grpcPort,
+      httpPort,
+      name,
+      args,
+    });
+    await operator.restart({ waits });
+    return operator;
+  }
+
+  /** Its process, when it was started. */
+  get program(): Launched | undefined {
+    return this.#program;
+  }
+
+  /** SIGKILL, as a crash. */
+  async crash(): Promise<void> {
+    this.#program?.kill("SIGKILL");
+    await this.#program?.exited;
+  }
+
+  /** Ends it as a roll-out does, if it runs, and starts it again. */
+  async restart(options: { waits?: boolean } = {}): Promise<void> {
+    await this.stop();
+    this.#program = await this.apiserver.machine.launch(Deno.execPath(), {
+      name: this.#name,
+      args: ["run", "-P=operator", "--no-prompt", MAIN, ...this.#args],
+      env: { NO_COLOR: "1", ...MEMORY_FLAGS },
+      log: this.log,
+      graceMs: 10_000,
+    });
+    if (options.waits === false) return;
+    await untilReady(
+      this.#program,
+      async () => (await this.get("/healthz")).startsWith("ok"),
+      { what: `an answering ${this.#name}`, timeoutMs: 60_000 },
+    ).catch(async (error) => {
+      await this.stop();
+      throw error;
+    });
+  }
+
+  /** SIGTERM and wait; the exit code. */
+  async stop(): Promise<number | undefined> {
+    return await this.#program?.stop();
+  }
+
+  /** The body of a page of its HTTP port, or "". */
+  get(path: string): Promise<string> {
+    const { machine } = this.apiserver;
+    return get(machine, `http://${machine.address}:${this.httpPort}${path}`);
+  }
+
+  /** Resident memory in bytes. */
+  async residentBytes(): Promise<number> {
+    const status = await Deno.readTextFile(
+      `/proc/${this.#program?.pid}/status`,
+    );
+    return Number(status.match(/VmRSS:\s+(\d+)/)?.[1] ?? 0) * 1024;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** Applies namespace, resource definition and rights, and waits until EdgeDevices are served. */
+export async function installManifests(apiserver: Apiserver): Promise<void> {
+  const { kubectl } = apiserver;
+  await kubectl.run(["apply", "-k", join(ROOT, "manifests/cluster")]);
+  await kubectl.run([
+    ...["wait", "--for=condition=Established", "--timeout=30s"],
+    "crd/edgedevices.aranya.arhat.dev",
+  ]);
+}
+
+/** A kubeconfig with a token of the operator's own account. */
+async function accountKubeconfig(apiserver: Apiserver): Promise<string> {
+  const token = await apiserver.kubectl.run([
+    ...["create", "token", ACCOUNT, "--namespace", NAMESPACE],
+    `--duration=${TOKEN_DURATION}`,
+  ]);
+  return await writeKubeconfig({
+    path: join(apiserver.machine.folder, "operator.kubeconfig"),
+    url: apiserver.url,
+    authority: apiserver.keys.servers.cert,
+    token: token.trim(),
+    namespace: NAMESPACE,
+  });
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Certificates of the test control plane, made by the openssl program: files in a folder. */
+import { join } from "../base/paths.ts";
+import { run } from "../base/run.ts";
+
+/** Paths of a certificate and its key, both PEM. */
+export interface KeyPair {
+  cert: string;
+  key: string;
+}
+
+/** What a certificate is for. */
+export interface CertificateRequest {
+  /** File name without ending. */
+  name: string;
+  /** Common name: the user's name, for clients. */
+  commonName: string;
+  /** Organizations: the user's groups, for clients. */
+  organizations?: string[];
+  /** `DNS:…` and `IP:…`; absent for a client's certificate. */
+  names?: string[];
+}
+
+const DAYS = "30";
+const EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+
+/** Makes a self-signed authority `<name>.crt`, `<name>.key`. */
+export async function makeAuthority(
+  folder: string,
+  name: string,
+): Promise<KeyPair> {
+  const pair = pairOf(folder, name);
+  await run("openssl", {
+    args: [
+      "req",
+      "-x509",
+      ...EC,
+      "-nodes",
+      "-days",
+      DAYS,
+      "-subj",
+      `/CN=${name}`,
+      "-keyout",
+      pair.key,
+      "-out",
+      pair.cert,
+      "-addext",
+      "keyUsage=critical,keyCertSign,cRLSign",
+    ],
+  });
+  return pair;
+}
+
+/** Makes a certificate that `authority` signed. */
+export async function makeCertificate(
+  folder: string,
+  authority: KeyPair,
+  request: CertificateRequest,
+): Promise<KeyPair> {
+  const { name, commonName, organizations = [], names } = request;
+  const pair = pairOf(folder, name);
+  const subject = [
+    ...organizations.map((one) => `/O=${one}`),
+    `/CN=${commonName}`,
+  ]
+    .join("");
+  const csr = await run("openssl", {
+    args: [
+      "req",
+      "-new",
+      ...EC,
+      "-nodes",
+      "-subj",
+      subject,
+      "-keyout",
+      pair.key,
+    ],
+  });
+  const extensions = join(folder, `${name}.ext`);
+  await Deno.writeTextFile(
+    extensions,
+    names
+      ? `subjectAltName=${
+        names.join(",")
+      }\nextendedKeyUsage=serverAuth,clientAuth\n`
+      : "extendedKeyUsage=clientAuth\n",
+  );
+  await run("openssl", {
+    args: [
+      ..."x509 -req -days".split(" "),
+      DAYS,
+      "-CA",
+      authority.cert,
+      "-CAkey",
+      authority.key,
+      "-set_serial",
+      `0x${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`,
+      "-extfile",
+      extensions,
+      "-out",
+      pair.cert,
+    ],
+    stdin: csr,
+  });
+  return pair;
+}
+
+/** Makes a plain RSA key, for the service accounts' tokens. */
+export async function makeKey(folder: string, name: string): Promise<string> {
+  const path = join(folder, `${name}.key`);
+  await run("openssl", {
+    args: ["genrsa", "-traditional", "-out", path, "2048"],
+  });
+  return path;
+}
+
+function pairOf(folder: string, name: string): KeyPair {
+  return {
+    cert: join(folder, `${name}.crt`),
+    key: join(folder, `${name}.key`),
+  };
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The whole test world: control plane, operator, and devices with an engine and an agent each. */
+import { AranyaError } from "../../lib/shared/base/mod.ts";
+import { Agent } from "./agent.ts";
+import { Dockerd } from "./dockerd.ts";
+import { ControlPlane, type ControlPlaneOptions } from "./control_plane.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { logTail } from "./launch.ts";
+import type { Machine } from "./machine.ts";
+import { Network } from "./network.ts";
+import { NAMESPACE, Operator } from "./operator.ts";
+import { join } from "../base/paths.ts";
+import { until } from "../base/wait.ts";
+
+/** How a world is started. */
+export interface WorldOptions extends ControlPlaneOptions {
+  /** Devices that are added at once. @default [] */
+  devices?: string[];
+  /** Flags of the operator. */
+  operatorFlags?: string[];
+  /** See {@linkcode DeviceOptions}. */
+  engine?: DeviceOptions["engine"];
+}
+
+/** How a device is added. */
+export interface DeviceOptions {
+  /** `spec` of its EdgeDevice. @default gRPC with short time-outs */
+  spec?: Record<string, unknown>;
+  /** "required" fails without an engine; "optional" goes on without one. @default "required" */
+  engine?: "required" | "optional" | "none";
+  /** Changes the agent.yaml that the operator wrote. */
+  edit?: (config: string) => string;
+}
+
+/** One device of the world. */
+export interface Device {
+  name: string;
+  machine: Machine;
+  agent: Agent;
+  /** Its engine; absent when there is none, and `engineMissing` says why. */
+  dockerd?: Dockerd;
+  engineMissing?: string;
+}
+
+const SPEC = {
+  connectivity: { method: "grpc", timers: { offlineAfter: "10s" } },
+};
+
+/** A world; disposing it leaves nothing behind. */
+export class World implements AsyncDisposable {
+  readonly network: Network;
+  readonly controlPlane: ControlPlane;
+  readonly operator: Operator;
+  readonly devices = new Map<string, Device>();
+  readonly #closes: AsyncDisposableStack;
+  readonly #engine: DeviceOptions["engine"];
+
+  private constructor(
+    options: {
+      network: Network;
+      controlPlane: ControlPlane;
+      operator: Operator;
+      closes: AsyncDisposableStack;
+      engine: DeviceOptions["engine"];
+    },
+  ) {
+    this.network = options.network;
+    this.controlPlane = options.controlPlane;
+    this.operator = options.operator;
+    this.#closes = options.closes;
+    this.#engine = options.engine;
+  }
+
+  /** Starts everything and waits until the devices are Ready. */
+  static async start(options: WorldOptions = {}): Promise<World> {
+    const closes = new AsyncDisposableStack();
+    try {
+      const network = options.network ?? closes.use(await Network.start());
+      const controlPlane = closes.use(
+        await ControlPlane.start({ ...options, network }),
+      );
+      const operator = closes.use(
+        await Operator.start({
+          apiserver: controlPlane.apiserver,
+          flags: ["--debug", ...options.operatorFlags ?? []],
+        }),
+      );
+      const world = new World({
+        network,
+        controlPlane,
+        operator,
+        closes,
+        engine: options.engine,
+      });
+      const names = options.devices ?? [];
+      await Promise.all(names.map((name) => world.addDevice(name)));
+      for (const name of names) await world.untilNodeReady(name);
+      return world;
+    } catch (error) {
+      await closes.disposeAsync();
+      throw error;
+    }
+  }
+
+  /** kubectl as the administrator. */
+  get kubectl(): Kubectl {
+    return this.controlPlane.kubectl;
+  }
+
+  /** kubectl in the operator's namespace: its output. @throws {AranyaError} unless it exits 0 */
+  run(...args: string[]): Promise<string> {
+    return this.kubectl.run(["-n", NAMESPACE, ...args]);
+  }
+
+  /** Applies an EdgeDevice, makes its machine with an engine, brings agent.yaml there and starts the agent. */
+  async addDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
+    const { spec = SPEC, edit = (config: string) => config } = options;
+    const machine = await this.network.addDevice(name);
+    const [engine] = await Promise.all([
+      this.#startEngine(machine, options.engine ?? this.#engine ?? "required"),
+      this.kubectl.apply(edgeDevice(name, spec)),
+    ]);
+    const config = edit(
+      adapt(await this.agentConfig(name), { machine, engine }),
+    );
+    const agent = this.#closes.use(
+      await Agent.start({
+        machine,
+        config,
+        logs: join(this.network.folder, "logs"),
+      }),
+    );
+    const device = { name, machine, agent, ...engine };
+    this.devices.set(name, device);
+    return device;
+  }
+
+  /** The agent.yaml of a device as the operator wrote it. */
+  async agentConfig(name: string): Promise<string> {
+    return await until(async () => {
+      const secret = await this.kubectl.find<{ data?: Record<string, string> }>(
+        ["-n", NAMESPACE, "secret", `${name}-agent`],
+      );
+      const text = secret?.data?.["agent.yaml"];
+      return text && new TextDecoder().decode(Uint8Array.fromBase64(text));
+    }, {
+      what: `agent.yaml in Secret ${name}-agent`,
+      detail: () => logTail(this.operator.log),
+    });
+  }
+
+  /** Waits until the device's Node and virtual pod are Ready. */
+  async untilNodeReady(name: string, timeoutMs = 60_000): Promise<void> {
+    const logs = async () =>
+      await logTail(this.operator.log) +
+      await (this.devices.get(name)?.agent.logTail() ?? "");
+    await until(async () =>
+      await this.#condition("node", name) === "True" &&
+      await this.#condition("pod", name) === "True", {
+      what: `Ready Node and virtual pod of ${name}`,
+      timeoutMs,
+      detail: logs,
+    });
+  }
+
+  async #condition(kind: string, name: string): Promise<string> {
+    return await this.run(
+      ...["get", kind, name, "--ignore-not-found", "-o"],
+      'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+    );
+  }
+
+  async #startEngine(
+    machine: Machine,
+    engine: NonNullable<DeviceOptions["engine"]>,
+  ): Promise<Pick<Device, "dockerd" | "engineMissing">> {
+    if (engine === "none") return { engineMissing: "none was asked for" };
+    try {
+      const logs = join(this.network.folder, "logs");
+      return {
+        dockerd: this.#closes.use(await Dockerd.start({ machine, logs })),
+      };
+    } catch (error) {
+      if (
+        engine === "optional" && error instanceof AranyaError &&
+        error.code === "not_found"
+      ) {
+        return { engineMissing: error.message };
+      }
+      throw error;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closes.disposeAsync();
+  }
+}
+
+/** The EdgeDevice of this name in the operator's namespace. */
+export function edgeDevice(
+  name: string,
+  spec: Record<string, unknown> = SPEC,
+): object {
+  return {
+    apiVersion: "aranya.arhat.dev/v1alpha1",
+    kind: "EdgeDevice",
+    metadata: { name, namespace: NAMESPACE },
+    spec,
+  };
+}
+
+/** On the machine we are on, an agent keeps its state in the world's folder and uses the engine that is there. */
+function adapt(
+  config: string,
+  options: { machine: Machine; engine: Pick<Device, "dockerd"> },
+): string {
+  const { machine, engine } = options;
+  if (machine.isIsolated) return config;
+  const kept = config.split("\n").filter((line) =>
+    !line.startsWith("stateDir:")
+  ).join("\n");
+  const docker = engine.dockerd && !/^runtime:/m.test(kept)
+    ? `runtime: {docker: {host: "unix://${engine.dockerd.socket}"}}\n`
+    : "";
+  return `${kept.trimEnd()}\nstateDir: ${
+    join(machine.folder, "state")
+  }\n${docker}`;
+}

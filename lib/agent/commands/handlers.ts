@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Which file serves which command. */
+import { AranyaError, type Clock, type Logger } from "../../shared/base/mod.ts";
+import type { DeviceReader } from "../runtime/mod.ts";
+import type { SessionHandlers, Stream } from "../../shared/session/mod.ts";
+import { encodeMessage, Method, StatsSchema } from "../../shared/wire/mod.ts";
+import type { Workload } from "../pods/mod.ts";
+import type { CredentialKeeper } from "../credential.ts";
+import { serveAttach, serveExec, type StreamSurroundings } from "./exec.ts";
+import { serveLogs } from "./logs.ts";
+import {
+  applyPod,
+  configure,
+  forgetPod,
+  listPods,
+  removePod,
+} from "./apply.ts";
+import { servePortForward } from "./port_forward.ts";
+
+/** Options of {@linkcode createHandlers}. */
+export interface HandlersOptions {
+  workload: Workload;
+  reader: DeviceReader;
+  credential: CredentialKeeper;
+  around: StreamSurroundings;
+  clock: Clock;
+  log: Logger;
+}
+
+/** What the operator may ask of the device. */
+export function createHandlers(options: HandlersOptions): SessionHandlers {
+  return {
+    request: (method, payload, signal) =>
+      serveRequest({ method, payload, signal }, options),
+    async stream(method, payload, stream) {
+      const startedMs = options.clock.monotonicMs();
+      let code = "";
+      try {
+        await serveStream({ method, payload, stream }, options);
+      } catch (error) {
+        code = error instanceof AranyaError ? error.code : "internal";
+        throw error;
+      } finally {
+        options.log.debug("stream is over", {
+          cmd: nameOf(method),
+          ms: Math.round(options.clock.monotonicMs() - startedMs),
+          code,
+        });
+      }
+    },
+  };
+}
+
+async function serveRequest(
+  call: { method: Method; payload: Uint8Array; signal: AbortSignal },
+  options: HandlersOptions,
+): Promise<Uint8Array> {
+  const { method, payload, signal } = call;
+  const { workload, reader, credential } = options;
+  switch (method) {
+    case Method.CONFIGURE:
+      return await configure(payload, workload);
+    case Method.LIST_PODS:
+      return await listPods(workload);
+    case Method.APPLY_POD:
+      return await applyPod(payload, workload);
+    case Method.REMOVE_POD:
+      return await removePod(payload, workload);
+    case Method.FORGET_POD:
+      return await forgetPod(payload, workload);
+    case Method.ROTATE_CREDENTIAL:
+      return await credential.rotate(payload);
+    case Method.GET_STATS:
+      return encodeMessage(StatsSchema, await reader.stats(signal));
+    default:
+      throw unknown(method);
+  }
+}
+
+async function serveStream(
+  call: { method: Method; payload: Uint8Array; stream: Stream },
+  { around, clock }: HandlersOptions,
+): Promise<void> {
+  const { method, payload, stream } = call;
+  switch (method) {
+    case Method.EXEC:
+      return await serveExec(payload, stream, around);
+    case Method.ATTACH:
+      return await serveAttach(payload, stream, around);
+    case Method.LOGS:
+      return await serveLogs(payload, stream, { ...around, clock });
+    case Method.PORT_FORWARD:
+      return await servePortForward(payload, stream, around);
+    default:
+      throw unknown(method);
+  }
+}
+
+/** A later operator may ask for what this agent does not know. */
+function unknown(method: Method): AranyaError {
+  return new AranyaError(
+    "unsupported",
+    `Cannot serve method ${nameOf(method)}: this agent does not know it`,
+  );
+}
+
+function nameOf(method: Method): string {
+  const found = Object.entries(Method).find(([, number]) => number === method);
+  return found?.[0].toLowerCase() ?? String(method);
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the workload and agent rooms need of a container engine and of the host; `docker` and `host` implement it here. */
+import type {
+  Container,
+  ContainerStats,
+  Dns,
+  HostAlias,
+  RegistryCredential,
+  Sysctl,
+} from "../../shared/wire/mod.ts";
+
+/** Containers of pods on one engine. All calls may be repeated: each makes sure of a state. Errors are AranyaErrors. */
+export interface PodRuntime {
+  /** Makes sure that the pod's infra container runs (network namespace, addresses) and gives its addresses. Creates the pod network when absent. */
+  ensureSandbox(request: SandboxRequest, signal: AbortSignal): Promise<Sandbox>;
+  /** Removes the pod's infra container and every container of it that is left. They must be dead or are killed. */
+  removeSandbox(podUid: string): Promise<void>;
+  /** Creates and starts one new container and gives its id. @throws "not_found" command or image missing, "invalid" bad configuration; a container that was created but could not be started is left for listPods to show as exited 128 with reason StartError (ContainerCannotRun) */
+  startContainer(
+    request: ContainerRequest,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** SIGTERM (or the image's stop signal), then SIGKILL after the grace; resolves when it is dead. A second call with a smaller grace shortens the first. */
+  stopContainer(
+    id: string,
+    options: { graceMs: number; signal: AbortSignal },
+  ): Promise<void>;
+  /** Removes a dead container with its log. */
+  removeContainer(id: string): Promise<void>;
+  /** Everything of ours on the engine, from labels alone: it works after a restart of the agent. */
+  listPods(): Promise<RuntimePod[]>;
+  /** UIDs of pods in which something happened (start, die, oom), and "" when the engine connection was lost and all must be looked at. Ends with the signal. */
+  watchPods(signal: AbortSignal): AsyncIterable<string>;
+}
+
+/** Images on the engine. */
+export interface ImageRuntime {
+  /** Pulls when the policy asks for it. @throws "not_found" absent and never pulled or unknown to the registry, "unauthorized", "unavailable" */
+  ensureImage(
+    request: ImageRequest,
+    signal: AbortSignal,
+  ): Promise<{ imageId: string; pulled: boolean }>;
+  /** Figures per container that runs. */
+  stats(): Promise<ContainerStats[]>;
+}
+
+/** Streams into a container or the host. Bytes go straight: `io` gives stdin and takes output, promises are the back-pressure. */
+export interface StreamRuntime {
+  /** Runs a command to its end. The signal means that the client left: a host's process group gets SIGHUP, a container's exec is let go. */
+  exec(request: ExecRequest, io: StreamIo): Promise<ExitResult>;
+  /** Joins the running PID 1; ends when the container or the client does. */
+  attach(request: AttachRequest, io: StreamIo): Promise<ExitResult>;
+  /** Log bytes as kubectl shall see them, already cut to the options; `follow` ends at the container's exit or with the signal. */
+  logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Joins one TCP connection in the pod's network namespace (or the host's) until both directions have ended. */
+  connectPort(
+    request: { target: RuntimeTarget; port: number },
+    io: {
+      input: AsyncIterable<Uint8Array>;
+      output: (chunk: Uint8Array) => Promise<void>;
+      endOutput: () => Promise<void>;
+      signal: AbortSignal;
+    },
+  ): Promise<void>;
+}
+
+/** A container of a pod by its id; the host when undefined. */
+export type RuntimeTarget = { containerId: string; podUid: string } | undefined;
+
+/** One command to run. */
+export interface ExecRequest {
+  target: RuntimeTarget;
+  command: string[];
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+}
+
+/** One attachment. */
+export interface AttachRequest {
+  target: RuntimeTarget;
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+  /** Close the container's stdin when the client's ends. */
+  stdinOnce: boolean;
+}
+
+/** Which part of a log. */
+export interface LogsRequest {
+  target: RuntimeTarget;
+  follow: boolean;
+  timestamps: boolean;
+  tailLines?: number;
+  limitBytes?: number;
+  /** RFC 3339; since_seconds is already turned into it on the device's clock. */
+  sinceTime?: string;
+}
+
+/** Where a command's bytes come from and go. */
+export interface StreamIo {
+  /** Ends at the client's EOF. */
+  stdin: AsyncIterable<Uint8Array>;
+  stdout(chunk: Uint8Array): Promise<void>;
+  stderr(chunk: Uint8Array): Promise<void>;
+  /** Terminal sizes as they come. */
+  resizes: AsyncIterable<{ width: number; height: number }>;
+  /** Aborted when the client has left. */
+  signal: AbortSignal;
+}
+
+/** How a command ended: the exit code, 128+n after signal n. */
+export interface ExitResult {
+  code: number;
+  /** Set when it could not run or be followed to its end. */
+  reason?: string;
+  message?: string;
+}
+
+/** What a pod's infra container needs. */
+export interface SandboxRequest {
+  podUid: string;
+  namespace: string;
+  name: string;
+  hostname: string;
+  hostNetwork: boolean;
+  hostPid: boolean;
+  hostIpc: boolean;
+  shareProcessNamespace: boolean;
+  /** Range of the Docker network for pods, e.g. 10.200.7.0/26; empty: Docker's choice. */
+  podCidr: string;
+  dns: Dns | undefined;
+  hostAliases: HostAlias[];
+  sysctls: Sysctl[];
+}
+
+/** A pod's namespaces, once they are there. */
+export interface Sandbox {
+  /** Empty for hostNetwork. */
+  podIps: string[];
+}
+
+/** One container to start. */
+export interface ContainerRequest {
+  podUid: string;
+  namespace: string;
+  podName: string;
+  kind: "init" | "app";
+  /** Name, command, args, working dir, resources, security, tty, stdin, … of it; `env` and `mounts` in it are ignored for those below. */
+  container: Container;
+  imageId: string;
+  /** restartCount of this one, from 0; kept as a label. */
+  attempt: number;
+  /** Expanded. */
+  env: { name: string; value: string }[];
+  /** Expanded. */
+  command: string[];
+  args: string[];
+  binds: {
+    source: string;
+    target: string;
+    readOnly: boolean;
+    propagation: string;
+  }[];
+  supplementalGroups: number[];
+  hostNetwork: boolean;
+  hostPid: boolean;
+  hostIpc: boolean;
+  shareProcessNamespace: boolean;
+  /** Kept as labels, given back by listPods. */
+  labels: Record<string, string>;
+}
+
+/** An image to have. */
+export interface ImageRequest {
+  image: string;
+  policy: "always" | "if_not_present" | "never";
+  credentials: RegistryCredential[];
+}
+
+/** What the engine holds of one pod. */
+export interface RuntimePod {
+  uid: string;
+  namespace: string;
+  name: string;
+  sandbox: { id: string; running: boolean; podIps: string[] } | undefined;
+  /** All, living and dead, newest attempt first within a name. */
+  containers: RuntimeContainer[];
+}
+
+/** One container on the engine. */
+export interface RuntimeContainer {
+  id: string;
+  name: string;
+  kind: "init" | "app";
+  attempt: number;
+  image: string;
+  imageId: string;
+  state: "created" | "running" | "exited";
+  startedUnixMs: number;
+  finishedUnixMs: number;
+  exitCode: number;
+  oomKilled: boolean;
+  /** The engine's own error, e.g. that the command was not found. */
+  error: string;
+  labels: Record<string, string>;
+}
+
+/** Pod and host figures that the agent reports about the device; see the .proto message Facts. */
+export type { Facts } from "../../shared/wire/mod.ts";

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What all devices share and what they ask of the operator around them. */
+import type { Clock, Logger, Meter } from "../../shared/base/mod.ts";
+import type {
+  EdgeDevice,
+  EndpointSlice,
+  EventRecorder,
+  Informer,
+  KubeClient,
+  Lease,
+  Node,
+  Secret,
+  Service,
+} from "../kube/mod.ts";
+import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
+import type { PodSources } from "../pods/mod.ts";
+
+/** Local copies of everything that is made for devices; one watch per kind. */
+export interface DeviceStores {
+  edges: Informer<EdgeDevice>;
+  /** Nodes of devices, those of other namespaces too. */
+  nodes: Informer<Node>;
+  leases: Informer<Lease>;
+  secrets: Informer<Secret>;
+  services: Informer<Service>;
+  slices: Informer<EndpointSlice>;
+}
+
+/** A device's settings, read from its EdgeDevice. */
+export interface DeviceSettings {
+  /** Bound of one request to the device. */
+  requestTimeoutMs: number;
+  /** Silence after which it is taken for gone. */
+  offlineAfterMs: number;
+  /** Time between two full comparisons of the Node. */
+  forceSyncMs: number;
+  /** Time between two full comparisons of the pods. */
+  podSyncMs: number;
+  /** What the agent dials. */
+  endpoint: string;
+  insecure: boolean;
+  backoff: { initialDelayMs: number; maxDelayMs: number; factor: number };
+}
+
+/** What agent.yaml is written from. */
+export interface AgentYamlInput {
+  device: string;
+  settings: DeviceSettings;
+  /** PEM of who signs what answers at the end point; undefined: a well-known CA or no TLS. */
+  ca: string | undefined;
+  credential: Uint8Array;
+}
+
+/** Ranges of pod addresses, no two alike. */
+export interface AddressBook {
+  /**
+   * Notes the range of a device; may be called again with other wishes.
+   * @returns the range, and who has one that overlaps it
+   */
+  claim(
+    device: string,
+    wish: {
+      /** Given by cluster or user; undefined: one is picked. */
+      fixed?: string | undefined;
+      /** The one it had. */
+      former?: string | undefined;
+    },
+  ): { cidr: string; overlaps?: string };
+  release(device: string): void;
+}
+
+/** Renewals of Leases, spread over the interval. */
+export interface Heartbeats {
+  /** Renews this device's Lease while `isAlive` says so. May be called again. */
+  watch(device: string, isAlive: () => boolean): void;
+  stop(device: string): void;
+}
+
+/** The kubelet servers' host. */
+export interface KubeletHost {
+  /** Starts a server on the wanted port, else on the next free one. @throws {AranyaError} "conflict" when no port is free */
+  open(
+    device: string,
+    options: { wantedPort: number | undefined; handlers: KubeletHandlers },
+  ): Promise<KubeletServer>;
+  /** Has the device's own certificate made (or renewed), later; calls back with it. May be called again. */
+  certify(edge: EdgeDevice, server: KubeletServer): void;
+  /** Nothing more for this device. */
+  forget(device: string): void;
+}
+
+/** Shared by all devices of one leading operator. */
+export interface DeviceContext {
+  client: KubeClient;
+  /** Namespace of the EdgeDevices. */
+  namespace: string;
+  stores: DeviceStores;
+  sources: PodSources;
+  events: EventRecorder;
+  log: Logger;
+  meter: Meter;
+  clock: Clock;
+  operatorVersion: string;
+  /** What Nodes show, such as "v1.34.0". */
+  kubeletVersion: string;
+  /** Addresses of the host, preferred first, and the port of the one gRPC listener. */
+  host: { addresses: string[]; grpcPort: number };
+  /** PEM of the operator's own CA. */
+  authority: string;
+  /** Devices found connected at the start have until then to come back, on the clock's monotonic time. */
+  graceUntilMs: number;
+  addresses: AddressBook;
+  heartbeats: Heartbeats;
+  kubelets: KubeletHost;
+  settingsOf(edge: EdgeDevice): DeviceSettings;
+  renderAgentYaml(input: AgentYamlInput): string;
+  /** Has a device reconciled. */
+  wake(device: string, options?: { afterMs?: number }): void;
+}

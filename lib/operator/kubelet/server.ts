@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One node's HTTPS server. Thousands of them live in one process, so each holds as little as it can. */
+import { createServer, type Server } from "node:https";
+import type { Socket } from "node:net";
+import {
+  AranyaError,
+  asAranyaError,
+  type Logger,
+  type Meter,
+  NO_METER,
+} from "../../shared/base/mod.ts";
+import type { KubeletAuth } from "./auth.ts";
+import type { KubeletHandlers } from "./handlers.ts";
+import { handleRequest, type ServerContext } from "./request.ts";
+import { type ServingTls, toTlsContext } from "./serving_tls.ts";
+import { handleUpgrade } from "./upgrade.ts";
+
+/** Options of {@linkcode createKubeletServer}. */
+export interface KubeletServerOptions {
+  /** The node's name, for authorization. */
+  nodeName: string;
+  /** What stands behind it. */
+  handlers: KubeletHandlers;
+  /** The first certificate. */
+  tls: ServingTls;
+  /** PEM bundle of those who sign client certificates (the API server's). */
+  clientCa: string;
+  /** Who may do what; one for all servers of the process. */
+  auth: KubeletAuth;
+  /** Takes what nobody else is told. */
+  log: Logger;
+  /** Counts requests and upgrades. @default none */
+  meter?: Meter;
+  /** Address to listen on. @default all */
+  host?: string;
+  /** 0: any free one. */
+  port: number;
+}
+
+/** One node's server. */
+export interface KubeletServer extends AsyncDisposable {
+  /** The port it listens on. */
+  readonly port: number;
+  /** New connections get this certificate; open ones stay. @throws {AranyaError} "invalid" when certificate and key don't fit */
+  setTls(tls: ServingTls): void;
+  /** Stops listening and ends what runs with this reason; resolves within seconds. May be called twice. */
+  close(reason?: string): Promise<void>;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_TIMEOUT_MS = 90_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+const CLOSE_TIMEOUT_MS = 4_000;
+
+/**
+ * Starts a server.
+ * @throws {AranyaError} "conflict" when the port is taken, "invalid" for a certificate that can't be used or an address that isn't here
+ */
+export async function createKubeletServer(
+  options: KubeletServerOptions,
+): Promise<KubeletServer> {
+  const server = new NodeServer(options);
+  await server.listen(options);
+  return server;
+}
+
+class NodeServer implements KubeletServer {
+  readonly #nodeName: string;
+  readonly #stop = new AbortController();
+  readonly #context: ServerContext;
+  readonly #meter: Meter;
+  readonly #server: Server;
+  readonly #running = new Set<Promise<void>>();
+  #clientCa: string;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: KubeletServerOptions) {
+    const { nodeName, handlers, auth, log, clientCa } = options;
+    this.#nodeName = nodeName;
+    this.#clientCa = clientCa;
+    this.#meter = options.meter ?? NO_METER;
+    const { signal } = this.#stop;
+    this.#context = { nodeName, handlers, auth, log, signal };
+    this.#server = createServer({
+      ...toTlsContext({ ...options.tls, clientCa }, nodeName),
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    });
+    this.#attach();
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  async listen(
+    { host, port }: { host?: string; port: number },
+  ): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen({ port, ...(host && { host }) }, resolve);
+    try {
+      await promise;
+    } catch (cause) {
+      throw toListenError(cause, {
+        nodeName: this.#nodeName,
+        host: host ?? "*",
+        port,
+      });
+    } finally {
+      this.#server.off("error", reject);
+    }
+    this.#server.on("error", (error) => {
+      this.#context.log.error("kubelet server failed", {
+        node: this.#nodeName,
+        error,
+      });
+    });
+  }
+
+  setTls(tls: ServingTls): void {
+    const clientCa = tls.clientCa ?? this.#clientCa;
+    const context = toTlsContext({ ...tls, clientCa }, this.#nodeName);
+    this.#server.setSecureContext(context);
+    this.#clientCa = clientCa;
+  }
+
+  close(reason = "the node's server is closing"): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #attach(): void {
+    this.#server.on("request", (request, response) => {
+      this.#meter.count("kubelet_requests");
+      this.#track(handleRequest(request, response, this.#context));
+    });
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.#meter.count("kubelet_upgrades");
+      const upgrade = { request, socket: socket as Socket, head };
+      this.#track(handleUpgrade(upgrade, this.#context));
+    });
+    // Strangers knock: what is no TLS or no HTTP is dropped without a word.
+    this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
+    this.#server.on("clientError", (_error, socket) => socket.destroy());
+  }
+
+  #track(work: Promise<void>): void {
+    const task: Promise<void> = work.finally(() => this.#running.delete(task));
+    this.#running.add(task);
+  }
+
+  async #close(reason: string): Promise<void> {
+    const closed = new Promise<void>((resolve) =>
+      this.#server.close(() => resolve())
+    );
+    this.#stop.abort(
+      new AranyaError(
+        "unavailable",
+        `Cannot go on with node ${JSON.stringify(this.#nodeName)}: ${reason}`,
+      ),
+    );
+    this.#server.closeIdleConnections();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+    await Promise.race([Promise.all(this.#running), late]);
+    this.#server.closeAllConnections();
+    await Promise.race([closed, late]);
+    clearTimeout(timer);
+  }
+}
+
+function toListenError(
+  cause: unknown,
+  { nodeName, host, port }: { nodeName: string; host: string; port: number },
+): AranyaError {
+  const action = `Cannot listen on ${host}:${port} for node ${
+    JSON.stringify(nodeName)
+  }`;
+  const code = cause instanceof Error && "code" in cause ? cause.code : "";
+  if (code === "EADDRINUSE") {
+    return new AranyaError("conflict", `${action}: the port is taken`, {
+      cause,
+    });
+  }
+  // Deno 2.9.6 says EINVAL where the system says EADDRNOTAVAIL.
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+    return new AranyaError(
+      "invalid",
+      `${action}: the address is not one of this machine`,
+      { cause },
+    );
+  }
+  return asAranyaError(cause, action);
+}

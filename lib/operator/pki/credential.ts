@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The key a device proves itself with. */
+import { sha256Hex } from "../../shared/base/mod.ts";
+
+/** Length of a device's credential in bytes. */
+export const CREDENTIAL_BYTES = 32;
+
+/** A new credential: 32 random bytes. */
+export function createCredential(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(CREDENTIAL_BYTES));
+}
+
+/** A short name of a credential for the log and status: the first 16 hexadecimal digits of its SHA-256. */
+export async function credentialFingerprint(key: Uint8Array): Promise<string> {
+  return (await sha256Hex(key)).slice(0, 16);
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Many conversations on one link: requests and streams with order, windows, resume and deadlines; the same code at both ends.
+ * A sealed Link comes in, conversations come out. This room never knows what a conversation is about.
+ *
+ * @module
+ */
+export * from "./linked_session.ts";
+export * from "./greeting.ts";
+export type * from "./session.ts";

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  ConfigureSchema,
+  create,
+  decodeMessage,
+  encodeMessage,
+  ForgetPodSchema,
+  Method,
+  PodSpecSchema,
+  PodStatusListSchema,
+  RemovePodSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import { OperatorEnd } from "../_support/operator_end.ts";
+import { KEY, RunningAgent } from "../_support/running_agent.ts";
+
+const SPEC = create(PodSpecSchema, {
+  uid: "u1",
+  namespace: "ns",
+  name: "web",
+  containers: [{ name: "app", image: "img" }],
+});
+
+Deno.test("applyPod(), removePod() and forgetPod() lead a pod through its life", async () => {
+  await using operator = await OperatorEnd.start({ key: KEY });
+  await using agent = new RunningAgent(operator.endpoint);
+  await operator.connected();
+  await operator.request(
+    Method.CONFIGURE,
+    encodeMessage(ConfigureSchema, { podCidr: "10.9.0.0/26" }),
+  );
+  await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
+  await operator.until(
+    "started",
+    () => agent.engine.calls.includes("start app-0"),
+  );
+  await operator.request(
+    Method.REMOVE_POD,
+    encodeMessage(RemovePodSchema, { uid: "u1", graceSeconds: 9n }),
+  );
+  await operator.until(
+    "gone",
+    () => operator.statuses.get("u1")?.gone ?? false,
+  );
+  assert.ok(agent.engine.calls.includes("stop app-0 9s"));
+  await operator.request(
+    Method.FORGET_POD,
+    encodeMessage(ForgetPodSchema, { uid: "u1" }),
+  );
+  await operator.until("cleaned up", () => agent.engine.pods.size === 0);
+});
+
+Deno.test("applyPod() is answered once the pod would survive a power cut", async () => {
+  await using operator = await OperatorEnd.start({ key: KEY });
+  await using agent = new RunningAgent(operator.endpoint);
+  await operator.connected();
+  await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
+  await Deno.stat(`${agent.config.stateDir}/pods/u1`);
+});
+
+Deno.test("listPods() gives what is there after a restart of the agent", async () => {
+  await using operator = await OperatorEnd.start({ key: KEY });
+  await using agent = new RunningAgent(operator.endpoint);
+  await operator.connected();
+  await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
+  await operator.until(
+    "started",
+    () => agent.engine.calls.includes("start app-0"),
+  );
+  await agent.stop();
+  await operator.renewSession();
+  agent.start();
+  await operator.until("again", () => operator.greetings.length === 2);
+  const { pods } = decodeMessage(
+    PodStatusListSchema,
+    await operator.request(Method.LIST_PODS),
+  );
+  assert.equal(pods[0]?.containers[0]?.containerId, "docker://app-0");
+});

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { concatBytes, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  encodeMessage,
+  Method,
+  PortForwardSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import { OperatorEnd } from "../_support/operator_end.ts";
+import { KEY, RunningAgent } from "../_support/running_agent.ts";
+
+Deno.test("servePortForward() joins both directions and keeps reading after the client's end", async () => {
+  await using operator = await OperatorEnd.start({ key: KEY });
+  await using agent = new RunningAgent(operator.endpoint);
+  agent.engine.connectPort = async (request, io) => {
+    assert.equal(request.port, 8080);
+    const sent = concatBytes(await Array.fromAsync(io.input));
+    await io.output(utf8(`got ${fromUtf8(sent)}`));
+    await io.endOutput();
+  };
+  await operator.connected();
+  const stream = operator.session.open(
+    Method.PORT_FORWARD,
+    encodeMessage(PortForwardSchema, { port: 8080 }),
+  );
+  await stream.write(0, utf8("ping"));
+  await stream.end(0);
+  const answer = concatBytes(await Array.fromAsync(stream.read(1)));
+  assert.equal(fromUtf8(answer), "got ping");
+  await stream.result;
+});

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type ContainerStatusSchema,
+  create,
+  PodStatusSchema,
+  TargetSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import {
+  resolveTarget,
+  type Verb,
+} from "../../../lib/agent/commands/target.ts";
+
+type StatusInit = MessageInitShape<typeof ContainerStatusSchema>;
+
+const ended = (id: string) => ({
+  state: {
+    case: "terminated" as const,
+    value: { exitCode: 1, containerId: `docker://${id}` },
+  },
+});
+const RUNNING: StatusInit = {
+  name: "app",
+  containerId: "docker://c2",
+  state: { state: { case: "running", value: {} } },
+  lastTerminated: ended("c1"),
+};
+const CRASHED: StatusInit = {
+  name: "app",
+  containerId: "docker://c2",
+  state: { state: { case: "waiting", value: { reason: "CrashLoopBackOff" } } },
+  lastTerminated: ended("c2"),
+};
+const ENDED: StatusInit = {
+  name: "app",
+  containerId: "docker://c1",
+  state: ended("c1"),
+};
+const CREATING: StatusInit = {
+  name: "app",
+  state: { state: { case: "waiting", value: { reason: "ContainerCreating" } } },
+};
+
+function resolve(
+  verb: Verb,
+  options: {
+    container?: StatusInit;
+    name?: string;
+    uid?: string;
+    allowed?: boolean;
+  },
+) {
+  const { allowed = true, uid = "u1", name = "app" } = options;
+  return resolveTarget(
+    create(TargetSchema, { podUid: uid, container: name, pod: "ns/web" }),
+    {
+      verb,
+      device: "edge-1",
+      host: {
+        exec: allowed,
+        attach: allowed,
+        logs: allowed,
+        portForward: allowed,
+      },
+      statusOf: (asked) =>
+        asked === "u1" && options.container
+          ? create(PodStatusSchema, { containers: [options.container] })
+          : undefined,
+    },
+  );
+}
+
+for (
+  const [verb, container, id] of [
+    ["exec", RUNNING, "c2"],
+    ["attach", RUNNING, "c2"],
+    ["portForward", RUNNING, "c2"],
+    ["logs", RUNNING, "c2"],
+    ["logs", CRASHED, "c2"],
+    ["logs", ENDED, "c1"],
+    ["previousLogs", RUNNING, "c1"],
+    ["previousLogs", CRASHED, "c2"],
+  ] as const
+) {
+  Deno.test(`resolveTarget() gives ${verb} the instance ${id} of a container that is ${container.state?.state?.case}`, () => {
+    assert.deepEqual(resolve(verb, { container }), {
+      containerId: id,
+      podUid: "u1",
+    });
+  });
+}
+
+for (
+  const [verb, container, text] of [
+    [
+      "exec",
+      CREATING,
+      'Cannot exec in container "app" of pod "ns/web": it is waiting (ContainerCreating), expected running',
+    ],
+    [
+      "exec",
+      ENDED,
+      'Cannot exec in container "app" of pod "ns/web": it has ended, expected running',
+    ],
+    [
+      "logs",
+      CREATING,
+      'Cannot read logs of container "app" of pod "ns/web": it is waiting to start (ContainerCreating)',
+    ],
+    [
+      "previousLogs",
+      ENDED,
+      'Cannot read previous logs of container "app" of pod "ns/web": previous terminated container "app" not found',
+    ],
+    [
+      "portForward",
+      ENDED,
+      'Cannot forward ports to container "app" of pod "ns/web": none of its containers runs',
+    ],
+  ] as const
+) {
+  Deno.test(`resolveTarget() refuses: ${text}`, () => {
+    assert.throws(() => resolve(verb, { container }), {
+      code: "invalid",
+      message: text,
+    });
+  });
+}
+
+Deno.test("resolveTarget() knows no other pod and no other container", () => {
+  assert.throws(() => resolve("exec", { container: RUNNING, uid: "u2" }), {
+    code: "not_found",
+  });
+  assert.throws(() => resolve("exec", { container: RUNNING, name: "x" }), {
+    code: "not_found",
+  });
+});
+
+Deno.test("resolveTarget() lets the host be reached when its owner allows it", () => {
+  assert.equal(resolve("exec", { uid: "" }), undefined);
+});
+
+for (
+  const [verb, text] of [
+    [
+      "exec",
+      'Cannot exec on host of device "edge-1": the device\'s owner has turned it off (host.exec: false in agent.yaml)',
+    ],
+    [
+      "attach",
+      'Cannot attach to host of device "edge-1": the device\'s owner has turned it off (host.attach: false in agent.yaml)',
+    ],
+    [
+      "logs",
+      'Cannot read logs of host of device "edge-1": the device\'s owner has turned it off (host.logs: false in agent.yaml)',
+    ],
+    [
+      "portForward",
+      'Cannot forward ports to host of device "edge-1": the device\'s owner has turned it off (host.portForward: false in agent.yaml)',
+    ],
+  ] as const
+) {
+  Deno.test(`resolveTarget() names the owner's switch for ${verb}`, () => {
+    assert.throws(() => resolve(verb, { uid: "", allowed: false }), {
+      code: "forbidden",
+      message: text,
+    });
+  });
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { concatBytes, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  dropBefore,
+  type HostLogOptions,
+  readHostLog,
+} from "../../../lib/agent/host/logs.ts";
+import { until } from "./_support/play.ts";
+
+const ENV = { PATH: "/usr/bin:/bin" };
+
+async function withFile(
+  text: string,
+  work: (file: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/log`, text);
+    await work(`${folder}/log`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function read(options: Partial<HostLogOptions>): Promise<string> {
+  const parts = await Array.fromAsync(readHostLog({
+    follow: false,
+    env: ENV,
+    signal: new AbortController().signal,
+    ...options,
+  }));
+  return fromUtf8(concatBytes(parts));
+}
+
+Deno.test("readHostLog() gives a file, its last lines, or its first bytes", async () => {
+  await withFile("one\ntwo\nthree\n", async (file) => {
+    assert.equal(await read({ file }), "one\ntwo\nthree\n");
+    assert.equal(await read({ file, tailLines: 2 }), "two\nthree\n");
+    assert.equal(await read({ file, tailLines: 0 }), "");
+    assert.equal(await read({ file, limitBytes: 5 }), "one\nt");
+    assert.equal(await read({ file, limitBytes: 0 }), "");
+  });
+});
+
+Deno.test("readHostLog() follows a file over its rotation until the signal", async () => {
+  await withFile("one\n", async (file) => {
+    const stop = new AbortController();
+    let text = "";
+    const following = (async () => {
+      const chunks = readHostLog({
+        file,
+        follow: true,
+        env: ENV,
+        signal: stop.signal,
+      });
+      for await (const chunk of chunks) text += fromUtf8(chunk);
+    })();
+    await until(() => text === "one\n");
+    await Deno.writeTextFile(file, "two\n", { append: true });
+    await until(() => text === "one\ntwo\n");
+    await Deno.rename(file, `${file}.1`);
+    await Deno.writeTextFile(file, "three\n");
+    await until(() => text === "one\ntwo\nthree\n");
+    stop.abort();
+    await following;
+  });
+});
+
+Deno.test("readHostLog() says that a file is missing or that there is no journal", async () => {
+  await assert.rejects(read({ file: "/absent/log" }), {
+    code: "not_found",
+    message: /there is no such file, expected the one of host.logFile/,
+  });
+  await assert.rejects(read({ env: { PATH: "/absent" } }), {
+    code: "unsupported",
+    message: /no journal \(journalctl\), expected host.logFile/,
+  });
+});
+
+Deno.test("dropBefore() leaves out lines of an earlier time and what belongs to them", async () => {
+  const text = [
+    "2026-11-21T10:00:00Z old",
+    "  still old",
+    "2026-11-21T10:00:01.5+00:00 new",
+    "  still new",
+    "",
+  ].join("\n");
+  for (const size of [1, 10, 1_000]) {
+    const bytes = utf8(text);
+    const chunks = (async function* () {
+      for (let at = 0; at < bytes.length; at += size) {
+        yield bytes.subarray(at, at + size);
+      }
+    })();
+    const kept = await Array.fromAsync(
+      dropBefore(chunks, "2026-11-21T10:00:01Z"),
+    );
+    assert.equal(
+      fromUtf8(concatBytes(kept)),
+      "2026-11-21T10:00:01.5+00:00 new\n  still new\n",
+    );
+  }
+});

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  matchCredentials,
+  withTag,
+} from "../../../lib/agent/runtime/docker_images.ts";
+import {
+  create,
+  RegistryCredentialSchema,
+} from "../../../lib/shared/wire/mod.ts";
+
+const servers = (image: string, registries: string[]) =>
+  matchCredentials(
+    image,
+    registries.map((registry) =>
+      create(RegistryCredentialSchema, { registry })
+    ),
+  ).map(({ server }) => server);
+
+Deno.test("withTag() names one tag", () => {
+  const cases = {
+    "busybox": "busybox:latest",
+    "busybox:1": "busybox:1",
+    "r.example:5000/a/b": "r.example:5000/a/b:latest",
+    "r.example:5000/a/b:2": "r.example:5000/a/b:2",
+    "a@sha256:0": "a@sha256:0",
+  };
+  for (const [image, expected] of Object.entries(cases)) {
+    assert.equal(withTag(image), expected);
+  }
+});
+
+Deno.test("matchCredentials() finds the registry's logins, the most specific first", () => {
+  const registries = [
+    "https://index.docker.io/v1/",
+    "r.example:5000",
+    "r.example:5000/team",
+  ];
+  assert.deepEqual(servers("busybox", registries), [
+    "https://index.docker.io/v1/",
+  ]);
+  assert.deepEqual(servers("r.example:5000/team/x:1", registries), [
+    "r.example:5000/team",
+    "r.example:5000",
+  ]);
+  assert.deepEqual(servers("r.example:5000/teammate/x", registries), [
+    "r.example:5000",
+  ]);
+  assert.deepEqual(servers("other.example/x", registries), []);
+  assert.deepEqual(servers("r.example:5000/team:1", registries), [
+    "r.example:5000/team",
+    "r.example:5000",
+  ]);
+});

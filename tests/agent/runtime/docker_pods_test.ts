@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import {
+  createDockerClient,
+  inspectImage,
+} from "../../../lib/agent/docker/mod.ts";
+import {
+  DockerPods,
+  refineStartError,
+} from "../../../lib/agent/runtime/docker_pods.ts";
+import type { ContainerRequest } from "../../../lib/agent/runtime/mod.ts";
+import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import {
+  containerRequest,
+  POD_UID,
+  sandboxRequest,
+} from "./_support/requests.ts";
+
+const { signal } = new AbortController();
+
+Deno.test("DockerPods on a real engine", async (test) => {
+  await using engine = await Dockerd.start();
+  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  const options = { client, device: "dev", log: SILENT_LOGGER };
+  const pods = new DockerPods(options);
+  const { Id: imageId } = await inspectImage(client, IMAGES.busybox);
+  const request = (
+    name: string,
+    command: string[],
+    changes: Partial<ContainerRequest> = {},
+  ) =>
+    containerRequest({ name, image: IMAGES.busybox }, {
+      imageId,
+      command,
+      ...changes,
+    });
+  const containers = async () => (await pods.listPods())[0]?.containers ?? [];
+  const networks = () => engine.run(["network", "ls", "--format", "{{.Name}}"]);
+
+  await test.step("watchPods() asks for a look at first", async () => {
+    const stop = new AbortController();
+    for await (const uid of pods.watchPods(stop.signal)) {
+      assert.equal(uid, "");
+      break;
+    }
+    stop.abort();
+  });
+
+  await test.step("ensureSandbox() gives an address of the pods' range, twice the same", async () => {
+    const first = await pods.ensureSandbox(sandboxRequest(), signal);
+    assert.match(first.podIps[0] ?? "", /^10\.200\.7\.\d+$/);
+    assert.deepEqual(await pods.ensureSandbox(sandboxRequest(), signal), first);
+    assert.match(await networks(), /^aranya-dev$/m);
+  });
+
+  await test.step("startContainer() starts one container per attempt", async () => {
+    const life = request("life", ["sleep", "1000"]);
+    const id = await pods.startContainer(life, signal);
+    assert.equal(await pods.startContainer(life, signal), id);
+    const [found] = await containers();
+    assert.equal(found?.state, "running");
+    assert.equal(found?.image, IMAGES.busybox);
+    assert.ok(Math.abs(Date.now() - (found?.startedUnixMs ?? 0)) < 60_000);
+  });
+
+  await test.step("listPods() is the same for an agent that has just started", async () => {
+    const again = new DockerPods(options);
+    assert.deepEqual(await again.listPods(), await pods.listPods());
+    const other = new DockerPods({ ...options, device: "other" });
+    assert.deepEqual(await other.listPods(), []);
+  });
+
+  await test.step("watchPods() tells which pod to look at", async () => {
+    const stop = new AbortController();
+    const seen: string[] = [];
+    for await (const uid of pods.watchPods(stop.signal)) {
+      seen.push(uid);
+      if (uid !== "") break;
+      await pods.startContainer(request("short", ["true"]), signal);
+    }
+    stop.abort();
+    assert.deepEqual(seen, ["", POD_UID]);
+  });
+
+  await test.step("startContainer() leaves what could not be started to be seen", async () => {
+    const absent = request("absent", ["absent-command"]);
+    await assert.rejects(pods.startContainer(absent, signal), {
+      code: "not_found",
+      message:
+        /^Cannot start container "absent" of pod "default\/web": .*not found/,
+    });
+    const left = (await containers()).find(({ name }) => name === "absent");
+    assert.equal(left?.state, "exited");
+    assert.equal(left?.exitCode, 128);
+    assert.match(left?.error ?? "", /absent-command/);
+  });
+
+  await test.step("startContainer() needs an image and an infra container", async () => {
+    await assert.rejects(
+      pods.startContainer(
+        request("noimage", [], { imageId: "absent:1" }),
+        signal,
+      ),
+      { code: "not_found" },
+    );
+    await assert.rejects(
+      pods.startContainer(
+        request("nopod", [], { podUid: "other" }),
+        signal,
+      ),
+      { code: "conflict", message: /its infra container does not run/ },
+    );
+  });
+
+  await test.step("containers of a pod have its host name and addresses", async () => {
+    const check = request("check", ["sh", "-c", "hostname; cat /etc/hosts"]);
+    const id = await pods.startContainer(check, signal);
+    await engine.run(["wait", id]);
+    const text = await engine.run(["logs", id]);
+    const ip = (await pods.listPods())[0]?.sandbox?.podIps[0];
+    assert.match(text, /^web\n/);
+    assert.ok(text.includes(`${ip}\tweb`));
+  });
+
+  await test.step("a process that is killed for memory is seen as such", async () => {
+    const hungry = request("hungry", [
+      "sh",
+      "-c",
+      "a=x; while :; do a=$a$a; done",
+    ]);
+    hungry.container.resources = {
+      $typeName: "aranya.v1.Resources",
+      cpuLimitMillis: 0n,
+      cpuRequestMillis: 0n,
+      memoryLimitBytes: 8n * 1024n * 1024n,
+      memoryRequestBytes: 0n,
+    };
+    const id = await pods.startContainer(hungry, signal);
+    await engine.run(["wait", id]);
+    const found = (await containers()).find((one) => one.id === id);
+    assert.equal(found?.oomKilled, true);
+    assert.equal(found?.exitCode, 137);
+  });
+
+  await test.step("removeContainer() may be repeated", async () => {
+    const [one] = (await containers()).filter(({ name }) => name === "absent");
+    assert.ok(one);
+    await pods.removeContainer(one.id);
+    await pods.removeContainer(one.id);
+  });
+
+  await test.step("removeSandbox() leaves neither containers nor network", async () => {
+    await pods.removeSandbox(POD_UID);
+    await pods.removeSandbox(POD_UID);
+    assert.deepEqual(await pods.listPods(), []);
+    assert.equal(await engine.run(["ps", "-aq"]), "");
+    assert.doesNotMatch(await networks(), /aranya/);
+  });
+});
+
+Deno.test("refineStartError() finds the reason in the engine's sentence", () => {
+  const cases: [string, string][] = [
+    ['exec: "x": executable file not found in $PATH', "not_found"],
+    ['exec: "/etc": permission denied', "invalid"],
+    ["no space left on device", "internal"],
+  ];
+  for (const [text, code] of cases) {
+    const error = new AranyaError(
+      "internal",
+      `Cannot start container x: ${text}`,
+    );
+    const refined = refineStartError(error, containerRequest({ name: "a" }));
+    assert.ok(refined instanceof AranyaError);
+    assert.equal(refined.code, code);
+    assert.equal(
+      refined.message,
+      `Cannot start container "a" of pod "default/web": ${text}`,
+    );
+  }
+});

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  concatBytes,
+  fromUtf8,
+  SILENT_LOGGER,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
+import {
+  createDockerClient,
+  inspectImage,
+} from "../../../lib/agent/docker/mod.ts";
+import { toDockerTime } from "../../../lib/agent/runtime/docker_streams.ts";
+import {
+  type ContainerRequest,
+  createDockerRuntime,
+  type LogsRequest,
+} from "../../../lib/agent/runtime/mod.ts";
+import { play, type PlayOptions, until } from "../host/_support/play.ts";
+import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import {
+  type ContainerFields,
+  containerRequest,
+  POD_UID,
+  sandboxRequest,
+} from "./_support/requests.ts";
+
+const { signal } = new AbortController();
+
+Deno.test("streams of containers on a real engine", async (test) => {
+  await using engine = await Dockerd.start();
+  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  const runtime = createDockerRuntime({
+    client,
+    device: "dev",
+    log: SILENT_LOGGER,
+  });
+  const { Id: imageId } = await inspectImage(client, IMAGES.busybox);
+  await runtime.ensureSandbox(
+    sandboxRequest({ shareProcessNamespace: true }),
+    signal,
+  );
+  const start = (
+    script: string,
+    fields: ContainerFields = {},
+    changes: Partial<ContainerRequest> = {},
+  ) =>
+    runtime.startContainer(
+      containerRequest(
+        { name: `c${crypto.randomUUID()}`, image: IMAGES.busybox, ...fields },
+        { imageId, command: ["sh", "-c", script], ...changes },
+      ),
+      signal,
+    );
+  const targetOf = (containerId: string) => ({ containerId, podUid: POD_UID });
+  const main = await start("exec sleep 1000");
+  const execute = async (
+    command: string[],
+    options: PlayOptions & { tty?: boolean } = {},
+  ) => {
+    const played = play(options);
+    const result = await runtime.exec({
+      target: targetOf(main),
+      command,
+      stdin: played.hasInput,
+      stdout: true,
+      stderr: true,
+      tty: options.tty === true,
+    }, played.io);
+    return { ...result, out: played.stdout(), err: played.stderr() };
+  };
+  const readLog = async (id: string, options: Partial<LogsRequest> = {}) => {
+    const parts = await Array.fromAsync(runtime.logs({
+      target: targetOf(id),
+      follow: false,
+      timestamps: false,
+      ...options,
+    }, signal));
+    return fromUtf8(concatBytes(parts));
+  };
+
+  await test.step("exec() keeps outputs apart and half-closes stdin", async () => {
+    const script = "cat; echo e >&2; exit 9";
+    assert.deepEqual(
+      await execute(["sh", "-c", script], { input: ["a", "b"] }),
+      { code: 9, out: "ab", err: "e\n" },
+    );
+    assert.equal((await execute(["sh", "-c", "kill -9 $$"])).code, 137);
+  });
+
+  await test.step("exec() says that a command can't be found", async () => {
+    const { code, out } = await execute(["absent-command"]);
+    assert.equal(code, 126);
+    assert.match(out, /executable file not found/);
+  });
+
+  await test.step("exec() delivers all to a slow reader", async () => {
+    const { out } = await execute(["head", "-c", "2000000", "/dev/zero"], {
+      slow: true,
+    });
+    assert.equal(out.length, 2_000_000);
+  });
+
+  await test.step("exec() applies the last of many sizes", async () => {
+    const sizes = Array.from({ length: 50 }, (_, index) => ({
+      width: 50 + index,
+      height: 33,
+    }));
+    const script =
+      'while [ "$(stty size 2>/dev/null)" != "33 99" ]; do sleep 0.05; done; echo sized';
+    const { out } = await execute(["sh", "-c", script], { tty: true, sizes });
+    assert.equal(out, "sized\r\n");
+  });
+
+  await test.step("exec() lets the process go on when the client leaves", async () => {
+    const played = play();
+    const script = "echo ready; sleep 0.3; echo > /tmp/went-on";
+    const running = runtime.exec({
+      target: targetOf(main),
+      command: ["sh", "-c", script],
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      tty: false,
+    }, played.io);
+    await until(() => played.stdout() === "ready\n");
+    played.leave();
+    assert.equal((await running).reason, "ClientLeft");
+    await until(async () => (await execute(["ls", "/tmp/went-on"])).code === 0);
+  });
+
+  await test.step("the infra container reaps what a shared process namespace leaves", async () => {
+    const id = await start(
+      "(sleep 0.1 &); (sleep 0.2 &); sleep 0.5; exec sleep 1000",
+      {},
+      { shareProcessNamespace: true },
+    );
+    const played = play();
+    await until(async () => {
+      const result = await runtime.exec({
+        target: targetOf(id),
+        command: ["sh", "-c", "cat /proc/[0-9]*/stat"],
+        stdin: false,
+        stdout: true,
+        stderr: true,
+        tty: false,
+      }, played.io);
+      return result.code === 0 && / \(sleep\) S /.test(played.stdout());
+    });
+    assert.match(played.stdout(), /^1 \(infra\) S /m);
+    assert.doesNotMatch(played.stdout(), /\) Z /);
+  });
+
+  await test.step("attach() joins the first process and closes its stdin once", async () => {
+    const script = "while read line; do echo got $line; done; echo end >&2";
+    const id = await start(script, { stdin: true, stdinOnce: true });
+    const played = play({ input: ["one\n", "two\n"] });
+    const result = await runtime.attach({
+      target: targetOf(id),
+      stdin: true,
+      stdout: true,
+      stderr: true,
+      tty: false,
+      stdinOnce: true,
+    }, played.io);
+    assert.deepEqual(result, { code: 0 });
+    assert.equal(played.stdout(), "got one\ngot two\n");
+    assert.equal(played.stderr(), "end\n");
+    await engine.run(["wait", id]);
+    await assert.rejects(
+      runtime.attach({
+        target: targetOf(id),
+        stdin: false,
+        stdout: true,
+        stderr: true,
+        tty: false,
+        stdinOnce: false,
+      }, play().io),
+      { code: "conflict", message: /it is exited, expected running/ },
+    );
+  });
+
+  await test.step("logs() cuts as it is asked", async () => {
+    const id = await start("echo one; echo two >&2; echo three");
+    await engine.run(["wait", id]);
+    assert.equal((await readLog(id)).length, "one\ntwo\nthree\n".length);
+    assert.match(await readLog(id, { limitBytes: 2 }), /^(?:on|tw|th)$/);
+    assert.equal(await readLog(id, { tailLines: 0 }), "");
+    assert.equal((await readLog(id, { tailLines: 1 })).split("\n").length, 2);
+    const stamped = await readLog(id, { timestamps: true });
+    assert.match(stamped, /^\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z one$/m);
+    const future = new Date(Date.now() + 60_000).toISOString();
+    assert.equal(await readLog(id, { sinceTime: future }), "");
+    const past = new Date(Date.now() - 60_000).toISOString();
+    assert.match(await readLog(id, { sinceTime: past }), /three/);
+  });
+
+  await test.step("logs() of a terminal are raw", async () => {
+    const id = await start("echo one", { tty: true });
+    await engine.run(["wait", id]);
+    assert.equal(await readLog(id), "one\r\n");
+  });
+
+  await test.step("logs() follows to the container's exit, or until the client leaves", async () => {
+    const id = await start("echo one; sleep 0.3; echo two");
+    assert.equal(await readLog(id, { follow: true }), "one\ntwo\n");
+    const stop = new AbortController();
+    const chunks = runtime.logs({
+      target: targetOf(main),
+      follow: true,
+      timestamps: false,
+    }, stop.signal);
+    const following = Array.fromAsync(chunks);
+    stop.abort(new Error("left"));
+    await assert.rejects(following, /left/);
+  });
+
+  await test.step("connectPort() reaches the pod's loopback, and says when nothing listens", async () => {
+    await start("echo hello > /tmp/f; httpd -f -p 127.0.0.1:8081 -h /tmp");
+    const connect = async (port: number) => {
+      let text = "";
+      await runtime.connectPort({ target: targetOf(main), port }, {
+        input: (async function* () {
+          yield utf8("GET /f HTTP/1.0\r\n\r\n");
+        })(),
+        output: (chunk) => Promise.resolve(void (text += fromUtf8(chunk))),
+        endOutput: () => Promise.resolve(void (text += "|")),
+        signal,
+      });
+      return text;
+    };
+    await until(() =>
+      connect(8081).then(
+        (text) => /200 OK[^]*hello\n\|$/.test(text),
+        () => false,
+      )
+    );
+    await assert.rejects(connect(8082), {
+      message:
+        "Cannot forward to port 8082 of the pod: nothing listens on port 8082",
+    });
+  });
+
+  await test.step("stats() gives figures of what runs", async () => {
+    const figures = await runtime.stats();
+    const found = figures.find(({ networkRxBytes }) => networkRxBytes > 0n);
+    assert.ok(found && found.memoryWorkingSetBytes > 0n);
+  });
+
+  await runtime.removeSandbox(POD_UID);
+});
+
+Deno.test("toDockerTime() keeps all digits", () => {
+  const seconds = Date.parse("2026-11-21T10:00:00Z") / 1_000;
+  assert.equal(
+    toDockerTime("2026-11-21T10:00:00.123456789Z"),
+    `${seconds}.123456789`,
+  );
+  assert.equal(
+    toDockerTime("2026-11-21T11:00:00+01:00"),
+    `${seconds}.000000000`,
+  );
+});

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  createDockerClient,
+  inspectContainer,
+  inspectNetwork,
+  killContainer,
+  removeContainer,
+} from "../../../lib/agent/docker/mod.ts";
+import { ensureInfraImage } from "../../../lib/agent/runtime/infra_image.ts";
+import { sandboxName } from "../../../lib/agent/runtime/labels.ts";
+import {
+  Sandboxes,
+  toSandboxCreate,
+} from "../../../lib/agent/runtime/sandbox.ts";
+import {
+  create,
+  DnsSchema,
+  HostAliasSchema,
+  SysctlSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import { Dockerd } from "../../_support/mod.ts";
+import { POD_UID, sandboxRequest } from "./_support/requests.ts";
+
+const AROUND = { device: "dev", network: "aranya-dev" };
+
+Deno.test("toSandboxCreate() carries names, DNS, aliases and sysctls", () => {
+  const { Hostname, HostConfig } = toSandboxCreate(
+    sandboxRequest({
+      dns: create(DnsSchema, {
+        servers: ["10.0.0.10"],
+        searches: ["a.svc"],
+        options: ["ndots:5"],
+      }),
+      hostAliases: [
+        create(HostAliasSchema, { ip: "10.1.1.1", names: ["a", "b"] }),
+      ],
+      sysctls: [
+        create(SysctlSchema, { name: "net.core.somaxconn", value: "1" }),
+      ],
+    }),
+    AROUND,
+  );
+  assert.equal(Hostname, "web");
+  assert.equal(HostConfig.NetworkMode, "aranya-dev");
+  assert.deepEqual(HostConfig.Dns, ["10.0.0.10"]);
+  assert.deepEqual(HostConfig.ExtraHosts, ["a:10.1.1.1", "b:10.1.1.1"]);
+  assert.deepEqual(HostConfig.Sysctls, { "net.core.somaxconn": "1" });
+});
+
+Deno.test("toSandboxCreate() uses the host's namespaces when asked", () => {
+  const { Hostname, HostConfig } = toSandboxCreate(
+    sandboxRequest({ hostNetwork: true, hostPid: true, hostIpc: true }),
+    AROUND,
+  );
+  assert.equal(Hostname, undefined);
+  assert.deepEqual(
+    [HostConfig.NetworkMode, HostConfig.PidMode, HostConfig.IpcMode],
+    ["host", "host", "host"],
+  );
+});
+
+Deno.test("Sandboxes on a real engine", async (test) => {
+  await using engine = await Dockerd.start({ images: false });
+  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  const arch = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+  await ensureInfraImage(client, arch);
+  await ensureInfraImage(client, arch);
+  const sandboxes = new Sandboxes({ client, device: "dev" });
+
+  await test.step("ensure() makes a new one in place of a dead one", async () => {
+    await sandboxes.ensure(sandboxRequest());
+    const id = (await sandboxes.find(POD_UID))?.Id ?? "";
+    await killContainer(client, { id, signalName: "SIGTERM" });
+    await engine.run(["wait", id]);
+    assert.equal((await inspectContainer(client, id)).State.ExitCode, 0);
+    const { podIps } = await sandboxes.ensure(sandboxRequest());
+    assert.equal(podIps.length, 1);
+    assert.notEqual((await sandboxes.find(POD_UID))?.Id, id);
+  });
+
+  await test.step("ensure() refuses another range while the network is in use", async () => {
+    await assert.rejects(
+      sandboxes.ensure(
+        sandboxRequest({ podUid: "other", podCidr: "10.200.9.0/26" }),
+      ),
+      {
+        code: "conflict",
+        message:
+          'Cannot use network "aranya-dev" for pods: its range is 10.200.7.0/26 and containers use it, expected range 10.200.9.0/26',
+      },
+    );
+  });
+
+  await test.step("ensure() makes the network anew when nobody uses it", async () => {
+    await removeContainer(client, sandboxName(POD_UID));
+    const { podIps } = await sandboxes.ensure(
+      sandboxRequest({ podCidr: "10.200.9.0/26" }),
+    );
+    assert.match(podIps[0] ?? "", /^10\.200\.9\./);
+  });
+
+  await test.step("ensure() gives no address in the host's network", async () => {
+    const request = sandboxRequest({ podUid: "host", hostNetwork: true });
+    assert.deepEqual(await sandboxes.ensure(request), { podIps: [] });
+    await removeContainer(client, sandboxName("host"));
+  });
+
+  await test.step("removeIdleNetwork() waits for the last pod", async () => {
+    await sandboxes.removeIdleNetwork();
+    await inspectNetwork(client, sandboxes.network);
+    await removeContainer(client, sandboxName(POD_UID));
+    await sandboxes.removeIdleNetwork();
+    await assert.rejects(inspectNetwork(client, sandboxes.network), {
+      code: "not_found",
+    });
+  });
+});

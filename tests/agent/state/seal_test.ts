@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { utf8 } from "../../../lib/shared/base/mod.ts";
+import { createSeal, loadStateKey } from "../../../lib/agent/state/mod.ts";
+
+Deno.test("createSeal() opens what it sealed, under the same name only", () => {
+  const seal = createSeal(new Uint8Array(32));
+  for (const content of [utf8(""), utf8("x"), new Uint8Array(100_000)]) {
+    const sealed = seal.seal("a", content);
+    assert.deepEqual(seal.open("a", sealed), content);
+    assert.equal(seal.open("b", sealed), undefined);
+  }
+});
+
+Deno.test("createSeal() never seals the same content the same way twice", () => {
+  const seal = createSeal(new Uint8Array(32));
+  assert.notDeepEqual(seal.seal("a", utf8("x")), seal.seal("a", utf8("x")));
+});
+
+Deno.test("createSeal() refuses a key of another length", () => {
+  assert.throws(() => createSeal(new Uint8Array(16)), RangeError);
+});
+
+Deno.test("loadStateKey() makes the file once, for its owner only", async () => {
+  const dir = await Deno.makeTempDir();
+  const key = await loadStateKey(`${dir}/agent.key`);
+  assert.equal(key.length, 32);
+  assert.equal((await Deno.stat(`${dir}/agent.key`)).mode, 0o100600);
+  assert.deepEqual(await loadStateKey(`${dir}/agent.key`), key);
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("loadStateKey() says what is wrong with the file", async () => {
+  const dir = await Deno.makeTempDir();
+  await Deno.writeFile(`${dir}/short`, utf8("short"));
+  await assert.rejects(
+    loadStateKey(`${dir}/short`),
+    /Cannot use state key file ".*short": it has 5 bytes, expected 32/,
+  );
+  await assert.rejects(
+    loadStateKey(`${dir}/short/key`),
+    /Cannot use state key file/,
+  );
+  await Deno.remove(dir, { recursive: true });
+});

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  type AranyaError,
+  sha256Hex,
+  SILENT_LOGGER,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
+import {
+  createSeal,
+  openStore,
+  type StateStore,
+} from "../../../lib/agent/state/mod.ts";
+
+const KEY = new Uint8Array(32).fill(7);
+const POD = { kind: "pod", key: "uid-1" } as const;
+
+async function withDir(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const open = (dir: string, key = KEY): Promise<StateStore> =>
+  openStore({ dir, seal: createSeal(key), log: SILENT_LOGGER });
+
+async function inodeOf(path: string): Promise<number | null> {
+  return (await Deno.stat(path)).ino;
+}
+
+Deno.test("openStore() gives back what an earlier one wrote", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    const store = await open(dir);
+    assert.deepEqual(store.keys("pod"), ["uid-1"]);
+    assert.deepEqual(await store.read(POD), utf8("spec"));
+  }));
+
+Deno.test("write() leaves nothing readable on the disk", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("password=hunter2"));
+    const raw = new TextDecoder("latin1").decode(
+      await Deno.readFile(`${dir}/pods/uid-1`),
+    );
+    assert.ok(!raw.includes("hunter2"));
+    assert.equal((await Deno.stat(`${dir}/pods/uid-1`)).mode ?? 0, 0o100600);
+  }));
+
+Deno.test("write() does not touch the disk when the content is the same, also after a restart", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    const before = await inodeOf(`${dir}/pods/uid-1`);
+    const store = await open(dir);
+    await store.write(POD, utf8("spec"));
+    assert.equal(await inodeOf(`${dir}/pods/uid-1`), before);
+    await store.write(POD, utf8("spec 2"));
+    assert.notEqual(await inodeOf(`${dir}/pods/uid-1`), before);
+  }));
+
+Deno.test("openStore() sets a torn record aside, wherever it was cut, and keeps the others", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    await store.write({ kind: "pod", key: "other" }, utf8("fine"));
+    await store.write(POD, utf8("a spec of some length"));
+    const whole = await Deno.readFile(`${dir}/pods/uid-1`);
+    for (let length = 0; length < whole.length; length++) {
+      await Deno.writeFile(`${dir}/pods/uid-1`, whole.subarray(0, length));
+      const again = await open(dir);
+      assert.equal(await again.read(POD), undefined, `cut at ${length}`);
+      assert.deepEqual(again.keys("pod"), ["other"]);
+      assert.equal(again.damaged[0]?.key, "uid-1");
+    }
+    assert.deepEqual(
+      await (await open(dir)).read({ kind: "pod", key: "other" }),
+      utf8("fine"),
+    );
+  }));
+
+Deno.test("openStore() sets a record aside in which any bit has changed", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    const whole = await Deno.readFile(`${dir}/pods/uid-1`);
+    for (let index = 0; index < whole.length; index++) {
+      const bad = whole.slice();
+      bad[index] = (bad[index] ?? 0) ^ 1;
+      await Deno.writeFile(`${dir}/pods/uid-1`, bad);
+      assert.deepEqual((await open(dir)).keys("pod"), [], `byte ${index}`);
+    }
+  }));
+
+Deno.test("openStore() does not take one record for another", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    await Deno.rename(`${dir}/pods/uid-1`, `${dir}/pods/uid-2`);
+    const store = await open(dir);
+    assert.equal(await store.read({ kind: "pod", key: "uid-2" }), undefined);
+    assert.equal(store.damaged.length, 1);
+  }));
+
+Deno.test("openStore() keeps at most 16 damaged files", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    for (let round = 0; round < 20; round++) {
+      await Deno.writeFile(`${dir}/pods/uid-1`, utf8("x"));
+      await open(dir);
+    }
+    assert.equal(
+      (await Array.fromAsync(Deno.readDir(`${dir}/damaged`))).length,
+      16,
+    );
+  }));
+
+Deno.test("openStore() removes what a power cut left half written", () =>
+  withDir(async (dir) => {
+    await open(dir);
+    await Deno.writeFile(`${dir}/pods/uid-1.12345678.aside`, utf8("half"));
+    const store = await open(dir);
+    assert.deepEqual(store.keys("pod"), []);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(`${dir}/pods`)), []);
+  }));
+
+Deno.test("write() of a blob checks its hash, read() of a changed one gives nothing", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    const key = await sha256Hex(utf8("content"));
+    await assert.rejects(
+      store.write({ kind: "blob", key }, utf8("other")),
+      (error: AranyaError) => error.code === "invalid",
+    );
+    await store.write({ kind: "blob", key }, utf8("content"));
+    assert.deepEqual(await store.read({ kind: "blob", key }), utf8("content"));
+    await Deno.writeFile(`${dir}/blobs/${key}`, utf8("torn"));
+    assert.equal(await store.read({ kind: "blob", key }), undefined);
+    await store.write({ kind: "blob", key }, utf8("content"));
+    assert.deepEqual(await store.read({ kind: "blob", key }), utf8("content"));
+  }));
+
+Deno.test("collectBlobs() removes those that nobody names", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    const keys = await Promise.all(["a", "b", "c"].map(async (text) => {
+      const key = await sha256Hex(utf8(text));
+      await store.write({ kind: "blob", key }, utf8(text));
+      return key;
+    }));
+    assert.equal(await store.collectBlobs(new Set(keys.slice(0, 1))), 2);
+    assert.deepEqual(store.keys("blob"), keys.slice(0, 1));
+  }));
+
+Deno.test("write() calls about one record take effect in their order", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    await Promise.all([
+      store.write(POD, utf8("1")),
+      store.write(POD, utf8("2")),
+      store.remove(POD),
+      store.write(POD, utf8("3")),
+    ]);
+    assert.deepEqual(await (await open(dir)).read(POD), utf8("3"));
+  }));
+
+Deno.test("openStore() with another key reports every record and goes on", () =>
+  withDir(async (dir) => {
+    await (await open(dir)).write(POD, utf8("spec"));
+    const store = await open(dir, new Uint8Array(32).fill(8));
+    assert.equal(store.damaged.length, 1);
+    await store.write(POD, utf8("spec"));
+    assert.deepEqual(await store.read(POD), utf8("spec"));
+  }));
+
+Deno.test("write() refuses a key that is no file name", () =>
+  withDir(async (dir) => {
+    await assert.rejects(
+      (await open(dir)).write({ kind: "pod", key: "../x" }, utf8("")),
+      (error: AranyaError) => error.code === "invalid",
+    );
+  }));

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  type VolumeFile,
+  writeFilesVolume,
+} from "../../../lib/agent/volumes/files_volume.ts";
+
+async function withDir(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const file = (path: string, text: string, mode = 0o644): VolumeFile => ({
+  path,
+  content: utf8(text),
+  mode,
+});
+
+async function namesIn(dir: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(dir), ({ name }) => name);
+  return names.filter((name) => !/^\.\.[0-9a-f]{8}$/.test(name)).sort();
+}
+
+Deno.test("writeFilesVolume() shows each file under its name, with its mode", () =>
+  withDir(async (dir) => {
+    await writeFilesVolume({
+      dir,
+      files: [file("a", "1"), file("sub/b", "2", 0o400)],
+    });
+    assert.deepEqual(await namesIn(dir), ["..data", "a", "sub"]);
+    assert.equal(await Deno.readTextFile(`${dir}/a`), "1");
+    assert.equal(await Deno.readTextFile(`${dir}/sub/b`), "2");
+    assert.equal((await Deno.stat(`${dir}/sub/b`)).mode, 0o100400);
+  }));
+
+Deno.test("writeFilesVolume() changes all files by one swap and leaves nothing behind", () =>
+  withDir(async (dir) => {
+    await writeFilesVolume({ dir, files: [file("a", "1"), file("b", "1")] });
+    const first = await Deno.readLink(`${dir}/..data`);
+    const { changed } = await writeFilesVolume({
+      dir,
+      files: [file("a", "2"), file("c", "2")],
+    });
+    assert.equal(changed, true);
+    assert.notEqual(await Deno.readLink(`${dir}/..data`), first);
+    assert.deepEqual(await namesIn(dir), ["..data", "a", "c"]);
+    assert.equal(await Deno.readTextFile(`${dir}/a`), "2");
+    await assert.rejects(Deno.lstat(`${dir}/${first}`), Deno.errors.NotFound);
+  }));
+
+Deno.test("writeFilesVolume() touches nothing when all is as wished", () =>
+  withDir(async (dir) => {
+    const files = [file("a", "1"), file("sub/b", "2")];
+    await writeFilesVolume({ dir, files });
+    const first = await Deno.readLink(`${dir}/..data`);
+    assert.deepEqual(await writeFilesVolume({ dir, files }), {
+      changed: false,
+    });
+    assert.equal(await Deno.readLink(`${dir}/..data`), first);
+  }));
+
+Deno.test("writeFilesVolume() notices a file that is too many, and another mode", () =>
+  withDir(async (dir) => {
+    await writeFilesVolume({ dir, files: [file("a", "1"), file("b", "1")] });
+    const fewer = await writeFilesVolume({ dir, files: [file("a", "1")] });
+    assert.equal(fewer.changed, true);
+    const mode = await writeFilesVolume({
+      dir,
+      files: [file("a", "1", 0o600)],
+    });
+    assert.equal(mode.changed, true);
+  }));
+
+Deno.test("writeFilesVolume() gives files to the group of fsGroup", () =>
+  withDir(async (dir) => {
+    await writeFilesVolume({ dir, files: [file("a", "1", 0o400)], gid: 2_000 });
+    const { gid, mode } = await Deno.stat(`${dir}/a`);
+    assert.equal(gid, 2_000);
+    assert.equal(mode, 0o100440);
+  }));
+
+for (const path of ["../x", "a/../../x", "/x", "", "..data", "a//b"]) {
+  Deno.test(`writeFilesVolume() refuses the path "${path}"`, () =>
+    withDir(async (dir) => {
+      await assert.rejects(
+        writeFilesVolume({ dir, files: [file(path, "1")] }),
+        /Cannot write file/,
+      );
+      assert.deepEqual(await namesIn(dir), []);
+    }));
+}
+
+Deno.test("writeFilesVolume() makes an empty volume and heals one whose links are gone", () =>
+  withDir(async (dir) => {
+    await writeFilesVolume({ dir, files: [] });
+    assert.deepEqual(await namesIn(dir), ["..data"]);
+    await writeFilesVolume({ dir, files: [file("a", "1")] });
+    await Deno.remove(`${dir}/a`);
+    await writeFilesVolume({ dir, files: [file("a", "1")] });
+    assert.equal(await Deno.readTextFile(`${dir}/a`), "1");
+  }));

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { utf8 } from "../../../lib/shared/base/mod.ts";
+import { createTmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import {
+  ContainerSchema,
+  create,
+  PodSpecSchema,
+  type VolumeSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import {
+  createVolumes,
+  type Volumes,
+} from "../../../lib/agent/volumes/volumes.ts";
+
+const SIGNAL = new AbortController().signal;
+const UID = "uid-1";
+type VolumeInit = MessageInitShape<typeof VolumeSchema>;
+
+async function withVolumes(
+  work: (volumes: Volumes, root: string) => Promise<void>,
+): Promise<void> {
+  const root = await Deno.makeTempDir();
+  const volumes = createVolumes({
+    root: `${root}/volumes`,
+    mounts: createTmpfsMounts(),
+    loadBlobs: ({ hashes }) =>
+      Promise.resolve(
+        new Map(hashes.map((hash) => [hash, utf8(`content ${hash}`)])),
+      ),
+  });
+  try {
+    await work(volumes, `${root}/volumes`);
+  } finally {
+    await volumes.remove(UID);
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+const podOf = (volumes: VolumeInit[], fsGroup?: bigint) =>
+  create(PodSpecSchema, {
+    uid: UID,
+    volumes,
+    ...(fsGroup !== undefined && { security: { fsGroup } }),
+  });
+
+const emptyDir = (
+  name: string,
+  more: { memory?: boolean; sizeLimitBytes?: bigint } = {},
+): VolumeInit => ({
+  name,
+  source: { case: "emptyDir", value: more },
+});
+const hostPath = (path: string, type: string): VolumeInit => ({
+  name: "host",
+  source: { case: "hostPath", value: { path, type } },
+});
+const secret = (...hashes: string[]): VolumeInit => ({
+  name: "secret",
+  source: {
+    case: "files",
+    value: {
+      secret: true,
+      files: hashes.map((sha256) => ({ path: sha256, sha256, mode: 0o400 })),
+    },
+  },
+});
+
+const mounting = (
+  mounts: { volume: string; path: string; subPath?: string }[],
+) => create(ContainerSchema, { name: "app", mounts });
+
+Deno.test("prepare() makes an emptyDir that all may write, and keeps what is in it", () =>
+  withVolumes(async (volumes, root) => {
+    const spec = podOf([emptyDir("work")]);
+    await volumes.prepare(spec, SIGNAL);
+    const dir = `${root}/${UID}/volumes/work`;
+    assert.equal(((await Deno.stat(dir)).mode ?? 0) & 0o7777, 0o777);
+    await Deno.writeTextFile(`${dir}/kept`, "");
+    await volumes.prepare(spec, SIGNAL);
+    await Deno.stat(`${dir}/kept`);
+  }));
+
+Deno.test("prepare() gives an emptyDir to fsGroup with the group's bit set", () =>
+  withVolumes(async (volumes, root) => {
+    await volumes.prepare(podOf([emptyDir("work")], 2_000n), SIGNAL);
+    const info = await Deno.stat(`${root}/${UID}/volumes/work`);
+    assert.equal(info.gid, 2_000);
+    assert.equal((info.mode ?? 0) & 0o7777, 0o2777);
+  }));
+
+Deno.test("prepare() mounts memory once, and remove() takes it away", () =>
+  withVolumes(async (volumes, root) => {
+    const spec = podOf([
+      emptyDir("mem", { memory: true, sizeLimitBytes: 65_536n }),
+      secret("k1"),
+    ]);
+    await volumes.prepare(spec, SIGNAL);
+    const dir = `${root}/${UID}/volumes`;
+    const { dev } = await Deno.stat(root);
+    assert.notEqual((await Deno.stat(`${dir}/mem`)).dev, dev);
+    assert.equal(((await Deno.stat(`${dir}/mem`)).mode ?? 0) & 0o777, 0o777);
+    assert.notEqual((await Deno.stat(`${dir}/secret`)).dev, dev);
+    await Deno.writeTextFile(`${dir}/mem/kept`, "");
+    await volumes.prepare(spec, SIGNAL);
+    await Deno.stat(`${dir}/mem/kept`);
+    assert.equal(await Deno.readTextFile(`${dir}/secret/k1`), "content k1");
+    await volumes.remove(UID);
+    await assert.rejects(Deno.stat(`${root}/${UID}`), Deno.errors.NotFound);
+  }));
+
+Deno.test("prepare() follows a change of a secret while it is mounted", () =>
+  withVolumes(async (volumes, root) => {
+    await volumes.prepare(podOf([secret("k1")]), SIGNAL);
+    await volumes.prepare(podOf([secret("k2")]), SIGNAL);
+    const dir = `${root}/${UID}/volumes/secret`;
+    assert.equal(await Deno.readTextFile(`${dir}/k2`), "content k2");
+    await assert.rejects(Deno.stat(`${dir}/k1`), Deno.errors.NotFound);
+  }));
+
+for (
+  const [type, path, refusal] of [
+    ["", "/nonexistent", undefined],
+    ["Directory", "/tmp", undefined],
+    ["Directory", "/nonexistent", /is not a directory/],
+    ["Directory", "/etc/passwd", /is not a directory/],
+    ["File", "/etc/passwd", undefined],
+    ["File", "/tmp", /is not a file/],
+    ["Socket", "/etc/passwd", /is not a socket file/],
+    ["CharDevice", "/etc/passwd", /is not a character device/],
+    ["BlockDevice", "/etc/passwd", /is not a block device/],
+    ["DirectoryOrCreate", "/etc/passwd", /is not a directory/],
+    ["FileOrCreate", "/tmp", /is not a file/],
+  ] as const
+) {
+  Deno.test(`prepare() ${refusal ? "refuses" : "takes"} hostPath ${path} as "${type}"`, () =>
+    withVolumes(async (volumes) => {
+      const work = volumes.prepare(podOf([hostPath(path, type)]), SIGNAL);
+      if (refusal) await assert.rejects(work, refusal);
+      else await work;
+    }));
+}
+
+Deno.test("prepare() makes what a hostPath type says may be made", () =>
+  withVolumes(async (volumes, root) => {
+    const dir = `${root}-host`;
+    await volumes.prepare(
+      podOf([hostPath(`${dir}/a/b`, "DirectoryOrCreate")]),
+      SIGNAL,
+    );
+    await volumes.prepare(
+      podOf([hostPath(`${dir}/a/f`, "FileOrCreate")]),
+      SIGNAL,
+    );
+    assert.ok((await Deno.stat(`${dir}/a/b`)).isDirectory);
+    assert.ok((await Deno.stat(`${dir}/a/f`)).isFile);
+    await Deno.remove(dir, { recursive: true });
+  }));
+
+Deno.test("prepare() names the volume that can't be set up", () =>
+  withVolumes(async (volumes) => {
+    await assert.rejects(
+      volumes.prepare(podOf([hostPath("/nonexistent", "File")]), SIGNAL),
+      /^AranyaError: Cannot set up volume "host": hostPath type check failed: \/nonexistent is not a file$/,
+    );
+  }));
+
+Deno.test("binds() lead to the volume, its sub-path and the host, read-only for files", () =>
+  withVolumes(async (volumes, root) => {
+    const spec = podOf([emptyDir("work"), secret("k1"), hostPath("/etc", "")]);
+    await volumes.prepare(spec, SIGNAL);
+    const binds = await volumes.binds(
+      spec,
+      mounting([
+        { volume: "work", path: "/work" },
+        { volume: "work", path: "/deep", subPath: "a/b" },
+        { volume: "secret", path: "/key", subPath: "k1" },
+        { volume: "host", path: "/host" },
+      ]),
+    );
+    const dir = `${root}/${UID}/volumes`;
+    assert.equal(binds[0]?.source, `${dir}/work`);
+    assert.equal(binds[0]?.readOnly, false);
+    assert.equal(binds[1]?.source, `${dir}/work/a/b`);
+    assert.ok((await Deno.stat(`${dir}/work/a/b`)).isDirectory);
+    assert.match(binds[2]?.source ?? "", /secret\/\.\.[0-9a-f]{8}\/k1$/);
+    assert.equal(binds[2]?.readOnly, true);
+    assert.equal(binds[3]?.source, "/etc");
+  }));
+
+for (const subPath of ["../x", "/etc", "link/passwd", "link"]) {
+  Deno.test(`binds() refuse the sub-path "${subPath}" that leaves the volume`, () =>
+    withVolumes(async (volumes, root) => {
+      const spec = podOf([emptyDir("work")]);
+      await volumes.prepare(spec, SIGNAL);
+      await Deno.symlink("/etc", `${root}/${UID}/volumes/work/link`);
+      await assert.rejects(
+        volumes.binds(
+          spec,
+          mounting([{ volume: "work", path: "/w", subPath }]),
+        ),
+        /it leaves the volume/,
+      );
+    }));
+}
+
+Deno.test("binds() refuse a volume that the pod does not have, and a file that isn't there", () =>
+  withVolumes(async (volumes) => {
+    const spec = podOf([secret("k1")]);
+    await volumes.prepare(spec, SIGNAL);
+    await assert.rejects(
+      volumes.binds(spec, mounting([{ volume: "x", path: "/x" }])),
+      /the pod has none of that name/,
+    );
+    await assert.rejects(
+      volumes.binds(
+        spec,
+        mounting([{ volume: "secret", path: "/x", subPath: "k9" }]),
+      ),
+      /it is not there/,
+    );
+  }));
+
+Deno.test("readMessage() gives at most 4096 bytes of what the container wrote", () =>
+  withVolumes(async (volumes) => {
+    const instance = { podUid: UID, container: "app", attempt: 3 };
+    assert.equal((await volumes.readMessage(instance)).length, 0);
+    const path = await volumes.createMessageFile(instance);
+    assert.equal((await Deno.stat(path)).mode, 0o100666);
+    await Deno.writeFile(path, new Uint8Array(5_000).fill(65));
+    assert.equal((await volumes.readMessage(instance)).length, 4_096);
+    await volumes.removeMessageFile(instance);
+    await volumes.removeMessageFile(instance);
+    assert.equal((await volumes.readMessage(instance)).length, 0);
+  }));
+
+Deno.test("list() gives the pods that have a folder", () =>
+  withVolumes(async (volumes) => {
+    assert.deepEqual(await volumes.list(), []);
+    await volumes.prepare(podOf([emptyDir("work")]), SIGNAL);
+    assert.deepEqual(await volumes.list(), [UID]);
+  }));

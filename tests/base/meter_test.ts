@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-import assert from "node:assert/strict";
-import { NO_METER } from "../../lib/base/mod.ts";
-
-Deno.test("NO_METER takes every figure without a word", () => {
-  assert.equal(NO_METER.count("links"), undefined);
-  assert.equal(NO_METER.set("devices", { value: 1 }), undefined);
-  assert.equal(NO_METER.time("exec", { ms: 1 }), undefined);
-});

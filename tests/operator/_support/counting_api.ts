@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A client of a real API server that counts its writes, in a namespace of its own; and what somebody else does there. */
+import type { AranyaError } from "../../../lib/shared/base/mod.ts";
+import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { NAMESPACE_LABEL } from "../../../lib/operator/device/mod.ts";
+import {
+  createKubeClient,
+  keyOf,
+  type KubeClient,
+  type KubeList,
+  type KubeObject,
+  LEASE,
+  NAMESPACE,
+  NODE,
+  type ObjectRef,
+  type ObjectType,
+  pathOf,
+  SERVICE_ACCOUNT,
+  type WatchEvent,
+  type WatchOptions,
+} from "../../../lib/operator/kube/mod.ts";
+import { clusterOfFile } from "../../_support/cluster.ts";
+
+const cluster = clusterOfFile();
+
+type Options<Method extends keyof KubeClient> = KubeClient[Method] extends
+  (...args: infer Args) => unknown ? Args : never;
+
+/** One write, e.g. "create secrets" or "patch nodes/status". */
+export interface Write {
+  what: string;
+  key: string;
+  body?: unknown;
+}
+
+/** Its methods as a client are counted; `put`, `take`, `change` and `names` are somebody else's and are not. */
+export class CountingApi implements KubeClient {
+  readonly server: string;
+  readonly namespace: string;
+  /** A name that no other test uses: Nodes and Leases of all tests live together. */
+  readonly name: string;
+  /** All writes so far. */
+  readonly writes: Write[] = [];
+  /** Set: the next calls of this kind fail with it, e.g. "create secrets". */
+  readonly failures = new Map<string, AranyaError>();
+  readonly #client: KubeClient;
+  readonly #mark: string;
+
+  private constructor(client: KubeClient, mark: string) {
+    this.#client = client;
+    this.#mark = mark;
+    this.server = client.server;
+    this.namespace = `home-${mark}`;
+    this.name = `edge-${mark}`;
+  }
+
+  /** Makes the namespace. */
+  static async open(): Promise<CountingApi> {
+    const client = await createKubeClient({
+      kubeconfigFile: cluster.kubeconfig,
+      log: SILENT_LOGGER,
+    });
+    const api = new CountingApi(client, crypto.randomUUID().slice(0, 8));
+    await api.makeNamespace(api.namespace);
+    return api;
+  }
+
+  /** With what every pod needs. */
+  async makeNamespace(name: string): Promise<void> {
+    await this.#client.create(NAMESPACE, { metadata: { name } });
+    await this.#client.create(SERVICE_ACCOUNT, {
+      metadata: { namespace: name, name: "default" },
+    });
+  }
+
+  get<T extends KubeObject>(type: ObjectType<T>, ref: ObjectRef): Promise<T> {
+    return this.#client.get(type, ref);
+  }
+
+  find<T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+  ): Promise<T | undefined> {
+    return this.#client.find(type, ref);
+  }
+
+  list<T extends KubeObject>(
+    type: ObjectType<T>,
+    options?: Options<"list">[1],
+  ): Promise<KubeList<T>> {
+    return this.#client.list(type, options);
+  }
+
+  watch<T extends KubeObject>(
+    type: ObjectType<T>,
+    options: WatchOptions,
+  ): AsyncIterable<WatchEvent<T>> {
+    return this.#client.watch(type, options);
+  }
+
+  async create<T extends KubeObject>(
+    type: ObjectType<T>,
+    object: T,
+    options?: Options<"create">[2],
+  ): Promise<T> {
+    this.#note({ verb: "create", type, ref: object.metadata, body: object });
+    return await this.#client.create(type, object, options);
+  }
+
+  async replace<T extends KubeObject>(
+    type: ObjectType<T>,
+    object: T,
+    options?: Options<"replace">[2],
+  ): Promise<T> {
+    this.#note({ verb: "replace", type, ref: object.metadata, body: object });
+    return await this.#client.replace(type, object, options);
+  }
+
+  async patch<T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+    options: Options<"patch">[2],
+  ): Promise<T> {
+    this.#note({ verb: "patch", type, ref, ...options });
+    return await this.#client.patch(type, ref, options);
+  }
+
+  async apply<T extends KubeObject>(
+    type: ObjectType<T>,
+    object: T,
+    options?: Options<"apply">[2],
+  ): Promise<T> {
+    this.#note({ verb: "apply", type, ref: object.metadata, body: object });
+    return await this.#client.apply(type, object, options);
+  }
+
+  async delete<T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+    options?: Options<"delete">[2],
+  ): Promise<boolean> {
+    this.#note({ verb: "delete", type, ref });
+    return await this.#client.delete(type, ref, options);
+  }
+
+  version(): Promise<{ gitVersion: string }> {
+    return this.#client.version();
+  }
+
+  request(call: Options<"request">[0]): Promise<unknown> {
+    return this.#client.request(call);
+  }
+
+  /** Nodes and Leases would be in the way of other tests. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const type of [NODE, LEASE] as ObjectType<KubeObject>[]) {
+      await this.#client.request({
+        method: "DELETE",
+        path: pathOf(type, { namespace: "kube-node-lease" }),
+        query: { labelSelector: `${NAMESPACE_LABEL}=${this.namespace}` },
+        action: `clean up ${type.plural}`,
+      });
+    }
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Puts an object there, whatever of that name was there before. */
+  async put<T extends KubeObject & { status?: unknown }>(
+    type: ObjectType<T>,
+    object: T,
+  ): Promise<T> {
+    const found = await this.#client.find(type, object.metadata);
+    const { resourceVersion } = found?.metadata ?? {};
+    const made = found && resourceVersion
+      ? await this.#client.replace(type, {
+        ...object,
+        metadata: { ...object.metadata, resourceVersion },
+      })
+      : await this.#client.create(type, object);
+    if (object.status === undefined) return made;
+    return await this.#client.patch(type, object.metadata, {
+      body: { status: object.status },
+      subresource: "status",
+    });
+  }
+
+  /** Changes an object with a merge patch. */
+  change<T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+    body: unknown,
+  ): Promise<T> {
+    return this.#client.patch(type, ref, { body });
+  }
+
+  /** Deletes an object; what has a finalizer stays until that is gone. */
+  async take(type: ObjectType<KubeObject>, ref: ObjectRef): Promise<void> {
+    await this.#client.delete(type, ref, { gracePeriodSeconds: 0 });
+  }
+
+  /** Keys of what is there of a kind: in our namespace, or of our names. */
+  async names(type: ObjectType<KubeObject>): Promise<string[]> {
+    const { items } = await this.#client.list(type);
+    return items.filter(({ metadata }) =>
+      metadata.namespace === this.namespace ||
+      metadata.name.includes(this.#mark)
+    ).map(keyOf).sort();
+  }
+
+  /** How often each kind of write was made since the last call. */
+  countWrites(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { what } of this.writes.splice(0)) {
+      counts[what] = (counts[what] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  #note({ verb, type, ref, body, subresource }: {
+    verb: string;
+    type: ObjectType<KubeObject>;
+    ref: ObjectRef;
+    body?: unknown;
+    subresource?: string | undefined;
+  }): void {
+    const part = subresource ? `/${subresource}` : "";
+    const what = `${verb} ${type.plural}${part}`;
+    const failure = this.failures.get(what);
+    if (failure) throw failure;
+    this.writes.push({ what, key: toKey(ref), body });
+  }
+}
+
+/** As `keyOf` makes it of an object. */
+export function toKey({ namespace, name }: ObjectRef): string {
+  return namespace ? `${namespace}/${name}` : name;
+}

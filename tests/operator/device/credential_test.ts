@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { EdgeDevice, Secret } from "../../../lib/operator/kube/mod.ts";
+import { Credential } from "../../../lib/operator/device/credential.ts";
+import { toSecret } from "../../../lib/operator/device/objects.ts";
+
+const EDGE: EdgeDevice = {
+  metadata: { name: "edge-1", namespace: "home", uid: "u1" },
+};
+
+/** The Secret as it would be written now. */
+function written(credential: Credential): Secret {
+  const values: Record<string, string> = {};
+  for (const [key, value] of Object.entries(credential.toSecretValues())) {
+    if (value !== null) values[key] = value;
+  }
+  return toSecret(EDGE, { name: "edge-1-agent", type: "Opaque", values });
+}
+
+Deno.test("adopt() makes a key when there is no Secret, and keeps it until there is", () => {
+  const credential = new Credential();
+  assert.equal(credential.adopt(undefined), false);
+  const key = credential.keys?.key;
+  assert.equal(key?.length, 32);
+  assert.equal(credential.adopt(undefined), false);
+  assert.equal(credential.keys?.key, key);
+});
+
+Deno.test("adopt() reads the key of a former leader", () => {
+  const former = new Credential();
+  former.adopt(undefined);
+  const credential = new Credential();
+  assert.equal(credential.adopt(written(former)), false);
+  assert.deepEqual(credential.keys, former.keys);
+});
+
+Deno.test("adopt() tells when somebody changed the key: links made with the old one must end", () => {
+  const other = new Credential();
+  other.adopt(undefined);
+  const credential = new Credential();
+  credential.adopt(undefined);
+  assert.equal(credential.adopt(written(other)), true);
+});
+
+Deno.test("adopt() replaces what is no credential", () => {
+  const credential = new Credential();
+  credential.adopt(toSecret(EDGE, {
+    name: "x",
+    type: "Opaque",
+    values: { token: "c2hvcnQ=" },
+  }));
+  assert.equal(credential.keys?.key.length, 32);
+});
+
+Deno.test("rotate() accepts both keys until the device confirmed the new one", () => {
+  const credential = new Credential();
+  credential.adopt(undefined);
+  const old = credential.keys?.key;
+  credential.rotate();
+  assert.deepEqual(credential.keys?.previousKey, old);
+  assert.notDeepEqual(credential.keys?.key, old);
+  const secret = written(credential);
+  assert.equal(credential.adopt(secret), false);
+  credential.confirm();
+  assert.equal(credential.keys?.previousKey, undefined);
+  // The informer may show the former Secret for a while.
+  credential.adopt(secret);
+  assert.equal(credential.rotating, false);
+});
+
+Deno.test("revoke() accepts nothing any more, and the next key is another one", () => {
+  const credential = new Credential();
+  credential.adopt(undefined);
+  const old = credential.keys?.key;
+  credential.revoke();
+  assert.equal(credential.toSecretValues().token, null);
+  credential.adopt(undefined);
+  assert.notDeepEqual(credential.keys?.key, old);
+});

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  ConfigureSchema,
+  create,
+  FactsSchema,
+  fromBinary,
+  Method,
+  toBinary,
+} from "../../../lib/shared/wire/mod.ts";
+import { OBEDIENT, Stage, until } from "./_support/stage.ts";
+
+Deno.test("accept() tells the device its configuration, and again when it changes", async () => {
+  await using stage = await Stage.start();
+  const { device } = await stage.add();
+  const told: string[] = [];
+  device.configure("100.64.0.0/26");
+  await stage.connect(device, {
+    handlers: {
+      ...OBEDIENT,
+      request(method, payload) {
+        if (method === Method.CONFIGURE) {
+          told.push(fromBinary(ConfigureSchema, payload).podCidr);
+        }
+        return Promise.resolve(new Uint8Array());
+      },
+    },
+  });
+  await until(() => told.length === 1, "the configuration");
+  device.configure("100.64.0.0/26");
+  device.configure("10.1.0.0/26");
+  await until(() => told.length === 2, "the new configuration");
+  assert.deepEqual(told, ["100.64.0.0/26", "10.1.0.0/26"]);
+});
+
+Deno.test("accept() refuses another machine while one is in control, and the first stays", async () => {
+  await using stage = await Stage.start();
+  const { device } = await stage.add();
+  await stage.connect(device);
+  await until(() => device.link.up, "a link");
+  await assert.rejects(stage.connect(device, { machineId: "clone" }), {
+    code: "conflict",
+  });
+  assert.equal(device.link.up, true);
+  assert.deepEqual(device.troubles.map(({ type }) => type), [
+    "DuplicateDevice",
+  ]);
+});
+
+Deno.test("accept() lets the same machine take over from its former link", async () => {
+  await using stage = await Stage.start();
+  const { device } = await stage.add();
+  const first = await stage.connect(device);
+  await until(() => device.link.up, "a link");
+  await stage.connect(device);
+  await first.ended;
+  assert.equal(device.link.up, true);
+});
+
+Deno.test("facts of the device are shown as its twin; measured conditions only while the link is up", async () => {
+  await using stage = await Stage.start();
+  const { device } = await stage.add();
+  const agent = await stage.connect(device);
+  const facts = create(FactsSchema, {
+    os: "linux",
+    conditions: [{ type: "DiskPressure", status: true }],
+  });
+  await agent.session.request(
+    Method.REPORT_FACTS,
+    toBinary(FactsSchema, facts),
+    { timeoutMs: 2000 },
+  );
+  assert.equal(device.link.reported?.os, "linux");
+  assert.equal(device.link.measured?.[0]?.type, "DiskPressure");
+  agent.links.cut();
+  await agent.ended;
+  assert.equal(device.link.measured, undefined);
+  assert.equal(device.link.reported?.os, "linux");
+  assert.ok(device.link.offlineSinceMs);
+});
+
+Deno.test("stateOf() believes what a former leader wrote until the grace is over", async () => {
+  const conditions = [{
+    type: "Connected",
+    status: "True" as const,
+    reason: "LinkUp",
+    message: "up",
+    lastTransitionTime: "2026-01-02T03:04:05Z",
+  }];
+  await using during = await Stage.start({ graceMs: 60_000 });
+  const early = await during.add({ status: { conditions } });
+  assert.equal(early.device.link.stateOf(early.device.edge).connected, true);
+  await using after = await Stage.start();
+  const late = await after.add({ status: { conditions } });
+  assert.equal(late.device.link.stateOf(late.device.edge).reason, "LinkLost");
+});
+
+Deno.test("end() closes the link at once", async () => {
+  await using stage = await Stage.start();
+  const { device } = await stage.add();
+  const agent = await stage.connect(device);
+  await until(() => device.link.up, "a link");
+  device.link.end("revoked");
+  await agent.ended;
+  assert.equal(device.link.up, false);
+  assert.match(device.link.stateOf(device.edge).message, /revoked/);
+});

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { EdgeDevice, Node } from "../../../lib/operator/kube/mod.ts";
+import {
+  isOurNode,
+  type NodeWish,
+  toMarksPatch,
+  toNode,
+  toNodeFigures,
+  toStatusPatch,
+} from "../../../lib/operator/device/node.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+function edge(spec: EdgeDevice["spec"] = {}): EdgeDevice {
+  return { metadata: { name: "edge-1", namespace: "home", uid: "u1" }, spec };
+}
+
+function wish(rest: Partial<NodeWish> = {}): NodeWish {
+  return {
+    edge: edge(),
+    addresses: ["10.0.0.7"],
+    kubeletPort: 20_001,
+    kubeletVersion: "v1.34.0",
+    podCidr: "100.64.0.0/26",
+    nowMs: NOW_MS,
+    ...rest,
+  };
+}
+
+/** As the API server would hold it. */
+function stored(node: Node): Node {
+  return {
+    ...structuredClone(node),
+    metadata: { ...node.metadata, uid: "n1", resourceVersion: "7" },
+  };
+}
+
+const FACTS = {
+  os: "linux",
+  arch: "arm64",
+  cpu: "4",
+  memory: "1024Ki",
+  storage: "2048Ki",
+  runtimeVersion: "docker://28.2.2",
+};
+const HEALTHY = [
+  { type: "MemoryPressure", status: false, reason: "Enough", message: "" },
+  { type: "RuntimeReady", status: true, reason: "Up", message: "" },
+];
+
+Deno.test("toNode() makes a whole Node of a device that was never heard of", () => {
+  const node = toNode(wish());
+  assert.equal(node.spec?.providerID, "aranya://home/edge-1");
+  assert.equal(node.metadata.labels?.["arhat.dev/role"], "EdgeDevice");
+  assert.equal(node.metadata.labels?.["kubernetes.io/hostname"], "edge-1");
+  assert.deepEqual(node.spec?.taints, [{
+    key: "arhat.dev/namespace",
+    value: "home",
+    effect: "NoSchedule",
+  }]);
+  assert.equal(node.status?.daemonEndpoints?.kubeletEndpoint?.Port, 20_001);
+  assert.deepEqual(node.status?.capacity, { pods: "11" });
+  const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
+  assert.equal(ready?.status, "Unknown");
+  assert.equal(ready?.reason, "DeviceNeverConnected");
+});
+
+Deno.test("toMarksPatch() and toStatusPatch() have nothing to write for what toNode() made", () => {
+  const given = wish({ facts: FACTS, measured: HEALTHY });
+  const node = stored(toNode(given));
+  assert.equal(toMarksPatch(given, node), undefined);
+  assert.equal(
+    toStatusPatch({ ...given, nowMs: NOW_MS + 60_000 }, node),
+    undefined,
+  );
+});
+
+Deno.test("toMarksPatch() keeps others' labels and taints, and takes back what the EdgeDevice no longer adds", () => {
+  const before = wish({
+    edge: edge({
+      node: {
+        labels: { zone: "a", rack: "1" },
+        taints: [{ key: "metered", effect: "NoSchedule" }],
+      },
+    }),
+  });
+  const node = stored(toNode(before));
+  node.metadata.labels = { ...node.metadata.labels, theirs: "x" };
+  const foreign = { key: "theirs", effect: "NoExecute" as const };
+  node.spec = { ...node.spec, taints: [...node.spec?.taints ?? [], foreign] };
+  const patch = toMarksPatch(
+    wish({ edge: edge({ node: { labels: { zone: "b" } } }) }),
+    node,
+  ) as { metadata: Record<string, unknown>; spec: { taints: unknown[] } };
+  assert.deepEqual(patch.metadata.labels, { zone: "b", rack: null });
+  assert.equal(patch.metadata.resourceVersion, "7");
+  assert.deepEqual(patch.spec.taints, [foreign, {
+    key: "arhat.dev/namespace",
+    value: "home",
+    effect: "NoSchedule",
+  }]);
+});
+
+Deno.test("toStatusPatch() makes the Node Ready when the device has measured itself, with an honest transition time", () => {
+  const node = stored(toNode(wish()));
+  const patch = toStatusPatch(wish({ facts: FACTS, measured: HEALTHY }), node);
+  const conditions = patch?.status.conditions as Record<string, string>[];
+  const ready = conditions.find(({ type }) => type === "Ready");
+  assert.equal(ready?.status, "True");
+  assert.equal(ready?.lastTransitionTime, "2026-01-02T03:04:05Z");
+  assert.deepEqual(patch?.status.capacity, {
+    cpu: "4",
+    memory: "1024Ki",
+    "ephemeral-storage": "2048Ki",
+    pods: "11",
+  });
+});
+
+Deno.test("toStatusPatch() leaves conditions to lapse while the link is down", () => {
+  const node = stored(toNode(wish({ facts: FACTS, measured: HEALTHY })));
+  assert.equal(toStatusPatch(wish({ facts: FACTS }), node), undefined);
+});
+
+Deno.test("toStatusPatch() sets Ready back after the node controller took it", () => {
+  const given = wish({ facts: FACTS, measured: HEALTHY });
+  const node = stored(toNode(given));
+  for (const condition of node.status?.conditions ?? []) {
+    condition.status = "Unknown";
+    condition.reason = "NodeStatusUnknown";
+  }
+  const conditions = toStatusPatch(given, node)?.status.conditions as {
+    type: string;
+    status: string;
+  }[];
+  assert.equal(conditions.find(({ type }) => type === "Ready")?.status, "True");
+});
+
+Deno.test("toStatusPatch() replaces addresses as a whole", () => {
+  const node = stored(toNode(wish()));
+  assert.deepEqual(
+    toStatusPatch(wish({ addresses: ["10.0.0.8"] }), node)?.status.addresses,
+    [{ type: "InternalIP", address: "10.0.0.8" }, { "$patch": "replace" }],
+  );
+});
+
+Deno.test("toStatusPatch() says NotReady when a container engine that was there is down", () => {
+  const measured = [{
+    type: "RuntimeReady",
+    status: false,
+    reason: "EngineDown",
+    message: "no answer on the socket",
+  }];
+  const node = stored(toNode(wish({ facts: FACTS, measured: HEALTHY })));
+  const conditions = toStatusPatch(wish({ facts: FACTS, measured }), node)
+    ?.status.conditions as Record<string, string>[];
+  const ready = conditions.find(({ type }) => type === "Ready");
+  assert.equal(ready?.status, "False");
+  assert.equal(ready?.message, "no answer on the socket");
+});
+
+Deno.test("toNodeFigures() has room for the virtual pod alone on a device without engine", () => {
+  const facts = { ...FACTS, runtimeVersion: "" };
+  assert.equal(toNodeFigures(wish({ facts })).allocatable?.pods, "1");
+});
+
+Deno.test("isOurNode() knows a Node by its providerID, not by its name", () => {
+  const foreign: Node = { metadata: { name: "edge-1" } };
+  assert.equal(isOurNode(edge(), foreign), false);
+  assert.equal(isOurNode(edge(), toNode(wish())), true);
+});

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  type EdgeDevice,
+  type KubeClient,
+  SERVICE,
+  type Service,
+} from "../../../lib/operator/kube/mod.ts";
+import { ownedMeta } from "../../../lib/operator/device/objects.ts";
+import { all, Writer } from "../../../lib/operator/device/writer.ts";
+import { CountingApi } from "../_support/counting_api.ts";
+
+const signal = new AbortController().signal;
+
+async function given() {
+  const api = await CountingApi.open();
+  const { namespace, name } = api;
+  const edge: EdgeDevice = { metadata: { name, namespace, uid: "u1" } };
+  const writer = new Writer(api);
+  writer.begin(edge);
+  return {
+    api,
+    edge,
+    ensure: (stored?: Service) =>
+      writer.ensure(SERVICE, service(edge), {
+        stored,
+        signal,
+        patch: ({ spec }) =>
+          spec?.type === "NodePort"
+            ? undefined
+            : { spec: { type: "NodePort" } },
+      }),
+    writer,
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  };
+}
+
+function service(edge: EdgeDevice): Service {
+  return {
+    metadata: ownedMeta(edge, edge.metadata.name),
+    spec: { ports: [{ port: 80 }] },
+  };
+}
+
+Deno.test("ensure() creates once, though the informer has not seen it", async () => {
+  await using on = await given();
+  const { api, ensure } = on;
+  await ensure();
+  await ensure();
+  await ensure();
+  assert.deepEqual(api.countWrites(), {
+    "create services": 1,
+    "patch services": 1,
+  });
+});
+
+Deno.test("ensure() notes a conflict for somebody else's object", async () => {
+  await using on = await given();
+  const { api, edge, ensure, writer } = on;
+  const { namespace, name } = api;
+  await api.put(SERVICE, { ...service(edge), metadata: { namespace, name } });
+  await ensure();
+  assert.deepEqual(api.countWrites(), { "create services": 1 });
+  assert.equal(writer.conflicts[0]?.reason, "ServiceExists");
+});
+
+Deno.test("ensure() deletes what was made for a former EdgeDevice of the name, and makes it again", async () => {
+  await using on = await given();
+  const { api, edge, ensure } = on;
+  const former = await api.put(
+    SERVICE,
+    service({ metadata: { ...edge.metadata, uid: "u0" } }),
+  );
+  await ensure(former);
+  const found = await api.get(SERVICE, former.metadata);
+  assert.equal(found.metadata.ownerReferences?.[0]?.uid, "u1");
+});
+
+Deno.test("latest() gives the newer one, and the informer's once ours is forgotten", () => {
+  const writer = new Writer({} as KubeClient);
+  const at = (resourceVersion: string): Service => ({
+    metadata: { name: "edge-1", uid: "s1", resourceVersion },
+  });
+  writer.note("Service", at("5"));
+  assert.equal(
+    writer.latest("Service", undefined)?.metadata.resourceVersion,
+    "5",
+  );
+  assert.equal(
+    writer.latest("Service", at("4"))?.metadata.resourceVersion,
+    "5",
+  );
+  assert.equal(
+    writer.latest("Service", at("6"))?.metadata.resourceVersion,
+    "6",
+  );
+  writer.note("Service", at("7"));
+  writer.forget("Service");
+  assert.equal(writer.latest("Service", undefined), undefined);
+});
+
+Deno.test("all() waits for every task and then throws the first failure", async () => {
+  let done = false;
+  const slow = new Promise<void>((resolve) => setTimeout(resolve, 5)).then(
+    () => void (done = true),
+  );
+  await assert.rejects(
+    all([Promise.reject(new Error("first")), slow]),
+    /first/,
+  );
+  assert.equal(done, true);
+});

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  createPipe,
+  NO_METER,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
+import type { Link } from "../../../lib/shared/link/mod.ts";
+import { serveLinks } from "../../../lib/operator/fleet/links.ts";
+import { secureAsAgent } from "../../../lib/shared/noise/mod.ts";
+import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
+import { Stage } from "../device/_support/stage.ts";
+
+async function given(stage: Stage) {
+  const { device, objects } = await stage.add();
+  await objects.reconcile(new AbortController().signal);
+  const pipe = createPipe<Link>({ capacity: 100 });
+  const stop = new AbortController();
+  const serving = serveLinks({
+    listener: {
+      address: { host: "127.0.0.1", port: 1 },
+      links: pipe.readable,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    },
+    find: (name) => name === stage.home.name ? device : undefined,
+    log: SILENT_LOGGER,
+    meter: NO_METER,
+    signal: stop.signal,
+  });
+  const dial = async () => {
+    const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+    await pipe.write(operator);
+    return agent;
+  };
+  const end = async () => {
+    stop.abort();
+    pipe.end();
+    await serving;
+  };
+  return { device, dial, end };
+}
+
+Deno.test("serveLinks() lets a device in by its credential", async () => {
+  await using stage = await Stage.start();
+  const { device, dial, end } = await given(stage);
+  const key = device.keys?.key ?? new Uint8Array(32);
+  const sealed = await secureAsAgent(await dial(), {
+    device: stage.home.name,
+    key,
+  });
+  sealed.close("enough");
+  await end();
+});
+
+Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbage, and goes on", async () => {
+  await using stage = await Stage.start();
+  const { device, dial, end } = await given(stage);
+  const key = new Uint8Array(32);
+  for (const name of [stage.home.name, "nobody"]) {
+    await assert.rejects(secureAsAgent(await dial(), { device: name, key }), {
+      code: "unauthorized",
+    });
+  }
+  const garbage = await dial();
+  await garbage.send(Uint8Array.from([9, 9, 9]));
+  await garbage.closed;
+  const right = device.keys?.key ?? key;
+  const sealed = await secureAsAgent(await dial(), {
+    device: stage.home.name,
+    key: right,
+  });
+  sealed.close("enough");
+  await end();
+});
+
+Deno.test("serveLinks() has a device come again while its credential is not known yet", async () => {
+  await using stage = await Stage.start();
+  const { device, dial, end } = await given(stage);
+  const key = device.keys?.key ?? new Uint8Array(32);
+  device.credential.revoke();
+  await assert.rejects(
+    secureAsAgent(await dial(), {
+      device: stage.home.name,
+      key,
+    }),
+    { code: "unavailable" },
+  );
+  await end();
+});

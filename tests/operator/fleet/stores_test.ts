@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import {
+  EDGE_DEVICE,
+  keyOf,
+  NODE,
+  SECRET,
+} from "../../../lib/operator/kube/mod.ts";
+import { createStores } from "../../../lib/operator/fleet/stores.ts";
+import { CountingApi } from "../_support/counting_api.ts";
+
+Deno.test("createStores() holds what is ours, and the devices' Nodes of every namespace", async () => {
+  await using api = await CountingApi.open();
+  const { namespace, name } = api;
+  const other = `${namespace}-2`;
+  await api.makeNamespace(other);
+  const ours = {
+    "arhat.dev/role": "EdgeDevice",
+    "arhat.dev/name": name,
+    "arhat.dev/namespace": namespace,
+  };
+  for (const metadata of [{ name, namespace }, { name, namespace: other }]) {
+    await api.put(EDGE_DEVICE, { metadata, spec: {} });
+  }
+  await api.put(SECRET, { metadata: { name: "a", namespace, labels: ours } });
+  await api.put(SECRET, { metadata: { name: "b", namespace } });
+  await api.put(NODE, { metadata: { name, labels: ours } });
+  const theirs = { ...ours, "arhat.dev/namespace": other };
+  await api.put(NODE, { metadata: { name: `${name}-2`, labels: theirs } });
+  await api.put(NODE, { metadata: { name: `${name}-worker` } });
+  await using stores = createStores({
+    client: api,
+    namespace,
+    tenantNamespaces: [],
+    log: SILENT_LOGGER,
+  });
+  await stores.synced();
+  const { edges, secrets, nodes } = stores.devices;
+  const names = (objects: { metadata: { name: string } }[]) =>
+    objects.map(({ metadata }) => metadata.name).sort();
+  assert.deepEqual(edges.list().map(keyOf), [`${namespace}/${name}`]);
+  assert.deepEqual(names(secrets.list()), ["a"]);
+  const found = names(nodes.list()).filter((one) => one.startsWith(name));
+  assert.deepEqual(found, [name, `${name}-2`]);
+  await api.take(NODE, { name: `${name}-2` });
+  await api.take(NODE, { name: `${name}-worker` });
+  assert.equal(stores.sources.secret(namespace, "a"), undefined);
+  assert.ok(stores.sources.secret(namespace, "b"));
+});

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A scripted API server: speaks HTTPS and answers as the test says, rightly or wrongly. */
+import { createServer, type Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Credentials } from "../../../../lib/operator/kube/kubeconfig.ts";
+import { makeAuthority, makeCertificate } from "../../../_support/mod.ts";
+
+/** Answers one request; `count` is its number, from 1. */
+export type Script = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  count: number,
+) => void;
+
+/** See the file's first lines. */
+export class ScriptedServer implements AsyncDisposable {
+  readonly credentials: Credentials;
+  requests = 0;
+  script: Script = (_request, response) => response.end("{}");
+  readonly #server: Server;
+  readonly #folder: string;
+
+  private constructor(
+    server: Server,
+    { folder, ca }: { folder: string; ca: string },
+  ) {
+    this.#server = server;
+    this.#folder = folder;
+    const { port } = server.address() as AddressInfo;
+    this.credentials = {
+      server: `https://127.0.0.1:${port}`,
+      ca,
+      insecure: false,
+      authorization: "Bearer t0",
+    };
+    server.on("request", (request, response) => {
+      this.requests++;
+      this.script(request, response, this.requests);
+    });
+  }
+
+  static async start(): Promise<ScriptedServer> {
+    const folder = await Deno.makeTempDir();
+    const authority = await makeAuthority(folder, "authority");
+    const pair = await makeCertificate(folder, authority, {
+      name: "server",
+      commonName: "server",
+      names: ["IP:127.0.0.1"],
+    });
+    const server = createServer({
+      cert: await Deno.readTextFile(pair.cert),
+      key: await Deno.readTextFile(pair.key),
+    });
+    server.on("clientError", (_error, socket) => socket.destroy());
+    await new Promise<void>((resolve) =>
+      server.listen(0, "127.0.0.1", () => resolve())
+    );
+    const ca = await Deno.readTextFile(authority.cert);
+    return new ScriptedServer(server, { folder, ca });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}

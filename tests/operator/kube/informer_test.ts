@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  CONFIG_MAP,
+  createInformer,
+  createKubeClient,
+} from "../../../lib/operator/kube/mod.ts";
+import { Apiserver, until } from "../../_support/mod.ts";
+
+Deno.test("createInformer()", async (t) => {
+  await using apiserver = await Apiserver.start();
+  await using client = await createKubeClient({
+    kubeconfigFile: apiserver.kubeconfig,
+    log: SILENT_LOGGER,
+  });
+  await t.step("rejects `synced` when it is closed before", async () => {
+    const informer = createInformer({
+      client,
+      type: CONFIG_MAP,
+      log: SILENT_LOGGER,
+    });
+    const { synced } = informer;
+    await informer[Symbol.asyncDispose]();
+    await assert.rejects(synced, { code: "cancelled" });
+  });
+
+  await t.step(
+    "follows changes through a crash of the API server",
+    async () => {
+      await using informer = createInformer({
+        client,
+        type: CONFIG_MAP,
+        namespace: "default",
+        log: SILENT_LOGGER,
+        pageSize: 2,
+        index: ({ data }) => data?.color,
+      });
+      const seen: string[] = [];
+      informer.onChange((key, now, old) => {
+        const what = now ? old ? "changed" : "came" : "went";
+        seen.push(`${what} ${key}`);
+      });
+      await informer.synced;
+      for (const name of ["a", "b", "c", "d", "e"]) {
+        await client.create(CONFIG_MAP, {
+          metadata: { namespace: "default", name },
+          data: { color: "red" },
+        });
+      }
+      const wait = (what: string, look: () => boolean) =>
+        until(look, { what, timeoutMs: 30_000, intervalMs: 50 });
+      await wait("five red ones", () => informer.byIndex("red").length === 5);
+      assert.equal(
+        "managedFields" in (informer.get("default/a")?.metadata ?? {}),
+        false,
+      );
+      await client.patch(CONFIG_MAP, { namespace: "default", name: "a" }, {
+        body: { data: { color: "blue" } },
+      });
+      await wait("a blue one", () => informer.byIndex("blue").length === 1);
+      assert.equal(informer.byIndex("red").length, 4);
+      await apiserver.crash();
+      await SYSTEM_CLOCK.sleep(300);
+      await apiserver.restart();
+      await client.delete(CONFIG_MAP, { namespace: "default", name: "a" });
+      await wait("its end", () => informer.get("default/a") === undefined);
+      assert.deepEqual(
+        seen.filter((line) => line.endsWith("default/a")),
+        ["came default/a", "changed default/a", "went default/a"],
+      );
+      // A second one pages through what is there.
+      await using second = createInformer({
+        client,
+        type: CONFIG_MAP,
+        namespace: "default",
+        log: SILENT_LOGGER,
+        pageSize: 2,
+      });
+      await second.synced;
+      assert.deepEqual(
+        second.list().map(({ metadata }) => metadata.name).sort(),
+        informer.list().map(({ metadata }) => metadata.name).sort(),
+      );
+    },
+  );
+});

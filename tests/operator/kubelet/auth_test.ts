@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  type AccessQuestion,
+  createKubeletAuth,
+} from "../../../lib/operator/kubelet/auth.ts";
+
+function makeAuth() {
+  let nowMs = 0;
+  const asked: string[] = [];
+  const auth = createKubeletAuth({
+    reviewToken: (token) => {
+      asked.push(token);
+      const user = { name: token, groups: [] };
+      return Promise.resolve(token === "bad" ? undefined : user);
+    },
+    reviewAccess: ({ user, subresource }) => {
+      asked.push(`${user.name} ${subresource}`);
+      return Promise.resolve(user.name === "admin");
+    },
+    clock: { ...SYSTEM_CLOCK, monotonicMs: () => nowMs },
+  });
+  return { auth, asked, pass: (ms: number) => void (nowMs += ms) };
+}
+
+function question(name: string): AccessQuestion {
+  const user = { name, groups: [] };
+  return { user, verb: "get", subresource: "proxy", node: "edge-1" };
+}
+
+Deno.test("authenticateToken() remembers good and bad tokens for two minutes", async () => {
+  const { auth, asked, pass } = makeAuth();
+  for (const token of ["good", "bad", "good", "bad"]) {
+    await auth.authenticateToken(token);
+  }
+  pass(119_000);
+  assert.equal((await auth.authenticateToken("good"))?.name, "good");
+  assert.equal(await auth.authenticateToken("bad"), undefined);
+  assert.deepEqual(asked, ["good", "bad"]);
+  pass(2_000);
+  await auth.authenticateToken("good");
+  assert.equal(asked.length, 3);
+});
+
+Deno.test("authorize() remembers a yes for five minutes and a no for thirty seconds", async () => {
+  const { auth, asked, pass } = makeAuth();
+  assert.equal(await auth.authorize(question("admin")), true);
+  assert.equal(await auth.authorize(question("eve")), false);
+  pass(31_000);
+  await auth.authorize(question("admin"));
+  await auth.authorize(question("eve"));
+  assert.deepEqual(asked, ["admin proxy", "eve proxy", "eve proxy"]);
+  pass(270_000);
+  await auth.authorize(question("admin"));
+  assert.equal(asked.length, 4);
+});
+
+Deno.test("authorize() asks apart for each node, verb, subresource and group", async () => {
+  const { auth, asked } = makeAuth();
+  const base = question("admin");
+  await auth.authorize(base);
+  await auth.authorize({ ...base, node: "edge-2" });
+  await auth.authorize({ ...base, verb: "create" });
+  await auth.authorize({ ...base, subresource: "stats" });
+  await auth.authorize({ ...base, user: { name: "admin", groups: ["x"] } });
+  assert.equal(asked.length, 5);
+});

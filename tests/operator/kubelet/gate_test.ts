@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  toBearerToken,
+  toSubresources,
+  toUser,
+  toVerb,
+} from "../../../lib/operator/kubelet/gate.ts";
+import { makeKubelet } from "../../../dev/world/kubelet_rig.ts";
+
+Deno.test("checkAccess() knows a client by its certificate", async () => {
+  await using kubelet = await makeKubelet();
+  assert.equal((await kubelet.ask("/pods")).status, 200);
+  assert.deepEqual(kubelet.reviews.questions, [{
+    user: { name: "api", groups: ["masters", "system:authenticated"] },
+    verb: "get",
+    subresource: "pods",
+    node: "edge-1",
+  }]);
+});
+
+Deno.test("checkAccess() turns away who has neither certificate nor token", async () => {
+  await using kubelet = await makeKubelet();
+  for (const path of ["/pods", "/healthz", "/nonsense", "/exec/a/b/c"]) {
+    const { status, body } = await kubelet.ask(path, { as: null });
+    assert.deepEqual([status, body], [401, "Unauthorized"]);
+  }
+  assert.deepEqual(kubelet.reviews.questions, []);
+});
+
+Deno.test("checkAccess() turns away a certificate of another authority", async () => {
+  await using kubelet = await makeKubelet();
+  const as = kubelet.certificates.stranger;
+  assert.equal((await kubelet.ask("/pods", { as })).status, 401);
+});
+
+Deno.test("checkAccess() knows a client by its token", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.reviews.users.set("secret", { name: "prometheus", groups: ["sa"] });
+  const answers = await Promise.all([
+    kubelet.ask("/metrics/resource", { as: null, token: "secret" }),
+    kubelet.ask("/metrics/resource", { as: null, token: "wrong" }),
+  ]);
+  assert.deepEqual(answers.map(({ status }) => status), [200, 401]);
+  assert.deepEqual(kubelet.reviews.questions[0]?.user, {
+    name: "prometheus",
+    groups: ["sa", "system:authenticated"],
+  });
+});
+
+Deno.test("checkAccess() answers 403 in a kubelet's words", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.reviews.allow = () => false;
+  const pods = await kubelet.ask("/pods");
+  assert.equal(pods.status, 403);
+  assert.equal(
+    pods.body,
+    "Forbidden (user=api, verb=get, resource=nodes, subresource(s)=[pods proxy])\n",
+  );
+  const exec = await kubelet.ask("/exec/default/web/app", { method: "POST" });
+  assert.match(exec.body, /verb=create, .*\[proxy\]/);
+});
+
+Deno.test("checkAccess() lets in with any one of the subresources", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.reviews.allow = ({ subresource }) => subresource === "proxy";
+  assert.equal((await kubelet.ask("/pods")).status, 200);
+  assert.equal((await kubelet.ask("/stats/summary")).status, 403);
+});
+
+Deno.test("checkAccess() answers 500 when access can't be reviewed, and 401 when a token can't", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.reviews.allow = () => {
+    throw new Error("API server is away");
+  };
+  const answer = await kubelet.ask("/pods");
+  assert.equal(answer.status, 500);
+  assert.match(answer.body, /^Authorization error \(user=api, verb=get/);
+  kubelet.reviews.users.get = () => {
+    throw new Error("API server is away");
+  };
+  const { status } = await kubelet.ask("/pods", { as: null, token: "x" });
+  assert.equal(status, 401);
+});
+
+for (
+  const [path, subresources] of [
+    ["/stats/summary", ["stats"]],
+    ["/stats", ["stats"]],
+    ["/statsx", ["proxy"]],
+    ["/metrics/resource", ["metrics"]],
+    ["/logs/syslog", ["log"]],
+    ["/pods", ["pods", "proxy"]],
+    ["/runningpods/", ["pods", "proxy"]],
+    ["/healthz/ping", ["healthz", "proxy"]],
+    ["/exec/default/web/app", ["proxy"]],
+    ["/containerLogs/default/web/app", ["proxy"]],
+    ["/", ["proxy"]],
+  ] as const
+) {
+  Deno.test(`toSubresources() asks for ${subresources.join(" or ")} on ${path}`, () => {
+    assert.deepEqual(toSubresources(path), [...subresources]);
+  });
+}
+
+Deno.test("toVerb() knows the methods that Kubernetes has verbs for", () => {
+  const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "x"];
+  assert.deepEqual(methods.map(toVerb), [
+    "get",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "",
+    "",
+  ]);
+});
+
+Deno.test("toUser() reads name and groups of a certificate's subject", () => {
+  assert.deepEqual(toUser({ CN: "api", O: ["a", "b"] }), {
+    name: "api",
+    groups: ["a", "b", "system:authenticated"],
+  });
+  assert.deepEqual(toUser({ CN: "api", O: "system:authenticated" })?.groups, [
+    "system:authenticated",
+  ]);
+  assert.equal(toUser({ O: "masters" }), undefined);
+});
+
+Deno.test("toBearerToken() takes a bearer's token only", () => {
+  assert.equal(toBearerToken("Bearer abc.def"), "abc.def");
+  assert.equal(toBearerToken("bearer  x"), "x");
+  for (const header of [undefined, "", "Basic abc", "Bearer", "Bearer a b"]) {
+    assert.equal(toBearerToken(header), undefined);
+  }
+});

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
+import type { LogsCall } from "../../../lib/operator/kubelet/mod.ts";
+import { pauseReading } from "../../../lib/operator/streaming/socket_flow.ts";
+import { until } from "../../../dev/base/wait.ts";
+import {
+  type KubeletBench,
+  makeKubelet,
+} from "../../../dev/world/kubelet_rig.ts";
+
+const PATH = "/containerLogs/default/web/app";
+
+Deno.test("sendLog() sends a log as plain text", async () => {
+  await using kubelet = await makeKubelet();
+  const answer = await kubelet.ask(`${PATH}?tailLines=2`);
+  assert.deepEqual([answer.status, answer.body], [200, "line 1\nline 2\n"]);
+  assert.equal(answer.headers["content-type"], "text/plain; charset=utf-8");
+});
+
+for (
+  const [query, status] of [
+    ["tailLines=x", 400],
+    ["tailLines=-1", 422],
+    ["sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", 422],
+  ] as const
+) {
+  Deno.test(`sendLog() answers ${query} with ${status}`, async () => {
+    await using kubelet = await makeKubelet();
+    const answer = await kubelet.ask(`${PATH}?${query}`);
+    assert.equal(answer.status, status);
+    assert.match(answer.body, /^Cannot read log/);
+  });
+}
+
+Deno.test("sendLog() tells in plain text why there is no log", async () => {
+  await using kubelet = await makeKubelet();
+  const unknown = await kubelet.ask("/containerLogs/default/web/other");
+  assert.equal(unknown.status, 404);
+  assert.match(unknown.body, /^Cannot find container "other"/);
+  kubelet.node.logs = () =>
+    Promise.reject(new AranyaError("invalid", "it is waiting to start"));
+  const { status, body } = await kubelet.ask(PATH);
+  assert.deepEqual([status, body], [400, "it is waiting to start"]);
+});
+
+Deno.test("sendLog() answers 400 where the API server would put its own words for ours", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.node.refusal = new AranyaError("unavailable", "it is offline");
+  const offline = await kubelet.ask(PATH);
+  kubelet.node.refusal = new AranyaError("forbidden", "host.logs is off");
+  const forbidden = await kubelet.ask(PATH);
+  assert.deepEqual([offline.status, offline.body], [400, "it is offline"]);
+  assert.deepEqual([forbidden.status, forbidden.body], [
+    403,
+    "host.logs is off",
+  ]);
+});
+
+Deno.test("sendLog() gives each line of a followed log as it comes", async () => {
+  await using kubelet = await makeKubelet();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  kubelet.node.tick = promise;
+  const socket = await follow(kubelet);
+  let text = "";
+  socket.on("data", (chunk) => text += chunk.toString());
+  await until(() => text.includes("line 3\n"), { what: "three lines" });
+  resolve();
+  await until(() => text.includes("last line\n"), { what: "the last line" });
+});
+
+Deno.test("sendLog() ends the reader when the client leaves", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.node.tick = new Promise(() => {});
+  const socket = await follow(kubelet);
+  await until(() => kubelet.node.running.logs === 1, { what: "a reader" });
+  socket.destroy();
+  await until(() => kubelet.node.running.logs === 0, { what: "no reader" });
+});
+
+Deno.test("sendLog() says why a log ended early, and cuts the connection", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.node.logs = () => Promise.resolve(brokenLog());
+  await assert.rejects(kubelet.ask(PATH));
+  const socket = await follow(kubelet);
+  let text = "";
+  socket.on("data", (chunk) => text += chunk.toString());
+  await until(() => text.includes("Cannot go on: it went offline\n"), {
+    what: "the reason",
+  });
+});
+
+Deno.test("sendLog() does not run ahead of a client that does not read", async () => {
+  await using kubelet = await makeKubelet();
+  let given = 0;
+  kubelet.node.logs = (call) =>
+    Promise.resolve(endlessLog(call, () => given++));
+  const socket = await follow(kubelet);
+  pauseReading(socket);
+  let before = -1;
+  await until(() => {
+    const stands = given === before;
+    before = given;
+    return stands && given > 0;
+  }, { what: "a log that waits", intervalMs: 100 });
+  assert.ok(given < 1000, `gave ${given} MB`);
+});
+
+async function follow(kubelet: KubeletBench) {
+  const socket = await kubelet.connect();
+  socket.write(`GET ${PATH}?follow=true HTTP/1.1\r\nHost: node\r\n\r\n`);
+  return socket;
+}
+
+async function* brokenLog(): AsyncGenerator<Uint8Array> {
+  yield utf8("line 1\n");
+  throw new AranyaError("unavailable", "Cannot go on: it went offline");
+}
+
+async function* endlessLog(
+  { signal }: LogsCall,
+  count: () => void,
+): AsyncGenerator<Uint8Array> {
+  while (!signal.aborted) {
+    count();
+    yield new Uint8Array(1024 * 1024);
+  }
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { Apiserver } from "../../../dev/world/apiserver.ts";
+import type { Kubectl } from "../../../dev/world/kubectl.ts";
+import { freePort } from "../../../dev/world/machine.ts";
+import { makeCertificate } from "../../../dev/world/pki.ts";
+import { until } from "../../../dev/base/wait.ts";
+import {
+  AranyaError,
+  sha256Hex,
+  SILENT_LOGGER,
+} from "../../../lib/shared/base/mod.ts";
+import {
+  createKubeletAuth,
+  createKubeletServer,
+} from "../../../lib/operator/kubelet/mod.ts";
+import { SpdyClient } from "../streaming/_support/spdy_client.ts";
+import {
+  type KubeletBench,
+  makeKubelet,
+} from "../../../dev/world/kubelet_rig.ts";
+import {
+  createLocalNode,
+  type LocalNode,
+} from "../../../dev/world/local_node.ts";
+
+const UPGRADE = "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n";
+const V4 = "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n";
+
+/** Sends an upgrade request and gives the answer's head, and the socket for what follows. */
+async function upgrade(
+  kubelet: KubeletBench,
+  path: string,
+  headers: string = UPGRADE + V4,
+): Promise<{ text: string; socket: TLSSocket }> {
+  const socket = await kubelet.connect();
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: node\r\n${headers}\r\n`);
+  let text = "";
+  const collect = (chunk: Uint8Array) => {
+    text += new TextDecoder().decode(chunk);
+  };
+  socket.on("data", collect);
+  await until(() => text.includes("\r\n\r\n"), {
+    what: "an answer",
+    intervalMs: 2,
+  });
+  socket.off("data", collect);
+  return { text, socket };
+}
+
+Deno.test("handleUpgrade() switches to SPDY, names the protocol and runs the command", async () => {
+  await using kubelet = await makeKubelet();
+  const { text, socket } = await upgrade(
+    kubelet,
+    "/exec/default/web/app?command=echo&command=hi+there&output=1",
+  );
+  assert.match(text, /^HTTP\/1.1 101 Switching Protocols\r\n/);
+  assert.match(text, /\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n/);
+  const client = new SpdyClient(socket);
+  const error = client.open({ streamtype: "error" });
+  const stdout = client.open({ streamtype: "stdout" });
+  await client.until(() => client.ended);
+  assert.equal(client.textOf(stdout), "hi there\n");
+  assert.equal(JSON.parse(client.textOf(error)).status, "Success");
+});
+
+for (
+  const [what, path, headers, status, body] of [
+    [
+      "no stream",
+      "/exec/default/web/app?command=ls",
+      UPGRADE + V4,
+      400,
+      /at least 1 of stdin/,
+    ],
+    [
+      "no command",
+      "/exec/default/web/app?output=1",
+      UPGRADE + V4,
+      400,
+      /no command is given/,
+    ],
+    [
+      "no protocol",
+      "/exec/default/web/app?command=ls&output=1",
+      UPGRADE,
+      400,
+      /^unable to upgrade: X-Stream-Protocol-Version is required$/,
+    ],
+    [
+      "an unknown protocol",
+      "/exec/default/web/app?command=ls&output=1",
+      `${UPGRADE}X-Stream-Protocol-Version: v9\r\n`,
+      403,
+      /^unable to upgrade: unable to negotiate protocol/,
+    ],
+    [
+      "WebSocket",
+      "/exec/default/web/app?command=ls&output=1",
+      "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+      400,
+      /^unable to upgrade: protocol "websocket" is not served, expected SPDY\/3.1$/,
+    ],
+    ["an unknown path", "/nonsense", UPGRADE + V4, 404, /Page Not Found/],
+    ["another path", "/pods", UPGRADE + V4, 405, /Method Not Allowed/],
+    [
+      "an unknown pod",
+      "/exec/default/other/app?command=ls&output=1",
+      UPGRADE + V4,
+      404,
+      /"reason":"NotFound"/,
+    ],
+    [
+      "an unknown pod to forward",
+      "/portForward/default/other",
+      `${UPGRADE}X-Stream-Protocol-Version: portforward.k8s.io\r\n`,
+      404,
+      /"reason":"NotFound"/,
+    ],
+  ] as const
+) {
+  Deno.test(`handleUpgrade() answers ${what} with ${status}`, async () => {
+    await using kubelet = await makeKubelet();
+    const { text } = await upgrade(kubelet, path, headers);
+    const [head = "", answer = ""] = text.split("\r\n\r\n");
+    assert.match(head, new RegExp(`^HTTP/1.1 ${status} `));
+    assert.match(head, /\r\nConnection: close$/m);
+    assert.match(answer, body);
+  });
+}
+
+Deno.test("handleUpgrade() lets nobody in without a right", async () => {
+  await using kubelet = await makeKubelet();
+  kubelet.reviews.allow = () => false;
+  const { text } = await upgrade(
+    kubelet,
+    "/exec/default/web/app?command=ls&output=1",
+  );
+  assert.match(text, /^HTTP\/1.1 403 Forbidden\r\n/);
+  assert.equal(kubelet.node.running.commands, 0);
+});
+
+Deno.test("handleUpgrade() ends a command with a reason when the server closes", async () => {
+  await using kubelet = await makeKubelet();
+  const { socket } = await upgrade(
+    kubelet,
+    "/exec/default/web/app?command=sleep&command=60&output=1",
+  );
+  const client = new SpdyClient(socket);
+  const error = client.open({ streamtype: "error" });
+  client.open({ streamtype: "stdout" });
+  await until(() => kubelet.node.running.commands === 1, { what: "a command" });
+  const closing = kubelet.server.close("the operator ends");
+  await client.until(() => client.ended);
+  assert.match(client.textOf(error), /the operator ends/);
+  socket.destroy();
+  await closing;
+  await until(() => kubelet.node.running.commands === 0, { what: "its end" });
+});
+
+/** A real API server that knows the local node and its pod. */
+interface Cluster extends AsyncDisposable {
+  kubectl: Kubectl;
+  node: LocalNode;
+}
+
+async function startCluster(): Promise<Cluster> {
+  const apiserver = await Apiserver.start();
+  const { kubectl, keys, machine } = apiserver;
+  const pair = await makeCertificate(machine.folder, keys.servers, {
+    name: "node",
+    commonName: "system:node:edge-1",
+    names: ["IP:127.0.0.1"],
+  });
+  const node = createLocalNode();
+  const server = await createKubeletServer({
+    nodeName: "edge-1",
+    handlers: node,
+    tls: {
+      cert: await Deno.readTextFile(pair.cert),
+      key: await Deno.readTextFile(pair.key),
+    },
+    clientCa: await Deno.readTextFile(keys.clients.cert),
+    auth: createKubeletAuth({
+      reviewToken: () => Promise.resolve(undefined),
+      reviewAccess: ({ user }) =>
+        Promise.resolve(user.name === "kube-apiserver-kubelet-client"),
+    }),
+    log: SILENT_LOGGER,
+    host: "127.0.0.1",
+    port: 0,
+  });
+  await createObjects(kubectl, server.port);
+  return {
+    kubectl,
+    node,
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await apiserver[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function createObjects(kubectl: Kubectl, port: number): Promise<void> {
+  const objects = [
+    {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: "edge-1" },
+      status: {
+        addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+        daemonEndpoints: { kubeletEndpoint: { Port: port } },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "default", namespace: "default" },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "web", namespace: "default" },
+      spec: {
+        nodeName: "edge-1",
+        automountServiceAccountToken: false,
+        containers: [{ name: "app", image: "none" }],
+      },
+    },
+  ];
+  for (const object of objects) {
+    const stdin = JSON.stringify(object);
+    await kubectl.run(["create", "-f", "-"], { stdin });
+  }
+  const status = JSON.stringify({ status: { phase: "Running" } });
+  await kubectl.run([
+    "patch",
+    "pod",
+    "web",
+    "--subresource=status",
+    `--patch=${status}`,
+  ]);
+}
+
+Deno.test("kubectl on a kubelet server", async (test) => {
+  await using cluster = await startCluster();
+  const { kubectl, node } = cluster;
+
+  await test.step("exec keeps the streams apart and returns the exit code", async () => {
+    const script = "echo out; echo err >&2; exit 7";
+    const result = await kubectl.tryRun([
+      "exec",
+      "web",
+      "--",
+      "sh",
+      "-c",
+      script,
+    ]);
+    assert.equal(result.code, 7);
+    assert.equal(result.stdout, "out\n");
+    assert.match(result.stderr, /^err\n/);
+  });
+
+  await test.step("exec -i carries bytes both ways and ends at EOF", async () => {
+    const bytes = new Uint8Array(20 * 1024 * 1024);
+    for (let at = 0; at < bytes.length; at += 65_536) {
+      crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+    }
+    const args = ["exec", "-i", "web", "--", "cat"];
+    const { code, stdoutBytes } = await kubectl.tryRun(args, { stdin: bytes });
+    assert.equal(code, 0);
+    assert.equal(await sha256Hex(stdoutBytes), await sha256Hex(bytes));
+  });
+
+  await test.step("exec says why a program could not start", async () => {
+    const { code, stderr } = await kubectl.tryRun([
+      "exec",
+      "web",
+      "--",
+      "nope",
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /ENOENT/);
+  });
+
+  await test.step("exec shows the sentence of a refusal", async () => {
+    node.refusal = new AranyaError(
+      "unavailable",
+      'Cannot exec in container "app" of pod "default/web": device "edge-1" has been offline since 12:03:11Z',
+    );
+    const { code, stderr } = await kubectl.tryRun([
+      "exec",
+      "web",
+      "--",
+      "true",
+    ]);
+    const logs = await kubectl.tryRun(["logs", "web"]);
+    node.refusal = undefined;
+    assert.equal(code, 1);
+    assert.match(stderr, /device "edge-1" has been offline since 12:03:11Z/);
+    assert.match(logs.stderr, /device "edge-1" has been offline since/);
+  });
+
+  await test.step("a kubectl that is killed ends its command", async () => {
+    {
+      await using running = kubectl.start(["exec", "web", "--", "sleep", "60"]);
+      void running;
+      await until(() => node.running.commands === 1, { what: "a command" });
+    }
+    await until(() => node.running.commands === 0, { what: "its end" });
+  });
+
+  await test.step("cp carries a file there and back", async () => {
+    const folder = await Deno.makeTempDir();
+    const there = `${folder}/there`;
+    await Deno.writeTextFile(`${folder}/file`, "content");
+    await kubectl.run(["cp", `${folder}/file`, `web:${there}`]);
+    await kubectl.run(["cp", `web:${there}`, `${folder}/back`]);
+    assert.equal(await Deno.readTextFile(`${folder}/back`), "content");
+    await Deno.remove(folder, { recursive: true });
+  });
+
+  await test.step("logs and logs -f", async () => {
+    const log = await kubectl.run(["logs", "web", "--tail=2"]);
+    assert.equal(log, "line 1\nline 2\n");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    node.tick = promise;
+    const following = kubectl.run(["logs", "-f", "web"]);
+    await until(() => node.running.logs === 1, { what: "a reader" });
+    resolve();
+    assert.match(await following, /line 3\nlast line\n$/);
+    await until(() => node.running.logs === 0, { what: "no reader" });
+  });
+
+  await test.step("attach joins with stdin and stdout", async () => {
+    const args = ["attach", "-i", "web"];
+    const { stdout } = await kubectl.tryRun(args, { stdin: "hello\n" });
+    assert.match(stdout, /hello\n/);
+  });
+
+  await test.step("port-forward carries many connections, with half-close", async () => {
+    await checkForward(kubectl);
+    await until(() => node.running.ports === 0, { what: "no connection" });
+  });
+});
+
+/** Each connection gets back, after its own EOF, what it sent. */
+async function checkForward(kubectl: Kubectl): Promise<void> {
+  const target = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    const chunks: Uint8Array[] = [];
+    socket.on("data", (chunk) => chunks.push(chunk as Uint8Array));
+    socket.on(
+      "end",
+      () => socket.end(new Uint8Array(chunks.flatMap((one) => [...one]))),
+    );
+  });
+  await new Promise<void>((resolve) => target.listen(0, "127.0.0.1", resolve));
+  const address = target.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  const local = await freePort();
+  {
+    await using running = kubectl.start([
+      "port-forward",
+      "pod/web",
+      `${local}:${port}`,
+    ]);
+    const output = running.child.stdout.getReader();
+    await output.read();
+    output.releaseLock();
+    const texts = Array.from({ length: 20 }, (_, index) => `text ${index}`);
+    const back = await Promise.all(texts.map((text) => exchange(local, text)));
+    assert.deepEqual(back, texts);
+  }
+  await new Promise<void>((resolve) => target.close(() => resolve()));
+}
+
+async function exchange(port: number, text: string): Promise<string> {
+  using connection = await Deno.connect({ port, hostname: "127.0.0.1" });
+  await connection.write(new TextEncoder().encode(text));
+  await connection.closeWrite();
+  let back = "";
+  const buffer = new Uint8Array(1024);
+  for (
+    let count = await connection.read(buffer);
+    count !== null;
+    count = await connection.read(buffer)
+  ) {
+    back += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  return back;
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A lane with a scripted device at its end, on a real API server. */
+import assert from "node:assert/strict";
+import {
+  type AranyaError,
+  SILENT_LOGGER,
+} from "../../../../lib/shared/base/mod.ts";
+import {
+  createPodLane,
+  type PodLane,
+  type PodLaneOptions,
+} from "../../../../lib/operator/pods/pod_controller.ts";
+import {
+  createPodSources,
+  type PodSources,
+} from "../../../../lib/operator/pods/sources.ts";
+import {
+  createEventRecorder,
+  createKubeClient,
+  type EventRecorder,
+  type KubeClient,
+  NAMESPACE,
+  NODE,
+  POD,
+  type Pod,
+  SERVICE_ACCOUNT,
+} from "../../../../lib/operator/kube/mod.ts";
+import {
+  create,
+  ForgetPodSchema,
+  fromBinary,
+  Method,
+  type PodSpec,
+  PodSpecSchema,
+  type PodStatus,
+  PodStatusListSchema,
+  PodStatusSchema,
+  RemovePodSchema,
+  toBinary,
+} from "../../../../lib/shared/wire/mod.ts";
+import type { Cluster } from "../../../_support/mod.ts";
+
+/** Name of the device and its node. */
+export const NODE_NAME = "edge-1";
+const DEADLINE_MS = 15_000;
+
+/** A scripted device: keeps what it is told, and reports what the test says. */
+export class FakeDevice {
+  readonly specs = new Map<string, PodSpec>();
+  readonly statuses = new Map<string, PodStatus>();
+  readonly calls: string[] = [];
+  readonly graces: number[] = [];
+  failApply: AranyaError | undefined;
+  lane: PodLane | undefined;
+  #version = 0n;
+
+  request(method: Method, payload: Uint8Array): Promise<Uint8Array> {
+    switch (method) {
+      case Method.LIST_PODS:
+        this.calls.push("list");
+        return Promise.resolve(toBinary(
+          PodStatusListSchema,
+          create(PodStatusListSchema, { pods: [...this.statuses.values()] }),
+        ));
+      case Method.APPLY_POD: {
+        const spec = fromBinary(PodSpecSchema, payload);
+        this.calls.push(`apply ${spec.namespace}/${spec.name}`);
+        if (this.failApply) return Promise.reject(this.failApply);
+        this.specs.set(spec.uid, spec);
+        break;
+      }
+      case Method.REMOVE_POD: {
+        const { uid, graceSeconds } = fromBinary(RemovePodSchema, payload);
+        this.calls.push(`remove ${this.nameOf(uid)}`);
+        this.graces.push(Number(graceSeconds));
+        break;
+      }
+      case Method.FORGET_POD: {
+        const { uid } = fromBinary(ForgetPodSchema, payload);
+        this.calls.push(`forget ${this.nameOf(uid)}`);
+        this.statuses.delete(uid);
+        this.specs.delete(uid);
+        break;
+      }
+    }
+    return Promise.resolve(new Uint8Array());
+  }
+
+  nameOf(uid: string): string {
+    return this.specs.get(uid)?.name ?? this.statuses.get(uid)?.name ?? uid;
+  }
+
+  uidOf(name: string): string {
+    const spec = [...this.specs.values()].findLast((one) => one.name === name);
+    assert.ok(spec, `no pod ${name} on the device`);
+    return spec.uid;
+  }
+
+  /** Says that the pod's containers run, or have ended with this code. */
+  report(name: string, how: { exitCode?: number; gone?: boolean } = {}): void {
+    const spec = this.specs.get(this.uidOf(name));
+    assert.ok(spec);
+    const status = create(PodStatusSchema, {
+      uid: spec.uid,
+      namespace: spec.namespace,
+      name,
+      specHash: spec.specHash,
+      podIps: ["10.9.0.2"],
+      hostIps: ["192.0.2.7"],
+      sandboxReady: !how.gone,
+      gone: how.gone ?? false,
+      removing: how.gone ?? false,
+      version: ++this.#version,
+      containers: spec.containers.map((container) => ({
+        name: container.name,
+        image: container.image,
+        imageId: "sha256:1",
+        containerId: "docker://c1",
+        ready: how.exitCode === undefined,
+        started: how.exitCode === undefined,
+        state: {
+          state: how.exitCode === undefined
+            ? { case: "running" as const, value: { startedUnixMs: 1000n } }
+            : {
+              case: "terminated" as const,
+              value: { exitCode: how.exitCode, finishedUnixMs: 2000n },
+            },
+        },
+      })),
+    });
+    this.statuses.set(spec.uid, status);
+    void this.lane?.onReport(create(PodStatusListSchema, { pods: [status] }));
+  }
+}
+
+/** One namespace, one lane, one scripted device. */
+export class Stage implements AsyncDisposable {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly device = new FakeDevice();
+  readonly sources: PodSources;
+  readonly events: EventRecorder;
+  lane: PodLane;
+
+  private constructor(client: KubeClient, namespace: string) {
+    this.client = client;
+    this.namespace = namespace;
+    this.events = createEventRecorder({ client, log: SILENT_LOGGER });
+    this.sources = createPodSources({
+      client,
+      namespaces: [namespace],
+      log: SILENT_LOGGER,
+    });
+    this.lane = this.open();
+  }
+
+  static async start(
+    cluster: Cluster,
+    namespace: string,
+  ): Promise<Stage> {
+    const client = await createKubeClient({
+      kubeconfigFile: cluster.kubeconfig,
+      log: SILENT_LOGGER,
+    });
+    await client.create(NAMESPACE, { metadata: { name: namespace } });
+    await client.create(SERVICE_ACCOUNT, {
+      metadata: { namespace, name: "default" },
+    }).catch(() => {});
+    await client.apply(NODE, { metadata: { name: NODE_NAME } });
+    const stage = new Stage(client, namespace);
+    await stage.sources.synced;
+    return stage;
+  }
+
+  /** A new lane, as after a restart of the operator. */
+  open(more: Partial<PodLaneOptions> = {}): PodLane {
+    this.lane = createPodLane({
+      node: NODE_NAME,
+      client: this.client,
+      sources: this.sources,
+      events: this.events,
+      session: {
+        request: (method, payload) => this.device.request(method, payload),
+      },
+      isExcluded: ({ metadata }) => metadata.name === NODE_NAME,
+      dns: () => undefined,
+      log: SILENT_LOGGER,
+      ...more,
+    });
+    this.device.lane = this.lane;
+    return this.lane;
+  }
+
+  connect(): void {
+    this.lane.onConnected({ capabilities: ["pods.v1", "probes.v1"] });
+  }
+
+  createPod(name: string, spec: Partial<Pod["spec"]> = {}): Promise<Pod> {
+    return this.client.create(POD, {
+      metadata: { namespace: this.namespace, name },
+      spec: {
+        nodeName: NODE_NAME,
+        automountServiceAccountToken: false,
+        containers: [{ name: "app", image: "busybox:1" }],
+        ...spec,
+      },
+    });
+  }
+
+  pod(name: string): Promise<Pod | undefined> {
+    return this.client.find(POD, { namespace: this.namespace, name });
+  }
+
+  /** Waits until it holds. */
+  async until<T>(
+    what: () => Promise<T | undefined | false> | T | undefined | false,
+  ): Promise<T> {
+    const endMs = performance.now() + DEADLINE_MS;
+    for (;;) {
+      const result = await what();
+      if (result !== undefined && result !== false) return result;
+      assert.ok(
+        performance.now() < endMs,
+        `not in time: ${what}; calls: ${this.device.calls.join(", ")}`,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  called(call: string): Promise<boolean> {
+    return this.until(() => this.device.calls.includes(call));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lane.close();
+    await this.sources[Symbol.asyncDispose]();
+    await this.events[Symbol.asyncDispose]();
+    await this.client[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Pods and look-ups for the tests of this room. */
+import type {
+  ConfigMap,
+  KubeContainer,
+  Pod,
+  Secret,
+  Service,
+} from "../../../../lib/operator/kube/mod.ts";
+import type { PodLookups } from "../../../../lib/operator/podspec/mod.ts";
+
+/** A pod with one container "app" in namespace "ns". */
+export function pod(
+  spec: Partial<Pod["spec"]> = {},
+  metadata: Partial<Pod["metadata"]> = {},
+): Pod {
+  return {
+    metadata: { namespace: "ns", name: "web", uid: "u-1", ...metadata },
+    spec: {
+      nodeName: "edge-1",
+      enableServiceLinks: false,
+      containers: [{ name: "app", image: "busybox:1" }],
+      ...spec,
+    },
+  };
+}
+
+/** A pod whose one container has these fields. */
+export function podWith(container: Partial<KubeContainer>): Pod {
+  return pod({
+    containers: [{ name: "app", image: "busybox:1", ...container }],
+  });
+}
+
+/** What is to be found, by name, all in namespace "ns" but services. */
+export interface Found {
+  configMaps?: Record<string, Partial<ConfigMap>>;
+  secrets?: Record<string, Record<string, string>>;
+  services?: Service[];
+  token?: string;
+  dns?: PodLookups["dns"];
+}
+
+/** Look-ups over plain values; a secret's values are given as text. */
+export function lookups(found: Found = {}): PodLookups {
+  const { configMaps = {}, secrets = {}, services = [], token } = found;
+  return {
+    configMap(namespace, name) {
+      const values = namespace === "ns" ? configMaps[name] : undefined;
+      return values && { metadata: { namespace, name }, ...values };
+    },
+    secret(namespace, name): Secret | undefined {
+      const values = namespace === "ns" ? secrets[name] : undefined;
+      return values && {
+        metadata: { namespace, name },
+        data: Object.fromEntries(
+          Object.entries(values).map(([key, value]) => [key, btoa(value)]),
+        ),
+      };
+    },
+    services: (namespace) =>
+      services.filter(({ metadata }) => metadata.namespace === namespace),
+    token: () => token === undefined ? { missing: "no token yet" } : { token },
+    allocatable: { cpuMillis: 4000, memoryBytes: 1024 },
+    dns: found.dns,
+  };
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  graceSecondsOf,
+  toPodSpec,
+} from "../../../lib/operator/podspec/spec.ts";
+import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
+import { lookups, pod } from "./_support/fixtures.ts";
+
+const DNS = {
+  servers: ["10.0.0.53"],
+  searches: ["site"],
+  options: ["ndots:2"],
+};
+
+Deno.test("toPodSpec() gives the same hash for the same pod, and another for other content", () => {
+  const from = pod({ volumes: [{ name: "v", configMap: { name: "cm" } }] });
+  const hash = (text: string) =>
+    toPodSpec(from, lookups({ configMaps: { cm: { data: { a: text } } } }))
+      .spec.specHash;
+  assert.match(hash("1"), /^[0-9a-f]{64}$/);
+  assert.equal(hash("1"), hash("1"));
+  assert.notEqual(hash("1"), hash("2"));
+});
+
+Deno.test("toPodSpec() tells what it depends on and what it found", () => {
+  const { refs, blobs, warnings } = toPodSpec(
+    pod({
+      volumes: [{ name: "v", configMap: { name: "cm" } }],
+      imagePullSecrets: [{ name: "pull" }],
+    }),
+    lookups({ configMaps: { cm: { data: { a: "x" } } } }),
+  );
+  assert.deepEqual([...refs].sort(), [
+    "ConfigMap/ns/cm",
+    "Secret/ns/pull",
+    "Services/default/",
+  ]);
+  assert.equal(blobs.size, 1);
+  assert.equal(warnings[0]?.reason, "FailedToRetrieveImagePullSecret");
+});
+
+Deno.test("toPodSpec() passes on what concerns the pod as a whole", () => {
+  const { spec } = toPodSpec(
+    pod({
+      restartPolicy: "OnFailure",
+      terminationGracePeriodSeconds: 5,
+      hostNetwork: true,
+      hostPID: true,
+      activeDeadlineSeconds: 60,
+      hostAliases: [{ ip: "192.0.2.1", hostnames: ["a", "b"] }],
+      securityContext: {
+        fsGroup: 9,
+        supplementalGroups: [1, 2],
+        sysctls: [{ name: "net.core.somaxconn", value: "1" }],
+      },
+    }),
+    lookups(),
+  );
+  assert.equal(spec.restartPolicy, RestartPolicy.ON_FAILURE);
+  assert.equal(spec.terminationGraceSeconds, 5n);
+  assert.equal(spec.hostNetwork && spec.hostPid, true);
+  assert.equal(spec.hostname, "");
+  assert.equal(spec.activeDeadlineSeconds, 60n);
+  assert.deepEqual(spec.hostAliases[0]?.names, ["a", "b"]);
+  assert.equal(spec.security?.fsGroup, 9n);
+  assert.deepEqual(spec.security?.supplementalGroups, [1n, 2n]);
+  assert.equal(spec.sysctls[0]?.name, "net.core.somaxconn");
+});
+
+Deno.test("toPodSpec() takes the host name from the pod, cut to 63 characters", () => {
+  const name = (metadata: { name: string }, hostname = "") =>
+    toPodSpec(pod(hostname ? { hostname } : {}, metadata), lookups())
+      .spec.hostname;
+  assert.equal(name({ name: "web" }), "web");
+  assert.equal(name({ name: "web" }, "other"), "other");
+  assert.equal(name({ name: "a".repeat(62) + "-b" }), "a".repeat(62));
+});
+
+Deno.test("toPodSpec() leaves name servers to the device unless the pod brings its own", () => {
+  const dns = (spec: Parameters<typeof pod>[0], base = DNS) => {
+    const made = toPodSpec(pod(spec), lookups({ dns: base })).spec.dns;
+    return made && [made.servers, made.searches, made.options];
+  };
+  assert.equal(dns({ dnsPolicy: "ClusterFirst" }), undefined);
+  const dnsConfig = {
+    nameservers: ["192.0.2.53"],
+    searches: ["site", "more"],
+    options: [{ name: "ndots", value: "5" }, { name: "rotate" }],
+  };
+  assert.deepEqual(dns({ dnsPolicy: "None", dnsConfig }), [
+    ["192.0.2.53"],
+    ["site", "more"],
+    ["ndots:5", "rotate"],
+  ]);
+  assert.deepEqual(dns({ dnsPolicy: "ClusterFirst", dnsConfig }), [
+    ["10.0.0.53", "192.0.2.53"],
+    ["site", "more"],
+    ["ndots:5", "rotate"],
+  ]);
+});
+
+Deno.test("graceSecondsOf() is 30 when nobody says otherwise", () => {
+  assert.equal(graceSecondsOf(pod()), 30);
+  assert.equal(graceSecondsOf(pod({ terminationGracePeriodSeconds: 0 })), 0);
+});

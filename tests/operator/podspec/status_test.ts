@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { Pod } from "../../../lib/operator/kube/mod.ts";
+import {
+  toStatus,
+  toStatusPatch,
+} from "../../../lib/operator/podspec/status.ts";
+import {
+  create,
+  type PodStatus,
+  PodStatusSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import { pod } from "./_support/fixtures.ts";
+
+const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+const NOW = "2026-01-02T03:04:05Z";
+
+function remote(fields: Partial<PodStatus> = {}): PodStatus {
+  const status = create(PodStatusSchema, {
+    uid: "u-1",
+    podIps: ["10.9.0.2"],
+    hostIps: ["192.0.2.7", "192.0.2.8", "fd00::7"],
+    sandboxReady: true,
+    containers: [{
+      name: "app",
+      image: "busybox:1",
+      imageId: "sha256:1",
+      containerId: "docker://c2",
+      restartCount: 3,
+      ready: true,
+      started: true,
+      state: { state: { case: "running", value: { startedUnixMs: 5000n } } },
+      lastTerminated: {
+        state: {
+          case: "terminated",
+          value: {
+            exitCode: 137,
+            signal: 9,
+            reason: "OOMKilled",
+            finishedUnixMs: 4000n,
+            containerId: "docker://c1",
+          },
+        },
+      },
+    }],
+  });
+  return Object.assign(status, fields);
+}
+
+Deno.test("toStatus() shows what the device says, in the kubelet's words", () => {
+  const status = toStatus({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+  assert.deepEqual(status.containerStatuses, [{
+    name: "app",
+    state: { running: { startedAt: "1970-01-01T00:00:05Z" } },
+    lastState: {
+      terminated: {
+        exitCode: 137,
+        signal: 9,
+        reason: "OOMKilled",
+        finishedAt: "1970-01-01T00:00:04Z",
+        containerID: "docker://c1",
+      },
+    },
+    ready: true,
+    restartCount: 3,
+    image: "busybox:1",
+    imageID: "sha256:1",
+    containerID: "docker://c2",
+    started: true,
+  }]);
+  assert.equal(status.phase, "Running");
+  assert.equal(status.startTime, NOW);
+  assert.equal(status.podIP, "10.9.0.2");
+  // One address of each family, as the API demands.
+  assert.deepEqual(status.hostIPs, [{ ip: "192.0.2.7" }, { ip: "fd00::7" }]);
+});
+
+Deno.test("toStatus() lets containers wait that nothing is known of", () => {
+  const waiting = (spec: Partial<Pod["spec"]>) =>
+    toStatus({ pod: pod(spec), nowMs: NOW_MS }).containerStatuses?.[0]?.state;
+  assert.deepEqual(waiting({}), { waiting: { reason: "ContainerCreating" } });
+  assert.deepEqual(waiting({ initContainers: [{ name: "i" }] }), {
+    waiting: { reason: "PodInitializing" },
+  });
+  const refusal = { reason: "UnsupportedField", message: "Cannot run pod" };
+  const refused = toStatus({
+    pod: pod(),
+    refusal,
+    accepted: false,
+    nowMs: NOW_MS,
+  });
+  assert.deepEqual(refused.containerStatuses?.[0]?.state, { waiting: refusal });
+  assert.equal(refused.startTime, undefined);
+});
+
+Deno.test("toStatus() takes Ready away while the pod is being deleted", () => {
+  const deleted = pod({}, { deletionTimestamp: NOW });
+  const { conditions, containerStatuses, phase } = toStatus({
+    pod: deleted,
+    remote: remote(),
+    nowMs: NOW_MS,
+  });
+  assert.equal(phase, "Running");
+  assert.equal(containerStatuses?.[0]?.ready, false);
+  const unready = conditions?.filter(({ status }) => status === "False");
+  assert.deepEqual(unready?.map(({ type }) => type), [
+    "ContainersReady",
+    "Ready",
+  ]);
+});
+
+Deno.test("toStatus() ends what nobody saw ending with the kubelet's exit code", () => {
+  const status = toStatus({
+    pod: pod(),
+    remote: undefined,
+    gone: true,
+    nowMs: NOW_MS,
+  });
+  assert.equal(status.phase, "Failed");
+  assert.equal(
+    status.containerStatuses?.[0]?.state?.terminated?.exitCode,
+    137,
+  );
+  assert.equal(
+    status.containerStatuses?.[0]?.state?.terminated?.reason,
+    "ContainerStatusUnknown",
+  );
+});
+
+/** The pod as the API server would have it after this patch. */
+function patched(before: Pod, patch: ReturnType<typeof toStatusPatch>): Pod {
+  const { conditions = [], ...rest } = patch?.status ?? {};
+  const bare = Object.entries(rest).map(([field, value]) => [
+    field,
+    Array.isArray(value)
+      ? value.filter((item) => !Object.hasOwn(item, "$patch"))
+      : value,
+  ]);
+  const changed = conditions as { type: string }[];
+  const kept = (before.status?.conditions ?? []).filter(({ type }) =>
+    !changed.some((one) => one.type === type)
+  );
+  const status = { ...before.status, ...Object.fromEntries(bare) };
+  return {
+    ...before,
+    status: { ...status, conditions: [...kept, ...changed] },
+  };
+}
+
+Deno.test("toStatusPatch() writes nothing twice", () => {
+  const first = toStatusPatch({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+  assert.equal(first?.metadata.uid, "u-1");
+  const after = patched(pod(), first);
+  const again = { pod: after, remote: remote(), nowMs: NOW_MS + 60_000 };
+  assert.equal(toStatusPatch(again), undefined);
+});
+
+Deno.test("toStatusPatch() replaces addresses instead of merging them", () => {
+  const patch = toStatusPatch({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+  assert.deepEqual(patch?.status.podIPs, [{ $patch: "replace" }, {
+    ip: "10.9.0.2",
+  }]);
+});
+
+Deno.test("toStatusPatch() keeps transition times, startTime and foreign conditions", () => {
+  const before = pod();
+  before.status = {
+    startTime: "2025-01-01T00:00:00Z",
+    conditions: [
+      { type: "example.com/gate", status: "True" },
+      { type: "PodScheduled", status: "True" },
+      {
+        type: "Initialized",
+        status: "True",
+        reason: "old",
+        lastTransitionTime: "2025-01-01T00:00:01Z",
+      },
+      {
+        type: "Ready",
+        status: "False",
+        lastTransitionTime: "2025-01-01T00:00:02Z",
+      },
+    ],
+  };
+  const patch = toStatusPatch({ pod: before, remote: remote(), nowMs: NOW_MS });
+  const conditions = patch?.status.conditions as {
+    type: string;
+    status: string;
+    lastTransitionTime: string;
+  }[];
+  assert.deepEqual(
+    conditions.map((
+      { type, lastTransitionTime },
+    ) => [type, lastTransitionTime]),
+    [
+      ["PodReadyToStartContainers", NOW],
+      ["Initialized", "2025-01-01T00:00:01Z"],
+      ["ContainersReady", NOW],
+      ["Ready", NOW],
+    ],
+  );
+  assert.equal("startTime" in (patch?.status ?? {}), false);
+});
+
+Deno.test("toStatusPatch() does not touch a pod that is over", () => {
+  const over = pod();
+  over.status = { phase: "Failed" };
+  assert.equal(
+    toStatusPatch({ pod: over, remote: remote(), nowMs: NOW_MS }),
+    undefined,
+  );
+});
+
+Deno.test("toStatusPatch() says why the pod as a whole has failed", () => {
+  const patch = toStatusPatch({
+    pod: pod(),
+    remote: remote({
+      failureReason: "DeadlineExceeded",
+      failureMessage: "too long",
+      gone: true,
+    }),
+    gone: true,
+    nowMs: NOW_MS,
+  });
+  assert.equal(patch?.status.phase, "Failed");
+  assert.equal(patch?.status.reason, "DeadlineExceeded");
+});
+
+Deno.test("toStatusPatch() takes nulls of the API server for nothing", () => {
+  const ended = remote();
+  const first = patched(
+    pod(),
+    toStatusPatch({ pod: pod(), remote: ended, nowMs: NOW_MS }),
+  );
+  const text = JSON.stringify(first).replace(
+    '"exitCode":137',
+    '"exitCode":137,"startedAt":null',
+  );
+  const stored = JSON.parse(text) as Pod;
+  assert.equal(
+    toStatusPatch({ pod: stored, remote: ended, nowMs: NOW_MS }),
+    undefined,
+  );
+});

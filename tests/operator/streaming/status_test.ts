@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError } from "../../../lib/shared/base/mod.ts";
+import {
+  toCommandStatus,
+  toErrorStatus,
+} from "../../../lib/operator/streaming/status.ts";
+
+Deno.test("toCommandStatus() is Success for exit code 0", () => {
+  assert.deepEqual(toCommandStatus({ code: 0 }), {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+  });
+});
+
+Deno.test("toCommandStatus() carries another exit code as a cause", () => {
+  assert.deepEqual(toCommandStatus({ code: 137 }), {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message: "command terminated with non-zero exit code: exit status 137",
+    reason: "NonZeroExitCode",
+    details: { causes: [{ reason: "ExitCode", message: "137" }] },
+  });
+});
+
+Deno.test("toCommandStatus() keeps to what kubectl can read: 8 bits, never 0 for a failure", () => {
+  const exitCodeOf = (code: number) =>
+    toCommandStatus({ code }).details?.causes[0]?.message;
+  assert.deepEqual([256, -1, 259].map(exitCodeOf), ["255", "255", "3"]);
+});
+
+Deno.test("toCommandStatus() tells why a command could not run", () => {
+  const end = { code: 128, reason: "StartError", message: "no such file" };
+  const { status, reason, message, code } = toCommandStatus(end);
+  assert.deepEqual({ status, reason, message, code }, {
+    status: "Failure",
+    reason: "InternalError",
+    message: "no such file",
+    code: 500,
+  });
+});
+
+Deno.test("toErrorStatus() shows an error's face", () => {
+  const error = new AranyaError("unavailable", "Cannot exec: it is offline");
+  assert.deepEqual(toErrorStatus(error), {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message: "Cannot exec: it is offline",
+    reason: "ServiceUnavailable",
+    code: 503,
+  });
+});
+
+Deno.test("toErrorStatus() has no reason where Kubernetes has none", () => {
+  const status = toErrorStatus(new AranyaError("unsupported", "Cannot"));
+  assert.equal("reason" in status, false);
+});

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  AranyaError,
+  createLogger,
+  type CreateLoggerOptions,
+} from "../../../lib/shared/base/mod.ts";
+
+function collect(options: CreateLoggerOptions = {}) {
+  const lines: string[] = [];
+  return {
+    lines,
+    log: createLogger({ ...options, write: (line) => void lines.push(line) }),
+  };
+}
+
+Deno.test("createLogger() writes one JSON object a line", () => {
+  const { lines, log } = collect();
+  log.with({ device: "edge-1" }).info("link is up", { ms: 3 });
+  const { time, ...rest } = JSON.parse(lines[0] ?? "");
+  assert.deepEqual(rest, {
+    level: "info",
+    device: "edge-1",
+    ms: 3,
+    msg: "link is up",
+  });
+  assert.match(time, /^\d{4}-.*Z$/);
+});
+
+Deno.test("createLogger() shows an error's code and message but no stack at info", () => {
+  const { lines, log } = collect();
+  log.warn("pod is retried", {
+    error: new AranyaError("unavailable", "Cannot reach API server: refused", {
+      cause: new Error("x"),
+    }),
+  });
+  const line = JSON.parse(lines[0] ?? "");
+  assert.equal(line.code, "unavailable");
+  assert.equal(line.error, "Cannot reach API server: refused");
+  assert.equal("stack" in line || "cause" in line, false);
+});
+
+Deno.test("createLogger() adds stack and cause at debug", () => {
+  const { lines, log } = collect({ level: "debug" });
+  log.debug("session ended", {
+    error: new AranyaError("internal", "Cannot x", {
+      cause: new Error("root cause"),
+    }),
+  });
+  assert.match(lines[0] ?? "", /root cause/);
+});
+
+Deno.test("createLogger() drops lines below its level", () => {
+  const { lines, log } = collect({ level: "warn" });
+  log.info("hidden");
+  assert.deepEqual(lines, []);
+});
+
+Deno.test("createLogger() writes readable lines when asked", () => {
+  const { lines, log } = collect({ readable: true });
+  log.info("link is up", { device: "edge-1", reason: "two words" });
+  assert.match(
+    lines[0] ?? "",
+    /^\d\d:\d\d:\d\d\.\d{3} info {2}link is up {2}device=edge-1 reason="two words"\n$/,
+  );
+});

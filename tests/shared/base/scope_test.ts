@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { createScope } from "../../../lib/shared/base/mod.ts";
+
+Deno.test("createScope() cleans up in reverse order, once", async () => {
+  const order: string[] = [];
+  const scope = createScope();
+  scope.defer(() => void order.push("first"));
+  scope.defer(() => void order.push("second"));
+  await scope.close();
+  await scope.close();
+  assert.deepEqual(order, ["second", "first"]);
+});
+
+Deno.test("createScope() goes on cleaning up when one clean-up throws", async () => {
+  const errors: unknown[] = [];
+  let reached = false;
+  const scope = createScope({ onError: (error) => errors.push(error) });
+  scope.defer(() => void (reached = true));
+  scope.defer(() => Promise.reject(new Error("bad")));
+  await scope.close();
+  assert.equal(reached, true);
+  assert.equal(errors.length, 1);
+});
+
+Deno.test("createScope() closes with its parent's signal and awaits its tasks", async () => {
+  const parent = new AbortController();
+  let ended = false;
+  const scope = createScope({ parent: parent.signal });
+  scope.run(async (signal) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    ended = true;
+  });
+  await Promise.resolve();
+  parent.abort();
+  await scope.close();
+  assert.equal(ended, true);
+});
+
+Deno.test("createScope() reports a task that fails while it is open", async () => {
+  const seen = Promise.withResolvers<unknown>();
+  await using scope = createScope({ onError: seen.resolve });
+  scope.run(() => Promise.reject(new Error("broken")));
+  assert.match(String(await seen.promise), /broken/);
+});

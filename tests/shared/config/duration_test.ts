@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  formatDuration,
+  parseDuration,
+} from "../../../lib/shared/config/mod.ts";
+
+Deno.test("parseDuration() reads what Kubernetes writes", () => {
+  const table: [string, number][] = [
+    ["0", 0],
+    ["0s", 0],
+    ["1s", 1000],
+    ["1m30s", 90_000],
+    ["1h0m0s", 3_600_000],
+    ["250ms", 250],
+    ["1.5h", 5_400_000],
+    ["1m0.5s", 60_500],
+  ];
+  for (const [text, durationMs] of table) {
+    assert.equal(parseDuration(text), durationMs, text);
+  }
+});
+
+Deno.test("parseDuration() refuses everything else", () => {
+  for (const text of ["", "1", "s", "-1s", "1d", "1s ", "1.s", "1 s", "1e3s"]) {
+    assert.throws(() => parseDuration(text), SyntaxError, text);
+  }
+});
+
+Deno.test("formatDuration() writes what parseDuration() reads", () => {
+  const table: [number, string][] = [
+    [0, "0s"],
+    [90_000, "1m30s"],
+    [3_600_000, "1h"],
+    [1500, "1s500ms"],
+  ];
+  for (const [durationMs, text] of table) {
+    assert.equal(formatDuration(durationMs), text);
+    assert.equal(parseDuration(text), durationMs);
+  }
+  assert.throws(() => formatDuration(-1), RangeError);
+  assert.throws(() => formatDuration(0.5), RangeError);
+});

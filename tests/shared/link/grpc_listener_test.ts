@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { fromUtf8, SILENT_LOGGER, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  createGrpcDialer,
+  type GrpcDialerOptions,
+  type GrpcListener,
+  type GrpcListenerLimits,
+  type Link,
+  listenGrpc,
+} from "../../../lib/shared/link/mod.ts";
+import {
+  createAuthority,
+  issueServerCertificate,
+} from "../../../lib/operator/pki/mod.ts";
+
+const HOST = "127.0.0.1";
+const log = SILENT_LOGGER;
+
+async function mustIssue(names: { ips?: string[]; dnsNames?: string[] } = {}) {
+  const authority = await createAuthority({ name: "test CA" });
+  const tls = await issueServerCertificate({
+    authority,
+    commonName: "operator",
+    ips: names.ips ?? [HOST],
+    dnsNames: names.dnsNames ?? [],
+  });
+  return { authority, tls, ca: authority.cert };
+}
+
+interface World extends AsyncDisposable {
+  listener: GrpcListener;
+  port: number;
+  authority: { cert: string; key: string };
+  dial(options?: Partial<GrpcDialerOptions>): Promise<Link>;
+  /** Dials and takes the link at the other end. */
+  pair(): Promise<{ agent: Link; operator: Link }>;
+}
+
+async function startWorld(limits: GrpcListenerLimits = {}): Promise<World> {
+  const { authority, tls, ca } = await mustIssue();
+  const listener = await listenGrpc({ host: HOST, port: 0, tls, log, limits });
+  const { port } = listener.address;
+  const links = listener.links[Symbol.asyncIterator]();
+  const dial = (options: Partial<GrpcDialerOptions> = {}) =>
+    createGrpcDialer({ endpoint: `${HOST}:${port}`, ca, log, ...options })
+      .dial({ signal: AbortSignal.timeout(5000) });
+  return {
+    listener,
+    port,
+    authority,
+    dial,
+    async pair() {
+      const [agent, { value }] = await Promise.all([dial(), links.next()]);
+      assert.ok(value);
+      return { agent, operator: value };
+    },
+    [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
+  };
+}
+
+/** A scripted stranger: sends bytes and waits until the other end hangs up. */
+function mustBeHungUpOn(port: number, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(port, HOST, () => socket.write(bytes));
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error("nobody hung up"));
+    }, 5000);
+    socket.on("data", () => {});
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+Deno.test("listenGrpc() carries packets both ways, whole and in order", async () => {
+  await using world = await startWorld();
+  const { agent, operator } = await world.pair();
+  const atOperator = operator.packets[Symbol.asyncIterator]();
+  const atAgent = agent.packets[Symbol.asyncIterator]();
+  const texts = ["", "a", "b".repeat(65_536), "c".repeat(40_000)];
+  for (const text of texts) {
+    void agent.send(utf8(text));
+    void operator.send(utf8(text));
+  }
+  for (const text of texts) {
+    assert.equal(fromUtf8((await atOperator.next()).value), text);
+    assert.equal(fromUtf8((await atAgent.next()).value), text);
+  }
+  assert.match(operator.peer, /^127\.0\.0\.1:\d+$/);
+  assert.equal(agent.peer, `127.0.0.1:${world.port}`);
+});
+
+Deno.test("Link.close() at either end ends both, with what was sent before", async () => {
+  for (const closer of ["agent", "operator"] as const) {
+    await using world = await startWorld();
+    const ends = await world.pair();
+    const other = closer === "agent" ? ends.operator : ends.agent;
+    await ends[closer].send(utf8("last words"));
+    ends[closer].close("done here");
+    ends[closer].close("again");
+    const texts: string[] = [];
+    for await (const packet of other.packets) texts.push(fromUtf8(packet));
+    assert.deepEqual(texts, ["last words"]);
+    assert.deepEqual(await ends[closer].closed, { reason: "done here" });
+    assert.match((await other.closed).reason, /has closed the link/);
+    await assert.rejects(ends[closer].send(utf8("x")), { code: "unavailable" });
+    await assert.rejects(other.send(utf8("x")), { code: "unavailable" });
+  }
+});
+
+Deno.test("Link.send() refuses a packet above maxPacketBytes and the link lives on", async () => {
+  await using world = await startWorld();
+  const { agent, operator } = await world.pair();
+  for (const link of [agent, operator]) {
+    assert.equal(link.maxPacketBytes, 66_560);
+    await assert.rejects(link.send(new Uint8Array(66_561)), {
+      code: "too_large",
+    });
+  }
+  await agent.send(utf8("still there"));
+  const { value } = await operator.packets[Symbol.asyncIterator]().next();
+  assert.equal(fromUtf8(value), "still there");
+});
+
+Deno.test("Link.send() waits while the other end does not read, both ways", async () => {
+  await using world = await startWorld();
+  const { agent, operator } = await world.pair();
+  for (const [from, to] of [[agent, operator], [operator, agent]] as const) {
+    const total = 400;
+    let sentCount = 0;
+    const sending = (async () => {
+      for (; sentCount < total; sentCount++) {
+        await from.send(new Uint8Array(32_768).fill(sentCount % 256));
+      }
+    })();
+    // Stalled means: a whole turn of timers brings no progress, twice.
+    let before = -1;
+    while (sentCount !== before) {
+      before = sentCount;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(sentCount < 200, `sent ${sentCount} packets to nobody`);
+    let count = 0;
+    for await (const packet of to.packets) {
+      assert.equal(packet[0], count % 256);
+      if (++count === total) break;
+    }
+    await sending;
+    if (to === operator) {
+      // The loop's `break` has closed this pair: go on with the next one.
+      await from.closed;
+      break;
+    }
+  }
+});
+
+Deno.test("listenGrpc() ends the links of an agent whose connection breaks", async () => {
+  await using world = await startWorld();
+  const proxied = startProxy(world.port);
+  const ca = world.authority.cert;
+  const dialling = createGrpcDialer({
+    endpoint: `${HOST}:${proxied.port}`,
+    ca,
+    log,
+  }).dial({ signal: AbortSignal.timeout(5000) });
+  const links = world.listener.links[Symbol.asyncIterator]();
+  const [agent, { value: operator }] = await Promise.all([
+    dialling,
+    links.next(),
+  ]);
+  proxied.cut();
+  assert.ok(operator);
+  assert.ok((await operator.closed).reason);
+  const end = await agent.closed;
+  assert.equal(end.error?.code, "unavailable");
+  await proxied.close();
+});
+
+/** A way between that can be cut. */
+function startProxy(port: number) {
+  const listener = Deno.listen({ hostname: HOST, port: 0 });
+  const sockets: Deno.Conn[] = [];
+  const running = (async () => {
+    for await (const inside of listener) {
+      const outside = await Deno.connect({ hostname: HOST, port });
+      sockets.push(inside, outside);
+      void inside.readable.pipeTo(outside.writable).catch(() => {});
+      void outside.readable.pipeTo(inside.writable).catch(() => {});
+    }
+  })();
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    cut: () => {
+      for (const socket of sockets) {
+        try {
+          socket.close();
+        } catch {
+          // It is closed already.
+        }
+      }
+    },
+    close: async () => {
+      listener.close();
+      await running;
+    },
+  };
+}
+
+Deno.test("listenGrpc() hangs up on garbage and serves others meanwhile", async () => {
+  await using world = await startWorld({ pendingTimeoutMs: 500 });
+  const { agent, operator } = await world.pair();
+  const strangers = [
+    "",
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u0000\u0000",
+    "\u0000".repeat(100_000),
+  ];
+  await Promise.all(
+    strangers.map((text) =>
+      mustBeHungUpOn(
+        world.port,
+        Uint8Array.from(text, (letter) => letter.charCodeAt(0)),
+      )
+    ),
+  );
+  await agent.send(utf8("hello"));
+  const { value } = await operator.packets[Symbol.asyncIterator]().next();
+  assert.equal(fromUtf8(value), "hello");
+});
+
+Deno.test("listenGrpc() hangs up on what is no HTTP/2 inside TLS", async () => {
+  await using world = await startWorld({ pendingTimeoutMs: 500 });
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  for (
+    const text of [
+      "",
+      "GET / HTTP/1.1\r\n\r\n",
+      preface + "\xff".repeat(500),
+      preface + "\0\0\0\x04\0\0\0\0\0" + "\0\0\x04\x01\x05\0\0\0\x01garb",
+    ]
+  ) {
+    await new Promise<void>((resolve) => {
+      const socket = connectTls({
+        port: world.port,
+        host: HOST,
+        rejectUnauthorized: false,
+        ALPNProtocols: ["h2"],
+      }, () => socket.write(text, "latin1"));
+      socket.on("data", () => {});
+      socket.on("error", () => {});
+      // Under Deno a TLS client does not always end by itself after this.
+      socket.on("end", () => socket.destroy());
+      socket.on("close", () => resolve());
+    });
+  }
+  const { agent } = await world.pair();
+  agent.close("done");
+});
+
+Deno.test("listenGrpc() turns connections away when too many have opened no link", async () => {
+  await using world = await startWorld({ maxPendingConnections: 2 });
+  const idle = await Promise.all(
+    [1, 2].map(() => Deno.connect({ hostname: HOST, port: world.port })),
+  );
+  await mustBeHungUpOn(world.port, utf8(""));
+  for (const socket of idle) socket.close();
+  await untilServed(world);
+});
+
+async function untilServed(world: World): Promise<void> {
+  const deadlineMs = performance.now() + 5000;
+  for (;;) {
+    try {
+      (await world.dial()).close("served");
+      return;
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error;
+    }
+  }
+}
+
+Deno.test("listenGrpc() names the port that is taken", async () => {
+  await using world = await startWorld();
+  const { tls } = await mustIssue();
+  await assert.rejects(
+    listenGrpc({ host: HOST, port: world.port, tls, log }),
+    {
+      code: "conflict",
+      message: `Cannot listen on 127.0.0.1:${world.port}: the port is taken`,
+    },
+  );
+});
+
+Deno.test("listenGrpc() refuses an address of another machine", async () => {
+  const { tls } = await mustIssue();
+  await assert.rejects(
+    listenGrpc({ host: "192.0.2.1", port: 0, tls, log }),
+    { code: "unavailable", message: /192\.0\.2\.1:0: the address is none of/ },
+  );
+});
+
+Deno.test("listenGrpc() refuses a certificate that does not fit its key", async () => {
+  const one = await mustIssue();
+  const other = await mustIssue();
+  const pairs = [
+    { cert: one.tls.cert, key: other.tls.key },
+    { cert: "x", key: "y" },
+  ];
+  for (const tls of pairs) {
+    await assert.rejects(listenGrpc({ host: HOST, port: 0, tls, log }), {
+      code: "invalid",
+    });
+  }
+});
+
+Deno.test("setTls() changes the certificate for new links and keeps those that are up", async () => {
+  await using world = await startWorld();
+  const { agent, operator } = await world.pair();
+  const fresh = await mustIssue();
+  world.listener.setTls(fresh.tls);
+  await assert.rejects(world.dial(), { code: "unauthorized" });
+  (await world.dial({ ca: fresh.ca })).close("works");
+  await agent.send(utf8("still up"));
+  const { value } = await operator.packets[Symbol.asyncIterator]().next();
+  assert.equal(fromUtf8(value), "still up");
+  assert.throws(
+    () => world.listener.setTls({ cert: "x", key: "y" }),
+    { code: "invalid" },
+  );
+});
+
+Deno.test("listenGrpc() speaks plain text when asked by name", async () => {
+  await using listener = await listenGrpc({
+    host: HOST,
+    port: 0,
+    tls: "insecure",
+    log,
+  });
+  const link = await createGrpcDialer({
+    endpoint: `${HOST}:${listener.address.port}`,
+    insecure: true,
+    log,
+  }).dial({ signal: AbortSignal.timeout(5000) });
+  link.close("done");
+  await link.closed;
+});
+
+Deno.test("disposing a listener ends its links and its iteration", async () => {
+  const world = await startWorld();
+  const { agent, operator } = await world.pair();
+  await world[Symbol.asyncDispose]();
+  assert.match((await operator.closed).reason, /stops listening/);
+  await agent.closed;
+  for await (const link of world.listener.links) assert.fail(link.peer);
+  await assert.rejects(world.dial(), { code: "unavailable" });
+});

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import {
+  concatBytes,
+  SILENT_LOGGER,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
+import {
+  createGrpcDialer,
+  type GrpcListener,
+  listenGrpc,
+} from "../../../lib/shared/link/mod.ts";
+import { createGuardedServer } from "../../../lib/shared/link/guarded_server.ts";
+
+const HOST = "127.0.0.1";
+const log = SILENT_LOGGER;
+
+/** Frame types of HTTP/2, RFC 9113 section 6. */
+const DATA = 0;
+const HEADERS = 1;
+const RST_STREAM = 3;
+const SETTINGS = 4;
+const END_HEADERS = 4;
+
+/** A frame on stream 1, SETTINGS on stream 0. */
+function frame(
+  type: number,
+  { flags = 0, body = new Uint8Array(0) }: {
+    flags?: number;
+    body?: Uint8Array;
+  } = {},
+): Uint8Array {
+  const { length } = body;
+  return concatBytes([
+    Uint8Array.of(0, length >> 8, length & 255, type, flags),
+    Uint8Array.of(0, 0, 0, type === SETTINGS ? 0 : 1),
+    body,
+  ]);
+}
+
+/** A request's HEADERS, every field written out (RFC 7541 section 6.2.2). */
+function request(path: string, more: Record<string, string> = {}): Uint8Array {
+  const fields = {
+    ":method": "POST",
+    ":scheme": "http",
+    ":path": path,
+    ":authority": "x",
+    te: "trailers",
+    "content-type": "application/grpc",
+    ...more,
+  };
+  const parts = Object.entries(fields).flatMap(([name, value]) => [
+    Uint8Array.of(0, name.length),
+    utf8(name),
+    Uint8Array.of(value.length),
+    utf8(value),
+  ]);
+  return frame(HEADERS, { flags: END_HEADERS, body: concatBytes(parts) });
+}
+
+const START = concatBytes([
+  utf8("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  frame(SETTINGS),
+]);
+const RESET = frame(RST_STREAM, { body: Uint8Array.of(0, 0, 0, 8) });
+/** A frame that is none: the whole connection ends. */
+const BROKEN = new Uint8Array(64).fill(0xff);
+const CONNECT = "/aranya.v1.Link/Connect";
+
+/** Sends this and leaves. */
+async function mustSend(port: number, frames: Uint8Array[]): Promise<void> {
+  const socket = connect(port, HOST);
+  socket.on("error", () => {});
+  socket.on("data", () => socket.destroy());
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.write(concatBytes([START, ...frames]));
+  await closed;
+}
+
+async function mustServe(listener: GrpcListener): Promise<void> {
+  const link = await createGrpcDialer({
+    endpoint: `${HOST}:${listener.address.port}`,
+    insecure: true,
+    log,
+  }).dial({ signal: AbortSignal.timeout(5000) });
+  link.close("served");
+  await link.closed;
+}
+
+Deno.test("createGuardedServer() survives requests that reset themselves", async () => {
+  let caughtCount = 0;
+  await using listener = await listenGrpc({
+    host: HOST,
+    port: 0,
+    tls: "insecure",
+    log: { ...log, debug: () => void caughtCount++ },
+  });
+  const wrong = { "content-type": "text/plain" };
+  const { port } = listener.address;
+  for (const end of [RESET, BROKEN]) {
+    await mustSend(port, [request(CONNECT, wrong), end]);
+    await mustSend(port, [request("/other"), end]);
+    await mustSend(port, [request(CONNECT), end]);
+  }
+  assert.ok(caughtCount > 0);
+  await mustServe(listener);
+});
+
+Deno.test("createGuardedServer() survives bodies and headers that make no sense", async () => {
+  await using listener = await listenGrpc({
+    host: HOST,
+    port: 0,
+    tls: "insecure",
+    log,
+  });
+  const bodies = [
+    [0, 0, 0, 0, 1, 7],
+    [0, 255, 255, 255, 255, 7],
+    [1, 0, 0, 0, 4, 1, 2, 3, 4],
+    [0, 0, 0],
+    Array(16_000).fill(0),
+  ];
+  const headers: Record<string, string>[] = [
+    {},
+    { "grpc-encoding": "gzip" },
+    { "grpc-timeout": "banana" },
+    { "grpc-timeout": "1m" },
+  ];
+  for (const body of bodies) {
+    for (const more of headers) {
+      await mustSend(listener.address.port, [
+        request(CONNECT, more),
+        frame(DATA, { body: Uint8Array.from(body) }),
+      ]);
+    }
+  }
+  await mustServe(listener);
+});
+
+Deno.test("createGuardedServer() makes a server that can be stopped", () => {
+  const windowBytes = 65_536;
+  createGuardedServer({}, { onError: () => {}, windowBytes }).forceShutdown();
+});

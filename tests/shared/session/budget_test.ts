@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { Clock } from "../../../lib/shared/base/mod.ts";
+import {
+  LinkBudget,
+  MIN_BUDGET_BYTES,
+} from "../../../lib/shared/session/budget.ts";
+
+/** A link of this rate and way, always filled up to the budget, for so long. */
+class Model {
+  nowMs = 0;
+  readonly clock: Clock = {
+    monotonicMs: () => this.nowMs,
+    wallMs: () => this.nowMs,
+    sleep: () => Promise.resolve(),
+  };
+  readonly budget = new LinkBudget(this.clock);
+  #queue: { bytes: number; ackMs: number }[] = [];
+  #busyMs = 0;
+  #sent = 0;
+  #acked = 0;
+  carried = 0;
+
+  run(
+    { forMs, bytesPerMs, roundTripMs, limitBytes = Infinity }: {
+      forMs: number;
+      bytesPerMs: number;
+      roundTripMs: number;
+      /** What the source wants to have under way at most. */
+      limitBytes?: number;
+    },
+  ): void {
+    const endMs = this.nowMs + forMs;
+    while (this.nowMs < endMs) {
+      const { budget } = this;
+      while (budget.inFlightBytes < Math.min(budget.budgetBytes, limitBytes)) {
+        const bytes = budget.packetBytes;
+        budget.sent(bytes);
+        this.#sent += bytes;
+        this.#busyMs = Math.max(this.#busyMs, this.nowMs) + bytes / bytesPerMs;
+        const ackMs = this.#busyMs + roundTripMs;
+        this.#queue.push({ bytes: this.#sent, ackMs });
+      }
+      const next = this.#queue.shift();
+      if (!next) return;
+      this.nowMs = Math.max(this.nowMs, next.ackMs);
+      this.carried += next.bytes - this.#acked;
+      this.#acked = next.bytes;
+      budget.acknowledged(next.bytes);
+    }
+  }
+}
+
+Deno.test("LinkBudget holds 64 kbit/s to less than a second, in packets of 100 ms", () => {
+  const model = new Model();
+  model.run({ forMs: 60_000, bytesPerMs: 8, roundTripMs: 100 });
+  assert.ok(model.budget.budgetBytes < 8_000, `${model.budget.budgetBytes}`);
+  assert.ok(model.budget.packetBytes <= 820);
+  assert.ok(model.carried > 0.97 * 60_000 * 8);
+});
+
+Deno.test("LinkBudget fills a long, fast link within seconds", () => {
+  const model = new Model();
+  model.run({ forMs: 3_000, bytesPerMs: 10_000, roundTripMs: 300 });
+  const before = model.carried;
+  model.run({ forMs: 10_000, bytesPerMs: 10_000, roundTripMs: 300 });
+  assert.ok(model.carried - before > 0.9 * 10_000 * 10_000);
+});
+
+Deno.test("LinkBudget follows a link that becomes slow, and one whose way becomes long", () => {
+  const model = new Model();
+  model.run({ forMs: 10_000, bytesPerMs: 1_000, roundTripMs: 40 });
+  model.run({ forMs: 120_000, bytesPerMs: 20, roundTripMs: 40 });
+  assert.ok(model.budget.budgetBytes < 20_000, `${model.budget.budgetBytes}`);
+  model.run({ forMs: 60_000, bytesPerMs: 1_000, roundTripMs: 1_500 });
+  const before = model.carried;
+  model.run({ forMs: 60_000, bytesPerMs: 1_000, roundTripMs: 1_500 });
+  const share = (model.carried - before) / 60_000_000;
+  assert.ok(share > 0.6, `it carries ${share} of what it could`);
+});
+
+Deno.test("LinkBudget learns nothing bad from a sender that has little to say", () => {
+  const model = new Model();
+  const link = { bytesPerMs: 1_000, roundTripMs: 20 };
+  model.run({ ...link, forMs: 5_000 });
+  const before = model.budget.budgetBytes;
+  model.run({ ...link, forMs: 20_000, limitBytes: 2_000 });
+  assert.ok(model.budget.budgetBytes >= before * 0.9);
+});
+
+Deno.test("acknowledged() ignores what can't be", () => {
+  const model = new Model();
+  model.budget.sent(1_000);
+  model.budget.acknowledged(5_000);
+  assert.equal(model.budget.inFlightBytes, 1_000);
+  model.nowMs = 10;
+  model.budget.acknowledged(1_000);
+  model.budget.acknowledged(500);
+  assert.equal(model.budget.inFlightBytes, 0);
+  assert.ok(model.budget.budgetBytes >= MIN_BUDGET_BYTES);
+});

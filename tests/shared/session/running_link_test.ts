@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
+import { createMemoryLinks } from "./_support/memory_link.ts";
+import { connect, makeSession } from "./_support/pair.ts";
+import { VirtualClock } from "./_support/virtual_clock.ts";
+import { EnvelopeKind, Method } from "../../../lib/shared/wire/mod.ts";
+import { encodeEnvelope } from "../../../lib/shared/wire/envelope.ts";
+
+function makePair() {
+  const clock = new VirtualClock();
+  const handlers = {
+    request: (_method: Method, payload: Uint8Array) => Promise.resolve(payload),
+    stream: () => Promise.resolve(),
+  };
+  const operator = makeSession("operator", { clock, handlers });
+  const agent = makeSession("agent", { clock, handlers });
+  return { clock, operator, agent };
+}
+
+Deno.test("run() gives a silent link up after offlineAfter", async () => {
+  const { clock, operator, agent } = makePair();
+  const link = await clock.run(
+    connect({ operator, agent, clock, offlineAfterMs: 9_000 }),
+  );
+  link.swallow();
+  const beginMs = clock.monotonicMs();
+  const { operator: end } = await clock.run(link.ended);
+  const tookMs = clock.monotonicMs() - beginMs;
+  assert.ok(tookMs >= 9_000 && tookMs < 9_100, `it took ${tookMs} ms`);
+  assert.match(end.reason, /sent nothing for 9000 ms|took nothing/);
+  assert.equal(operator.connected, false);
+});
+
+Deno.test("run() gives a link up that takes nothing", async () => {
+  const { clock, operator, agent } = makePair();
+  const link = await clock.run(
+    connect({ operator, agent, clock, offlineAfterMs: 9_000 }),
+  );
+  link.swallow({ block: true });
+  operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 1_000 }).catch(
+    () => {},
+  );
+  const beginMs = clock.monotonicMs();
+  await clock.run(link.ended);
+  assert.ok(clock.monotonicMs() - beginMs < 13_000);
+});
+
+Deno.test("run() keeps an idle link alive with few packets", async () => {
+  const { clock, operator, agent } = makePair();
+  let count = 0;
+  const link = await clock.run(
+    connect({
+      operator,
+      agent,
+      clock,
+      offlineAfterMs: 9_000,
+      link: { onPacket: () => count++, latencyMs: 50 },
+    }),
+  );
+  await clock.pass(300_000);
+  assert.ok(operator.connected && agent.connected);
+  assert.ok(count < 215, `${count} packets in 300 s`);
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("run() closes the former link when a newer one comes", async () => {
+  const { clock, operator, agent } = makePair();
+  const first = await clock.run(connect({ operator, agent, clock }));
+  const second = await clock.run(connect({ operator, agent, clock }));
+  const { operator: end } = await clock.run(first.ended);
+  assert.equal(end.reason, "replaced by a newer link");
+  assert.ok(operator.connected && agent.connected);
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("close() says goodbye: the other side ends its link and its streams with the reason", async () => {
+  const { clock, operator, agent } = makePair();
+  const link = await clock.run(connect({ operator, agent, clock }));
+  const asked = agent.request(Method.REPORT_FACTS, utf8(""), {
+    timeoutMs: 5_000,
+  });
+  await clock.run(asked);
+  const stream = agent.open(48 as Method, utf8(""));
+  const reason = "Cannot serve devices: the operator is shutting down";
+  await clock.run(operator.close(new AranyaError("unavailable", reason)));
+  const ends = await clock.run(link.ended);
+  assert.match(ends.agent.reason, /said goodbye: .*shutting down/);
+  await assert.rejects(stream.result, { code: "unavailable" });
+  await assert.rejects(
+    operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 1 }),
+    { code: "unavailable", message: reason },
+  );
+  const late = createMemoryLinks({ clock });
+  const end = await operator.run(late.operator, link.greetings.operator);
+  assert.equal(end.reason, "the session is closed");
+});
+
+Deno.test("run() ends a link that brings garbage, or leaves packets out, and the next one serves", async () => {
+  const { clock, operator, agent } = makePair();
+  const gap = encodeEnvelope({
+    kind: EnvelopeKind.DATA,
+    session: 2,
+    sequence: 77,
+    complete: true,
+    payload: utf8("x"),
+  });
+  const garbage = Uint8Array.of(0xff, 0xff, 0xff);
+  for (const packet of [gap, garbage]) {
+    const link = await clock.run(connect({ operator, agent, clock }));
+    await link.agent.send(packet);
+    const ends = await clock.run(link.ended);
+    assert.equal(ends.operator.error?.code, "invalid");
+  }
+  const link = await clock.run(connect({ operator, agent, clock }));
+  await clock.run(
+    operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 1_000 }),
+  );
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("run() skips kinds of packets that it does not know", async () => {
+  const { clock, operator, agent } = makePair();
+  const link = await clock.run(connect({ operator, agent, clock }));
+  const payload = utf8("later");
+  const kind = 999;
+  await link.agent.send(
+    encodeEnvelope({ kind, session: 0, sequence: 0, complete: true, payload }),
+  );
+  await clock.run(
+    operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 1_000 }),
+  );
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("run() reads what came before the other side closed the link", async () => {
+  const { clock, operator, agent } = makePair();
+  const link = await clock.run(connect({ operator, agent, clock }));
+  await clock.run(Promise.all([agent.close(), link.ended]));
+  const ends = await link.ended;
+  assert.match(ends.operator.reason, /the device said goodbye/);
+});

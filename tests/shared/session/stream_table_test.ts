@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import type {
+  Session,
+  SessionHandlers,
+} from "../../../lib/shared/session/mod.ts";
+import {
+  encodeEnvelope,
+  encodeMessage,
+  EnvelopeKind,
+  Method,
+  OpenSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import {
+  connect,
+  type Connection,
+  gather,
+  type LinkOptions,
+  makeSession,
+} from "./_support/pair.ts";
+import { createMemoryLinks } from "./_support/memory_link.ts";
+import { exchange, hash, MIRROR } from "./_support/mirror.ts";
+import { createRandom, type Random } from "./_support/random.ts";
+import { VirtualClock } from "./_support/virtual_clock.ts";
+
+async function ask(session: Session, random: Random): Promise<void> {
+  const bytes = random.bytes(random.below(150_000));
+  const answer = await session.request(Method.APPLY_POD, bytes, {
+    timeoutMs: 3_600_000,
+  });
+  assert.equal(fromUtf8(answer), hash(bytes));
+}
+
+/** Keeps the sessions connected over links that are cut again and again, until told to stop. */
+async function keepConnected(
+  { operator, agent, clock, random, linkOf, until }: {
+    operator: Session;
+    agent: Session;
+    clock: VirtualClock;
+    random: Random;
+    linkOf: () => LinkOptions;
+    until: { done: boolean };
+  },
+): Promise<number> {
+  let cuts = 0;
+  while (!until.done) {
+    let left = 20 + random.below(400);
+    const current: { connection?: Connection } = {};
+    const connection = await connect({
+      operator,
+      agent,
+      clock,
+      link: {
+        ...linkOf(),
+        onPacket: () => {
+          if (--left === 0 && !until.done) {
+            current.connection?.cut();
+            cuts++;
+          }
+        },
+      },
+    });
+    current.connection = connection;
+    if (left <= 0) connection.cut();
+    await Promise.race([
+      connection.ended,
+      clock.sleep(5_000).then(() => connection.cut()),
+    ]);
+    await connection.ended;
+    await clock.sleep(random.below(3_000));
+  }
+  return cuts;
+}
+
+for (const seed of [1, 2, 3, 4, 5, 6]) {
+  Deno.test(`conversations survive cut links with every byte, seed ${seed}`, async () => {
+    const clock = new VirtualClock();
+    const random = createRandom(seed);
+    await using operator = makeSession("operator", { clock, handlers: MIRROR });
+    await using agent = makeSession("agent", { clock, handlers: MIRROR });
+    const until = { done: false };
+    const linkOf = (): LinkOptions => ({
+      bytesPerSecond: 20_000 + random.below(2_000_000),
+      latencyMs: random.below(80),
+      duplicate: () => random.below(10) === 0,
+      maxPacketBytes: 700 + random.below(100_000),
+    });
+    const cuts = keepConnected({
+      operator,
+      agent,
+      clock,
+      random,
+      linkOf,
+      until,
+    });
+    const work = Array.from({ length: 12 }, async (_, index) => {
+      const session = index % 2 === 0 ? operator : agent;
+      await clock.sleep(random.below(5_000));
+      if (index % 3 === 2) await ask(session, random);
+      else await exchange({ session, random, byteCount: 200_000 });
+    });
+    await clock.run(Promise.all(work));
+    await clock.pass(1_000);
+    until.done = true;
+    assert.ok(await clock.run(cuts) >= 3, "the link was hardly ever cut");
+    for (const session of [operator, agent]) {
+      const { conversationCount, handlerCount, unackedBytes, bufferedBytes } =
+        session.stats();
+      assert.deepEqual(
+        { conversationCount, handlerCount, unackedBytes, bufferedBytes },
+        {
+          conversationCount: 0,
+          handlerCount: 0,
+          unackedBytes: 0,
+          bufferedBytes: 0,
+        },
+      );
+    }
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** A stream that waits until it is told to go on. */
+function gate(): { handlers: SessionHandlers; open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return {
+    open: resolve,
+    handlers: {
+      request: (_method, payload) => Promise.resolve(payload),
+      async stream(_method, _payload, stream) {
+        await stream.write(1, utf8("first "));
+        await Promise.race([promise, aborted(stream.signal)]);
+        await stream.write(1, utf8("second"));
+        await stream.finish(utf8("ok"));
+      },
+    },
+  };
+}
+
+Deno.test("resume() goes on with a stream on the next link of the same two", async () => {
+  const clock = new VirtualClock();
+  const { handlers, open } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", { clock, handlers });
+  const first = await clock.run(connect({ operator, agent, clock }));
+  assert.equal(first.greetings.agent.welcome.resumed, false);
+  const stream = operator.open(Method.EXEC, utf8(""));
+  const output = gather(stream.read(1));
+  await clock.pass(100);
+  first.cut();
+  await clock.run(first.ended);
+  assert.equal(operator.connected, false);
+  open();
+  await clock.pass(29_000);
+  const second = await clock.run(connect({ operator, agent, clock }));
+  assert.equal(second.greetings.agent.welcome.resumed, true);
+  assert.equal(fromUtf8(await clock.run(output)), "first second");
+  assert.equal(fromUtf8(await clock.run(stream.result)), "ok");
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("lose() fails conversations with unavailable after 30 s without a link", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", { clock, handlers });
+  const link = await clock.run(connect({ operator, agent, clock }));
+  const stream = operator.open(Method.EXEC, utf8(""));
+  await clock.pass(100);
+  link.cut();
+  await clock.run(link.ended);
+  await clock.pass(29_900);
+  assert.equal(stream.signal.aborted, false);
+  await clock.pass(200);
+  await assert.rejects(stream.result, { code: "unavailable", message: /30 s/ });
+  await assert.rejects(stream.write(0, utf8("x")), { code: "unavailable" });
+  assert.equal(operator.stats().conversationCount, 0);
+});
+
+Deno.test("forgetPeer() fails conversations when the agent is another process, and the new one is served", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using before = makeSession("agent", { clock, handlers });
+  await using after = makeSession("agent", { clock, handlers });
+  const first = await clock.run(connect({ operator, agent: before, clock }));
+  const stream = operator.open(Method.EXEC, utf8(""));
+  await clock.pass(100);
+  first.swallow();
+  const second = await clock.run(connect({ operator, agent: after, clock }));
+  assert.equal(second.greetings.operator.welcome.resumed, false);
+  await assert.rejects(stream.result, {
+    code: "unavailable",
+    message: /started anew/,
+  });
+  assert.equal(
+    (await clock.run(first.ended)).operator.reason,
+    "replaced by a newer link",
+  );
+  const answer = await clock.run(
+    operator.request(Method.GET_STATS, utf8("?"), { timeoutMs: 1_000 }),
+  );
+  assert.equal(fromUtf8(answer), "?");
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("gone() ends a conversation that only the other side has given up", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", {
+    clock,
+    resumeWindowMs: 60_000,
+  });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers,
+    resumeWindowMs: 1_000,
+  });
+  const first = await clock.run(connect({ operator, agent, clock }));
+  const stream = operator.open(Method.EXEC, utf8(""));
+  await clock.pass(100);
+  first.cut();
+  await clock.run(first.ended);
+  await clock.pass(5_000);
+  const second = await clock.run(connect({ operator, agent, clock }));
+  await assert.rejects(clock.run(stream.result), {
+    code: "unavailable",
+    message: /has given up/,
+  });
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("resume() tells the opener when its first packet came to one who has given up since", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", {
+    clock,
+    resumeWindowMs: 60_000,
+  });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers,
+    resumeWindowMs: 1_000,
+  });
+  const first = await clock.run(
+    connect({ operator, agent, clock, link: { latencyMs: 50 } }),
+  );
+  const stream = operator.open(Method.EXEC, utf8(""));
+  // Long enough for the OPEN to arrive, too short for its acknowledgement.
+  await clock.pass(60);
+  first.cut();
+  await clock.run(first.ended);
+  await clock.pass(5_000);
+  const second = await clock.run(connect({ operator, agent, clock }));
+  await assert.rejects(clock.run(stream.result), { code: "unavailable" });
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("open() waits for the first link, and not for ever", async () => {
+  const clock = new VirtualClock();
+  const { handlers, open } = gate();
+  open();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", { clock, handlers });
+  const early = operator.open(Method.EXEC, utf8(""));
+  await clock.pass(30_100);
+  await assert.rejects(early.result, { code: "unavailable" });
+  const late = operator.open(Method.EXEC, utf8(""));
+  const link = await clock.run(connect({ operator, agent, clock }));
+  assert.equal(fromUtf8(await clock.run(late.result)), "ok");
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("envelope() leaves nothing behind after thousands of conversations", async () => {
+  const clock = new VirtualClock();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", { clock, handlers: MIRROR });
+  const link = await clock.run(connect({ operator, agent, clock }));
+  const one = async (index: number) => {
+    if (index % 4 === 0) {
+      await operator.request(Method.LIST_PODS, utf8("?"), { timeoutMs: 9_000 });
+      return;
+    }
+    const controller = new AbortController();
+    const stream = operator.open(Method.EXEC, utf8(""), controller);
+    if (index % 4 === 1) return controller.abort();
+    if (index % 4 === 2) {
+      await stream.write(0, utf8("x"));
+      return stream.reset(new AranyaError("cancelled", "Cannot go on: test"));
+    }
+    await Promise.all([stream.end(0), stream.end(1)]);
+    await stream.result;
+  };
+  for (let round = 0; round < 40; round++) {
+    const work = Array.from({ length: 100 }, (_, index) => one(index));
+    await clock.run(Promise.all(work));
+  }
+  await clock.pass(1_000);
+  for (const session of [operator, agent]) {
+    const stats = session.stats();
+    assert.equal(stats.conversationCount, 0);
+    assert.equal(stats.handlerCount, 0);
+    assert.equal(stats.unackedBytes, 0);
+    assert.equal(stats.link.inFlightBytes, 0);
+  }
+  // Pings' two timers are all that is left.
+  assert.ok(clock.sleeperCount <= 2, `${clock.sleeperCount} timers are left`);
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("accept() refuses more conversations than allowed", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers,
+    maxConversationCount: 2,
+  });
+  const link = await clock.run(connect({ operator, agent, clock }));
+  const streams = [1, 2, 3].map(() => operator.open(Method.EXEC, utf8("")));
+  await assert.rejects(
+    clock.run(Promise.race(streams.map((each) => each.result))),
+    {
+      code: "unavailable",
+      message: /2 are under way/,
+    },
+  );
+  assert.deepEqual(streams.map((each) => each.signal.aborted), [
+    false,
+    false,
+    true,
+  ]);
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("accept() closes the link of a peer that opens without end and heeds no refusal", async () => {
+  const clock = new VirtualClock();
+  const { handlers } = gate();
+  await using operator = makeSession("operator", { clock });
+  await using agent = makeSession("agent", {
+    clock,
+    handlers,
+    maxConversationCount: 2,
+  });
+  const greeted = await clock.run(connect({ operator, agent, clock }));
+  const links = createMemoryLinks({ clock });
+  const ended = agent.run(links.agent, greeted.greetings.agent);
+  for (let session = 1; session < 20; session += 2) {
+    await links.operator.send(encodeEnvelope({
+      kind: EnvelopeKind.OPEN,
+      session,
+      sequence: 0,
+      complete: true,
+      payload: encodeMessage(OpenSchema, { method: Method.EXEC }),
+    })).catch(() => {});
+  }
+  const { error } = await clock.run(ended);
+  assert.match(error?.message ?? "", /4 conversations were opened/);
+});

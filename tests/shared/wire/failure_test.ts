@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  AranyaError,
+  ERROR_FACES,
+  type ErrorCode,
+} from "../../../lib/shared/base/mod.ts";
+import {
+  decodeFailure,
+  decodeMessage,
+  encodeFailure,
+  encodeMessage,
+  FailureKind,
+  FailureSchema,
+} from "../../../lib/shared/wire/mod.ts";
+
+Deno.test("encodeFailure() and decodeFailure() carry every code and its message", () => {
+  for (const code of Object.keys(ERROR_FACES) as ErrorCode[]) {
+    const cause = new Error("secret");
+    const error = new AranyaError(code, `Cannot test: ${code}`, { cause });
+    const bytes = encodeFailure(error);
+    const { kind } = decodeMessage(FailureSchema, bytes);
+    assert.equal(kind, FailureKind[ERROR_FACES[code].wireKind]);
+    const again = decodeFailure(bytes);
+    assert.deepEqual([again.code, again.message], [code, error.message]);
+    assert.equal(again.cause, undefined);
+  }
+});
+
+Deno.test("decodeFailure() takes the nearest code for one of a later version", () => {
+  const cases: [FailureKind, ErrorCode][] = [
+    [FailureKind.TIMEOUT, "timed_out"],
+    [FailureKind.NOT_FOUND, "not_found"],
+    [FailureKind.COMMON, "internal"],
+    [77 as FailureKind, "internal"],
+  ];
+  for (const [kind, code] of cases) {
+    const bytes = encodeMessage(FailureSchema, { code: "quota", kind });
+    assert.equal(decodeFailure(bytes).code, code);
+  }
+});
