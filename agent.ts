@@ -12,6 +12,7 @@ import {
   asAranyaError,
   createLogger,
   type LogLevel,
+  VERSION,
 } from "./lib/shared/base/mod.ts";
 import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 import { createDockerClient } from "./lib/agent/docker/mod.ts";
@@ -24,7 +25,6 @@ import {
 } from "./lib/agent/runtime/mod.ts";
 
 const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
-const VERSION = "0.1.0";
 /** What programs on the host are given of the agent's own environment. */
 const HOST_ENV = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ"];
 const STOP_TIMEOUT_MS = 4_000;

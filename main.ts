@@ -4,11 +4,11 @@ import {
   AranyaError,
   asAranyaError,
   createLogger,
+  VERSION,
 } from "./lib/shared/base/mod.ts";
 
 /** Streams are ended with a reason; what is not gone by then is left behind. */
 const STOP_TIMEOUT_MS = 4500;
-const VERSION = "0.1.0";
 
 const USAGE =
   "Usage: main.ts --mode operator|agent [flags]; main.ts --mode operator --help tells more\n";

@@ -164,6 +164,11 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_FACES, text);
 }
 
+/** Returns whether this is an {@linkcode AranyaError} with the code, or one of the codes. */
+export function hasCode(error: unknown, ...codes: ErrorCode[]): boolean {
+  return error instanceof AranyaError && codes.includes(error.code);
+}
+
 /**
  * The error itself when it is ours, else an "internal" one around it whose message begins with `action`
  * (`Cannot <verb> <object>`). Aborts become "cancelled", time-outs of AbortSignal "timed_out".

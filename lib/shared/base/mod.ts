@@ -5,14 +5,21 @@
  *
  * @module
  */
+export * from "./abort.ts";
 export * from "./backoff.ts";
 export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
+export * from "./defined.ts";
+export * from "./endpoint.ts";
 export * from "./errors.ts";
 export * from "./log.ts";
 export * from "./meter.ts";
+export * from "./notifier.ts";
 export * from "./persist.ts";
 export * from "./pipe.ts";
 export * from "./queue.ts";
 export * from "./scope.ts";
+export * from "./sequencer.ts";
+export * from "./time.ts";
+export * from "./version.ts";

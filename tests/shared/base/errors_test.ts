@@ -4,6 +4,7 @@ import {
   AranyaError,
   asAranyaError,
   ERROR_FACES,
+  hasCode,
   isErrorCode,
 } from "../../../lib/shared/base/mod.ts";
 
@@ -40,4 +41,16 @@ Deno.test("ERROR_FACES gives each code an HTTP status of the 4xx or 5xx range", 
   for (const [code, face] of Object.entries(ERROR_FACES)) {
     assert.ok(face.httpStatus >= 400 && face.httpStatus < 600, code);
   }
+});
+
+Deno.test("hasCode() knows our errors by their codes and no others", () => {
+  const error = new AranyaError("not_found", "Cannot get pod: it is absent");
+  assert.equal(hasCode(error, "not_found"), true);
+  assert.equal(hasCode(error, "conflict", "not_found"), true);
+  assert.equal(hasCode(error, "conflict"), false);
+  assert.equal(
+    hasCode(Object.assign(new Error(), { code: "not_found" }), "not_found"),
+    false,
+  );
+  assert.equal(hasCode(undefined, "not_found"), false);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {
   formatEndpoint,
   parseEndpoint,
-} from "../../../lib/shared/link/endpoint.ts";
+} from "../../../lib/shared/base/endpoint.ts";
 
 Deno.test("parseEndpoint() reads names and addresses", () => {
   const table = [

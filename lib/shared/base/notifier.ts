@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Wakes a loop that waits for new work. */
+import { onAbort } from "./abort.ts";
+
+/**
+ * Carries notifications from many producers to one waiting loop, like a Go channel of capacity 1:
+ * notifications that come while nobody waits count as one, and the next `wait` returns at once.
+ * What there is to do is kept elsewhere; the loop reads it anew after each `wait`.
+ *
+ * @example
+ * ```ts
+ * for (;;) {
+ *   const item = queue.shift();
+ *   if (item) return item;
+ *   await notifier.wait(signal);
+ * }
+ * ```
+ */
+export class Notifier {
+  #isNotified = false;
+  #wake: (() => void) | undefined;
+
+  /** Ends the current `wait`, or the next one. */
+  notify(): void {
+    this.#isNotified = true;
+    this.#wake?.();
+  }
+
+  /**
+   * Resolves after the next `notify`, or at once when there was one since the last `wait`. One caller at a time.
+   * @throws the signal's reason when it is aborted first; the notification is then kept
+   */
+  async wait(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#isNotified) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      using _listener = onAbort(signal, reject);
+      this.#wake = resolve;
+      try {
+        await promise;
+      } finally {
+        this.#wake = undefined;
+      }
+    }
+    this.#isNotified = false;
+  }
+}
