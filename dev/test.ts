@@ -9,7 +9,7 @@ import { countResults, type Results } from "./junit.ts";
 import { clearLeftovers } from "./world/leftovers.ts";
 import { prepareEngine } from "./world/dockerd.ts";
 import { prepareModules } from "./build/modules.ts";
-import { join, ROOT } from "./base/paths.ts";
+import { dirname, join, ROOT } from "./base/paths.ts";
 import { formatElapsed, say, warn } from "./base/say.ts";
 
 const FLAGS = [
@@ -44,7 +44,7 @@ export async function findTests(
 function byRoom(files: string[]): Map<string, string[]> {
   const rooms = new Map<string, string[]>();
   for (const file of files) {
-    const room = file.slice(join(ROOT, "tests").length + 1).split("/")[0] ?? "";
+    const room = dirname(file).slice(join(ROOT, "tests").length + 1);
     rooms.set(room, [...rooms.get(room) ?? [], file]);
   }
   return rooms;

@@ -2,7 +2,7 @@
 /** File names and URLs for the developers' programs, under one name each. */
 import { fileURLToPath } from "node:url";
 
-export { dirname, join } from "node:path";
+export { dirname, join, relative } from "node:path";
 
 /** The path that a `file:` URL names. */
 export function fromFileUrl(url: URL | string): string {

@@ -1,128 +1,224 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The house rules as a lint plugin: rooms, doors, fences, and who may read the environment.
- * The table is `dev/rules/rooms.ts`; docs/architecture.md shows the same one.
- */
-import { ENTRIES, FREE_MODULES, ROOMS } from "./rooms.ts";
+/** The room table as a plugin of `deno lint`, for feedback in the editor. `tests/rules` checks the import graph as a whole. */
+import { dirname, relative, ROOT } from "../base/paths.ts";
+import {
+  ENTRIES,
+  FREE_DENO_MEMBERS,
+  FREE_MODULES,
+  type RoomRule,
+  ROOMS,
+} from "./rooms.ts";
 
-/** Where a file stands in the house. */
-interface Place {
-  /** Room name, "main.ts", "agent.ts", or "" for files outside the rules (tests, dev, bench). */
+/** A source file that the rules cover. */
+export interface Place {
+  /** Name of the room, or of the entry file. */
   room: string;
-  /** Path below `lib/`, or the file name of an entry. */
+  /** Path from the repository's root, with forward slashes. */
   path: string;
+  rule: RoomRule | undefined;
 }
 
-/** Finds the place of an absolute or relative path. */
-export function placeOf(filename: string): Place {
-  const path = filename.replaceAll("\\", "/");
-  const inLib = path.match(/(?:^|\/)lib\/([^/]+)\/(.+)$/);
-  if (inLib) return { room: inLib[1] ?? "", path: `${inLib[1]}/${inLib[2]}` };
-  const entry = path.match(/(?:^|\/)(main|agent)\.ts$/);
-  if (entry && !/\/(tests|dev|bench)\//.test(path)) {
-    return { room: `${entry[1]}.ts`, path: `${entry[1]}.ts` };
+/**
+ * Returns the place of a file, or undefined for files that the rules don't cover (tests, dev, bench).
+ * @param filename absolute, or relative to the repository's root
+ */
+export function placeOf(filename: string): Place | undefined {
+  const path = relative(ROOT, filename).replaceAll("\\", "/");
+  if (ENTRIES.has(path)) return { room: path, path, rule: ENTRIES.get(path) };
+  if (!path.startsWith("lib/")) return undefined;
+  const room = dirname(path).slice("lib/".length);
+  return { room, path, rule: ROOMS.get(room) };
+}
+
+/** Returns the npm package or `node:` module that an import specifier names. */
+export function packageOf(specifier: string): string {
+  if (specifier.startsWith("node:")) return specifier;
+  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+}
+
+/** Returns why this import is not allowed, or undefined when it is. */
+export function checkImport(
+  place: Place,
+  specifier: string,
+): string | undefined {
+  const { room, rule } = place;
+  if (!rule) return `lib/${room} is not in the room table`;
+  if (specifier.startsWith(".")) {
+    return checkLocalImport(place, `${dirname(place.path)}/${specifier}`);
   }
-  return { room: "", path };
-}
-
-/** The sentence that says why this import is not allowed, or undefined when it is. */
-export function judgeImport(place: Place, source: string): string | undefined {
-  if (place.room === "") return undefined;
-  if (source.startsWith(".")) return judgeLocal(place, source);
-  if (source.startsWith("node:")) {
-    const holders = Object.keys(ROOMS).filter((room) =>
-      ROOMS[room]?.fences.includes(source)
-    );
-    if (FREE_MODULES.includes(source) || holders.includes(place.room)) {
-      return undefined;
-    }
-    return holders.length > 0
-      ? `${source} is fenced in lib/${holders.join(", lib/")}`
-      : `${source} is not in the rule table`;
+  if (/^(?:https?|file|data|jsr|npm):/.test(specifier)) {
+    return "packages are imported by the names in deno.json";
   }
-  const name = source.split("/").slice(0, source.startsWith("@") ? 2 : 1).join(
-    "/",
-  );
-  if (ROOMS[place.room]?.fences.includes(name)) return undefined;
-  return `package ${name} is not fenced in ${place.room}`;
+  const name = packageOf(specifier);
+  if (FREE_MODULES.includes(name) || rule.packages?.includes(name)) {
+    return undefined;
+  }
+  return `${name} is not among the packages of ${room}`;
 }
 
-function judgeLocal(place: Place, source: string): string | undefined {
-  const target = placeOf(
-    new URL(
-      source,
-      `file:///lib/${place.room in ROOMS ? place.path : "../" + place.path}`,
-    ).pathname,
-  );
-  if (target.room === place.room) {
-    return target.path === `${place.room}/mod.ts`
+function checkLocalImport(place: Place, target: string): string | undefined {
+  const { room, rule } = place;
+  const to = placeOf(new URL(target, `file://${ROOT}/`).pathname);
+  if (!to) return `${room} may not import ${target}`;
+  if (to.room === room) {
+    return to.path.endsWith("/mod.ts")
       ? "a file does not import its own room's mod.ts"
       : undefined;
   }
-  if (target.room === "agent.ts" && place.room === "main.ts") return undefined;
-  const allowed = ENTRIES[place.room] ?? ROOMS[place.room]?.imports ?? [];
-  if (!allowed.includes(target.room)) {
-    return `${place.room} may not import ${target.room || source}`;
+  if (to.room === "agent.ts" && room === "main.ts") return undefined;
+  if (!rule?.imports.includes(to.room)) {
+    return `${room} may not import ${to.room}`;
   }
-  if (target.path !== `${target.room}/mod.ts`) {
-    return `lib/${target.room} is entered only through its mod.ts`;
-  }
-  return undefined;
+  return to.path === `lib/${to.room}/mod.ts`
+    ? undefined
+    : `lib/${to.room} is entered only through its mod.ts`;
+}
+
+/** Returns why this member of the `Deno` namespace is not allowed here, or undefined when it is. */
+export function checkDenoMember(
+  place: Place,
+  member: string,
+): string | undefined {
+  if (FREE_DENO_MEMBERS.includes(member)) return undefined;
+  if (place.rule?.deno?.includes(member)) return undefined;
+  return member === "env"
+    ? "Deno.env is read only in main.ts and agent.ts"
+    : `Deno.${member} is not among the runtime functions of ${place.room}`;
 }
 
 const HINT = "See docs/architecture.md, Rooms, and dev/rules/rooms.ts";
 
+/** Globals that reach outside the process without naming `Deno`. */
+const CLOSED_GLOBALS = [
+  "fetch",
+  "process",
+  "WebSocket",
+  "EventSource",
+  "Worker",
+  "eval",
+  "Function",
+];
+
+/** The visitor of one covered file. */
+class RoomVisitor {
+  readonly #context: Deno.lint.RuleContext;
+  readonly #place: Place;
+
+  constructor(context: Deno.lint.RuleContext, place: Place) {
+    this.#context = context;
+    this.#place = place;
+  }
+
+  checkSpecifier(node: Deno.lint.Node, specifier: unknown): void {
+    if (typeof specifier === "string") {
+      this.#report(node, checkImport(this.#place, specifier));
+    }
+  }
+
+  checkDynamicImport(node: Deno.lint.ImportExpression): void {
+    if (
+      node.source.type === "Literal" && typeof node.source.value === "string"
+    ) {
+      this.checkSpecifier(node, node.source.value);
+    } else this.#report(node, "an import names its module literally");
+  }
+
+  checkIdentifier(node: Deno.lint.Identifier): void {
+    const parent = node.parent;
+    if (isName(node, parent)) return;
+    if (CLOSED_GLOBALS.includes(node.name)) {
+      this.#report(node, `${node.name} is not used in lib/`);
+    }
+    if (node.name === "globalThis") this.#checkGlobalThis(node, parent);
+    if (node.name !== "Deno" || parent?.type === "TSQualifiedName") return;
+    if (
+      parent?.type === "MemberExpression" && parent.object === node &&
+      !parent.computed && parent.property.type === "Identifier"
+    ) {
+      this.#report(
+        parent,
+        checkDenoMember(this.#place, parent.property.name),
+      );
+    } else {
+      this.#report(
+        node,
+        "Deno is used only as Deno.member, for the room table",
+      );
+    }
+  }
+
+  /** Members of globalThis that aren't on a list of their own would be a way around this rule. */
+  #checkGlobalThis(node: Deno.lint.Node, parent?: Deno.lint.Node): void {
+    const isListener = parent?.type === "MemberExpression" &&
+      !parent.computed && parent.property.type === "Identifier" &&
+      parent.property.name === "addEventListener";
+    if (!isListener) {
+      this.#report(node, "globalThis is used only for addEventListener");
+    }
+  }
+
+  #report(node: Deno.lint.Node, message: string | undefined): void {
+    if (message) this.#context.report({ node, message, hint: HINT });
+  }
+}
+
+/** Whether an identifier is only a name here: a property, a key, a method. */
+function isName(node: Deno.lint.Identifier, parent?: Deno.lint.Node): boolean {
+  if (parent?.type === "MemberExpression") {
+    return parent.property === node && !parent.computed;
+  }
+  if (parent?.type === "Property") {
+    return parent.key === node && !parent.computed && !parent.shorthand;
+  }
+  return parent?.type === "MethodDefinition" ||
+    parent?.type === "PropertyDefinition" ||
+    parent?.type === "TSPropertySignature" ||
+    parent?.type === "TSMethodSignature" ||
+    parent?.type === "TSTypeReference";
+}
+
+/** `true`, `!0` and their like. */
+function isBooleanLiteral(node: Deno.lint.Node): boolean {
+  if (node.type === "Literal") return typeof node.value === "boolean";
+  return node.type === "UnaryExpression" && node.operator === "!" &&
+    node.argument.type === "Literal";
+}
+
 const plugin: Deno.lint.Plugin = {
-  name: "house",
+  name: "aranya",
   rules: {
     rooms: {
       create(context) {
         const place = placeOf(context.filename);
-        const check = (node: Deno.lint.Node, source: unknown) => {
-          if (typeof source !== "string") return;
-          const message = judgeImport(place, source);
-          if (message) context.report({ node, message, hint: HINT });
-        };
+        if (!place) return {};
+        const visitor = new RoomVisitor(context, place);
         return {
-          ImportDeclaration: (node) => check(node, node.source.value),
-          ExportNamedDeclaration: (node) => check(node, node.source?.value),
-          ExportAllDeclaration: (node) => check(node, node.source.value),
-          ImportExpression: (node) =>
-            check(
+          ImportDeclaration: (node) =>
+            visitor.checkSpecifier(node, node.source.value),
+          ExportNamedDeclaration: (node) =>
+            visitor.checkSpecifier(node, node.source?.value),
+          ExportAllDeclaration: (node) =>
+            visitor.checkSpecifier(node, node.source.value),
+          ImportExpression: (node) => visitor.checkDynamicImport(node),
+          Identifier: (node) => visitor.checkIdentifier(node),
+          TSImportType: (node) =>
+            context.report({
               node,
-              node.source.type === "Literal" ? node.source.value : undefined,
-            ),
-        };
-      },
-    },
-    environment: {
-      create(context) {
-        const place = placeOf(context.filename);
-        if (!(place.room in ROOMS)) return {};
-        return {
-          "MemberExpression[object.name=/^(Deno|process)$/][property.name='env']":
-            (node: Deno.lint.Node) => {
-              context.report({
-                node,
-                message: "the environment is read only in main.ts and agent.ts",
-                hint: "Take the value as an option",
-              });
-            },
+              message: 'a type is imported by an import, not by import("…")',
+              hint: HINT,
+            }),
         };
       },
     },
     // Deno's own no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is right.
     "boolean-argument": {
       create(context) {
-        const place = placeOf(context.filename);
-        if (place.room === "") return {};
+        if (!placeOf(context.filename)) return {};
         return {
           CallExpression(node) {
             for (const argument of node.arguments) {
-              if (
-                argument.type === "Literal" &&
-                typeof argument.value === "boolean"
-              ) {
+              if (isBooleanLiteral(argument)) {
                 context.report({
                   node: argument,
                   message: "a bare true or false says nothing at the call",

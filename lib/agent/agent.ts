@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent of one device: its rooms put together, from the lock on its state to the link. */
 import {
+  createFactsReport,
+  createHandlers,
+  createReports,
+  type FactsReport,
+  fetchBlobs,
+} from "./commands/mod.ts";
+import {
   AranyaError,
   type Clock,
   createScope,
@@ -29,12 +36,8 @@ import {
 } from "./state/mod.ts";
 import { CAPABILITIES } from "../shared/wire/mod.ts";
 import { createWorkload, type Mounts, type Workload } from "./pods/mod.ts";
-import { fetchBlobs } from "./commands/blobs.ts";
 import { keepConnected, type KeepConnectedOptions } from "./connection.ts";
 import { createCredentialKeeper, type CredentialKeeper } from "./credential.ts";
-import { createFactsReport, type FactsReport } from "./commands/facts.ts";
-import { createHandlers } from "./commands/handlers.ts";
-import { createReports } from "./commands/reports.ts";
 
 /** Options of {@linkcode runAgent}. */
 export interface RunAgentOptions {

@@ -10,7 +10,6 @@ export {
   type OperatorEnv,
   type OperatorOptions,
   parseOperatorOptions,
-  type PortRange,
 } from "./options.ts";
 export {
   LEADER_LEASE,

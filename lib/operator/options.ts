@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's flags. */
+import type { PortRange } from "./fleet/mod.ts";
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { AranyaError } from "../shared/base/mod.ts";
-
-/** A range of ports, both ends included; `{first: 0, last: 0}`: any free one. */
-export interface PortRange {
-  first: number;
-  last: number;
-}
 
 /** What the operator was asked to do. */
 export interface OperatorOptions {

@@ -27,26 +27,29 @@ import {
   type KubeClient,
 } from "./kube/mod.ts";
 import { issueServerCertificate, type KeyPair } from "./pki/mod.ts";
-import { createAddressBook, createClusterRanges } from "./fleet/addresses.ts";
 import {
   type Certificates,
+  createAddressBook,
   createCertificates,
-  ensureAuthority,
-  followClientCa,
-  readClientCa,
-} from "./fleet/certificates.ts";
-import { createDevices, type Devices } from "./fleet/devices.ts";
-import { createHeartbeats } from "./fleet/heartbeats.ts";
-import type { PageMeter } from "./pages.ts";
-import {
+  createClusterRanges,
+  createDevices,
+  createHeartbeats,
   createKubelets,
   createReviews,
+  createStores,
+  type Devices,
+  ensureAuthority,
+  followClientCa,
+  hostOf,
   type Kubelets,
-} from "./fleet/kubelets.ts";
-import { serveLinks } from "./fleet/links.ts";
+  readClientCa,
+  serveLinks,
+  type Stores,
+  toAgentYaml,
+  toSettings,
+} from "./fleet/mod.ts";
+import type { PageMeter } from "./pages.ts";
 import type { OperatorOptions } from "./options.ts";
-import { hostOf, toAgentYaml, toSettings } from "./fleet/settings.ts";
-import { createStores, type Stores } from "./fleet/stores.ts";
 
 /** How long a new leader waits for the host's certificate before it serves with one of its own CA. */
 const HOST_CERTIFICATE_WAIT_MS = 5000;

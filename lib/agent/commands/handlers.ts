@@ -5,7 +5,6 @@ import type { DeviceReader } from "../runtime/mod.ts";
 import type { SessionHandlers, Stream } from "../../shared/session/mod.ts";
 import { encodeMessage, Method, StatsSchema } from "../../shared/wire/mod.ts";
 import type { Workload } from "../pods/mod.ts";
-import type { CredentialKeeper } from "../credential.ts";
 import { serveAttach, serveExec, type StreamSurroundings } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
 import {
@@ -17,11 +16,20 @@ import {
 } from "./apply.ts";
 import { servePortForward } from "./port_forward.ts";
 
+/** Replaces the device's credential. */
+export interface CredentialRotation {
+  /**
+   * Executes METHOD_ROTATE_CREDENTIAL and returns the encoded answer.
+   * @throws {AranyaError} when agent.yaml can't be rewritten; the old credential then stays valid
+   */
+  rotate(payload: Uint8Array): Promise<Uint8Array>;
+}
+
 /** Options of {@linkcode createHandlers}. */
 export interface HandlersOptions {
   workload: Workload;
   reader: DeviceReader;
-  credential: CredentialKeeper;
+  credential: CredentialRotation;
   around: StreamSurroundings;
   clock: Clock;
   log: Logger;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Commands on the host with a terminal of their own (a pty, by node-pty, which is loaded at the first use). */
+import type * as NodePty from "@lydell/node-pty";
 import { closeSync, constants, openSync } from "node:fs";
 import type { IPty } from "@lydell/node-pty";
 import { AranyaError } from "../../shared/base/mod.ts";
@@ -56,7 +57,7 @@ export async function runTerminal(
 /** Without these node-pty throws from a timer, where nobody can catch it. */
 const NEEDED = ["read", "write", "run", "ffi"] as const;
 
-async function load(): Promise<typeof import("@lydell/node-pty")> {
+async function load(): Promise<typeof NodePty> {
   for (const name of NEEDED) {
     const { state } = await Deno.permissions.query({ name });
     // ffi may be granted for the library's folder alone.

@@ -16,7 +16,12 @@ import {
   type ServingTls,
 } from "../kubelet/mod.ts";
 import type { Certificates } from "./certificates.ts";
-import type { PortRange } from "../options.ts";
+
+/** A range of ports, both ends included; `{first: 0, last: 0}`: any free one. */
+export interface PortRange {
+  first: number;
+  last: number;
+}
 
 /** Options of {@linkcode createKubelets}. */
 export interface KubeletsOptions {

@@ -7,11 +7,7 @@ import {
   type StatusObject,
 } from "@grpc/grpc-js";
 import { type Logger, SYSTEM_CLOCK, withDeadline } from "../base/mod.ts";
-import {
-  type Endpoint,
-  formatEndpoint,
-  parseEndpoint,
-} from "../base/endpoint.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "../base/mod.ts";
 import { DialCredentials } from "./grpc_credentials.ts";
 import { GrpcLink } from "./grpc_link.ts";
 import {

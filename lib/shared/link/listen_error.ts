@@ -2,7 +2,7 @@
 /** Errors of listening in the project's words. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { AranyaError, type ErrorCode } from "../base/mod.ts";
-import { formatEndpoint } from "../base/endpoint.ts";
+import { formatEndpoint } from "../base/mod.ts";
 
 const LISTEN_TEXTS: Record<string, [ErrorCode, string]> = {
   EADDRINUSE: ["conflict", "the port is taken"],

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Everything that the devices of one operator share: the registry that reconciles them, their pod address ranges, certificates,
+ * Lease renewals, kubelet ports, and the assignment of incoming links. Watched objects and links come in; reconciled devices go out.
+ * This room never elects a leader, and never looks inside one device.
+ *
+ * @module
+ */
+export { createAddressBook, createClusterRanges } from "./addresses.ts";
+export {
+  type Certificates,
+  createCertificates,
+  ensureAuthority,
+  followClientCa,
+  readClientCa,
+} from "./certificates.ts";
+export { createDevices, type Devices } from "./devices.ts";
+export { createHeartbeats } from "./heartbeats.ts";
+export {
+  createKubelets,
+  createReviews,
+  type Kubelets,
+  type PortRange,
+} from "./kubelets.ts";
+export { serveLinks } from "./links.ts";
+export { hostOf, toAgentYaml, toSettings } from "./settings.ts";
+export { createStores, type Stores } from "./stores.ts";
