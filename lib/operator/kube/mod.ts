@@ -7,6 +7,7 @@
  */
 export type * from "./api.ts";
 export * from "./client.ts";
+export * from "./conditions.ts";
 export type * from "./edge_device.ts";
 export * from "./events.ts";
 export * from "./informer.ts";
