@@ -48,6 +48,11 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     packages: ["node:net", "pino"],
     deno: ["stderr"],
   })
+  .room("shared/exec", {
+    summary:
+      "types of exec, attach, logs and port-forward, the same at every hop",
+    imports: [],
+  })
   .room("shared/wire", {
     summary:
       "protobuf codec of proto/aranya.proto, envelopes, chunks, limits, protocol version",

@@ -11,6 +11,7 @@ export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
 export * from "./defined.ts";
+export * from "./empty_stream.ts";
 export * from "./endpoint.ts";
 export * from "./errors.ts";
 export * from "./log.ts";

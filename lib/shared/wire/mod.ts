@@ -7,6 +7,7 @@
  */
 export { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 export * from "./_gen.ts";
+export * from "./channels.ts";
 export * from "./chunks.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
