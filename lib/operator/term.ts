@@ -349,7 +349,7 @@ class TermBuilder {
     const { client, namespace, log, clock, signal } = this.#given;
     const book = createAddressBook({ seed: namespace });
     const ranges = createClusterRanges({ client, book, log, clock });
-    const stop = stores.devices.nodes.onChange((_key, now, old) => {
+    const stop = stores.devices.nodes.onChange(({ now, old }) => {
       const { labels, annotations } = (now ?? old)?.metadata ?? {};
       if (now?.spec?.podCIDR) ranges.noteGiven();
       if (!labels || labels[NAMESPACE_LABEL] === namespace) return;

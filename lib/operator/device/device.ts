@@ -245,7 +245,7 @@ export class Device implements AsyncDisposable {
   #onEvents(events: { warning: boolean; reason: string; message: string }[]) {
     for (const { warning, reason, message } of events) {
       this.context.events.record({
-        about: {
+        involvedObject: {
           apiVersion: "aranya.arhat.dev/v1alpha1",
           kind: "EdgeDevice",
           name: this.name,

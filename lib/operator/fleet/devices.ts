@@ -139,15 +139,15 @@ class LivingDevices implements Devices {
     const { edges, nodes, leases, secrets, services, slices } =
       this.#context.stores;
     this.#unsubscribe.push(
-      edges.onChange((_key, now, old) => this.#onEdge(now, old), {
+      edges.onChange(({ now, old }) => this.#onEdge(now, old), {
         replay: true,
       }),
-      nodes.onChange((key, now) => this.#onNode(key, now)),
-      leases.onChange((_key, now, old) => this.#onLease(now, old)),
-      secrets.onChange((_key, now, old) => this.#onSecret(now, old)),
+      nodes.onChange(({ key, now }) => this.#onNode(key, now)),
+      leases.onChange(({ now, old }) => this.#onLease(now, old)),
+      secrets.onChange(({ now, old }) => this.#onSecret(now, old)),
     );
     const owned = (informer: Informer<KubeObject>, kind: string) =>
-      informer.onChange((_key, now, old) => this.#onOwned(kind, { now, old }));
+      informer.onChange(({ now, old }) => this.#onOwned(kind, { now, old }));
     this.#unsubscribe.push(
       owned(services as Informer<KubeObject>, "Service"),
       owned(slices as unknown as Informer<KubeObject>, "EndpointSlice"),

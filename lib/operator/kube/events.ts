@@ -15,7 +15,7 @@ import type { KubeEvent, ObjectReference } from "./objects.ts";
 /** What happened. */
 export interface EventNote {
   /** The object it is about; needs kind, name, uid, and namespace where there is one. */
-  about: ObjectReference;
+  involvedObject: ObjectReference;
   /** Warning: somebody may have to act. */
   type: "Normal" | "Warning";
   /** CamelCase constant. */
@@ -102,8 +102,8 @@ class Recorder implements EventRecorder {
   record(note: EventNote): void {
     const message = note.message.slice(0, MAX_MESSAGE_LENGTH);
     const key = [
-      note.about.uid,
-      note.about.fieldPath,
+      note.involvedObject.uid,
+      note.involvedObject.fieldPath,
       note.type,
       note.reason,
       message,
@@ -138,9 +138,11 @@ class Recorder implements EventRecorder {
     this.#serial++;
     return {
       note,
-      name: `${note.about.name ?? "unknown"}.${this.#serial.toString(16)}`,
+      name: `${note.involvedObject.name ?? "unknown"}.${
+        this.#serial.toString(16)
+      }`,
       // Events about what is in no namespace live in "default".
-      namespace: note.about.namespace ?? "default",
+      namespace: note.involvedObject.namespace ?? "default",
       firstTime: time,
       lastTime: time,
       count: 0,
@@ -151,7 +153,7 @@ class Recorder implements EventRecorder {
 
   #allow(note: EventNote): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const key = note.about.uid ?? note.about.name ?? "";
+    const key = note.involvedObject.uid ?? note.involvedObject.name ?? "";
     const allowance = this.#allowances.get(key) ??
       { left: MAX_PER_OBJECT, atMs: nowMs };
     const gained = Math.floor((nowMs - allowance.atMs) / REFILL_MS);
@@ -238,7 +240,7 @@ class Recorder implements EventRecorder {
     const { component = "aranya" } = this.#options;
     return {
       metadata: { namespace, name },
-      involvedObject: { apiVersion: "v1", ...note.about },
+      involvedObject: { apiVersion: "v1", ...note.involvedObject },
       type: note.type,
       reason: note.reason,
       message: note.message,

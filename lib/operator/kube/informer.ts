@@ -13,12 +13,16 @@ import { isExpired } from "./calls.ts";
 import { keyOf, type ObjectType } from "./kinds.ts";
 import type { KubeObject } from "./objects.ts";
 
-/** Told that an object came (`old` undefined), changed, or went (`now` undefined). Must not throw; is called in order. */
-export type ChangeListener<T> = (
-  key: string,
-  now: T | undefined,
-  old: T | undefined,
-) => void;
+/** One change of an informer's store: an object was added (`old` is undefined), updated or deleted (`now` is undefined). */
+export interface ObjectChange<T> {
+  /** "namespace/name", or "name" of a cluster-scoped object. */
+  key: string;
+  now: T | undefined;
+  old: T | undefined;
+}
+
+/** Is called for each change, in order. Must not throw. */
+export type ChangeListener<T> = (change: ObjectChange<T>) => void;
 
 /** See {@linkcode createInformer}. Its objects are shared: never change them. */
 export interface Informer<T extends KubeObject> extends AsyncDisposable {
@@ -131,11 +135,11 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     { replay = false }: { replay?: boolean } = {},
   ): () => void {
     // A wrapper, so that the same function may listen twice.
-    const own: ChangeListener<T> = (key, now, old) => listener(key, now, old);
+    const own: ChangeListener<T> = (change) => listener(change);
     this.#listeners.add(own);
     if (replay) {
       for (const [key, object] of [...this.#store]) {
-        this.#tell(own, { key, now: object, old: undefined });
+        this.#notify(own, { key, now: object, old: undefined });
       }
     }
     return () => void this.#listeners.delete(own);
@@ -278,7 +282,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     }
     this.#reindex(key, { now, old });
     for (const listener of [...this.#listeners]) {
-      this.#tell(listener, { key, now, old });
+      this.#notify(listener, { key, now, old });
     }
   }
 
@@ -302,14 +306,11 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     }
   }
 
-  #tell(
-    listener: ChangeListener<T>,
-    { key, now, old }: { key: string; now: T | undefined; old: T | undefined },
-  ): void {
+  #notify(listener: ChangeListener<T>, change: ObjectChange<T>): void {
     try {
-      listener(key, now, old);
+      listener(change);
     } catch (error) {
-      this.#log.error("listener failed", { object: key, error });
+      this.#log.error("listener failed", { object: change.key, error });
     }
   }
 

@@ -8,11 +8,9 @@ import type {
   KubeEvent,
   KubeObject,
   Lease,
-  Namespace,
   Node,
   Secret,
   Service,
-  ServiceAccount,
   SubjectAccessReview,
   TokenReview,
 } from "./objects.ts";
@@ -58,15 +56,6 @@ export const SERVICE: ObjectType<Service> = kind("", "Service");
 export const SECRET: ObjectType<Secret> = kind("", "Secret");
 /** v1 ConfigMap. */
 export const CONFIG_MAP: ObjectType<ConfigMap> = kind("", "ConfigMap");
-/** v1 ServiceAccount; subresource "token". */
-export const SERVICE_ACCOUNT: ObjectType<ServiceAccount> = kind(
-  "",
-  "ServiceAccount",
-);
-/** v1 Namespace. */
-export const NAMESPACE: ObjectType<Namespace> = kind("", "Namespace", {
-  namespaced: false,
-});
 /** v1 Event. */
 export const EVENT: ObjectType<KubeEvent> = kind("", "Event");
 /** discovery.k8s.io/v1 EndpointSlice. */

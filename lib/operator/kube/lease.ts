@@ -12,6 +12,7 @@ import {
   createScope,
   type Logger,
   SYSTEM_CLOCK,
+  toRfc3339Micro,
 } from "../../shared/base/mod.ts";
 import type { KubeClient } from "./api.ts";
 import { LEASE } from "./kinds.ts";
@@ -171,7 +172,7 @@ class Candidate {
 
   #spec(former: Lease | undefined): NonNullable<Lease["spec"]> {
     const { identity } = this.#options;
-    const now = toMicroTime(this.#clock.wallMs());
+    const now = toRfc3339Micro(this.#clock.wallMs());
     const ours = former?.spec?.holderIdentity === identity;
     const transitions = former?.spec?.leaseTransitions ?? 0;
     return {
@@ -313,9 +314,4 @@ function isRace(error: AranyaError): boolean {
 function isOutage(error: unknown): boolean {
   return error instanceof AranyaError &&
     (error.code === "unavailable" || error.code === "timed_out");
-}
-
-/** RFC 3339 with microseconds, as Leases have it. */
-export function toMicroTime(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace("Z", "000Z");
 }

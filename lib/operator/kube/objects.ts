@@ -173,16 +173,6 @@ export interface ConfigMap extends KubeObject {
   immutable?: boolean;
 }
 
-/** v1 ServiceAccount. */
-export interface ServiceAccount extends KubeObject {
-  imagePullSecrets?: { name: string }[];
-}
-
-/** v1 Namespace. */
-export interface Namespace extends KubeObject {
-  status?: { phase?: string };
-}
-
 /** coordination.k8s.io/v1 Lease. Times are RFC 3339 with microseconds. */
 export interface Lease extends KubeObject {
   spec?: {

@@ -116,7 +116,7 @@ async function waitForSignature(
     if (outcome instanceof AranyaError) reject(outcome);
     else if (outcome !== undefined) resolve(outcome);
   };
-  const stop = informer.onChange((key, now, old) => {
+  const stop = informer.onChange(({ key, now, old }) => {
     if (key !== name) return;
     if (now) return judge(now);
     if (old?.metadata.uid === uid) {

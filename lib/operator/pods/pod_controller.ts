@@ -202,7 +202,7 @@ class Lane implements PodLane {
       if (!pod) return false;
       const { namespace = "", name, uid = "" } = pod.metadata;
       this.#options.events.record({
-        about: {
+        involvedObject: {
           apiVersion: "v1",
           kind: "Pod",
           namespace,

@@ -102,7 +102,7 @@ class Sources implements PodSources {
         fieldSelector: FOREIGN_SELECTOR,
         index: nodeOf,
       });
-      this.#foreign.onChange((key, now, old) => {
+      this.#foreign.onChange(({ key, now, old }) => {
         const { namespace = "" } = (now ?? old)?.metadata ?? {};
         if (!this.serves(namespace)) this.#onPod(key, { now, old });
       });
@@ -215,14 +215,14 @@ class Sources implements PodSources {
         index: ({ metadata }) => metadata.namespace,
       }),
     };
-    copies.pods.onChange((key, now, old) => this.#onPod(key, { now, old }));
-    copies.configMaps.onChange((_key, now, old) =>
+    copies.pods.onChange(({ key, now, old }) => this.#onPod(key, { now, old }));
+    copies.configMaps.onChange(({ now, old }) =>
       this.#onRef("ConfigMap", now ?? old)
     );
-    copies.secrets.onChange((_key, now, old) =>
+    copies.secrets.onChange(({ now, old }) =>
       this.#onRef("Secret", now ?? old)
     );
-    copies.services.onChange((_key, now, old) => {
+    copies.services.onChange(({ now, old }) => {
       const service = now ?? old;
       if (service && this.#options.isHiddenService?.(service)) return;
       this.#onService(service?.metadata.namespace ?? "");

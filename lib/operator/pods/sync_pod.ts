@@ -322,7 +322,7 @@ export class PodWorker {
       if (told.has(reason + message)) continue;
       told.add(reason + message);
       this.#options.events.record({
-        about: {
+        involvedObject: {
           apiVersion: "v1",
           kind: "Pod",
           namespace,

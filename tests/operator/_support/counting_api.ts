@@ -10,15 +10,14 @@ import {
   type KubeList,
   type KubeObject,
   LEASE,
-  NAMESPACE,
   NODE,
   type ObjectRef,
   type ObjectType,
   pathOf,
-  SERVICE_ACCOUNT,
   type WatchEvent,
   type WatchOptions,
 } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE, SERVICE_ACCOUNT } from "./kinds.ts";
 import { clusterOfFile } from "../../_support/cluster.ts";
 
 const cluster = clusterOfFile();

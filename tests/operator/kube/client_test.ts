@@ -7,8 +7,8 @@ import {
   type KubeClient,
   NODE,
   POD,
-  SERVICE_ACCOUNT,
 } from "../../../lib/operator/kube/mod.ts";
+import { SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import { Apiserver } from "../../_support/mod.ts";
 
 const REF = { namespace: "default", name: "one" };

@@ -5,8 +5,8 @@ import {
   createEventRecorder,
   createKubeClient,
   EVENT,
-  NAMESPACE,
 } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE } from "../_support/kinds.ts";
 import { openCluster } from "../../_support/mod.ts";
 
 const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
@@ -22,9 +22,14 @@ Deno.test("createEventRecorder()", async (t) => {
     "makes equal events one with a count",
     async () => {
       const recorder = createEventRecorder({ client, log: SILENT_LOGGER });
-      const about = { kind: "Pod", namespace, name: "web", uid: "u-1" };
+      const involvedObject = {
+        kind: "Pod",
+        namespace,
+        name: "web",
+        uid: "u-1",
+      };
       const note = {
-        about,
+        involvedObject,
         type: "Warning" as const,
         reason: "BackOff",
         message: "again",

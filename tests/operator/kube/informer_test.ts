@@ -37,7 +37,7 @@ Deno.test("createInformer()", async (t) => {
         index: ({ data }) => data?.color,
       });
       const seen: string[] = [];
-      informer.onChange((key, now, old) => {
+      informer.onChange(({ key, now, old }) => {
         const what = now ? old ? "changed" : "came" : "went";
         seen.push(`${what} ${key}`);
       });

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { SILENT_LOGGER, toRfc3339Micro } from "../../../lib/shared/base/mod.ts";
 import {
   createKubeClient,
   LEASE,
-  NAMESPACE,
-  toMicroTime,
   waitForLeadership,
 } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE } from "../_support/kinds.ts";
 import { openCluster } from "../../_support/mod.ts";
 
 const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
@@ -57,7 +56,7 @@ Deno.test("waitForLeadership()", async (t) => {
         spec: {
           holderIdentity: "dead",
           leaseDurationSeconds: 2,
-          renewTime: toMicroTime(0),
+          renewTime: toRfc3339Micro(0),
         },
       });
       const startMs = performance.now();

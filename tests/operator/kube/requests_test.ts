@@ -5,13 +5,12 @@ import {
   CERTIFICATE_SIGNING_REQUEST,
   createInformer,
   createKubeClient,
-  NAMESPACE,
   requestCertificate,
   requestToken,
   reviewAccess,
   reviewToken,
-  SERVICE_ACCOUNT,
 } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import { openCluster } from "../../_support/mod.ts";
 
 const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import {
-  CONFIG_MAP,
-  EVENT,
-  NAMESPACE,
-  POD,
-  SERVICE_ACCOUNT,
-} from "../../../lib/operator/kube/mod.ts";
+import { CONFIG_MAP, EVENT, POD } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import {
   create,
   EventListSchema,

@@ -5,13 +5,12 @@ import { createPodSources } from "../../../lib/operator/pods/sources.ts";
 import {
   CONFIG_MAP,
   createKubeClient,
-  NAMESPACE,
   type ObjectMeta,
   POD,
   SECRET,
   SERVICE,
-  SERVICE_ACCOUNT,
 } from "../../../lib/operator/kube/mod.ts";
+import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import { refKey } from "../../../lib/operator/podspec/mod.ts";
 import { Apiserver, until } from "../../_support/mod.ts";
 

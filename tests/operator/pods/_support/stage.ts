@@ -19,12 +19,11 @@ import {
   createKubeClient,
   type EventRecorder,
   type KubeClient,
-  NAMESPACE,
   NODE,
   POD,
   type Pod,
-  SERVICE_ACCOUNT,
 } from "../../../../lib/operator/kube/mod.ts";
+import { NAMESPACE, SERVICE_ACCOUNT } from "../../_support/kinds.ts";
 import {
   create,
   ForgetPodSchema,
