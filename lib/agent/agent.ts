@@ -35,7 +35,7 @@ import {
   type StateStore,
 } from "./state/mod.ts";
 import { CAPABILITIES } from "../shared/wire/mod.ts";
-import { createWorkload, type Mounts, type Workload } from "./pods/mod.ts";
+import { createPodWorkers, type Mounts, type PodWorkers } from "./pods/mod.ts";
 import { keepConnected, type KeepConnectedOptions } from "./connection.ts";
 import { createCredentialKeeper, type CredentialKeeper } from "./credential.ts";
 
@@ -112,14 +112,14 @@ async function serve(
   await using scope = createScope({
     onError: (error) => log.error("a part of the agent has failed", { error }),
   });
-  const late: { session?: Session; workload?: Workload } = {};
+  const late: { session?: Session; podWorkers?: PodWorkers } = {};
   const mustHave = <T>(part: T | undefined): T => {
     if (part === undefined) {
       throw new TypeError("the agent is not put together");
     }
     return part;
   };
-  // The session serves with the workload, which fetches through the session.
+  // The session serves with the pod workers, which fetch through the session.
   const request: Session["request"] = (...call) =>
     mustHave(late.session).request(...call);
   const facts = createFactsReport({
@@ -134,17 +134,19 @@ async function serve(
     AbortSignal.any([signal, AbortSignal.timeout(FIRST_FACTS_TIMEOUT_MS)]),
   ).catch((error) => log.warn("device could not be read", { error }));
   const reports = createReports({ session: { request }, clock, log });
-  const workload = scope.use(
-    await createWorkload({
+  const podWorkers = scope.use(
+    await createPodWorkers({
       ...options,
       store,
       log,
       clock,
-      hostIps: () => facts.addresses,
+      host: facts,
       fetchBlobs: (call) => fetchBlobs(mustHave(late.session), call),
-      onStatus: (status) => reports.status(status),
-      onEvent: (event) => reports.event(event),
-      onEngine: () => facts.lookAgain(),
+      reporter: {
+        onPodStatus: (status) => reports.status(status),
+        onPodEvent: (event) => reports.event(event),
+        onEngineChanged: () => facts.lookAgain(),
+      },
     }),
   );
   const credential = await createCredentialKeeper({
@@ -159,7 +161,7 @@ async function serve(
     log,
     clock,
     handlers: createHandlers({
-      workload,
+      podWorkers,
       reader,
       credential,
       clock,
@@ -168,8 +170,8 @@ async function serve(
         device: config.device,
         host: config.host,
         streams: options.streams,
-        statusOf: (uid) => workload.status(uid),
-        specOf: (uid) => workload.spec(uid),
+        statusOf: (uid) => podWorkers.findStatus(uid),
+        specOf: (uid) => podWorkers.findSpec(uid),
       },
     }),
   });
@@ -201,7 +203,7 @@ async function serve(
     onConnected() {
       facts.connected();
       reports.connected();
-      workload.retry();
+      podWorkers.retryFailures();
     },
   });
 }

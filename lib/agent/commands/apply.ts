@@ -9,48 +9,48 @@ import {
   PodStatusListSchema,
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
-import type { Workload } from "../pods/mod.ts";
+import type { PodWorkers } from "../pods/mod.ts";
 
 const NO_ANSWER = new Uint8Array();
 
 /** METHOD_CONFIGURE */
 export async function configure(
   payload: Uint8Array,
-  workload: Workload,
+  podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
-  await workload.configure(decodeMessage(ConfigureSchema, payload));
+  await podWorkers.configure(decodeMessage(ConfigureSchema, payload));
   return NO_ANSWER;
 }
 
 /** METHOD_LIST_PODS */
-export async function listPods(workload: Workload): Promise<Uint8Array> {
-  return encodeMessage(PodStatusListSchema, { pods: await workload.list() });
+export async function listPods(podWorkers: PodWorkers): Promise<Uint8Array> {
+  return encodeMessage(PodStatusListSchema, { pods: await podWorkers.list() });
 }
 
 /** METHOD_APPLY_POD */
 export async function applyPod(
   payload: Uint8Array,
-  workload: Workload,
+  podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
-  await workload.apply(decodeMessage(PodSpecSchema, payload));
+  await podWorkers.apply(decodeMessage(PodSpecSchema, payload));
   return NO_ANSWER;
 }
 
 /** METHOD_REMOVE_POD */
 export async function removePod(
   payload: Uint8Array,
-  workload: Workload,
+  podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
   const { uid, graceSeconds } = decodeMessage(RemovePodSchema, payload);
-  await workload.remove({ uid, graceSeconds: Number(graceSeconds) });
+  await podWorkers.remove({ uid, graceSeconds: Number(graceSeconds) });
   return NO_ANSWER;
 }
 
 /** METHOD_FORGET_POD */
 export async function forgetPod(
   payload: Uint8Array,
-  workload: Workload,
+  podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
-  await workload.forget(decodeMessage(ForgetPodSchema, payload).uid);
+  await podWorkers.purge(decodeMessage(ForgetPodSchema, payload).uid);
   return NO_ANSWER;
 }

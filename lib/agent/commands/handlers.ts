@@ -4,7 +4,7 @@ import { AranyaError, type Clock, type Logger } from "../../shared/base/mod.ts";
 import type { DeviceReader } from "../runtime/mod.ts";
 import type { SessionHandlers, Stream } from "../../shared/session/mod.ts";
 import { encodeMessage, Method, StatsSchema } from "../../shared/wire/mod.ts";
-import type { Workload } from "../pods/mod.ts";
+import type { PodWorkers } from "../pods/mod.ts";
 import { serveAttach, serveExec, type StreamSurroundings } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
 import {
@@ -27,7 +27,7 @@ export interface CredentialRotation {
 
 /** Options of {@linkcode createHandlers}. */
 export interface HandlersOptions {
-  workload: Workload;
+  podWorkers: PodWorkers;
   reader: DeviceReader;
   credential: CredentialRotation;
   around: StreamSurroundings;
@@ -64,18 +64,18 @@ async function serveRequest(
   options: HandlersOptions,
 ): Promise<Uint8Array> {
   const { method, payload, signal } = call;
-  const { workload, reader, credential } = options;
+  const { podWorkers, reader, credential } = options;
   switch (method) {
     case Method.CONFIGURE:
-      return await configure(payload, workload);
+      return await configure(payload, podWorkers);
     case Method.LIST_PODS:
-      return await listPods(workload);
+      return await listPods(podWorkers);
     case Method.APPLY_POD:
-      return await applyPod(payload, workload);
+      return await applyPod(payload, podWorkers);
     case Method.REMOVE_POD:
-      return await removePod(payload, workload);
+      return await removePod(payload, podWorkers);
     case Method.FORGET_POD:
-      return await forgetPod(payload, workload);
+      return await forgetPod(payload, podWorkers);
     case Method.ROTATE_CREDENTIAL:
       return await credential.rotate(payload);
     case Method.GET_STATS:

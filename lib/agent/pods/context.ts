@@ -25,6 +25,22 @@ export interface PodEvent {
   message: string;
 }
 
+/** Receives what the workers report about pods and the engine. Its methods must not throw. */
+export interface PodReporter {
+  /** The status of a pod changed. `status.version` rises with every call, also across restarts of the agent. */
+  onPodStatus(status: PodStatus): void;
+  /** Something happened that the cluster should show as an Event of the pod. */
+  onPodEvent(event: PodEvent): void;
+  /** The event stream of the engine was opened or lost: the engine may have become available or unavailable. */
+  onEngineChanged(): void;
+}
+
+/** Addresses of the device itself; read anew on each use. */
+export interface HostAddresses {
+  /** IP addresses, preferred first. */
+  readonly addresses: readonly string[];
+}
+
 /** What every worker of one device shares. */
 export interface WorkerSurroundings {
   runtime: PodRuntime & ImageRuntime & StreamRuntime;

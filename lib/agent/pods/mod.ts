@@ -7,9 +7,9 @@
  * @module
  */
 export {
-  createWorkload,
-  type Workload,
-  type WorkloadOptions,
+  createPodWorkers,
+  type PodWorkers,
+  type PodWorkersOptions,
 } from "./pod_workers.ts";
-export type { PodEvent } from "./context.ts";
+export type { HostAddresses, PodEvent, PodReporter } from "./context.ts";
 export type { Mounts } from "../volumes/mod.ts";

@@ -34,11 +34,15 @@ import {
   type PodRecord,
 } from "./record.ts";
 import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
-import type { PodEvent, WorkerSurroundings } from "./context.ts";
+import type {
+  HostAddresses,
+  PodReporter,
+  WorkerSurroundings,
+} from "./context.ts";
 import { PodWorker } from "./pod_worker.ts";
 
-/** Options of {@linkcode createWorkload}. */
-export interface WorkloadOptions {
+/** Options of {@linkcode createPodWorkers}. */
+export interface PodWorkersOptions {
   /** The engine. */
   runtime: PodRuntime & ImageRuntime & StreamRuntime;
   /** What the device keeps; held by this process. */
@@ -49,38 +53,34 @@ export interface WorkloadOptions {
   log: Logger;
   /** Time. @default the machine's */
   clock?: Clock;
-  /** The device's own addresses, preferred first. */
-  hostIps(): readonly string[];
+  /** The device's own addresses. */
+  host: HostAddresses;
   /** Contents by hash in the order asked for, from the operator. @throws {AranyaError} when it can't be had now */
   fetchBlobs(
     request: { podUid: string; hashes: readonly string[]; signal: AbortSignal },
   ): Promise<Uint8Array[]>;
-  /** A pod's status has changed; versions rise with every call, also over restarts. Must not throw. */
-  onStatus(status: PodStatus): void;
-  /** Something to tell the cluster. Must not throw. */
-  onEvent(event: PodEvent): void;
-  /** The engine may have come or gone. Must not throw. */
-  onEngine?(): void;
+  /** Receives statuses and events of the pods. */
+  reporter: PodReporter;
 }
 
-/** See {@linkcode createWorkload}. Calls about one pod take effect in their order. */
-export interface Workload extends AsyncDisposable {
+/** See {@linkcode createPodWorkers}. Calls about one pod take effect in their order. */
+export interface PodWorkers extends AsyncDisposable {
   /** Has this pod run as the spec says. Resolves when that is kept durably. @throws {AranyaError} "conflict" when it is being removed */
   apply(spec: PodSpec): Promise<void>;
   /** Has the pod end; also one that is unknown here. Resolves when that is kept durably. */
   remove(pod: { uid: string; graceSeconds: number }): Promise<void>;
   /** The object is gone: drops tombstone, containers and volumes. */
-  forget(uid: string): Promise<void>;
+  purge(uid: string): Promise<void>;
   /** Device-wide wishes; kept. */
   configure(settings: Configure): Promise<void>;
   /** Everything that is or was here. Waits a little for a first look after a start. */
   list(): Promise<PodStatus[]>;
   /** The last status of one pod. */
-  status(uid: string): PodStatus | undefined;
+  findStatus(uid: string): PodStatus | undefined;
   /** The spec of one pod. */
-  spec(uid: string): PodSpec | undefined;
+  findSpec(uid: string): PodSpec | undefined;
   /** What failed for a passing reason is tried again at once, e.g. since the link is back. */
-  retry(): void;
+  retryFailures(): void;
 }
 
 const FIRST_LOOK_TIMEOUT_MS = 5_000;
@@ -91,16 +91,16 @@ const EPOCH = { kind: "setting", key: "epoch" } as const;
 const VERSIONS_PER_START = 2n ** 32n;
 
 /** Takes up what the store holds and goes on from there, with or without a link. */
-export async function createWorkload(
-  options: WorkloadOptions,
-): Promise<Workload> {
-  const workload = new DeviceWorkload(options);
-  await workload.load();
-  return workload;
+export async function createPodWorkers(
+  options: PodWorkersOptions,
+): Promise<PodWorkers> {
+  const podWorkers = new DevicePodWorkers(options);
+  await podWorkers.load();
+  return podWorkers;
 }
 
-class DeviceWorkload implements Workload {
-  readonly #options: WorkloadOptions;
+class DevicePodWorkers implements PodWorkers {
+  readonly #options: PodWorkersOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #scope: Scope;
@@ -112,7 +112,7 @@ class DeviceWorkload implements Workload {
   #settings: Configure = create(ConfigureSchema);
   #version = 0n;
 
-  constructor(options: WorkloadOptions) {
+  constructor(options: PodWorkersOptions) {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#log = options.log;
@@ -158,8 +158,8 @@ class DeviceWorkload implements Workload {
         signal,
         onChange: (uid) => this.#workers.get(uid)?.wake(),
         onLost: () => {
-          this.retry();
-          this.#options.onEngine?.();
+          this.retryFailures();
+          this.#options.reporter.onEngineChanged();
         },
       })
     );
@@ -219,7 +219,7 @@ class DeviceWorkload implements Workload {
     });
   }
 
-  forget(uid: string): Promise<void> {
+  purge(uid: string): Promise<void> {
     return this.#inTurn(uid, async () => {
       await this.#workers.get(uid)?.forget();
     });
@@ -254,15 +254,15 @@ class DeviceWorkload implements Workload {
     );
   }
 
-  status(uid: string): PodStatus | undefined {
+  findStatus(uid: string): PodStatus | undefined {
     return this.#workers.get(uid)?.status;
   }
 
-  spec(uid: string): PodSpec | undefined {
+  findSpec(uid: string): PodSpec | undefined {
     return this.#workers.get(uid)?.record.spec;
   }
 
-  retry(): void {
+  retryFailures(): void {
     for (const worker of this.#workers.values()) worker.retry();
   }
 
@@ -282,7 +282,7 @@ class DeviceWorkload implements Workload {
   }
 
   #surroundings(): WorkerSurroundings {
-    const { runtime, store, onEvent, hostIps } = this.#options;
+    const { runtime, store, reporter, host } = this.#options;
     return {
       runtime,
       volumes: this.#volumes,
@@ -297,12 +297,12 @@ class DeviceWorkload implements Workload {
       drop: (uid) => this.#drop(uid),
       mayRun: (record) => this.#mayRun(record),
       onStatus: (status) => this.#publish(status),
-      onEvent: (event) => onEvent(event),
+      onEvent: (event) => reporter.onPodEvent(event),
       settings: () => ({
         podCidr: this.#settings.podCidr,
         dns: this.#settings.dns,
       }),
-      hostIps: () => hostIps(),
+      hostIps: () => host.addresses,
     };
   }
 
@@ -310,7 +310,7 @@ class DeviceWorkload implements Workload {
     // A worker that was forgotten may still finish what it was about.
     if (!this.#workers.has(status.uid)) return;
     status.version = ++this.#version;
-    this.#options.onStatus(status);
+    this.#options.reporter.onPodStatus(status);
     if (status.gone) this.#wakeNamesakes(status);
   }
 

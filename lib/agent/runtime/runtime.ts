@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the workload and agent rooms need of a container engine and of the host; `docker` and `host` implement it here. */
+/** What the pods and commands rooms need of a container engine and of the host; `docker` and `host` implement it here. */
 import type {
   Container,
   ContainerStats,

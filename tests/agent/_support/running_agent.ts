@@ -14,7 +14,7 @@ import {
   FactsSchema,
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { ScriptedEngine } from "../pods/_support/scripted_engine.ts";
+import { FakeEngine } from "../pods/_support/fake_engine.ts";
 
 /** A credential for tests. */
 export const KEY: Uint8Array = new Uint8Array(32).fill(5);
@@ -40,7 +40,7 @@ export function createBook(): { lines: string[]; log: Logger } {
 
 /** See the file's head. */
 export class RunningAgent implements AsyncDisposable {
-  readonly engine = new ScriptedEngine(SYSTEM_CLOCK);
+  readonly engine = new FakeEngine(SYSTEM_CLOCK);
   readonly dir = Deno.makeTempDirSync();
   readonly config: AgentConfig;
   facts = create(FactsSchema, {

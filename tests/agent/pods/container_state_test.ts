@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
-import { Device, podOf } from "./_support/device.ts";
+import { DeviceFixture, podOf } from "./_support/device_fixture.ts";
 
 Deno.test("a failed pull holds nothing else up and is tried again", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   device.engine.failures.set(
     "pull bad",
     new AranyaError("not_found", "Cannot pull image: unknown"),
   );
-  await device.workload.apply(podOf({
+  await device.podWorkers.apply(podOf({
     containers: [{ name: "a", image: "bad" }, { name: "b", image: "img" }],
   }));
   await device.shows("a:waiting:ErrImagePull#0 b:running#0 ready");
@@ -22,7 +22,7 @@ Deno.test("a failed pull holds nothing else up and is tried again", async () => 
 });
 
 Deno.test("an unready container becomes ready by its probe, and a failed liveness probe ends it", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   let [ready, alive] = [false, true];
   device.engine.exec = ({ command }) =>
     Promise.resolve({ code: (command[0] === "ready" ? ready : alive) ? 0 : 1 });
@@ -34,7 +34,7 @@ Deno.test("an unready container becomes ready by its probe, and a failed livenes
     failureThreshold: 1,
     terminationGraceSeconds: 3n,
   });
-  await device.workload.apply(podOf({
+  await device.podWorkers.apply(podOf({
     containers: [{
       name: "app",
       image: "img",
@@ -52,7 +52,7 @@ Deno.test("an unready container becomes ready by its probe, and a failed livenes
 });
 
 Deno.test("the termination message is the file's, else the log's end when asked for", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   device.engine.log = "it went wrong";
   const container = (name: string, more = {}) => ({
     name,
@@ -60,7 +60,7 @@ Deno.test("the termination message is the file's, else the log's end when asked 
     terminationMessagePath: "/dev/termination-log",
     ...more,
   });
-  await device.workload.apply(podOf({
+  await device.podWorkers.apply(podOf({
     restartPolicy: RestartPolicy.NEVER,
     containers: [
       container("a"),
@@ -74,8 +74,8 @@ Deno.test("the termination message is the file's, else the log's end when asked 
   device.engine.end("a-0", 1);
   device.engine.end("b-0", 1);
   await device.shows("a:terminated:1#0 b:terminated:1#0");
-  const messages = device.workload.status("u1")?.containers.map(({ state }) =>
-    state?.state.case === "terminated" ? state.state.value.message : ""
-  );
+  const messages = device.podWorkers.findStatus("u1")?.containers.map((
+    { state },
+  ) => state?.state.case === "terminated" ? state.state.value.message : "");
   assert.deepEqual(messages, ["my own words", "it went wrong"]);
 });

@@ -6,10 +6,10 @@ import {
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
 import { EngineView } from "../../../lib/agent/pods/engine_cache.ts";
-import { ScriptedEngine } from "./_support/scripted_engine.ts";
+import { FakeEngine } from "./_support/fake_engine.ts";
 
 function start() {
-  const engine = new ScriptedEngine(SYSTEM_CLOCK);
+  const engine = new FakeEngine(SYSTEM_CLOCK);
   const listings: PromiseWithResolvers<void>[] = [];
   const list = engine.listPods.bind(engine);
   engine.listPods = async () => {

@@ -8,17 +8,17 @@ import {
   type HandlerResult,
   runHandler,
 } from "../../../lib/agent/pods/lifecycle_handler.ts";
-import { ScriptedEngine } from "./_support/scripted_engine.ts";
+import { FakeEngine } from "./_support/fake_engine.ts";
 
 type Action = MessageInitShape<typeof HandlerSchema>["action"];
 
 function run(
   action: Action,
-  options: { engine?: ScriptedEngine; timeoutMs?: number } = {},
+  options: { engine?: FakeEngine; timeoutMs?: number } = {},
 ): Promise<HandlerResult> {
   return runHandler(create(HandlerSchema, { ...(action && { action }) }), {
     target: { containerId: "c1", podUid: "u1", podIp: "127.0.0.1" },
-    streams: options.engine ?? new ScriptedEngine(SYSTEM_CLOCK),
+    streams: options.engine ?? new FakeEngine(SYSTEM_CLOCK),
     clock: SYSTEM_CLOCK,
     signal: AbortSignal.timeout(options.timeoutMs ?? 5_000),
   });
@@ -111,7 +111,7 @@ Deno.test("runHandler() finds an open port, and not a closed one", async () => {
 });
 
 Deno.test("runHandler() gives the output of a command that failed", async () => {
-  const engine = new ScriptedEngine(SYSTEM_CLOCK);
+  const engine = new FakeEngine(SYSTEM_CLOCK);
   engine.exec = async (_request, { stdout, stderr }) => {
     await stdout(utf8("not "));
     await stderr(utf8("ready\n"));
@@ -127,7 +127,7 @@ Deno.test("runHandler() gives the output of a command that failed", async () => 
 });
 
 Deno.test("runHandler() does not wait for a command longer than its signal", async () => {
-  const engine = new ScriptedEngine(SYSTEM_CLOCK);
+  const engine = new FakeEngine(SYSTEM_CLOCK);
   const ended = Promise.withResolvers<{ code: number }>();
   engine.exec = () => ended.promise;
   await assert.rejects(

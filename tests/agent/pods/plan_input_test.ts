@@ -15,7 +15,7 @@ import {
   restartDelayMs,
   toInstances,
 } from "../../../lib/agent/pods/plan_input.ts";
-import { exited } from "./_support/plan_sketch.ts";
+import { exited } from "./_support/plan_scenario.ts";
 
 const container = (more: Partial<RuntimeContainer>): RuntimeContainer => ({
   id: "c",

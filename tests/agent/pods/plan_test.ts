@@ -11,7 +11,7 @@ import {
   podView,
   running,
   sayAction,
-} from "./_support/plan_sketch.ts";
+} from "./_support/plan_scenario.ts";
 
 const { ON_FAILURE, NEVER } = RestartPolicy;
 

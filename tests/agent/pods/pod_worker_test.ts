@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import { Device, podOf } from "./_support/device.ts";
+import { DeviceFixture, podOf } from "./_support/device_fixture.ts";
 
 Deno.test("apply() brings a pod up: sandbox, init containers in order, then the others", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf({
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf({
     initContainers: [{ name: "i1", image: "img" }, {
       name: "i2",
       image: "img",
@@ -27,20 +27,20 @@ Deno.test("apply() brings a pod up: sandbox, init containers in order, then the 
     "start a-0",
     "start b-0",
   ]);
-  const status = device.workload.status("u1");
+  const status = device.podWorkers.findStatus("u1");
   assert.deepEqual(status?.podIps, ["10.0.0.2"]);
   assert.deepEqual(status?.hostIps, ["192.0.2.1"]);
   assert.equal(status?.specHash, "h1");
 });
 
 Deno.test("a failing container is restarted, at growing intervals, and the former is in lastState", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf());
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf());
   await device.called("start app-0");
   device.engine.end("app-0", 7);
   await device.called("start app-1");
   await device.shows("app:running#1 ready");
-  const status = device.workload.status("u1");
+  const status = device.podWorkers.findStatus("u1");
   const last = status?.containers[0]?.lastTerminated?.state;
   assert.equal(last?.case === "terminated" && last.value.exitCode, 7);
   device.engine.end("app-1", 7);
@@ -54,20 +54,20 @@ Deno.test("a failing container is restarted, at growing intervals, and the forme
 });
 
 Deno.test("one pod that can't be started does not touch another", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   device.engine.failures.set("bad", new AranyaError("internal", "Cannot x"));
-  await device.workload.apply(
+  await device.podWorkers.apply(
     podOf({ containers: [{ name: "bad", image: "img" }] }),
   );
-  await device.workload.apply(podOf({ uid: "u2", name: "other" }));
+  await device.podWorkers.apply(podOf({ uid: "u2", name: "other" }));
   await device.shows("app:running#0 ready", "u2");
   await device.shows("bad:waiting:RunContainerError#0");
 });
 
 Deno.test("an engine that is away is waited for", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   device.engine.away = true;
-  await device.workload.apply(podOf());
+  await device.podWorkers.apply(podOf());
   await device.shows("app:waiting:ContainerCreating#0");
   device.engine.away = false;
   device.engine.tell("");

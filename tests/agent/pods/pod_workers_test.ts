@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
-import { Device, podOf, readDir } from "./_support/device.ts";
+import { DeviceFixture, podOf, readDir } from "./_support/device_fixture.ts";
 
 Deno.test("a restarted agent finds its pods running and starts nothing", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf());
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf());
   await device.shows("app:running#0 ready");
-  const before = device.workload.status("u1");
+  const before = device.podWorkers.findStatus("u1");
   const calls = device.engine.calls.length;
   await device.stopAgent();
   await device.startAgent();
-  const [after] = await device.workload.list();
+  const [after] = await device.podWorkers.list();
   assert.equal(after?.containers[0]?.containerId, "docker://app-0");
   assert.deepEqual(after?.containers, before?.containers);
   assert.equal(device.engine.calls.length, calls);
@@ -19,8 +19,8 @@ Deno.test("a restarted agent finds its pods running and starts nothing", async (
 });
 
 Deno.test("a device that boots without a link starts its pods in a new sandbox", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf());
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf());
   await device.shows("app:running#0 ready");
   await device.stopAgent();
   device.online = false;
@@ -34,39 +34,39 @@ Deno.test("a device that boots without a link starts its pods in a new sandbox",
 });
 
 Deno.test("remove() of a pod that is unknown here is not found", async () => {
-  await using device = await Device.start();
-  await device.workload.list();
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.list();
   await assert.rejects(
-    device.workload.remove({ uid: "u1", graceSeconds: 30 }),
+    device.podWorkers.remove({ uid: "u1", graceSeconds: 30 }),
     {
       code: "not_found",
     },
   );
-  assert.equal(device.workload.status("u1"), undefined);
+  assert.equal(device.podWorkers.findStatus("u1"), undefined);
 });
 
 Deno.test("a damaged record leaves its containers alone until the operator speaks", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf());
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf());
   await device.shows("app:running#0 ready");
   await device.stopAgent();
   await Deno.writeFile(`${device.dir}/pods/u1`, utf8("torn"));
   const calls = device.engine.calls.length;
   await device.startAgent();
-  const [orphan] = await device.workload.list();
+  const [orphan] = await device.podWorkers.list();
   assert.equal(orphan?.specHash, "");
   assert.equal(orphan?.containers[0]?.state?.state.case, "running");
-  await device.workload.apply(podOf());
+  await device.podWorkers.apply(podOf());
   await device.until(
     "not adopted",
-    () => device.workload.status("u1")?.specHash === "h1",
+    () => device.podWorkers.findStatus("u1")?.specHash === "h1",
   );
   await device.shows("app:running#0 ready");
   assert.equal(device.engine.calls.length, calls);
 });
 
 Deno.test("a changed ConfigMap reaches the file while the container runs; its content survives without a link", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   const specOf = async (text: string) => {
     const sha256 = await sha256Hex(utf8(text));
     device.blobs.set(sha256, utf8(text));
@@ -81,11 +81,11 @@ Deno.test("a changed ConfigMap reaches the file while the container runs; its co
       }],
     });
   };
-  await device.workload.apply(await specOf("one"));
+  await device.podWorkers.apply(await specOf("one"));
   await device.shows("app:running#0 ready");
   const path = `${device.dir}/volumes/u1/volumes/conf/a`;
   assert.equal(await Deno.readTextFile(path), "one");
-  await device.workload.apply(await specOf("two"));
+  await device.podWorkers.apply(await specOf("two"));
   await device.until(
     "not changed",
     () => Deno.readTextFileSync(path) === "two",
@@ -112,11 +112,11 @@ Deno.test("a changed ConfigMap reaches the file while the container runs; its co
 });
 
 Deno.test("content that can't be had holds the pod back until there is a link", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   device.online = false;
   const sha256 = await sha256Hex(utf8("x"));
   device.blobs.set(sha256, utf8("x"));
-  await device.workload.apply(podOf({
+  await device.podWorkers.apply(podOf({
     volumes: [{
       name: "conf",
       source: { case: "files", value: { files: [{ path: "a", sha256 }] } },
@@ -128,18 +128,18 @@ Deno.test("content that can't be had holds the pod back until there is a link", 
   );
   assert.match(device.say(), /app:waiting:ContainerCreating/);
   device.online = true;
-  device.workload.retry();
+  device.podWorkers.retryFailures();
   await device.shows("app:running#0 ready");
 });
 
 Deno.test("a new pod of the same name waits for the old one to be gone", async () => {
-  await using device = await Device.start();
-  await device.workload.apply(podOf());
+  await using device = await DeviceFixture.start();
+  await device.podWorkers.apply(podOf());
   await device.shows("app:running#0 ready");
   const gate = Promise.withResolvers<void>();
   device.engine.gates.set("stop app-0", gate.promise);
-  await device.workload.remove({ uid: "u1", graceSeconds: 30 });
-  await device.workload.apply(podOf({ uid: "u2" }));
+  await device.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await device.podWorkers.apply(podOf({ uid: "u2" }));
   await device.called("stop app-0 30s");
   await device.shows("app:waiting:ContainerCreating#0", "u2");
   assert.ok(!device.engine.calls.includes("sandbox u2"));

@@ -14,7 +14,7 @@ import {
   encodeRecord,
   toTerminated,
 } from "../../../lib/agent/pods/record.ts";
-import { exited } from "./_support/plan_sketch.ts";
+import { exited } from "./_support/plan_scenario.ts";
 
 const SPEC = create(PodSpecSchema, {
   uid: "u1",

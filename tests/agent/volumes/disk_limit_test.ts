@@ -6,7 +6,7 @@ import {
   evictionMessage,
   limitedVolumes,
 } from "../../../lib/agent/volumes/disk_limit.ts";
-import { Device, podOf } from "../pods/_support/device.ts";
+import { DeviceFixture, podOf } from "../pods/_support/device_fixture.ts";
 
 const SIGNAL = new AbortController().signal;
 const scratch = (value: { memory?: boolean; sizeLimitBytes?: bigint }) => ({
@@ -49,9 +49,9 @@ Deno.test("diskUsage() counts what folders hold, and follows no link", async () 
 });
 
 Deno.test("a pod whose emptyDir grows over its limit is evicted", async () => {
-  await using device = await Device.start();
+  await using device = await DeviceFixture.start();
   const sleeps = device.holdSleeps();
-  await device.workload.apply(
+  await device.podWorkers.apply(
     podOf({ volumes: [scratch({ sizeLimitBytes: 65_536n })] }),
   );
   await device.shows("app:running#0");
@@ -62,7 +62,7 @@ Deno.test("a pod whose emptyDir grows over its limit is evicted", async () => {
   sleeps.pass();
   await device.until(
     "never failed",
-    () => device.workload.status("u1")?.failureReason === "Evicted",
+    () => device.podWorkers.findStatus("u1")?.failureReason === "Evicted",
   );
   assert.ok(
     device.events.some(({ reason, message }) =>

@@ -8,7 +8,7 @@ import {
   NOW,
   podView,
   running,
-} from "./plan_sketch.ts";
+} from "./plan_scenario.ts";
 
 const { ALWAYS, ON_FAILURE, NEVER } = RestartPolicy;
 

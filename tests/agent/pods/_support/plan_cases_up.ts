@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Turns on the way up: volumes, sandbox, init containers, sidecars. */
 import { RestartPolicy } from "../../../../lib/shared/wire/mod.ts";
-import { type Case, exited, NOW, podView, running } from "./plan_sketch.ts";
+import { type Case, exited, NOW, podView, running } from "./plan_scenario.ts";
 
 const { ALWAYS, ON_FAILURE, NEVER } = RestartPolicy;
 

@@ -15,7 +15,7 @@ import type {
 } from "../../../../lib/agent/runtime/mod.ts";
 
 /** See the file's head. */
-export class ScriptedEngine implements DockerRuntime {
+export class FakeEngine implements DockerRuntime {
   /** What was asked of it, in order. */
   readonly calls: string[] = [];
   readonly pods = new Map<string, RuntimePod>();

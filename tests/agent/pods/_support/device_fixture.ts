@@ -17,16 +17,16 @@ import {
   type PodStatus,
 } from "../../../../lib/shared/wire/mod.ts";
 import {
-  createWorkload,
+  createPodWorkers,
   type PodEvent,
-  type Workload,
+  type PodWorkers,
 } from "../../../../lib/agent/pods/mod.ts";
-import { ScriptedEngine } from "./scripted_engine.ts";
+import { FakeEngine } from "./fake_engine.ts";
 
 type SpecInit = Omit<MessageInitShape<typeof PodSpecSchema>, "$typeName">;
 
 /** One device: its directory and engine outlive agents. */
-export class Device implements AsyncDisposable {
+export class DeviceFixture implements AsyncDisposable {
   readonly dir = Deno.makeTempDirSync();
   /** Added to both clocks, to make waiting short. */
   aheadMs = 0;
@@ -35,16 +35,16 @@ export class Device implements AsyncDisposable {
     monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + this.aheadMs,
     wallMs: () => SYSTEM_CLOCK.wallMs() + this.aheadMs,
   };
-  readonly engine = new ScriptedEngine(this.clock);
+  readonly engine = new FakeEngine(this.clock);
   readonly events: PodEvent[] = [];
   readonly statuses: PodStatus[] = [];
   blobs = new Map<string, Uint8Array>();
   online = true;
-  #workload: Workload | undefined;
+  #podWorkers: PodWorkers | undefined;
 
-  get workload(): Workload {
-    assert.ok(this.#workload, "no agent runs");
-    return this.#workload;
+  get podWorkers(): PodWorkers {
+    assert.ok(this.#podWorkers, "no agent runs");
+    return this.#podWorkers;
   }
 
   /** Has sleeps last until `pass()`, which ends them all and those to come. */
@@ -61,8 +61,8 @@ export class Device implements AsyncDisposable {
     return { pass: gate.resolve };
   }
 
-  static async start(): Promise<Device> {
-    const device = new Device();
+  static async start(): Promise<DeviceFixture> {
+    const device = new DeviceFixture();
     await device.startAgent();
     return device;
   }
@@ -73,13 +73,13 @@ export class Device implements AsyncDisposable {
       seal: createSeal(new Uint8Array(32)),
       log: SILENT_LOGGER,
     });
-    this.#workload = await createWorkload({
+    this.#podWorkers = await createPodWorkers({
       runtime: this.engine,
       store,
       mounts: createTmpfsMounts(),
       log: SILENT_LOGGER,
       clock: this.clock,
-      hostIps: () => ["192.0.2.1"],
+      host: { addresses: ["192.0.2.1"] },
       fetchBlobs: ({ hashes }) =>
         this.online
           ? Promise.resolve(
@@ -88,14 +88,18 @@ export class Device implements AsyncDisposable {
           : Promise.reject(
             new AranyaError("unavailable", "Cannot fetch: no link"),
           ),
-      onStatus: (status) => void this.statuses.push(structuredClone(status)),
-      onEvent: (event) => void this.events.push(event),
+      reporter: {
+        onPodStatus: (status) =>
+          void this.statuses.push(structuredClone(status)),
+        onPodEvent: (event) => void this.events.push(event),
+        onEngineChanged() {},
+      },
     });
   }
 
   async stopAgent(): Promise<void> {
-    await this.#workload?.[Symbol.asyncDispose]();
-    this.#workload = undefined;
+    await this.#podWorkers?.[Symbol.asyncDispose]();
+    this.#podWorkers = undefined;
   }
 
   /** Waits until this is so. */
@@ -122,7 +126,7 @@ export class Device implements AsyncDisposable {
 
   /** `init:terminated:0 app:running#1 ready`, … */
   say(uid = "u1"): string {
-    const status = this.#workload?.status(uid);
+    const status = this.#podWorkers?.findStatus(uid);
     if (!status) return "nothing";
     const containers = [...status.initContainers, ...status.containers].map(
       ({ name, state, restartCount, ready }) => {
