@@ -4,9 +4,9 @@ import {
   ConfigureSchema,
   decodeMessage,
   encodeMessage,
-  ForgetPodSchema,
   PodSpecSchema,
   PodStatusListSchema,
+  PurgePodSchema,
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
@@ -46,11 +46,11 @@ export async function removePod(
   return NO_ANSWER;
 }
 
-/** METHOD_FORGET_POD */
-export async function forgetPod(
+/** METHOD_PURGE_POD */
+export async function purgePod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
-  await podWorkers.purge(decodeMessage(ForgetPodSchema, payload).uid);
+  await podWorkers.purge(decodeMessage(PurgePodSchema, payload).uid);
   return NO_ANSWER;
 }

@@ -7,13 +7,7 @@ import { encodeMessage, Method, StatsSchema } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
 import { serveAttach, serveExec, type StreamSurroundings } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
-import {
-  applyPod,
-  configure,
-  forgetPod,
-  listPods,
-  removePod,
-} from "./apply.ts";
+import { applyPod, configure, listPods, purgePod, removePod } from "./apply.ts";
 import { servePortForward } from "./port_forward.ts";
 
 /** Replaces the device's credential. */
@@ -74,8 +68,8 @@ async function serveRequest(
       return await applyPod(payload, podWorkers);
     case Method.REMOVE_POD:
       return await removePod(payload, podWorkers);
-    case Method.FORGET_POD:
-      return await forgetPod(payload, podWorkers);
+    case Method.PURGE_POD:
+      return await purgePod(payload, podWorkers);
     case Method.ROTATE_CREDENTIAL:
       return await credential.rotate(payload);
     case Method.GET_STATS:

@@ -295,7 +295,7 @@ export class PodMemory {
     const { record } = this;
     const status = this.#toStatus({ view, plan });
     const settled = this.#settled(view, plan);
-    if (status.gone) {
+    if (status.terminated) {
       await this.#keep({
         ...record,
         ...settled,

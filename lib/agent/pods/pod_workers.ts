@@ -199,7 +199,7 @@ class DevicePodWorkers implements PodWorkers {
       if (worker) {
         await worker.remove(pod.graceSeconds);
         // What is gone already is said again: the operator may have missed it.
-        if (worker.status?.gone) this.#publish(worker.status);
+        if (worker.status?.terminated) this.#publish(worker.status);
         return;
       }
       if (this.#engine.seen) {
@@ -311,7 +311,7 @@ class DevicePodWorkers implements PodWorkers {
     if (!this.#workers.has(status.uid)) return;
     status.version = ++this.#version;
     this.#options.reporter.onPodStatus(status);
-    if (status.gone) this.#wakeNamesakes(status);
+    if (status.terminated) this.#wakeNamesakes(status);
   }
 
   async #drop(uid: string): Promise<void> {

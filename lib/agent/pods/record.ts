@@ -181,7 +181,7 @@ export function toPodStatus(options: ToPodStatusOptions): PodStatus {
     hostIps: [...options.hostIps],
     sandboxReady: view.sandbox.kind === "ready",
     removing: goal.kind === "remove" || goal.kind === "forget",
-    gone: goal.kind === "remove" && plan.ended,
+    terminated: goal.kind === "remove" && plan.ended,
     startedUnixMs: BigInt(record.firstSeenUnixMs),
     failureReason: record.failure?.reason ?? "",
     failureMessage: record.failure?.message ?? "",

@@ -243,7 +243,7 @@ export class DeviceLink {
     if (this.#state.kind === "up") this.#state.link.close(reason);
   }
 
-  /** Ends the link and every conversation. */
+  /** Ends the link and every stream. */
   async close(error: AranyaError): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#goneTimer);

@@ -5,13 +5,13 @@ import type { Session } from "../../shared/session/mod.ts";
 import {
   decodeMessage,
   encodeMessage,
-  ForgetPodSchema,
   Method,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
   type PodStatusList,
   PodStatusListSchema,
+  PurgePodSchema,
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 
@@ -137,8 +137,8 @@ export class PodDevice {
 
   /** Has the device drop what is left of a pod whose object is gone. */
   async forget(uid: string, signal: AbortSignal): Promise<void> {
-    const payload = encodeMessage(ForgetPodSchema, { uid });
-    await this.#unlessUnknown(Method.FORGET_POD, { payload, signal });
+    const payload = encodeMessage(PurgePodSchema, { uid });
+    await this.#unlessUnknown(Method.PURGE_POD, { payload, signal });
     this.#drop(uid);
     this.#forgotten.add(uid);
     for (const oldest of this.#forgotten) {

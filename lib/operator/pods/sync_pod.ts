@@ -109,7 +109,7 @@ export class PodWorker {
     const { uid, namespace, name } = stale;
     const podKey = `${namespace}/${name}`;
     const either = AbortSignal.any([signal, up.signal]);
-    if (stale.gone) {
+    if (stale.terminated) {
       await device.forget(uid, either);
       this.#forget(uid);
       return wake(podKey);
@@ -188,7 +188,7 @@ export class PodWorker {
     }
     const latest = device.find(uid);
     if (latest) {
-      const { gone } = latest;
+      const { terminated: gone } = latest;
       await this.#write(
         { pod: this.#latest(pod), remote: latest, gone },
         signal,
@@ -234,7 +234,7 @@ export class PodWorker {
     const up = link();
     const neverSent = pod.status?.startTime === undefined && !remote &&
       !device.hasTaken(uid);
-    if (neverSent || remote?.gone) return await this.#finish(pod, signal);
+    if (neverSent || remote?.terminated) return await this.#finish(pod, signal);
     // What may run there is not ended here, however long the device is away.
     if (!up) return;
     if (!remote && !device.hasTaken(uid)) {

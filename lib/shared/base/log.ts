@@ -12,7 +12,7 @@ export interface LogFields {
   namespace?: string;
   /** What an operation was about, e.g. "Secret edge/edge-1-agent". */
   object?: string;
-  session?: number;
+  stream?: number;
   /** Kind of a command or call, e.g. "exec". */
   cmd?: string;
   link?: string;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The first packet of each side on a sealed link: who is there, what both can do, and whether conversations go on. */
+/** The first packet of each side on a sealed link: who is there, what both can do, and whether streams go on. */
 import {
   AranyaError,
   asAranyaError,
@@ -55,7 +55,7 @@ export interface GreetAsAgentOptions {
 /** What the operator says to an agent. */
 export type GreetingDecision =
   | {
-    /** The device's session: conversations go on when both instances are those of before. */
+    /** The device's session: streams go on when both instances are those of before. */
     session: Session;
     capabilities: readonly string[];
     operatorVersion: string;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Makes a session: its conversations, the link they run on at the moment, and what becomes of them between two links. */
+/** Makes a session: its streams, the link they run on at the moment, and what becomes of them between two links. */
 import {
   AranyaError,
   type Clock,
@@ -19,12 +19,12 @@ import {
   MAX_VALUE_BYTES,
   type Method,
   OpenSchema,
-  type SessionPoint,
-  SessionPointSchema,
+  type StreamPoint,
+  StreamPointSchema,
 } from "../wire/mod.ts";
 import { type Alarm, createAlarm } from "./timer.ts";
-import type { Conversation, ConversationEvents } from "./stream_state.ts";
-import { Conversations } from "./stream_table.ts";
+import type { StreamEvents, StreamState } from "./stream_state.ts";
+import { StreamTable } from "./stream_table.ts";
 import { askPeer } from "./request.ts";
 import { RunningLink } from "./running_link.ts";
 import type {
@@ -35,28 +35,28 @@ import type {
   SessionStats,
   Stream,
 } from "./session.ts";
-import { StreamFace } from "./stream_handle.ts";
+import { StreamHandle } from "./stream_handle.ts";
 
 /** Options of {@linkcode createSession}. */
 export interface CreateSessionOptions {
-  /** Which end this is: it decides the numbers of its conversations. */
+  /** Which end this is: it decides the numbers of its streams. */
   side: "operator" | "agent";
   /** Serves what the other end opens. */
   handlers: SessionHandlers;
-  /** Takes what happens to conversations, at debug level. */
+  /** Takes what happens to streams, at debug level. */
   log: Logger;
   /** Takes figures. @default no figures */
   meter?: Meter;
   /** Time, for every wait. @default the machine's */
   clock?: Clock;
-  /** How long conversations wait for a new link, in milliseconds. @default 30000 */
+  /** How long streams wait for a new link, in milliseconds. @default 30000 */
   resumeWindowMs?: number;
   /** Silence after which a link is given up, in milliseconds; a Welcome that names one replaces it. @default 40000 */
   offlineAfterMs?: number;
   /** Largest request, answer or opening word, in bytes. @default 16 MiB */
   maxValueBytes?: number;
-  /** Conversations of the other end served at one time. @default 1024 */
-  maxConversationCount?: number;
+  /** Streams of the other end served at one time. @default 1024 */
+  maxStreamCount?: number;
 }
 
 /** Makes a session that has no link yet. */
@@ -66,7 +66,7 @@ export function createSession(options: CreateSessionOptions): Session {
 
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
 const DEFAULT_OFFLINE_AFTER_MS = 40_000;
-const DEFAULT_CONVERSATION_COUNT = 1024;
+const DEFAULT_MAX_STREAM_COUNT = 1024;
 const INSTANCE_BYTES = 16;
 /** For the peer to read our last words, and for handlers to heed their signals, when a session is closed. */
 const GOODBYE_MS = 500;
@@ -85,7 +85,7 @@ class LinkedSession implements Session {
   readonly #resumeWindowMs: number;
   readonly #peerName: string;
   readonly #alarm: Alarm;
-  readonly #conversations: Conversations;
+  readonly #streams: StreamTable;
   #peerInstanceId: Uint8Array = new Uint8Array(0);
   #running: RunningLink | undefined;
   /** When what was under way is given up; Infinity while a link runs, or when nothing is left. */
@@ -102,14 +102,14 @@ class LinkedSession implements Session {
     this.#peerName = side === "operator" ? "the device" : "the operator";
     const clock = this.#clock;
     this.#alarm = createAlarm({ clock, ring: () => this.#expire() });
-    this.#conversations = new Conversations({
+    this.#streams = new StreamTable({
       side,
       clock,
       log,
       handlers,
       maxValueBytes: this.#maxValueBytes,
-      maxConversationCount: options.maxConversationCount ??
-        DEFAULT_CONVERSATION_COUNT,
+      maxStreamCount: options.maxStreamCount ??
+        DEFAULT_MAX_STREAM_COUNT,
       running: () => this.#running,
     });
   }
@@ -134,8 +134,7 @@ class LinkedSession implements Session {
         `${action}: it has ${payload.length} bytes, expected at most ${this.#maxValueBytes}`,
       );
     }
-    const open = (events: ConversationEvents) =>
-      this.#open(events, { urgent: true });
+    const open = (events: StreamEvents) => this.#open(events, { urgent: true });
     const clock = this.#clock;
     return await askPeer({ ...options, clock, method, payload, open });
   }
@@ -145,16 +144,16 @@ class LinkedSession implements Session {
     payload: Uint8Array,
     { signal }: { signal?: AbortSignal } = {},
   ): Stream {
-    const stream = new StreamFace({
+    const stream = new StreamHandle({
       clock: this.#clock,
       roundTripMs: () => this.#running?.roundTripMs ?? 0,
     });
-    const conversation = this.#open(stream, { urgent: false });
-    stream.attach(conversation);
-    conversation.outbox.open(() =>
+    const streamState = this.#open(stream, { urgent: false });
+    stream.attach(streamState);
+    streamState.outbox.open(() =>
       encodeMessage(OpenSchema, { method, request: payload })
     );
-    conversation.changed();
+    streamState.changed();
     const onAbort = () =>
       stream.reset(
         new AranyaError("cancelled", "Cannot use stream: it was cancelled", {
@@ -170,17 +169,17 @@ class LinkedSession implements Session {
   }
 
   #open(
-    events: ConversationEvents,
+    events: StreamEvents,
     { urgent }: { urgent: boolean },
-  ): Conversation {
+  ): StreamState {
     // A request has its own time; a stream waits no longer for a link than one that has lost it.
     const dueMs = urgent
       ? Infinity
       : this.#clock.monotonicMs() + this.#resumeWindowMs;
-    const conversation = this.#conversations.open(events, { urgent, dueMs });
-    if (this.#closed) conversation.lose(this.#closed.error);
+    const streamState = this.#streams.open(events, { urgent, dueMs });
+    if (this.#closed) streamState.lose(this.#closed.error);
     else if (!this.#running) this.#alarm.at(dueMs);
-    return conversation;
+    return streamState;
   }
 
   async run(link: Link, greeting: Greeting): Promise<LinkEnd> {
@@ -207,41 +206,41 @@ class LinkedSession implements Session {
         (this.#options.offlineAfterMs ?? DEFAULT_OFFLINE_AFTER_MS),
       maxValueBytes: this.#maxValueBytes,
       events: {
-        envelope: (envelope) => this.#conversations.envelope(envelope),
-        acks: (acks) => this.#conversations.acks(acks),
-        gone: (sessions) => this.#conversations.gone(sessions),
-        number: (conversation) => this.#conversations.number(conversation),
+        envelope: (envelope) => this.#streams.envelope(envelope),
+        acks: (acks) => this.#streams.acks(acks),
+        gone: (sessions) => this.#streams.gone(sessions),
+        number: (streamState) => this.#streams.number(streamState),
         goodbye: (goodbye) => this.#goodbye(goodbye),
       },
     });
     this.#running = running;
     const ended = running.run(() =>
-      this.#conversations.resume(resumed ? peerPoints : undefined)
+      this.#streams.resume(resumed ? peerPoints : undefined)
     );
     const end = await ended;
     if (this.#running === running) {
       this.#running = undefined;
       this.#expiresMs = this.#clock.monotonicMs() + this.#resumeWindowMs;
-      this.#conversations.keepUnsent(this.#expiresMs);
+      this.#streams.keepUnsent(this.#expiresMs);
       this.#alarm.at(this.#expiresMs);
     }
     return end;
   }
 
-  resumePoints(): SessionPoint[] {
-    return this.#conversations.points().map((point) =>
-      create(SessionPointSchema, point)
+  resumePoints(): StreamPoint[] {
+    return this.#streams.points().map((point) =>
+      create(StreamPointSchema, point)
     );
   }
 
   stats(): SessionStats {
     const { budget, roundTripMs } = this.#running ?? {};
-    const conversations = this.#conversations;
+    const streams = this.#streams;
     return {
-      conversationCount: conversations.count,
-      handlerCount: conversations.handling.length,
-      unackedBytes: conversations.sum((each) => each.outbox.unackedBytes),
-      bufferedBytes: conversations.sum((each) => each.heldBytes),
+      streamCount: streams.count,
+      handlerCount: streams.handling.length,
+      unackedBytes: streams.sum((each) => each.outbox.unackedBytes),
+      bufferedBytes: streams.sum((each) => each.heldBytes),
       link: {
         bytesPerSecond: budget?.bytesPerSecond ?? 0,
         roundTripMs: roundTripMs ?? 0,
@@ -273,7 +272,7 @@ class LinkedSession implements Session {
   async #sayGoodbye(error: AranyaError): Promise<void> {
     const running = this.#running;
     this.#alarm.stop();
-    this.#conversations.lose(error, { unsent: true });
+    this.#streams.lose(error, { unsent: true });
     if (running) {
       const reason = error.message.slice(0, MAX_REASON_LENGTH);
       running.sender.control(
@@ -284,7 +283,7 @@ class LinkedSession implements Session {
       await this.#within(running.ended, GOODBYE_MS);
       running.end({ reason: `closed here: ${reason}` });
     }
-    const { handling } = this.#conversations;
+    const { handling } = this.#streams;
     if (handling.length === 0) return;
     await this.#within(Promise.allSettled(handling), HANDLERS_MS);
   }
@@ -304,7 +303,7 @@ class LinkedSession implements Session {
 
   #forgetPeer(state: string): void {
     this.#peerInstanceId = new Uint8Array(0);
-    this.#conversations.forgetPeer(unavailable(state));
+    this.#streams.forgetPeer(unavailable(state));
   }
 
   /** Gives up what has waited too long for a link. */
@@ -316,9 +315,9 @@ class LinkedSession implements Session {
     );
     if (this.#expiresMs <= this.#clock.monotonicMs()) {
       this.#expiresMs = Infinity;
-      this.#conversations.lose(error, { unsent: false });
+      this.#streams.lose(error, { unsent: false });
     }
-    const nextMs = this.#conversations.expireUnsent(error);
+    const nextMs = this.#streams.expireUnsent(error);
     this.#alarm.at(Math.min(this.#expiresMs, nextMs));
   }
 }

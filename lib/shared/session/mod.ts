@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Many conversations on one link: requests and streams with order, windows, resume and deadlines; the same code at both ends.
- * A sealed Link comes in, conversations come out. This room never knows what a conversation is about.
+ * Many streams on one link: requests and streams with order, windows, resume and deadlines; the same code at both ends.
+ * A sealed Link comes in, streams come out. This room never knows what a stream is about.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What one conversation sends: cut into envelopes when the link has room, kept until the peer has them. Bytes are copied once, into their
+ * What one stream sends: cut into envelopes when the link has room, kept until the peer has them. Bytes are copied once, into their
  * packet, and a packet once cut is repeated as it was.
  *
  * Order in the sequence space: OPEN, then DATA and END of the channels in turn, then RESULT. RESET goes before all that is not cut yet.
@@ -22,7 +22,7 @@ const WHOLE_BYTES = 256;
 const URGENT_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 
-/** Which queue of the sender a conversation stands in. */
+/** Which queue of the sender a stream stands in. */
 export type Urgency = "urgent" | "bulk";
 
 interface Value {
@@ -52,7 +52,7 @@ interface Sent {
   packet: Uint8Array;
 }
 
-/** The sending half of one conversation. */
+/** The sending half of one stream. */
 export class Outbox {
   #urgentBytes: number;
   #sent: Sent[] = [];
@@ -78,7 +78,7 @@ export class Outbox {
     this.#urgentBytes = 1;
   }
 
-  /** Whether anything was ever cut: the peer may know of the conversation. */
+  /** Whether anything was ever cut: the peer may know of the stream. */
   get begun(): boolean {
     return this.#next > 0;
   }
@@ -195,7 +195,7 @@ export class Outbox {
     this.#resend = this.#first;
   }
 
-  /** Where this conversation stands in line; undefined: nothing can be sent now. */
+  /** Where this stream stands in line; undefined: nothing can be sent now. */
   get urgency(): Urgency | undefined {
     const again = this.#sent[this.#resend];
     if (again) {
@@ -220,7 +220,7 @@ export class Outbox {
   }
 
   /** The next packet of this session, at most this long unless it is repeated; undefined when there is none. */
-  cut(session: number, maxBytes: number): Uint8Array | undefined {
+  cut(stream: number, maxBytes: number): Uint8Array | undefined {
     const again = this.#sent[this.#resend];
     if (again) {
       this.#resend++;
@@ -228,17 +228,17 @@ export class Outbox {
     }
     const room = maxBytes - MAX_ENVELOPE_HEADER_BYTES;
     if (this.#last?.kind === EnvelopeKind.RESET && !this.#lastCut) {
-      return this.#cutValue(this.#last, { session, room });
+      return this.#cutValue(this.#last, { stream, room });
     }
     if (!this.#canCut()) return undefined;
-    if (this.#head) return this.#cutValue(this.#head, { session, room });
-    return this.#cutChannel({ session, room }) ??
-      (this.#last && this.#cutValue(this.#last, { session, room }));
+    if (this.#head) return this.#cutValue(this.#head, { stream, room });
+    return this.#cutChannel({ stream, room }) ??
+      (this.#last && this.#cutValue(this.#last, { stream, room }));
   }
 
   #cutValue(
     value: Value,
-    { session, room }: { session: number; room: number },
+    { stream, room }: { stream: number; room: number },
   ): Uint8Array {
     if (value.offset === 0) {
       const bytes = value.bytes();
@@ -250,12 +250,12 @@ export class Outbox {
     const complete = value.offset >= bytes.length;
     if (complete && value === this.#head) this.#head = undefined;
     if (complete && value === this.#last) this.#lastCut = true;
-    return this.#emit(payload, { session, kind: value.kind, complete });
+    return this.#emit(payload, { stream, kind: value.kind, complete });
   }
 
   /** Takes the channels in turn; one that has no credit is passed over. */
   #cutChannel(
-    { session, room }: { session: number; room: number },
+    { stream, room }: { stream: number; room: number },
   ): Uint8Array | undefined {
     for (let step = 0; step < this.#channels.length; step++) {
       const channel = this.#channels[this.#turn % this.#channels.length];
@@ -275,7 +275,7 @@ export class Outbox {
         const complete = chunk.offset === chunk.bytes.length;
         const kind = EnvelopeKind.DATA;
         const number = channel.number;
-        const packet = this.#emit(payload, { session, kind, complete, number });
+        const packet = this.#emit(payload, { stream, kind, complete, number });
         if (complete) channel.chunks.shift()?.resolve();
         return packet;
       }
@@ -283,7 +283,7 @@ export class Outbox {
         channel.end = "sent";
         const kind = EnvelopeKind.END;
         const number = channel.number;
-        return this.#emit(EMPTY, { session, kind, complete: true, number });
+        return this.#emit(EMPTY, { stream, kind, complete: true, number });
       }
     }
     return undefined;
@@ -292,16 +292,16 @@ export class Outbox {
   #emit(
     payload: Uint8Array,
     options: {
-      session: number;
+      stream: number;
       kind: EnvelopeKind;
       complete: boolean;
       number?: number;
     },
   ): Uint8Array {
-    const { session, kind, complete, number } = options;
+    const { stream, kind, complete, number } = options;
     const sequence = this.#next;
     const packet = encodeEnvelope(
-      { kind, session, sequence, complete, payload },
+      { kind, stream, sequence, complete, payload },
       number === undefined ? {} : { channel: number },
     );
     this.#next += 1 + payload.length + (number === undefined ? 0 : 1);

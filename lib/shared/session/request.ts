@@ -14,17 +14,17 @@ import {
   methodName,
   OpenSchema,
 } from "../wire/mod.ts";
-import type { Conversation, ConversationEvents } from "./stream_state.ts";
+import type { StreamEvents, StreamState } from "./stream_state.ts";
 import type { RequestOptions, SessionHandlers } from "./session.ts";
-import { StreamFace } from "./stream_handle.ts";
+import { StreamHandle } from "./stream_handle.ts";
 
 /** Options of {@linkcode askPeer}. */
 export interface AskPeerOptions extends RequestOptions {
   clock: Clock;
   method: Method;
   payload: Uint8Array;
-  /** Makes the conversation; it sends as soon as there is a link. */
-  open: (events: ConversationEvents) => Conversation;
+  /** Makes the streamState; it sends as soon as there is a link. */
+  open: (events: StreamEvents) => StreamState;
 }
 
 /** Asks once and waits for the answer, at most for the time given; cancelled or late, the peer is told to stop. */
@@ -38,7 +38,7 @@ export async function askPeer(options: AskPeerOptions): Promise<Uint8Array> {
   if (signal?.aborted) throw cancelled();
   const answer = Promise.withResolvers<Uint8Array>();
   answer.promise.catch(() => {});
-  const conversation = options.open({
+  const streamState = options.open({
     data: refuseData,
     ended() {},
     resulted: answer.resolve,
@@ -48,21 +48,21 @@ export async function askPeer(options: AskPeerOptions): Promise<Uint8Array> {
     heldBytes: 0,
   });
   const dueMs = clock.monotonicMs() + timeoutMs;
-  conversation.outbox.open(() =>
+  streamState.outbox.open(() =>
     encodeMessage(OpenSchema, {
       method,
       request: payload,
       timeoutMs: Math.max(1, Math.round(dueMs - clock.monotonicMs())),
     })
   );
-  conversation.changed();
+  streamState.changed();
   const settled = new AbortController();
   const text = `${action}: no answer after ${timeoutMs} ms`;
   clock.sleep(timeoutMs, { signal: settled.signal }).then(
-    () => conversation.reset(new AranyaError("timed_out", text)),
+    () => streamState.reset(new AranyaError("timed_out", text)),
     () => {},
   );
-  const onAbort = () => conversation.reset(cancelled());
+  const onAbort = () => streamState.reset(cancelled());
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     return await answer.promise;
@@ -83,20 +83,20 @@ export interface AcceptorOptions {
   track: (handling: Promise<void>) => void;
 }
 
-/** One conversation that the peer has opened: waits for its opening word, then hands it to the handlers. */
-export class Acceptor implements ConversationEvents {
+/** One streamState that the peer has opened: waits for its opening word, then hands it to the handlers. */
+export class Acceptor implements StreamEvents {
   readonly #options: AcceptorOptions;
   readonly #controller = new AbortController();
-  #conversation: Conversation | undefined;
-  #stream: StreamFace | undefined;
+  #streamState: StreamState | undefined;
+  #stream: StreamHandle | undefined;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
   }
 
   /** Comes before everything else. */
-  attach(conversation: Conversation): void {
-    this.#conversation = conversation;
+  attach(streamState: StreamState): void {
+    this.#streamState = streamState;
   }
 
   get heldBytes(): number {
@@ -110,7 +110,7 @@ export class Acceptor implements ConversationEvents {
     const work = isStreamMethod(method)
       ? this.#serve(method, request)
       : this.#answer(method, request);
-    const session = this.#conversation?.id ?? 0;
+    const stream = this.#streamState?.id ?? 0;
     if (timeoutMs > 0) this.#limit({ method, timeoutMs });
     track(
       work.then(() => ({}), (error) => {
@@ -118,21 +118,21 @@ export class Acceptor implements ConversationEvents {
           error,
           `Cannot serve ${methodName(method)}`,
         );
-        this.#conversation?.reset(failure);
+        this.#streamState?.reset(failure);
         return { code: failure.code, error: failure };
       }).then((outcome) => {
         const ms = Math.round(clock.monotonicMs() - beginMs);
         const cmd = methodName(method);
-        log.debug("conversation served", { session, cmd, ms, ...outcome });
+        log.debug("stream served", { stream, cmd, ms, ...outcome });
       }),
     );
   }
 
   async #serve(method: Method, request: Uint8Array): Promise<void> {
     const { clock, handlers, roundTripMs } = this.#options;
-    const stream = new StreamFace({ clock, roundTripMs });
-    if (this.#conversation) stream.attach(this.#conversation);
-    this.#conversation?.outbox.calm();
+    const stream = new StreamHandle({ clock, roundTripMs });
+    if (this.#streamState) stream.attach(this.#streamState);
+    this.#streamState?.outbox.calm();
     this.#stream = stream;
     await handlers.stream(method, request, stream);
     if (stream.settled) return;
@@ -157,7 +157,7 @@ export class Acceptor implements ConversationEvents {
         }: the answer has ${answer.length} bytes, expected at most ${maxValueBytes}`,
       );
     }
-    this.#conversation?.finish(answer);
+    this.#streamState?.finish(answer);
     this.#over();
   }
 
@@ -169,7 +169,7 @@ export class Acceptor implements ConversationEvents {
         "timed_out",
         `Cannot serve ${methodName(method)}: not done after ${timeoutMs} ms`,
       );
-      this.#conversation?.reset(error);
+      this.#streamState?.reset(error);
     }, () => {});
   }
 
@@ -209,6 +209,6 @@ export class Acceptor implements ConversationEvents {
 function refuseData(): void {
   throw new AranyaError(
     "invalid",
-    "Cannot take data: the conversation has no channels",
+    "Cannot take data: the streamState has no channels",
   );
 }

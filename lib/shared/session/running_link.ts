@@ -19,13 +19,13 @@ import {
   decodeMessage,
   type Envelope,
   EnvelopeKind,
-  GoneSchema,
   type Goodbye,
   GoodbyeSchema,
+  UnknownStreamsSchema,
 } from "../wire/mod.ts";
 import { type Alarm, createAlarm } from "./timer.ts";
 import { LinkBudget } from "./budget.ts";
-import type { Conversation } from "./stream_state.ts";
+import type { StreamState } from "./stream_state.ts";
 import { AckBook, Sender } from "./sender.ts";
 
 /** Share of the silence allowed after which a PING is sent. The agent asks first, and its asking spares the operator's. */
@@ -37,12 +37,12 @@ const DRAIN_MS = 1_000;
 
 /** What a running link tells its session. */
 export interface RunningLinkEvents {
-  /** An envelope of a conversation. @throws {AranyaError} when the link can't be trusted any more */
+  /** An envelope of a stream. @throws {AranyaError} when the link can't be trusted any more */
   envelope(envelope: Envelope): void;
   acks(acks: Acks): void;
   gone(sessions: readonly number[]): void;
   goodbye(goodbye: Goodbye): void;
-  number(conversation: Conversation): void;
+  number(stream: StreamState): void;
 }
 
 /** Options of {@linkcode RunningLink}. */
@@ -166,7 +166,7 @@ export class RunningLink {
 
   #take(packet: Uint8Array): void {
     const envelope = decodeEnvelope(packet);
-    if (envelope.session !== 0) {
+    if (envelope.stream !== 0) {
       this.acks.received(packet.length, this.#receivedMs);
       this.#options.events.envelope(envelope);
       this.planAck();
@@ -180,7 +180,7 @@ export class RunningLink {
   }
 
   #takeJoined(envelope: Envelope): void {
-    if (envelope.session !== 0) this.#options.events.envelope(envelope);
+    if (envelope.stream !== 0) this.#options.events.envelope(envelope);
     else this.#control(envelope);
   }
 
@@ -197,8 +197,10 @@ export class RunningLink {
         events.acks(acks);
         return this.sender.wake();
       }
-      case EnvelopeKind.GONE:
-        return events.gone(decodeMessage(GoneSchema, payload).sessions);
+      case EnvelopeKind.UNKNOWN_STREAMS:
+        return events.gone(
+          decodeMessage(UnknownStreamsSchema, payload).streams,
+        );
       case EnvelopeKind.GOODBYE:
         return events.goodbye(decodeMessage(GoodbyeSchema, payload));
       default:

@@ -13,7 +13,7 @@ import {
   toPackets,
 } from "../wire/mod.ts";
 import type { LinkBudget } from "./budget.ts";
-import type { Conversation, Point } from "./stream_state.ts";
+import type { Point, StreamState } from "./stream_state.ts";
 
 /** What is urgent may exceed the budget by this factor. */
 const URGENT_FACTOR = 1.25;
@@ -38,8 +38,8 @@ export interface SenderOptions {
   clock: Clock;
   budget: LinkBudget;
   acks: AckBook;
-  /** Gives a conversation its number before its first packet is cut. */
-  number: (conversation: Conversation) => void;
+  /** Gives a stream its number before its first packet is cut. */
+  number: (stream: StreamState) => void;
 }
 
 /** The sending half of one link. */
@@ -48,8 +48,8 @@ export class Sender {
   readonly #control: Uint8Array[] = [];
   /** Rest of what had to be parted; PARTs of two envelopes may not be mixed. */
   readonly #parts: Uint8Array[] = [];
-  readonly #urgent = new Set<Conversation>();
-  readonly #bulk = new Set<Conversation>();
+  readonly #urgent = new Set<StreamState>();
+  readonly #bulk = new Set<StreamState>();
   #stopped = false;
   #wake: (() => void) | undefined;
   #idle: (() => void) | undefined;
@@ -114,22 +114,22 @@ export class Sender {
     this.#wake?.();
   }
 
-  /** This conversation may have something to send. */
-  ready(conversation: Conversation): void {
-    const { urgency } = conversation.outbox;
+  /** This stream may have something to send. */
+  ready(stream: StreamState): void {
+    const { urgency } = stream.outbox;
     if (urgency === undefined) return;
     const [queue, other] = urgency === "urgent"
       ? [this.#urgent, this.#bulk]
       : [this.#bulk, this.#urgent];
-    other.delete(conversation);
-    queue.add(conversation);
+    other.delete(stream);
+    queue.add(stream);
     this.#wake?.();
   }
 
-  /** Nothing more of this conversation is to be sent. */
-  forget(conversation: Conversation): void {
-    this.#urgent.delete(conversation);
-    this.#bulk.delete(conversation);
+  /** Nothing more of this stream is to be sent. */
+  forget(stream: StreamState): void {
+    this.#urgent.delete(stream);
+    this.#bulk.delete(stream);
   }
 
   #next(): Uint8Array | undefined {
@@ -163,18 +163,18 @@ export class Sender {
     return packet;
   }
 
-  /** The next packet of the conversation whose turn it is; it goes to the end of its line. */
-  #cut(queue: Set<Conversation>): Uint8Array | undefined {
+  /** The next packet of the stream whose turn it is; it goes to the end of its line. */
+  #cut(queue: Set<StreamState>): Uint8Array | undefined {
     const { budget, link, number } = this.#options;
-    for (const conversation of queue) {
-      queue.delete(conversation);
-      if (conversation.id === 0) number(conversation);
-      const packet = conversation.outbox.cut(
-        conversation.id,
+    for (const stream of queue) {
+      queue.delete(stream);
+      if (stream.id === 0) number(stream);
+      const packet = stream.outbox.cut(
+        stream.id,
         Math.min(link.maxPacketBytes, budget.packetBytes),
       );
       if (!packet) continue;
-      this.ready(conversation);
+      this.ready(stream);
       return packet;
     }
     return undefined;
@@ -188,7 +188,7 @@ export function encodeControl(
 ): Uint8Array {
   return encodeEnvelope({
     kind,
-    session: 0,
+    stream: 0,
     sequence: 0,
     complete: true,
     payload,
@@ -235,14 +235,14 @@ export class AckBook {
     );
   }
 
-  /** This conversation's point has changed. */
-  note(conversation: Acknowledged): void {
-    this.#dirty.add(conversation);
+  /** This stream's point has changed. */
+  note(stream: Acknowledged): void {
+    this.#dirty.add(stream);
   }
 
   /** A credit has risen: a producer may be waiting for it. */
-  creditRisen(conversation: Acknowledged, nowMs: number): void {
-    this.#dirty.add(conversation);
+  creditRisen(stream: Acknowledged, nowMs: number): void {
+    this.#dirty.add(stream);
     this.#plan(nowMs);
   }
 
@@ -254,10 +254,10 @@ export class AckBook {
   take(nowMs: number): Uint8Array | undefined {
     if (this.#dueMs > nowMs) return undefined;
     const points: Point[] = [];
-    for (const conversation of this.#dirty) {
+    for (const stream of this.#dirty) {
       if (points.length === this.#maxPoints) break;
-      points.push(conversation.ackPoint());
-      this.#dirty.delete(conversation);
+      points.push(stream.ackPoint());
+      this.#dirty.delete(stream);
     }
     this.#dueMs = this.#dirty.size > 0 ? nowMs : Infinity;
     const bytesPerMs = this.#newBytes / Math.max(0.1, nowMs - this.#takenMs);

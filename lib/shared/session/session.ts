@@ -2,9 +2,9 @@
 /** What a session is, as the rooms above see it. */
 import type { AranyaError } from "../base/mod.ts";
 import type { Link, LinkEnd } from "../link/mod.ts";
-import type { Hello, Method, SessionPoint, Welcome } from "../wire/mod.ts";
+import type { Hello, Method, StreamPoint, Welcome } from "../wire/mod.ts";
 
-/** Many conversations between one operator process and one agent process; it outlives the links it runs on. Same code at both ends. */
+/** Many streams between one operator process and one agent process; it outlives the links it runs on. Same code at both ends. */
 export interface Session extends AsyncDisposable {
   /**
    * Sends a request and gives the answer's bytes. Waits for a link when there is none, up to its time. Requests that are under way
@@ -24,7 +24,7 @@ export interface Session extends AsyncDisposable {
   ): Stream;
   /**
    * Runs on this link until it ends. A link that is attached while another one runs replaces it.
-   * Conversations go on when the peer's instance is the same and less than 30 s have gone by, else they fail with "unavailable".
+   * Streams go on when the peer's instance is the same and less than 30 s have gone by, else they fail with "unavailable".
    */
   run(link: Link, greeting: Greeting): Promise<LinkEnd>;
   /** Whether a link runs now. */
@@ -34,14 +34,14 @@ export interface Session extends AsyncDisposable {
   /** The other end that ran here last; empty before the first link. */
   readonly peerInstanceId: Uint8Array;
   /** What this side has received, for Hello and Welcome. */
-  resumePoints(): SessionPoint[];
+  resumePoints(): StreamPoint[];
   /** Figures for tests and the metrics page. */
   stats(): SessionStats;
-  /** Ends everything; conversations fail with this error. */
+  /** Ends everything; streams fail with this error. */
   close(error?: AranyaError): Promise<void>;
 }
 
-/** What both ends told each other before a link carries conversations; made by `greetAsAgent` and `greetAsOperator`. */
+/** What both ends told each other before a link carries streams; made by `greetAsAgent` and `greetAsOperator`. */
 export interface Greeting {
   /** The agent's first packet. */
   hello: Hello;
@@ -55,15 +55,15 @@ export interface Greeting {
   peerCapabilities: string[];
   /** Which process the other end is. */
   peerInstanceId: Uint8Array;
-  /** How far the other end has come with each conversation. */
-  peerPoints: SessionPoint[];
+  /** How far the other end has come with each stream. */
+  peerPoints: StreamPoint[];
 }
 
 /** What a session holds at this moment; all zero but the link's figures when nothing is under way. */
 export interface SessionStats {
-  /** Conversations of either side that are not over, or whose end the peer has not acknowledged. */
-  conversationCount: number;
-  /** Handlers of the peer's conversations that have not returned. */
+  /** Streams of either side that are not over, or whose end the peer has not acknowledged. */
+  streamCount: number;
+  /** Handlers of the peer's streams that have not returned. */
   handlerCount: number;
   /** Sent and not acknowledged, kept for a resume. */
   unackedBytes: number;
@@ -113,7 +113,7 @@ export interface Stream {
   readonly signal: AbortSignal;
 }
 
-/** What a side does with conversations that the other one opens. */
+/** What a side does with streams that the other one opens. */
 export interface SessionHandlers {
   /** Answers a request. A rejection goes back as its code and message. The signal is aborted at the peer's deadline. */
   request(

@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A stream as its holder sees it: channels, a result, an end. See Stream in session.ts for what is promised. */
 import { AranyaError, type Clock } from "../base/mod.ts";
-import type { Conversation, ConversationEvents } from "./stream_state.ts";
+import type { StreamEvents, StreamState } from "./stream_state.ts";
 import { Inbox } from "./inbox.ts";
 import type { Stream } from "./session.ts";
 
 /** Channels of one stream, at most: each may hold a window. */
 const MAX_CHANNELS = 16;
 
-/** Options of {@linkcode StreamFace}. */
-export interface StreamFaceOptions {
+/** Options of {@linkcode StreamHandle}. */
+export interface StreamHandleOptions {
   clock: Clock;
   roundTripMs: () => number;
 }
 
-/** Both ends' stream; `attach` gives it its conversation. */
-export class StreamFace implements Stream, ConversationEvents {
-  readonly #options: StreamFaceOptions;
+/** Both ends' stream; `attach` gives it its streamState. */
+export class StreamHandle implements Stream, StreamEvents {
+  readonly #options: StreamHandleOptions;
   readonly #inboxes = new Map<number, Inbox>();
   readonly #controller = new AbortController();
   readonly #result = Promise.withResolvers<Uint8Array>();
-  #conversation: Conversation | undefined;
+  #streamState: StreamState | undefined;
   /** The last word of either side, while it is on its way to who waits for it. */
   #last: Uint8Array | undefined;
   #state: "live" | "ended" = "live";
   #error: AranyaError | undefined;
 
-  constructor(options: StreamFaceOptions) {
+  constructor(options: StreamHandleOptions) {
     this.#options = options;
     // A holder who only reads need not look at the result.
     this.#result.promise.catch(() => {});
   }
 
   /** Comes before everything else. */
-  attach(conversation: Conversation): void {
-    this.#conversation = conversation;
+  attach(streamState: StreamState): void {
+    this.#streamState = streamState;
   }
 
   get signal(): AbortSignal {
@@ -63,24 +63,24 @@ export class StreamFace implements Stream, ConversationEvents {
 
   write(channel: number, chunk: Uint8Array): Promise<void> {
     const refusal = this.#refusal(channel);
-    if (refusal || !this.#conversation) return rejected(refusal ?? ENDED());
-    const written = this.#conversation.outbox.write(channel, chunk);
-    this.#conversation.changed();
+    if (refusal || !this.#streamState) return rejected(refusal ?? ENDED());
+    const written = this.#streamState.outbox.write(channel, chunk);
+    this.#streamState.changed();
     return written;
   }
 
   end(channel: number): Promise<void> {
     if (this.#error) return rejected(this.#error);
     if (!this.settled) {
-      this.#conversation?.outbox.end(channel);
-      this.#conversation?.changed();
+      this.#streamState?.outbox.end(channel);
+      this.#streamState?.changed();
     }
     return Promise.resolve();
   }
 
   finish(result: Uint8Array): Promise<void> {
     if (this.#error) return rejected(this.#error);
-    if (this.#conversation?.opener) {
+    if (this.#streamState?.opener) {
       return rejected(
         new AranyaError(
           "internal",
@@ -90,7 +90,7 @@ export class StreamFace implements Stream, ConversationEvents {
     }
     if (!this.settled) {
       this.#last = result;
-      this.#conversation?.finish(result);
+      this.#streamState?.finish(result);
       // Readers of what the opener still sends have nothing to wait for.
       for (const inbox of this.#inboxes.values()) inbox.end();
     }
@@ -98,8 +98,8 @@ export class StreamFace implements Stream, ConversationEvents {
   }
 
   reset(error: AranyaError): void {
-    this.#conversation?.reset(error);
-    // The conversation may be over already while a reader still has something to take.
+    this.#streamState?.reset(error);
+    // The streamState may be over already while a reader still has something to take.
     this.failed(error);
   }
 
@@ -140,7 +140,7 @@ export class StreamFace implements Stream, ConversationEvents {
   #settle(): void {
     if (this.#state === "ended" || !this.#last) return;
     for (const inbox of this.#inboxes.values()) {
-      if (this.#conversation?.opener && !inbox.drained) return;
+      if (this.#streamState?.opener && !inbox.drained) return;
     }
     this.#result.resolve(this.#last);
     this.#leave();
@@ -154,7 +154,7 @@ export class StreamFace implements Stream, ConversationEvents {
   #refusal(channel: number): AranyaError | undefined {
     if (this.#error) return this.#error;
     if (this.settled) return ENDED();
-    if (this.#conversation?.outbox.isEnded(channel)) {
+    if (this.#streamState?.outbox.isEnded(channel)) {
       return new AranyaError(
         "internal",
         `Cannot write to stream: its channel ${channel} was ended`,
@@ -175,7 +175,7 @@ export class StreamFace implements Stream, ConversationEvents {
     inbox = new Inbox({
       clock: this.#options.clock,
       roundTripMs: this.#options.roundTripMs,
-      onCredit: () => this.#conversation?.creditRisen(),
+      onCredit: () => this.#streamState?.creditRisen(),
       onDrained: () => this.#settle(),
     });
     if (this.#error || this.settled) inbox.end(this.#error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One conversation: its two sequence spaces and its life.
+ * One stream: its two sequence spaces and its life.
  *
  * - live: both sides may speak.
  * - finishing: our last word (RESULT or RESET) is said; we wait until the peer has it. What still comes is counted and dropped.
@@ -26,11 +26,11 @@ const SESSION_WINDOW_BYTES = 4 * 1024 * 1024 + 64 * 1024;
 const CREDIT_STEP_BYTES = INITIAL_CREDIT_BYTES / 4;
 const MAX_FAILURE_BYTES = 64 * 1024;
 
-/** What a conversation tells whoever holds it. Calls come in order; after `failed` or `finished` nothing comes. */
-export interface ConversationEvents {
+/** What a stream tells whoever holds it. Calls come in order; after `failed` or `finished` nothing comes. */
+export interface StreamEvents {
   /** At the acceptor: the opening word is complete. */
   opened?(bytes: Uint8Array): void;
-  /** @throws {AranyaError} what the conversation is to be reset with */
+  /** @throws {AranyaError} what the stream is to be reset with */
   data(channel: number, bytes: Uint8Array): void;
   /** The peer sends nothing more on this channel. */
   ended(channel: number): void;
@@ -46,31 +46,31 @@ export interface ConversationEvents {
   readonly heldBytes: number;
 }
 
-/** What a conversation needs of its session. */
-export interface ConversationHost {
+/** What a stream needs of its session. */
+export interface StreamHost {
   readonly maxValueBytes: number;
   /** There may be something to send. */
-  changed(conversation: Conversation): void;
+  changed(stream: StreamState): void;
   /** The peer should hear of a risen credit. */
-  creditRisen(conversation: Conversation): void;
+  creditRisen(stream: StreamState): void;
   /** May be forgotten. */
-  over(conversation: Conversation): void;
+  over(stream: StreamState): void;
   /** An envelope of a kind that this version does not know. */
   unknown(kind: number): void;
 }
 
 /** How far the receiver of one direction has come. */
 export interface Point {
-  session: number;
+  stream: number;
   received: bigint;
   credit: bigint;
   channels: { channel: number; credit: bigint }[];
 }
 
-/** Options of {@linkcode Conversation}. */
-export interface ConversationOptions {
-  host: ConversationHost;
-  events: ConversationEvents;
+/** Options of {@linkcode StreamState}. */
+export interface StreamStateOptions {
+  host: StreamHost;
+  events: StreamEvents;
   /** Whether this side opens it. */
   opener: boolean;
   /** Whether it asks for one answer, so that it goes before streams. */
@@ -80,13 +80,13 @@ export interface ConversationOptions {
 }
 
 /** See the top of this file. */
-export class Conversation {
+export class StreamState {
   /** Its number on the wire. */
   id: number;
   readonly opener: boolean;
   readonly outbox: Outbox;
-  readonly #host: ConversationHost;
-  readonly #events: ConversationEvents;
+  readonly #host: StreamHost;
+  readonly #events: StreamEvents;
   readonly #values: Joiner;
   readonly #failures = createJoiner({ maxBytes: MAX_FAILURE_BYTES });
   #state: "live" | "finishing" | "over" = "live";
@@ -96,7 +96,7 @@ export class Conversation {
   #opened = false;
   #resetSaid = false;
 
-  constructor(options: ConversationOptions) {
+  constructor(options: StreamStateOptions) {
     this.id = options.id ?? 0;
     this.opener = options.opener;
     this.outbox = new Outbox({ urgent: options.urgent });
@@ -212,7 +212,7 @@ export class Conversation {
     this.#leave(() => this.#events.failed(error));
   }
 
-  /** The peer does not know this conversation: fine when our last word was said, else it is lost with this error. */
+  /** The peer does not know this stream: fine when our last word was said, else it is lost with this error. */
   gone(error: AranyaError): void {
     if (this.#state === "finishing" && this.outbox.lastCut) {
       this.#leave(() => this.#events.finished());
@@ -257,7 +257,7 @@ export class Conversation {
     },
   ): Point {
     return {
-      session: this.id,
+      stream: this.id,
       received: BigInt(this.#received),
       credit: BigInt(credit),
       channels: channels.map(({ channel, credit }) => ({

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The conversations of one session: their numbers, which packet belongs to which, and what becomes of them between two links. */
+/** The streams of one session: their numbers, which packet belongs to which, and what becomes of them between two links. */
 import {
   AranyaError,
   asAranyaError,
@@ -11,14 +11,14 @@ import {
   encodeMessage,
   type Envelope,
   EnvelopeKind,
-  GoneSchema,
-  type SessionPoint,
+  type StreamPoint,
+  UnknownStreamsSchema,
 } from "../wire/mod.ts";
 import {
-  Conversation,
-  type ConversationEvents,
-  type ConversationHost,
   type Point,
+  type StreamEvents,
+  type StreamHost,
+  StreamState,
 } from "./stream_state.ts";
 import { Acceptor } from "./request.ts";
 import type { RunningLink } from "./running_link.ts";
@@ -26,38 +26,38 @@ import type { SessionHandlers } from "./session.ts";
 
 /** Values that wait for their last piece, all together, in sizes of the largest allowed. */
 const JOINING_VALUES = 4;
-/** A peer that opens so many times more conversations than allowed does not heed refusals: its link is closed. */
+/** A peer that opens so many times more streams than allowed does not heed refusals: its link is closed. */
 const OVERRUN_FACTOR = 2;
 /** Sessions remembered as told to be gone, so that they are told once. */
 const GONE_COUNT = 1_000;
 
-/** Options of {@linkcode Conversations}. */
-export interface ConversationsOptions {
+/** Options of {@linkcode StreamTable}. */
+export interface StreamTableOptions {
   side: "operator" | "agent";
   clock: Clock;
   log: Logger;
   handlers: SessionHandlers;
   maxValueBytes: number;
-  maxConversationCount: number;
+  maxStreamCount: number;
   /** The link that runs now. */
   running: () => RunningLink | undefined;
 }
 
 /** See the top of this file. */
-export class Conversations implements ConversationHost {
+export class StreamTable implements StreamHost {
   readonly maxValueBytes: number;
-  readonly #options: ConversationsOptions;
+  readonly #options: StreamTableOptions;
   /** Those that have a number: the peer may know them. */
-  readonly #numbered = new Map<number, Conversation>();
+  readonly #numbered = new Map<number, StreamState>();
   /** Opened here and not sent yet, with the time at which they are given up when there is no link. */
-  readonly #unsent = new Map<Conversation, number>();
+  readonly #unsent = new Map<StreamState, number>();
   readonly #handling = new Set<Promise<void>>();
   readonly #gone = new Set<number>();
   #acceptedCount = 0;
   #nextId: number;
   #highestPeerId = 0;
 
-  constructor(options: ConversationsOptions) {
+  constructor(options: StreamTableOptions) {
     this.#options = options;
     this.maxValueBytes = options.maxValueBytes;
     this.#nextId = options.side === "operator" ? 1 : 2;
@@ -74,9 +74,9 @@ export class Conversations implements ConversationHost {
   }
 
   /** Adds up something of each that has a number. */
-  sum(of: (conversation: Conversation) => number): number {
+  sum(of: (stream: StreamState) => number): number {
     let sum = 0;
-    for (const conversation of this.#numbered.values()) sum += of(conversation);
+    for (const stream of this.#numbered.values()) sum += of(stream);
     return sum;
   }
 
@@ -87,54 +87,54 @@ export class Conversations implements ConversationHost {
 
   /** Begins one from this side; `dueMs`: when it is given up for want of a link. */
   open(
-    events: ConversationEvents,
+    events: StreamEvents,
     { urgent, dueMs }: { urgent: boolean; dueMs: number },
-  ): Conversation {
+  ): StreamState {
     const opener = true;
-    const conversation = new Conversation({
+    const stream = new StreamState({
       host: this,
       events,
       opener,
       urgent,
     });
-    this.#unsent.set(conversation, dueMs);
-    return conversation;
+    this.#unsent.set(stream, dueMs);
+    return stream;
   }
 
   /** A link begins. With points the peer is the one of before, and everything goes on from there. */
-  resume(points: readonly SessionPoint[] | undefined): void {
+  resume(points: readonly StreamPoint[] | undefined): void {
     this.#gone.clear();
     if (points) this.#goOn(points);
     const { sender } = this.#options.running() ?? {};
     const inOrder = [...this.#numbered.values()].sort((a, b) => a.id - b.id);
-    for (const conversation of [...inOrder, ...this.#unsent.keys()]) {
-      sender?.ready(conversation);
+    for (const stream of [...inOrder, ...this.#unsent.keys()]) {
+      sender?.ready(stream);
     }
   }
 
-  #goOn(points: readonly SessionPoint[]): void {
-    const known = new Map(points.map((point) => [point.session, point]));
-    for (const conversation of [...this.#numbered.values()]) {
-      const { opener, outbox, received } = conversation;
-      const point = known.get(conversation.id);
+  #goOn(points: readonly StreamPoint[]): void {
+    const known = new Map(points.map((point) => [point.stream, point]));
+    for (const stream of [...this.#numbered.values()]) {
+      const { opener, outbox, received } = stream;
+      const point = known.get(stream.id);
       outbox.rewind();
-      if (point) conversation.acknowledge(point);
+      if (point) stream.acknowledge(point);
       // It may never have heard of it: then everything is sent from the start, and GONE tells if it had.
       else if (
         !opener || outbox.heard || received > 0 ||
-        conversation.state === "finishing"
-      ) conversation.gone(this.#goneError());
+        stream.state === "finishing"
+      ) stream.gone(this.#goneError());
     }
   }
 
   /** Ends those that the peer may know of, and with `unsent` all others. */
   lose(error: AranyaError, { unsent }: { unsent: boolean }): void {
-    for (const conversation of [...this.#numbered.values()]) {
-      conversation.lose(error);
+    for (const stream of [...this.#numbered.values()]) {
+      stream.lose(error);
     }
     if (!unsent) return;
-    for (const conversation of [...this.#unsent.keys()]) {
-      conversation.lose(error);
+    for (const stream of [...this.#unsent.keys()]) {
+      stream.lose(error);
     }
   }
 
@@ -146,8 +146,8 @@ export class Conversations implements ConversationHost {
 
   /** What could not be sent on the last link waits for the next one at least until then. */
   keepUnsent(untilMs: number): void {
-    for (const [conversation, dueMs] of this.#unsent) {
-      this.#unsent.set(conversation, Math.max(dueMs, untilMs));
+    for (const [stream, dueMs] of this.#unsent) {
+      this.#unsent.set(stream, Math.max(dueMs, untilMs));
     }
   }
 
@@ -155,31 +155,31 @@ export class Conversations implements ConversationHost {
   expireUnsent(error: AranyaError): number {
     let nextMs = Infinity;
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [conversation, dueMs] of [...this.#unsent]) {
-      if (dueMs <= nowMs) conversation.lose(error);
+    for (const [stream, dueMs] of [...this.#unsent]) {
+      if (dueMs <= nowMs) stream.lose(error);
       else nextMs = Math.min(nextMs, dueMs);
     }
     return nextMs;
   }
 
-  // What conversations tell.
+  // What streams tell.
 
-  changed(conversation: Conversation): void {
-    this.#options.running()?.sender.ready(conversation);
+  changed(stream: StreamState): void {
+    this.#options.running()?.sender.ready(stream);
   }
 
-  creditRisen(conversation: Conversation): void {
+  creditRisen(stream: StreamState): void {
     const running = this.#options.running();
     const nowMs = this.#options.clock.monotonicMs();
-    running?.acks.creditRisen(conversation, nowMs);
+    running?.acks.creditRisen(stream, nowMs);
     running?.planAck();
   }
 
-  over(conversation: Conversation): void {
-    this.#unsent.delete(conversation);
-    const numbered = this.#numbered.delete(conversation.id);
-    if (numbered && !conversation.opener) this.#acceptedCount--;
-    this.#options.running()?.sender.forget(conversation);
+  over(stream: StreamState): void {
+    this.#unsent.delete(stream);
+    const numbered = this.#numbered.delete(stream.id);
+    if (numbered && !stream.opener) this.#acceptedCount--;
+    this.#options.running()?.sender.forget(stream);
   }
 
   unknown(kind: number): void {
@@ -188,26 +188,26 @@ export class Conversations implements ConversationHost {
 
   // What the running link tells.
 
-  /** Gives the next number: conversations reach the peer in the order of these. */
-  number(conversation: Conversation): void {
-    conversation.id = this.#nextId;
+  /** Gives the next number: streams reach the peer in the order of these. */
+  number(stream: StreamState): void {
+    stream.id = this.#nextId;
     this.#nextId += 2;
-    this.#unsent.delete(conversation);
-    this.#numbered.set(conversation.id, conversation);
+    this.#unsent.delete(stream);
+    this.#numbered.set(stream.id, stream);
   }
 
   /** Takes a packet. @throws {AranyaError} code "invalid" when one before it is missing: the link can't be trusted */
   envelope(envelope: Envelope): void {
-    const conversation = this.#numbered.get(envelope.session) ??
+    const stream = this.#numbered.get(envelope.stream) ??
       this.#accept(envelope);
-    if (!conversation) return;
-    this.#options.running()?.acks.note(conversation);
+    if (!stream) return;
+    this.#options.running()?.acks.note(stream);
     let outcome;
     try {
-      outcome = conversation.receive(envelope);
+      outcome = stream.receive(envelope);
       if (!envelope.complete) this.#limitJoining();
     } catch (error) {
-      conversation.reset(asAranyaError(error, "Cannot take packet"));
+      stream.reset(asAranyaError(error, "Cannot take packet"));
     }
     if (outcome === "gap") throw missing();
   }
@@ -221,9 +221,9 @@ export class Conversations implements ConversationHost {
     );
   }
 
-  /** A conversation that begins with this packet; undefined when the packet belongs to one that is gone. */
-  #accept(envelope: Envelope): Conversation | undefined {
-    const id = envelope.session;
+  /** A stream that begins with this packet; undefined when the packet belongs to one that is gone. */
+  #accept(envelope: Envelope): StreamState | undefined {
+    const id = envelope.stream;
     const own = id % 2 === this.#nextId % 2;
     if (own || id <= this.#highestPeerId) {
       this.#tellGone(id);
@@ -232,11 +232,11 @@ export class Conversations implements ConversationHost {
     if (envelope.kind !== EnvelopeKind.OPEN || envelope.sequence !== 0) {
       throw missing();
     }
-    const { clock, log, handlers, maxConversationCount } = this.#options;
-    if (this.#acceptedCount >= OVERRUN_FACTOR * maxConversationCount) {
+    const { clock, log, handlers, maxStreamCount } = this.#options;
+    if (this.#acceptedCount >= OVERRUN_FACTOR * maxStreamCount) {
       throw new AranyaError(
         "invalid",
-        `Cannot use link: ${this.#acceptedCount} conversations were opened, expected at most ${maxConversationCount}`,
+        `Cannot use link: ${this.#acceptedCount} streams were opened, expected at most ${maxStreamCount}`,
       );
     }
     this.#highestPeerId = id;
@@ -250,25 +250,25 @@ export class Conversations implements ConversationHost {
     });
     const opener = false;
     const urgent = true;
-    const conversation = new Conversation({
+    const stream = new StreamState({
       host: this,
       events,
       opener,
       urgent,
       id,
     });
-    events.attach(conversation);
-    this.#numbered.set(id, conversation);
+    events.attach(stream);
+    this.#numbered.set(id, stream);
     this.#acceptedCount++;
-    if (this.#acceptedCount > maxConversationCount) {
-      conversation.reset(
+    if (this.#acceptedCount > maxStreamCount) {
+      stream.reset(
         new AranyaError(
           "unavailable",
-          `Cannot accept conversation: ${maxConversationCount} are under way, the most allowed`,
+          `Cannot accept stream: ${maxStreamCount} are under way, the most allowed`,
         ),
       );
     }
-    return conversation;
+    return stream;
   }
 
   #track(handling: Promise<void>): void {
@@ -280,16 +280,16 @@ export class Conversations implements ConversationHost {
     if (this.#gone.has(id)) return;
     if (this.#gone.size >= GONE_COUNT) this.#gone.clear();
     this.#gone.add(id);
-    const sessions = [id];
+    const streams = [id];
     this.#options.running()?.sender.control(
-      EnvelopeKind.GONE,
-      encodeMessage(GoneSchema, { sessions }),
+      EnvelopeKind.UNKNOWN_STREAMS,
+      encodeMessage(UnknownStreamsSchema, { streams }),
     );
   }
 
   acks({ points }: Acks): void {
     for (const point of points) {
-      this.#numbered.get(point.session)?.acknowledge(point);
+      this.#numbered.get(point.stream)?.acknowledge(point);
     }
   }
 
@@ -305,7 +305,7 @@ export class Conversations implements ConversationHost {
       : "the operator";
     return new AranyaError(
       "unavailable",
-      `Cannot go on: ${peer} has given up this conversation`,
+      `Cannot go on: ${peer} has given up this stream`,
     );
   }
 }

@@ -71,7 +71,7 @@ export function toPackets(
   for (let start = 0; start < encoded.length; start += step) {
     packets.push(encodeEnvelope({
       kind: EnvelopeKind.PART,
-      session: 0,
+      stream: 0,
       sequence: 0,
       complete: start + step >= encoded.length,
       payload: encoded.subarray(start, start + step),

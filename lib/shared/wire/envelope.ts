@@ -4,7 +4,7 @@
  * Written by hand because every packet passes here; tests tie it to the generated schema.
  *
  * ```
- * 08 kind  10 session  18 sequence  20 01 complete  2a length payload      (tags; varints; fields of value 0 are left out)
+ * 08 kind  10 stream  18 sequence  20 01 complete  2a length payload      (tags; varints; fields of value 0 are left out)
  * ```
  */
 import { AranyaError } from "../base/mod.ts";
@@ -14,8 +14,8 @@ export interface Envelope {
   /** EnvelopeKind; may be one that this version does not know. */
   kind: number;
   /** 0: link control. */
-  session: number;
-  /** Where it begins in its session's sequence space. */
+  stream: number;
+  /** Where it begins in its stream's sequence space. */
   sequence: number;
   /** The last piece of a value. */
   complete: boolean;
@@ -27,7 +27,7 @@ export interface Envelope {
 export const MAX_ENVELOPE_HEADER_BYTES = 32;
 
 const TAG_KIND = 0x08;
-const TAG_SESSION = 0x10;
+const TAG_STREAM = 0x10;
 const TAG_SEQUENCE = 0x18;
 const TAG_COMPLETE = 0x20;
 const TAG_PAYLOAD = 0x2a;
@@ -45,14 +45,14 @@ export function encodeEnvelope(
   envelope: Envelope,
   { channel }: { channel?: number } = {},
 ): Uint8Array {
-  const { kind, session, sequence, complete, payload } = envelope;
+  const { kind, stream, sequence, complete, payload } = envelope;
   const length = payload.length + (channel === undefined ? 0 : 1);
   const bytes = new Uint8Array(
-    sizeOfField(kind) + sizeOfField(session) + sizeOfField(sequence) +
+    sizeOfField(kind) + sizeOfField(stream) + sizeOfField(sequence) +
       (complete ? 2 : 0) + (length > 0 ? 1 + sizeOfVarint(length) + length : 0),
   );
   let offset = putField(bytes, 0, TAG_KIND, kind);
-  offset = putField(bytes, offset, TAG_SESSION, session);
+  offset = putField(bytes, offset, TAG_STREAM, stream);
   offset = putField(bytes, offset, TAG_SEQUENCE, sequence);
   if (complete) offset = putField(bytes, offset, TAG_COMPLETE, 1);
   if (length > 0) {
@@ -71,7 +71,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const reader = new Reader(bytes);
   const envelope: Envelope = {
     kind: 0,
-    session: 0,
+    stream: 0,
     sequence: 0,
     complete: false,
     payload: EMPTY,
@@ -81,7 +81,7 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
     if (tag === TAG_PAYLOAD) envelope.payload = reader.bytes();
     else if (tag === TAG_SEQUENCE) envelope.sequence = reader.varint();
     else if (tag === TAG_KIND) envelope.kind = reader.uint32();
-    else if (tag === TAG_SESSION) envelope.session = reader.uint32();
+    else if (tag === TAG_STREAM) envelope.stream = reader.uint32();
     else if (tag === TAG_COMPLETE) envelope.complete = reader.varint() !== 0;
     else reader.skip(tag);
   }

@@ -5,10 +5,10 @@ import {
   create,
   decodeMessage,
   encodeMessage,
-  ForgetPodSchema,
   Method,
   PodSpecSchema,
   PodStatusListSchema,
+  PurgePodSchema,
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { OperatorEnd } from "../_support/operator_end.ts";
@@ -21,7 +21,7 @@ const SPEC = create(PodSpecSchema, {
   containers: [{ name: "app", image: "img" }],
 });
 
-Deno.test("applyPod(), removePod() and forgetPod() lead a pod through its life", async () => {
+Deno.test("applyPod(), removePod() and purgePod() lead a pod through its life", async () => {
   await using operator = await OperatorEnd.start({ key: KEY });
   await using agent = new RunningAgent(operator.endpoint);
   await operator.connected();
@@ -40,12 +40,12 @@ Deno.test("applyPod(), removePod() and forgetPod() lead a pod through its life",
   );
   await operator.until(
     "gone",
-    () => operator.statuses.get("u1")?.gone ?? false,
+    () => operator.statuses.get("u1")?.terminated ?? false,
   );
   assert.ok(agent.engine.calls.includes("stop app-0 9s"));
   await operator.request(
-    Method.FORGET_POD,
-    encodeMessage(ForgetPodSchema, { uid: "u1" }),
+    Method.PURGE_POD,
+    encodeMessage(PurgePodSchema, { uid: "u1" }),
   );
   await operator.until("cleaned up", () => agent.engine.pods.size === 0);
 });

@@ -13,7 +13,7 @@ Deno.test("a tombstone outlives the agent", async () => {
   device.engine.pods.clear();
   await device.startAgent();
   const [status] = await device.podWorkers.list();
-  assert.equal(status?.gone, true);
+  assert.equal(status?.terminated, true);
   const state = status?.containers[0]?.state?.state;
   assert.equal(state?.case === "terminated" && state.value.exitCode, 143);
 });

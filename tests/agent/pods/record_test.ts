@@ -35,7 +35,7 @@ Deno.test("decodeRecord() gives back what encodeRecord() took", () => {
   record.failure = { reason: "Evicted", message: "ß" };
   record.settled.set("app", create(TerminatedSchema, { exitCode: 3 }));
   record.restarts.set("app", 4);
-  record.lastStatus = create(PodStatusSchema, { uid: "u1", gone: true });
+  record.lastStatus = create(PodStatusSchema, { uid: "u1", terminated: true });
   assert.deepEqual(decodeRecord(encodeRecord(record)), record);
 });
 

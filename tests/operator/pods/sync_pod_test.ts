@@ -29,7 +29,7 @@ Deno.test("PodWorker", async (t) => {
       assert.deepEqual(s.device.graces, [30]);
       await s.lane.onReport({
         $typeName: "aranya.v1.PodStatusList",
-        pods: [{ ...status, gone: true, version: 2n }],
+        pods: [{ ...status, terminated: true, version: 2n }],
       });
       await s.called("forget old");
     },

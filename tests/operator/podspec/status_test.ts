@@ -217,7 +217,7 @@ Deno.test("toStatusPatch() says why the pod as a whole has failed", () => {
     remote: remote({
       failureReason: "DeadlineExceeded",
       failureMessage: "too long",
-      gone: true,
+      terminated: true,
     }),
     gone: true,
     nowMs: NOW_MS,

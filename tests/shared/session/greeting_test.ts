@@ -163,7 +163,7 @@ function hello(
 ): Uint8Array {
   return encodeEnvelope({
     kind: EnvelopeKind.HELLO,
-    session: 0,
+    stream: 0,
     sequence: 0,
     complete: true,
     payload: encodeMessage(HelloSchema, fields),

@@ -25,8 +25,8 @@ Deno.test("request() gives the handler's answer", async () => {
   );
   assert.equal(fromUtf8(answer), "hello");
   await clock.pass(100);
-  assert.equal(operator.stats().conversationCount, 0);
-  assert.equal(agent.stats().conversationCount, 0);
+  assert.equal(operator.stats().streamCount, 0);
+  assert.equal(agent.stats().streamCount, 0);
   link.cut();
   await clock.run(link.ended);
 });

@@ -34,7 +34,7 @@ async function withPair(
   await clock.run(
     Promise.all([operator.close(), agent.close(), connection.ended]),
   );
-  assert.equal(operator.stats().conversationCount, 0);
+  assert.equal(operator.stats().streamCount, 0);
   assert.equal(agent.stats().handlerCount, 0);
 }
 
@@ -92,7 +92,7 @@ Deno.test("askPeer() times out, tells the peer to stop, and ignores a late answe
       });
       await clock.pass(1_000);
       assert.ok(reason instanceof AranyaError);
-      assert.equal(operator.stats().conversationCount, 0);
+      assert.equal(operator.stats().streamCount, 0);
     },
     { latencyMs: 20 },
   );

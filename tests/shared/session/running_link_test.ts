@@ -102,7 +102,7 @@ Deno.test("run() ends a link that brings garbage, or leaves packets out, and the
   const { clock, operator, agent } = makePair();
   const gap = encodeEnvelope({
     kind: EnvelopeKind.DATA,
-    session: 2,
+    stream: 2,
     sequence: 77,
     complete: true,
     payload: utf8("x"),
@@ -128,7 +128,7 @@ Deno.test("run() skips kinds of packets that it does not know", async () => {
   const payload = utf8("later");
   const kind = 999;
   await link.agent.send(
-    encodeEnvelope({ kind, session: 0, sequence: 0, complete: true, payload }),
+    encodeEnvelope({ kind, stream: 0, sequence: 0, complete: true, payload }),
   );
   await clock.run(
     operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 1_000 }),

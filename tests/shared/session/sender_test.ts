@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
 import { LinkBudget } from "../../../lib/shared/session/budget.ts";
-import { Conversation } from "../../../lib/shared/session/stream_state.ts";
+import { StreamState } from "../../../lib/shared/session/stream_state.ts";
 import { AckBook, Sender } from "../../../lib/shared/session/sender.ts";
 import {
   AcksSchema,
@@ -24,7 +24,7 @@ function makeSender({ maxPacketBytes = 100_000 } = {}) {
     clock,
     budget,
     acks,
-    number: (conversation) => conversation.id = id += 2,
+    number: (stream) => stream.id = id += 2,
     link: {
       peer: "test",
       maxPacketBytes,
@@ -40,8 +40,8 @@ function makeSender({ maxPacketBytes = 100_000 } = {}) {
   return { clock, sender, packets, budget, acks };
 }
 
-function makeConversation({ urgent }: { urgent: boolean }): Conversation {
-  return new Conversation({
+function makeStream({ urgent }: { urgent: boolean }): StreamState {
+  return new StreamState({
     opener: true,
     urgent,
     host: {
@@ -68,7 +68,7 @@ const kindsOf = (packets: Uint8Array[]) =>
 
 Deno.test("Sender sends control first, then requests, then streams' data", async () => {
   const { sender, packets } = makeSender();
-  const stream = makeConversation({ urgent: false });
+  const stream = makeStream({ urgent: false });
   stream.outbox.open(() => utf8("stream"));
   sender.ready(stream);
   const running = sender.run();
@@ -76,7 +76,7 @@ Deno.test("Sender sends control first, then requests, then streams' data", async
   packets.length = 0;
   void stream.outbox.write(1, utf8("data"));
   sender.ready(stream);
-  const request = makeConversation({ urgent: true });
+  const request = makeStream({ urgent: true });
   request.outbox.open(() => utf8("request"));
   sender.ready(request);
   sender.control(EnvelopeKind.PING, new Uint8Array(8));
@@ -89,7 +89,7 @@ Deno.test("Sender sends control first, then requests, then streams' data", async
 
 Deno.test("Sender takes streams in turn and stops at the budget", async () => {
   const { sender, packets, budget } = makeSender();
-  const streams = [1, 2, 3].map(() => makeConversation({ urgent: false }));
+  const streams = [1, 2, 3].map(() => makeStream({ urgent: false }));
   for (const stream of streams) {
     stream.outbox.open(() => utf8(""));
     void stream.outbox.write(1, new Uint8Array(100_000));
@@ -97,13 +97,13 @@ Deno.test("Sender takes streams in turn and stops at the budget", async () => {
   }
   const running = sender.run();
   await sender.flushed();
-  const sessions = packets.map((packet) => decodeEnvelope(packet).session);
+  const sessions = packets.map((packet) => decodeEnvelope(packet).stream);
   assert.deepEqual(sessions.slice(0, 9), [3, 5, 7, 3, 5, 7, 3, 5, 7]);
   assert.ok(budget.inFlightBytes >= budget.budgetBytes);
   assert.ok(budget.inFlightBytes < budget.budgetBytes + 1_100);
   const before = packets.length;
   sender.control(EnvelopeKind.PING, new Uint8Array(8));
-  const request = makeConversation({ urgent: true });
+  const request = makeStream({ urgent: true });
   request.outbox.open(() => utf8("goes although the budget is used up"));
   sender.ready(request);
   await sender.flushed();
@@ -114,13 +114,13 @@ Deno.test("Sender takes streams in turn and stops at the budget", async () => {
 });
 
 Deno.test("Sender parts a repeated envelope that is too large for the present link", async () => {
-  const conversation = makeConversation({ urgent: false });
-  conversation.id = 9;
-  conversation.outbox.open(() => new Uint8Array(60_000).fill(3));
-  const whole = conversation.outbox.cut(9, 65_536);
-  conversation.outbox.rewind();
+  const stream = makeStream({ urgent: false });
+  stream.id = 9;
+  stream.outbox.open(() => new Uint8Array(60_000).fill(3));
+  const whole = stream.outbox.cut(9, 65_536);
+  stream.outbox.rewind();
   const { sender, packets, budget } = makeSender({ maxPacketBytes: 20_000 });
-  sender.ready(conversation);
+  sender.ready(stream);
   const running = sender.run();
   await sender.flushed();
   // Acknowledge in time, or the budget ends it.
@@ -130,8 +130,8 @@ Deno.test("Sender parts a repeated envelope that is too large for the present li
   for (let index = 0; joined === undefined; index++) {
     const packet = packets[index];
     assert.ok(packet && packet.length <= 20_000);
-    const { kind, session, payload, complete } = decodeEnvelope(packet);
-    assert.deepEqual([kind, session], [EnvelopeKind.PART, 0]);
+    const { kind, stream, payload, complete } = decodeEnvelope(packet);
+    assert.deepEqual([kind, stream], [EnvelopeKind.PART, 0]);
     joined = parts.push(payload, { complete });
     countedBytes += packet.length;
     budget.acknowledged(countedBytes);
@@ -148,11 +148,11 @@ Deno.test("AckBook tells much at once, little after a short while, and nothing t
   const { clock, acks } = makeSender();
   const nowMs = clock.monotonicMs();
   assert.equal(acks.take(nowMs), undefined);
-  const conversation = makeConversation({ urgent: false });
-  conversation.id = 5;
+  const stream = makeStream({ urgent: false });
+  stream.id = 5;
   acks.received(100, nowMs);
-  acks.note(conversation);
-  acks.note(conversation);
+  acks.note(stream);
+  acks.note(stream);
   assert.equal(acks.take(nowMs), undefined);
   assert.equal(acks.dueMs, nowMs + 20);
   await clock.pass(20);

@@ -25,7 +25,7 @@ async function withPair(
   const link = await clock.run(connect({ operator, agent, clock }));
   await test(operator, clock);
   await clock.run(Promise.all([operator.close(), agent.close(), link.ended]));
-  assert.equal(operator.stats().conversationCount, 0);
+  assert.equal(operator.stats().streamCount, 0);
   assert.equal(agent.stats().handlerCount, 0);
 }
 

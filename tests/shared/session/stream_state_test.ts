@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
-import { Conversation } from "../../../lib/shared/session/stream_state.ts";
+import { StreamState } from "../../../lib/shared/session/stream_state.ts";
 import { decodeEnvelope, EnvelopeKind } from "../../../lib/shared/wire/mod.ts";
 
-/** A conversation that notes what it tells. */
+/** A stream that notes what it tells. */
 function make({ opener, maxValueBytes = 1_000 }: {
   opener: boolean;
   maxValueBytes?: number;
 }) {
   const told: string[] = [];
-  const conversation = new Conversation({
+  const stream = new StreamState({
     opener,
     urgent: true,
     id: 2,
@@ -35,11 +35,11 @@ function make({ opener, maxValueBytes = 1_000 }: {
   let sequence = 0;
   const receive = (kind: number, text: string, { complete = true } = {}) => {
     const payload = utf8(text);
-    const envelope = { kind, session: 2, sequence, complete, payload };
+    const envelope = { kind, stream: 2, sequence, complete, payload };
     sequence += 1 + payload.length;
-    return conversation.receive(envelope);
+    return stream.receive(envelope);
   };
-  return { conversation, told, receive };
+  return { stream, told, receive };
 }
 
 const { OPEN, DATA, END, RESULT, RESET } = EnvelopeKind;
@@ -54,30 +54,30 @@ Deno.test("receive() joins the opening word and hands on what follows", () => {
 });
 
 Deno.test("receive() drops what comes twice and tells a gap", () => {
-  const { conversation, told, receive } = make({ opener: false });
+  const { stream, told, receive } = make({ opener: false });
   receive(OPEN, "hello");
   const payload = utf8("hello");
   const again = {
     kind: OPEN,
-    session: 2,
+    stream: 2,
     sequence: 0,
     complete: true,
     payload,
   };
-  assert.equal(conversation.receive(again), "duplicate");
-  assert.equal(conversation.receive({ ...again, sequence: 9 }), "gap");
-  assert.equal(conversation.receive({ ...again, sequence: 3 }), "gap");
+  assert.equal(stream.receive(again), "duplicate");
+  assert.equal(stream.receive({ ...again, sequence: 9 }), "gap");
+  assert.equal(stream.receive({ ...again, sequence: 3 }), "gap");
   assert.deepEqual(told, ["opened hello"]);
-  assert.equal(conversation.received, 6);
+  assert.equal(stream.received, 6);
 });
 
 Deno.test("receive() counts and tells kinds that it does not know", () => {
-  const { conversation, told, receive } = make({ opener: false });
+  const { stream, told, receive } = make({ opener: false });
   receive(OPEN, "x");
   receive(99, "later");
   receive(DATA, "\x01abc");
   assert.deepEqual(told, ["opened x", "unknown 99", "data 1 abc"]);
-  assert.equal(conversation.received, 2 + 6 + 5);
+  assert.equal(stream.received, 2 + 6 + 5);
 });
 
 Deno.test("receive() ends the opener with the result, either side with a reset", () => {
@@ -87,17 +87,17 @@ Deno.test("receive() ends the opener with the result, either side with a reset",
   assert.deepEqual(asked.told, ["resulted answer", "over"]);
   const failure = new AranyaError("not_found", "Cannot find it");
   const other = make({ opener: true });
-  other.conversation.outbox.open(() => utf8("x"));
-  other.conversation.outbox.cut(2, 500);
-  other.conversation.reset(failure);
-  const packet = other.conversation.outbox.cut(2, 500);
+  other.stream.outbox.open(() => utf8("x"));
+  other.stream.outbox.cut(2, 500);
+  other.stream.reset(failure);
+  const packet = other.stream.outbox.cut(2, 500);
   assert.ok(packet);
   const { payload } = decodeEnvelope(packet);
   const acceptor = make({ opener: false });
   acceptor.receive(OPEN, "x");
-  acceptor.conversation.receive({
+  acceptor.stream.receive({
     kind: RESET,
-    session: 2,
+    stream: 2,
     sequence: 2,
     complete: true,
     payload,
@@ -112,36 +112,36 @@ Deno.test("receive() refuses a value above the limit", () => {
 });
 
 Deno.test("finish() is over when the peer has it", () => {
-  const { conversation, told, receive } = make({ opener: false });
+  const { stream, told, receive } = make({ opener: false });
   receive(OPEN, "x");
-  conversation.finish(utf8("done"));
+  stream.finish(utf8("done"));
   receive(DATA, "\x00dropped");
-  assert.equal(conversation.state, "finishing");
-  conversation.outbox.cut(2, 500);
+  assert.equal(stream.state, "finishing");
+  stream.outbox.cut(2, 500);
   const received = BigInt(1 + 4);
-  conversation.acknowledge({ session: 2, received, credit: 0n, channels: [] });
+  stream.acknowledge({ stream: 2, received, credit: 0n, channels: [] });
   assert.deepEqual(told, ["opened x", "finished", "over"]);
 });
 
 Deno.test("reset() of an opener that has sent nothing tells nobody", () => {
-  const { conversation, told } = make({ opener: true });
-  conversation.outbox.open(() => utf8("x"));
-  conversation.reset(new AranyaError("cancelled", "Cannot go on"));
+  const { stream, told } = make({ opener: true });
+  stream.outbox.open(() => utf8("x"));
+  stream.reset(new AranyaError("cancelled", "Cannot go on"));
   assert.deepEqual(told, ["failed cancelled", "over"]);
-  assert.equal(conversation.outbox.cut(2, 500), undefined);
+  assert.equal(stream.outbox.cut(2, 500), undefined);
 });
 
 Deno.test("gone() is fine when the last word was said, and a loss when not", () => {
   const error = new AranyaError("unavailable", "Cannot go on");
   const done = make({ opener: false });
   done.receive(OPEN, "x");
-  done.conversation.finish(utf8("done"));
-  done.conversation.outbox.cut(2, 500);
-  done.conversation.gone(error);
+  done.stream.finish(utf8("done"));
+  done.stream.outbox.cut(2, 500);
+  done.stream.gone(error);
   assert.deepEqual(done.told, ["opened x", "finished", "over"]);
   const live = make({ opener: false });
   live.receive(OPEN, "x");
-  live.conversation.gone(error);
-  live.conversation.gone(error);
+  live.stream.gone(error);
+  live.stream.gone(error);
   assert.deepEqual(live.told, ["opened x", "failed unavailable", "over"]);
 });

@@ -74,7 +74,7 @@ async function keepConnected(
 }
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
-  Deno.test(`conversations survive cut links with every byte, seed ${seed}`, async () => {
+  Deno.test(`streams survive cut links with every byte, seed ${seed}`, async () => {
     const clock = new VirtualClock();
     const random = createRandom(seed);
     await using operator = makeSession("operator", { clock, handlers: MIRROR });
@@ -105,12 +105,12 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     until.done = true;
     assert.ok(await clock.run(cuts) >= 3, "the link was hardly ever cut");
     for (const session of [operator, agent]) {
-      const { conversationCount, handlerCount, unackedBytes, bufferedBytes } =
-        session.stats();
+      const { streamCount, handlerCount, unackedBytes, bufferedBytes } = session
+        .stats();
       assert.deepEqual(
-        { conversationCount, handlerCount, unackedBytes, bufferedBytes },
+        { streamCount, handlerCount, unackedBytes, bufferedBytes },
         {
-          conversationCount: 0,
+          streamCount: 0,
           handlerCount: 0,
           unackedBytes: 0,
           bufferedBytes: 0,
@@ -167,7 +167,7 @@ Deno.test("resume() goes on with a stream on the next link of the same two", asy
   await clock.run(second.ended);
 });
 
-Deno.test("lose() fails conversations with unavailable after 30 s without a link", async () => {
+Deno.test("lose() fails streams with unavailable after 30 s without a link", async () => {
   const clock = new VirtualClock();
   const { handlers } = gate();
   await using operator = makeSession("operator", { clock });
@@ -182,10 +182,10 @@ Deno.test("lose() fails conversations with unavailable after 30 s without a link
   await clock.pass(200);
   await assert.rejects(stream.result, { code: "unavailable", message: /30 s/ });
   await assert.rejects(stream.write(0, utf8("x")), { code: "unavailable" });
-  assert.equal(operator.stats().conversationCount, 0);
+  assert.equal(operator.stats().streamCount, 0);
 });
 
-Deno.test("forgetPeer() fails conversations when the agent is another process, and the new one is served", async () => {
+Deno.test("forgetPeer() fails streams when the agent is another process, and the new one is served", async () => {
   const clock = new VirtualClock();
   const { handlers } = gate();
   await using operator = makeSession("operator", { clock });
@@ -213,7 +213,7 @@ Deno.test("forgetPeer() fails conversations when the agent is another process, a
   await clock.run(second.ended);
 });
 
-Deno.test("gone() ends a conversation that only the other side has given up", async () => {
+Deno.test("gone() ends a stream that only the other side has given up", async () => {
   const clock = new VirtualClock();
   const { handlers } = gate();
   await using operator = makeSession("operator", {
@@ -283,7 +283,7 @@ Deno.test("open() waits for the first link, and not for ever", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("envelope() leaves nothing behind after thousands of conversations", async () => {
+Deno.test("envelope() leaves nothing behind after thousands of streams", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers: MIRROR });
@@ -310,7 +310,7 @@ Deno.test("envelope() leaves nothing behind after thousands of conversations", a
   await clock.pass(1_000);
   for (const session of [operator, agent]) {
     const stats = session.stats();
-    assert.equal(stats.conversationCount, 0);
+    assert.equal(stats.streamCount, 0);
     assert.equal(stats.handlerCount, 0);
     assert.equal(stats.unackedBytes, 0);
     assert.equal(stats.link.inFlightBytes, 0);
@@ -321,14 +321,14 @@ Deno.test("envelope() leaves nothing behind after thousands of conversations", a
   await clock.run(link.ended);
 });
 
-Deno.test("accept() refuses more conversations than allowed", async () => {
+Deno.test("accept() refuses more streams than allowed", async () => {
   const clock = new VirtualClock();
   const { handlers } = gate();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", {
     clock,
     handlers,
-    maxConversationCount: 2,
+    maxStreamCount: 2,
   });
   const link = await clock.run(connect({ operator, agent, clock }));
   const streams = [1, 2, 3].map(() => operator.open(Method.EXEC, utf8("")));
@@ -355,20 +355,20 @@ Deno.test("accept() closes the link of a peer that opens without end and heeds n
   await using agent = makeSession("agent", {
     clock,
     handlers,
-    maxConversationCount: 2,
+    maxStreamCount: 2,
   });
   const greeted = await clock.run(connect({ operator, agent, clock }));
   const links = createMemoryLinks({ clock });
   const ended = agent.run(links.agent, greeted.greetings.agent);
-  for (let session = 1; session < 20; session += 2) {
+  for (let stream = 1; stream < 20; stream += 2) {
     await links.operator.send(encodeEnvelope({
       kind: EnvelopeKind.OPEN,
-      session,
+      stream,
       sequence: 0,
       complete: true,
       payload: encodeMessage(OpenSchema, { method: Method.EXEC }),
     })).catch(() => {});
   }
   const { error } = await clock.run(ended);
-  assert.match(error?.message ?? "", /4 conversations were opened/);
+  assert.match(error?.message ?? "", /4 streams were opened/);
 });

@@ -20,8 +20,8 @@ Deno.test("toPackets() and createJoiner() carry an envelope through small packet
     for (const packet of packets) {
       assert.equal(joined, undefined);
       assert.ok(packet.length <= maxPacketBytes);
-      const { kind, session, payload, complete } = decodeEnvelope(packet);
-      assert.deepEqual([kind, session], [EnvelopeKind.PART, 0]);
+      const { kind, stream, payload, complete } = decodeEnvelope(packet);
+      assert.deepEqual([kind, stream], [EnvelopeKind.PART, 0]);
       joined = joiner.push(payload, { complete });
     }
     assert.deepEqual(joined, encoded);

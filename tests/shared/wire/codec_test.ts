@@ -62,14 +62,14 @@ Deno.test("decodeEnvelope() reads the envelopes of version 1 in both directions"
   for (const { message, hex, json } of Object.values(table)) {
     if (message !== "Command" && message !== "Message") continue;
     const envelope = decodeEnvelope(fromHex(hex));
-    const { kind = 0, session = 0, sequence = "0" } = json as {
+    const { kind = 0, stream = 0, sequence = "0" } = json as {
       kind?: number;
-      session?: number;
+      stream?: number;
       sequence?: string;
     };
     assert.deepEqual(
-      [envelope.kind, envelope.session, String(envelope.sequence)],
-      [kind, session, sequence],
+      [envelope.kind, envelope.stream, String(envelope.sequence)],
+      [kind, stream, sequence],
     );
     assert.equal(toHex(encodeEnvelope(envelope)), hex);
     count++;

@@ -13,26 +13,26 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 
 const CASES: Envelope[] = [
-  { kind: 0, session: 0, sequence: 0, complete: false, payload: bytes(0) },
-  { kind: 3, session: 0, sequence: 0, complete: true, payload: bytes(8) },
-  { kind: 17, session: 1, sequence: 127, complete: true, payload: bytes(1) },
+  { kind: 0, stream: 0, sequence: 0, complete: false, payload: bytes(0) },
+  { kind: 3, stream: 0, sequence: 0, complete: true, payload: bytes(8) },
+  { kind: 17, stream: 1, sequence: 127, complete: true, payload: bytes(1) },
   {
     kind: 17,
-    session: 300,
+    stream: 300,
     sequence: 128,
     complete: false,
     payload: bytes(127),
   },
   {
     kind: 99_999,
-    session: 65_536,
+    stream: 65_536,
     sequence: 16_384,
     complete: true,
     payload: bytes(128),
   },
   {
     kind: 0xffff_ffff,
-    session: 0xffff_ffff,
+    stream: 0xffff_ffff,
     sequence: Number.MAX_SAFE_INTEGER,
     complete: true,
     payload: bytes(70_000),
@@ -74,7 +74,7 @@ Deno.test("encodeEnvelope() puts the channel before the bytes", () => {
 Deno.test("decodeEnvelope() skips fields that it does not know, of every type", () => {
   const known = encodeEnvelope({
     kind: 17,
-    session: 5,
+    stream: 5,
     sequence: 9,
     complete: true,
     payload: bytes(3),
@@ -104,7 +104,7 @@ Deno.test("decodeEnvelope() gives a plain view also of a Buffer, without copying
 Deno.test("decodeEnvelope() refuses broken bytes with invalid, and never throws anything else", () => {
   const whole = encodeEnvelope({
     kind: 17,
-    session: 500,
+    stream: 500,
     sequence: 70_000,
     complete: true,
     payload: bytes(20),

@@ -138,7 +138,7 @@ export class DeviceFixture implements AsyncDisposable {
         return `${name}:${word}#${restartCount}${ready ? " ready" : ""}`;
       },
     );
-    return [...containers, ...status.gone ? ["gone"] : []].join(" ");
+    return [...containers, ...status.terminated ? ["gone"] : []].join(" ");
   }
 
   /** Lets time go by and has everybody look. */

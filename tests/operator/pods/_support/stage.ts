@@ -26,7 +26,6 @@ import {
 import { NAMESPACE, SERVICE_ACCOUNT } from "../../_support/kinds.ts";
 import {
   create,
-  ForgetPodSchema,
   fromBinary,
   Method,
   type PodSpec,
@@ -34,6 +33,7 @@ import {
   type PodStatus,
   PodStatusListSchema,
   PodStatusSchema,
+  PurgePodSchema,
   RemovePodSchema,
   toBinary,
 } from "../../../../lib/shared/wire/mod.ts";
@@ -74,8 +74,8 @@ export class FakeDevice {
         this.graces.push(Number(graceSeconds));
         break;
       }
-      case Method.FORGET_POD: {
-        const { uid } = fromBinary(ForgetPodSchema, payload);
+      case Method.PURGE_POD: {
+        const { uid } = fromBinary(PurgePodSchema, payload);
         this.calls.push(`forget ${this.nameOf(uid)}`);
         this.statuses.delete(uid);
         this.specs.delete(uid);
@@ -107,7 +107,7 @@ export class FakeDevice {
       podIps: ["10.9.0.2"],
       hostIps: ["192.0.2.7"],
       sandboxReady: !how.gone,
-      gone: how.gone ?? false,
+      terminated: how.gone ?? false,
       removing: how.gone ?? false,
       version: ++this.#version,
       containers: spec.containers.map((container) => ({

@@ -64,7 +64,7 @@ export function makeGolden(): GoldenTable {
     for (const { number, localName } of EnvelopeKindSchema.values) {
       const envelope = create(schema, {
         kind: number,
-        session: number < EnvelopeKind.OPEN ? 0 : 300,
+        stream: number < EnvelopeKind.OPEN ? 0 : 300,
         sequence: number < EnvelopeKind.OPEN ? 0n : 5_000_000_000n,
         complete: true,
         payload: utf8(`payload of ${localName}`),
