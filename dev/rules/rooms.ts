@@ -130,6 +130,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "shared/wire",
       "shared/session",
       "operator/kubelet",
+      "operator/pods",
     ],
   })
   .room("operator/device", {

@@ -2,7 +2,7 @@
 /** One living EdgeDevice: its link, lanes and kubelet server, and the look at everything that makes its objects right. */
 import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
-import type { EdgeDevice, Pod } from "../kube/mod.ts";
+import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import {
   ConfigureSchema,
@@ -14,10 +14,15 @@ import {
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
 import { DeviceLink } from "./link.ts";
-import { createPodLane, type PodLane } from "../pods/mod.ts";
+import {
+  DeviceLinkState,
+  DevicePodDirectory,
+  DevicePodSettings,
+  toPodDns,
+} from "./pod_dependencies.ts";
+import { PodController, type PodNode } from "../pods/mod.ts";
 import type { Trouble } from "./status.ts";
 import { createStreamHandlers } from "../proxy/mod.ts";
-import { HOST_CONTAINER } from "./virtual_pod.ts";
 
 /** Who got through the handshake. */
 export interface SecuredAgent {
@@ -27,12 +32,12 @@ export interface SecuredAgent {
 }
 
 /** The living parts of one EdgeDevice. Its objects are made right by {@linkcode reconcileDevice}. */
-export class Device implements AsyncDisposable {
+export class Device implements AsyncDisposable, PodNode {
   readonly name: string;
   readonly context: DeviceContext;
   readonly credential = new Credential();
   readonly link: DeviceLink;
-  readonly pods: PodLane;
+  readonly pods: PodController;
   readonly handlers: KubeletHandlers;
   /** There after the first look. */
   kubelet: KubeletServer | undefined;
@@ -63,17 +68,13 @@ export class Device implements AsyncDisposable {
       onGone: () => this.pods.onDisconnected(),
       onChange: wake,
     });
-    this.pods = createPodLane({
-      node: this.name,
+    this.pods = new PodController({
+      node: this,
+      settings: new DevicePodSettings(this),
       client: context.client,
       sources: context.sources,
       events: context.events,
       session: this.link.session,
-      isExcluded: (pod) => this.isVirtualPod(pod.metadata),
-      dns: () => toPodDns(this.#edge),
-      allocatable: () => toAllocatable(this),
-      requestTimeoutMs: () => this.settings.requestTimeoutMs,
-      forceSyncMs: () => this.settings.podSyncMs,
       log: context.log.with({ device: this.name }),
       meter: context.meter,
       clock: context.clock,
@@ -145,8 +146,13 @@ export class Device implements AsyncDisposable {
     return troubles;
   }
 
+  /** What the Node offers; its properties throw "unavailable" until the device has reported them. */
+  get allocatable(): PodNode["allocatable"] {
+    return toAllocatable(this);
+  }
+
   /** Whether this names the pod that stands for the host. */
-  isVirtualPod(ref: { namespace?: string; name: string }): boolean {
+  isVirtualPod(ref: ObjectRef): boolean {
     return ref.name === this.name && ref.namespace === this.context.namespace;
   }
 
@@ -261,45 +267,19 @@ export class Device implements AsyncDisposable {
   }
 
   #createHandlers(): KubeletHandlers {
+    const link = new DeviceLinkState(this);
+    const pods = new DevicePodDirectory(this);
     return createStreamHandlers({
       device: this.name,
       session: this.link.session,
-      offlineSinceMs: () => this.link.offlineSinceMs,
-      mayReturn: () => this.link.mayReturn(this.#edge),
+      offlineSinceMs: () => link.offlineSinceMs,
+      mayReturn: () => link.mayReturn,
       requestTimeoutMs: () => this.settings.requestTimeoutMs,
-      findTarget: (target) => {
-        if (
-          !this.isVirtualPod({ name: target.pod, namespace: target.namespace })
-        ) return this.pods.findTarget(target);
-        if (target.container !== "" && target.container !== HOST_CONTAINER) {
-          throw new AranyaError(
-            "not_found",
-            `Cannot find container "${target.container}" of pod "${target.namespace}/${target.pod}": its one container is "${HOST_CONTAINER}"`,
-          );
-        }
-        return {
-          podUid: "",
-          container: HOST_CONTAINER,
-          running: true,
-          hasPrevious: false,
-        };
-      },
-      listPods: (options) => this.#listPods(options),
-      nameOfPod: (uid) => this.pods.nameOfPod(uid),
+      findTarget: (target) => pods.findContainer(target),
+      listPods: (options) => pods.list(options),
+      nameOfPod: (uid) => pods.nameOf(uid),
       clock: this.context.clock,
     });
-  }
-
-  #listPods(options: { running: boolean }): unknown {
-    const virtual: Pod | undefined = this.context.sources.pod(
-      `${this.context.namespace}/${this.name}`,
-    );
-    return {
-      kind: "PodList",
-      apiVersion: "v1",
-      metadata: {},
-      items: [...(virtual ? [virtual] : []), ...this.pods.listPods(options)],
-    };
   }
 }
 
@@ -320,11 +300,4 @@ function toAllocatable({ name, link }: Device) {
       return read().memoryBytes;
     },
   };
-}
-
-function toPodDns(edge: EdgeDevice) {
-  const dns = edge.spec?.pod?.dns;
-  if (!dns) return undefined;
-  const { servers = [], searches = [], options = [] } = dns;
-  return { servers, searches, options };
 }

@@ -27,7 +27,7 @@ import type { DeviceContext } from "./context.ts";
 import type { DeviceInbox } from "./reports.ts";
 import { toInboxHandlers } from "./reports.ts";
 import type { MeasuredCondition } from "./node.ts";
-import { fromFacts, fromMeasured, type LinkState } from "./status.ts";
+import { type ConnectedCondition, fromFacts, fromMeasured } from "./status.ts";
 
 /** What the operator can do, for the Welcome. */
 export const OPERATOR_CAPABILITIES: readonly string[] = ["pods.v1"];
@@ -136,7 +136,7 @@ export class DeviceLink {
   }
 
   /** For the condition Connected. Until the grace is over, what a former leader wrote is believed. */
-  stateOf(edge: EdgeDevice): LinkState {
+  stateOf(edge: EdgeDevice): ConnectedCondition {
     const state = this.#state;
     if (state.kind === "up") {
       return {

@@ -28,7 +28,7 @@ export interface Trouble {
 }
 
 /** What is true of the link. */
-export interface LinkState {
+export interface ConnectedCondition {
   connected: boolean;
   /** Of the condition Connected. */
   reason: string;
@@ -38,7 +38,7 @@ export interface LinkState {
 /** What a status is made of. */
 export interface StatusWish {
   edge: EdgeDevice;
-  link: LinkState;
+  link: ConnectedCondition;
   /** What keeps the objects from being complete; undefined: nothing. */
   setback?: { reason: string; message: string } | undefined;
   troubles: Trouble[];

@@ -14,14 +14,14 @@ import {
   PurgePodSchema,
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
+import type { PodSettings } from "./device_state.ts";
 
-const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_FORGOTTEN = 1024;
 
 /** See the file's first lines. */
 export class PodDevice {
   readonly #session: Pick<Session, "request">;
-  readonly #timeoutMs: () => number;
+  readonly #settings: Pick<PodSettings, "requestTimeoutMs">;
   /** The device's last word by UID. */
   readonly #known = new Map<string, PodStatus>();
   /** Hash of what was sent since the last hello and taken, by UID. */
@@ -32,13 +32,12 @@ export class PodDevice {
   /** UIDs that were forgotten since the last hello: a report that was on its way then says nothing new. */
   readonly #forgotten = new Set<string>();
 
-  /** `timeoutMs`: bound of one command; links may carry a few KB a second. */
   constructor(
     session: Pick<Session, "request">,
-    { timeoutMs = () => DEFAULT_TIMEOUT_MS }: { timeoutMs?: () => number } = {},
+    settings: Pick<PodSettings, "requestTimeoutMs">,
   ) {
     this.#session = session;
-    this.#timeoutMs = timeoutMs;
+    this.#settings = settings;
   }
 
   /** The device's last word; undefined: it doesn't have the pod, as far as it has told. */
@@ -173,7 +172,7 @@ export class PodDevice {
     { payload, signal }: { payload: Uint8Array; signal: AbortSignal },
   ): Promise<Uint8Array> {
     return this.#session.request(method, payload, {
-      timeoutMs: this.#timeoutMs(),
+      timeoutMs: this.#settings.requestTimeoutMs,
       signal,
     });
   }

@@ -5,6 +5,17 @@
  *
  * @module
  */
-export * from "./pod_controller.ts";
-export * from "./sources.ts";
-export type { PodTargetInfo } from "./target.ts";
+export type { LinkState, PodNode, PodSettings } from "./device_state.ts";
+export { PodController, type PodControllerOptions } from "./pod_controller.ts";
+export {
+  type ContainerRef,
+  type ContainerTarget,
+  type PodDirectory,
+  type PodList,
+  toPodList,
+} from "./pod_directory.ts";
+export {
+  createPodSources,
+  type PodSources,
+  type PodSourcesOptions,
+} from "./sources.ts";

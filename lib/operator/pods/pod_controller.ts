@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The pod lane of one device: what the API server wants there, what the device runs, and making the one into the other.
- * Reports and watch events only name pods to look at; `pods_worker.ts` looks.
- */
+/** Controls the pods of one device. */
 import {
   AranyaError,
   asAranyaError,
   type Clock,
   createBackoff,
   createKeyedQueue,
-  createScope,
   type KeyedQueue,
   type Logger,
   type Meter,
   NO_METER,
-  type Scope,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import {
@@ -23,7 +18,7 @@ import {
   type KubeClient,
   type Pod,
 } from "../kube/mod.ts";
-import { type PodDns, toPodSpec } from "../podspec/mod.ts";
+import { toPodSpec } from "../podspec/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
   type Blobs,
@@ -33,16 +28,18 @@ import {
   type FetchBlobs,
   type PodStatusList,
 } from "../../shared/wire/mod.ts";
+import { PodConnection } from "./connection.ts";
 import { PodDevice } from "./device_pods.ts";
+import type { PodNode, PodSettings } from "./device_state.ts";
+import { NodePods, type PodDirectory } from "./pod_directory.ts";
 import type { PodSources, PodSubscription } from "./sources.ts";
-import { findContainer, type PodTargetInfo } from "./target.ts";
+import { PodSyncer } from "./sync_pod.ts";
 import { PodTokens } from "./tokens.ts";
-import { PodWorker } from "./sync_pod.ts";
 
-/** Options of {@linkcode createPodLane}. */
-export interface PodLaneOptions {
-  /** The node's name, which is the device's too. */
-  node: string;
+/** Options of {@linkcode PodController}. */
+export interface PodControllerOptions {
+  node: PodNode;
+  settings: PodSettings;
   client: KubeClient;
   /** Shared by all devices. */
   sources: PodSources;
@@ -50,155 +47,118 @@ export interface PodLaneOptions {
   events: EventRecorder;
   /** The device's session; it outlives links. */
   session: Pick<Session, "request">;
-  /** Whether this pod is the virtual one (or somebody else's of its name) and not ours to run. */
-  isExcluded: (pod: Pod) => boolean;
-  /** Name servers and search list of the device's pods; undefined: the device's own are used. */
-  dns: () => PodDns | undefined;
-  /** What the node offers, for resourceFieldRef without a limit. @default nothing */
-  allocatable?: () => { cpuMillis: number; memoryBytes: number };
-  /** Bound of one request to the device, in milliseconds. @default a minute */
-  requestTimeoutMs?: () => number;
-  /** Between two comparisons with the device's whole list, in milliseconds. @default ten minutes */
-  forceSyncMs?: () => number;
   log: Logger;
+  /** @default none */
   meter?: Meter;
+  /** @default the machine's */
   clock?: Clock;
 }
 
-/** One device's pod lane. Methods may be called at any time, in any order. */
-export interface PodLane extends AsyncDisposable {
-  /** The device has a link (again): lists its pods, compares, sends the differences, writes every status back. */
-  onConnected(options: { capabilities: readonly string[] }): void;
-  /** The link is gone for good (after `offlineAfter`): nothing that may run there is finalized. */
-  onDisconnected(): void;
-  /** METHOD_REPORT_PODS. Resolves when taken; writing goes on behind. */
-  onReport(list: PodStatusList): Promise<void>;
-  /** METHOD_REPORT_EVENTS: those about pods; others are returned. */
-  onEvents(list: EventList): EventList["events"];
-  /** METHOD_FETCH_BLOBS: only what a pod of this device refers to. @throws {AranyaError} "not_found" for other hashes */
-  fetchBlobs(request: FetchBlobs): Promise<Blobs>;
-  /**
-   * Finds a container for the stream lane; empty: the pod's default one.
-   * @throws {AranyaError} "not_found" when pod or container isn't there
-   */
-  findTarget(target: {
-    namespace: string;
-    pod: string;
-    container: string;
-    uid?: string;
-  }): PodTargetInfo;
-  /** Pods bound to the node, the virtual one not counted, with their last status; for /pods. */
-  listPods(options: { running: boolean }): Pod[];
-  /** Names a pod by its UID. */
-  nameOfPod(uid: string): { namespace: string; name: string } | undefined;
-  /** Resolves when nothing is left to do at this moment; for tests and for ending. */
-  idle(): Promise<void>;
-  /** Stops. Nothing is removed on the device. */
-  close(): Promise<void>;
-}
-
-/** Pods of one device that are worked on at the same time. */
+/** Number of pods of one device that are synced at the same time. */
 const CONCURRENCY = 8;
-const FORCE_SYNC_MS = 600_000;
+/** Intervals of periodic lists are spread over this share, so that devices are not all asked at once. */
+const SYNC_SPREAD = 0.2;
 
-/** Starts the lane; it waits for the shared informers by itself. */
-export function createPodLane(options: PodLaneOptions): PodLane {
-  return new Lane(options);
-}
-
-/** One hello: what the agent can do, and whether its list of pods is in. */
-interface Connection {
-  capabilities: readonly string[];
-  scope: Scope;
-  listed: boolean;
-}
-
-class Lane implements PodLane {
-  readonly #options: PodLaneOptions;
+/**
+ * Pod controller of one device: compares the pods that the API server wants on the device with those that the device
+ * reports, sends the differences to the device, and writes pod statuses back. Level-based: reports and watch events only
+ * enqueue keys of pods, and {@linkcode PodSyncer} reads the state anew.
+ *
+ * Starts with its construction and waits for the shared informers by itself. Methods may be called at any time, in any
+ * order.
+ */
+export class PodController implements AsyncDisposable {
+  readonly #options: PodControllerOptions;
   readonly #log: Logger;
   readonly #meter: Meter;
+  readonly #clock: Clock;
   readonly #device: PodDevice;
-  readonly #worker: PodWorker;
+  readonly #pods: NodePods;
+  readonly #syncer: PodSyncer;
   readonly #queue: KeyedQueue;
   readonly #subscription: PodSubscription;
-  #connection: Connection | undefined;
+  readonly #connection = new PodConnection();
   #closed = false;
 
-  constructor(options: PodLaneOptions) {
+  constructor(options: PodControllerOptions) {
     this.#options = options;
-    const { node, client, sources, events, isExcluded, dns } = options;
+    const { node, settings, client, sources, events } = options;
     const clock = options.clock ?? SYSTEM_CLOCK;
-    this.#log = options.log.with({ node });
+    this.#clock = clock;
+    this.#log = options.log.with({ node: node.name });
     this.#meter = options.meter ?? NO_METER;
-    this.#device = new PodDevice(
-      options.session,
-      options.requestTimeoutMs && { timeoutMs: options.requestTimeoutMs },
+    this.#device = new PodDevice(options.session, settings);
+    this.#pods = new NodePods({ node, sources, device: this.#device });
+    this.#queue = createKeyedQueue({
+      work: (key, signal) => this.#sync(key, signal),
+      concurrency: CONCURRENCY,
+      onError: (key, error, retryMs) =>
+        this.#onSyncFailed(key, { error, retryMs }),
+    });
+    this.#subscription = sources.subscribe(
+      node.name,
+      (key, when) => this.#queue.add(key, when),
     );
-    this.#worker = new PodWorker({
+    this.#syncer = new PodSyncer({
       node,
+      settings,
       client,
       sources,
-      subscription: () => this.#subscription,
+      subscription: this.#subscription,
       events,
       device: this.#device,
       tokens: new PodTokens(client, clock),
-      isExcluded,
-      dns,
-      allocatable: options.allocatable ??
-        (() => ({ cpuMillis: 0, memoryBytes: 0 })),
-      link: () => this.#link(),
-      wake: (key, when) => this.#queue.add(key, when),
+      connection: this.#connection,
+      queue: this.#queue,
       clock,
     });
-    this.#queue = createKeyedQueue({
-      work: (key, signal) => this.#look(key, signal),
-      concurrency: CONCURRENCY,
-      onError: (key, error, retryMs) => this.#onError(key, { error, retryMs }),
-    });
-    this.#subscription = sources.subscribe(
-      node,
-      (key, when) => this.#queue.add(key, when),
-    );
-    // Rejects only when the sources are closed, and then there is nothing to look at.
-    sources.synced.then(() => this.#wakeAll(), () => {});
+    // Rejects only when the sources are closed; then there is nothing to sync.
+    sources.synced.then(() => this.#enqueueAll(), () => {});
   }
 
+  /** Pods of the device by name and UID, for calls of the kubelet API. */
+  get directory(): PodDirectory {
+    return this.#pods;
+  }
+
+  /**
+   * Starts syncing with a device that has connected and is configured: lists its pods, then sends the differences and
+   * writes every status. May be called again for each new link.
+   */
   onConnected({ capabilities }: { capabilities: readonly string[] }): void {
     if (this.#closed) return;
     this.onDisconnected();
     this.#device.restart();
-    const scope = createScope({
-      onError: (error) => this.#log.error("pod lane failed", { error }),
+    this.#connection.open({
+      capabilities,
+      list: (onListed, signal) => this.#list(onListed, signal),
+      onError: (error) => this.#log.error("pod controller failed", { error }),
     });
-    const connection = { capabilities, scope, listed: false };
-    this.#connection = connection;
-    scope.run((signal) => this.#list(connection, signal));
   }
 
+  /**
+   * Stops sending to the device, which has been offline for `offlineAfter`. Pods that may still run there are not
+   * finalized.
+   */
   onDisconnected(): void {
-    const connection = this.#connection;
-    this.#connection = undefined;
-    void connection?.scope.close(
-      new AranyaError(
-        "unavailable",
-        `Cannot reach device "${this.#options.node}": its link has gone`,
-      ),
-    );
+    void this.#disconnect();
   }
 
+  /** Takes a report of METHOD_REPORT_PODS. Resolves at once; statuses are written in the background. */
   onReport(list: PodStatusList): Promise<void> {
     for (const key of this.#device.learn(list)) this.#queue.add(key);
     return Promise.resolve();
   }
 
+  /** Records those events of METHOD_REPORT_EVENTS that concern pods, and returns the others. */
   onEvents(list: EventList): EventList["events"] {
     const pods = new Map(
-      this.#pods().map((pod) => [pod.metadata.uid ?? "", pod]),
+      this.#pods.all().map((pod) => [pod.metadata.uid ?? "", pod]),
     );
     return list.events.filter((event) => {
       if (event.podUid === "") return true;
       const pod = pods.get(event.podUid);
-      // Of a pod whose object is gone there is nobody to tell.
+      // No Pod object left to attach the Event to.
       if (!pod) return false;
       const { namespace = "", name, uid = "" } = pod.metadata;
       this.#options.events.record({
@@ -215,19 +175,23 @@ class Lane implements PodLane {
         type: event.warning ? "Warning" : "Normal",
         reason: event.reason,
         message: event.message,
-        host: this.#options.node,
+        host: this.#options.node.name,
       });
       return false;
     });
   }
 
+  /**
+   * Returns file contents for METHOD_FETCH_BLOBS.
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod does not refer to such a file
+   */
   fetchBlobs(request: FetchBlobs): Promise<Blobs> {
     // What is thrown has to arrive as a rejection.
     return Promise.try(() => this.#readBlobs(request));
   }
 
   #readBlobs({ podUid, sha256 }: FetchBlobs): Blobs {
-    const pod = this.#pods().find(({ metadata }) => metadata.uid === podUid);
+    const pod = this.#pods.findByUid(podUid);
     if (!pod) {
       throw new AranyaError(
         "not_found",
@@ -236,7 +200,7 @@ class Lane implements PodLane {
         }: it isn't on this node`,
       );
     }
-    const { blobs } = toPodSpec(pod, this.#worker.lookups(pod));
+    const { blobs } = toPodSpec(pod, this.#syncer.lookups(pod));
     return create(BlobsSchema, {
       contents: sha256.map((hash) => {
         const content = blobs.get(hash);
@@ -251,118 +215,84 @@ class Lane implements PodLane {
     });
   }
 
-  findTarget(target: {
-    namespace: string;
-    pod: string;
-    container: string;
-    uid?: string;
-  }): PodTargetInfo {
-    const key = `${target.namespace}/${target.pod}`;
-    const pod = this.#pods().find((one) => keyOf(one) === key);
-    const uid = pod?.metadata.uid;
-    if (!pod || (target.uid !== undefined && target.uid !== uid)) {
-      throw new AranyaError(
-        "not_found",
-        `Cannot find pod ${
-          JSON.stringify(key)
-        }: it isn't on node "${this.#options.node}"`,
-      );
-    }
-    return findContainer(target.container, {
-      pod,
-      remote: this.#device.find(uid ?? ""),
-    });
-  }
-
-  listPods({ running }: { running: boolean }): Pod[] {
-    return this.#pods().filter(({ status }) =>
-      !running || status?.phase === "Running"
-    );
-  }
-
-  nameOfPod(uid: string): { namespace: string; name: string } | undefined {
-    const pod = this.#pods().find(({ metadata }) => metadata.uid === uid);
-    if (!pod) return undefined;
-    const { namespace = "", name } = pod.metadata;
-    return { namespace, name };
-  }
-
+  /** Resolves when no pod is queued or being synced; later delays are not awaited. */
   idle(): Promise<void> {
     return this.#queue.idle();
   }
 
+  /** Stops the controller. Nothing is removed on the device. May be called twice. */
   async close(): Promise<void> {
     this.#closed = true;
-    const scope = this.#connection?.scope;
-    this.onDisconnected();
+    const disconnected = this.#disconnect();
     this.#subscription.close();
     await this.#queue[Symbol.asyncDispose]();
-    await scope?.close();
+    await disconnected;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Asks the device for its pods until it answers; only then anything is sent or ended. Asks again from time to time, for what was missed. */
-  async #list(connection: Connection, signal: AbortSignal): Promise<void> {
+  #disconnect(): Promise<void> {
+    return this.#connection.close(
+      new AranyaError(
+        "unavailable",
+        `Cannot reach device "${this.#options.node.name}": its link has gone`,
+      ),
+    );
+  }
+
+  /** Lists the device's pods, with retries; then again after each sync interval, in case a report was lost. */
+  async #list(onListed: () => void, signal: AbortSignal): Promise<void> {
     const backoff = createBackoff({
       initialDelayMs: 500,
       maxDelayMs: 15_000,
       jitter: 0.5,
     });
-    const clock = this.#options.clock ?? SYSTEM_CLOCK;
     for (;;) {
       try {
         const keys = await this.#device.list(signal);
-        connection.listed = true;
+        onListed();
         for (const key of keys) this.#queue.add(key);
-        this.#wakeAll();
+        this.#enqueueAll();
         backoff.reset();
-        const { forceSyncMs = () => FORCE_SYNC_MS } = this.#options;
-        // Spread, so that not all devices are asked at once.
-        await clock.sleep(forceSyncMs() * (0.8 + 0.2 * Math.random()), {
-          signal,
-        });
+        const { podSyncMs } = this.#options.settings;
+        await this.#clock.sleep(
+          podSyncMs * (1 - SYNC_SPREAD * Math.random()),
+          { signal },
+        );
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn("device did not list its pods, asking again", { error });
-        await clock.sleep(backoff.next(), { signal });
+        await this.#clock.sleep(backoff.next(), { signal });
       }
     }
   }
 
-  #link():
-    | { capabilities: readonly string[]; signal: AbortSignal }
-    | undefined {
-    const connection = this.#connection;
-    if (!connection?.listed) return undefined;
-    const { capabilities, scope } = connection;
-    return { capabilities, signal: scope.signal };
-  }
-
-  async #look(key: string, signal: AbortSignal): Promise<void> {
-    const { signal: link } = this.#link() ?? {};
+  async #sync(key: string, signal: AbortSignal): Promise<void> {
+    const connection = this.#connection.listed?.signal;
     const startMs = performance.now();
     try {
-      await this.#worker.look(key, signal);
+      await this.#syncer.sync(key, signal);
     } catch (error) {
-      // The next hello looks at everything again.
-      if (link?.aborted && !signal.aborted) return;
+      // After a disconnect every pod is synced again with the next connection.
+      if (connection?.aborted && !signal.aborted) return;
       throw error;
     } finally {
       this.#meter.time("pod_look", { ms: performance.now() - startMs });
     }
   }
 
-  #wakeAll(): void {
+  #enqueueAll(): void {
     const { sources, node } = this.#options;
-    for (const pod of sources.podsOfNode(node)) this.#queue.add(keyOf(pod));
+    for (const pod of sources.podsOfNode(node.name)) {
+      this.#queue.add(keyOf(pod));
+    }
     for (const key of this.#device.keys()) this.#queue.add(key);
   }
 
-  /** One pod's trouble is its own: it is logged, told to its users when they can mend it, and tried again. */
-  #onError(
+  /** Logs a failed sync, which the queue retries, and records an Event when the pod's users can do something about it. */
+  #onSyncFailed(
     key: string,
     { error, retryMs }: { error: unknown; retryMs: number },
   ): void {
@@ -372,16 +302,8 @@ class Lane implements PodLane {
       this.#log.debug("pod not settled, trying again", fields);
     } else this.#log.warn("pod not settled, trying again", fields);
     if (["invalid", "unsupported", "too_large"].includes(failure.code)) {
-      this.#worker.explain(key, failure);
+      this.#syncer.explain(key, failure);
     }
-  }
-
-  /** Pods that this lane looks after. */
-  #pods(): Pod[] {
-    const { sources, node, isExcluded } = this.#options;
-    return sources.podsOfNode(node).filter((pod) =>
-      !isExcluded(pod) && sources.serves(pod.metadata.namespace ?? "")
-    );
   }
 }
 

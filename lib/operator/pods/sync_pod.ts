@@ -3,7 +3,11 @@
  * One look at one pod name: what the API server wants there, what the device has there, and the next step from the one to the other.
  * Level-based: it may be called at any time, any number of times, and does nothing when all is right.
  */
-import { AranyaError, type Clock } from "../../shared/base/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  type KeyedQueue,
+} from "../../shared/base/mod.ts";
 import {
   type EventRecorder,
   fromKey,
@@ -16,7 +20,6 @@ import {
   graceSecondsOf,
   isTerminal,
   judgePod,
-  type PodDns,
   type PodLookups,
   type StatusPatchOptions,
   toPodSpec,
@@ -25,26 +28,25 @@ import {
 } from "../podspec/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import type { PodDevice } from "./device_pods.ts";
-import type { PodSources, PodSubscription, WakePod } from "./sources.ts";
+import type { PodConnection } from "./connection.ts";
+import type { PodNode, PodSettings } from "./device_state.ts";
+import type { PodSources, PodSubscription } from "./sources.ts";
 import type { PodTokens } from "./tokens.ts";
 
-/** What a worker works with. */
-export interface PodWorkerOptions {
-  node: string;
+/** Options of {@linkcode PodSyncer}. */
+export interface PodSyncerOptions {
+  node: PodNode;
+  settings: PodSettings;
   client: KubeClient;
   sources: PodSources;
-  subscription: () => PodSubscription;
+  /** The node's place among the sources' subscribers. */
+  subscription: PodSubscription;
   events: EventRecorder;
   device: PodDevice;
   tokens: PodTokens;
-  isExcluded: (pod: Pod) => boolean;
-  dns: () => PodDns | undefined;
-  allocatable: () => { cpuMillis: number; memoryBytes: number };
-  /** The link: undefined while the device is away or has not listed its pods yet. */
-  link: () =>
-    | { capabilities: readonly string[]; signal: AbortSignal }
-    | undefined;
-  wake: WakePod;
+  connection: PodConnection;
+  /** Holds keys of pods to be synced. */
+  queue: Pick<KeyedQueue, "add">;
   clock: Clock;
 }
 
@@ -53,8 +55,8 @@ const RECHECK_MS = 2000;
 const UNSERVED_RECHECK_MS = 600_000;
 
 /** See the file's first lines. */
-export class PodWorker {
-  readonly #options: PodWorkerOptions;
+export class PodSyncer {
+  readonly #options: PodSyncerOptions;
   /** Grace of pods that we have seen, for those whose object vanishes. */
   readonly #graceSeconds = new Map<string, number>();
   /** What each pod's users have been told, so that nothing is told twice. */
@@ -62,17 +64,18 @@ export class PodWorker {
   /** What our last write came to, until our copy has caught up with it. */
   readonly #written = new Map<string, Pod>();
 
-  constructor(options: PodWorkerOptions) {
+  constructor(options: PodSyncerOptions) {
     this.#options = options;
   }
 
-  /** Looks at one "namespace/name". */
-  async look(podKey: string, signal: AbortSignal): Promise<void> {
-    const { sources, device, node, isExcluded } = this.#options;
+  /** Syncs the pod with this "namespace/name" key. */
+  async sync(podKey: string, signal: AbortSignal): Promise<void> {
+    const { sources, device, node } = this.#options;
     // The lane wakes everything once the copies are complete.
     if (!sources.hasSynced) return;
     const found = sources.pod(podKey);
-    const pod = found?.spec.nodeName === node && !isExcluded(found)
+    const pod = found?.spec.nodeName === node.name &&
+        !node.isVirtualPod(found.metadata)
       ? this.#latest(found)
       : undefined;
     const uid = pod?.metadata.uid ?? "";
@@ -80,7 +83,7 @@ export class PodWorker {
       if (stale.uid !== uid) await this.#clear(stale, signal);
     }
     if (!pod) {
-      this.#options.subscription().setRefs(podKey, []);
+      this.#options.subscription.setRefs(podKey, []);
       return;
     }
     this.#graceSeconds.set(uid, graceSecondsOf(pod));
@@ -97,14 +100,14 @@ export class PodWorker {
   /** The device or the API server refused something that a pod's users can mend: they are told. */
   explain(podKey: string, error: AranyaError): void {
     const pod = this.#options.sources.pod(podKey);
-    if (pod?.spec.nodeName !== this.#options.node) return;
+    if (pod?.spec.nodeName !== this.#options.node.name) return;
     this.#tell(pod, [{ reason: "FailedToSend", message: error.message }]);
   }
 
   /** Something on the device whose object is gone: it is ended, then forgotten. */
   async #clear(stale: PodStatus, signal: AbortSignal): Promise<void> {
-    const { device, client, link, wake, sources } = this.#options;
-    const up = link();
+    const { device, client, connection, queue, sources } = this.#options;
+    const up = connection.listed;
     if (!up) return;
     const { uid, namespace, name } = stale;
     const podKey = `${namespace}/${name}`;
@@ -112,18 +115,18 @@ export class PodWorker {
     if (stale.terminated) {
       await device.forget(uid, either);
       this.#forget(uid);
-      return wake(podKey);
+      return queue.add(podKey);
     }
     // Our copy may be a moment behind: the API server itself has the last word before anything is ended.
     const present = await client.find(POD, { namespace, name }, { signal });
     if (present?.metadata.uid === uid) {
-      return wake(podKey, {
+      return queue.add(podKey, {
         afterMs: sources.serves(namespace) ? RECHECK_MS : UNSERVED_RECHECK_MS,
       });
     }
     const graceSeconds = this.#graceSeconds.get(uid) ?? DEFAULT_GRACE_SECONDS;
     const known = await device.remove(uid, { graceSeconds, signal: either });
-    if (!known) wake(podKey);
+    if (!known) queue.add(podKey);
   }
 
   /** A pod that came here although its namespace isn't served: it stays Pending. */
@@ -135,7 +138,7 @@ export class PodWorker {
       reason: "NamespaceNotServed",
       message: `Cannot run pod "${
         keyOf(pod)
-      }": node ${this.#options.node} is a device that runs pods of other namespaces only`,
+      }": node ${this.#options.node.name} is a device that runs pods of other namespaces only`,
     }]);
   }
 
@@ -148,13 +151,13 @@ export class PodWorker {
         throw error;
       }
       this.#tell(pod, [{ reason: "FailedKillPod", message: error.message }]);
-      this.#options.wake(keyOf(pod), { afterMs: UNSERVED_RECHECK_MS });
+      this.#options.queue.add(keyOf(pod), { afterMs: UNSERVED_RECHECK_MS });
     }
   }
 
   async #run(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { device, link, subscription } = this.#options;
-    const up = link();
+    const { device, connection, subscription } = this.#options;
+    const up = connection.listed;
     if (!up) return;
     const { uid = "" } = pod.metadata;
     const remote = device.find(uid);
@@ -172,7 +175,7 @@ export class PodWorker {
     // The former pod of this name has to go first.
     if (device.named(keyOf(pod)).some((other) => other.uid !== uid)) return;
     const translated = await this.#translate(pod, signal);
-    subscription().setRefs(keyOf(pod), translated.refs);
+    subscription.setRefs(keyOf(pod), translated.refs);
     this.#tell(pod, translated.warnings);
     // What went away is told again should it come back.
     if (translated.warnings.length + unsupported.length === 0) {
@@ -183,7 +186,7 @@ export class PodWorker {
     if (device.hashOf(uid) !== specHash) {
       // The mark that the pod may be on the device: from now on only the device's word ends it, whichever operator is there then.
       if (!accepted) await this.#write({ pod }, signal);
-      if (link()?.signal !== up.signal) return;
+      if (connection.listed?.signal !== up.signal) return;
       await device.apply(spec, AbortSignal.any([signal, up.signal]));
     }
     const latest = device.find(uid);
@@ -198,10 +201,10 @@ export class PodWorker {
 
   /** Gets the tokens, then translates with what is in memory. */
   async #translate(pod: Pod, signal: AbortSignal): Promise<TranslatedPod> {
-    const { tokens, wake } = this.#options;
+    const { tokens, queue } = this.#options;
     try {
       const renewMs = await tokens.ensure(pod, signal);
-      if (renewMs !== undefined) wake(keyOf(pod), { afterMs: renewMs });
+      if (renewMs !== undefined) queue.add(keyOf(pod), { afterMs: renewMs });
     } catch (error) {
       signal.throwIfAborted();
       this.#tell(pod, [{
@@ -215,23 +218,23 @@ export class PodWorker {
 
   /** Look-ups for this pod's translation. */
   lookups(pod: Pod): PodLookups {
-    const { sources, tokens, dns, allocatable } = this.#options;
+    const { sources, tokens, node, settings } = this.#options;
     return {
       configMap: (namespace, name) => sources.configMap(namespace, name),
       secret: (namespace, name) => sources.secret(namespace, name),
       services: (namespace) => sources.services(namespace),
       token: (want) => tokens.find(pod.metadata.uid ?? "", want),
-      allocatable: allocatable(),
-      dns: dns(),
+      allocatable: node.allocatable,
+      dns: settings.dns,
     };
   }
 
   /** The pod is being deleted: the device ends it, then the object goes. */
   async #remove(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { device, link } = this.#options;
+    const { device, connection } = this.#options;
     const { uid = "", deletionGracePeriodSeconds } = pod.metadata;
     const remote = device.find(uid);
-    const up = link();
+    const up = connection.listed;
     const neverSent = pod.status?.startTime === undefined && !remote &&
       !device.hasTaken(uid);
     if (neverSent || remote?.terminated) return await this.#finish(pod, signal);
@@ -335,7 +338,7 @@ export class PodWorker {
         type: "Warning",
         reason,
         message,
-        host: this.#options.node,
+        host: this.#options.node.name,
       });
     }
     if (told.size > 0) this.#told.set(uid, told);

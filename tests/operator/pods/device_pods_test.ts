@@ -30,7 +30,7 @@ function open(
         ? Promise.reject(reply)
         : Promise.resolve(reply);
     },
-  });
+  }, { requestTimeoutMs: 60_000 });
   return { device, calls };
 }
 
@@ -109,15 +109,15 @@ Deno.test("PodDevice passes other errors on", async () => {
 
 Deno.test("PodDevice bounds each command by the time that is set at that moment", async () => {
   const bounds: number[] = [];
-  let timeoutMs = 5_000;
+  const settings = { requestTimeoutMs: 5_000 };
   const device = new PodDevice({
     request(_method, _payload, options) {
       bounds.push(options.timeoutMs);
       return Promise.resolve(new Uint8Array());
     },
-  }, { timeoutMs: () => timeoutMs });
+  }, settings);
   await device.forget("a", SIGNAL);
-  timeoutMs = 9_000;
+  settings.requestTimeoutMs = 9_000;
   await device.list(SIGNAL);
   assert.deepEqual(bounds, [5_000, 9_000]);
 });

@@ -9,9 +9,9 @@ import {
   FetchBlobsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/mod.ts";
-import { NODE_NAME, Stage } from "./_support/stage.ts";
+import { NODE_NAME, SETTINGS, Stage } from "./_support/stage.ts";
 
-Deno.test("createPodLane()", async (t) => {
+Deno.test("PodController", async (t) => {
   await using cluster = await openCluster();
   const step = (name: string, work: (stage: Stage) => Promise<void>) =>
     t.step(name, async () => {
@@ -22,7 +22,7 @@ Deno.test("createPodLane()", async (t) => {
 
   await step("asks for the whole list again from time to time", async (s) => {
     await s.lane.close();
-    s.open({ forceSyncMs: () => 50 });
+    s.open({ settings: { ...SETTINGS, podSyncMs: 50 } });
     s.connect();
     await s.createPod("web");
     await s.called("apply " + `${s.namespace}/web`);
@@ -73,7 +73,9 @@ Deno.test("createPodLane()", async (t) => {
 
   await step("finalizes alone a pod that was never sent", async (s) => {
     await s.createPod("never");
-    await s.until(() => s.lane.listPods({ running: false }).length === 1);
+    await s.until(() =>
+      s.lane.directory.list({ running: false }).items.length === 1
+    );
     await s.client.delete(POD, { namespace: s.namespace, name: "never" });
     await s.until(async () => (await s.pod("never")) === undefined);
     assert.deepEqual(s.device.calls, []);
@@ -93,7 +95,8 @@ Deno.test("createPodLane()", async (t) => {
         gracePeriodSeconds: 1,
       });
       await s.until(() =>
-        s.lane.listPods({ running: false })[0]?.metadata.deletionTimestamp
+        s.lane.directory.list({ running: false }).items[0]?.metadata
+          .deletionTimestamp
       );
       await s.lane.idle();
       assert.ok(await s.pod("sent"));
@@ -232,9 +235,10 @@ Deno.test("createPodLane()", async (t) => {
         body: { status: { conditions } },
       });
       await s.until(() =>
-        s.lane.listPods({ running: true })[0]?.status?.conditions?.some((
-          { type, status },
-        ) => type === "Ready" && status === "False")
+        s.lane.directory.list({ running: true }).items[0]?.status?.conditions
+          ?.some((
+            { type, status },
+          ) => type === "Ready" && status === "False")
       );
       await s.lane.idle();
       assert.equal(await readyOf(), "False");
@@ -305,17 +309,23 @@ Deno.test("createPodLane()", async (t) => {
       assert.ok(source?.case === "files" && source.value.secret);
       const target = { namespace: s.namespace, pod: "token", container: "" };
       assert.equal(
-        s.lane.findTarget(target).waiting?.reason,
+        s.lane.directory.findContainer(target).waiting?.reason,
         "ContainerCreating",
       );
       s.device.report("token");
-      assert.equal(s.lane.findTarget(target).running, true);
-      assert.throws(() => s.lane.findTarget({ ...target, container: "x" }), {
-        code: "not_found",
-      });
-      assert.throws(() => s.lane.findTarget({ ...target, uid: "x" }), {
-        code: "not_found",
-      });
+      assert.equal(s.lane.directory.findContainer(target).running, true);
+      assert.throws(
+        () => s.lane.directory.findContainer({ ...target, container: "x" }),
+        {
+          code: "not_found",
+        },
+      );
+      assert.throws(
+        () => s.lane.directory.findContainer({ ...target, uid: "x" }),
+        {
+          code: "not_found",
+        },
+      );
       const others = s.lane.onEvents(create(EventListSchema, {
         events: [
           {

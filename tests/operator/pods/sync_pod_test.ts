@@ -5,7 +5,7 @@ import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/mod.ts";
 import { Stage } from "./_support/stage.ts";
 
-Deno.test("PodWorker", async (t) => {
+Deno.test("PodSyncer", async (t) => {
   await using cluster = await openCluster();
   const step = (name: string, work: (stage: Stage) => Promise<void>) =>
     t.step(name, async () => {
@@ -59,7 +59,8 @@ Deno.test("PodWorker", async (t) => {
       s.lane.onDisconnected();
       await s.client.delete(POD, { namespace: s.namespace, name: "lost" });
       await s.until(() =>
-        s.lane.listPods({ running: false })[0]?.metadata.deletionTimestamp
+        s.lane.directory.list({ running: false }).items[0]?.metadata
+          .deletionTimestamp
       );
       s.device.statuses.clear();
       s.connect();

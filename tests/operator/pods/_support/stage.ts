@@ -6,10 +6,13 @@ import {
   SILENT_LOGGER,
 } from "../../../../lib/shared/base/mod.ts";
 import {
-  createPodLane,
-  type PodLane,
-  type PodLaneOptions,
+  PodController,
+  type PodControllerOptions,
 } from "../../../../lib/operator/pods/pod_controller.ts";
+import type {
+  PodNode,
+  PodSettings,
+} from "../../../../lib/operator/pods/device_state.ts";
 import {
   createPodSources,
   type PodSources,
@@ -43,6 +46,20 @@ import type { Cluster } from "../../../_support/mod.ts";
 export const NODE_NAME = "edge-1";
 const DEADLINE_MS = 15_000;
 
+/** The node of the device; a pod of its name is its virtual pod. */
+export const TEST_NODE: PodNode = {
+  name: NODE_NAME,
+  allocatable: { cpuMillis: 0, memoryBytes: 0 },
+  isVirtualPod: ({ name }) => name === NODE_NAME,
+};
+
+/** Settings of the device, with the defaults of an EdgeDevice. */
+export const SETTINGS: PodSettings = {
+  requestTimeoutMs: 60_000,
+  podSyncMs: 600_000,
+  dns: undefined,
+};
+
 /** A scripted device: keeps what it is told, and reports what the test says. */
 export class FakeDevice {
   readonly specs = new Map<string, PodSpec>();
@@ -50,7 +67,7 @@ export class FakeDevice {
   readonly calls: string[] = [];
   readonly graces: number[] = [];
   failApply: AranyaError | undefined;
-  lane: PodLane | undefined;
+  lane: PodController | undefined;
   #version = 0n;
 
   request(method: Method, payload: Uint8Array): Promise<Uint8Array> {
@@ -139,7 +156,7 @@ export class Stage implements AsyncDisposable {
   readonly device = new FakeDevice();
   readonly sources: PodSources;
   readonly events: EventRecorder;
-  lane: PodLane;
+  lane: PodController;
 
   private constructor(client: KubeClient, namespace: string) {
     this.client = client;
@@ -172,17 +189,16 @@ export class Stage implements AsyncDisposable {
   }
 
   /** A new lane, as after a restart of the operator. */
-  open(more: Partial<PodLaneOptions> = {}): PodLane {
-    this.lane = createPodLane({
-      node: NODE_NAME,
+  open(more: Partial<PodControllerOptions> = {}): PodController {
+    this.lane = new PodController({
+      node: TEST_NODE,
+      settings: SETTINGS,
       client: this.client,
       sources: this.sources,
       events: this.events,
       session: {
         request: (method, payload) => this.device.request(method, payload),
       },
-      isExcluded: ({ metadata }) => metadata.name === NODE_NAME,
-      dns: () => undefined,
       log: SILENT_LOGGER,
       ...more,
     });

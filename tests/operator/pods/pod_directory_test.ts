@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { findContainer } from "../../../lib/operator/pods/target.ts";
+import { findContainer } from "../../../lib/operator/pods/pod_directory.ts";
 import type { Pod } from "../../../lib/operator/kube/mod.ts";
 import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
 
