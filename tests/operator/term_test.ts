@@ -22,7 +22,7 @@ import {
 } from "../../lib/operator/pki/mod.ts";
 import { secureAsAgent } from "../../lib/shared/noise/mod.ts";
 import { CountingApi } from "./_support/counting_api.ts";
-import { until } from "./device/_support/stage.ts";
+import { until } from "./_support/wait.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */
@@ -36,7 +36,7 @@ async function openCluster(): Promise<CountingApi> {
     ips: ["127.0.0.1"],
     dnsNames: [],
   });
-  await api.put(
+  await api.putObject(
     SECRET,
     toTlsSecret(pair, { namespace, name: "aranya-host-127-0-0-1-tls" }),
   );
@@ -74,7 +74,7 @@ function edge(api: CountingApi, spec: EdgeDeviceSpec = {}): EdgeDevice {
 
 Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also with the next leader", async () => {
   await using api = await openCluster();
-  await api.put(EDGE_DEVICE, edge(api));
+  await api.putObject(EDGE_DEVICE, edge(api));
   for (let turn = 0; turn < 2; turn++) {
     await using term = await start(api);
     const port = term.grpcPort;
@@ -104,7 +104,7 @@ Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also wi
 Deno.test("startTerm() has a certificate for the name that a device dials, also one that is given later", async () => {
   await using api = await openCluster();
   await using term = await start(api);
-  await api.put(
+  await api.putObject(
     EDGE_DEVICE,
     edge(api, {
       connectivity: { grpcConfig: { endpoint: "edge.example.org:443" } },

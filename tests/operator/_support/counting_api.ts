@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A client of a real API server that counts its writes, in a namespace of its own; and what somebody else does there. */
+/** A client of a real API server that counts its writes, in a namespace of its own. */
 import type { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { NAMESPACE_LABEL } from "../../../lib/operator/device/mod.ts";
@@ -25,47 +25,51 @@ const cluster = clusterOfFile();
 type Options<Method extends keyof KubeClient> = KubeClient[Method] extends
   (...args: infer Args) => unknown ? Args : never;
 
-/** One write, e.g. "create secrets" or "patch nodes/status". */
+/** One write of the client. */
 export interface Write {
+  /** Verb and resource, e.g. "create secrets" or "patch nodes/status". */
   what: string;
   key: string;
   body?: unknown;
 }
 
-/** Its methods as a client are counted; `put`, `take`, `change` and `names` are somebody else's and are not. */
+/**
+ * Counts the calls of `KubeClient` methods that write. `putObject`, `deleteObject`, `patchObject` and
+ * `listKeys` stand for another client, and are not counted.
+ */
 export class CountingApi implements KubeClient {
   readonly server: string;
   readonly namespace: string;
-  /** A name that no other test uses: Nodes and Leases of all tests live together. */
+  /** A name that no other test uses: Nodes and Leases of all tests share their namespace. */
   readonly name: string;
   /** All writes so far. */
   readonly writes: Write[] = [];
-  /** Set: the next calls of this kind fail with it, e.g. "create secrets". */
+  /** Calls of these kinds fail with this error; keys as `Write.what`. */
   readonly failures = new Map<string, AranyaError>();
   readonly #client: KubeClient;
-  readonly #mark: string;
+  readonly #suffix: string;
 
-  private constructor(client: KubeClient, mark: string) {
+  private constructor(client: KubeClient, suffix: string) {
     this.#client = client;
-    this.#mark = mark;
+    this.#suffix = suffix;
     this.server = client.server;
-    this.namespace = `home-${mark}`;
-    this.name = `edge-${mark}`;
+    this.namespace = `home-${suffix}`;
+    this.name = `edge-${suffix}`;
   }
 
-  /** Makes the namespace. */
+  /** Connects and creates the namespace. */
   static async open(): Promise<CountingApi> {
     const client = await createKubeClient({
       kubeconfigFile: cluster.kubeconfig,
       log: SILENT_LOGGER,
     });
     const api = new CountingApi(client, crypto.randomUUID().slice(0, 8));
-    await api.makeNamespace(api.namespace);
+    await api.createNamespace(api.namespace);
     return api;
   }
 
-  /** With what every pod needs. */
-  async makeNamespace(name: string): Promise<void> {
+  /** Creates a namespace with the ServiceAccount that pods need. */
+  async createNamespace(name: string): Promise<void> {
     await this.#client.create(NAMESPACE, { metadata: { name } });
     await this.#client.create(SERVICE_ACCOUNT, {
       metadata: { namespace: name, name: "default" },
@@ -102,7 +106,12 @@ export class CountingApi implements KubeClient {
     object: T,
     options?: Options<"create">[2],
   ): Promise<T> {
-    this.#note({ verb: "create", type, ref: object.metadata, body: object });
+    this.#recordWrite({
+      verb: "create",
+      type,
+      ref: object.metadata,
+      body: object,
+    });
     return await this.#client.create(type, object, options);
   }
 
@@ -111,7 +120,12 @@ export class CountingApi implements KubeClient {
     object: T,
     options?: Options<"replace">[2],
   ): Promise<T> {
-    this.#note({ verb: "replace", type, ref: object.metadata, body: object });
+    this.#recordWrite({
+      verb: "replace",
+      type,
+      ref: object.metadata,
+      body: object,
+    });
     return await this.#client.replace(type, object, options);
   }
 
@@ -120,7 +134,7 @@ export class CountingApi implements KubeClient {
     ref: ObjectRef,
     options: Options<"patch">[2],
   ): Promise<T> {
-    this.#note({ verb: "patch", type, ref, ...options });
+    this.#recordWrite({ verb: "patch", type, ref, ...options });
     return await this.#client.patch(type, ref, options);
   }
 
@@ -129,7 +143,12 @@ export class CountingApi implements KubeClient {
     object: T,
     options?: Options<"apply">[2],
   ): Promise<T> {
-    this.#note({ verb: "apply", type, ref: object.metadata, body: object });
+    this.#recordWrite({
+      verb: "apply",
+      type,
+      ref: object.metadata,
+      body: object,
+    });
     return await this.#client.apply(type, object, options);
   }
 
@@ -138,7 +157,7 @@ export class CountingApi implements KubeClient {
     ref: ObjectRef,
     options?: Options<"delete">[2],
   ): Promise<boolean> {
-    this.#note({ verb: "delete", type, ref });
+    this.#recordWrite({ verb: "delete", type, ref });
     return await this.#client.delete(type, ref, options);
   }
 
@@ -150,7 +169,7 @@ export class CountingApi implements KubeClient {
     return this.#client.request(call);
   }
 
-  /** Nodes and Leases would be in the way of other tests. */
+  /** Deletes Nodes and Leases, which live outside the namespace, and closes the client. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const type of [NODE, LEASE] as ObjectType<KubeObject>[]) {
       await this.#client.request({
@@ -163,8 +182,8 @@ export class CountingApi implements KubeClient {
     await this.#client[Symbol.asyncDispose]();
   }
 
-  /** Puts an object there, whatever of that name was there before. */
-  async put<T extends KubeObject & { status?: unknown }>(
+  /** Creates the object with its status, or replaces the one of that name. */
+  async putObject<T extends KubeObject & { status?: unknown }>(
     type: ObjectType<T>,
     object: T,
   ): Promise<T> {
@@ -184,7 +203,7 @@ export class CountingApi implements KubeClient {
   }
 
   /** Changes an object with a merge patch. */
-  change<T extends KubeObject>(
+  patchObject<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
     body: unknown,
@@ -192,22 +211,25 @@ export class CountingApi implements KubeClient {
     return this.#client.patch(type, ref, { body });
   }
 
-  /** Deletes an object; what has a finalizer stays until that is gone. */
-  async take(type: ObjectType<KubeObject>, ref: ObjectRef): Promise<void> {
+  /** Deletes an object without grace; one with a finalizer stays until that is removed. */
+  async deleteObject(
+    type: ObjectType<KubeObject>,
+    ref: ObjectRef,
+  ): Promise<void> {
     await this.#client.delete(type, ref, { gracePeriodSeconds: 0 });
   }
 
-  /** Keys of what is there of a kind: in our namespace, or of our names. */
-  async names(type: ObjectType<KubeObject>): Promise<string[]> {
+  /** Returns the sorted keys of all objects of a kind in this namespace, or with this test's names. */
+  async listKeys(type: ObjectType<KubeObject>): Promise<string[]> {
     const { items } = await this.#client.list(type);
     return items.filter(({ metadata }) =>
       metadata.namespace === this.namespace ||
-      metadata.name.includes(this.#mark)
+      metadata.name.includes(this.#suffix)
     ).map(keyOf).sort();
   }
 
-  /** How often each kind of write was made since the last call. */
-  countWrites(): Record<string, number> {
+  /** Returns how often each kind of write was made since the last call. */
+  takeWriteCounts(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const { what } of this.writes.splice(0)) {
       counts[what] = (counts[what] ?? 0) + 1;
@@ -215,7 +237,7 @@ export class CountingApi implements KubeClient {
     return counts;
   }
 
-  #note({ verb, type, ref, body, subresource }: {
+  #recordWrite({ verb, type, ref, body, subresource }: {
     verb: string;
     type: ObjectType<KubeObject>;
     ref: ObjectRef;
@@ -230,7 +252,7 @@ export class CountingApi implements KubeClient {
   }
 }
 
-/** As `keyOf` makes it of an object. */
+/** Returns "namespace/name", or the name of an object without namespace; like `keyOf` of an object. */
 export function toKey({ namespace, name }: ObjectRef): string {
   return namespace ? `${namespace}/${name}` : name;
 }

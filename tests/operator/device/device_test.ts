@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SECRET } from "../../../lib/operator/kube/mod.ts";
-import { Stage, until } from "./_support/stage.ts";
+import { DeviceFixture } from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
 
 Deno.test("revoke() ends the link, refuses the credential, and the next look makes another", async () => {
-  await using stage = await Stage.start();
-  const { device, objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device, objects } = await fixture.createDevice();
   await objects.reconcile(signal);
   const before = device.keys?.key;
-  const agent = await stage.connect(device);
+  const agent = await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
-  const { namespace, name } = stage.home;
-  await stage.api.take(SECRET, { namespace, name: `${name}-agent` });
-  await stage.settle();
+  const { namespace, name } = fixture.ref;
+  await fixture.api.deleteObject(SECRET, { namespace, name: `${name}-agent` });
+  await fixture.waitForInformers();
   objects.forget("Secret");
   device.revoke();
   await agent.ended;
@@ -25,8 +26,8 @@ Deno.test("revoke() ends the link, refuses the credential, and the next look mak
 });
 
 Deno.test("edge ignores an older state than the one that is known", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
   const { metadata } = device.edge;
   device.edge = {
     ...device.edge,
@@ -36,8 +37,8 @@ Deno.test("edge ignores an older state than the one that is known", async () => 
 });
 
 Deno.test("troubles name an organization that the signer does not take", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add({
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice({
     spec: { certInfo: { org: "ACME" } },
   });
   assert.deepEqual(device.troubles.map(({ type }) => type), [
@@ -46,20 +47,20 @@ Deno.test("troubles name an organization that the signer does not take", async (
 });
 
 Deno.test("noteVersion() shows an agent that can't be served until a link comes up", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
   device.noteVersion("Cannot serve version 9");
   assert.equal(device.troubles[0]?.message, "Cannot serve version 9");
-  await stage.connect(device);
+  await fixture.connectAgent(device);
   assert.deepEqual(device.troubles, []);
 });
 
 Deno.test("handlers know the virtual pod's one container and refuse others", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
   const target = {
-    namespace: stage.home.namespace,
-    pod: stage.home.name,
+    namespace: fixture.ref.namespace,
+    pod: fixture.ref.name,
     container: "app",
   };
   await assert.rejects(device.handlers.check(target, "exec"), {
@@ -69,9 +70,9 @@ Deno.test("handlers know the virtual pod's one container and refuse others", asy
 });
 
 Deno.test("close() ends the link with its reason and may be called twice", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
-  const agent = await stage.connect(device);
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
   await device[Symbol.asyncDispose]();
   await device[Symbol.asyncDispose]();

@@ -8,16 +8,20 @@ import {
   Method,
   toBinary,
 } from "../../../lib/shared/wire/mod.ts";
-import { OBEDIENT, Stage, until } from "./_support/stage.ts";
+import {
+  ACCEPTING_HANDLERS,
+  DeviceFixture,
+} from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
 
 Deno.test("accept() tells the device its configuration, and again when it changes", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
   const told: string[] = [];
   device.configure("100.64.0.0/26");
-  await stage.connect(device, {
+  await fixture.connectAgent(device, {
     handlers: {
-      ...OBEDIENT,
+      ...ACCEPTING_HANDLERS,
       request(method, payload) {
         if (method === Method.CONFIGURE) {
           told.push(fromBinary(ConfigureSchema, payload).podCidr);
@@ -34,11 +38,11 @@ Deno.test("accept() tells the device its configuration, and again when it change
 });
 
 Deno.test("accept() refuses another machine while one is in control, and the first stays", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
-  await stage.connect(device);
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
-  await assert.rejects(stage.connect(device, { machineId: "clone" }), {
+  await assert.rejects(fixture.connectAgent(device, { machineId: "clone" }), {
     code: "conflict",
   });
   assert.equal(device.link.up, true);
@@ -48,19 +52,19 @@ Deno.test("accept() refuses another machine while one is in control, and the fir
 });
 
 Deno.test("accept() lets the same machine take over from its former link", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
-  const first = await stage.connect(device);
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const first = await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
-  await stage.connect(device);
+  await fixture.connectAgent(device);
   await first.ended;
   assert.equal(device.link.up, true);
 });
 
 Deno.test("facts of the device are shown as its twin; measured conditions only while the link is up", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
-  const agent = await stage.connect(device);
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
   const facts = create(FactsSchema, {
     os: "linux",
     conditions: [{ type: "DiskPressure", status: true }],
@@ -87,18 +91,18 @@ Deno.test("stateOf() believes what a former leader wrote until the grace is over
     message: "up",
     lastTransitionTime: "2026-01-02T03:04:05Z",
   }];
-  await using during = await Stage.start({ graceMs: 60_000 });
-  const early = await during.add({ status: { conditions } });
+  await using during = await DeviceFixture.start({ reconnectGraceMs: 60_000 });
+  const early = await during.createDevice({ status: { conditions } });
   assert.equal(early.device.link.stateOf(early.device.edge).connected, true);
-  await using after = await Stage.start();
-  const late = await after.add({ status: { conditions } });
+  await using after = await DeviceFixture.start();
+  const late = await after.createDevice({ status: { conditions } });
   assert.equal(late.device.link.stateOf(late.device.edge).reason, "LinkLost");
 });
 
 Deno.test("end() closes the link at once", async () => {
-  await using stage = await Stage.start();
-  const { device } = await stage.add();
-  const agent = await stage.connect(device);
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
   device.link.end("revoked");
   await agent.ended;

@@ -18,7 +18,8 @@ import {
   Method,
   toBinary,
 } from "../../../lib/shared/wire/mod.ts";
-import { type Agent, Stage, until } from "./_support/stage.ts";
+import { DeviceFixture, type FakeAgent } from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
 /** Of quantities the API server keeps one form only: 4 and not 4000m, 1Gi and not 1048576Ki. */
@@ -41,21 +42,21 @@ const FACTS = {
   ],
 };
 
-async function edgeOf(stage: Stage): Promise<EdgeDevice> {
-  return await stage.api.get(EDGE_DEVICE, stage.home);
+async function edgeOf(fixture: DeviceFixture): Promise<EdgeDevice> {
+  return await fixture.api.get(EDGE_DEVICE, fixture.ref);
 }
 
-async function conditionOf(stage: Stage, type: string) {
-  return (await edgeOf(stage)).status?.conditions?.find((one) =>
+async function conditionOf(fixture: DeviceFixture, type: string) {
+  return (await edgeOf(fixture)).status?.conditions?.find((one) =>
     one.type === type
   );
 }
 
 Deno.test("reconcile() makes the full set of objects with nine writes", async () => {
-  await using stage = await Stage.start();
-  const { objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), {
+  assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch edgedevices": 1,
     "create nodes": 1,
     "create leases": 1,
@@ -66,44 +67,44 @@ Deno.test("reconcile() makes the full set of objects with nine writes", async ()
     "patch pods/status": 1,
     "patch edgedevices/status": 1,
   });
-  const { namespace, name } = stage.home;
+  const { namespace, name } = fixture.ref;
   for (
     const [type, key] of [
       [NODE, name],
       [LEASE, `kube-node-lease/${name}`],
       [SECRET, `${namespace}/${name}-agent`],
     ] as const
-  ) assert.deepEqual(await stage.api.names(type), [key]);
-  assert.equal((await conditionOf(stage, "Ready"))?.reason, "NeverConnected");
+  ) assert.deepEqual(await fixture.api.listKeys(type), [key]);
+  assert.equal((await conditionOf(fixture, "Ready"))?.reason, "NeverConnected");
 });
 
 Deno.test("reconcile() writes nothing for what is right, before and after the watches tell, nor in the next process", async () => {
-  await using stage = await Stage.start();
-  const { objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  stage.api.countWrites();
+  fixture.api.takeWriteCounts();
   await objects.reconcile(signal);
-  await stage.settle();
+  await fixture.waitForInformers();
   await objects.reconcile(signal);
-  const next = stage.revive(await edgeOf(stage));
+  const next = fixture.openDevice(await edgeOf(fixture));
   await next.objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), {});
+  assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
 Deno.test("reconcile() brings back what somebody deleted", async () => {
-  await using stage = await Stage.start();
-  const { objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  await stage.settle();
-  const { home } = stage;
-  await stage.api.take(NODE, { name: home.name });
-  await stage.api.take(SERVICE, home);
-  await stage.api.take(ENDPOINT_SLICE, home);
-  await stage.settle();
+  await fixture.waitForInformers();
+  const { ref } = fixture;
+  await fixture.api.deleteObject(NODE, { name: ref.name });
+  await fixture.api.deleteObject(SERVICE, ref);
+  await fixture.api.deleteObject(ENDPOINT_SLICE, ref);
+  await fixture.waitForInformers();
   for (const type of [NODE, SERVICE, ENDPOINT_SLICE]) objects.forget(type.kind);
-  stage.api.countWrites();
+  fixture.api.takeWriteCounts();
   await objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), {
+  assert.deepEqual(fixture.api.takeWriteCounts(), {
     "create nodes": 1,
     // Its owner is the new Node now.
     "patch leases": 1,
@@ -113,72 +114,72 @@ Deno.test("reconcile() brings back what somebody deleted", async () => {
 });
 
 Deno.test("reconcile() never touches a foreign Node of the name, and makes nothing else then", async () => {
-  await using stage = await Stage.start();
-  const { name } = stage.home;
-  const foreign = await stage.api.put(NODE, { metadata: { name } });
-  const { objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { name } = fixture.ref;
+  const foreign = await fixture.api.putObject(NODE, { metadata: { name } });
+  const { objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  assert.deepEqual(await stage.api.get(NODE, { name }), foreign);
-  assert.deepEqual(await stage.api.names(POD), []);
+  assert.deepEqual(await fixture.api.get(NODE, { name }), foreign);
+  assert.deepEqual(await fixture.api.listKeys(POD), []);
   assert.equal(
-    (await conditionOf(stage, "NameConflict"))?.reason,
+    (await conditionOf(fixture, "NameConflict"))?.reason,
     "NodeExists",
   );
-  assert.equal((await conditionOf(stage, "Ready"))?.status, "False");
+  assert.equal((await conditionOf(fixture, "Ready"))?.status, "False");
 });
 
 Deno.test("reconcile() leaves a foreign Service alone and serves the rest", async () => {
-  await using stage = await Stage.start();
-  const metadata = stage.home;
-  const foreign = await stage.api.put(SERVICE, {
+  await using fixture = await DeviceFixture.start();
+  const metadata = fixture.ref;
+  const foreign = await fixture.api.putObject(SERVICE, {
     metadata,
     spec: { ports: [{ port: 80 }] },
   });
-  const { objects } = await stage.add();
+  const { objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  assert.deepEqual(await stage.api.get(SERVICE, metadata), foreign);
-  assert.deepEqual(await stage.api.names(POD), [
+  assert.deepEqual(await fixture.api.get(SERVICE, metadata), foreign);
+  assert.deepEqual(await fixture.api.listKeys(POD), [
     keyOf({ metadata }),
   ]);
   assert.equal(
-    (await conditionOf(stage, "NameConflict"))?.reason,
+    (await conditionOf(fixture, "NameConflict"))?.reason,
     "ServiceExists",
   );
 });
 
 Deno.test("reconcile() shows what kept it from being complete, and throws it", async () => {
-  await using stage = await Stage.start();
-  const { objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { objects } = await fixture.createDevice();
   const refusal = new AranyaError("forbidden", "Cannot create services: no");
-  stage.api.failures.set("create services", refusal);
+  fixture.api.failures.set("create services", refusal);
   await assert.rejects(objects.reconcile(signal), refusal);
-  const ready = await conditionOf(stage, "Ready");
+  const ready = await conditionOf(fixture, "Ready");
   assert.equal(ready?.reason, "Forbidden");
   assert.equal(ready?.message, refusal.message);
 });
 
 Deno.test("reconcile() follows the link with few writes", async () => {
-  await using stage = await Stage.start();
-  const { device, objects } = await stage.add();
+  await using fixture = await DeviceFixture.start();
+  const { device, objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  stage.api.countWrites();
-  const agent: Agent = await stage.connect(device);
+  fixture.api.takeWriteCounts();
+  const agent: FakeAgent = await fixture.connectAgent(device);
   await until(() => device.link.up, "a link");
   await objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), {
+  assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch pods/status": 1,
     "patch edgedevices/status": 1,
   });
-  assert.equal((await conditionOf(stage, "Ready"))?.status, "True");
+  assert.equal((await conditionOf(fixture, "Ready"))?.status, "True");
   agent.links.cut();
   await agent.ended;
   await objects.reconcile(signal);
-  assert.equal((await conditionOf(stage, "Connected"))?.reason, "LinkLost");
+  assert.equal((await conditionOf(fixture, "Connected"))?.reason, "LinkLost");
 });
 
 Deno.test("reconcile() writes what the device measured once, in whatever form the API server keeps it", async () => {
-  await using stage = await Stage.start();
-  const { device, objects } = await stage.add({
+  await using fixture = await DeviceFixture.start();
+  const { device, objects } = await fixture.createDevice({
     spec: {
       node: {
         labels: { zone: "a" },
@@ -187,27 +188,27 @@ Deno.test("reconcile() writes what the device measured once, in whatever form th
       pod: { allocatable: 7 },
     },
   });
-  const agent = await stage.connect(device);
+  const agent = await fixture.connectAgent(device);
   await agent.session.request(
     Method.REPORT_FACTS,
     toBinary(FactsSchema, create(FactsSchema, FACTS)),
     { timeoutMs: 2000 },
   );
   await objects.reconcile(signal);
-  const { name } = stage.home;
-  const { status } = await stage.api.get(NODE, { name });
+  const { name } = fixture.ref;
+  const { status } = await fixture.api.get(NODE, { name });
   assert.equal(status?.capacity?.memory, "1Gi");
-  stage.api.countWrites();
+  fixture.api.takeWriteCounts();
   await objects.reconcile(signal);
-  await stage.settle();
-  device.edge = await edgeOf(stage);
+  await fixture.waitForInformers();
+  device.edge = await edgeOf(fixture);
   await objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), {});
+  assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
 Deno.test("reconcile() answers a method that is not built with a condition, and nothing else", async () => {
-  await using stage = await Stage.start();
-  const { objects } = await stage.add({
+  await using fixture = await DeviceFixture.start();
+  const { objects } = await fixture.createDevice({
     spec: {
       connectivity: {
         method: "mqtt",
@@ -219,6 +220,8 @@ Deno.test("reconcile() answers a method that is not built with a condition, and 
     },
   });
   await objects.reconcile(signal);
-  assert.deepEqual(stage.api.countWrites(), { "patch edgedevices/status": 1 });
-  assert.equal((await conditionOf(stage, "NotSupported"))?.status, "True");
+  assert.deepEqual(fixture.api.takeWriteCounts(), {
+    "patch edgedevices/status": 1,
+  });
+  assert.equal((await conditionOf(fixture, "NotSupported"))?.status, "True");
 });

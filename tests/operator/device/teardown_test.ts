@@ -11,16 +11,20 @@ import {
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
 import { tearDown } from "../../../lib/operator/device/mod.ts";
-import { Stage, until } from "./_support/stage.ts";
+import { DeviceFixture } from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
 
-async function mustDelete(stage: Stage, { settles }: { settles: boolean }) {
-  const { device, objects } = await stage.add();
+async function mustDelete(
+  fixture: DeviceFixture,
+  { settles }: { settles: boolean },
+) {
+  const { device, objects } = await fixture.createDevice();
   await objects.reconcile(signal);
-  if (settles) await stage.settle();
-  await stage.api.take(EDGE_DEVICE, stage.home);
-  device.edge = await stage.api.get(EDGE_DEVICE, stage.home);
+  if (settles) await fixture.waitForInformers();
+  await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
+  device.edge = await fixture.api.get(EDGE_DEVICE, fixture.ref);
   return () =>
     tearDown(device, {
       state: {},
@@ -32,8 +36,8 @@ async function mustDelete(stage: Stage, { settles }: { settles: boolean }) {
 for (const settles of [true, false]) {
   const when = settles ? "" : ", also before the watches have seen it";
   Deno.test(`tearDown() leaves nothing${when}`, async () => {
-    await using stage = await Stage.start();
-    const tear = await mustDelete(stage, { settles });
+    await using fixture = await DeviceFixture.start();
+    const tear = await mustDelete(fixture, { settles });
     assert.equal(await tear(), true);
     for (
       const type of [
@@ -45,33 +49,33 @@ for (const settles of [true, false]) {
         POD,
         EDGE_DEVICE,
       ]
-    ) assert.deepEqual(await stage.api.names(type), [], type.kind);
+    ) assert.deepEqual(await fixture.api.listKeys(type), [], type.kind);
   });
 }
 
 Deno.test("tearDown() leaves foreign objects of the device's name alone", async () => {
-  await using stage = await Stage.start();
-  await stage.api.put(SERVICE, {
-    metadata: stage.home,
+  await using fixture = await DeviceFixture.start();
+  await fixture.api.putObject(SERVICE, {
+    metadata: fixture.ref,
     spec: { ports: [{ port: 80 }] },
   });
-  const tear = await mustDelete(stage, { settles: true });
+  const tear = await mustDelete(fixture, { settles: true });
   assert.equal(await tear(), true);
-  assert.deepEqual(await stage.api.names(SERVICE), [
-    keyOf({ metadata: stage.home }),
+  assert.deepEqual(await fixture.api.listKeys(SERVICE), [
+    keyOf({ metadata: fixture.ref }),
   ]);
 });
 
 Deno.test("tearDown() deletes the pods of a device that is away without waiting", async () => {
-  await using stage = await Stage.start();
-  const tear = await mustDelete(stage, { settles: true });
-  const { namespace, name } = stage.home;
-  await stage.api.put(POD, {
+  await using fixture = await DeviceFixture.start();
+  const tear = await mustDelete(fixture, { settles: true });
+  const { namespace, name } = fixture.ref;
+  await fixture.api.putObject(POD, {
     metadata: { namespace, name: "web" },
     spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
   });
-  const { sources } = stage.stores;
+  const { sources } = fixture.stores;
   await until(() => sources.podsOfNode(name).length === 2, "its pods");
   assert.equal(await tear(), true);
-  assert.deepEqual(await stage.api.names(POD), []);
+  assert.deepEqual(await fixture.api.listKeys(POD), []);
 });

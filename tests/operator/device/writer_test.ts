@@ -48,7 +48,7 @@ Deno.test("ensure() creates once, though the informer has not seen it", async ()
   await ensure();
   await ensure();
   await ensure();
-  assert.deepEqual(api.countWrites(), {
+  assert.deepEqual(api.takeWriteCounts(), {
     "create services": 1,
     "patch services": 1,
   });
@@ -58,16 +58,19 @@ Deno.test("ensure() notes a conflict for somebody else's object", async () => {
   await using on = await given();
   const { api, edge, ensure, writer } = on;
   const { namespace, name } = api;
-  await api.put(SERVICE, { ...service(edge), metadata: { namespace, name } });
+  await api.putObject(SERVICE, {
+    ...service(edge),
+    metadata: { namespace, name },
+  });
   await ensure();
-  assert.deepEqual(api.countWrites(), { "create services": 1 });
+  assert.deepEqual(api.takeWriteCounts(), { "create services": 1 });
   assert.equal(writer.conflicts[0]?.reason, "ServiceExists");
 });
 
 Deno.test("ensure() deletes what was made for a former EdgeDevice of the name, and makes it again", async () => {
   await using on = await given();
   const { api, edge, ensure } = on;
-  const former = await api.put(
+  const former = await api.putObject(
     SERVICE,
     service({ metadata: { ...edge.metadata, uid: "u0" } }),
   );

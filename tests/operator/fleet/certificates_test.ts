@@ -19,7 +19,8 @@ import {
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
 import { CountingApi } from "../_support/counting_api.ts";
-import { Stage, until } from "../device/_support/stage.ts";
+import { DeviceFixture } from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
 
 const { signal } = new AbortController();
 
@@ -38,20 +39,22 @@ Deno.test("ensureAuthority() creates one CA, also when two ask at the same time"
 Deno.test("ensureAuthority() does not touch a Secret that holds something else", async () => {
   await using api = await CountingApi.open();
   const { namespace } = api;
-  await api.put(SECRET, { metadata: { namespace, name: AUTHORITY_SECRET } });
+  await api.putObject(SECRET, {
+    metadata: { namespace, name: AUTHORITY_SECRET },
+  });
   await assert.rejects(ensureAuthority(api, { namespace, signal }), {
     code: "invalid",
     message: /holds no CA/,
   });
-  assert.deepEqual(api.countWrites(), {});
+  assert.deepEqual(api.takeWriteCounts(), {});
 });
 
-function certificatesOn(stage: Stage) {
+function certificatesOn(fixture: DeviceFixture) {
   return createCertificates({
-    client: stage.api,
-    namespace: stage.home.namespace,
-    requests: stage.stores.requests,
-    secrets: stage.stores.devices.secrets,
+    client: fixture.api,
+    namespace: fixture.ref.namespace,
+    requests: fixture.stores.requests,
+    secrets: fixture.stores.devices.secrets,
     names: { ips: ["10.0.0.7"], dnsNames: [] },
     log: SILENT_LOGGER,
     clock: SYSTEM_CLOCK,
@@ -61,29 +64,29 @@ function certificatesOn(stage: Stage) {
 }
 
 Deno.test("createCertificates() uses the host's certificate that is kept, and asks nobody", async () => {
-  await using stage = await Stage.start();
-  const { namespace } = stage.home;
+  await using fixture = await DeviceFixture.start();
+  const { namespace } = fixture.ref;
   const pair = await issueServerCertificate({
     authority: await createAuthority({ name: "cluster" }),
     commonName: "system:node:aranya-10-0-0-7",
     ips: ["10.0.0.7"],
     dnsNames: [],
   });
-  await stage.api.put(
+  await fixture.api.putObject(
     SECRET,
     toTlsSecret(pair, { namespace, name: "aranya-host-10-0-0-7-tls" }),
   );
-  await using certificates = certificatesOn(stage);
+  await using certificates = certificatesOn(fixture);
   assert.deepEqual(await certificates.host, pair);
-  assert.deepEqual(stage.api.countWrites(), {});
+  assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
 Deno.test("createCertificates() asks the cluster's signer, and approves what it asked for itself", async () => {
-  await using stage = await Stage.start();
-  await using _certificates = certificatesOn(stage);
-  await until(() => stage.api.writes.length >= 2, "request and approval");
-  const [name = ""] = await stage.api.names(CERTIFICATE_SIGNING_REQUEST);
-  const { spec, status } = await stage.api.get(CERTIFICATE_SIGNING_REQUEST, {
+  await using fixture = await DeviceFixture.start();
+  await using _certificates = certificatesOn(fixture);
+  await until(() => fixture.api.writes.length >= 2, "request and approval");
+  const [name = ""] = await fixture.api.listKeys(CERTIFICATE_SIGNING_REQUEST);
+  const { spec, status } = await fixture.api.get(CERTIFICATE_SIGNING_REQUEST, {
     name,
   });
   assert.match(name, /^home-[0-9a-f]{8}-aranya-host-10-0-0-7-[0-9a-f]{8}$/);

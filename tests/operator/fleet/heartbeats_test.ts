@@ -4,7 +4,7 @@ import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { LEASE } from "../../../lib/operator/kube/mod.ts";
 import { createHeartbeats } from "../../../lib/operator/fleet/heartbeats.ts";
 import { CountingApi } from "../_support/counting_api.ts";
-import { until } from "../device/_support/stage.ts";
+import { until } from "../_support/wait.ts";
 
 const NAMESPACE = "kube-node-lease";
 
@@ -22,7 +22,7 @@ async function given(names: string[], missing: string[] = []) {
     namespace: NAMESPACE,
     name: `${one}-${api.name}`,
   }));
-  for (const ref of leases) await api.put(LEASE, { metadata: ref });
+  for (const ref of leases) await api.putObject(LEASE, { metadata: ref });
   return {
     heartbeats,
     names: leases.map(({ name }) => name),
@@ -35,15 +35,15 @@ async function given(names: string[], missing: string[] = []) {
       ),
     async [Symbol.asyncDispose]() {
       heartbeats[Symbol.dispose]();
-      for (const ref of leases) await api.take(LEASE, ref);
+      for (const ref of leases) await api.deleteObject(LEASE, ref);
       await api[Symbol.asyncDispose]();
     },
   };
 }
 
 Deno.test("watch() renews the Leases of living devices only, each at its own time", async () => {
-  await using stage = await given(["a", "b", "c"]);
-  const { heartbeats, names: [a = "", b = "", c = ""], renewals } = stage;
+  await using fixture = await given(["a", "b", "c"]);
+  const { heartbeats, names: [a = "", b = "", c = ""], renewals } = fixture;
   let alive = true;
   heartbeats.watch(a, () => true);
   heartbeats.watch(b, () => alive);
@@ -61,8 +61,8 @@ Deno.test("watch() renews the Leases of living devices only, each at its own tim
 });
 
 Deno.test("stop() ends a device's renewals", async () => {
-  await using stage = await given(["a", "b"]);
-  const { heartbeats, names: [a = "", b = ""], renewals } = stage;
+  await using fixture = await given(["a", "b"]);
+  const { heartbeats, names: [a = "", b = ""], renewals } = fixture;
   heartbeats.watch(a, () => true);
   heartbeats.watch(b, () => true);
   heartbeats.stop(b);
@@ -73,8 +73,8 @@ Deno.test("stop() ends a device's renewals", async () => {
 
 Deno.test("watch() tells of a Lease that is gone", async () => {
   const missing: string[] = [];
-  await using stage = await given([], missing);
-  stage.heartbeats.watch("nobody", () => true);
+  await using fixture = await given([], missing);
+  fixture.heartbeats.watch("nobody", () => true);
   await until(() => missing.length > 0, "the missing one");
   assert.equal(missing[0], "nobody");
 });

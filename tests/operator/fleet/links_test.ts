@@ -10,10 +10,10 @@ import type { Link } from "../../../lib/shared/link/mod.ts";
 import { serveLinks } from "../../../lib/operator/fleet/links.ts";
 import { secureAsAgent } from "../../../lib/shared/noise/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
-import { Stage } from "../device/_support/stage.ts";
+import { DeviceFixture } from "../_support/device_fixture.ts";
 
-async function given(stage: Stage) {
-  const { device, objects } = await stage.add();
+async function given(fixture: DeviceFixture) {
+  const { device, objects } = await fixture.createDevice();
   await objects.reconcile(new AbortController().signal);
   const pipe = createPipe<Link>({ capacity: 100 });
   const stop = new AbortController();
@@ -23,7 +23,7 @@ async function given(stage: Stage) {
       links: pipe.readable,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
-    find: (name) => name === stage.home.name ? device : undefined,
+    find: (name) => name === fixture.ref.name ? device : undefined,
     log: SILENT_LOGGER,
     meter: NO_METER,
     signal: stop.signal,
@@ -42,11 +42,11 @@ async function given(stage: Stage) {
 }
 
 Deno.test("serveLinks() lets a device in by its credential", async () => {
-  await using stage = await Stage.start();
-  const { device, dial, end } = await given(stage);
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await given(fixture);
   const key = device.keys?.key ?? new Uint8Array(32);
   const sealed = await secureAsAgent(await dial(), {
-    device: stage.home.name,
+    device: fixture.ref.name,
     key,
   });
   sealed.close("enough");
@@ -54,10 +54,10 @@ Deno.test("serveLinks() lets a device in by its credential", async () => {
 });
 
 Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbage, and goes on", async () => {
-  await using stage = await Stage.start();
-  const { device, dial, end } = await given(stage);
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await given(fixture);
   const key = new Uint8Array(32);
-  for (const name of [stage.home.name, "nobody"]) {
+  for (const name of [fixture.ref.name, "nobody"]) {
     await assert.rejects(secureAsAgent(await dial(), { device: name, key }), {
       code: "unauthorized",
     });
@@ -67,7 +67,7 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   await garbage.closed;
   const right = device.keys?.key ?? key;
   const sealed = await secureAsAgent(await dial(), {
-    device: stage.home.name,
+    device: fixture.ref.name,
     key: right,
   });
   sealed.close("enough");
@@ -75,13 +75,13 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
 });
 
 Deno.test("serveLinks() has a device come again while its credential is not known yet", async () => {
-  await using stage = await Stage.start();
-  const { device, dial, end } = await given(stage);
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await given(fixture);
   const key = device.keys?.key ?? new Uint8Array(32);
   device.credential.revoke();
   await assert.rejects(
     secureAsAgent(await dial(), {
-      device: stage.home.name,
+      device: fixture.ref.name,
       key,
     }),
     { code: "unavailable" },

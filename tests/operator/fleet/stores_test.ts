@@ -14,21 +14,25 @@ Deno.test("createStores() holds what is ours, and the devices' Nodes of every na
   await using api = await CountingApi.open();
   const { namespace, name } = api;
   const other = `${namespace}-2`;
-  await api.makeNamespace(other);
+  await api.createNamespace(other);
   const ours = {
     "arhat.dev/role": "EdgeDevice",
     "arhat.dev/name": name,
     "arhat.dev/namespace": namespace,
   };
   for (const metadata of [{ name, namespace }, { name, namespace: other }]) {
-    await api.put(EDGE_DEVICE, { metadata, spec: {} });
+    await api.putObject(EDGE_DEVICE, { metadata, spec: {} });
   }
-  await api.put(SECRET, { metadata: { name: "a", namespace, labels: ours } });
-  await api.put(SECRET, { metadata: { name: "b", namespace } });
-  await api.put(NODE, { metadata: { name, labels: ours } });
+  await api.putObject(SECRET, {
+    metadata: { name: "a", namespace, labels: ours },
+  });
+  await api.putObject(SECRET, { metadata: { name: "b", namespace } });
+  await api.putObject(NODE, { metadata: { name, labels: ours } });
   const theirs = { ...ours, "arhat.dev/namespace": other };
-  await api.put(NODE, { metadata: { name: `${name}-2`, labels: theirs } });
-  await api.put(NODE, { metadata: { name: `${name}-worker` } });
+  await api.putObject(NODE, {
+    metadata: { name: `${name}-2`, labels: theirs },
+  });
+  await api.putObject(NODE, { metadata: { name: `${name}-worker` } });
   await using stores = createStores({
     client: api,
     namespace,
@@ -43,8 +47,8 @@ Deno.test("createStores() holds what is ours, and the devices' Nodes of every na
   assert.deepEqual(names(secrets.list()), ["a"]);
   const found = names(nodes.list()).filter((one) => one.startsWith(name));
   assert.deepEqual(found, [name, `${name}-2`]);
-  await api.take(NODE, { name: `${name}-2` });
-  await api.take(NODE, { name: `${name}-worker` });
+  await api.deleteObject(NODE, { name: `${name}-2` });
+  await api.deleteObject(NODE, { name: `${name}-worker` });
   assert.equal(stores.sources.secret(namespace, "a"), undefined);
   assert.ok(stores.sources.secret(namespace, "b"));
 });

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device with everything around it but an operator: a real API server, real informers, and a link on request. */
+/** A device against a real API server with real informers, without an operator around it. */
 import {
   createScope,
+  NO_METER,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
-} from "../../../../lib/shared/base/mod.ts";
-import { NO_METER } from "../../../../lib/shared/base/mod.ts";
+} from "../../../lib/shared/base/mod.ts";
 import {
   Device,
   type DeviceContext,
   DeviceObjects,
   type DeviceSettings,
+  LEASE_NAMESPACE,
   ROLE_LABEL,
-} from "../../../../lib/operator/device/mod.ts";
+} from "../../../lib/operator/device/mod.ts";
 import {
   createEventRecorder,
   EDGE_DEVICE,
@@ -28,24 +29,26 @@ import {
   POD,
   SECRET,
   SERVICE,
-} from "../../../../lib/operator/kube/mod.ts";
-import type { KubeletServer } from "../../../../lib/operator/kubelet/mod.ts";
-import { createAddressBook } from "../../../../lib/operator/fleet/addresses.ts";
+} from "../../../lib/operator/kube/mod.ts";
+import type { KubeletServer } from "../../../lib/operator/kubelet/mod.ts";
+import { createAddressBook } from "../../../lib/operator/fleet/addresses.ts";
 import {
   createStores,
   type Stores,
-} from "../../../../lib/operator/fleet/stores.ts";
+} from "../../../lib/operator/fleet/stores.ts";
 import {
   createSession,
   greetAsAgent,
   type SessionHandlers,
-} from "../../../../lib/shared/session/mod.ts";
+} from "../../../lib/shared/session/mod.ts";
 import {
   createMemoryLinks,
   type MemoryLinks,
-} from "../../../shared/session/_support/memory_link.ts";
-import { CountingApi, toKey } from "../../_support/counting_api.ts";
+} from "../../shared/session/_support/memory_link.ts";
+import { CountingApi, toKey } from "./counting_api.ts";
+import { until } from "./wait.ts";
 
+/** Settings of every device of the fixture. */
 export const SETTINGS: DeviceSettings = {
   requestTimeoutMs: 5000,
   offlineAfterMs: 40_000,
@@ -56,20 +59,21 @@ export const SETTINGS: DeviceSettings = {
   backoff: { initialDelayMs: 1000, maxDelayMs: 60_000, factor: 1.5 },
 };
 
-export class Stage implements AsyncDisposable {
+/** A namespace of its own on the API server, and everything that a `Device` depends on. */
+export class DeviceFixture implements AsyncDisposable {
   readonly api: CountingApi;
-  /** Namespace and name of the device, its Service and its virtual pod. */
-  readonly home: { namespace: string; name: string };
+  /** Namespace and name of the EdgeDevice, its Service and its virtual pod. */
+  readonly ref: { namespace: string; name: string };
   readonly scope = createScope();
   readonly stores: Stores;
   readonly context: DeviceContext;
-  /** Devices that were woken. */
-  readonly woken: string[] = [];
+  /** Devices that were requeued, in order. */
+  readonly requeued: string[] = [];
 
-  private constructor(api: CountingApi, graceMs: number) {
+  private constructor(api: CountingApi, reconnectGraceMs: number) {
     this.api = api;
     const { namespace, name } = api;
-    this.home = { namespace, name };
+    this.ref = { namespace, name };
     this.stores = this.scope.use(createStores({
       client: this.api,
       namespace,
@@ -91,7 +95,7 @@ export class Stage implements AsyncDisposable {
       kubeletVersion: "v1.34.0",
       host: { addresses: ["10.0.0.7"], grpcPort: 9443 },
       authority: "CA\n",
-      graceUntilMs: performance.now() + graceMs,
+      graceUntilMs: performance.now() + reconnectGraceMs,
       addresses: createAddressBook({ seed: namespace }),
       heartbeats: { watch() {}, stop() {} },
       kubelets: {
@@ -102,18 +106,24 @@ export class Stage implements AsyncDisposable {
       },
       settingsOf: () => SETTINGS,
       renderAgentYaml: ({ device, ca }) => `device: ${device}\nca: ${ca}`,
-      wake: (device) => void this.woken.push(device),
+      wake: (device) => void this.requeued.push(device),
     };
   }
 
-  static async start(options: { graceMs?: number } = {}): Promise<Stage> {
-    const stage = new Stage(await CountingApi.open(), options.graceMs ?? 0);
-    await stage.stores.synced();
-    return stage;
+  /** Creates the namespace and resolves once every informer has its first list. */
+  static async start(
+    options: { reconnectGraceMs?: number } = {},
+  ): Promise<DeviceFixture> {
+    const fixture = new DeviceFixture(
+      await CountingApi.open(),
+      options.reconnectGraceMs ?? 0,
+    );
+    await fixture.stores.synced();
+    return fixture;
   }
 
-  /** An EdgeDevice that is there, with a device for it. */
-  async add(
+  /** Writes an EdgeDevice and makes a `Device` for it. */
+  async createDevice(
     given: {
       spec?: EdgeDeviceSpec;
       status?: EdgeDeviceStatus;
@@ -121,57 +131,59 @@ export class Stage implements AsyncDisposable {
     } = {},
   ): Promise<{ device: Device; objects: DeviceObjects }> {
     const { annotations = {}, ...rest } = given;
-    const edge = await this.api.put(EDGE_DEVICE, {
+    const edge = await this.api.putObject(EDGE_DEVICE, {
       spec: {},
       ...rest,
-      metadata: { ...this.home, annotations },
+      metadata: { ...this.ref, annotations },
     });
-    return this.revive(edge);
+    return this.openDevice(edge);
   }
 
-  /** A new process finds this EdgeDevice. */
-  revive(edge: EdgeDevice): { device: Device; objects: DeviceObjects } {
+  /** Makes a `Device` for an EdgeDevice that exists, as a newly started operator does. */
+  openDevice(edge: EdgeDevice): { device: Device; objects: DeviceObjects } {
     const device = this.scope.use(new Device(edge, this.context));
     return { device, objects: new DeviceObjects(device) };
   }
 
-  /** Resolves when the watches have told all that there is now. */
-  async settle(): Promise<void> {
+  /** Resolves once the informers hold the present version of each of the device's objects. */
+  async waitForInformers(): Promise<void> {
     const { edges, nodes, leases, secrets, services, slices } =
       this.stores.devices;
     const { sources } = this.stores;
-    const { namespace, name } = this.home;
-    const agent = `${name}-agent`;
-    const kept: [ObjectType<KubeObject>, ObjectRef, Look][] = [
-      [EDGE_DEVICE, this.home, edges],
+    const { namespace, name } = this.ref;
+    const kept: [ObjectType<KubeObject>, ObjectRef, StoreView][] = [
+      [EDGE_DEVICE, this.ref, edges],
       [NODE, { name }, nodes],
-      [LEASE, { namespace: "kube-node-lease", name }, leases],
-      [SECRET, { namespace, name: agent }, secrets],
-      [SERVICE, this.home, services],
-      [ENDPOINT_SLICE, this.home, slices],
-      [POD, this.home, { get: (key) => sources.pod(key) }],
+      [LEASE, { namespace: LEASE_NAMESPACE, name }, leases],
+      [SECRET, { namespace, name: `${name}-agent` }, secrets],
+      [SERVICE, this.ref, services],
+      [ENDPOINT_SLICE, this.ref, slices],
+      [POD, this.ref, { get: (key) => sources.pod(key) }],
     ];
-    await Promise.all(kept.map(async ([type, ref, look]) => {
+    await Promise.all(kept.map(async ([type, ref, store]) => {
       const key = toKey(ref);
-      // Asked anew at each look: what runs in the background may write meanwhile.
+      // Read again on each poll: background work may write meanwhile.
       await until(async () => {
         const found = await this.api.find(type, ref);
-        // Of these, the stores hold only what bears our label.
-        const isOurs = type === EDGE_DEVICE || type === POD ||
+        // The stores select all other kinds by label.
+        const isSelected = type === EDGE_DEVICE || type === POD ||
           found?.metadata.labels?.[ROLE_LABEL] !== undefined;
-        const now = isOurs ? found : undefined;
-        return look.get(key)?.metadata.resourceVersion ===
-          now?.metadata.resourceVersion;
+        const current = isSelected ? found : undefined;
+        return store.get(key)?.metadata.resourceVersion ===
+          current?.metadata.resourceVersion;
       }, `${type.kind} in its store`);
     }));
   }
 
-  /** An agent that says hello to the device; it stays until its link ends. */
-  async connect(device: Device, options: AgentOptions = {}): Promise<Agent> {
+  /** Connects an agent to the device; it stays until its link ends. */
+  async connectAgent(
+    device: Device,
+    options: AgentOptions = {},
+  ): Promise<FakeAgent> {
     const links = createMemoryLinks({ clock: SYSTEM_CLOCK });
     const session = this.scope.use(createSession({
       side: "agent",
-      handlers: options.handlers ?? OBEDIENT,
+      handlers: options.handlers ?? ACCEPTING_HANDLERS,
       log: SILENT_LOGGER,
     }));
     const accepted = device.accept({
@@ -195,19 +207,24 @@ export class Stage implements AsyncDisposable {
   }
 }
 
+/** Options of {@linkcode DeviceFixture.connectAgent}. */
 export interface AgentOptions {
+  /** @default "machine-1" */
   machineId?: string;
+  /** @default {@linkcode ACCEPTING_HANDLERS} */
   handlers?: SessionHandlers;
 }
 
-export interface Agent {
+/** The agent's end of a link to a `Device`. */
+export interface FakeAgent {
   links: MemoryLinks;
   session: ReturnType<typeof createSession>;
+  /** Resolves when both ends have stopped. */
   ended: Promise<unknown>;
 }
 
-/** Says yes to every request. */
-export const OBEDIENT: SessionHandlers = {
+/** Answers every request with success and no payload; refuses streams. */
+export const ACCEPTING_HANDLERS: SessionHandlers = {
   request: () => Promise.resolve(new Uint8Array()),
   stream: () => Promise.reject(new Error("unexpected stream")),
 };
@@ -221,20 +238,6 @@ function fakeServer(port: number): KubeletServer {
   };
 }
 
-interface Look {
+interface StoreView {
   get(key: string): KubeObject | undefined;
-}
-
-/** Waits for a condition. */
-export async function until(
-  check: () => boolean | Promise<boolean>,
-  what: string,
-): Promise<void> {
-  const endMs = performance.now() + 10_000;
-  while (!await check()) {
-    if (performance.now() > endMs) {
-      throw new Error(`not there in time: ${what}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
