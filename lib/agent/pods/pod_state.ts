@@ -4,10 +4,10 @@ import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
 import type { RuntimeContainer, RuntimePod } from "../runtime/mod.ts";
 import {
   type Container,
+  encodeMessage,
   type PodSpec,
   type PodStatus,
   PodStatusSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import { planPod } from "./plan.ts";
 import { ContainerMemory, readTermination } from "./container_state.ts";
@@ -395,6 +395,6 @@ export class PodMemory {
 /** Equal but for the version. */
 function sameBut(left: PodStatus, right: PodStatus): boolean {
   const bytes = (status: PodStatus) =>
-    toBinary(PodStatusSchema, { ...status, version: 0n });
+    encodeMessage(PodStatusSchema, { ...status, version: 0n });
   return equalBytes(bytes(left), bytes(right));
 }

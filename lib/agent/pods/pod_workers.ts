@@ -19,12 +19,12 @@ import {
   type Configure,
   ConfigureSchema,
   create,
-  fromBinary,
+  decodeMessage,
+  encodeMessage,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
   PodStatusSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import { EngineView, toBareSpec } from "./engine_cache.ts";
 import {
@@ -141,7 +141,7 @@ class DevicePodWorkers implements PodWorkers {
     const { store } = this.#options;
     await this.#countStart();
     const settings = await store.read(CONFIGURE);
-    if (settings) this.#settings = fromBinary(ConfigureSchema, settings);
+    if (settings) this.#settings = decodeMessage(ConfigureSchema, settings);
     for (const key of store.keys("pod")) {
       const bytes = await store.read({ kind: "pod", key });
       if (!bytes) continue;
@@ -228,7 +228,7 @@ class DevicePodWorkers implements PodWorkers {
   async configure(settings: Configure): Promise<void> {
     await this.#options.store.write(
       CONFIGURE,
-      toBinary(ConfigureSchema, settings),
+      encodeMessage(ConfigureSchema, settings),
     );
     this.#settings = settings;
   }

@@ -17,14 +17,14 @@ import {
   type ContainerStatus,
   ContainerStatusSchema,
   create,
-  fromBinary,
+  decodeMessage,
+  encodeMessage,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
   PodStatusSchema,
   type Terminated,
   TerminatedSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import type { ContainerView, Instance, Plan, PodView } from "./plan_input.ts";
 
@@ -87,18 +87,18 @@ export function encodeRecord(record: PodRecord): Uint8Array {
     settled: Object.fromEntries(
       [...record.settled].map(([name, ended]) => [
         name,
-        toHex(toBinary(TerminatedSchema, ended)),
+        toHex(encodeMessage(TerminatedSchema, ended)),
       ]),
     ),
     restarts: Object.fromEntries(record.restarts),
     ...(record.lastStatus && {
-      lastStatus: toHex(toBinary(PodStatusSchema, record.lastStatus)),
+      lastStatus: toHex(encodeMessage(PodStatusSchema, record.lastStatus)),
     }),
   };
   const json = utf8(JSON.stringify(head));
   const length = new Uint8Array(LENGTH_BYTES);
   new DataView(length.buffer).setUint32(0, json.length);
-  return concatBytes([length, json, toBinary(PodSpecSchema, record.spec)]);
+  return concatBytes([length, json, encodeMessage(PodSpecSchema, record.spec)]);
 }
 
 /** The record of these bytes. @throws {AranyaError} code "invalid" when a later version wrote them, or something else */
@@ -113,7 +113,7 @@ export function decodeRecord(bytes: Uint8Array): PodRecord {
       throw new TypeError(`it has version ${head.version}`);
     }
     return {
-      spec: fromBinary(PodSpecSchema, bytes.subarray(specAt)),
+      spec: decodeMessage(PodSpecSchema, bytes.subarray(specAt)),
       goal: head.goal,
       graceSeconds: head.graceSeconds,
       firstSeenUnixMs: head.firstSeenUnixMs,
@@ -121,13 +121,13 @@ export function decodeRecord(bytes: Uint8Array): PodRecord {
       settled: new Map(
         Object.entries(head.settled).map(([name, ended]) => [
           name,
-          fromBinary(TerminatedSchema, fromHex(ended)),
+          decodeMessage(TerminatedSchema, fromHex(ended)),
         ]),
       ),
       restarts: new Map(Object.entries(head.restarts)),
       lastStatus: head.lastStatus === undefined
         ? undefined
-        : fromBinary(PodStatusSchema, fromHex(head.lastStatus)),
+        : decodeMessage(PodStatusSchema, fromHex(head.lastStatus)),
     };
   } catch (error) {
     throw new AranyaError(

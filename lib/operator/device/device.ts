@@ -7,9 +7,9 @@ import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import {
   ConfigureSchema,
   create,
+  encodeMessage,
   Method,
   RotateCredentialSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
@@ -184,7 +184,7 @@ export class Device implements AsyncDisposable, PodNode {
       nodeName: this.name,
       dns: toPodDns(this.#edge),
     });
-    const bytes = toBinary(ConfigureSchema, wanted);
+    const bytes = encodeMessage(ConfigureSchema, wanted);
     if (this.#configured && equalBytes(this.#configured, bytes)) return;
     this.#configured = bytes;
     this.link.configure(wanted);
@@ -224,10 +224,7 @@ export class Device implements AsyncDisposable, PodNode {
     try {
       await this.link.session.request(
         Method.ROTATE_CREDENTIAL,
-        toBinary(
-          RotateCredentialSchema,
-          create(RotateCredentialSchema, { key }),
-        ),
+        encodeMessage(RotateCredentialSchema, { key }),
         {
           timeoutMs: this.settings.requestTimeoutMs,
           signal: this.#stop.signal,

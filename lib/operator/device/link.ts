@@ -14,14 +14,14 @@ import {
   type Session,
 } from "../../shared/session/mod.ts";
 import {
+  CAPABILITIES,
   type Configure,
   ConfigureSchema,
-  create,
+  encodeMessage,
   type Facts,
   type Hello,
   Method,
   RefusalReason,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import type { DeviceContext } from "./context.ts";
 import type { DeviceInbox } from "./reports.ts";
@@ -30,7 +30,9 @@ import type { MeasuredCondition } from "./node.ts";
 import { type ConnectedCondition, fromFacts, fromMeasured } from "./status.ts";
 
 /** What the operator can do, for the Welcome. */
-export const OPERATOR_CAPABILITIES: readonly string[] = ["pods.v1"];
+export const OPERATOR_CAPABILITIES: readonly string[] = [
+  CAPABILITIES.pods,
+];
 
 /** An agent dials again every 3 s at most in the first minute. */
 const RETURN_MS = 30_000;
@@ -332,7 +334,7 @@ export class DeviceLink {
   async #send(wanted: Configure, signal: AbortSignal): Promise<void> {
     await this.session.request(
       Method.CONFIGURE,
-      toBinary(ConfigureSchema, create(ConfigureSchema, wanted)),
+      encodeMessage(ConfigureSchema, wanted),
       { timeoutMs: this.#options.requestTimeoutMs(), signal },
     );
   }

@@ -5,17 +5,17 @@ import type { SessionHandlers } from "../../shared/session/mod.ts";
 import {
   type Blobs,
   BlobsSchema,
+  decodeMessage,
+  encodeMessage,
   type EventList,
   EventListSchema,
   type Facts,
   FactsSchema,
   type FetchBlobs,
   FetchBlobsSchema,
-  fromBinary,
   Method,
   type PodStatusList,
   PodStatusListSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 
 /** Takes what a device says. */
@@ -42,18 +42,18 @@ export function toInboxHandlers(
     async request(method, payload) {
       switch (method) {
         case Method.REPORT_FACTS:
-          inbox.onFacts(fromBinary(FactsSchema, payload));
+          inbox.onFacts(decodeMessage(FactsSchema, payload));
           return EMPTY;
         case Method.REPORT_PODS:
-          await inbox.onPods(fromBinary(PodStatusListSchema, payload));
+          await inbox.onPods(decodeMessage(PodStatusListSchema, payload));
           return EMPTY;
         case Method.REPORT_EVENTS:
-          inbox.onEvents(fromBinary(EventListSchema, payload));
+          inbox.onEvents(decodeMessage(EventListSchema, payload));
           return EMPTY;
         case Method.FETCH_BLOBS:
-          return toBinary(
+          return encodeMessage(
             BlobsSchema,
-            await inbox.fetchBlobs(fromBinary(FetchBlobsSchema, payload)),
+            await inbox.fetchBlobs(decodeMessage(FetchBlobsSchema, payload)),
           );
         default:
           throw refuse(method);

@@ -6,6 +6,7 @@ import {
   create,
   type Dns,
   DnsSchema,
+  encodeMessage,
   HostAliasSchema,
   type PodSecurity,
   PodSecuritySchema,
@@ -13,7 +14,6 @@ import {
   PodSpecSchema,
   RestartPolicy,
   SysctlSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import { toContainer } from "./containers.ts";
 import { Findings, type PodLookups, type PodWarning } from "./lookups.ts";
@@ -78,7 +78,9 @@ export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
     ),
     activeDeadlineSeconds: BigInt(from.activeDeadlineSeconds ?? 0),
   });
-  spec.specHash = createHash("sha256").update(toBinary(PodSpecSchema, spec))
+  spec.specHash = createHash("sha256").update(
+    encodeMessage(PodSpecSchema, spec),
+  )
     .digest("hex");
   return {
     spec,

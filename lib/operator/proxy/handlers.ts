@@ -16,14 +16,14 @@ import type { Session } from "../../shared/session/mod.ts";
 import {
   AttachSchema,
   create,
+  decodeMessage,
+  encodeMessage,
   ExecSchema,
   ExitStatusSchema,
-  fromBinary,
   LogsSchema,
   Method,
   PortForwardSchema,
   StatsSchema,
-  toBinary,
 } from "../../shared/wire/mod.ts";
 import { openLog } from "./logs.ts";
 import { pumpCommand, pumpConnection } from "./pump.ts";
@@ -105,7 +105,7 @@ export function createStreamHandlers(
       });
       return await run(call, {
         method: Method.EXEC,
-        payload: toBinary(ExecSchema, message),
+        payload: encodeMessage(ExecSchema, message),
         action,
       });
     },
@@ -121,7 +121,7 @@ export function createStreamHandlers(
       });
       return await run(call, {
         method: Method.ATTACH,
-        payload: toBinary(AttachSchema, message),
+        payload: encodeMessage(AttachSchema, message),
         action,
       });
     },
@@ -132,9 +132,13 @@ export function createStreamHandlers(
         target: wire,
         ...toLogOptions(call),
       });
-      const stream = session.open(Method.LOGS, toBinary(LogsSchema, message), {
-        signal: call.signal,
-      });
+      const stream = session.open(
+        Method.LOGS,
+        encodeMessage(LogsSchema, message),
+        {
+          signal: call.signal,
+        },
+      );
       return await openLog(stream, { action });
     },
     async portForward(call) {
@@ -145,7 +149,7 @@ export function createStreamHandlers(
       });
       const stream = session.open(
         Method.PORT_FORWARD,
-        toBinary(PortForwardSchema, message),
+        encodeMessage(PortForwardSchema, message),
         { signal: call.signal },
       );
       await pumpConnection(stream, { ...call, action });
@@ -164,7 +168,7 @@ export function createStreamHandlers(
         ),
         signal,
       });
-      return summaries.toSummary(fromBinary(StatsSchema, answer));
+      return summaries.toSummary(decodeMessage(StatsSchema, answer));
     },
   };
 
@@ -179,7 +183,7 @@ export function createStreamHandlers(
     const { io, stdin, tty } = call;
     const stream = session.open(method, payload, { signal: io.signal });
     const last = await pumpCommand(stream, { io, stdin, tty, action });
-    const { code, reason, message } = fromBinary(ExitStatusSchema, last);
+    const { code, reason, message } = decodeMessage(ExitStatusSchema, last);
     return { code, ...reason && { reason }, ...message && { message } };
   }
 }

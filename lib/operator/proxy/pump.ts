@@ -3,7 +3,7 @@
 import { type AranyaError, asAranyaError } from "../../shared/base/mod.ts";
 import type { CallIo, PortForwardCall } from "../kubelet/mod.ts";
 import type { Stream } from "../../shared/session/mod.ts";
-import { create, ResizeSchema, toBinary } from "../../shared/wire/mod.ts";
+import { encodeMessage, ResizeSchema } from "../../shared/wire/mod.ts";
 
 /** Channels of exec, attach and logs (proto/aranya.proto, Method). */
 export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, resize: 4 } as const;
@@ -111,7 +111,7 @@ async function* encodeSizes(
   sizes: CallIo["resizes"],
 ): AsyncGenerator<Uint8Array> {
   for await (const size of sizes) {
-    yield toBinary(ResizeSchema, create(ResizeSchema, size));
+    yield encodeMessage(ResizeSchema, size);
   }
 }
 

@@ -12,14 +12,13 @@
  */
 import { AranyaError, concatBytes, utf8 } from "../base/mod.ts";
 import {
-  create,
-  fromBinary,
+  decodeMessage,
+  encodeMessage,
   type HandshakeInit,
   HandshakeInitSchema,
   HandshakeRefusalSchema,
   HandshakeReplySchema,
   type RefusalReason,
-  toBinary,
 } from "../wire/mod.ts";
 import { TAG_BYTES } from "./aead.ts";
 
@@ -70,7 +69,7 @@ export function encodeInit(
 ): Uint8Array {
   return toFrame(
     FRAME_TYPES.init,
-    toBinary(HandshakeInitSchema, create(HandshakeInitSchema, init)),
+    encodeMessage(HandshakeInitSchema, init),
   );
 }
 
@@ -78,7 +77,7 @@ export function encodeInit(
 export function encodeReply(noise: Uint8Array): Uint8Array {
   return toFrame(
     FRAME_TYPES.reply,
-    toBinary(HandshakeReplySchema, create(HandshakeReplySchema, { noise })),
+    encodeMessage(HandshakeReplySchema, { noise }),
   );
 }
 
@@ -86,13 +85,10 @@ export function encodeReply(noise: Uint8Array): Uint8Array {
 export function encodeRefusal(refusal: Refusal): Uint8Array {
   return toFrame(
     FRAME_TYPES.refusal,
-    toBinary(
-      HandshakeRefusalSchema,
-      create(HandshakeRefusalSchema, {
-        reason: refusal.reason,
-        message: refusal.message.slice(0, MAX_REFUSAL_TEXT_LENGTH),
-      }),
-    ),
+    encodeMessage(HandshakeRefusalSchema, {
+      reason: refusal.reason,
+      message: refusal.message.slice(0, MAX_REFUSAL_TEXT_LENGTH),
+    }),
   );
 }
 
@@ -101,7 +97,7 @@ export function decodeInit(frame: Uint8Array): HandshakeInit {
   if (frame[0] !== FRAME_TYPES.init) {
     throw malformed(`its first byte is ${frame[0] ?? "missing"}`);
   }
-  return decode(frame, (body) => fromBinary(HandshakeInitSchema, body));
+  return decode(frame, (body) => decodeMessage(HandshakeInitSchema, body));
 }
 
 /** Reads frame 0x02 or 0x03. @throws {AranyaError} code "invalid" when it is something else */
@@ -110,7 +106,7 @@ export function decodeAnswer(
 ): { noise: Uint8Array } | { refusal: Refusal } {
   if (frame[0] === FRAME_TYPES.reply) {
     return decode(frame, (body) => ({
-      noise: fromBinary(HandshakeReplySchema, body).noise,
+      noise: decodeMessage(HandshakeReplySchema, body).noise,
     }));
   }
   if (frame[0] !== FRAME_TYPES.refusal) {
@@ -118,7 +114,7 @@ export function decodeAnswer(
   }
   const { reason, message } = decode(
     frame,
-    (body) => fromBinary(HandshakeRefusalSchema, body),
+    (body) => decodeMessage(HandshakeRefusalSchema, body),
   );
   return {
     refusal: {

@@ -5,7 +5,8 @@
  *
  * @module
  */
-export { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+/** Builds a message; protobuf-es documents it. */
+export { create } from "@bufbuild/protobuf";
 export * from "./_gen.ts";
 export * from "./channels.ts";
 export * from "./chunks.ts";

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import {
   ConfigureSchema,
   create,
+  decodeMessage,
+  encodeMessage,
   FactsSchema,
-  fromBinary,
   Method,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 import {
   ACCEPTING_HANDLERS,
@@ -24,7 +24,7 @@ Deno.test("accept() tells the device its configuration, and again when it change
       ...ACCEPTING_HANDLERS,
       request(method, payload) {
         if (method === Method.CONFIGURE) {
-          told.push(fromBinary(ConfigureSchema, payload).podCidr);
+          told.push(decodeMessage(ConfigureSchema, payload).podCidr);
         }
         return Promise.resolve(new Uint8Array());
       },
@@ -71,7 +71,7 @@ Deno.test("facts of the device are shown as its twin; measured conditions only w
   });
   await agent.session.request(
     Method.REPORT_FACTS,
-    toBinary(FactsSchema, facts),
+    encodeMessage(FactsSchema, facts),
     { timeoutMs: 2000 },
   );
   assert.equal(device.link.reported?.os, "linux");

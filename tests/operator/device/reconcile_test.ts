@@ -13,10 +13,9 @@ import {
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
 import {
-  create,
+  encodeMessage,
   FactsSchema,
   Method,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 import { DeviceFixture, type FakeAgent } from "../_support/device_fixture.ts";
 import { until } from "../_support/wait.ts";
@@ -191,7 +190,7 @@ Deno.test("reconcile() writes what the device measured once, in whatever form th
   const agent = await fixture.connectAgent(device);
   await agent.session.request(
     Method.REPORT_FACTS,
-    toBinary(FactsSchema, create(FactsSchema, FACTS)),
+    encodeMessage(FactsSchema, FACTS),
     { timeoutMs: 2000 },
   );
   await objects.reconcile(signal);

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import {
   BlobsSchema,
   create,
+  decodeMessage,
+  encodeMessage,
   EventListSchema,
   FactsSchema,
   FetchBlobsSchema,
-  fromBinary,
   Method,
   PodStatusListSchema,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 import { toInboxHandlers } from "../../../lib/operator/device/reports.ts";
 
@@ -30,18 +30,18 @@ function given(seen: string[]) {
 Deno.test("request() turns each report into its call", async () => {
   const seen: string[] = [];
   const { request } = given(seen);
-  const facts = toBinary(FactsSchema, create(FactsSchema, { os: "linux" }));
+  const facts = encodeMessage(FactsSchema, { os: "linux" });
   await request(Method.REPORT_FACTS, facts, signal);
   const pods = create(PodStatusListSchema, { pods: [{ uid: "1" }] });
   await request(
     Method.REPORT_PODS,
-    toBinary(PodStatusListSchema, pods),
+    encodeMessage(PodStatusListSchema, pods),
     signal,
   );
   const events = create(EventListSchema, { events: [{ reason: "x" }] });
   await request(
     Method.REPORT_EVENTS,
-    toBinary(EventListSchema, events),
+    encodeMessage(EventListSchema, events),
     signal,
   );
   assert.deepEqual(seen, ["facts linux", "pods 1", "events 1"]);
@@ -52,10 +52,26 @@ Deno.test("request() answers with the blobs that were asked for", async () => {
   const wanted = create(FetchBlobsSchema, { sha256: ["aa", "bb"] });
   const reply = await request(
     Method.FETCH_BLOBS,
-    toBinary(FetchBlobsSchema, wanted),
+    encodeMessage(FetchBlobsSchema, wanted),
     signal,
   );
-  assert.equal(fromBinary(BlobsSchema, reply).contents.length, 2);
+  assert.equal(decodeMessage(BlobsSchema, reply).contents.length, 2);
+});
+
+Deno.test("request() refuses broken bytes of every report with invalid", async () => {
+  const seen: string[] = [];
+  const { request } = given(seen);
+  const broken = Uint8Array.of(0x0a, 0x50, 1);
+  const methods = [
+    Method.REPORT_FACTS,
+    Method.REPORT_PODS,
+    Method.REPORT_EVENTS,
+    Method.FETCH_BLOBS,
+  ];
+  for (const method of methods) {
+    await assert.rejects(request(method, broken, signal), { code: "invalid" });
+  }
+  assert.deepEqual(seen, []);
 });
 
 Deno.test("request() and stream() refuse what this operator does not know", async () => {

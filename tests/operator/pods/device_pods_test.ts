@@ -4,10 +4,10 @@ import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { PodDevice } from "../../../lib/operator/pods/device_pods.ts";
 import {
   create,
+  encodeMessage,
   type Method,
   PodSpecSchema,
   PodStatusListSchema,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -48,7 +48,10 @@ Deno.test("PodDevice.learn() drops words older than what is known", () => {
 
 Deno.test("PodDevice.list() forgets what the device no longer names, and names both", async () => {
   const { device } = open(() =>
-    toBinary(PodStatusListSchema, list({ uid: "b", name: "new", version: 1n }))
+    encodeMessage(
+      PodStatusListSchema,
+      list({ uid: "b", name: "new", version: 1n }),
+    )
   );
   device.learn(list({ uid: "a", name: "old", version: 9n }));
   assert.deepEqual(await device.list(SIGNAL), ["ns/old", "ns/new"]);

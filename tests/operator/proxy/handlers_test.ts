@@ -6,15 +6,15 @@ import { createStreamHandlers } from "../../../lib/operator/proxy/mod.ts";
 import {
   AttachSchema,
   create,
+  decodeMessage,
+  encodeMessage,
   ExecSchema,
   ExitStatusSchema,
-  fromBinary,
   LogsSchema,
   Method,
   PortForwardSchema,
   ResizeSchema,
   StatsSchema,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 import { gather } from "../../shared/session/_support/pair.ts";
 import {
@@ -26,7 +26,7 @@ import {
 
 function exitStatus(code: number, reason = "", message = ""): Uint8Array {
   const status = create(ExitStatusSchema, { code, reason, message });
-  return toBinary(ExitStatusSchema, status);
+  return encodeMessage(ExitStatusSchema, status);
 }
 
 /** Answers stdin on stdout, says something on stderr, exits with 3. */
@@ -41,7 +41,7 @@ Deno.test("exec() carries the call, its streams and its end", async () => {
   let asked: unknown;
   await using bench = await makeStreamBench({
     stream: async (method, payload, stream) => {
-      asked = { method, call: fromBinary(ExecSchema, payload) };
+      asked = { method, call: decodeMessage(ExecSchema, payload) };
       await serveCat(stream);
     },
   });
@@ -71,7 +71,7 @@ Deno.test("attach() is its own method", async () => {
   await using bench = await makeStreamBench({
     stream: async (method, payload, stream) => {
       methods.push(method);
-      assert.equal(fromBinary(AttachSchema, payload).tty, false);
+      assert.equal(decodeMessage(AttachSchema, payload).tty, false);
       await serveCat(stream);
     },
   });
@@ -84,7 +84,7 @@ Deno.test("exec() sends a terminal's sizes and why a command did not run", async
   await using bench = await makeStreamBench({
     stream: async (_method, _payload, stream) => {
       for await (const chunk of stream.read(4)) {
-        const { width, height } = fromBinary(ResizeSchema, chunk);
+        const { width, height } = decodeMessage(ResizeSchema, chunk);
         await stream.finish(
           exitStatus(127, "StartError", `${width}x${height}`),
         );
@@ -133,7 +133,7 @@ Deno.test("logs() asks with the options and gives the bytes", async () => {
   let asked: unknown;
   await using bench = await makeStreamBench({
     stream: async (method, payload, stream) => {
-      asked = { method, call: fromBinary(LogsSchema, payload) };
+      asked = { method, call: decodeMessage(LogsSchema, payload) };
       await stream.write(1, utf8("a line\n"));
       await stream.finish(new Uint8Array());
     },
@@ -209,7 +209,7 @@ Deno.test("portForward() carries one connection with its half-closes", async () 
   await using bench = await makeStreamBench({
     stream: async (method, payload, stream) => {
       assert.equal(method, Method.PORT_FORWARD);
-      const { port } = fromBinary(PortForwardSchema, payload);
+      const { port } = decodeMessage(PortForwardSchema, payload);
       const input = await gather(stream.read(0));
       await stream.write(1, utf8(`${port} ${fromUtf8(input)}`));
       await stream.end(1);
@@ -308,10 +308,24 @@ Deno.test("stats() turns the device's figures into a summary", async () => {
     request: (method) => {
       assert.equal(method, Method.GET_STATS);
       const stats = create(StatsSchema, { memoryWorkingSetBytes: 4096n });
-      return Promise.resolve(toBinary(StatsSchema, stats));
+      return Promise.resolve(encodeMessage(StatsSchema, stats));
     },
   });
   const { node } = await bench.handlers.stats(new AbortController().signal);
   assert.equal(node.nodeName, "edge-1");
   assert.equal(node.memory?.workingSetBytes, 4096);
+});
+
+Deno.test("exec() and stats() reject with invalid when the device's answer has broken bytes", async () => {
+  const broken = Uint8Array.of(0x0a, 0x50, 1);
+  await using bench = await makeStreamBench({
+    request: () => Promise.resolve(broken),
+    stream: (_method, _payload, stream) => stream.finish(broken),
+  });
+  await assert.rejects(bench.handlers.exec(makeExec(makeClient())), {
+    code: "invalid",
+  });
+  await assert.rejects(bench.handlers.stats(new AbortController().signal), {
+    code: "invalid",
+  });
 });

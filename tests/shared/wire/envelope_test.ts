@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   CommandSchema,
-  create,
   decodeEnvelope,
   encodeEnvelope,
   type Envelope,
-  fromBinary,
   MAX_ENVELOPE_HEADER_BYTES,
   MessageSchema,
-  toBinary,
 } from "../../../lib/shared/wire/mod.ts";
 
 const CASES: Envelope[] = [

@@ -29,7 +29,8 @@ import {
 import { NAMESPACE, SERVICE_ACCOUNT } from "../../_support/kinds.ts";
 import {
   create,
-  fromBinary,
+  decodeMessage,
+  encodeMessage,
   Method,
   type PodSpec,
   PodSpecSchema,
@@ -38,7 +39,6 @@ import {
   PodStatusSchema,
   PurgePodSchema,
   RemovePodSchema,
-  toBinary,
 } from "../../../../lib/shared/wire/mod.ts";
 import type { Cluster } from "../../../_support/mod.ts";
 
@@ -74,25 +74,26 @@ export class FakeDevice {
     switch (method) {
       case Method.LIST_PODS:
         this.calls.push("list");
-        return Promise.resolve(toBinary(
-          PodStatusListSchema,
-          create(PodStatusListSchema, { pods: [...this.statuses.values()] }),
-        ));
+        return Promise.resolve(
+          encodeMessage(PodStatusListSchema, {
+            pods: [...this.statuses.values()],
+          }),
+        );
       case Method.APPLY_POD: {
-        const spec = fromBinary(PodSpecSchema, payload);
+        const spec = decodeMessage(PodSpecSchema, payload);
         this.calls.push(`apply ${spec.namespace}/${spec.name}`);
         if (this.failApply) return Promise.reject(this.failApply);
         this.specs.set(spec.uid, spec);
         break;
       }
       case Method.REMOVE_POD: {
-        const { uid, graceSeconds } = fromBinary(RemovePodSchema, payload);
+        const { uid, graceSeconds } = decodeMessage(RemovePodSchema, payload);
         this.calls.push(`remove ${this.nameOf(uid)}`);
         this.graces.push(Number(graceSeconds));
         break;
       }
       case Method.PURGE_POD: {
-        const { uid } = fromBinary(PurgePodSchema, payload);
+        const { uid } = decodeMessage(PurgePodSchema, payload);
         this.calls.push(`forget ${this.nameOf(uid)}`);
         this.statuses.delete(uid);
         this.specs.delete(uid);
