@@ -5,7 +5,6 @@
  */
 import {
   type Clock,
-  createPipe,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
   utf8,
@@ -19,6 +18,7 @@ import {
   type SessionHandlers,
 } from "../lib/shared/session/mod.ts";
 import { Method } from "../lib/shared/wire/mod.ts";
+import { Pipe } from "../dev/base/pipe.ts";
 
 const WRITE_BYTES = 64 * 1024;
 const LINK_BUFFER_BYTES = 1024 * 1024;
@@ -28,7 +28,7 @@ const NOTHING = new Uint8Array(0);
 /** Two ends of a link that only hands packets over. */
 function createLinks(): { operator: Link; agent: Link } {
   const make = () =>
-    createPipe<Uint8Array>({
+    new Pipe<Uint8Array>({
       capacity: LINK_BUFFER_BYTES,
       sizeOf: (packet) => packet.length,
     });

@@ -10,8 +10,8 @@ import {
 import {
   AranyaError,
   type Clock,
-  createScope,
   type Logger,
+  Scope,
   SYSTEM_CLOCK,
 } from "../shared/base/mod.ts";
 import type { AgentConfig } from "../shared/config/mod.ts";
@@ -109,7 +109,7 @@ async function serve(
   { store, dialer }: { store: StateStore; dialer: LinkDialer },
 ): Promise<void> {
   const { config, log, clock = SYSTEM_CLOCK, signal, reader } = options;
-  await using scope = createScope({
+  await using scope = new Scope({
     onError: (error) => log.error("a part of the agent has failed", { error }),
   });
   const late: { session?: Session; podWorkers?: PodWorkers } = {};

@@ -4,7 +4,12 @@
  * kept beside it until the new one has opened a link, for the operator may have failed between asking and keeping.
  */
 import { dirname } from "node:path";
-import { AranyaError, type Logger, utf8 } from "../shared/base/mod.ts";
+import {
+  AranyaError,
+  KEY_BYTES,
+  type Logger,
+  utf8,
+} from "../shared/base/mod.ts";
 import {
   fromDiskError,
   replaceFile,
@@ -34,7 +39,6 @@ export interface CredentialKeeper {
 }
 
 const PREVIOUS = { kind: "setting", key: "previous-credential" } as const;
-const KEY_BYTES = 32;
 
 /** Takes up where the last start left off. */
 export async function createCredentialKeeper(

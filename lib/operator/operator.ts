@@ -4,8 +4,8 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
-  createScope,
   type Logger,
+  Scope,
   SYSTEM_CLOCK,
 } from "../shared/base/mod.ts";
 import {
@@ -43,7 +43,7 @@ export interface RunOperatorOptions {
 export async function runOperator(run: RunOperatorOptions): Promise<void> {
   const { options, log, signal, clock = SYSTEM_CLOCK } = run;
   const meter = createPageMeter();
-  await using scope = createScope();
+  await using scope = new Scope();
   const client = scope.use(
     await createKubeClient({
       kubeconfigFile: options.kubeconfigFile,

@@ -3,10 +3,9 @@
 import {
   asAranyaError,
   type Clock,
-  createScope,
   type Logger,
-  persist,
-  type Scope,
+  retryUntilSuccess,
+  Scope,
 } from "../shared/base/mod.ts";
 import {
   type GrpcListener,
@@ -85,7 +84,7 @@ export interface Term extends AsyncDisposable {
  * @throws {AranyaError} when a port is taken or the CA's Secret is unusable; the signal's reason when it is aborted
  */
 export async function startTerm(options: TermOptions): Promise<Term> {
-  const scope = createScope({
+  const scope = new Scope({
     onError: (error) =>
       options.log.error("part of the operator failed", { error }),
   });
@@ -122,17 +121,17 @@ class TermBuilder {
       log,
     }));
     const [authority, clientCa, kubeletVersion] = await Promise.all([
-      persist(() => ensureAuthority(client, { namespace, signal }), {
+      retryUntilSuccess(() => ensureAuthority(client, { namespace, signal }), {
         ...wait,
-        waiting: "the operator's CA",
+        object: "the operator's CA",
       }),
-      persist(() => readClientCa(client, signal), {
+      retryUntilSuccess(() => readClientCa(client, signal), {
         ...wait,
-        waiting: "the CA of the API server's client certificate",
+        object: "the CA of the API server's client certificate",
       }),
-      persist(() => chooseKubeletVersion(client, signal), {
+      retryUntilSuccess(() => chooseKubeletVersion(client, signal), {
         ...wait,
-        waiting: "the API server's version",
+        object: "the API server's version",
       }),
       waitFor(stores.synced(), signal),
     ]);

@@ -3,8 +3,8 @@
 import {
   type Clock,
   concatBytes,
-  createScope,
   fromUtf8,
+  Scope,
   withDeadline,
 } from "../../shared/base/mod.ts";
 import type { RuntimeContainer } from "../runtime/mod.ts";
@@ -201,7 +201,7 @@ const DEFAULT_PERIOD_SECONDS = 10;
 /** Begins to probe. A container without probes is started and ready at once. */
 export function startProbes(options: StartProbesOptions): Probes {
   const { container, adopted, onChange } = options;
-  const scope = createScope();
+  const scope = new Scope();
   const state = {
     started: !container.startup || adopted,
     ready: !container.readiness || adopted,

@@ -3,9 +3,8 @@
 import {
   AranyaError,
   type Clock,
-  createScope,
   type Logger,
-  type Scope,
+  Scope,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import type {
@@ -116,7 +115,7 @@ class DevicePodWorkers implements PodWorkers {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#log = options.log;
-    this.#scope = createScope({
+    this.#scope = new Scope({
       onError: (error) => this.#log.error("pod watch has ended", { error }),
     });
     this.#volumes = createVolumes({

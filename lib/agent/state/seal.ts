@@ -10,13 +10,17 @@
  * ```
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { AranyaError, concatBytes, utf8 } from "../../shared/base/mod.ts";
+import {
+  AranyaError,
+  concatBytes,
+  KEY_BYTES,
+  utf8,
+} from "../../shared/base/mod.ts";
 import { fromDiskError, replaceFile } from "./disk.ts";
 
 const MAGIC = new Uint8Array([0x41, 0x52, 0x59, 0x53, 1]);
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const KEY_BYTES = 32;
 const ALGORITHM = "chacha20-poly1305";
 
 /** Seals and opens records. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One device's credential: where it is read from, when a former one is still good, and when it has been revoked. */
-import { equalBytes } from "../../shared/base/mod.ts";
+import { equalBytes, KEY_BYTES } from "../../shared/base/mod.ts";
 import type { Secret } from "../kube/mod.ts";
-import { createCredential, CREDENTIAL_BYTES } from "../pki/mod.ts";
+import { createCredential } from "../pki/mod.ts";
 import { fromBase64, secretText, toBase64 } from "./objects.ts";
 
 /** Key of the credential in the device's Secret. */
@@ -88,5 +88,5 @@ function readKey(
   name: string,
 ): Uint8Array | undefined {
   const key = fromBase64(secretText(secret, name)?.trim() ?? "");
-  return key?.length === CREDENTIAL_BYTES ? key : undefined;
+  return key?.length === KEY_BYTES ? key : undefined;
 }

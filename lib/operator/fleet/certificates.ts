@@ -7,8 +7,7 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
-  createKeyedQueue,
-  type KeyedQueue,
+  KeyedQueue,
   type Logger,
 } from "../../shared/base/mod.ts";
 import {
@@ -215,7 +214,7 @@ class SignedCertificates implements Certificates {
     const { promise, resolve } = Promise.withResolvers<ServingTls>();
     this.host = promise;
     this.#resolveHost = resolve;
-    this.#queue = createKeyedQueue({
+    this.#queue = new KeyedQueue({
       concurrency: 2,
       backoff: {
         initialDelayMs: 1000,
@@ -225,11 +224,11 @@ class SignedCertificates implements Certificates {
       },
       work: (key, signal) =>
         key === HOST_KEY ? this.#getHost(signal) : this.#getOwn(key, signal),
-      onError: (key, error, ms) =>
+      onError: (key, { error, retryMs }) =>
         options.log.warn("serving certificate was not signed", {
           ...(key === HOST_KEY ? {} : { device: key }),
           error,
-          ms: Math.round(ms),
+          ms: Math.round(retryMs),
         }),
     });
     this.#queue.add(HOST_KEY);

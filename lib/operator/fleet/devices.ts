@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All devices of the namespace: which there are, and who is looked at when. */
-import {
-  AranyaError,
-  createKeyedQueue,
-  type KeyedQueue,
-} from "../../shared/base/mod.ts";
+import { AranyaError, KeyedQueue } from "../../shared/base/mod.ts";
 import {
   Device,
   type DeviceContext,
@@ -78,14 +74,14 @@ class LivingDevices implements Devices {
       wake: (device, wakeOptions) => this.#queue.add(device, wakeOptions),
     };
     this.#onChange = onChange ?? (() => {});
-    this.#queue = createKeyedQueue({
+    this.#queue = new KeyedQueue({
       concurrency: concurrency ?? 16,
       work: (name, signal) => this.#look(name, signal),
-      onError: (name, error, ms) =>
+      onError: (name, { error, retryMs }) =>
         context.log.warn("device is not right yet", {
           device: name,
           error,
-          ms: Math.round(ms),
+          ms: Math.round(retryMs),
         }),
     });
     this.#watch();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The watches of one leader's term: one for each kind, selected to what is ours and stripped to what is used. */
-import { createScope, type Logger } from "../../shared/base/mod.ts";
+import { type Logger, Scope } from "../../shared/base/mod.ts";
 import {
   type DeviceStores,
   LEASE_NAMESPACE,
@@ -49,7 +49,7 @@ export interface StoresOptions {
 /** Starts the watches. */
 export function createStores(options: StoresOptions): Stores {
   const { client, namespace, tenantNamespaces, log } = options;
-  const scope = createScope();
+  const scope = new Scope();
   const all: Informer<KubeObject>[] = [];
   function watch<T extends KubeObject>(
     type: ObjectType<T>,

@@ -3,8 +3,7 @@
 import {
   AranyaError,
   type Clock,
-  createKeyedQueue,
-  type KeyedQueue,
+  KeyedQueue,
   type Logger,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
@@ -93,7 +92,7 @@ class Recorder implements EventRecorder {
   constructor(options: EventRecorderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#queue = createKeyedQueue({
+    this.#queue = new KeyedQueue({
       work: (key, signal) => this.#write(key, signal),
       concurrency: 4,
     });

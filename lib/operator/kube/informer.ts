@@ -3,9 +3,8 @@
 import {
   AranyaError,
   createBackoff,
-  createScope,
   type Logger,
-  type Scope,
+  Scope,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import type { KubeClient } from "./api.ts";
@@ -102,7 +101,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     });
     // Nobody may be waiting when it is closed early.
     this.#synced.promise.catch(() => {});
-    this.#scope = createScope({ onError: (error) => this.#report(error) });
+    this.#scope = new Scope({ onError: (error) => this.#report(error) });
     this.#scope.run((signal) => this.#run(signal));
   }
 

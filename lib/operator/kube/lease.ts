@@ -9,8 +9,8 @@
 import {
   AranyaError,
   type Clock,
-  createScope,
   type Logger,
+  Scope,
   SYSTEM_CLOCK,
   toRfc3339Micro,
 } from "../../shared/base/mod.ts";
@@ -202,7 +202,7 @@ class Leader implements Leadership {
     this.#candidate = start.candidate;
     this.#lease = start.lease;
     this.#clock = start.clock;
-    this.#scope = createScope({ onError: (error) => this.#lose(error) });
+    this.#scope = new Scope({ onError: (error) => this.#lose(error) });
     this.#scope.run((signal) => this.#renew(signal));
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One HTTP exchange: what it is given, and how it is answered. */
 import type { createServer } from "node:https";
-import { type AranyaError, ERROR_FACES } from "../../shared/base/mod.ts";
+import { type AranyaError, ERROR_MAPPINGS } from "../../shared/base/mod.ts";
 import { toErrorStatus } from "../streaming/mod.ts";
 
 type Listener = NonNullable<Parameters<typeof createServer>[1]>;
@@ -35,14 +35,14 @@ export function jsonAnswer(value: unknown, status = 200): Answer {
 
 /** An error's sentence under its HTTP status. */
 export function errorAnswer(error: AranyaError): Answer {
-  return textAnswer(ERROR_FACES[error.code].httpStatus, error.message);
+  return textAnswer(ERROR_MAPPINGS[error.code].httpStatus, error.message);
 }
 
 /** An error as a Status: API server and kubectl show its message and reason as they are when an upgrade is refused with it. */
 export function statusAnswer(error: AranyaError): Answer {
   return jsonAnswer(
     toErrorStatus(error),
-    ERROR_FACES[error.code].httpStatus,
+    ERROR_MAPPINGS[error.code].httpStatus,
   );
 }
 

@@ -2,7 +2,7 @@
 /** What the kubelet face asks of whoever plays the node behind it. */
 import type { StatsSummary } from "./resource_metrics.ts";
 
-/** One node's answers. Each throws an AranyaError that becomes HTTP status or stream error through ERROR_FACES. */
+/** One node's answers. Each throws an AranyaError that becomes HTTP status or stream error through ERROR_MAPPINGS. */
 export interface KubeletHandlers {
   /** Checks that pod and container exist and can be reached, before the connection is upgraded; then runs. */
   exec(call: ExecCall): Promise<ExitStatus>;

@@ -4,10 +4,11 @@ import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import {
   AranyaError,
-  asAranyaError,
+  formatEndpoint,
   type Logger,
   type Meter,
   NO_METER,
+  toListenError,
 } from "../../shared/base/mod.ts";
 import type { KubeletAuth } from "./auth.ts";
 import type { KubeletHandlers } from "./handlers.ts";
@@ -56,7 +57,7 @@ const CLOSE_TIMEOUT_MS = 4_000;
 
 /**
  * Starts a server.
- * @throws {AranyaError} "conflict" when the port is taken, "invalid" for a certificate that can't be used or an address that isn't here
+ * @throws {AranyaError} "conflict" when the port is taken, "unavailable" when the address doesn't belong to this machine, "invalid" for a certificate that can't be used
  */
 export async function createKubeletServer(
   options: KubeletServerOptions,
@@ -108,11 +109,12 @@ class NodeServer implements KubeletServer {
     try {
       await promise;
     } catch (cause) {
-      throw toListenError(cause, {
-        nodeName: this.#nodeName,
-        host: host ?? "*",
-        port,
-      });
+      throw toListenError(
+        cause,
+        `Cannot listen on ${
+          formatEndpoint({ host: host ?? "*", port })
+        } for node ${JSON.stringify(this.#nodeName)}`,
+      );
     } finally {
       this.#server.off("error", reject);
     }
@@ -178,28 +180,4 @@ class NodeServer implements KubeletServer {
     await Promise.race([closed, late]);
     clearTimeout(timer);
   }
-}
-
-function toListenError(
-  cause: unknown,
-  { nodeName, host, port }: { nodeName: string; host: string; port: number },
-): AranyaError {
-  const action = `Cannot listen on ${host}:${port} for node ${
-    JSON.stringify(nodeName)
-  }`;
-  const code = cause instanceof Error && "code" in cause ? cause.code : "";
-  if (code === "EADDRINUSE") {
-    return new AranyaError("conflict", `${action}: the port is taken`, {
-      cause,
-    });
-  }
-  // Deno 2.9.6 says EINVAL where the system says EADDRNOTAVAIL.
-  if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
-    return new AranyaError(
-      "invalid",
-      `${action}: the address is not one of this machine`,
-      { cause },
-    );
-  }
-  return asAranyaError(cause, action);
 }

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The key a device proves itself with. */
-import { sha256Hex } from "../../shared/base/mod.ts";
-
-/** Length of a device's credential in bytes. */
-export const CREDENTIAL_BYTES = 32;
+import { KEY_BYTES, sha256Hex } from "../../shared/base/mod.ts";
 
 /** A new credential: 32 random bytes. */
 export function createCredential(): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(CREDENTIAL_BYTES));
+  return crypto.getRandomValues(new Uint8Array(KEY_BYTES));
 }
 
 /** A short name of a credential for the log and status: the first 16 hexadecimal digits of its SHA-256. */

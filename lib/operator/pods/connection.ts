@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The period in which a device is connected and takes commands about pods. */
-import {
-  type AranyaError,
-  createScope,
-  type Scope,
-} from "../../shared/base/mod.ts";
+import { type AranyaError, Scope } from "../../shared/base/mod.ts";
 
 /** A connected device that has listed its pods. */
 export interface ListedDevice {
@@ -46,7 +42,7 @@ export class PodConnection {
 
   /** Opens a connection and starts listing. The one before must have been closed. */
   open({ capabilities, list, onError }: OpenConnectionOptions): void {
-    const scope = createScope({ onError });
+    const scope = new Scope({ onError });
     const connection = { capabilities, scope, isListed: false };
     this.#current = connection;
     const onListed = () => {

@@ -5,8 +5,7 @@ import {
   asAranyaError,
   type Clock,
   createBackoff,
-  createKeyedQueue,
-  type KeyedQueue,
+  KeyedQueue,
   type Logger,
   type Meter,
   NO_METER,
@@ -89,11 +88,10 @@ export class PodController implements AsyncDisposable {
     this.#meter = options.meter ?? NO_METER;
     this.#device = new PodDevice(options.session, settings);
     this.#pods = new NodePods({ node, sources, device: this.#device });
-    this.#queue = createKeyedQueue({
+    this.#queue = new KeyedQueue({
       work: (key, signal) => this.#sync(key, signal),
       concurrency: CONCURRENCY,
-      onError: (key, error, retryMs) =>
-        this.#onSyncFailed(key, { error, retryMs }),
+      onError: (key, failure) => this.#onSyncFailed(key, failure),
     });
     this.#subscription = sources.subscribe(
       node.name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A Kubernetes Status (metav1.Status), as kubectl reads it from an error stream or an answer's body. */
-import { AranyaError, ERROR_FACES } from "../../shared/base/mod.ts";
+import { AranyaError, ERROR_MAPPINGS } from "../../shared/base/mod.ts";
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -57,7 +57,7 @@ export function toCommandStatus(end: CommandEnd): KubeStatus {
 
 /** The Status of an error. */
 export function toErrorStatus(error: AranyaError): KubeStatus {
-  const { httpStatus, reason } = ERROR_FACES[error.code];
+  const { httpStatus, reason } = ERROR_MAPPINGS[error.code];
   return {
     ...HEAD,
     status: "Failure",

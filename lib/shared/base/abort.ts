@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Waiting that an AbortSignal ends. Listeners are removed when the wait is over, so that long-lived signals don't collect them. */
+/** Waits that an AbortSignal ends, without leaving listeners on signals that live on. */
 
 /**
  * Calls `callback` with the signal's reason once the signal is aborted; at once when it already is.

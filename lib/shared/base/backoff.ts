@@ -1,29 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Growing delays with jitter. */
+/** Growing delays between attempts, with jitter. */
 
 /** Options of {@linkcode createBackoff}. */
 export interface BackoffOptions {
-  /** First delay in milliseconds. */
+  /** First delay, in milliseconds. */
   initialDelayMs: number;
-  /** No delay is longer than this, in milliseconds. */
+  /** Upper bound of every delay, in milliseconds. */
   maxDelayMs: number;
-  /** Each delay is the former one times this. @default 2 */
+  /** Each delay is the previous one times this. @default 2 */
   factor?: number;
-  /** Share of the delay that is random, 0 to 1: a delay d becomes d·(1-jitter) … d. @default 0 */
+  /** Random share of a delay d, 0 to 1: the result is between d·(1-jitter) and d. @default 0 */
   jitter?: number;
-  /** From 0 (included) to 1 (excluded). @default Math.random */
+  /** Returns a number from 0 (included) to 1 (excluded). @default Math.random */
   random?: () => number;
 }
 
-/** A row of delays. */
+/** A sequence of delays. */
 export interface Backoff {
-  /** The next delay in milliseconds. */
+  /** Returns the next delay, in milliseconds. */
   next(): number;
-  /** Starts over with the first delay. */
+  /** Makes the next delay the first one again. */
   reset(): void;
 }
 
-/** Makes a row of growing delays. @throws {RangeError} when a delay is negative or `factor` below 1 */
+/**
+ * Creates a sequence of growing delays.
+ * @throws {RangeError} when a delay is negative, `maxDelayMs` below `initialDelayMs` or `factor` below 1
+ *
+ * @example
+ * ```ts
+ * const backoff = createBackoff({ initialDelayMs: 500, maxDelayMs: 15_000, jitter: 0.3 });
+ * await clock.sleep(backoff.next(), { signal });
+ * ```
+ */
 export function createBackoff(options: BackoffOptions): Backoff {
   const {
     initialDelayMs,

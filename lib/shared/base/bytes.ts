@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Small things about byte arrays. */
+/** Conversions and comparisons of byte arrays. */
 
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
 
-/** UTF-8 bytes of a text. */
+/** Encodes a text as UTF-8. */
 export function utf8(text: string): Uint8Array {
   return ENCODER.encode(text);
 }
 
-/** Text of UTF-8 bytes; what is not UTF-8 becomes U+FFFD. */
+/** Decodes UTF-8; bytes that are not UTF-8 become U+FFFD. */
 export function fromUtf8(bytes: Uint8Array): string {
   return DECODER.decode(bytes);
 }
 
-/** All parts in one new array. */
+/** Copies all parts into one new array. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(
     parts.reduce((sum, part) => sum + part.length, 0),
@@ -27,20 +27,23 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** Whether both hold the same bytes. Not for secrets: the time taken tells where they differ. */
+/** Returns whether both hold the same bytes. Not for secrets: its duration depends on the content. */
 export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length &&
     left.every((byte, index) => byte === right[index]);
 }
 
-/** Lower-case hexadecimal text. */
+/** Encodes bytes as lower-case hexadecimal text. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(
     "",
   );
 }
 
-/** Bytes of a hexadecimal text. @throws {SyntaxError} when it is none */
+/**
+ * Decodes hexadecimal text of either case.
+ * @throws {SyntaxError} when the length is odd or another character is in it
+ */
 export function fromHex(text: string): Uint8Array {
   if (!/^(?:[0-9a-f]{2})*$/i.test(text)) {
     throw new SyntaxError(
@@ -50,7 +53,7 @@ export function fromHex(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
-/** Hexadecimal SHA-256 of these bytes. */
+/** Returns the SHA-256 of these bytes as lower-case hexadecimal text. */
 export async function sha256Hex(bytes: Uint8Array): Promise<string> {
   return toHex(
     new Uint8Array(

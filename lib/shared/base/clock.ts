@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Time as something handed in, so that tests can hold it. Timers use the monotonic one: devices may start in 1970. */
+/** Time as a dependency, so that tests can control it. */
+import { onAbort } from "./abort.ts";
 
-/** Time and waiting. */
+/** Source of time and delays. Durations and timers use the monotonic time: a device may boot in 1970. */
 export interface Clock {
-  /** Milliseconds since an arbitrary start; never goes back. */
+  /** Returns milliseconds since an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Milliseconds since 1970, for what users read. */
+  /** Returns milliseconds since 1970, for timestamps that users read. */
   wallMs(): number;
-  /** Waits. @throws the signal's reason when it is aborted first */
+  /** Resolves after the delay. @throws the signal's reason when it is aborted first */
   sleep(delayMs: number, options?: { signal?: AbortSignal }): Promise<void>;
 }
 
-/** The machine's own clock. */
+/** The machine's clock. */
 export const SYSTEM_CLOCK: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  sleep(delayMs, { signal } = {}) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, delayMs);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+  async sleep(delayMs, { signal } = {}) {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, delayMs);
+    using _listener = onAbort(signal, reject);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
   },
 };

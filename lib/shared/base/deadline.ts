@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bounds on waiting: nothing in this project waits for ever. */
+/** Bounds on waiting: every wait in this project has one. */
+import { onAbort } from "./abort.ts";
 import { AranyaError } from "./errors.ts";
 
 /** Options of {@linkcode withDeadline}. */
 export interface WithDeadlineOptions {
-  /** How long, in milliseconds. */
+  /** Upper bound of the wait, in milliseconds. */
   timeoutMs: number;
   /** `Cannot <verb> <object>`, for the error's text. */
   action: string;
@@ -13,9 +14,9 @@ export interface WithDeadlineOptions {
 }
 
 /**
- * Runs `work` with a signal that is aborted after the time or with the caller's signal.
+ * Runs `work` with a signal that is aborted at the deadline or with the caller's signal.
  * Returns at the deadline even when `work` does not heed its signal.
- * @throws {AranyaError} code "timed_out" after the time; the signal's reason when it was aborted
+ * @throws {AranyaError} code "timed_out" at the deadline; the signal's reason when it was aborted
  */
 export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
@@ -24,27 +25,23 @@ export async function withDeadline<T>(
   const { timeoutMs, action, signal } = options;
   signal?.throwIfAborted();
   const controller = new AbortController();
-  const { promise: ended, reject } = Promise.withResolvers<never>();
-  const end = (reason: unknown) => {
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const stop = (reason: unknown) => {
     controller.abort(reason);
     reject(reason);
   };
-  const onAbort = () => end(signal?.reason);
-  const timer = setTimeout(
-    () =>
-      end(
-        new AranyaError(
-          "timed_out",
-          `${action}: no answer after ${timeoutMs} ms`,
-        ),
+  using _listener = onAbort(signal, stop);
+  const timer = setTimeout(() => {
+    stop(
+      new AranyaError(
+        "timed_out",
+        `${action}: no answer after ${timeoutMs} ms`,
       ),
-    timeoutMs,
-  );
-  signal?.addEventListener("abort", onAbort, { once: true });
+    );
+  }, timeoutMs);
   try {
-    return await Promise.race([work(controller.signal), ended]);
+    return await Promise.race([work(controller.signal), stopped]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
   }
 }

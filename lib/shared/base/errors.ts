@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The one error class of the project, and the table that maps its codes to every outside face (docs/errors.md). */
+/** The project's one error class, and the table that maps its codes to HTTP, Kubernetes and the wire. */
 
-/** Why something failed; a closed set. `ERROR_FACES` says what each looks like outside. */
+/** Why something failed; a closed set. docs/errors.md tells users what each means. */
 export type ErrorCode =
   | "invalid"
   | "unauthorized"
@@ -16,133 +16,108 @@ export type ErrorCode =
   | "too_large"
   | "internal";
 
-/** How one code appears on each outside face. */
-export interface ErrorFace {
-  /** HTTP status of the kubelet face. */
+/** What one code becomes in each protocol that carries errors. */
+export interface ErrorMapping {
+  /** HTTP status of the kubelet API. */
   httpStatus: number;
   /** `reason` of a Kubernetes Status; empty where Kubernetes has none. */
   reason: string;
-  /** gRPC status code, by number (google.rpc.Code). */
-  grpcCode: number;
-  /** `FailureKind` of the wire protocol, by name. */
+  /** Name of the `FailureKind` in proto/aranya.proto. */
   wireKind:
     | "COMMON"
     | "NOT_FOUND"
     | "ALREADY_EXISTS"
     | "NOT_SUPPORTED"
     | "TIMEOUT";
-  /** Whether the same call may work later. */
-  retriable: boolean;
 }
 
-/** Every code's faces. */
-export const ERROR_FACES: Readonly<Record<ErrorCode, ErrorFace>> = {
+/** The mapping of every code. */
+export const ERROR_MAPPINGS: Readonly<Record<ErrorCode, ErrorMapping>> = {
   invalid: {
     httpStatus: 400,
     reason: "BadRequest",
-    grpcCode: 3,
     wireKind: "COMMON",
-    retriable: false,
   },
   unauthorized: {
     httpStatus: 401,
     reason: "Unauthorized",
-    grpcCode: 16,
     wireKind: "COMMON",
-    retriable: false,
   },
   forbidden: {
     httpStatus: 403,
     reason: "Forbidden",
-    grpcCode: 7,
     wireKind: "COMMON",
-    retriable: false,
   },
   not_found: {
     httpStatus: 404,
     reason: "NotFound",
-    grpcCode: 5,
     wireKind: "NOT_FOUND",
-    retriable: false,
   },
   already_exists: {
     httpStatus: 409,
     reason: "AlreadyExists",
-    grpcCode: 6,
     wireKind: "ALREADY_EXISTS",
-    retriable: false,
   },
   conflict: {
     httpStatus: 409,
     reason: "Conflict",
-    grpcCode: 10,
     wireKind: "COMMON",
-    retriable: true,
   },
   unsupported: {
     httpStatus: 501,
     reason: "",
-    grpcCode: 12,
     wireKind: "NOT_SUPPORTED",
-    retriable: false,
   },
   unavailable: {
     httpStatus: 503,
     reason: "ServiceUnavailable",
-    grpcCode: 14,
     wireKind: "COMMON",
-    retriable: true,
   },
   timed_out: {
     httpStatus: 504,
     reason: "Timeout",
-    grpcCode: 4,
     wireKind: "TIMEOUT",
-    retriable: true,
   },
   cancelled: {
     httpStatus: 499,
     reason: "InternalError",
-    grpcCode: 1,
     wireKind: "COMMON",
-    retriable: false,
   },
   too_large: {
     httpStatus: 413,
     reason: "RequestEntityTooLarge",
-    grpcCode: 8,
     wireKind: "COMMON",
-    retriable: false,
   },
   internal: {
     httpStatus: 500,
     reason: "InternalError",
-    grpcCode: 13,
     wireKind: "COMMON",
-    retriable: false,
   },
 };
 
-/** Facts about an error for the log; never shown to users. */
+/** Facts about an error, by name; never shown to users. */
 export type ErrorDetails = Record<string, string | number | boolean>;
 
 /** Options of {@linkcode AranyaError}. */
 export interface AranyaErrorOptions {
-  /** What led to it; goes to the debug log only. */
+  /** The error that led to this one; written at log level debug only. */
   cause?: unknown;
-  /** Facts for the log. */
+  /** Facts for the log and for callers that tell cases of one code apart. */
   details?: ErrorDetails;
 }
 
 /**
- * An error that somebody is meant to read. The message has the form
+ * An error with a code and a message for users. The message has the form
  * `Cannot <verb> <object>: <state now>[, expected <state>]`.
+ *
+ * @example
+ * ```ts
+ * throw new AranyaError("not_found", `Cannot get pod "${name}": it does not exist`);
+ * ```
  */
 export class AranyaError extends Error {
   override readonly name = "AranyaError";
-  /** Why it failed. */
   readonly code: ErrorCode;
-  /** Facts for the log. */
   readonly details: ErrorDetails | undefined;
 
   constructor(
@@ -159,9 +134,9 @@ export class AranyaError extends Error {
   }
 }
 
-/** Whether this text is a code of ours, e.g. one that came over the wire. */
+/** Returns whether a text, e.g. from the wire, is one of the codes. */
 export function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERROR_FACES, text);
+  return Object.hasOwn(ERROR_MAPPINGS, text);
 }
 
 /** Returns whether this is an {@linkcode AranyaError} with the code, or one of the codes. */
@@ -170,8 +145,9 @@ export function hasCode(error: unknown, ...codes: ErrorCode[]): boolean {
 }
 
 /**
- * The error itself when it is ours, else an "internal" one around it whose message begins with `action`
- * (`Cannot <verb> <object>`). Aborts become "cancelled", time-outs of AbortSignal "timed_out".
+ * Returns an {@linkcode AranyaError} unchanged, and any other error as the cause of a new one whose message
+ * begins with `action` (`Cannot <verb> <object>`). The new one's code is "cancelled" for an AbortError,
+ * "timed_out" for a TimeoutError (as `AbortSignal.timeout` throws it), else "internal".
  */
 export function asAranyaError(error: unknown, action: string): AranyaError {
   if (error instanceof AranyaError) return error;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The project's log: JSON lines on stderr, or readable text when a person is looking. A thin face on pino. */
+/** The project's log, on pino: JSON lines on stderr, or readable text when stderr is a terminal. */
 import { pino } from "pino";
 
-/** Keys that a log line may carry; one list for the whole project. */
+/** Fields that a log line may have; one list for the whole project. */
 export interface LogFields {
   device?: string;
   node?: string;
@@ -10,35 +10,45 @@ export interface LogFields {
   pod?: string;
   container?: string;
   namespace?: string;
-  /** What an operation was about, e.g. "Secret edge/edge-1-agent". */
+  /** The object of an operation, e.g. "Secret edge/edge-1-agent". */
   object?: string;
+  /** Id of a stream in its session. */
   stream?: number;
-  /** Kind of a command or call, e.g. "exec". */
+  /** Command or call, e.g. "exec". */
   cmd?: string;
+  /** Peer of a link, "address:port". */
   link?: string;
+  /** Defaults to the code of `error`. */
   code?: string;
   reason?: string;
   phase?: string;
   address?: string;
+  port?: number;
   version?: string;
+  /** Number in a protocol, e.g. of a message kind this version doesn't know. */
+  kind?: number;
   count?: number;
+  /** Duration or delay, in milliseconds. */
   ms?: number;
   bytesIn?: number;
   bytesOut?: number;
-  /** Stack and cause are written at debug level only. */
+  /** Written as its message and code; at level debug with stack and cause. */
   error?: unknown;
 }
 
-/** Severity, lowest first. error = someone must act; warn = retried; info = life-cycle; debug = one line per session at its end. */
+/**
+ * Severity, lowest first. "error": someone must act. "warn": it is retried. "info": a component started, stopped
+ * or changed its state. "debug": for developers, e.g. one line per stream at its end.
+ */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Where the rooms write. The message is a constant, lower-case sentence; all that varies goes into `fields`. */
+/** Writes log lines. The message is a constant, lower-case sentence; everything that varies is a field. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** A logger that adds these fields to each of its lines. */
+  /** Returns a logger that adds these fields to each of its lines. */
   with(fields: LogFields): Logger;
 }
 
@@ -48,23 +58,25 @@ export interface CreateLoggerOptions {
   level?: LogLevel;
   /** Readable lines instead of JSON. @default whether stderr is a terminal */
   readable?: boolean;
-  /** Takes one line with its newline. @default stderr */
+  /** Receives one line with its newline. @default stderr */
   write?: (line: string) => void;
 }
 
-const STDERR = new TextEncoder();
-const LEVEL_NAMES: Record<number, LogLevel> = {
-  20: "debug",
-  30: "info",
-  40: "warn",
-  50: "error",
-};
+const ENCODER = new TextEncoder();
 
-/** Makes a logger. May be called many times; each is independent. */
+/**
+ * Creates a logger that is independent of all others.
+ *
+ * @example
+ * ```ts
+ * const log = createLogger({ level: "debug" }).with({ device: "edge-1" });
+ * log.info("link is up", { link: "10.0.0.7:51234" });
+ * ```
+ */
 export function createLogger(options: CreateLoggerOptions = {}): Logger {
   const level = options.level ?? "info";
   const sink = options.write ??
-    ((line: string) => void Deno.stderr.writeSync(STDERR.encode(line)));
+    ((line: string) => void Deno.stderr.writeSync(ENCODER.encode(line)));
   const readable = options.readable ??
     (options.write === undefined && Deno.stderr.isTerminal());
   const write = readable ? (line: string) => sink(toReadable(line)) : sink;
@@ -74,10 +86,10 @@ export function createLogger(options: CreateLoggerOptions = {}): Logger {
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
   }, { write });
-  return wrap(root, level);
+  return toLogger(root, level);
 }
 
-/** A logger that drops everything. */
+/** Writes nothing. */
 export const SILENT_LOGGER: Logger = {
   debug() {},
   info() {},
@@ -86,21 +98,25 @@ export const SILENT_LOGGER: Logger = {
   with: () => SILENT_LOGGER,
 };
 
-function wrap(target: pino.Logger, level: LogLevel): Logger {
+function toLogger(target: pino.Logger, level: LogLevel): Logger {
   const line =
     (severity: LogLevel) => (message: string, fields: LogFields = {}) =>
-      target[severity](flatten(fields, level), message);
+      target[severity](toPinoFields(fields, level), message);
   return {
     debug: line("debug"),
     info: line("info"),
     warn: line("warn"),
     error: line("error"),
-    with: (fields) => wrap(target.child(flatten(fields, level)), level),
+    with: (fields) =>
+      toLogger(target.child(toPinoFields(fields, level)), level),
   };
 }
 
-/** Replaces an error by its message; at debug level its stack and causes go along. */
-function flatten(fields: LogFields, level: LogLevel): Record<string, unknown> {
+/** Replaces the error by its message and code, and at level debug by its stack and cause too. */
+function toPinoFields(
+  fields: LogFields,
+  level: LogLevel,
+): Record<string, unknown> {
   if (fields.error === undefined) return { ...fields };
   const { error, ...rest } = fields;
   if (!(error instanceof Error)) return { ...rest, error: String(error) };
@@ -117,15 +133,12 @@ function flatten(fields: LogFields, level: LogLevel): Record<string, unknown> {
   return flat;
 }
 
-/** `12:00:00.000 info  link is up  device=edge-1` */
+/** Formats a JSON line of pino as `12:00:00.000 info  link is up  device=edge-1`. */
 function toReadable(line: string): string {
   const { level, time, msg, ...rest } = JSON.parse(line) as Record<
     string,
     unknown
   >;
-  const name = typeof level === "number"
-    ? LEVEL_NAMES[level] ?? String(level)
-    : String(level);
   const fields = Object.entries(rest).map(([key, value]) =>
     `${key}=${
       typeof value === "string" && !/[\s"]/.test(value)
@@ -133,7 +146,7 @@ function toReadable(line: string): string {
         : JSON.stringify(value)
     }`
   );
-  return `${String(time).slice(11, 23)} ${name.padEnd(5)} ${String(msg)}${
-    fields.length > 0 ? "  " + fields.join(" ") : ""
-  }\n`;
+  return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${
+    String(msg)
+  }${fields.length > 0 ? "  " + fields.join(" ") : ""}\n`;
 }

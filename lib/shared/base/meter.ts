@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What rooms count; who shows the figures is decided elsewhere (lib/operator on its metrics page). */
+/** The interface through which every room records metrics. */
 
-/** Names and values of labels; keep their number of values small. */
+/** Labels of one time series, by name. Every combination of values is a series of its own: keep their number small. */
 export type MeterLabels = Record<string, string>;
 
-/** Takes figures. All calls are cheap and never throw. */
+/** Records metrics. All calls are cheap and never throw. The operator exposes them on its metrics page. */
 export interface Meter {
-  /** Adds to a counter that only rises. */
+  /** Increments a counter, by 1 unless `by` says otherwise. */
   count(name: string, options?: { by?: number; labels?: MeterLabels }): void;
-  /** Sets a value that goes up and down. */
+  /** Sets a gauge. */
   set(name: string, options: { value: number; labels?: MeterLabels }): void;
-  /** Records one duration in milliseconds. */
+  /** Adds a duration in milliseconds to a histogram. */
   time(name: string, options: { ms: number; labels?: MeterLabels }): void;
 }
 
-/** Drops everything. */
+/** Records nothing. */
 export const NO_METER: Meter = { count() {}, set() {}, time() {} };

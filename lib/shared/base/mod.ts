@@ -1,7 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What every room stands on: the error type, the log and meter faces, back-off, the keyed work queue, scopes, clocks, pipes and bytes.
- * Plain values come in and go out. This room never knows Kubernetes, devices or the network.
+ * Building blocks without any knowledge of the project's domain: errors, logger, metrics interface, clock, aborts
+ * and deadlines, back-off and retries, queues, scopes, end points, bytes and texts. Plain values come in and go out.
+ * This room never opens a connection or a file, and knows no Kubernetes, devices or protocols.
+ *
+ * @example
+ * ```ts
+ * const backoff = createBackoff({ initialDelayMs: 500, maxDelayMs: 15_000 });
+ * try {
+ *   return await withDeadline(work, { timeoutMs: 5_000, action: "Cannot get pod" });
+ * } catch (error) {
+ *   if (hasCode(error, "not_found")) return undefined;
+ *   await SYSTEM_CLOCK.sleep(backoff.next(), { signal });
+ * }
+ * ```
  *
  * @module
  */
@@ -14,12 +26,13 @@ export * from "./defined.ts";
 export * from "./empty_stream.ts";
 export * from "./endpoint.ts";
 export * from "./errors.ts";
+export * from "./key.ts";
+export * from "./keyed_queue.ts";
+export * from "./listen_error.ts";
 export * from "./log.ts";
 export * from "./meter.ts";
 export * from "./notifier.ts";
-export * from "./persist.ts";
-export * from "./pipe.ts";
-export * from "./queue.ts";
+export * from "./retry.ts";
 export * from "./scope.ts";
 export * from "./sequencer.ts";
 export * from "./time.ts";

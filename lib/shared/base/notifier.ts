@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Wakes a loop that waits for new work. */
+/** Notifies a loop that waits for new work. */
 import { onAbort } from "./abort.ts";
 
 /**
  * Carries notifications from many producers to one waiting loop, like a Go channel of capacity 1:
- * notifications that come while nobody waits count as one, and the next `wait` returns at once.
- * What there is to do is kept elsewhere; the loop reads it anew after each `wait`.
+ * notifications that come while the loop is busy count as one, and the next `wait` returns at once.
+ * The work itself is kept elsewhere; the loop reads it anew after each `wait`.
  *
  * @example
  * ```ts
@@ -18,16 +18,17 @@ import { onAbort } from "./abort.ts";
  */
 export class Notifier {
   #isNotified = false;
-  #wake: (() => void) | undefined;
+  #resolveWait: (() => void) | undefined;
 
   /** Ends the current `wait`, or the next one. */
   notify(): void {
     this.#isNotified = true;
-    this.#wake?.();
+    this.#resolveWait?.();
   }
 
   /**
-   * Resolves after the next `notify`, or at once when there was one since the last `wait`. One caller at a time.
+   * Resolves after the next `notify`, or at once when there was one since the last `wait`.
+   * One caller at a time.
    * @throws the signal's reason when it is aborted first; the notification is then kept
    */
   async wait(signal?: AbortSignal): Promise<void> {
@@ -35,11 +36,11 @@ export class Notifier {
     if (!this.#isNotified) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       using _listener = onAbort(signal, reject);
-      this.#wake = resolve;
+      this.#resolveWait = resolve;
       try {
         await promise;
       } finally {
-        this.#wake = undefined;
+        this.#resolveWait = undefined;
       }
     }
     this.#isNotified = false;

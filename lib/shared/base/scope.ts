@@ -1,74 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The life of something that runs: one abort signal, and what has to be closed at its end in reverse order. */
+/** Lifetime of a component: its tasks, its resources and their end. */
+import { onAbort } from "./abort.ts";
 
-/** See {@linkcode createScope}. */
-export interface Scope extends AsyncDisposable {
-  /** Aborted when the scope begins to close. */
-  readonly signal: AbortSignal;
-  /** Has this run at the end, last added first. */
-  defer(cleanUp: () => void | Promise<void>): void;
-  /** Has this disposed at the end and returns it. */
-  use<T extends AsyncDisposable | Disposable>(resource: T): T;
-  /** Awaits this task at the end; a rejection goes to `onError` unless the scope is already closing. */
-  run(task: (signal: AbortSignal) => Promise<void>): void;
-  /** Closes; may be called twice, the second call waits for the first. */
-  close(reason?: unknown): Promise<void>;
-}
-
-/** Options of {@linkcode createScope}. */
+/** Options of {@linkcode Scope}. */
 export interface ScopeOptions {
-  /** Closing this one closes ours. */
+  /** Closes the scope when it is aborted. */
   parent?: AbortSignal;
-  /** Told of tasks that failed and of clean-ups that threw. */
+  /** Receives errors of tasks and of clean-ups. @default they are dropped */
   onError?: (error: unknown) => void;
 }
 
-/** Makes a scope. */
-export function createScope(options: ScopeOptions = {}): Scope {
-  const controller = new AbortController();
-  const cleanUps: (() => void | Promise<void>)[] = [];
-  const tasks = new Set<Promise<void>>();
-  const report = options.onError ?? (() => {});
-  let closing: Promise<void> | undefined;
+/**
+ * Owns the tasks and resources of a component. Closing it aborts the signal, runs the clean-ups in reverse
+ * order of their registration, then awaits the tasks.
+ *
+ * @example
+ * ```ts
+ * await using scope = new Scope({ onError: (error) => log.error("task failed", { error }) });
+ * const client = scope.use(createClient());
+ * scope.run((signal) => client.watch(signal));
+ * ```
+ */
+export class Scope implements AsyncDisposable {
+  readonly #controller = new AbortController();
+  readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #report: (error: unknown) => void;
+  readonly #parentListener: Disposable | undefined;
+  #closing: Promise<void> | undefined;
 
-  const scope: Scope = {
-    signal: controller.signal,
-    defer: (cleanUp) => void cleanUps.push(cleanUp),
-    use(resource) {
-      cleanUps.push(async () => {
-        if (Symbol.asyncDispose in resource) {
-          await resource[Symbol.asyncDispose]();
-        } else resource[Symbol.dispose]();
-      });
-      return resource;
-    },
-    run(task) {
-      const running: Promise<void> = Promise.resolve().then(() =>
-        task(controller.signal)
-      ).catch((error) => {
-        if (!controller.signal.aborted) report(error);
-      }).finally(() => tasks.delete(running));
-      tasks.add(running);
-    },
-    close(reason) {
-      closing ??= (async () => {
-        options.parent?.removeEventListener("abort", onParent);
-        controller.abort(reason);
-        for (let cleanUp = cleanUps.pop(); cleanUp; cleanUp = cleanUps.pop()) {
-          try {
-            await cleanUp();
-          } catch (error) {
-            report(error);
-          }
-        }
-        await Promise.allSettled(tasks);
-      })();
-      return closing;
-    },
-    [Symbol.asyncDispose]: () => scope.close(),
-  };
-  const onParent = () => void scope.close(options.parent?.reason);
-  if (options.parent?.aborted) onParent();
-  else options.parent?.addEventListener("abort", onParent, { once: true });
-  return scope;
+  constructor(options: ScopeOptions = {}) {
+    this.#report = options.onError ?? (() => {});
+    this.#parentListener = onAbort(
+      options.parent,
+      (reason) => void this.close(reason),
+    );
+  }
+
+  /** Aborted when the scope begins to close. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Registers a function to run at the end. Its error goes to `onError`, and the other clean-ups run all the same. */
+  defer(cleanUp: () => void | Promise<void>): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  /** Registers a resource to be disposed at the end, and returns it. */
+  use<T extends AsyncDisposable | Disposable>(resource: T): T {
+    this.defer(async () => {
+      if (Symbol.asyncDispose in resource) {
+        await resource[Symbol.asyncDispose]();
+      } else resource[Symbol.dispose]();
+    });
+    return resource;
+  }
+
+  /** Starts a task. Its rejection goes to `onError` unless the scope is already closing. */
+  run(task: (signal: AbortSignal) => Promise<void>): void {
+    const running: Promise<void> = Promise.resolve()
+      .then(() => task(this.signal))
+      .catch((error) => {
+        if (!this.signal.aborted) this.#report(error);
+      })
+      .finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+
+  /** Closes the scope; `reason` becomes that of the signal. A second call waits for the first. Never rejects. */
+  close(reason?: unknown): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(reason: unknown): Promise<void> {
+    this.#parentListener?.[Symbol.dispose]();
+    this.#controller.abort(reason);
+    // A clean-up may register another one.
+    for (
+      let cleanUp = this.#cleanUps.pop();
+      cleanUp;
+      cleanUp = this.#cleanUps.pop()
+    ) {
+      try {
+        await cleanUp();
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+    await Promise.allSettled(this.#tasks);
+  }
 }

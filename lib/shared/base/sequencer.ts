@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Mutual exclusion by key. */
 
-/** Runs tasks of the same key one after the other, in the order of the calls; tasks of different keys run side by side. */
+/**
+ * Runs tasks of the same key one after the other, in the order of the calls.
+ * Tasks of different keys run concurrently.
+ */
 export class Sequencer<Key = string> {
   readonly #last = new Map<Key, Promise<void>>();
 
@@ -10,7 +13,10 @@ export class Sequencer<Key = string> {
     return this.#last.size;
   }
 
-  /** Runs `task` after all earlier tasks of this key, whether these succeeded or failed. Returns what `task` returns. */
+  /**
+   * Runs `task` after all earlier tasks of this key, whether these succeeded or failed.
+   * Returns what `task` returns.
+   */
   async run<T>(key: Key, task: () => Promise<T>): Promise<T> {
     const earlier = this.#last.get(key) ?? Promise.resolve();
     const result = earlier.then(task);

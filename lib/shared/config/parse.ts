@@ -2,10 +2,9 @@
 /** Reads agent.yaml. */
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
+import { KEY_BYTES } from "../base/mod.ts";
 import type { AgentConfig, HostSwitches } from "./agent_config.ts";
 import { DocumentReader, type Place } from "./reader.ts";
-
-const CREDENTIAL_BYTES = 32;
 
 const DEVICE = {
   pattern: /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/,
@@ -76,13 +75,13 @@ export function parseAgentConfig(
 
 function readCredential(reader: DocumentReader, place: Place): Uint8Array {
   const text = reader.require(place, reader.text(place));
-  if (text === undefined) return new Uint8Array(CREDENTIAL_BYTES);
+  if (text === undefined) return new Uint8Array(KEY_BYTES);
   const base64 = text.trim();
   const bytes = new Uint8Array(Buffer.from(base64, "base64"));
   if (
-    bytes.length !== CREDENTIAL_BYTES || !/^[A-Za-z0-9+/]+=*$/.test(base64)
+    bytes.length !== KEY_BYTES || !/^[A-Za-z0-9+/]+=*$/.test(base64)
   ) {
-    reader.complain(place, `must be ${CREDENTIAL_BYTES} bytes in base64`);
+    reader.complain(place, `must be ${KEY_BYTES} bytes in base64`);
   }
   return bytes;
 }

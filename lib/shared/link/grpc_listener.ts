@@ -18,7 +18,13 @@ import {
   createServer as createTlsServer,
   type Server as TlsServer,
 } from "node:tls";
-import { type Logger, type Meter, NO_METER } from "../base/mod.ts";
+import {
+  formatEndpoint,
+  type Logger,
+  type Meter,
+  NO_METER,
+  toListenError,
+} from "../base/mod.ts";
 import { type Connections, createConnections } from "./sockets.ts";
 import { GrpcLink } from "./grpc_link.ts";
 import { createGuardedServer } from "./guarded_server.ts";
@@ -29,15 +35,9 @@ import {
   sharedOptions,
   silenceGrpc,
 } from "./grpc_service.ts";
-import { checkTls, toListenError } from "./listen_error.ts";
+import { checkServerTls, type GrpcServerTls } from "./server_tls.ts";
 import { createLinkQueue, type LinkQueue } from "./link_queue.ts";
 import type { Link, LinkListener } from "./link.ts";
-
-/** The server's certificate with what follows it in its chain, and its private key, both PEM. */
-export interface GrpcServerTls {
-  cert: string;
-  key: string;
-}
 
 /** Bounds of a listener. */
 export interface GrpcListenerLimits {
@@ -151,7 +151,10 @@ class Listener implements GrpcListener {
       await promise;
     } catch (error) {
       this.#grpc.forceShutdown();
-      throw toListenError(error, { host, port });
+      throw toListenError(
+        error,
+        `Cannot listen on ${formatEndpoint({ host, port })}`,
+      );
     }
     this.#server.off("error", reject);
     this.#server.on(
@@ -168,7 +171,7 @@ class Listener implements GrpcListener {
     if (!("setSecureContext" in this.#server)) {
       throw new TypeError("Cannot set certificate: the listener is insecure");
     }
-    checkTls(tls);
+    checkServerTls(tls);
     this.#server.setSecureContext(tls);
   }
 
@@ -198,7 +201,7 @@ class Listener implements GrpcListener {
         injector.injectConnection(socket);
       });
     }
-    checkTls(tls);
+    checkServerTls(tls);
     const server = createTlsServer({
       ...tls,
       ALPNProtocols: ["h2"],

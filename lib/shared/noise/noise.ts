@@ -16,14 +16,17 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from "node:crypto";
-import { AranyaError, concatBytes, fromHex, utf8 } from "../base/mod.ts";
+import {
+  AranyaError,
+  concatBytes,
+  fromHex,
+  KEY_BYTES,
+  utf8,
+} from "../base/mod.ts";
 import { openBytes, sealBytes, TAG_BYTES } from "./aead.ts";
 
 /** The pattern's full name, mixed into every handshake. */
 export const NOISE_NAME = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
-
-/** Length of keys, of public keys and of the pre-shared key, in bytes. */
-export const KEY_BYTES = 32;
 
 /** DER around a raw X25519 public (SPKI) or private (PKCS #8) key, RFC 8410. */
 const SPKI_PREFIX = fromHex("302a300506032b656e032100");

@@ -3,6 +3,7 @@
 import {
   AranyaError,
   asAranyaError,
+  KEY_BYTES,
   type Meter,
   withDeadline,
 } from "../base/mod.ts";
@@ -17,7 +18,7 @@ import {
   toPrologue,
 } from "./frames.ts";
 import type { HandshakeGate } from "./handshake_limit.ts";
-import { KEY_BYTES, NoiseHandshake } from "./noise.ts";
+import { NoiseHandshake } from "./noise.ts";
 import { SealedLink } from "./sealed_link.ts";
 
 /** What one device may prove itself with. */

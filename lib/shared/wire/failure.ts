@@ -2,7 +2,7 @@
 /** Errors on the wire: Failure in proto/aranya.proto. Code and message travel; cause and details never do. */
 import {
   AranyaError,
-  ERROR_FACES,
+  ERROR_MAPPINGS,
   type ErrorCode,
   isErrorCode,
 } from "../base/mod.ts";
@@ -23,7 +23,7 @@ export function encodeFailure(error: AranyaError): Uint8Array {
   return encodeMessage(FailureSchema, {
     code: error.code,
     message: error.message,
-    kind: FailureKind[ERROR_FACES[error.code].wireKind],
+    kind: FailureKind[ERROR_MAPPINGS[error.code].wireKind],
   });
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A device against a real API server with real informers, without an operator around it. */
 import {
-  createScope,
   NO_METER,
+  Scope,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
@@ -64,7 +64,7 @@ export class DeviceFixture implements AsyncDisposable {
   readonly api: CountingApi;
   /** Namespace and name of the EdgeDevice, its Service and its virtual pod. */
   readonly ref: { namespace: string; name: string };
-  readonly scope = createScope();
+  readonly scope = new Scope();
   readonly stores: Stores;
   readonly context: DeviceContext;
   /** Devices that were requeued, in order. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  createPipe,
   NO_METER,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
@@ -11,11 +10,12 @@ import { serveLinks } from "../../../lib/operator/fleet/links.ts";
 import { secureAsAgent } from "../../../lib/shared/noise/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
+import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function given(fixture: DeviceFixture) {
   const { device, objects } = await fixture.createDevice();
   await objects.reconcile(new AbortController().signal);
-  const pipe = createPipe<Link>({ capacity: 100 });
+  const pipe = new Pipe<Link>({ capacity: 100 });
   const stop = new AbortController();
   const serving = serveLinks({
     listener: {

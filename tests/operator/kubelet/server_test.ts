@@ -71,7 +71,7 @@ Deno.test("createKubeletServer() names a port that is taken and an address that 
     message:
       `Cannot listen on 127.0.0.1:${port} for node "edge-2": the port is taken`,
   });
-  await assert.rejects(start("192.0.2.1", 0), { code: "invalid" });
+  await assert.rejects(start("192.0.2.1", 0), { code: "unavailable" });
 });
 
 for (

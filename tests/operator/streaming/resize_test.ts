@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createPipe, utf8 } from "../../../lib/shared/base/mod.ts";
+import { utf8 } from "../../../lib/shared/base/mod.ts";
 import { readSizes } from "../../../lib/operator/streaming/resize.ts";
+import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function* chunksOf(texts: string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield utf8(text);
 }
 
 Deno.test("readSizes() reads sizes that are cut anywhere", async () => {
-  const pipe = createPipe<Uint8Array>();
+  const pipe = new Pipe<Uint8Array>();
   const sizes = readSizes(pipe.readable)[Symbol.asyncIterator]();
   for (const char of '{"Width":80,"Height":24}\n') await pipe.write(utf8(char));
   assert.deepEqual((await sizes.next()).value, { width: 80, height: 24 });
@@ -45,7 +46,7 @@ for (
 }
 
 Deno.test("readSizes() ends without a throw when its stream was reset", async () => {
-  const pipe = createPipe<Uint8Array>();
+  const pipe = new Pipe<Uint8Array>();
   pipe.fail(new Error("reset"));
   assert.deepEqual(await Array.fromAsync(readSizes(pipe.readable)), []);
 });

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import {
   AranyaError,
   asAranyaError,
-  ERROR_FACES,
+  ERROR_MAPPINGS,
   hasCode,
   isErrorCode,
 } from "../../../lib/shared/base/mod.ts";
 
-Deno.test("asAranyaError() returns the same error when it is ours", () => {
+Deno.test("asAranyaError() returns an AranyaError unchanged", () => {
   const error = new AranyaError("conflict", "Cannot start pod: it is stopping");
   assert.equal(asAranyaError(error, "Cannot start pod"), error);
 });
@@ -21,7 +21,7 @@ Deno.test("asAranyaError() keeps the foreign error as its cause", () => {
   assert.equal(error.cause, cause);
 });
 
-Deno.test("asAranyaError() tells aborts from time-outs", () => {
+Deno.test("asAranyaError() translates AbortError and TimeoutError", () => {
   assert.equal(
     asAranyaError(new DOMException("x", "AbortError"), "Cannot exec").code,
     "cancelled",
@@ -32,18 +32,18 @@ Deno.test("asAranyaError() tells aborts from time-outs", () => {
   );
 });
 
-Deno.test("isErrorCode() refuses names that every object has", () => {
+Deno.test("isErrorCode() rejects names of Object.prototype", () => {
   assert.equal(isErrorCode("not_found"), true);
   assert.equal(isErrorCode("constructor"), false);
 });
 
-Deno.test("ERROR_FACES gives each code an HTTP status of the 4xx or 5xx range", () => {
-  for (const [code, face] of Object.entries(ERROR_FACES)) {
-    assert.ok(face.httpStatus >= 400 && face.httpStatus < 600, code);
+Deno.test("ERROR_MAPPINGS gives each code an HTTP status of the 4xx or 5xx range", () => {
+  for (const [code, mapping] of Object.entries(ERROR_MAPPINGS)) {
+    assert.ok(mapping.httpStatus >= 400 && mapping.httpStatus < 600, code);
   }
 });
 
-Deno.test("hasCode() knows our errors by their codes and no others", () => {
+Deno.test("hasCode() matches only AranyaErrors with one of the codes", () => {
   const error = new AranyaError("not_found", "Cannot get pod: it is absent");
   assert.equal(hasCode(error, "not_found"), true);
   assert.equal(hasCode(error, "conflict", "not_found"), true);

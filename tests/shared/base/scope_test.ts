@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createScope } from "../../../lib/shared/base/mod.ts";
+import { Scope } from "../../../lib/shared/base/mod.ts";
 
-Deno.test("createScope() cleans up in reverse order, once", async () => {
+Deno.test("Scope.close() runs clean-ups in reverse order, once", async () => {
   const order: string[] = [];
-  const scope = createScope();
+  const scope = new Scope();
   scope.defer(() => void order.push("first"));
   scope.defer(() => void order.push("second"));
   await scope.close();
@@ -12,10 +12,10 @@ Deno.test("createScope() cleans up in reverse order, once", async () => {
   assert.deepEqual(order, ["second", "first"]);
 });
 
-Deno.test("createScope() goes on cleaning up when one clean-up throws", async () => {
+Deno.test("Scope.close() runs the other clean-ups when one throws", async () => {
   const errors: unknown[] = [];
   let reached = false;
-  const scope = createScope({ onError: (error) => errors.push(error) });
+  const scope = new Scope({ onError: (error) => errors.push(error) });
   scope.defer(() => void (reached = true));
   scope.defer(() => Promise.reject(new Error("bad")));
   await scope.close();
@@ -23,10 +23,10 @@ Deno.test("createScope() goes on cleaning up when one clean-up throws", async ()
   assert.equal(errors.length, 1);
 });
 
-Deno.test("createScope() closes with its parent's signal and awaits its tasks", async () => {
+Deno.test("Scope closes with its parent's signal and awaits its tasks", async () => {
   const parent = new AbortController();
   let ended = false;
-  const scope = createScope({ parent: parent.signal });
+  const scope = new Scope({ parent: parent.signal });
   scope.run(async (signal) => {
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     ended = true;
@@ -37,9 +37,9 @@ Deno.test("createScope() closes with its parent's signal and awaits its tasks", 
   assert.equal(ended, true);
 });
 
-Deno.test("createScope() reports a task that fails while it is open", async () => {
+Deno.test("Scope.run() passes the error of a task to onError", async () => {
   const seen = Promise.withResolvers<unknown>();
-  await using scope = createScope({ onError: seen.resolve });
+  await using scope = new Scope({ onError: seen.resolve });
   scope.run(() => Promise.reject(new Error("broken")));
   assert.match(String(await seen.promise), /broken/);
 });

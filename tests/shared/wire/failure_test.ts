@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {
   AranyaError,
-  ERROR_FACES,
+  ERROR_MAPPINGS,
   type ErrorCode,
 } from "../../../lib/shared/base/mod.ts";
 import {
@@ -15,12 +15,12 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 
 Deno.test("encodeFailure() and decodeFailure() carry every code and its message", () => {
-  for (const code of Object.keys(ERROR_FACES) as ErrorCode[]) {
+  for (const code of Object.keys(ERROR_MAPPINGS) as ErrorCode[]) {
     const cause = new Error("secret");
     const error = new AranyaError(code, `Cannot test: ${code}`, { cause });
     const bytes = encodeFailure(error);
     const { kind } = decodeMessage(FailureSchema, bytes);
-    assert.equal(kind, FailureKind[ERROR_FACES[code].wireKind]);
+    assert.equal(kind, FailureKind[ERROR_MAPPINGS[code].wireKind]);
     const again = decodeFailure(bytes);
     assert.deepEqual([again.code, again.message], [code, error.message]);
     assert.equal(again.cause, undefined);

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An engine whose containers do what a test says: for turns that a real one can't be brought to at will (away, slow, failing, dead for hours). */
-import {
-  AranyaError,
-  type Clock,
-  createPipe,
-} from "../../../../lib/shared/base/mod.ts";
+import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
 import type {
   ContainerRequest,
   DockerRuntime,
@@ -13,6 +9,7 @@ import type {
   RuntimePod,
   SandboxRequest,
 } from "../../../../lib/agent/runtime/mod.ts";
+import { Pipe } from "../../../../dev/base/pipe.ts";
 
 /** See the file's head. */
 export class FakeEngine implements DockerRuntime {
@@ -147,7 +144,7 @@ export class FakeEngine implements DockerRuntime {
   }
 
   async *watchPods(signal: AbortSignal): AsyncGenerator<string> {
-    const pipe = createPipe<string>({ capacity: 1_000 });
+    const pipe = new Pipe<string>({ capacity: 1_000 });
     const take = (uid: string) => void pipe.write(uid).catch(() => {});
     this.#watchers.add(take);
     signal.addEventListener("abort", () => pipe.end(), { once: true });

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Two ends of a link within this process, for tests of what stands on links. */
-import {
-  AranyaError,
-  createPipe,
-  type Pipe,
-} from "../../../../lib/shared/base/mod.ts";
+import { AranyaError } from "../../../../lib/shared/base/mod.ts";
 import type { Link, LinkEnd } from "../../../../lib/shared/link/mod.ts";
+import { Pipe } from "../../../../dev/base/pipe.ts";
 
 /** What a test may do to a packet on its way: change it, drop it (none) or send more than one. */
 export type Meddle = (packet: Uint8Array) => Uint8Array[];
@@ -14,8 +11,8 @@ export type Meddle = (packet: Uint8Array) => Uint8Array[];
 export function createLinkPair(
   options: { meddle?: Meddle; maxPacketBytes?: number } = {},
 ): [Link, Link] {
-  const forth = createPipe<Uint8Array>({ capacity: 64 });
-  const back = createPipe<Uint8Array>({ capacity: 64 });
+  const forth = new Pipe<Uint8Array>({ capacity: 64 });
+  const back = new Pipe<Uint8Array>({ capacity: 64 });
   const ended = Promise.withResolvers<LinkEnd>();
   const close = (reason: string) => {
     forth.end();

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Two ends of a link in memory, as fast or as poor as a test wants it. */
-import {
-  AranyaError,
-  type Clock,
-  createPipe,
-} from "../../../../lib/shared/base/mod.ts";
+import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
 import type { Link, LinkEnd } from "../../../../lib/shared/link/mod.ts";
+import { Pipe } from "../../../../dev/base/pipe.ts";
 
 export interface MemoryLinkOptions {
   clock: Clock;
@@ -71,7 +68,7 @@ function broken(): AranyaError {
 
 class Direction {
   mode: "deliver" | "swallow" | "block" = "deliver";
-  readonly #pipe = createPipe<Uint8Array>({ capacity: Infinity });
+  readonly #pipe = new Pipe<Uint8Array>({ capacity: Infinity });
   readonly #from: "operator" | "agent";
   readonly #options: MemoryLinkOptions;
   readonly #stop = new AbortController();

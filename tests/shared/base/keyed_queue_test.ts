@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createKeyedQueue } from "../../../lib/shared/base/mod.ts";
+import { KeyedQueue } from "../../../lib/shared/base/mod.ts";
 
-Deno.test("createKeyedQueue() runs a key once when it is added many times before its turn", async () => {
+Deno.test("KeyedQueue.add() processes a key once when it was added several times before its turn", async () => {
   const seen: string[] = [];
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     work: (key) => (seen.push(key), Promise.resolve()),
     concurrency: 1,
   });
@@ -13,11 +13,11 @@ Deno.test("createKeyedQueue() runs a key once when it is added many times before
   assert.deepEqual(seen, ["a", "b"]);
 });
 
-Deno.test("createKeyedQueue() runs a key again when it is added during its run, never twice at a time", async () => {
+Deno.test("KeyedQueue.add() processes a key once more when it is added while it is processed", async () => {
   let running = 0;
   let runs = 0;
   const gate = Promise.withResolvers<void>();
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     async work() {
       running++;
       runs++;
@@ -35,13 +35,13 @@ Deno.test("createKeyedQueue() runs a key again when it is added during its run, 
   assert.equal(runs, 2);
 });
 
-Deno.test("createKeyedQueue() retries a failed key after its back-off and tells of it", async () => {
+Deno.test("KeyedQueue retries a failed key after its back-off and calls onError", async () => {
   const delays: number[] = [];
   const done = Promise.withResolvers<void>();
   let runs = 0;
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     backoff: { initialDelayMs: 1, maxDelayMs: 4 },
-    onError: (_key, _error, retryMs) => delays.push(retryMs),
+    onError: (_key, { retryMs }) => delays.push(retryMs),
     work() {
       runs++;
       if (runs < 4) throw new Error("not yet");
@@ -55,9 +55,9 @@ Deno.test("createKeyedQueue() retries a failed key after its back-off and tells 
   assert.deepEqual(delays, [1, 2, 4]);
 });
 
-Deno.test("createKeyedQueue() keeps the back-off of a failing key that is added again", async () => {
+Deno.test("KeyedQueue.add() keeps the back-off of a failing key", async () => {
   let runs = 0;
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     backoff: { initialDelayMs: 60_000, maxDelayMs: 60_000 },
     work() {
       runs++;
@@ -70,9 +70,9 @@ Deno.test("createKeyedQueue() keeps the back-off of a failing key that is added 
   assert.equal(runs, 1);
 });
 
-Deno.test("createKeyedQueue() looks at a delayed key earlier when it is added without delay", async () => {
+Deno.test("KeyedQueue.add() processes a delayed key at once when it is added without delay", async () => {
   const seen: string[] = [];
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     work: (key) => (seen.push(key), Promise.resolve()),
   });
   queue.add("a", { afterMs: 60_000 });
@@ -81,10 +81,10 @@ Deno.test("createKeyedQueue() looks at a delayed key earlier when it is added wi
   assert.deepEqual(seen, ["a"]);
 });
 
-Deno.test("createKeyedQueue() works on no more keys at a time than allowed", async () => {
+Deno.test("KeyedQueue processes at most `concurrency` keys at the same time", async () => {
   let running = 0;
   let most = 0;
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     concurrency: 3,
     async work() {
       most = Math.max(most, ++running);
@@ -97,10 +97,10 @@ Deno.test("createKeyedQueue() works on no more keys at a time than allowed", asy
   assert.equal(most, 3);
 });
 
-Deno.test("createKeyedQueue() forgets a waiting key", async () => {
+Deno.test("KeyedQueue.forget() drops a queued key", async () => {
   const seen: string[] = [];
   const gate = Promise.withResolvers<void>();
-  await using queue = createKeyedQueue({
+  await using queue = new KeyedQueue({
     concurrency: 1,
     work: (key) => (seen.push(key), gate.promise),
   });
@@ -112,9 +112,9 @@ Deno.test("createKeyedQueue() forgets a waiting key", async () => {
   assert.deepEqual(seen, ["a"]);
 });
 
-Deno.test("createKeyedQueue() aborts running work when it is disposed", async () => {
+Deno.test("KeyedQueue aborts running work when it is disposed", async () => {
   let aborted = false;
-  const queue = createKeyedQueue({
+  const queue = new KeyedQueue({
     work: (_key, signal) =>
       new Promise((_resolve, reject) =>
         signal.addEventListener("abort", () => {

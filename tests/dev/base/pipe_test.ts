@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createPipe } from "../../../lib/shared/base/mod.ts";
+import { Pipe } from "../../../dev/base/pipe.ts";
 
-Deno.test("createPipe() gives items in order and ends", async () => {
-  const pipe = createPipe<number>({ capacity: 10 });
+Deno.test("Pipe passes items in order and ends", async () => {
+  const pipe = new Pipe<number>({ capacity: 10 });
   await pipe.write(1);
   await pipe.write(2);
   pipe.end();
   assert.deepEqual(await Array.fromAsync(pipe.readable), [1, 2]);
 });
 
-Deno.test("createPipe() holds the writer back above its capacity", async () => {
-  const pipe = createPipe<Uint8Array>({
+Deno.test("Pipe.write() blocks above the capacity", async () => {
+  const pipe = new Pipe<Uint8Array>({
     capacity: 4,
     sizeOf: (bytes) => bytes.length,
   });
@@ -26,8 +26,8 @@ Deno.test("createPipe() holds the writer back above its capacity", async () => {
   assert.equal(written, true);
 });
 
-Deno.test("createPipe() fails blocked writers when the reader leaves", async () => {
-  const pipe = createPipe<number>();
+Deno.test("Pipe.write() rejects when the reader has left", async () => {
+  const pipe = new Pipe<number>();
   await pipe.write(1);
   const blocked = Promise.allSettled([pipe.write(2), pipe.write(3)]);
   for await (const _item of pipe.readable) break;
@@ -39,16 +39,16 @@ Deno.test("createPipe() fails blocked writers when the reader leaves", async () 
   await assert.rejects(pipe.write(4), /reader has left/);
 });
 
-Deno.test("createPipe() throws the failure at the reader and drops what is left", async () => {
-  const pipe = createPipe<number>({ capacity: 5 });
+Deno.test("Pipe.fail() fails both sides and drops buffered items", async () => {
+  const pipe = new Pipe<number>({ capacity: 5 });
   await pipe.write(1);
   pipe.fail(new Error("reset"));
   await assert.rejects(Array.fromAsync(pipe.readable), /reset/);
   await assert.rejects(pipe.write(2), /reset/);
 });
 
-Deno.test("createPipe() ends a reader that waits", async () => {
-  const pipe = createPipe<number>();
+Deno.test("Pipe.end() ends a waiting reader", async () => {
+  const pipe = new Pipe<number>();
   const reading = Array.fromAsync(pipe.readable);
   await Promise.resolve();
   pipe.end();
