@@ -1,106 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The room table as a plugin of `deno lint`, for feedback in the editor. `tests/rules` checks the import graph as a whole. */
-import { dirname, relative, ROOT } from "../base/paths.ts";
-import {
-  ENTRIES,
-  FREE_DENO_MEMBERS,
-  FREE_MODULES,
-  type RoomRule,
-  ROOMS,
-} from "./rooms.ts";
-
-/** A source file that the rules cover. */
-export interface Place {
-  /** Name of the room, or of the entry file. */
-  room: string;
-  /** Path from the repository's root, with forward slashes. */
-  path: string;
-  rule: RoomRule | undefined;
-}
-
-/**
- * Returns the place of a file, or undefined for files that the rules don't cover (tests, dev, bench).
- * @param filename absolute, or relative to the repository's root
- */
-export function placeOf(filename: string): Place | undefined {
-  const path = relative(ROOT, filename).replaceAll("\\", "/");
-  if (ENTRIES.has(path)) return { room: path, path, rule: ENTRIES.get(path) };
-  if (!path.startsWith("lib/")) return undefined;
-  const room = dirname(path).slice("lib/".length);
-  return { room, path, rule: ROOMS.get(room) };
-}
-
-/** Returns the npm package or `node:` module that an import specifier names. */
-export function packageOf(specifier: string): string {
-  if (specifier.startsWith("node:")) return specifier;
-  return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1)
-    .join("/");
-}
-
-/** Returns why this import is not allowed, or undefined when it is. */
-export function checkImport(
-  place: Place,
-  specifier: string,
-): string | undefined {
-  const { room, rule } = place;
-  if (!rule) return `lib/${room} is not in the room table`;
-  if (specifier.startsWith(".")) {
-    return checkLocalImport(place, `${dirname(place.path)}/${specifier}`);
-  }
-  if (/^(?:https?|file|data|jsr|npm):/.test(specifier)) {
-    return "packages are imported by the names in deno.json";
-  }
-  const name = packageOf(specifier);
-  if (FREE_MODULES.includes(name) || rule.packages?.includes(name)) {
-    return undefined;
-  }
-  return `${name} is not among the packages of ${room}`;
-}
-
-function checkLocalImport(place: Place, target: string): string | undefined {
-  const { room, rule } = place;
-  const to = placeOf(new URL(target, `file://${ROOT}/`).pathname);
-  if (!to) return `${room} may not import ${target}`;
-  if (to.room === room) {
-    return to.path.endsWith("/mod.ts")
-      ? "a file does not import its own room's mod.ts"
-      : undefined;
-  }
-  if (to.room === "agent.ts" && room === "main.ts") return undefined;
-  if (!rule?.imports.includes(to.room)) {
-    return `${room} may not import ${to.room}`;
-  }
-  return to.path === `lib/${to.room}/mod.ts`
-    ? undefined
-    : `lib/${to.room} is entered only through its mod.ts`;
-}
-
-/** Returns why this member of the `Deno` namespace is not allowed here, or undefined when it is. */
-export function checkDenoMember(
-  place: Place,
-  member: string,
-): string | undefined {
-  if (FREE_DENO_MEMBERS.includes(member)) return undefined;
-  if (place.rule?.deno?.includes(member)) return undefined;
-  return member === "env"
-    ? "Deno.env is read only in main.ts and agent.ts"
-    : `Deno.${member} is not among the runtime functions of ${place.room}`;
-}
+import { checkDenoMember, checkImport, type Place, placeOf } from "./access.ts";
 
 const HINT = "See docs/architecture.md, Rooms, and dev/rules/rooms.ts";
 
-/** Globals that reach outside the process without naming `Deno`. */
+/** Globals that reach outside the process, or reach `Deno` without naming it. */
 const CLOSED_GLOBALS = [
-  "fetch",
-  "process",
-  "WebSocket",
+  "BroadcastChannel",
   "EventSource",
-  "Worker",
-  "eval",
   "Function",
+  "WebSocket",
+  "WebSocketStream",
+  "WebTransport",
+  "Worker",
+  "caches",
+  "eval",
+  "fetch",
+  "global",
+  "localStorage",
+  "process",
+  "self",
+  "sessionStorage",
 ];
 
-/** The visitor of one covered file. */
+/** Checks one covered file, node by node. */
 class RoomVisitor {
   readonly #context: Deno.lint.RuleContext;
   readonly #place: Place;
@@ -110,12 +33,14 @@ class RoomVisitor {
     this.#place = place;
   }
 
+  /** Checks the module of a static import or export; other exports have none. */
   checkSpecifier(node: Deno.lint.Node, specifier: unknown): void {
     if (typeof specifier === "string") {
       this.#report(node, checkImport(this.#place, specifier));
     }
   }
 
+  /** Checks `import(…)`, whose module must be a literal. */
   checkDynamicImport(node: Deno.lint.ImportExpression): void {
     if (
       node.source.type === "Literal" && typeof node.source.value === "string"
@@ -124,6 +49,7 @@ class RoomVisitor {
     } else this.#report(node, "an import names its module literally");
   }
 
+  /** Checks a use of `Deno`, of `globalThis`, and of globals that are closed in lib/. */
   checkIdentifier(node: Deno.lint.Identifier): void {
     const parent = node.parent;
     if (isName(node, parent)) return;
@@ -132,28 +58,18 @@ class RoomVisitor {
     }
     if (node.name === "globalThis") this.#checkGlobalThis(node, parent);
     if (node.name !== "Deno" || parent?.type === "TSQualifiedName") return;
-    if (
-      parent?.type === "MemberExpression" && parent.object === node &&
-      !parent.computed && parent.property.type === "Identifier"
-    ) {
-      this.#report(
-        parent,
-        checkDenoMember(this.#place, parent.property.name),
-      );
-    } else {
-      this.#report(
-        node,
-        "Deno is used only as Deno.member, for the room table",
-      );
-    }
+    const member = memberOf(node, parent);
+    this.#report(
+      node,
+      member === undefined
+        ? "Deno is used only as Deno.member, for the room table"
+        : checkDenoMember(this.#place, member),
+    );
   }
 
-  /** Members of globalThis that aren't on a list of their own would be a way around this rule. */
+  /** Other members of globalThis would be a way around this rule. */
   #checkGlobalThis(node: Deno.lint.Node, parent?: Deno.lint.Node): void {
-    const isListener = parent?.type === "MemberExpression" &&
-      !parent.computed && parent.property.type === "Identifier" &&
-      parent.property.name === "addEventListener";
-    if (!isListener) {
+    if (memberOf(node, parent) !== "addEventListener") {
       this.#report(node, "globalThis is used only for addEventListener");
     }
   }
@@ -163,74 +79,94 @@ class RoomVisitor {
   }
 }
 
-/** Whether an identifier is only a name here: a property, a key, a method. */
-function isName(node: Deno.lint.Identifier, parent?: Deno.lint.Node): boolean {
-  if (parent?.type === "MemberExpression") {
-    return parent.property === node && !parent.computed;
-  }
-  if (parent?.type === "Property") {
-    return parent.key === node && !parent.computed && !parent.shorthand;
-  }
-  return parent?.type === "MethodDefinition" ||
-    parent?.type === "PropertyDefinition" ||
-    parent?.type === "TSPropertySignature" ||
-    parent?.type === "TSMethodSignature" ||
-    parent?.type === "TSTypeReference";
+/** Returns `m` when the object stands in `object.m`, else undefined. */
+function memberOf(
+  object: Deno.lint.Node,
+  parent?: Deno.lint.Node,
+): string | undefined {
+  return parent?.type === "MemberExpression" && parent.object === object &&
+      !parent.computed && parent.property.type === "Identifier"
+    ? parent.property.name
+    : undefined;
 }
 
-/** `true`, `!0` and their like. */
+/** Returns whether an identifier is only a name here (a property, a key, a method), not a reference. */
+function isName(node: Deno.lint.Identifier, parent?: Deno.lint.Node): boolean {
+  switch (parent?.type) {
+    case "MemberExpression":
+      return parent.property === node && !parent.computed;
+    case "Property":
+      return parent.key === node && !parent.computed && !parent.shorthand;
+    case "MethodDefinition":
+    case "PropertyDefinition":
+      return parent.key === node && !parent.computed;
+    case "TSPropertySignature":
+    case "TSMethodSignature":
+    case "TSTypeReference":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Returns whether this is `true`, `false`, or `!0` and its like. */
 function isBooleanLiteral(node: Deno.lint.Node): boolean {
   if (node.type === "Literal") return typeof node.value === "boolean";
   return node.type === "UnaryExpression" && node.operator === "!" &&
     node.argument.type === "Literal";
 }
 
+/** Rule "aranya/rooms": imports and runtime functions follow the room table. */
+const ROOM_RULE: Deno.lint.Rule = {
+  create(context) {
+    const place = placeOf(context.filename);
+    if (!place) return {};
+    const visitor = new RoomVisitor(context, place);
+    return {
+      ImportDeclaration: (node) =>
+        visitor.checkSpecifier(node, node.source.value),
+      ExportNamedDeclaration: (node) =>
+        visitor.checkSpecifier(node, node.source?.value),
+      ExportAllDeclaration: (node) =>
+        visitor.checkSpecifier(node, node.source.value),
+      ImportExpression: (node) => visitor.checkDynamicImport(node),
+      Identifier: (node) => visitor.checkIdentifier(node),
+      TSImportType: (node) =>
+        context.report({
+          node,
+          message: 'a type is imported by an import, not by import("…")',
+          hint: HINT,
+        }),
+    };
+  },
+};
+
+/**
+ * Rule "aranya/boolean-argument": no positional boolean literals in lib/. Deno's own
+ * no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is right.
+ */
+const BOOLEAN_RULE: Deno.lint.Rule = {
+  create(context) {
+    if (!placeOf(context.filename)) return {};
+    return {
+      CallExpression(node) {
+        for (const argument of node.arguments) {
+          if (isBooleanLiteral(argument)) {
+            context.report({
+              node: argument,
+              message: "a positional true or false has no name at the call",
+              hint: "Take it as a named option",
+            });
+          }
+        }
+      },
+    };
+  },
+};
+
 const plugin: Deno.lint.Plugin = {
   name: "aranya",
-  rules: {
-    rooms: {
-      create(context) {
-        const place = placeOf(context.filename);
-        if (!place) return {};
-        const visitor = new RoomVisitor(context, place);
-        return {
-          ImportDeclaration: (node) =>
-            visitor.checkSpecifier(node, node.source.value),
-          ExportNamedDeclaration: (node) =>
-            visitor.checkSpecifier(node, node.source?.value),
-          ExportAllDeclaration: (node) =>
-            visitor.checkSpecifier(node, node.source.value),
-          ImportExpression: (node) => visitor.checkDynamicImport(node),
-          Identifier: (node) => visitor.checkIdentifier(node),
-          TSImportType: (node) =>
-            context.report({
-              node,
-              message: 'a type is imported by an import, not by import("…")',
-              hint: HINT,
-            }),
-        };
-      },
-    },
-    // Deno's own no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is right.
-    "boolean-argument": {
-      create(context) {
-        if (!placeOf(context.filename)) return {};
-        return {
-          CallExpression(node) {
-            for (const argument of node.arguments) {
-              if (isBooleanLiteral(argument)) {
-                context.report({
-                  node: argument,
-                  message: "a bare true or false says nothing at the call",
-                  hint: "Take it as a named option",
-                });
-              }
-            }
-          },
-        };
-      },
-    },
-  },
+  rules: { rooms: ROOM_RULE, "boolean-argument": BOOLEAN_RULE },
 };
 
 export default plugin;

@@ -86,7 +86,6 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "@kubernetes/client-node",
       "node:http",
       "node:https",
-      "node:net",
       "yaml",
     ],
     deno: ["readTextFile"],
@@ -208,7 +207,6 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   .room("agent/runtime", {
     summary: "`PodRuntime` and `StreamRuntime`, implemented on docker and host",
     imports: ["shared/base", "shared/wire", "agent/docker", "agent/host"],
-    packages: ["node:net"],
   })
   .room("agent/state", {
     summary:
@@ -257,7 +255,6 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "agent/runtime",
       "agent/pods",
     ],
-    packages: ["node:net"],
   })
   .room("agent", {
     summary: "the agent process: connection, credential, start and stop",

@@ -57,7 +57,9 @@ export class Dockerd implements AsyncDisposable {
         closes.defer(() => dockerd.stop());
         await dockerd.restart();
       } else await dockerd.#mustAnswer();
-      if (options.images !== false) await loadImages(dockerd);
+      if (options.images !== false) {
+        await loadImages((args) => dockerd.run(args));
+      }
       return dockerd;
     } catch (error) {
       await closes.disposeAsync();

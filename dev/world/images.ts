@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Test images made of Debian's static busybox, so that nothing is pulled. */
 import { ensureProgram } from "../build/debian.ts";
-import type { Dockerd } from "./dockerd.ts";
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
@@ -18,21 +17,26 @@ export const IMAGES = {
 /** Names of the test images. */
 export type Images = typeof IMAGES;
 
-/** Makes the test images on an engine; those that are there stay. */
-export async function loadImages(dockerd: Dockerd): Promise<void> {
-  const have = await dockerd.run([
+/**
+ * Makes the test images on an engine, unless it has them all.
+ * @param docker runs the docker client with these arguments and returns its output
+ */
+export async function loadImages(
+  docker: (args: string[]) => Promise<string>,
+): Promise<void> {
+  const present = await docker([
     "images",
     "--format",
     "{{.Repository}}:{{.Tag}}",
   ]);
-  if (Object.values(IMAGES).every((one) => have.split("\n").includes(one))) {
+  if (Object.values(IMAGES).every((one) => present.split("\n").includes(one))) {
     return;
   }
   const work = await Deno.makeTempDir({ prefix: "aranya-image-" });
   try {
     const archive = await makeRoot(work);
-    await dockerd.run(["import", "-c", 'CMD ["sh"]', archive, IMAGES.busybox]);
-    await dockerd.run([
+    await docker(["import", "-c", 'CMD ["sh"]', archive, IMAGES.busybox]);
+    await docker([
       "import",
       ...changes([
         'ENTRYPOINT ["/bin/sh", "-c"]',
@@ -49,7 +53,7 @@ export async function loadImages(dockerd: Dockerd): Promise<void> {
     await run("tar", {
       args: ["-cf", empty, "-C", join(work, "empty"), "none"],
     });
-    await dockerd.run([
+    await docker([
       "import",
       "-c",
       'CMD ["/none/at-all"]',
