@@ -6,7 +6,6 @@
  * ends share its cores. CPU time of our two ends stands beside each rate: it holds also on a machine that has other work.
  */
 import { parseArgs } from "node:util";
-import { loadImages } from "../dev/world/images.ts";
 import { World } from "../dev/world/world.ts";
 import { measureBytes } from "./streams_bytes.ts";
 import { measurePods } from "./streams_pods.ts";
@@ -17,7 +16,6 @@ const { values } = parseArgs({
 });
 await using world = await World.start({ devices: [DEVICE] });
 const bench = Bench.of(world, { megabytes: Number(values.megabytes) });
-await loadImages(bench.dockerd);
 await bench.timeCalls("kubectl get pod", ["get", "pod", DEVICE]);
 await bench.timeCalls("exec true", ["exec", DEVICE, "--", "true"]);
 await measureBytes(bench);
