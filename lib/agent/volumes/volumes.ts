@@ -48,6 +48,7 @@ export interface Volumes {
   createMessageFile(instance: MessageFile): Promise<string>;
   /** What the instance has written there, at most 4096 bytes. */
   readMessage(instance: MessageFile): Promise<Uint8Array>;
+  /** Removes the instance's termination message file; may be called again. */
   removeMessageFile(instance: MessageFile): Promise<void>;
   /** Unmounts and removes everything of the pod. */
   remove(podUid: string): Promise<void>;

@@ -44,9 +44,13 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Writes log lines. The message is a constant, lower-case sentence; everything that varies is a field. */
 export interface Logger {
+  /** Writes a line of level "debug"; what the level means is at {@linkcode LogLevel}. */
   debug(message: string, fields?: LogFields): void;
+  /** Writes a line of level "info"; what the level means is at {@linkcode LogLevel}. */
   info(message: string, fields?: LogFields): void;
+  /** Writes a line of level "warn"; what the level means is at {@linkcode LogLevel}. */
   warn(message: string, fields?: LogFields): void;
+  /** Writes a line of level "error"; what the level means is at {@linkcode LogLevel}. */
   error(message: string, fields?: LogFields): void;
   /** Returns a logger that adds these fields to each of its lines. */
   with(fields: LogFields): Logger;
