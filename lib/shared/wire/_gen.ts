@@ -1,31 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The wire protocol between an aranya operator and the agent on a device. The comments here are the normative text; it can't be
-// changed once devices are out, only added to: a field keeps its number for ever, a reader skips what it does not know.
+// The wire protocol between the operator and the agent on a device. The comments in this file are
+// normative. Devices in the field can't all be upgraded at once, so the protocol only grows: a
+// field keeps its number and meaning, and a reader skips fields and enum values that it does not
+// know.
 //
-// Three layers, from the outside in:
-//   1. A link carries opaque frames in order (one bidirectional gRPC stream, or MQTT topics). Frame = 1 byte type + body.
-//      A frame is at most 1 MiB long for whoever receives it; a sender may keep to less.
-//        0x01 HandshakeInit    agent -> operator, clear
-//        0x02 HandshakeReply   operator -> agent, clear
-//        0x03 HandshakeRefusal operator -> agent, clear (a hint only: it is not authenticated)
-//        0x04 sealed packet    8 bytes counter (big endian) + ChaCha20-Poly1305 ciphertext of one Command or Message
-//   2. Noise_NNpsk0_25519_ChaChaPoly_SHA256; prologue = "aranya" 0x00 protocol version (4 bytes, big endian) device name (UTF-8).
-//      The pre-shared key is the device's credential. Counters of sealed packets rise strictly in each direction.
-//      After 0x02 the agent at once sends an empty sealed packet: it shows the operator that 0x01 was no replay. Empty ones are never
-//      delivered. A replayed counter is dropped, a packet that can't be opened ends the link, other frame types are passed over.
-//   3. Inside: envelopes. Command goes down to the device, Message up from it; both have the same five fields.
+// There are three layers.
 //
-// Reliability is counted per session and direction: every envelope of a session occupies `1 + payload length` in that direction's
-// sequence space, beginning at 0, so that an empty one is acknowledged too. Envelopes of session 0 (link control) are not
-// repeated and have no sequence. What is not acknowledged is sent again after a reconnect of the same two instances. An envelope is
-// cut once and repeated as it was; one that is larger than a packet of the present link travels in PARTs. Sessions are opened in
-// the order of their numbers. A gap is an error of the link: it is closed, and the next one begins where the receiver stands.
+//   1. Link: carries opaque frames in order (one bidirectional gRPC stream, or a pair of MQTT
+//      topics). A frame is one type byte and a body. Receivers accept frames of up to 1 MiB; a
+//      sender may use a lower limit.
 //
-// Flow control has two bounds, both absolute and both only rising. Of a session: the sequence up to which the peer may send; it rises as
-// envelopes arrive. Of a channel: every DATA costs 64 + its payload's length, and their sum since the session began stays below
-// the channel's credit; it rises as the consumer takes the bytes. Both begin at 262144. Besides, a sender keeps the bytes that are
-// under way on the link as a whole to about a second of the rate it measures by Acks.link_bytes.
+//        0x01 HandshakeInit     agent to operator, cleartext
+//        0x02 HandshakeReply    operator to agent, cleartext
+//        0x03 HandshakeRefusal  operator to agent, cleartext; not authenticated, so only a hint
+//        0x04 sealed packet     counter (8 bytes, big endian), ChaCha20-Poly1305 ciphertext of
+//                               one envelope
+//
+//   2. Encryption: Noise_NNpsk0_25519_ChaChaPoly_SHA256. The prologue is "aranya", a zero byte, the
+//      protocol version (4 bytes, big endian) and the device name (UTF-8). The pre-shared key is
+//      the device's credential. The counters of sealed packets increase strictly in each direction.
+//      Immediately after frame 0x02 the agent sends an empty sealed packet. It proves to the
+//      operator that frame 0x01 was not a replay. Empty packets are not delivered to the layer
+//      above. A packet with a counter that is not above the last one is dropped. A packet that
+//      fails authentication closes the link. Frames of other types are ignored.
+//
+//   3. Session: multiplexes streams over the link. Every request and every exec, log or
+//      port-forward is one stream. A stream is a series of envelopes: Command towards the device,
+//      Message towards the operator. Both have the same five fields.
+//
+// Streams
+//
+//   The opener sends OPEN, the other end (the acceptor) answers with RESULT. In between, a method
+//   that has channels sends DATA and END in both directions. Either side may send RESET at any
+//   time, which ends both directions. Streams are opened in the order of their numbers. Stream 0 is
+//   link control.
+//
+// Reliability, per stream and direction
+//
+//   Every envelope occupies `1 + length of payload` of the sequence space of its stream and
+//   direction, which starts at 0. (The 1 makes an empty envelope acknowledgeable.) Envelopes that
+//   are not acknowledged when a link breaks are sent again on the next link between the same two
+//   processes. An envelope is repeated unchanged; if it is too large for a packet of the new link,
+//   it is sent in PARTs. Envelopes of stream 0 have no sequence and are never repeated. A receiver
+//   drops duplicates. A gap is an error of the link: the receiver closes it, and the peer continues
+//   on the next link from the position that the receiver reports in its resume points.
+//
+// Flow control: two credits, both absolute and never decreasing, both starting at 262144
+//
+//   - Of a stream and direction: the sequence position up to which the peer may send. It rises as
+//     envelopes arrive.
+//   - Of a channel and direction: the cost of the DATA that the peer may send in total. One DATA
+//     costs 64 + length of payload. The credit rises as the consumer reads.
+//
+//   In addition, a sender limits the unacknowledged bytes of the whole link to about one second of
+//   the rate that it measures with Acks.link_bytes, so that a short request never waits long behind
+//   bulk.
 
 // @generated by protoc-gen-es v2.17.0 with parameter "target=ts,import_extension=ts,erasable_syntax=true"
 // @generated from file aranya.proto (package aranya.v1, syntax proto3)
@@ -56,7 +86,7 @@ export type HandshakeInit = Message$1<"aranya.v1.HandshakeInit"> & {
   protocolVersion: number;
 
   /**
-   * message 1: psk, e
+   * Noise message 1: psk, e
    *
    * @generated from field: bytes noise = 3;
    */
@@ -75,7 +105,7 @@ export const HandshakeInitSchema: GenMessage<HandshakeInit> = /*@__PURE__*/
  */
 export type HandshakeReply = Message$1<"aranya.v1.HandshakeReply"> & {
   /**
-   * message 2: e, ee
+   * Noise message 2: e, ee
    *
    * @generated from field: bytes noise = 1;
    */
@@ -112,34 +142,34 @@ export const HandshakeRefusalSchema: GenMessage<HandshakeRefusal> = /*@__PURE__*
   messageDesc(file_aranya, 2);
 
 /**
- * Operator to device.
+ * Envelope from the operator to the device.
  *
  * @generated from message aranya.v1.Command
  */
 export type Command = Message$1<"aranya.v1.Command"> & {
   /**
-   * EnvelopeKind; unknown kinds are logged and skipped
+   * EnvelopeKind; the receiver logs and skips unknown kinds
    *
    * @generated from field: uint32 kind = 1;
    */
   kind: number;
 
   /**
-   * 0: link control. Odd: opened by the operator. Even: opened by the agent
+   * 0: link control; odd: opened by the operator; even: opened by the agent
    *
    * @generated from field: uint32 stream = 2;
    */
   stream: number;
 
   /**
-   * where this envelope begins in its stream's sequence space
+   * position of this envelope in the sequence space of its stream
    *
    * @generated from field: uint64 sequence = 3;
    */
   sequence: bigint;
 
   /**
-   * the last piece of a value that was cut into chunks
+   * last piece of a value; a large value is sent in several envelopes
    *
    * @generated from field: bool complete = 4;
    */
@@ -159,7 +189,7 @@ export const CommandSchema: GenMessage<Command> = /*@__PURE__*/
   messageDesc(file_aranya, 3);
 
 /**
- * Device to operator: the same five fields.
+ * Envelope from the device to the operator; same fields as Command.
  *
  * @generated from message aranya.v1.Message
  */
@@ -198,7 +228,7 @@ export const MessageSchema: GenMessage<Message> = /*@__PURE__*/
   messageDesc(file_aranya, 4);
 
 /**
- * First packet of the agent on every link.
+ * First packet from the agent on every link.
  *
  * @generated from message aranya.v1.Hello
  */
@@ -229,28 +259,28 @@ export type Hello = Message$1<"aranya.v1.Hello"> & {
   bootId: string;
 
   /**
-   * random, of this process
+   * random; identifies this process
    *
    * @generated from field: bytes instance_id = 6;
    */
   instanceId: Uint8Array;
 
   /**
-   * the operator process it spoke with last; empty at first
+   * operator process of the last link; empty before the first
    *
    * @generated from field: bytes peer_instance_id = 7;
    */
   peerInstanceId: Uint8Array;
 
   /**
-   * what it has received, per session still open
+   * what the agent has received, per open stream
    *
    * @generated from field: repeated aranya.v1.StreamPoint resume = 8;
    */
   resume: StreamPoint[];
 
   /**
-   * lowest that it speaks; 0: the same as protocol_version
+   * lowest supported; 0: same as protocol_version
    *
    * @generated from field: uint32 min_protocol_version = 9;
    */
@@ -265,7 +295,7 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
   messageDesc(file_aranya, 5);
 
 /**
- * First packet of the operator.
+ * First packet from the operator: its reply to Hello.
  *
  * @generated from message aranya.v1.HelloReply
  */
@@ -326,7 +356,7 @@ export type Welcome = Message$1<"aranya.v1.Welcome"> & {
   instanceId: Uint8Array;
 
   /**
-   * false: every session of before is gone
+   * false: streams of earlier links are lost
    *
    * @generated from field: bool resumed = 5;
    */
@@ -338,14 +368,14 @@ export type Welcome = Message$1<"aranya.v1.Welcome"> & {
   resume: StreamPoint[];
 
   /**
-   * for devices without a clock of their own
+   * for devices without a real-time clock
    *
    * @generated from field: int64 time_unix_ms = 7;
    */
   timeUnixMs: bigint;
 
   /**
-   * silence after which either side gives the link up
+   * either side closes the link after this much silence
    *
    * @generated from field: uint32 offline_after_ms = 8;
    */
@@ -399,6 +429,8 @@ export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
   messageDesc(file_aranya, 9);
 
 /**
+ * How far the sender of this message has received one stream.
+ *
  * @generated from message aranya.v1.StreamPoint
  */
 export type StreamPoint = Message$1<"aranya.v1.StreamPoint"> & {
@@ -408,14 +440,14 @@ export type StreamPoint = Message$1<"aranya.v1.StreamPoint"> & {
   stream: number;
 
   /**
-   * sequence space received in order
+   * sequence position up to which everything was received
    *
    * @generated from field: uint64 received = 2;
    */
   received: bigint;
 
   /**
-   * sequence space up to which the peer may send
+   * sequence position up to which the peer may send
    *
    * @generated from field: uint64 credit = 3;
    */
@@ -444,7 +476,7 @@ export type ChannelCredit = Message$1<"aranya.v1.ChannelCredit"> & {
   channel: number;
 
   /**
-   * cost of DATA up to which the peer may send on this channel
+   * total cost of DATA that the peer may send on this channel
    *
    * @generated from field: uint64 credit = 2;
    */
@@ -468,7 +500,7 @@ export type Acks = Message$1<"aranya.v1.Acks"> & {
   points: StreamPoint[];
 
   /**
-   * packets received on this link, in bytes: those of session 0 don't count, but PARTs do
+   * Bytes of packets received on this link. Packets of stream 0 don't count, except PARTs.
    *
    * @generated from field: uint64 link_bytes = 2;
    */
@@ -492,7 +524,7 @@ export type Goodbye = Message$1<"aranya.v1.Goodbye"> & {
   reason: string;
 
   /**
-   * the process goes away: its sessions will not be resumed
+   * the process exits: its streams will not be resumed
    *
    * @generated from field: bool instance_ends = 2;
    */
@@ -507,7 +539,8 @@ export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
   messageDesc(file_aranya, 13);
 
 /**
- * The sender does not know these sessions, or no longer; whoever still waits on one of them gives it up.
+ * The sender doesn't know these streams, or no longer does. The receiver ends them: as finished if
+ * it has sent its last envelope, else as failed.
  *
  * @generated from message aranya.v1.UnknownStreams
  */
@@ -540,7 +573,7 @@ export type Open = Message$1<"aranya.v1.Open"> & {
   request: Uint8Array;
 
   /**
-   * 0: none
+   * the opener waits this long for RESULT; 0: no limit
    *
    * @generated from field: uint32 timeout_ms = 3;
    */
@@ -555,7 +588,7 @@ export const OpenSchema: GenMessage<Open> = /*@__PURE__*/
   messageDesc(file_aranya, 15);
 
 /**
- * Why something failed, in the words of docs/errors.md.
+ * An error, with a code of docs/errors.md.
  *
  * @generated from message aranya.v1.Failure
  */
@@ -597,7 +630,7 @@ export type Configure = Message$1<"aranya.v1.Configure"> & {
   podCidr: string;
 
   /**
-   * for pods whose dnsPolicy does not bring its own
+   * for pods without PodSpec.dns
    *
    * @generated from field: aranya.v1.Dns dns = 2;
    */
@@ -621,7 +654,7 @@ export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
  */
 export type RotateCredential = Message$1<"aranya.v1.RotateCredential"> & {
   /**
-   * 32 bytes; stored durably by the agent before it answers
+   * 32 bytes; the agent stores it durably before it responds
    *
    * @generated from field: bytes key = 1;
    */
@@ -636,7 +669,7 @@ export const RotateCredentialSchema: GenMessage<RotateCredential> = /*@__PURE__*
   messageDesc(file_aranya, 18);
 
 /**
- * The device's own report. Sent once after every hello and then only when something in it has changed.
+ * What the device reports about itself: once after every hello, then when something has changed.
  *
  * @generated from message aranya.v1.Facts
  */
@@ -647,7 +680,7 @@ export type Facts = Message$1<"aranya.v1.Facts"> & {
   os: string;
 
   /**
-   * Go's names: amd64, arm64, arm
+   * GOARCH: amd64, arm64, arm
    *
    * @generated from field: string arch = 2;
    */
@@ -679,7 +712,7 @@ export type Facts = Message$1<"aranya.v1.Facts"> & {
   agentVersion: string;
 
   /**
-   * docker://20.10.24
+   * e.g. docker://20.10.24
    *
    * @generated from field: string runtime_version = 8;
    */
@@ -770,7 +803,7 @@ export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
   messageDesc(file_aranya, 20);
 
 /**
- * What the device's owner allows on the host itself.
+ * What the owner of the device allows on the host itself.
  *
  * @generated from message aranya.v1.HostAccess
  */
@@ -813,7 +846,7 @@ export type Stats = Message$1<"aranya.v1.Stats"> & {
   timeUnixMs: bigint;
 
   /**
-   * since boot, of the whole device
+   * of the whole device, since boot
    *
    * @generated from field: uint64 cpu_total_nanos = 2;
    */
@@ -892,7 +925,7 @@ export type ContainerStats = Message$1<"aranya.v1.ContainerStats"> & {
   startedUnixMs: bigint;
 
   /**
-   * of the pod's namespace
+   * of the pod's network namespace
    *
    * @generated from field: uint64 network_rx_bytes = 7;
    */
@@ -912,7 +945,8 @@ export const ContainerStatsSchema: GenMessage<ContainerStats> = /*@__PURE__*/
   messageDesc(file_aranya, 23);
 
 /**
- * A pod as the device needs it: references resolved by the operator, `$(VAR)` not yet expanded.
+ * A pod in the form that the device needs: the operator has resolved all references; the agent
+ * expands `$(VAR)`.
  *
  * @generated from message aranya.v1.PodSpec
  */
@@ -933,7 +967,7 @@ export type PodSpec = Message$1<"aranya.v1.PodSpec"> & {
   name: string;
 
   /**
-   * hex SHA-256 over everything else in this message; the operator's mark of what was sent
+   * hex SHA-256 of this message with an empty spec_hash
    *
    * @generated from field: string spec_hash = 4;
    */
@@ -1064,7 +1098,7 @@ export type Container = Message$1<"aranya.v1.Container"> & {
   workingDir: string;
 
   /**
-   * in order; a later name replaces an earlier one
+   * in order; a later entry replaces an earlier one of the same name
    *
    * @generated from field: repeated aranya.v1.EnvEntry env = 7;
    */
@@ -1136,14 +1170,14 @@ export type Container = Message$1<"aranya.v1.Container"> & {
   startup?: Probe | undefined;
 
   /**
-   * set: may not be started, e.g. its ConfigMap is missing
+   * set: must not be started, e.g. its ConfigMap is missing
    *
    * @generated from field: aranya.v1.Blocked blocked = 21;
    */
   blocked?: Blocked | undefined;
 
   /**
-   * a sidecar among the init containers
+   * init container with restartPolicy Always (a sidecar)
    *
    * @generated from field: bool restart_always = 22;
    */
@@ -1158,7 +1192,7 @@ export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
   messageDesc(file_aranya, 25);
 
 /**
- * Why a container or volume waits; becomes the container's waiting reason.
+ * Why a container or volume has to wait; becomes the waiting reason of the container.
  *
  * @generated from message aranya.v1.Blocked
  */
@@ -1191,21 +1225,21 @@ export type EnvEntry = Message$1<"aranya.v1.EnvEntry"> & {
   name: string;
 
   /**
-   * may hold $(VAR); expanded by the agent unless literal
+   * may contain $(VAR), which the agent expands unless literal is set
    *
    * @generated from field: string value = 2;
    */
   value: string;
 
   /**
-   * set: the value is known on the device only
+   * set: only the device knows the value
    *
    * @generated from field: aranya.v1.EnvField field = 3;
    */
   field: EnvField;
 
   /**
-   * from a ConfigMap or Secret: not expanded
+   * from a ConfigMap or Secret: never expanded
    *
    * @generated from field: bool literal = 4;
    */
@@ -1244,7 +1278,7 @@ export type Mount = Message$1<"aranya.v1.Mount"> & {
   readOnly: boolean;
 
   /**
-   * "", rslave, rshared
+   * "", "rslave" or "rshared"
    *
    * @generated from field: string propagation = 5;
    */
@@ -1315,7 +1349,7 @@ export const PodSecuritySchema: GenMessage<PodSecurity> = /*@__PURE__*/
   messageDesc(file_aranya, 30);
 
 /**
- * Pod and container security contexts, already merged.
+ * Security context of a container, merged with that of its pod.
  *
  * @generated from message aranya.v1.ContainerSecurity
  */
@@ -1361,7 +1395,7 @@ export type ContainerSecurity = Message$1<"aranya.v1.ContainerSecurity"> & {
   allowPrivilegeEscalation?: boolean | undefined;
 
   /**
-   * "" default, "unconfined"
+   * "" (default of the runtime) or "unconfined"
    *
    * @generated from field: string seccomp = 9;
    */
@@ -1604,7 +1638,7 @@ export type Volume = Message$1<"aranya.v1.Volume"> & {
   name: string;
 
   /**
-   * its source is missing: the pod's containers wait
+   * set: its source is missing, so the containers of the pod wait
    *
    * @generated from field: aranya.v1.Blocked blocked = 2;
    */
@@ -1677,7 +1711,7 @@ export type HostPath = Message$1<"aranya.v1.HostPath"> & {
   path: string;
 
   /**
-   * Kubernetes' words: "", DirectoryOrCreate, …
+   * as in Kubernetes: "", DirectoryOrCreate, …
    *
    * @generated from field: string type = 2;
    */
@@ -1701,7 +1735,7 @@ export type Files = Message$1<"aranya.v1.Files"> & {
   files: File[];
 
   /**
-   * on tmpfs, blobs sealed at rest
+   * written to tmpfs; blobs are encrypted at rest
    *
    * @generated from field: bool secret = 2;
    */
@@ -1720,14 +1754,14 @@ export const FilesSchema: GenMessage<Files> = /*@__PURE__*/
  */
 export type File = Message$1<"aranya.v1.File"> & {
   /**
-   * relative
+   * relative to the mount point
    *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
-   * hex, of the content; asked for with FetchBlobs when not held
+   * hex, of the content; the agent requests missing content with FETCH_BLOBS
    *
    * @generated from field: string sha256 = 2;
    */
@@ -1834,7 +1868,7 @@ export const SysctlSchema: GenMessage<Sysctl> = /*@__PURE__*/
  */
 export type RegistryCredential = Message$1<"aranya.v1.RegistryCredential"> & {
   /**
-   * host[:port][/path], as in .dockerconfigjson
+   * host[:port][/path], as in a .dockerconfigjson Secret
    *
    * @generated from field: string registry = 1;
    */
@@ -1873,7 +1907,7 @@ export type RemovePod = Message$1<"aranya.v1.RemovePod"> & {
   uid: string;
 
   /**
-   * of this call; a smaller one shortens a running removal
+   * a repeated call with a smaller value shortens a running removal
    *
    * @generated from field: int64 grace_seconds = 2;
    */
@@ -1931,7 +1965,7 @@ export const FetchBlobsSchema: GenMessage<FetchBlobs> = /*@__PURE__*/
  */
 export type Blobs = Message$1<"aranya.v1.Blobs"> & {
   /**
-   * in the order asked for; content is checked by hash
+   * in the order of the request; the agent verifies the hashes
    *
    * @generated from field: repeated bytes contents = 1;
    */
@@ -1963,7 +1997,7 @@ export const PodStatusListSchema: GenMessage<PodStatusList> = /*@__PURE__*/
   messageDesc(file_aranya, 52);
 
 /**
- * What is true of one pod on the device. The operator derives phase and conditions from it.
+ * Observed state of one pod. The operator derives phase and conditions of the PodStatus from it.
  *
  * @generated from message aranya.v1.PodStatus
  */
@@ -1984,7 +2018,7 @@ export type PodStatus = Message$1<"aranya.v1.PodStatus"> & {
   name: string;
 
   /**
-   * of the PodSpec last accepted
+   * of the last accepted PodSpec
    *
    * @generated from field: string spec_hash = 4;
    */
@@ -2025,21 +2059,21 @@ export type PodStatus = Message$1<"aranya.v1.PodStatus"> & {
   removing: boolean;
 
   /**
-   * no container of it lives, and none will be started again
+   * no container runs, and none will be started again
    *
    * @generated from field: bool terminated = 11;
    */
   terminated: boolean;
 
   /**
-   * when the agent first saw the pod; 0: unknown
+   * when the agent first received the pod; 0: unknown
    *
    * @generated from field: int64 started_unix_ms = 12;
    */
   startedUnixMs: bigint;
 
   /**
-   * the pod as a whole can't go on: Evicted, DeadlineExceeded, …
+   * set when the pod as a whole failed: Evicted, DeadlineExceeded, …
    *
    * @generated from field: string failure_reason = 13;
    */
@@ -2051,7 +2085,7 @@ export type PodStatus = Message$1<"aranya.v1.PodStatus"> & {
   failureMessage: string;
 
   /**
-   * rises with every change on this device
+   * increases with every change of any pod on this device
    *
    * @generated from field: uint64 version = 15;
    */
@@ -2092,7 +2126,7 @@ export type ContainerStatus = Message$1<"aranya.v1.ContainerStatus"> & {
   restartCount: number;
 
   /**
-   * docker://<id>
+   * e.g. docker://4f66ad9a…
    *
    * @generated from field: string container_id = 5;
    */
@@ -2309,7 +2343,7 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_aranya, 60);
 
 /**
- * Where a stream goes: a container, or the device's host when pod_uid is empty.
+ * Target of a stream: a container, or the host of the device when pod_uid is empty.
  *
  * @generated from message aranya.v1.Target
  */
@@ -2325,7 +2359,7 @@ export type Target = Message$1<"aranya.v1.Target"> & {
   container: string;
 
   /**
-   * "namespace/name", for messages only
+   * "namespace/name"; used in messages only
    *
    * @generated from field: string pod = 3;
    */
@@ -2374,7 +2408,7 @@ export type Exec = Message$1<"aranya.v1.Exec"> & {
   tty: boolean;
 
   /**
-   * when it is known at the start
+   * set when the terminal size is known at the start
    *
    * @generated from field: aranya.v1.Resize size = 7;
    */
@@ -2457,7 +2491,7 @@ export type ExitStatus = Message$1<"aranya.v1.ExitStatus"> & {
   code: number;
 
   /**
-   * empty for a plain exit
+   * empty when the process just exited
    *
    * @generated from field: string reason = 2;
    */
@@ -2577,7 +2611,7 @@ export const RefusalReason = {
   VERSION: 3,
 
   /**
-   * another machine holds this device's name
+   * another machine is connected under this name
    *
    * @generated from enum value: REFUSAL_REASON_DUPLICATE_DEVICE = 4;
    */
@@ -2615,7 +2649,7 @@ export const EnvelopeKind = {
   UNSPECIFIED: 0,
 
   /**
-   * link control, session 0
+   * Link control, stream 0.
    *
    * @generated from enum value: ENVELOPE_KIND_HELLO = 1;
    */
@@ -2627,13 +2661,15 @@ export const EnvelopeKind = {
   HELLO_REPLY: 2,
 
   /**
-   * payload: 8 opaque bytes, returned in PONG
+   * payload: 8 opaque bytes
    *
    * @generated from enum value: ENVELOPE_KIND_PING = 3;
    */
   PING: 3,
 
   /**
+   * payload: that of the PING
+   *
    * @generated from enum value: ENVELOPE_KIND_PONG = 4;
    */
   PONG: 4,
@@ -2646,14 +2682,15 @@ export const EnvelopeKind = {
   ACK: 5,
 
   /**
-   * payload: Goodbye; the link ends on purpose
+   * payload: Goodbye; the receiver closes the link
    *
    * @generated from enum value: ENVELOPE_KIND_GOODBYE = 6;
    */
   GOODBYE: 6,
 
   /**
-   * payload: a piece of one encoded envelope; complete: the last. Pieces of two are never mixed
+   * payload: a piece of one encoded envelope; the last piece is marked complete. The pieces of two
+   * envelopes are never interleaved.
    *
    * @generated from enum value: ENVELOPE_KIND_PART = 7;
    */
@@ -2667,37 +2704,37 @@ export const EnvelopeKind = {
   UNKNOWN_STREAMS: 8,
 
   /**
-   * a session's life
+   * Envelopes of a stream.
    *
-   * payload: Open; may be cut into several envelopes, as RESULT may
+   * payload: Open; may be split over several envelopes
    *
    * @generated from enum value: ENVELOPE_KIND_OPEN = 16;
    */
   OPEN: 16,
 
   /**
-   * payload: 1 byte channel, then bytes
+   * payload: channel (1 byte), then the bytes
    *
    * @generated from enum value: ENVELOPE_KIND_DATA = 17;
    */
   DATA: 17,
 
   /**
-   * payload: 1 byte channel: nothing more on it in this direction
+   * payload: channel (1 byte); the sender sends no more DATA on it
    *
    * @generated from enum value: ENVELOPE_KIND_END = 18;
    */
   END: 18,
 
   /**
-   * payload: the acceptor's answer, its last word
+   * payload: response of the acceptor; ends the stream; may be split
    *
    * @generated from enum value: ENVELOPE_KIND_RESULT = 19;
    */
   RESULT: 19,
 
   /**
-   * payload: Failure; either side, both directions end at once
+   * payload: Failure; from either side; ends both directions
    *
    * @generated from enum value: ENVELOPE_KIND_RESET = 20;
    */
@@ -2716,7 +2753,8 @@ export const EnvelopeKindSchema: GenEnum<EnvelopeKind> = /*@__PURE__*/
   enumDesc(file_aranya, 1);
 
 /**
- * A number with bit 0x10 set opens a stream, any other asks for one answer.
+ * What a stream is for. Methods with bit 0x10 set use channels ("stream methods"); all others are
+ * requests. Comments: what Open.request contains -> what RESULT contains.
  *
  * @generated from enum aranya.v1.Method
  */
@@ -2727,7 +2765,7 @@ export const Method = {
   UNSPECIFIED: 0,
 
   /**
-   * operator to agent, request and reply
+   * Requests from the operator to the agent.
    *
    * Configure -> empty
    *
@@ -2750,7 +2788,7 @@ export const Method = {
   APPLY_POD: 3,
 
   /**
-   * RemovePod -> empty (accepted; the end is told by ReportPods)
+   * RemovePod -> empty; accepted, the end is reported by REPORT_PODS
    *
    * @generated from enum value: METHOD_REMOVE_POD = 4;
    */
@@ -2771,14 +2809,15 @@ export const Method = {
   GET_STATS: 6,
 
   /**
-   * PurgePod -> empty: the object is gone, drop tombstone and dead containers
+   * PurgePod -> empty: the Pod object was deleted, so drop the tombstone and dead containers.
    *
    * @generated from enum value: METHOD_PURGE_POD = 7;
    */
   PURGE_POD: 7,
 
   /**
-   * operator to agent, streams. Channels: 0 stdin, 1 stdout, 2 stderr, 4 resize (Resize messages, one per DATA)
+   * Stream methods from the operator to the agent. Channels of EXEC and ATTACH: 0 stdin, 1 stdout,
+   * 2 stderr, 4 terminal size (one Resize message per DATA).
    *
    * Exec -> ExitStatus
    *
@@ -2794,21 +2833,21 @@ export const Method = {
   ATTACH: 17,
 
   /**
-   * Logs, channel 1 -> empty
+   * Logs; channel 1 carries the log -> empty
    *
    * @generated from enum value: METHOD_LOGS = 18;
    */
   LOGS: 18,
 
   /**
-   * PortForward, channel 0 down and 1 up -> empty
+   * PortForward; channel 0 to the target, 1 from it -> empty
    *
    * @generated from enum value: METHOD_PORT_FORWARD = 19;
    */
   PORT_FORWARD: 19,
 
   /**
-   * agent to operator, request and reply
+   * Requests from the agent to the operator.
    *
    * Facts -> empty
    *
@@ -2817,7 +2856,7 @@ export const Method = {
   REPORT_FACTS: 32,
 
   /**
-   * PodStatusList (changed ones) -> empty
+   * PodStatusList with the changed pods -> empty
    *
    * @generated from enum value: METHOD_REPORT_PODS = 33;
    */
@@ -2839,7 +2878,8 @@ export const Method = {
 } as const;
 
 /**
- * A number with bit 0x10 set opens a stream, any other asks for one answer.
+ * What a stream is for. Methods with bit 0x10 set use channels ("stream methods"); all others are
+ * requests. Comments: what Open.request contains -> what RESULT contains.
  *
  * @generated from enum aranya.v1.Method
  */
