@@ -28,9 +28,8 @@ import {
 import { issueServerCertificate, type KeyPair } from "./pki/mod.ts";
 import {
   type Certificates,
-  createAddressBook,
+  ClusterRanges,
   createCertificates,
-  createClusterRanges,
   createDevices,
   createHeartbeats,
   createKubelets,
@@ -41,6 +40,7 @@ import {
   followClientCa,
   hostOf,
   type Kubelets,
+  PodAddressBook,
   readClientCa,
   serveLinks,
   type Stores,
@@ -346,20 +346,20 @@ class TermBuilder {
   /** It follows the devices of other namespaces' operators by their Nodes, and the ranges of ordinary Nodes. */
   async #openAddressBook(stores: Stores): Promise<AddressBook> {
     const { client, namespace, log, clock, signal } = this.#given;
-    const book = createAddressBook({ seed: namespace });
-    const ranges = createClusterRanges({ client, book, log, clock });
+    const book = new PodAddressBook({ seed: namespace });
+    const ranges = new ClusterRanges({ client, book, log, clock });
     const stop = stores.devices.nodes.onChange(({ now, old }) => {
       const { labels, annotations } = (now ?? old)?.metadata ?? {};
-      if (now?.spec?.podCIDR) ranges.noteGiven();
+      if (now?.spec?.podCIDR) ranges.warnOfNodeCidrs();
       if (!labels || labels[NAMESPACE_LABEL] === namespace) return;
-      book.noteOther(
+      book.setForeignRange(
         `${labels[NAMESPACE_LABEL]}/${labels[NAME_LABEL]}`,
         now?.spec?.podCIDR ?? (now && annotations?.[POD_CIDR_ANNOTATION]),
       );
     }, { replay: true });
     this.#scope.defer(stop);
     await ranges.refresh(signal);
-    this.#scope.run((over) => ranges.follow(over));
+    this.#scope.run((over) => ranges.run(over));
     return book;
   }
 

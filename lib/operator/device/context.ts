@@ -51,21 +51,27 @@ export interface AgentYamlInput {
   credential: Uint8Array;
 }
 
-/** Ranges of pod addresses, no two alike. */
+/** The range of pod addresses that a device has. */
+export interface PodRange {
+  /** E.g. "100.64.9.0/26". */
+  cidr: string;
+  /** Owner of an overlapping range; only for a range that the operator didn't pick itself. */
+  overlapsWith?: string;
+}
+
+/** Ranges of pod addresses; the ranges that it picks never overlap. */
 export interface AddressBook {
-  /**
-   * Notes the range of a device; may be called again with other wishes.
-   * @returns the range, and who has one that overlaps it
-   */
+  /** Returns the range of a device. May be called again, also with another range. */
   claim(
     device: string,
-    wish: {
-      /** Given by cluster or user; undefined: one is picked. */
-      fixed?: string | undefined;
-      /** The one it had. */
-      former?: string | undefined;
+    range: {
+      /** Set by the cluster (`Node.spec.podCIDR`) or the user; undefined: a range is picked. */
+      assigned?: string | undefined;
+      /** The range that the device had; it is picked again when it is still free. */
+      previous?: string | undefined;
     },
-  ): { cidr: string; overlaps?: string };
+  ): PodRange;
+  /** Frees the range of a device. May be called for a device without one. */
   release(device: string): void;
 }
 

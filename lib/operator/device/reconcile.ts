@@ -133,15 +133,15 @@ export class DeviceObjects {
     const { edge, context, name } = this.#device;
     const given = context.stores.nodes.get(name)?.spec?.podCIDR;
     const claim = context.addresses.claim(name, {
-      fixed: given ?? edge.spec?.pod?.cidr,
-      former: edge.status?.podCIDR,
+      assigned: given ?? edge.spec?.pod?.cidr,
+      previous: edge.status?.podCIDR,
     });
-    if (claim.overlaps) {
+    if (claim.overlapsWith) {
       this.#troubles.push({
         type: "AddressConflict",
         reason: "RangeOverlaps",
         message:
-          `pod range ${claim.cidr} overlaps the one of ${claim.overlaps}`,
+          `pod range ${claim.cidr} overlaps the range of ${claim.overlapsWith}`,
         fatal: false,
       });
     }

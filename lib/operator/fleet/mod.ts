@@ -6,7 +6,8 @@
  *
  * @module
  */
-export { createAddressBook, createClusterRanges } from "./addresses.ts";
+export { PodAddressBook } from "./address_book.ts";
+export { ClusterRanges } from "./cluster_ranges.ts";
 export {
   type Certificates,
   createCertificates,

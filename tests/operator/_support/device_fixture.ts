@@ -31,7 +31,7 @@ import {
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
 import type { KubeletServer } from "../../../lib/operator/kubelet/mod.ts";
-import { createAddressBook } from "../../../lib/operator/fleet/addresses.ts";
+import { PodAddressBook } from "../../../lib/operator/fleet/address_book.ts";
 import {
   createStores,
   type Stores,
@@ -96,7 +96,7 @@ export class DeviceFixture implements AsyncDisposable {
       host: { addresses: ["10.0.0.7"], grpcPort: 9443 },
       authority: "CA\n",
       graceUntilMs: performance.now() + reconnectGraceMs,
-      addresses: createAddressBook({ seed: namespace }),
+      addresses: new PodAddressBook({ seed: namespace }),
       heartbeats: { watch() {}, stop() {} },
       kubelets: {
         open: (_device, { wantedPort }) =>
