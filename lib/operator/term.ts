@@ -27,22 +27,20 @@ import {
 } from "./kube/mod.ts";
 import { issueServerCertificate, type KeyPair } from "./pki/mod.ts";
 import {
-  type Certificates,
   ClusterRanges,
-  createCertificates,
+  createAccessReviews,
   createDevices,
   createHeartbeats,
-  createKubelets,
-  createReviews,
   createStores,
   type Devices,
   ensureAuthority,
   followClientCa,
   hostOf,
-  type Kubelets,
+  KubeletRegistry,
   PodAddressBook,
   readClientCa,
   serveLinks,
+  ServingCertificates,
   type Stores,
   toAgentYaml,
   toSettings,
@@ -101,7 +99,7 @@ class TermBuilder {
   readonly #scope: Scope;
   #devices: Devices | undefined;
   #listener: GrpcListener | undefined;
-  #kubelets: Kubelets | undefined;
+  #kubelets: KubeletRegistry | undefined;
   #grpcHosts = new Set<string>();
   #refreshing: Promise<void> = Promise.resolve();
   #refreshWaits = false;
@@ -247,20 +245,22 @@ class TermBuilder {
     stores: Stores;
     authority: KeyPair;
     clientCa: string;
-  }): Promise<Kubelets> {
+  }): Promise<KubeletRegistry> {
     const { client, namespace, options, hostAddresses, log, meter, clock } =
       this.#given;
-    const certificates: Certificates = this.#scope.use(createCertificates({
-      client,
-      namespace,
-      requests: stores.requests,
-      secrets: stores.devices.secrets,
-      names: { ips: hostAddresses, dnsNames: [] },
-      log,
-      clock,
-      isBusy: () => this.#devices?.busy ?? true,
-      onHost: (tls) => this.#kubelets?.setHostTls(tls),
-    }));
+    const certificates = this.#scope.use(
+      new ServingCertificates({
+        client,
+        namespace,
+        requests: stores.requests,
+        secrets: stores.devices.secrets,
+        names: { ips: hostAddresses, dnsNames: [] },
+        log,
+        clock,
+        isBusy: () => this.#devices?.busy ?? true,
+        onHostTls: (tls) => this.#kubelets?.setHostTls(tls),
+      }),
+    );
     const waited = new AbortController();
     const signed = await Promise.race([
       certificates.host,
@@ -275,12 +275,12 @@ class TermBuilder {
         "the host's serving certificate is not signed yet: the API server may refuse it until then",
       );
     }
-    this.#kubelets = createKubelets({
-      range: options.kubeletPorts,
-      auth: createReviews(client),
+    this.#kubelets = new KubeletRegistry({
+      ports: options.kubeletPorts,
+      auth: createAccessReviews(client),
       clientCa,
-      tls: signed ?? await this.#issueInterim(authority),
-      certificates: () => certificates,
+      hostTls: signed ?? await this.#issueInterim(authority),
+      certificates,
       log,
       meter,
     });
@@ -298,7 +298,7 @@ class TermBuilder {
 
   #startDevices(parts: {
     stores: Stores;
-    kubelets: Kubelets;
+    kubelets: KubeletRegistry;
     addresses: AddressBook;
     authority: KeyPair;
     kubeletVersion: string;

@@ -12,7 +12,7 @@ import {
   type KubeClient,
   SECRET,
 } from "../../lib/operator/kube/mod.ts";
-import { toTlsSecret } from "../../lib/operator/fleet/certificates.ts";
+import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
 import { createPageMeter } from "../../lib/operator/pages.ts";
 import { parseOperatorOptions } from "../../lib/operator/options.ts";
 import { startTerm } from "../../lib/operator/term.ts";

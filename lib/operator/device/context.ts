@@ -82,17 +82,23 @@ export interface Heartbeats {
   stop(device: string): void;
 }
 
-/** The kubelet servers' host. */
-export interface KubeletHost {
-  /** Starts a server on the wanted port, else on the next free one. @throws {AranyaError} "conflict" when no port is free */
+/** Kubelet servers of all devices; each has a port of the operator's host. */
+export interface KubeletServers {
+  /**
+   * Starts the device's server on the wanted port, or on another one when that is taken.
+   * @throws {AranyaError} "conflict" when no port is free
+   */
   open(
     device: string,
     options: { wantedPort: number | undefined; handlers: KubeletHandlers },
   ): Promise<KubeletServer>;
-  /** Has the device's own certificate made (or renewed), later; calls back with it. May be called again. */
-  certify(edge: EdgeDevice, server: KubeletServer): void;
-  /** Nothing more for this device. */
-  forget(device: string): void;
+  /**
+   * Obtains the device's own certificate in the background, passes it to the server and renews it.
+   * May be called again.
+   */
+  requestCertificate(edge: EdgeDevice, server: KubeletServer): void;
+  /** Frees port and certificate of a device, whose server has to be closed. May be called twice. */
+  release(device: string): void;
 }
 
 /** Shared by all devices of one leading operator. */
@@ -117,7 +123,7 @@ export interface DeviceContext {
   graceUntilMs: number;
   addresses: AddressBook;
   heartbeats: Heartbeats;
-  kubelets: KubeletHost;
+  kubelets: KubeletServers;
   settingsOf(edge: EdgeDevice): DeviceSettings;
   renderAgentYaml(input: AgentYamlInput): string;
   /** Has a device reconciled. */

@@ -120,7 +120,7 @@ export class DeviceObjects {
     device.configure(node.spec?.podCIDR ?? podCidr);
     device.pushRotation();
     if (device.kubelet) {
-      device.context.kubelets.certify(device.edge, device.kubelet);
+      device.context.kubelets.requestCertificate(device.edge, device.kubelet);
     }
   }
 

@@ -49,7 +49,7 @@ export async function tearDown(
 ): Promise<boolean> {
   if (!await removePods(device, { state, signal })) return false;
   const { context, name, edge } = device;
-  context.kubelets.forget(name);
+  context.kubelets.release(name);
   const own = { namespace: context.namespace, name };
   const { stores } = context;
   const key = `${context.namespace}/${name}`;

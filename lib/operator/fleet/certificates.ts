@@ -1,215 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The operator's own CA, created once in a namespace; and serving certificates from the cluster's signer kubernetes.io/kubelet-serving: one of the host, which serves every device at once, and then
- * each device's own, at a pace that leaves the signer alive. Each is kept in a Secret and renewed when four fifths of its life are over.
- */
+/** Serving certificates for kubelet servers, from the cluster's signer. */
 import {
   AranyaError,
-  asAranyaError,
   type Clock,
+  defined,
   KeyedQueue,
   type Logger,
 } from "../../shared/base/mod.ts";
-import {
-  NAMESPACE_LABEL,
-  secretText,
-  servingSecretName,
-  toSecret,
-} from "../device/mod.ts";
+import { NAMESPACE_LABEL, servingSecretName, toSecret } from "../device/mod.ts";
 import {
   type CertificateSigningRequest,
-  CONFIG_MAP,
   type EdgeDevice,
   type Informer,
   type KubeClient,
-  type KubeObject,
-  type ObjectType,
   requestCertificate,
   SECRET,
   type Secret,
 } from "../kube/mod.ts";
 import type { KubeletServer, ServingTls } from "../kubelet/mod.ts";
 import {
-  createAuthority,
   createSigningRequest,
   inspectCertificate,
-  type KeyPair,
   publicKeyOf,
   type Subject,
   type SubjectNames,
 } from "../pki/mod.ts";
+import { readTlsSecret, toTlsSecret, writeSecret } from "./tls_secret.ts";
 
-/** Secret with the CA's certificate and key. */
-export const AUTHORITY_SECRET = "aranya-ca";
-const LABELS = { "app.kubernetes.io/managed-by": "aranya" };
-
-/**
- * Reads the CA, or creates it. Two operators that do so at the same time end with the same one.
- * @throws {AranyaError} code "invalid" when the Secret holds something else; it is not touched then
- */
-export async function ensureAuthority(
-  client: KubeClient,
-  { namespace, signal }: { namespace: string; signal: AbortSignal },
-): Promise<KeyPair> {
-  const ref = { namespace, name: AUTHORITY_SECRET };
-  const found = await client.find(SECRET, ref, { signal });
-  if (found) return await readPair(found);
-  const pair = await createAuthority({ name: `aranya ${namespace}` });
-  const wanted = toTlsSecret(pair, ref);
-  try {
-    await client.create(SECRET, wanted, { signal });
-    return pair;
-  } catch (error) {
-    if (asAranyaError(error, "").code !== "already_exists") throw error;
-  }
-  return await readPair(await client.get(SECRET, ref, { signal }));
-}
-
-async function readPair(secret: Secret): Promise<KeyPair> {
-  const cert = secretText(secret, "tls.crt");
-  const key = secretText(secret, "tls.key");
-  const facts = cert ? await inspectCertificate(cert) : undefined;
-  if (!cert || !key || !facts?.isAuthority) {
-    const { namespace, name } = secret.metadata;
-    throw new AranyaError(
-      "invalid",
-      `Cannot use Secret "${namespace}/${name}": it holds no CA, expected tls.crt and tls.key of one`,
-    );
-  }
-  return { cert, key };
-}
-
-/** A Secret of type kubernetes.io/tls. */
-export function toTlsSecret(
-  pair: KeyPair,
-  ref: { namespace: string; name: string },
-): Secret {
-  return {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { ...ref, labels: LABELS },
-    type: "kubernetes.io/tls",
-    data: { "tls.crt": btoa(pair.cert), "tls.key": btoa(pair.key) },
-  };
-}
-
-/** Creates the object, or replaces what of it differs. */
-export async function put<T extends KubeObject>(
-  client: KubeClient,
-  type: ObjectType<T>,
-  { object, signal }: { object: T; signal: AbortSignal },
-): Promise<void> {
-  const { namespace, name } = object.metadata;
-  try {
-    await client.create(type, object, { signal });
-  } catch (error) {
-    if (asAranyaError(error, "").code !== "already_exists") throw error;
-    const { apiVersion: _version, kind: _kind, metadata: _meta, ...body } =
-      object;
-    await client.patch(type, { namespace, name }, { body, signal });
-  }
-}
-
-/** PEM bundle of those who sign the API server's certificate towards kubelets. */
-export async function readClientCa(
-  client: KubeClient,
-  signal: AbortSignal,
-): Promise<string> {
-  const ref = {
-    namespace: "kube-system",
-    name: "extension-apiserver-authentication",
-  };
-  const map = await client.get(CONFIG_MAP, ref, { signal });
-  const bundle = map.data?.["client-ca-file"];
-  if (bundle) return bundle;
-  throw new AranyaError(
-    "unavailable",
-    `Cannot read the client CA from ConfigMap "kube-system/${ref.name}": it has no client-ca-file, expected the API server to be started with one`,
-  );
-}
-
-const CLIENT_CA_INTERVAL_MS = 120_000;
-
-/** Reads it again and again until it is aborted: it may be replaced at any time. */
-export async function followClientCa(client: KubeClient, options: {
-  clock: Clock;
-  log: Logger;
-  signal: AbortSignal;
-  onRead: (bundle: string) => void;
-  /** @default two minutes */
-  intervalMs?: number;
-}): Promise<void> {
-  const { clock, log, signal, onRead, intervalMs = CLIENT_CA_INTERVAL_MS } =
-    options;
-  for (;;) {
-    await clock.sleep(intervalMs, { signal });
-    try {
-      onRead(await readClientCa(client, signal));
-    } catch (error) {
-      if (signal.aborted) return;
-      log.warn("client CA of the API server was not read", { error });
-    }
-  }
-}
-
-const SIGNER = "kubernetes.io/kubelet-serving";
+/** Approves requests of `system:nodes` alone; kube-controller-manager signs with the kubelet CA. */
+const SIGNER_NAME = "kubernetes.io/kubelet-serving";
 const USAGES = ["digital signature", "server auth"];
 const SIGN_TIMEOUT_MS = 60_000;
-/** Share of a certificate's life after which it is renewed. */
-const RENEW_SHARE = 0.8;
-/** A timer can't wait longer than 24.8 days. */
-const MAX_LOOK_MS = 24 * 3_600_000;
-/** Devices come up first: their own certificate replaces the host's, which serves them meanwhile. */
-const FIRST_WAIT_MS = 15_000;
-const PACE_MS = 250;
+/** Share of a certificate's lifetime after which it is renewed, as a kubelet does at 70 to 90 %. */
+const RENEWAL_SHARE = 0.8;
+/** Longest time between two checks of a certificate; timers can't wait longer than 24.8 days. */
+const MAX_CHECK_INTERVAL_MS = 24 * 3_600_000;
+/** The host's certificate serves a new device until then, so that it is ready sooner. */
+const FIRST_REQUEST_DELAY_MS = 15_000;
+/** Pause before each request, so that thousands of devices don't flood the signer. */
+const REQUEST_PAUSE_MS = 250;
+const BUSY_RETRY_MS = 5_000;
+/** Key of the host's certificate in the queue; the other keys are names of devices. */
+const HOST_KEY = "";
 
-/** Options of {@linkcode createCertificates}. */
-export interface CertificatesOptions {
+/** Options of {@linkcode ServingCertificates}. */
+export interface ServingCertificatesOptions {
   client: KubeClient;
   namespace: string;
-  /** Our own requests. */
+  /** CertificateSigningRequests with the labels of {@linkcode requestLabels}. */
   requests: Informer<CertificateSigningRequest>;
-  /** The devices' Secrets. */
+  /** Secrets of the devices. */
   secrets: Informer<Secret>;
-  /** Addresses and names of the host. */
+  /** Addresses and DNS names of the host. */
   names: SubjectNames;
   log: Logger;
   clock: Clock;
-  /** Whether there is more urgent work than devices' own certificates. */
+  /** Returns whether devices are being set up; their own certificates are put off meanwhile. */
   isBusy: () => boolean;
-  /** The host's certificate came or was renewed. */
-  onHost: (tls: ServingTls) => void;
+  /** Receives the host's certificate when it is there and each time it was checked or renewed. */
+  onHostTls: (tls: ServingTls) => void;
 }
 
-/** See {@linkcode createCertificates}. */
-export interface Certificates extends AsyncDisposable {
-  /** Resolves with the host's certificate as soon as there is one. */
-  readonly host: Promise<ServingTls>;
-  /** Has the device's own certificate made or renewed, later. */
-  certify(edge: EdgeDevice, server: KubeletServer): void;
-  forget(device: string): void;
-}
-
-interface Held {
+interface CertifiedServer {
   edge: EdgeDevice;
   server: KubeletServer;
 }
 
-const HOST_KEY = "";
-
-/** Starts getting the host's certificate; dispose it to stop. */
-export function createCertificates(options: CertificatesOptions): Certificates {
-  return new SignedCertificates(options);
-}
-
-class SignedCertificates implements Certificates {
+/**
+ * Obtains serving certificates from the signer kubernetes.io/kubelet-serving: first one of the host,
+ * which serves every device at once, then each device's own, at a pace that the signer can follow.
+ * Each is kept in a Secret, and renewed after four fifths of its lifetime.
+ *
+ * Starts with the host's certificate when it is constructed; dispose it to stop.
+ */
+export class ServingCertificates implements AsyncDisposable {
+  /** Resolves with the host's certificate once there is one; never rejects. */
   readonly host: Promise<ServingTls>;
-  readonly #options: CertificatesOptions;
+  readonly #options: ServingCertificatesOptions;
   readonly #queue: KeyedQueue;
-  readonly #held = new Map<string, Held>();
+  readonly #servers = new Map<string, CertifiedServer>();
   readonly #resolveHost: (tls: ServingTls) => void;
 
-  constructor(options: CertificatesOptions) {
+  constructor(options: ServingCertificatesOptions) {
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<ServingTls>();
     this.host = promise;
@@ -223,9 +95,11 @@ class SignedCertificates implements Certificates {
         jitter: 0.3,
       },
       work: (key, signal) =>
-        key === HOST_KEY ? this.#getHost(signal) : this.#getOwn(key, signal),
+        key === HOST_KEY
+          ? this.#syncHost(signal)
+          : this.#syncDevice(key, signal),
       onError: (key, { error, retryMs }) =>
-        options.log.warn("serving certificate was not signed", {
+        options.log.warn("serving certificate was not signed, will retry", {
           ...(key === HOST_KEY ? {} : { device: key }),
           error,
           ms: Math.round(retryMs),
@@ -234,20 +108,25 @@ class SignedCertificates implements Certificates {
     this.#queue.add(HOST_KEY);
   }
 
-  certify(edge: EdgeDevice, server: KubeletServer): void {
+  /**
+   * Obtains the device's own certificate some time later, passes it to the server, and renews it.
+   * May be called again; a changed EdgeDevice or another server starts a check.
+   */
+  request(edge: EdgeDevice, server: KubeletServer): void {
     const { name } = edge.metadata;
-    const held = this.#held.get(name);
-    const same = held?.server === server &&
-      held.edge.metadata.generation === edge.metadata.generation;
-    this.#held.set(name, { edge, server });
-    if (!same) {
-      const stored = this.#options.secrets.get(this.#keyOf(name));
-      this.#queue.add(name, { afterMs: stored ? 0 : FIRST_WAIT_MS });
+    const known = this.#servers.get(name);
+    const isKnown = known?.server === server &&
+      known.edge.metadata.generation === edge.metadata.generation;
+    this.#servers.set(name, { edge, server });
+    if (!isKnown) {
+      const stored = this.#options.secrets.get(this.#secretKey(name));
+      this.#queue.add(name, { afterMs: stored ? 0 : FIRST_REQUEST_DELAY_MS });
     }
   }
 
-  forget(device: string): void {
-    this.#held.delete(device);
+  /** Stops checking the device's certificate; its Secret stays. */
+  release(device: string): void {
+    this.#servers.delete(device);
     this.#queue.forget(device);
   }
 
@@ -255,11 +134,11 @@ class SignedCertificates implements Certificates {
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  #keyOf(device: string): string {
+  #secretKey(device: string): string {
     return `${this.#options.namespace}/${servingSecretName(device)}`;
   }
 
-  async #getHost(signal: AbortSignal): Promise<void> {
+  async #syncHost(signal: AbortSignal): Promise<void> {
     const { client, namespace, names } = this.#options;
     const host = (names.ips[0] ?? "host").toLowerCase().replace(
       /[^a-z0-9]+/g,
@@ -271,44 +150,50 @@ class SignedCertificates implements Certificates {
       organizations: ["system:nodes"],
     };
     const stored = await client.find(SECRET, ref, { signal });
-    let lookMs = await this.#lifeOf(stored, subject);
-    let tls = toServingTls(stored);
-    if (!tls || lookMs <= 0) {
+    let validMs = await this.#msUntilRenewal(stored, subject);
+    let tls = readTlsSecret(stored);
+    if (!tls || validMs <= 0) {
       tls = await this.#sign(`aranya-host-${host}`, { subject, signal });
-      await put(client, SECRET, { object: toTlsSecret(tls, ref), signal });
-      lookMs = MAX_LOOK_MS;
+      await writeSecret(client, { secret: toTlsSecret(tls, ref), signal });
+      validMs = MAX_CHECK_INTERVAL_MS;
     }
     this.#resolveHost(tls);
-    this.#options.onHost(tls);
-    this.#queue.add(HOST_KEY, { afterMs: Math.min(lookMs, MAX_LOOK_MS) });
+    this.#options.onHostTls(tls);
+    this.#checkAgain(HOST_KEY, validMs);
   }
 
-  async #getOwn(device: string, signal: AbortSignal): Promise<void> {
-    const held = this.#held.get(device);
-    if (!held) return;
+  async #syncDevice(device: string, signal: AbortSignal): Promise<void> {
+    const certified = this.#servers.get(device);
+    if (!certified) return;
+    const { edge, server } = certified;
     const { client, clock, secrets, isBusy } = this.#options;
-    const name = servingSecretName(device);
-    const subject = toSubject(held.edge);
-    const stored = secrets.get(this.#keyOf(device));
-    let lookMs = await this.#lifeOf(stored, subject);
-    let tls = toServingTls(stored);
-    if (!tls || lookMs <= 0) {
-      if (isBusy()) return this.#queue.add(device, { afterMs: 5000 });
-      await clock.sleep(PACE_MS, { signal });
+    const subject = toSubject(edge);
+    const stored = secrets.get(this.#secretKey(device));
+    let validMs = await this.#msUntilRenewal(stored, subject);
+    let tls = readTlsSecret(stored);
+    if (!tls || validMs <= 0) {
+      if (isBusy()) return this.#queue.add(device, { afterMs: BUSY_RETRY_MS });
+      await clock.sleep(REQUEST_PAUSE_MS, { signal });
       tls = await this.#sign(`aranya-${device}`, { subject, signal });
-      if (!this.#held.has(device)) return;
-      const object = toSecret(held.edge, {
-        name,
+      if (!this.#servers.has(device)) return;
+      const secret = toSecret(edge, {
+        name: servingSecretName(device),
         type: "kubernetes.io/tls",
         values: { "tls.crt": tls.cert, "tls.key": tls.key },
       });
-      await put(client, SECRET, { object, signal });
-      lookMs = MAX_LOOK_MS;
+      await writeSecret(client, { secret, signal });
+      validMs = MAX_CHECK_INTERVAL_MS;
     }
-    held.server.setTls(tls);
-    this.#queue.add(device, { afterMs: Math.min(lookMs, MAX_LOOK_MS) });
+    server.setTls(tls);
+    this.#checkAgain(device, validMs);
   }
 
+  #checkAgain(key: string, validMs: number): void {
+    const afterMs = Math.min(validMs, MAX_CHECK_INTERVAL_MS);
+    this.#queue.add(key, { afterMs });
+  }
+
+  /** Has a new key signed. @throws {AranyaError} when it was refused or not signed in time */
   async #sign(
     name: string,
     { subject, signal }: { subject: Subject; signal: AbortSignal },
@@ -322,7 +207,7 @@ class SignedCertificates implements Certificates {
       name: `${namespace}-${name}-${suffix}`,
       labels: requestLabels(namespace),
       requestPem: request.csr,
-      signerName: SIGNER,
+      signerName: SIGNER_NAME,
       usages: USAGES,
       timeoutMs: SIGN_TIMEOUT_MS,
       signal,
@@ -336,27 +221,35 @@ class SignedCertificates implements Certificates {
     return { cert, key: request.key };
   }
 
-  /** How long a stored certificate may still be used, in milliseconds; 0: not at all. */
-  async #lifeOf(secret: Secret | undefined, subject: Subject): Promise<number> {
-    const tls = toServingTls(secret);
+  /**
+   * Returns how long a stored certificate may be used before it is renewed, in milliseconds; 0 when
+   * it can't be used for this subject and host.
+   */
+  async #msUntilRenewal(
+    secret: Secret | undefined,
+    subject: Subject,
+  ): Promise<number> {
+    const tls = readTlsSecret(secret);
     if (!tls) return 0;
     try {
       const facts = await inspectCertificate(tls.cert);
       const { ips, dnsNames } = this.#options.names;
-      const fits = facts.commonName === subject.commonName &&
+      const isUsable = facts.commonName === subject.commonName &&
         ips.every((ip) => facts.ips.includes(ip)) &&
         dnsNames.every((name) => facts.dnsNames.includes(name)) &&
         facts.publicKey === await publicKeyOf(tls.key);
-      const renewMs = facts.notBeforeMs +
-        RENEW_SHARE * (facts.notAfterMs - facts.notBeforeMs);
-      return fits ? Math.max(0, renewMs - this.#options.clock.wallMs()) : 0;
+      const renewalMs = facts.notBeforeMs +
+        RENEWAL_SHARE * (facts.notAfterMs - facts.notBeforeMs);
+      return isUsable
+        ? Math.max(0, renewalMs - this.#options.clock.wallMs())
+        : 0;
     } catch {
-      return 0; // unreadable: a new one is made
+      return 0; // unreadable, so a new one is requested
     }
   }
 }
 
-/** Labels of our requests; the informer selects them. */
+/** Returns the labels of the operator's CertificateSigningRequests; the informer selects by them. */
 export function requestLabels(namespace: string): Record<string, string> {
   return {
     "app.kubernetes.io/managed-by": "aranya",
@@ -364,21 +257,21 @@ export function requestLabels(namespace: string): Record<string, string> {
   };
 }
 
-/** Subject of a device's certificate; its organization is the one that the signer demands. */
+/**
+ * Returns the subject of a device's certificate, by `spec.node.cert`. The organization is always
+ * system:nodes, the only one that the signer accepts.
+ */
 export function toSubject(edge: EdgeDevice): Subject {
-  const info = edge.spec?.node?.cert ?? edge.spec?.certInfo ?? {};
+  const { orgUnit, country, state, locality } = edge.spec?.node?.cert ??
+    edge.spec?.certInfo ?? {};
   return {
     commonName: `system:node:${edge.metadata.name}`,
     organizations: ["system:nodes"],
-    ...(info.orgUnit ? { organizationalUnits: [info.orgUnit] } : {}),
-    ...(info.country ? { country: info.country } : {}),
-    ...(info.state ? { state: info.state } : {}),
-    ...(info.locality ? { locality: info.locality } : {}),
+    ...defined({
+      organizationalUnits: orgUnit ? [orgUnit] : undefined,
+      country: country || undefined,
+      state: state || undefined,
+      locality: locality || undefined,
+    }),
   };
-}
-
-function toServingTls(secret: Secret | undefined): ServingTls | undefined {
-  const cert = secretText(secret, "tls.crt");
-  const key = secretText(secret, "tls.key");
-  return cert && key ? { cert, key } : undefined;
 }

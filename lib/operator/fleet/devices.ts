@@ -268,7 +268,7 @@ class LivingDevices implements Devices {
     const { heartbeats, addresses, kubelets } = this.#context;
     heartbeats.stop(name);
     addresses.release(name);
-    kubelets.forget(name);
+    kubelets.release(name);
     const closing: Promise<void> = entry.device.close(
       new AranyaError("unavailable", reason),
     ).catch((error) =>

@@ -8,21 +8,13 @@
  */
 export { PodAddressBook } from "./address_book.ts";
 export { ClusterRanges } from "./cluster_ranges.ts";
-export {
-  type Certificates,
-  createCertificates,
-  ensureAuthority,
-  followClientCa,
-  readClientCa,
-} from "./certificates.ts";
+export { createAccessReviews } from "./access_reviews.ts";
+export { ensureAuthority } from "./authority.ts";
+export { ServingCertificates } from "./certificates.ts";
+export { followClientCa, readClientCa } from "./client_ca.ts";
 export { createDevices, type Devices } from "./devices.ts";
 export { createHeartbeats } from "./heartbeats.ts";
-export {
-  createKubelets,
-  createReviews,
-  type Kubelets,
-  type PortRange,
-} from "./kubelets.ts";
+export { KubeletRegistry, type PortRange } from "./kubelet_registry.ts";
 export { serveLinks } from "./links.ts";
 export { hostOf, toAgentYaml, toSettings } from "./settings.ts";
 export { createStores, type Stores } from "./stores.ts";

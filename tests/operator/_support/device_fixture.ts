@@ -101,8 +101,8 @@ export class DeviceFixture implements AsyncDisposable {
       kubelets: {
         open: (_device, { wantedPort }) =>
           Promise.resolve(fakeServer(wantedPort ?? 20_000)),
-        certify() {},
-        forget() {},
+        requestCertificate() {},
+        release() {},
       },
       settingsOf: () => SETTINGS,
       renderAgentYaml: ({ device, ca }) => `device: ${device}\nca: ${ca}`,

@@ -7,50 +7,19 @@ import {
   SECRET,
 } from "../../../lib/operator/kube/mod.ts";
 import {
-  AUTHORITY_SECRET,
-  createCertificates,
-  ensureAuthority,
+  ServingCertificates,
   toSubject,
-  toTlsSecret,
 } from "../../../lib/operator/fleet/certificates.ts";
+import { toTlsSecret } from "../../../lib/operator/fleet/tls_secret.ts";
 import {
   createAuthority,
-  inspectCertificate,
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
-import { CountingApi } from "../_support/counting_api.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../_support/wait.ts";
 
-const { signal } = new AbortController();
-
-Deno.test("ensureAuthority() creates one CA, also when two ask at the same time", async () => {
-  await using api = await CountingApi.open();
-  const { namespace } = api;
-  const [first, second] = await Promise.all([
-    ensureAuthority(api, { namespace, signal }),
-    ensureAuthority(api, { namespace, signal }),
-  ]);
-  assert.deepEqual(first, second);
-  assert.deepEqual(await ensureAuthority(api, { namespace, signal }), first);
-  assert.equal((await inspectCertificate(first.cert)).isAuthority, true);
-});
-
-Deno.test("ensureAuthority() does not touch a Secret that holds something else", async () => {
-  await using api = await CountingApi.open();
-  const { namespace } = api;
-  await api.putObject(SECRET, {
-    metadata: { namespace, name: AUTHORITY_SECRET },
-  });
-  await assert.rejects(ensureAuthority(api, { namespace, signal }), {
-    code: "invalid",
-    message: /holds no CA/,
-  });
-  assert.deepEqual(api.takeWriteCounts(), {});
-});
-
-function certificatesOn(fixture: DeviceFixture) {
-  return createCertificates({
+function createCertificates(fixture: DeviceFixture) {
+  return new ServingCertificates({
     client: fixture.api,
     namespace: fixture.ref.namespace,
     requests: fixture.stores.requests,
@@ -59,11 +28,11 @@ function certificatesOn(fixture: DeviceFixture) {
     log: SILENT_LOGGER,
     clock: SYSTEM_CLOCK,
     isBusy: () => false,
-    onHost() {},
+    onHostTls() {},
   });
 }
 
-Deno.test("createCertificates() uses the host's certificate that is kept, and asks nobody", async () => {
+Deno.test("ServingCertificates uses the host's stored certificate without a request", async () => {
   await using fixture = await DeviceFixture.start();
   const { namespace } = fixture.ref;
   const pair = await issueServerCertificate({
@@ -76,15 +45,18 @@ Deno.test("createCertificates() uses the host's certificate that is kept, and as
     SECRET,
     toTlsSecret(pair, { namespace, name: "aranya-host-10-0-0-7-tls" }),
   );
-  await using certificates = certificatesOn(fixture);
+  await using certificates = createCertificates(fixture);
   assert.deepEqual(await certificates.host, pair);
   assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
-Deno.test("createCertificates() asks the cluster's signer, and approves what it asked for itself", async () => {
+Deno.test("ServingCertificates requests a certificate from the cluster's signer and approves its own request", async () => {
   await using fixture = await DeviceFixture.start();
-  await using _certificates = certificatesOn(fixture);
-  await until(() => fixture.api.writes.length >= 2, "request and approval");
+  await using _certificates = createCertificates(fixture);
+  await until(
+    () => fixture.api.writes.length >= 2,
+    "a request and its approval",
+  );
   const [name = ""] = await fixture.api.listKeys(CERTIFICATE_SIGNING_REQUEST);
   const { spec, status } = await fixture.api.get(CERTIFICATE_SIGNING_REQUEST, {
     name,
@@ -95,7 +67,7 @@ Deno.test("createCertificates() asks the cluster's signer, and approves what it 
   assert.equal(status?.conditions?.[0]?.type, "Approved");
 });
 
-Deno.test("toSubject() keeps the signer's organization and adds what else is given", () => {
+Deno.test("toSubject() sets the signer's organization and keeps the other names", () => {
   const edge: EdgeDevice = {
     metadata: { name: "edge-1" },
     spec: { certInfo: { org: "ACME", orgUnit: "hall 7", country: "DE" } },

@@ -3,20 +3,14 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { connect } from "node:tls";
 import { NO_METER, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
-import {
-  type KubeClient,
-  requestToken,
-} from "../../../lib/operator/kube/mod.ts";
+import { createAccessReviews } from "../../../lib/operator/fleet/access_reviews.ts";
+import { KubeletRegistry } from "../../../lib/operator/fleet/kubelet_registry.ts";
+import type { KubeClient } from "../../../lib/operator/kube/mod.ts";
 import type { KubeletHandlers } from "../../../lib/operator/kubelet/mod.ts";
-import {
-  createKubelets,
-  createReviews,
-} from "../../../lib/operator/fleet/kubelets.ts";
 import {
   createAuthority,
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
-import { CountingApi } from "../_support/counting_api.ts";
 
 const handlers = {} as KubeletHandlers;
 const authority = await createAuthority({ name: "test" });
@@ -27,26 +21,23 @@ const tls = await issueServerCertificate({
   dnsNames: [],
 });
 
-function given(range: { first: number; last: number }) {
-  return createKubelets({
-    range,
-    auth: createReviews({} as KubeClient),
+function createRegistry(ports: { first: number; last: number }) {
+  return new KubeletRegistry({
+    ports,
+    auth: createAccessReviews({} as KubeClient),
     clientCa: authority.cert,
-    tls,
-    certificates: () => ({
-      host: Promise.resolve(tls),
-      certify() {},
-      forget() {},
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }),
+    hostTls: tls,
+    certificates: { request() {}, release() {} },
     log: SILENT_LOGGER,
     meter: NO_METER,
   });
 }
 
-/** Three ports in a row that are free now. */
-/** Three neighbouring ports that nobody listens on, below those that the system gives to outgoing connections. */
-async function freeRange(): Promise<{ first: number; last: number }> {
+/**
+ * Returns three neighbouring ports that nobody listens on, below those that the system assigns to
+ * outgoing connections.
+ */
+async function findFreePorts(): Promise<{ first: number; last: number }> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const first = 10_000 + Math.floor(Math.random() * 9_000);
     const ports = [first, first + 1, first + 2];
@@ -65,27 +56,9 @@ async function isFree(port: number): Promise<boolean> {
   return await promise;
 }
 
-Deno.test("createReviews() asks the API server who it is and what they may", async () => {
-  await using api = await CountingApi.open();
-  const { namespace } = api;
-  const { token } = await requestToken(api, {
-    namespace,
-    serviceAccount: "default",
-    spec: { expirationSeconds: 600 },
-  });
-  const auth = createReviews(api);
-  const user = await auth.authenticateToken(token);
-  assert.equal(user?.name, `system:serviceaccount:${namespace}:default`);
-  assert.equal(await auth.authenticateToken("nonsense"), undefined);
-  const question = { verb: "get", subresource: "proxy", node: "edge-1" };
-  assert.equal(await auth.authorize({ ...question, user }), false);
-  const root = { name: "root", groups: ["system:masters"] };
-  assert.equal(await auth.authorize({ ...question, user: root }), true);
-});
-
-Deno.test("open() gives each device a port of the range, and its former one back", async () => {
-  const range = await freeRange();
-  const kubelets = given(range);
+Deno.test("open() assigns each device a port of the range, and its former one when it is wanted", async () => {
+  const ports = await findFreePorts();
+  const kubelets = createRegistry(ports);
   await using first = await kubelets.open("a", {
     wantedPort: undefined,
     handlers,
@@ -94,38 +67,43 @@ Deno.test("open() gives each device a port of the range, and its former one back
     wantedPort: undefined,
     handlers,
   });
-  assert.deepEqual([first.port, second.port], [range.first, range.first + 1]);
+  assert.deepEqual([first.port, second.port], [ports.first, ports.first + 1]);
   await first.close();
-  kubelets.forget("a");
+  kubelets.release("a");
   await using again = await kubelets.open("a", {
-    wantedPort: range.first,
+    wantedPort: ports.first,
     handlers,
   });
-  assert.equal(again.port, range.first);
+  assert.equal(again.port, ports.first);
 });
 
-Deno.test("open() takes the next port when one is taken by somebody else, and says when none is left", async () => {
-  const range = await freeRange();
-  const stranger = createServer();
-  await new Promise<void>((resolve) => stranger.listen(range.first, resolve));
+Deno.test("open() skips a port that another process listens on, and rejects when none is left", async () => {
+  const ports = await findFreePorts();
+  const otherProcess = createServer();
+  await new Promise<void>((resolve) =>
+    otherProcess.listen(ports.first, resolve)
+  );
   try {
-    const kubelets = given({ first: range.first, last: range.first + 1 });
+    const kubelets = createRegistry({
+      first: ports.first,
+      last: ports.first + 1,
+    });
     await using server = await kubelets.open("a", {
-      wantedPort: range.first,
+      wantedPort: ports.first,
       handlers,
     });
-    assert.equal(server.port, range.first + 1);
+    assert.equal(server.port, ports.first + 1);
     await assert.rejects(
       kubelets.open("b", { wantedPort: undefined, handlers }),
       { code: "conflict", message: /no kubelet port from/ },
     );
   } finally {
-    await new Promise((resolve) => stranger.close(resolve));
+    await new Promise((resolve) => otherProcess.close(resolve));
   }
 });
 
 Deno.test("open() takes any free port when the range is 0", async () => {
-  const kubelets = given({ first: 0, last: 0 });
+  const kubelets = createRegistry({ first: 0, last: 0 });
   await using first = await kubelets.open("a", {
     wantedPort: undefined,
     handlers,
@@ -137,8 +115,8 @@ Deno.test("open() takes any free port when the range is 0", async () => {
   assert.notEqual(first.port, second.port);
 });
 
-/** Name in the certificate that a port shows. */
-async function nameAt(port: number): Promise<string> {
+/** Returns the common name of the certificate that a port serves. */
+async function servedNameAt(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect(
     { host: "127.0.0.1", port, rejectUnauthorized: false },
@@ -153,18 +131,21 @@ async function nameAt(port: number): Promise<string> {
   return String(CN);
 }
 
-Deno.test("setClientCa() leaves each server its own certificate, and what can't be read is not taken", async () => {
+Deno.test("setClientCa() keeps each server's certificate and refuses a bundle that can't be read", async () => {
   const issue = (commonName: string) =>
     issueServerCertificate({ authority, commonName, ips: [], dnsNames: [] });
-  const kubelets = given({ first: 0, last: 0 });
-  const ask = { wantedPort: undefined, handlers };
-  await using first = await kubelets.open("a", ask);
-  await using second = await kubelets.open("b", ask);
+  const kubelets = createRegistry({ first: 0, last: 0 });
+  const options = { wantedPort: undefined, handlers };
+  await using first = await kubelets.open("a", options);
+  await using second = await kubelets.open("b", options);
   first.setTls(await issue("own"));
   kubelets.setHostTls(await issue("host"));
   kubelets.setClientCa((await createAuthority({ name: "other" })).cert);
   assert.throws(() => kubelets.setClientCa("nonsense"), { code: "invalid" });
-  assert.deepEqual([await nameAt(first.port), await nameAt(second.port)], [
+  assert.deepEqual([
+    await servedNameAt(first.port),
+    await servedNameAt(second.port),
+  ], [
     "own",
     "host",
   ]);
