@@ -19,9 +19,9 @@ import { createDockerClient } from "./lib/agent/docker/mod.ts";
 import { createHostMachine, createTmpfsMounts } from "./lib/agent/host/mod.ts";
 import {
   createDeviceReader,
-  createDockerRuntime,
-  createHostStreams,
-  createStreams,
+  DockerRuntime,
+  HostStreams,
+  StreamRouter,
 } from "./lib/agent/runtime/mod.ts";
 
 const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
@@ -63,20 +63,23 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
       "unix:///var/run/docker.sock",
   });
   const machine = createHostMachine({ env: hostEnv() });
-  const runtime = createDockerRuntime({ client, log, device: config.device });
-  const { shell, logFile } = config.host;
-  const host = createHostStreams({
+  const runtime = new DockerRuntime({
+    client,
+    log,
+    device: config.device,
     machine,
-    ...(shell !== undefined && { shell }),
-    ...(logFile !== undefined && { logFile }),
   });
+  const { shell, logFile } = config.host;
   const stateDir = resolve(config.stateDir);
   await serveDevice({
     config: { ...config, stateDir },
     configFile,
     version: VERSION,
     runtime,
-    streams: createStreams({ containers: runtime, host }),
+    streams: new StreamRouter({
+      containers: runtime,
+      host: new HostStreams({ machine, shell, logFile }),
+    }),
     reader: createDeviceReader({ client, machine, images: runtime, stateDir }),
     mounts: createTmpfsMounts(),
     log,

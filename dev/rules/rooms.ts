@@ -97,13 +97,13 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("operator/streaming", {
     summary: "SPDY/3.1 codec, remotecommand and port-forward protocols",
-    imports: ["shared/base"],
+    imports: ["shared/base", "shared/exec"],
     packages: ["node:net", "node:zlib"],
   })
   .room("operator/kubelet", {
     summary:
       "HTTPS server that speaks the kubelet API: routes, authentication, authorization",
-    imports: ["shared/base", "operator/streaming"],
+    imports: ["shared/base", "shared/exec", "operator/streaming"],
     packages: ["node:https", "node:net", "node:tls"],
   })
   .room("operator/podspec", {
@@ -115,6 +115,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "pod controller of one device: desired pods, reported pods, and the difference",
     imports: [
       "shared/base",
+      "shared/exec",
       "shared/wire",
       "shared/session",
       "operator/kube",
@@ -126,6 +127,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "kubelet API calls (exec, attach, logs, port-forward, stats) relayed to the device's session",
     imports: [
       "shared/base",
+      "shared/exec",
       "shared/wire",
       "shared/session",
       "operator/kubelet",
@@ -136,6 +138,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     summary: "one EdgeDevice: its objects and their repair, its link, its end",
     imports: [
       "shared/base",
+      "shared/exec",
       "shared/wire",
       "shared/link",
       "shared/session",
@@ -190,7 +193,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("agent/host", {
     summary: "the machine: facts, processes, terminals, loopback ports",
-    imports: ["shared/base"],
+    imports: ["shared/base", "shared/exec"],
     packages: ["@lydell/node-pty", "node:child_process", "node:fs"],
     deno: [
       "Command",
@@ -206,7 +209,13 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("agent/runtime", {
     summary: "`PodRuntime` and `StreamRuntime`, implemented on docker and host",
-    imports: ["shared/base", "shared/wire", "agent/docker", "agent/host"],
+    imports: [
+      "shared/base",
+      "shared/exec",
+      "shared/wire",
+      "agent/docker",
+      "agent/host",
+    ],
   })
   .room("agent/state", {
     summary:
@@ -249,6 +258,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     summary: "commands from the operator, one file each; reports to it",
     imports: [
       "shared/base",
+      "shared/exec",
       "shared/wire",
       "shared/session",
       "shared/config",

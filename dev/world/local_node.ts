@@ -5,12 +5,15 @@ import { connect } from "node:net";
 import type { Readable } from "node:stream";
 import { AranyaError, utf8 } from "../../lib/shared/base/mod.ts";
 import type {
-  CallIo,
+  ExecIo,
   ExitStatus,
-  KubeletHandlers,
-  LogsCall,
+  ForwardedPort,
+  LogsRequest,
   PodTarget,
-  PortForwardCall,
+} from "../../lib/shared/exec/mod.ts";
+import type {
+  KubeletHandlers,
+  RunCommand,
   StatsSummary,
 } from "../../lib/operator/kubelet/mod.ts";
 
@@ -20,7 +23,7 @@ export interface LocalNode extends KubeletHandlers {
   readonly running: { commands: number; logs: number; ports: number };
   /** Terminal sizes that have come. */
   readonly sizes: string[];
-  /** Set: `check` throws it. */
+  /** Set: every call with a target throws it. */
   refusal: AranyaError | undefined;
   /** Given by `logs` when it follows. */
   tick: Promise<void>;
@@ -37,34 +40,28 @@ export function createLocalNode(): LocalNode {
     sizes: [],
     refusal: undefined,
     tick: Promise.resolve(),
-    check(target) {
-      if (node.refusal) return Promise.reject(node.refusal);
-      return checkTarget(target);
+    async exec({ target, command }) {
+      await checkTarget(target, node);
+      return counted(command, node);
     },
-    async exec(call) {
-      running.commands++;
-      try {
-        return await runCommand(call.command, { io: call.io, node });
-      } finally {
-        running.commands--;
-      }
+    async attach({ target }) {
+      await checkTarget(target, node);
+      return counted(["cat"], node);
     },
-    async attach(call) {
-      running.commands++;
-      try {
-        return await runCommand(["cat"], { io: call.io, node });
-      } finally {
-        running.commands--;
-      }
+    async logs(request, signal) {
+      await checkTarget(request.target, node);
+      return logLines(request, { node, signal });
     },
-    logs: (call) => Promise.resolve(logLines(call, node)),
-    async portForward(call) {
-      running.ports++;
-      try {
-        await forward(call);
-      } finally {
-        running.ports--;
-      }
+    async portForward(target) {
+      await checkTarget(target, node);
+      return async (connection) => {
+        running.ports++;
+        try {
+          await forward(connection);
+        } finally {
+          running.ports--;
+        }
+      };
     },
     pods: ({ running }) =>
       Promise.resolve({ kind: "PodList", apiVersion: "v1", items: [running] }),
@@ -73,20 +70,32 @@ export function createLocalNode(): LocalNode {
   return node;
 }
 
-function checkTarget(target: PodTarget): Promise<void> {
-  const known = target.pod === "web" &&
-    ["app", ""].includes(target.container);
-  return known ? Promise.resolve() : Promise.reject(
-    new AranyaError(
-      "not_found",
-      `Cannot find container "${target.container}" of pod "${target.namespace}/${target.pod}": there is none`,
-    ),
+async function checkTarget(target: PodTarget, node: LocalNode): Promise<void> {
+  // As a device would: never in the same turn of the event loop.
+  await Promise.resolve();
+  if (node.refusal) throw node.refusal;
+  if (target.pod === "web" && ["app", ""].includes(target.container)) return;
+  throw new AranyaError(
+    "not_found",
+    `Cannot find container "${target.container}" of pod "${target.namespace}/${target.pod}": there is none`,
   );
+}
+
+/** Counts the command among those that run. */
+function counted(command: string[], node: LocalNode): RunCommand {
+  return async (io) => {
+    node.running.commands++;
+    try {
+      return await runCommand(command, { io, node });
+    } finally {
+      node.running.commands--;
+    }
+  };
 }
 
 async function runCommand(
   command: string[],
-  { io, node }: { io: CallIo; node: LocalNode },
+  { io, node }: { io: ExecIo; node: LocalNode },
 ): Promise<ExitStatus> {
   const [program = "", ...args] = command;
   const child = spawn(program, args, { detached: true });
@@ -143,8 +152,8 @@ function process(pid: number): void {
 }
 
 async function* logLines(
-  call: LogsCall,
-  node: LocalNode,
+  call: LogsRequest<PodTarget>,
+  { node, signal }: { node: LocalNode; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   node.running.logs++;
   try {
@@ -155,7 +164,7 @@ async function* logLines(
     await Promise.race([
       node.tick,
       new Promise((_, reject) =>
-        call.signal.addEventListener("abort", () => reject(call.signal.reason))
+        signal.addEventListener("abort", () => reject(signal.reason))
       ),
     ]);
     yield utf8("last line\n");
@@ -164,7 +173,7 @@ async function* logLines(
   }
 }
 
-async function forward(call: PortForwardCall): Promise<void> {
+async function forward(call: ForwardedPort): Promise<void> {
   const socket = connect({
     port: call.port,
     host: "127.0.0.1",
@@ -187,7 +196,7 @@ async function forward(call: PortForwardCall): Promise<void> {
 }
 
 async function both(
-  call: PortForwardCall,
+  call: ForwardedPort,
   socket: ReturnType<typeof connect>,
 ): Promise<void> {
   const up = (async () => {

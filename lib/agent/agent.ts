@@ -17,8 +17,8 @@ import {
 import type { AgentConfig } from "../shared/config/mod.ts";
 import { createGrpcDialer, type LinkDialer } from "../shared/link/mod.ts";
 import type {
+  ContainerRuntime,
   DeviceReader,
-  DockerRuntime,
   StreamRuntime,
 } from "./runtime/mod.ts";
 import { secureAsAgent } from "../shared/noise/mod.ts";
@@ -48,7 +48,7 @@ export interface RunAgentOptions {
   /** This program's version. */
   version: string;
   /** The container engine. */
-  runtime: DockerRuntime;
+  runtime: ContainerRuntime;
   /** Into containers and the host. */
   streams: StreamRuntime;
   /** What the device is and how it does. */
@@ -166,12 +166,12 @@ async function serve(
       credential,
       clock,
       log,
-      around: {
+      context: {
         device: config.device,
         host: config.host,
         streams: options.streams,
-        statusOf: (uid) => podWorkers.findStatus(uid),
-        specOf: (uid) => podWorkers.findSpec(uid),
+        pods: podWorkers,
+        clock,
       },
     }),
   });

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Commands about pods: each is answered when the device would still know of it after a power cut. */
+/** Commands for pods. Each is answered once its effect is on the disk, so that it survives a power cut. */
 import {
-  ConfigureSchema,
   decodeMessage,
   encodeMessage,
   PodSpecSchema,
@@ -11,46 +10,38 @@ import {
 } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
 
-const NO_ANSWER = new Uint8Array();
+/** The empty response message. */
+const EMPTY_RESPONSE = new Uint8Array();
 
-/** METHOD_CONFIGURE */
-export async function configure(
-  payload: Uint8Array,
-  podWorkers: PodWorkers,
-): Promise<Uint8Array> {
-  await podWorkers.configure(decodeMessage(ConfigureSchema, payload));
-  return NO_ANSWER;
-}
-
-/** METHOD_LIST_PODS */
+/** Serves METHOD_LIST_PODS: returns the status of every pod on the device. */
 export async function listPods(podWorkers: PodWorkers): Promise<Uint8Array> {
   return encodeMessage(PodStatusListSchema, { pods: await podWorkers.list() });
 }
 
-/** METHOD_APPLY_POD */
+/** Serves METHOD_APPLY_POD: stores a pod's desired spec; its worker brings it about afterwards. */
 export async function applyPod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
   await podWorkers.apply(decodeMessage(PodSpecSchema, payload));
-  return NO_ANSWER;
+  return EMPTY_RESPONSE;
 }
 
-/** METHOD_REMOVE_POD */
+/** Serves METHOD_REMOVE_POD: stores that the pod is to be stopped within its grace period and removed. */
 export async function removePod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
   const { uid, graceSeconds } = decodeMessage(RemovePodSchema, payload);
   await podWorkers.remove({ uid, graceSeconds: Number(graceSeconds) });
-  return NO_ANSWER;
+  return EMPTY_RESPONSE;
 }
 
-/** METHOD_PURGE_POD */
+/** Serves METHOD_PURGE_POD: purges a pod that has terminated. */
 export async function purgePod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
   await podWorkers.purge(decodeMessage(PurgePodSchema, payload).uid);
-  return NO_ANSWER;
+  return EMPTY_RESPONSE;
 }

@@ -1,111 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-/** exec and attach: a stream's channels joined to a process of a container or the host. */
-import type { ExitResult, StreamIo, StreamRuntime } from "../runtime/mod.ts";
+/** exec and attach: the channels of a stream connected to a process in a container or on the host. */
+import { EMPTY_STREAM } from "../../shared/base/mod.ts";
+import type {
+  ExecIo,
+  ExitStatus,
+  TerminalSize,
+} from "../../shared/exec/mod.ts";
 import type { Stream } from "../../shared/session/mod.ts";
 import {
   AttachSchema,
   decodeMessage,
   encodeMessage,
+  EXEC_CHANNELS,
   ExecSchema,
   ExitStatusSchema,
-  type PodSpec,
   type Resize,
   ResizeSchema,
   type Target,
 } from "../../shared/wire/mod.ts";
-import { resolveTarget, type ResolveTargetOptions } from "./target.ts";
+import type { StreamCall, StreamContext } from "./context.ts";
+import { resolveTarget } from "./target.ts";
 
-/** What streams need of the agent. */
-export interface StreamSurroundings extends Omit<ResolveTargetOptions, "verb"> {
-  streams: StreamRuntime;
-  specOf(uid: string): PodSpec | undefined;
-}
-
-const CHANNELS = { stdin: 0, stdout: 1, stderr: 2, resize: 4 } as const;
-
-/** METHOD_EXEC. @throws {AranyaError} when it can't be done; the stream is then to be reset */
+/** Serves METHOD_EXEC. @throws {AranyaError} when the command can't be run; the caller resets the stream with it */
 export async function serveExec(
-  payload: Uint8Array,
-  stream: Stream,
-  around: StreamSurroundings,
+  { payload, stream }: StreamCall,
+  context: StreamContext,
 ): Promise<void> {
-  const call = decodeMessage(ExecSchema, payload);
-  const result = await around.streams.exec(
-    {
-      target: resolveTarget(call.target, { ...around, verb: "exec" }),
-      command: call.command,
-      stdin: call.stdin,
-      stdout: call.stdout,
-      stderr: call.stderr,
-      tty: call.tty,
-    },
-    toIo(stream, { stdin: call.stdin, size: call.size }),
+  const message = decodeMessage(ExecSchema, payload);
+  const { command, stdin, stdout, stderr, tty, size } = message;
+  const target = resolveTarget(message.target, { ...context, verb: "exec" });
+  const status = await context.streams.exec(
+    { target, command, stdin, stdout, stderr, tty },
+    toExecIo(stream, { stdin, size }),
   );
-  await finish(stream, result);
+  await finishWith(stream, status);
 }
 
-/** METHOD_ATTACH. @throws {AranyaError} as above */
+/** Serves METHOD_ATTACH. @throws {AranyaError} when the process can't be attached to; the caller resets the stream with it */
 export async function serveAttach(
-  payload: Uint8Array,
-  stream: Stream,
-  around: StreamSurroundings,
+  { payload, stream }: StreamCall,
+  context: StreamContext,
 ): Promise<void> {
-  const call = decodeMessage(AttachSchema, payload);
-  const result = await around.streams.attach(
-    {
-      target: resolveTarget(call.target, { ...around, verb: "attach" }),
-      stdin: call.stdin,
-      stdout: call.stdout,
-      stderr: call.stderr,
-      tty: call.tty,
-      stdinOnce: isStdinOnce(call.target, around),
-    },
-    toIo(stream, { stdin: call.stdin, size: undefined }),
+  const message = decodeMessage(AttachSchema, payload);
+  const { stdin, stdout, stderr, tty } = message;
+  const target = resolveTarget(message.target, { ...context, verb: "attach" });
+  const stdinOnce = isStdinOnce(message.target, context);
+  const status = await context.streams.attach(
+    { target, stdin, stdout, stderr, tty, stdinOnce },
+    toExecIo(stream, { stdin, size: undefined }),
   );
-  await finish(stream, result);
+  await finishWith(stream, status);
 }
 
 function isStdinOnce(
   target: Target | undefined,
-  around: StreamSurroundings,
+  { pods }: StreamContext,
 ): boolean {
   if (!target) return false;
-  return around.specOf(target.podUid)?.containers.find(({ name }) =>
+  return pods.findSpec(target.podUid)?.containers.find(({ name }) =>
     name === target.container
   )?.stdinOnce ?? false;
 }
 
-async function finish(stream: Stream, result: ExitResult): Promise<void> {
-  await stream.finish(encodeMessage(ExitStatusSchema, {
-    code: result.code,
-    reason: result.reason ?? "",
-    message: result.message ?? "",
-  }));
+async function finishWith(stream: Stream, status: ExitStatus): Promise<void> {
+  const { code, reason = "", message = "" } = status;
+  await stream.finish(
+    encodeMessage(ExitStatusSchema, { code, reason, message }),
+  );
 }
 
-function toIo(
+function toExecIo(
   stream: Stream,
   { stdin, size }: { stdin: boolean; size: Resize | undefined },
-): StreamIo {
+): ExecIo {
   return {
-    stdin: stdin ? stream.read(CHANNELS.stdin) : nothing(),
-    stdout: (chunk) => stream.write(CHANNELS.stdout, chunk),
-    stderr: (chunk) => stream.write(CHANNELS.stderr, chunk),
-    resizes: toSizes(stream, size),
+    stdin: stdin ? stream.read(EXEC_CHANNELS.stdin) : EMPTY_STREAM,
+    stdout: (chunk) => stream.write(EXEC_CHANNELS.stdout, chunk),
+    stderr: (chunk) => stream.write(EXEC_CHANNELS.stderr, chunk),
+    resizes: readSizes(stream, size),
     signal: stream.signal,
   };
 }
 
-async function* nothing(): AsyncGenerator<never> {}
-
-/** Sizes as they come; one Resize fits in one chunk. Ends quietly with the stream. */
-async function* toSizes(
+/** Yields the size from the request, then those of the resize channel; ends without an error when the stream ends. */
+async function* readSizes(
   stream: Stream,
   first: Resize | undefined,
-): AsyncGenerator<{ width: number; height: number }> {
+): AsyncGenerator<TerminalSize> {
   if (first) yield { width: first.width, height: first.height };
   try {
-    for await (const chunk of stream.read(CHANNELS.resize)) {
+    for await (const chunk of stream.read(EXEC_CHANNELS.resize)) {
       const { width, height } = decodeMessage(ResizeSchema, chunk);
       yield { width, height };
     }

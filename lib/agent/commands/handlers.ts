@@ -2,12 +2,14 @@
 /** Which file serves which command. */
 import { AranyaError, type Clock, type Logger } from "../../shared/base/mod.ts";
 import type { DeviceReader } from "../runtime/mod.ts";
-import type { SessionHandlers, Stream } from "../../shared/session/mod.ts";
+import type { SessionHandlers } from "../../shared/session/mod.ts";
 import { encodeMessage, Method, StatsSchema } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
-import { serveAttach, serveExec, type StreamSurroundings } from "./exec.ts";
+import { configure } from "./configure.ts";
+import type { StreamCall, StreamContext } from "./context.ts";
+import { serveAttach, serveExec } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
-import { applyPod, configure, listPods, purgePod, removePod } from "./apply.ts";
+import { applyPod, listPods, purgePod, removePod } from "./apply.ts";
 import { servePortForward } from "./port_forward.ts";
 
 /** Replaces the device's credential. */
@@ -24,7 +26,7 @@ export interface HandlersOptions {
   podWorkers: PodWorkers;
   reader: DeviceReader;
   credential: CredentialRotation;
-  around: StreamSurroundings;
+  context: StreamContext;
   clock: Clock;
   log: Logger;
 }
@@ -80,19 +82,19 @@ async function serveRequest(
 }
 
 async function serveStream(
-  call: { method: Method; payload: Uint8Array; stream: Stream },
-  { around, clock }: HandlersOptions,
+  call: StreamCall & { method: Method },
+  { context }: HandlersOptions,
 ): Promise<void> {
-  const { method, payload, stream } = call;
+  const { method } = call;
   switch (method) {
     case Method.EXEC:
-      return await serveExec(payload, stream, around);
+      return await serveExec(call, context);
     case Method.ATTACH:
-      return await serveAttach(payload, stream, around);
+      return await serveAttach(call, context);
     case Method.LOGS:
-      return await serveLogs(payload, stream, { ...around, clock });
+      return await serveLogs(call, context);
     case Method.PORT_FORWARD:
-      return await servePortForward(payload, stream, around);
+      return await servePortForward(call, context);
     default:
       throw unknown(method);
   }

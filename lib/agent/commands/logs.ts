@@ -1,46 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-/** logs: the bytes of a container's or the host's log into a stream. */
-import type { Clock } from "../../shared/base/mod.ts";
-import type { LogsRequest } from "../runtime/mod.ts";
-import type { Stream } from "../../shared/session/mod.ts";
-import { decodeMessage, type Logs, LogsSchema } from "../../shared/wire/mod.ts";
-import type { StreamSurroundings } from "./exec.ts";
+/** logs: a container's or the host's log written to a stream. */
+import { type Clock, defined } from "../../shared/base/mod.ts";
+import {
+  decodeMessage,
+  type Logs,
+  LOGS_CHANNELS,
+  LogsSchema,
+} from "../../shared/wire/mod.ts";
+import type { StreamCall, StreamContext } from "./context.ts";
 import { resolveTarget } from "./target.ts";
 
-const CHANNEL = 1;
-
-/** METHOD_LOGS. @throws {AranyaError} when there is no such log; the stream is then to be reset */
+/** Serves METHOD_LOGS. @throws {AranyaError} when there is no such log; the caller resets the stream with it */
 export async function serveLogs(
-  payload: Uint8Array,
-  stream: Stream,
-  around: StreamSurroundings & { clock: Clock },
+  { payload, stream }: StreamCall,
+  context: StreamContext,
 ): Promise<void> {
-  const call = decodeMessage(LogsSchema, payload);
-  const verb = call.previous ? "previousLogs" : "logs";
-  const request: LogsRequest = {
-    target: resolveTarget(call.target, { ...around, verb }),
-    follow: call.follow,
-    timestamps: call.timestamps,
-    ...toLimits(call, around.clock),
-  };
-  for await (const chunk of around.streams.logs(request, stream.signal)) {
-    await stream.write(CHANNEL, chunk);
-  }
+  const message = decodeMessage(LogsSchema, payload);
+  const verb = message.previous ? "previousLogs" : "logs";
+  const log = context.streams.logs({
+    target: resolveTarget(message.target, { ...context, verb }),
+    follow: message.follow,
+    timestamps: message.timestamps,
+    ...defined({
+      tailLines: toNumber(message.tailLines),
+      limitBytes: toNumber(message.limitBytes),
+      sinceTime: toSinceTime(message, context.clock),
+    }),
+  }, stream.signal);
+  for await (const chunk of log) await stream.write(LOGS_CHANNELS.log, chunk);
   await stream.finish(new Uint8Array());
 }
 
-function toLimits(call: Logs, clock: Clock): Partial<LogsRequest> {
-  const limits: Partial<LogsRequest> = {};
-  if (call.tailLines !== undefined) limits.tailLines = Number(call.tailLines);
-  if (call.limitBytes !== undefined) {
-    limits.limitBytes = Number(call.limitBytes);
+function toNumber(value: bigint | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}
+
+/** RFC 3339. Relative times are resolved here: the times in the log come from this device's clock. */
+function toSinceTime(message: Logs, clock: Clock): string | undefined {
+  const { sinceSeconds, sinceTime } = message;
+  if (sinceSeconds !== undefined) {
+    return new Date(clock.wallMs() - Number(sinceSeconds) * 1_000)
+      .toISOString();
   }
-  if (call.sinceTime !== "") limits.sinceTime = call.sinceTime;
-  if (call.sinceSeconds !== undefined) {
-    // The device's own clock wrote the log's times.
-    limits.sinceTime = new Date(
-      clock.wallMs() - Number(call.sinceSeconds) * 1_000,
-    ).toISOString();
-  }
-  return limits;
+  return sinceTime === "" ? undefined : sinceTime;
 }

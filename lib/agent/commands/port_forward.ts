@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** port-forward: a stream's two channels joined to one TCP connection in a pod or on the host. */
-import type { Stream } from "../../shared/session/mod.ts";
-import { decodeMessage, PortForwardSchema } from "../../shared/wire/mod.ts";
-import type { StreamSurroundings } from "./exec.ts";
+/** port-forward: the channels of a stream connected to one TCP connection in a pod or on the host. */
+import {
+  decodeMessage,
+  PORT_FORWARD_CHANNELS,
+  PortForwardSchema,
+} from "../../shared/wire/mod.ts";
+import type { StreamCall, StreamContext } from "./context.ts";
 import { resolveTarget } from "./target.ts";
 
-const DOWN = 0;
-const UP = 1;
-
-/** METHOD_PORT_FORWARD. @throws {AranyaError} when nobody answers there; the stream is then to be reset */
+/** Serves METHOD_PORT_FORWARD. @throws {AranyaError} when nothing listens there; the caller resets the stream with it */
 export async function servePortForward(
-  payload: Uint8Array,
-  stream: Stream,
-  around: StreamSurroundings,
+  { payload, stream }: StreamCall,
+  context: StreamContext,
 ): Promise<void> {
   const { target, port } = decodeMessage(PortForwardSchema, payload);
-  await around.streams.connectPort(
+  await context.streams.connectPort(
     {
-      target: resolveTarget(target, { ...around, verb: "portForward" }),
+      target: resolveTarget(target, { ...context, verb: "portForward" }),
       port,
     },
     {
-      input: stream.read(DOWN),
-      output: (chunk) => stream.write(UP, chunk),
-      endOutput: () => stream.end(UP),
+      input: stream.read(PORT_FORWARD_CHANNELS.down),
+      output: (chunk) => stream.write(PORT_FORWARD_CHANNELS.up, chunk),
+      endOutput: () => stream.end(PORT_FORWARD_CHANNELS.up),
       signal: stream.signal,
     },
   );

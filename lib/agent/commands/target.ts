@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a stream's target stands for: the host, if its owner allows it, or one instance of a container. */
+/** From the target of a stream command to the host or one container instance. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { HostSwitches } from "../../shared/config/mod.ts";
-import type { RuntimeTarget } from "../runtime/mod.ts";
-import type {
-  ContainerStatus,
-  PodStatus,
-  Target,
-} from "../../shared/wire/mod.ts";
+import type { ContainerRef, RuntimeTarget } from "../runtime/mod.ts";
+import type { ContainerStatus, Target } from "../../shared/wire/mod.ts";
+import type { PodRecords } from "./context.ts";
 
-/** What is wanted of it. */
+/** The operation on the target. */
 export type Verb = "exec" | "attach" | "logs" | "previousLogs" | "portForward";
 
 /** Options of {@linkcode resolveTarget}. */
 export interface ResolveTargetOptions {
   verb: Verb;
+  /** The device's name, for errors. */
   device: string;
-  /** What the owner allows. */
+  /** Which operations the device's owner allows on the host. */
   host: HostSwitches;
-  /** The pod's last status. */
-  statusOf(uid: string): PodStatus | undefined;
+  pods: Pick<PodRecords, "findStatus">;
 }
 
 const HOST_SWITCHES = {
@@ -39,9 +36,9 @@ const CONTAINER_ACTIONS: Record<Verb, string> = {
 };
 
 /**
- * Undefined for the host.
- * @throws {AranyaError} "forbidden" naming the owner's switch; "not_found" for an unknown pod or container; "invalid" for one that
- * is in no state for it
+ * Resolves a target: no target or an empty pod UID is the host, anything else a container instance whose state fits the verb.
+ * @throws {AranyaError} code "forbidden" when agent.yaml turns the verb off for the host; "not_found" for an unknown pod or
+ * container; "invalid" when the container's state doesn't fit
  */
 export function resolveTarget(
   target: Target | undefined,
@@ -50,16 +47,16 @@ export function resolveTarget(
   const { verb, device, host } = options;
   if (!target || target.podUid === "") {
     const { key, action } = HOST_SWITCHES[verb];
-    if (host[key]) return undefined;
+    if (host[key]) return { kind: "host" };
     throw new AranyaError(
       "forbidden",
-      `Cannot ${action} host of device "${device}": the device's owner has turned it off (host.${key}: false in agent.yaml)`,
+      `Cannot ${action} host of device "${device}": turned off by the device's owner (host.${key}: false in agent.yaml)`,
     );
   }
   const action = `Cannot ${CONTAINER_ACTIONS[verb]} ${
     target.container === "" ? "" : `container "${target.container}" of `
   }pod "${target.pod || target.podUid}"`;
-  const status = options.statusOf(target.podUid);
+  const status = options.pods.findStatus(target.podUid);
   if (!status) {
     throw new AranyaError(
       "not_found",
@@ -67,46 +64,52 @@ export function resolveTarget(
     );
   }
   const all = [...status.initContainers, ...status.containers];
-  if (verb === "portForward") return runningOf(all, { ...target, action });
+  if (verb === "portForward") return findRunning(all, { ...target, action });
   const container = all.find(({ name }) => name === target.container);
   if (!container) {
     throw new AranyaError(
       "not_found",
-      `${action}: the pod has none of that name`,
+      `${action}: the pod has no container of that name`,
     );
   }
   const id = verb === "logs"
-    ? logOf(container, action)
+    ? findLogInstance(container, action)
     : verb === "previousLogs"
-    ? previousOf(container, action)
-    : livingOf(container, action);
-  return { containerId: bare(id), podUid: target.podUid };
+    ? findPreviousInstance(container, action)
+    : findRunningInstance(container, action);
+  return toContainerRef(id, target.podUid);
 }
 
-function runningOf(
+function findRunning(
   containers: ContainerStatus[],
   { podUid, action }: { podUid: string; action: string },
 ): RuntimeTarget {
-  const living = containers.find(({ state }) =>
+  const running = containers.find(({ state }) =>
     state?.state.case === "running"
   );
-  if (!living) {
-    throw new AranyaError("invalid", `${action}: none of its containers runs`);
+  if (!running) {
+    throw new AranyaError(
+      "invalid",
+      `${action}: no container of the pod is running`,
+    );
   }
-  return { containerId: bare(living.containerId), podUid };
+  return toContainerRef(running.containerId, podUid);
 }
 
-function livingOf(container: ContainerStatus, action: string): string {
+function findRunningInstance(
+  container: ContainerStatus,
+  action: string,
+): string {
   const state = container.state?.state;
   if (state?.case === "running") return container.containerId;
   const now = state?.case === "waiting"
     ? `it is waiting (${state.value.reason})`
-    : "it has ended";
+    : "it has terminated";
   throw new AranyaError("invalid", `${action}: ${now}, expected running`);
 }
 
-/** Of the instance that runs or has ended last. */
-function logOf(container: ContainerStatus, action: string): string {
+/** Returns the id of the running instance, or of the last one that terminated. */
+function findLogInstance(container: ContainerStatus, action: string): string {
   const { state } = container.state ?? {};
   if (state?.case !== "waiting" && container.containerId !== "") {
     return container.containerId;
@@ -123,8 +126,11 @@ function logOf(container: ContainerStatus, action: string): string {
   );
 }
 
-/** Of the instance shown in lastState. */
-function previousOf(container: ContainerStatus, action: string): string {
+/** Returns the id of the instance in `lastState`. */
+function findPreviousInstance(
+  container: ContainerStatus,
+  action: string,
+): string {
   const last = container.lastTerminated?.state;
   if (last?.case === "terminated" && last.value.containerId !== "") {
     return last.value.containerId;
@@ -135,7 +141,8 @@ function previousOf(container: ContainerStatus, action: string): string {
   );
 }
 
-/** Without the engine's name in front. */
-function bare(containerId: string): string {
-  return containerId.replace(/^[a-z]+:\/\//, "");
+/** @param id with the engine's name in front, as in a pod's status: "docker://…" */
+function toContainerRef(id: string, podUid: string): ContainerRef {
+  const containerId = id.replace(/^[a-z]+:\/\//, "");
+  return { kind: "container", containerId, podUid };
 }

@@ -15,13 +15,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import {
-  CHECK_COMMAND,
   CLIENT_LEFT,
-  codeOfSignal,
-  type HostExit,
-  type HostIo,
-  signalGroup,
-} from "./exit.ts";
+  type ExecIo,
+  type ExitStatus,
+} from "../../shared/exec/mod.ts";
+import { CHECK_COMMAND, codeOfSignal, signalGroup } from "./exit.ts";
 
 /** How long a process that has ended may leave its outputs open (to children) without a byte in them, in milliseconds. */
 const LINGER_MS = 300;
@@ -48,7 +46,7 @@ export interface RunCommandOptions {
   env: Readonly<Record<string, string>>;
   /** @default "/" */
   cwd?: string;
-  io: HostIo;
+  io: ExecIo;
 }
 
 /**
@@ -57,7 +55,7 @@ export interface RunCommandOptions {
  */
 export async function runCommand(
   options: RunCommandOptions,
-): Promise<HostExit> {
+): Promise<ExitStatus> {
   const { command, env, io, cwd = "/" } = options;
   if (io.signal.aborted) return CLIENT_LEFT;
   const child = spawn("sh", ["-c", SCRIPT, "sh", ...command], {
@@ -72,17 +70,17 @@ export async function runCommand(
 /** One running command. */
 class Run {
   readonly #child: ChildProcess;
-  readonly #io: HostIo;
+  readonly #io: ExecIo;
   readonly #left = Promise.withResolvers<"left">();
   /** Aborted when the process has ended. */
   readonly #ended = new AbortController();
 
-  constructor(child: ChildProcess, io: HostIo) {
+  constructor(child: ChildProcess, io: ExecIo) {
     this.#child = child;
     this.#io = io;
   }
 
-  async follow(): Promise<HostExit> {
+  async follow(): Promise<ExitStatus> {
     const { signal } = this.#io;
     const onAbort = () => this.#left.resolve("left");
     signal.addEventListener("abort", onAbort, { once: true });
@@ -113,7 +111,7 @@ class Run {
     }
   }
 
-  #exit(): Promise<HostExit> {
+  #exit(): Promise<ExitStatus> {
     const child = this.#child;
     return new Promise((resolve) => {
       child.once("exit", (code, signalName) => {

@@ -1,34 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a command on the host is given and how it ends. */
-
-/** Where a command's bytes come from and go. */
-export interface HostIo {
-  /** Ends at the client's EOF. */
-  stdin: AsyncIterable<Uint8Array>;
-  /** The promise is the back-pressure; a rejection counts as the client's leaving. */
-  stdout(chunk: Uint8Array): Promise<void>;
-  stderr(chunk: Uint8Array): Promise<void>;
-  /** Terminal sizes as they come. */
-  resizes: AsyncIterable<{ width: number; height: number }>;
-  /** Aborted when the client has left. */
-  signal: AbortSignal;
-}
-
-/** How a command ended. */
-export interface HostExit {
-  /** 128+n after signal n. */
-  code: number;
-  /** Set when it was not followed to its end. */
-  reason?: string;
-  message?: string;
-}
-
-/** What a command that was left behind is said to have ended with; nobody is there to read it. */
-export const CLIENT_LEFT: HostExit = {
-  code: 129,
-  reason: "ClientLeft",
-  message: "the client left; the process group got SIGHUP",
-};
+/** Exit codes, and shell text, that commands on the host share. */
 
 /** Linux's numbers, as far as a process is commonly ended by them (signal(7), x86 and ARM). */
 const SIGNALS: Readonly<Record<string, number>> = {

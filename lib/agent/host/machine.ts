@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The device itself, as one object. */
 import { runCommand } from "./command.ts";
-import type { HostExit, HostIo } from "./exit.ts";
+import type {
+  ConnectionIo,
+  ExecIo,
+  ExecStreams,
+  ExitStatus,
+} from "../../shared/exec/mod.ts";
 import { type HostReading, readHost } from "./facts.ts";
 import { type HostLogOptions, readHostLog } from "./logs.ts";
-import { dialPort, joinPort, type PortIo } from "./port.ts";
+import { dialPort, joinPort } from "./port.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
 import { runTerminal } from "./terminal.ts";
 
 /** The machine that the agent runs on. Calls may run side by side. */
 export interface HostMachine {
   /** Runs a command to its end; a non-zero exit is a result. When the client leaves, the process group gets SIGHUP and nothing more. */
-  exec(request: HostCommand, io: HostIo): Promise<HostExit>;
+  exec(request: HostCommand, io: ExecIo): Promise<ExitStatus>;
   /** The configured file or the journal; see {@linkcode readHostLog}. */
   logs(options: Omit<HostLogOptions, "env">): AsyncIterable<Uint8Array>;
   /** Joins a connection to a port on loopback, or at these addresses, to its end. @throws {AranyaError} "unavailable" */
-  connectPort(target: PortTarget, io: PortIo): Promise<void>;
+  connectPort(target: HostPort, io: ConnectionIo): Promise<void>;
   /** Whether a link of this machine has the address. */
   hasAddress(address: string): boolean;
   /** Reads the machine's figures, with the file systems of these paths. */
@@ -30,14 +35,12 @@ export interface HostMachine {
 }
 
 /** One command on the host. */
-export interface HostCommand {
+export interface HostCommand extends Pick<ExecStreams, "stdin" | "tty"> {
   command: string[];
-  stdin: boolean;
-  tty: boolean;
 }
 
 /** One connection. */
-export interface PortTarget {
+export interface HostPort {
   port: number;
   /** @default IPv4 loopback, then IPv6 loopback */
   addresses?: string[];

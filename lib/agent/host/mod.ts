@@ -5,12 +5,11 @@
  *
  * @module
  */
-export type { HostExit, HostIo } from "./exit.ts";
 export type { DiskReading, HostReading } from "./facts.ts";
 export type { HostLogOptions } from "./logs.ts";
 export { readHostLog } from "./logs.ts";
 export * from "./machine.ts";
-export { PortDialError, type PortIo } from "./port.ts";
+export { PortDialError } from "./port.ts";
 export * from "./pressure.ts";
 export type { ProgramResult } from "./program.ts";
 export * from "./tmpfs.ts";

@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** TCP connections to services that this machine can reach: its own loopback, or a pod's address. */
 import { AranyaError, withDeadline } from "../../shared/base/mod.ts";
+import type { ConnectionIo } from "../../shared/exec/mod.ts";
 
 const READ_BYTES = 64 * 1024;
 const DIAL_TIMEOUT_MS = 10_000;
-
-/** The client's side of one forwarded connection. */
-export interface PortIo {
-  /** Ends at the client's half-close. */
-  input: AsyncIterable<Uint8Array>;
-  /** The promise is the back-pressure. */
-  output(chunk: Uint8Array): Promise<void>;
-  /** The target has closed its side. */
-  endOutput(): Promise<void>;
-  signal: AbortSignal;
-}
 
 /** Options of {@linkcode dialPort}. */
 export interface DialPortOptions {
@@ -67,7 +57,7 @@ export async function dialPort(
  */
 export async function joinPort(
   conn: Deno.TcpConn,
-  options: { io: PortIo; action: string },
+  options: { io: ConnectionIo; action: string },
 ): Promise<void> {
   const { io, action } = options;
   conn.setNoDelay();
@@ -95,7 +85,7 @@ export async function joinPort(
 }
 
 /** A target that reads no more may still have much to say: its refusal ends this direction only. */
-async function upload(conn: Deno.TcpConn, io: PortIo): Promise<void> {
+async function upload(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
   for await (const chunk of io.input) {
     try {
       for (let offset = 0; offset < chunk.length;) {
@@ -108,7 +98,7 @@ async function upload(conn: Deno.TcpConn, io: PortIo): Promise<void> {
   await conn.closeWrite().catch(() => {});
 }
 
-async function download(conn: Deno.TcpConn, io: PortIo): Promise<void> {
+async function download(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
   const buffer = new Uint8Array(READ_BYTES);
   for (
     let count = await conn.read(buffer);

@@ -5,12 +5,11 @@ import { closeSync, constants, openSync } from "node:fs";
 import type { IPty } from "@lydell/node-pty";
 import { AranyaError } from "../../shared/base/mod.ts";
 import {
-  CHECK_COMMAND,
   CLIENT_LEFT,
-  type HostExit,
-  type HostIo,
-  signalGroup,
-} from "./exit.ts";
+  type ExecIo,
+  type ExitStatus,
+} from "../../shared/exec/mod.ts";
+import { CHECK_COMMAND, signalGroup } from "./exit.ts";
 
 const SCRIPT = `${CHECK_COMMAND}\nexec "$@"\n`;
 /** Clients with a terminal send its size at once; programs that ask for it at their start shall see it. */
@@ -26,7 +25,7 @@ export interface RunTerminalOptions {
   env: Readonly<Record<string, string>>;
   /** @default "/" */
   cwd?: string;
-  io: HostIo;
+  io: ExecIo;
 }
 
 /**
@@ -35,7 +34,7 @@ export interface RunTerminalOptions {
  */
 export async function runTerminal(
   options: RunTerminalOptions,
-): Promise<HostExit> {
+): Promise<ExitStatus> {
   const { command, env, io, cwd = "/" } = options;
   const pty = await load();
   const sizes = io.resizes[Symbol.asyncIterator]();
@@ -83,11 +82,11 @@ type Size = { width: number; height: number };
 async function follow(
   terminal: IPty,
   around: {
-    io: HostIo;
+    io: ExecIo;
     first: Promise<IteratorResult<Size>>;
     sizes: AsyncIterator<Size>;
   },
-): Promise<HostExit> {
+): Promise<ExitStatus> {
   const { io } = around;
   const release = holdOpen(terminal);
   let ended = false;
@@ -105,7 +104,7 @@ async function follow(
       onAbort,
     );
   });
-  const exit = new Promise<HostExit>((resolve) => {
+  const exit = new Promise<ExitStatus>((resolve) => {
     terminal.onExit(({ exitCode, signal }) => {
       ended = true;
       resolve({ code: signal ? 128 + signal : exitCode });

@@ -156,7 +156,7 @@ export async function readTermination(
   const parts: Uint8Array[] = [];
   try {
     const log = around.runtime.logs({
-      target: { containerId: id, podUid },
+      target: { kind: "container", containerId: id, podUid },
       follow: false,
       timestamps: false,
       tailLines: FALLBACK_LINES,

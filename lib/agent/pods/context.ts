@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What every worker of one device shares, and what it tells. */
 import type { Clock, Logger } from "../../shared/base/mod.ts";
-import type {
-  ImageRuntime,
-  PodRuntime,
-  RuntimePod,
-  StreamRuntime,
-} from "../runtime/mod.ts";
+import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
 import type { Dns, PodStatus } from "../../shared/wire/mod.ts";
 import type { PodRecord } from "./record.ts";
@@ -43,7 +38,7 @@ export interface HostAddresses {
 
 /** What every worker of one device shares. */
 export interface WorkerSurroundings {
-  runtime: PodRuntime & ImageRuntime & StreamRuntime;
+  runtime: ContainerRuntime;
   volumes: Volumes;
   clock: Clock;
   log: Logger;

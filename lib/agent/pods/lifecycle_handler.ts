@@ -8,7 +8,7 @@ import {
   concatBytes,
   fromUtf8,
 } from "../../shared/base/mod.ts";
-import type { StreamRuntime } from "../runtime/mod.ts";
+import type { ContainerRef, StreamRuntime } from "../runtime/mod.ts";
 import type { Handler, HttpAction } from "../../shared/wire/mod.ts";
 
 /** Output of a failing command that goes into the event. */
@@ -27,7 +27,7 @@ export interface HandlerTarget {
 /** Options of {@linkcode runHandler}. */
 export interface RunHandlerOptions {
   target: HandlerTarget;
-  streams: StreamRuntime;
+  streams: StreamRuntime<ContainerRef>;
   clock: Clock;
   /** Ends it; the caller sets the time. */
   signal: AbortSignal;
@@ -84,7 +84,11 @@ async function runCommand(
   };
   const running = streams.exec(
     {
-      target: { containerId: target.containerId, podUid: target.podUid },
+      target: {
+        kind: "container",
+        containerId: target.containerId,
+        podUid: target.podUid,
+      },
       command,
       stdin: false,
       stdout: true,

@@ -7,12 +7,7 @@ import {
   Scope,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
-import type {
-  ImageRuntime,
-  PodRuntime,
-  RuntimePod,
-  StreamRuntime,
-} from "../runtime/mod.ts";
+import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
 import { loadBlobs, type StateStore } from "../state/mod.ts";
 import {
   type Configure,
@@ -43,7 +38,7 @@ import { PodWorker } from "./pod_worker.ts";
 /** Options of {@linkcode createPodWorkers}. */
 export interface PodWorkersOptions {
   /** The engine. */
-  runtime: PodRuntime & ImageRuntime & StreamRuntime;
+  runtime: ContainerRuntime;
   /** What the device keeps; held by this process. */
   store: StateStore;
   /** Memory for secrets and emptyDirs. */

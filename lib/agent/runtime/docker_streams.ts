@@ -3,10 +3,20 @@
 import {
   AranyaError,
   type Clock,
+  EMPTY_STREAM,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import {
+  CLIENT_LEFT,
+  type ConnectionIo,
+  type ExecIo,
+  type ExecRequest,
+  type ExitStatus,
+  type TerminalSize,
+} from "../../shared/exec/mod.ts";
+import {
   attachContainer,
+  type ContainerInspect,
   createExec,
   demux,
   type DockerClient,
@@ -20,24 +30,26 @@ import {
   resizeExec,
   startExec,
 } from "../docker/mod.ts";
-import { type HostMachine, PortDialError, type PortIo } from "../host/mod.ts";
+import {
+  createHostMachine,
+  type HostMachine,
+  PortDialError,
+} from "../host/mod.ts";
 import { RELAY_PATH } from "./infra_image.ts";
 import { sandboxName } from "./labels.ts";
 import type {
-  AttachRequest,
-  ExecRequest,
-  ExitResult,
-  LogsRequest,
-  StreamIo,
+  ContainerRef,
+  RuntimeAttachRequest,
+  RuntimeLogsRequest,
+  StreamRuntime,
 } from "./runtime.ts";
 
-type Size = { width: number; height: number };
-/** An exec or attachment that is followed. */
-interface Joined {
+/** A process of a container, with its client. */
+interface AttachedProcess {
   socket: DockerSocket;
   tty: boolean;
-  io: StreamIo;
-  resize: (size: Size) => Promise<void>;
+  io: ExecIo;
+  resize: (size: TerminalSize) => Promise<void>;
   /** Whether the process's stdin is closed at the client's EOF. */
   halfClose: boolean;
 }
@@ -50,84 +62,228 @@ const RESIZE_TRIES = 20;
 const POD_DIAL_TIMEOUT_MS = 1_000;
 /** ECONNREFUSED on Linux. */
 const CONNECTION_REFUSED = 111;
-const CLIENT_LEFT: ExitResult = {
-  code: 129,
-  reason: "ClientLeft",
-  message: "the client left",
-};
 
-/** What both need. */
+/** Options of {@linkcode DockerStreams}. */
 export interface DockerStreamsOptions {
   client: DockerClient;
-  machine: HostMachine;
+  /** The machine that the containers run on. @default this one */
+  machine?: HostMachine;
   clock?: Clock;
 }
 
-/** See StreamRuntime.exec; the target is a container. When the client leaves, the process goes on, but one with a terminal gets SIGHUP. */
-export async function execInContainer(
-  options: DockerStreamsOptions,
-  request: ExecRequest & { containerId: string },
-  io: StreamIo,
-): Promise<ExitResult> {
-  const { client, clock = SYSTEM_CLOCK } = options;
-  const { containerId, tty } = request;
-  const { signal } = io;
-  const id = await createExec(client, { ...request, signal });
-  const socket = await startExec(client, { id, tty, signal });
-  const ended = await join({
-    socket,
-    tty,
-    io,
-    resize: (size) => resizeExec(client, { id, ...size }),
-    halfClose: !tty,
-  }, clock);
-  if (ended === "left") {
-    if (tty) await hangUp(options, { id, containerId });
-    return CLIENT_LEFT;
-  }
-  return await exitOf(client, { id, clock });
-}
+/** Streams into containers of a Docker engine. Nothing is dialed before the first call. */
+export class DockerStreams implements StreamRuntime<ContainerRef> {
+  readonly #client: DockerClient;
+  readonly #machine: HostMachine;
+  readonly #clock: Clock;
 
-/** See StreamRuntime.attach; the target is a container. */
-export async function attachToContainer(
-  options: DockerStreamsOptions,
-  request: AttachRequest & { containerId: string },
-  io: StreamIo,
-): Promise<ExitResult> {
-  const { client, clock = SYSTEM_CLOCK } = options;
-  const { containerId: id } = request;
-  const { State, Config } = await inspectContainer(client, id);
-  if (!State.Running) {
-    throw new AranyaError(
-      "conflict",
-      `Cannot attach to container: it is ${State.Status}, expected running`,
-    );
+  constructor(options: DockerStreamsOptions) {
+    this.#client = options.client;
+    this.#machine = options.machine ?? createHostMachine();
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
-  const socket = await attachContainer(client, {
-    ...request,
-    id,
-    stdin: request.stdin && Config.OpenStdin,
-    signal: io.signal,
-  });
-  const ended = await join({
-    socket,
-    tty: Config.Tty,
-    io,
-    resize: (size) => resizeContainer(client, { id, ...size }),
-    // The engine ends the whole attachment at a half-close, unless stdin was made to be closed once.
-    halfClose: request.stdinOnce && !Config.Tty,
-  }, clock);
-  return ended === "left" ? CLIENT_LEFT : { code: 0 };
+
+  async exec(
+    request: ExecRequest<ContainerRef>,
+    io: ExecIo,
+  ): Promise<ExitStatus> {
+    const { target: { containerId }, tty } = request;
+    const { signal } = io;
+    const id = await createExec(this.#client, {
+      ...request,
+      containerId,
+      signal,
+    });
+    const socket = await startExec(this.#client, { id, tty, signal });
+    const ended = await carryProcess({
+      socket,
+      tty,
+      io,
+      resize: (size) => resizeExec(this.#client, { id, ...size }),
+      halfClose: !tty,
+    }, this.#clock);
+    if (ended === "left") {
+      if (tty) await this.#hangUp({ id, containerId });
+      return CLIENT_LEFT;
+    }
+    return await this.#readExitStatus(id);
+  }
+
+  async attach(
+    request: RuntimeAttachRequest<ContainerRef>,
+    io: ExecIo,
+  ): Promise<ExitStatus> {
+    const { containerId: id } = request.target;
+    const { State, Config } = await inspectContainer(this.#client, id);
+    if (!State.Running) {
+      throw new AranyaError(
+        "conflict",
+        `Cannot attach to container: it is ${State.Status}, expected running`,
+      );
+    }
+    const socket = await attachContainer(this.#client, {
+      ...request,
+      id,
+      stdin: request.stdin && Config.OpenStdin,
+      signal: io.signal,
+    });
+    const ended = await carryProcess({
+      socket,
+      tty: Config.Tty,
+      io,
+      resize: (size) => resizeContainer(this.#client, { id, ...size }),
+      // At a half-close the engine ends the whole attachment, unless the container was created with StdinOnce.
+      halfClose: request.stdinOnce && !Config.Tty,
+    }, this.#clock);
+    return ended === "left" ? CLIENT_LEFT : { code: 0 };
+  }
+
+  logs(
+    request: RuntimeLogsRequest<ContainerRef>,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    return readLog(this.#client, { ...request, signal });
+  }
+
+  /**
+   * Connects to the pod's address directly; a port on the pod's loopback is reached by the relay program in the infra
+   * container, which shares the pod's network namespace on any engine.
+   */
+  async connectPort(
+    request: { target: ContainerRef; port: number },
+    io: ConnectionIo,
+  ): Promise<void> {
+    const { target: { podUid }, port } = request;
+    const action = `Cannot forward to port ${port} of the pod`;
+    const sandbox = await inspectContainer(this.#client, sandboxName(podUid));
+    if (!sandbox.State.Running) {
+      throw new AranyaError("unavailable", `${action}: it does not run`);
+    }
+    try {
+      return await this.#machine.connectPort({
+        port,
+        action,
+        addresses: this.#localAddressesOf(sandbox),
+        timeoutMs: POD_DIAL_TIMEOUT_MS,
+      }, io);
+    } catch (error) {
+      if (!(error instanceof PortDialError)) throw error;
+    }
+    await this.#relay({ containerId: sandbox.Id, port, action }, io);
+  }
+
+  /**
+   * Addresses of the pod that this machine's own links lead to. The engine may run elsewhere (TCP, another network
+   * namespace); there the pod's address could belong to a different machine.
+   */
+  #localAddressesOf(
+    { HostConfig, NetworkSettings }: ContainerInspect,
+  ): string[] {
+    if (HostConfig.NetworkMode === "host") {
+      return this.#client.host.startsWith("unix:") ? ["127.0.0.1", "::1"] : [];
+    }
+    return Object.values(NetworkSettings.Networks ?? {})
+      .filter(({ IPAddress, Gateway }) =>
+        IPAddress !== "" && this.#machine.hasAddress(Gateway)
+      )
+      .map(({ IPAddress }) => IPAddress);
+  }
+
+  async #relay(
+    target: { containerId: string; port: number; action: string },
+    io: ConnectionIo,
+  ): Promise<void> {
+    const { containerId, port, action } = target;
+    const { signal } = io;
+    const id = await createExec(this.#client, {
+      containerId,
+      command: [RELAY_PATH, String(port)],
+      stdin: true,
+      stdout: true,
+      stderr: false,
+      tty: false,
+      signal,
+    });
+    const socket = await startExec(this.#client, { id, tty: false, signal });
+    const ended = await carryProcess({
+      socket,
+      tty: false,
+      io: {
+        stdin: io.input,
+        stdout: (chunk) => io.output(chunk),
+        stderr: () => Promise.resolve(),
+        resizes: EMPTY_STREAM,
+        signal,
+      },
+      resize: () => Promise.resolve(),
+      halfClose: true,
+    }, this.#clock);
+    if (ended === "left") return;
+    const { code } = await this.#readExitStatus(id);
+    if (code !== 0) {
+      throw new AranyaError(
+        "unavailable",
+        `${action}: ${
+          code === CONNECTION_REFUSED
+            ? `nothing listens on port ${port}`
+            : `its relay ended with code ${code}`
+        }`,
+      );
+    }
+    await io.endOutput();
+  }
+
+  /** Polls for the exit code: the engine records it a moment after the end of the output. */
+  async #readExitStatus(id: string): Promise<ExitStatus> {
+    for (let polls = 0; polls < EXIT_POLLS; polls++) {
+      const state = await inspectExec(this.#client, id);
+      if (!state.Running && state.ExitCode !== null) {
+        return { code: state.ExitCode };
+      }
+      await this.#clock.sleep(EXIT_POLL_MS);
+    }
+    return {
+      code: 1,
+      reason: "Unknown",
+      message: "the command closed its output and runs on",
+    };
+  }
+
+  /**
+   * Sends SIGHUP to a command whose client left: the engine keeps the terminal open. Checks by its cgroup that the process
+   * id belongs to this container, since the engine may run on another machine.
+   */
+  async #hangUp(
+    { id, containerId }: { id: string; containerId: string },
+  ): Promise<void> {
+    const state: ExecState | undefined = await inspectExec(this.#client, id)
+      .catch(() => undefined);
+    if (!state?.Running || state.Pid <= 1) return;
+    await this.#machine.run("sh", {
+      args: [
+        "-c",
+        'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null && kill -HUP "$1"',
+        "sh",
+        String(state.Pid),
+        containerId,
+      ],
+    }).catch(() => {});
+  }
 }
 
 /** Moves bytes until the process's output ends ("done") or the client leaves ("left"). */
-async function join(joined: Joined, clock: Clock): Promise<"done" | "left"> {
-  const { socket, io } = joined;
+async function carryProcess(
+  attached: AttachedProcess,
+  clock: Clock,
+): Promise<"done" | "left"> {
+  const { socket, io } = attached;
   const ended = new AbortController();
-  feed(joined, ended.signal);
-  follow(joined, { ended: ended.signal, clock });
+  feedInput(attached, ended.signal);
+  applyResizes(attached, { ended: ended.signal, clock });
   try {
-    const pieces = joined.tty ? asStdout(socket.output) : demux(socket.output);
+    const pieces = attached.tty
+      ? asStdout(socket.output)
+      : demux(socket.output);
     for await (const { stream, bytes } of pieces) {
       const write = stream === "stdout" ? io.stdout : io.stderr;
       try {
@@ -153,7 +309,10 @@ async function* asStdout(
   for await (const bytes of chunks) yield { stream: "stdout", bytes };
 }
 
-function feed({ socket, io, halfClose }: Joined, ended: AbortSignal): void {
+function feedInput(
+  { socket, io, halfClose }: AttachedProcess,
+  ended: AbortSignal,
+): void {
   const run = async () => {
     for await (const chunk of io.stdin) {
       if (ended.aborted) return;
@@ -166,12 +325,12 @@ function feed({ socket, io, halfClose }: Joined, ended: AbortSignal): void {
 }
 
 /** Applies terminal sizes as they come; of many that wait only the last. */
-function follow(
-  { io, resize, tty }: Joined,
+function applyResizes(
+  { io, resize, tty }: AttachedProcess,
   { ended, clock }: { ended: AbortSignal; clock: Clock },
 ): void {
   if (!tty) return;
-  let wanted: Size | undefined;
+  let wanted: TerminalSize | undefined;
   let applying = false;
   const apply = async () => {
     if (applying) return;
@@ -186,7 +345,7 @@ function follow(
       applying = false;
     }
   };
-  const applySize = async (size: Size) => {
+  const applySize = async (size: TerminalSize) => {
     for (let tries = 1; !ended.aborted && !wanted; tries++) {
       try {
         return await resize(size);
@@ -208,137 +367,12 @@ function follow(
   run().catch(() => {});
 }
 
-/** The engine says a moment after the end of output how the command ended. */
-async function exitOf(
+/** Reads a container's log: both outputs, in the order in which the engine recorded them. */
+async function* readLog(
   client: DockerClient,
-  { id, clock }: { id: string; clock: Clock },
-): Promise<ExitResult> {
-  for (let polls = 0; polls < EXIT_POLLS; polls++) {
-    const state = await inspectExec(client, id);
-    if (!state.Running && state.ExitCode !== null) {
-      return { code: state.ExitCode };
-    }
-    await clock.sleep(EXIT_POLL_MS);
-  }
-  return {
-    code: 1,
-    reason: "Unknown",
-    message: "the command closed its output and runs on",
-  };
-}
-
-/** The engine keeps a terminal open when its client has left. The process's number is checked, for the engine may live elsewhere. */
-async function hangUp(
-  { client, machine }: DockerStreamsOptions,
-  { id, containerId }: { id: string; containerId: string },
-): Promise<void> {
-  const state: ExecState | undefined = await inspectExec(client, id).catch(
-    () => undefined,
-  );
-  if (!state?.Running || state.Pid <= 1) return;
-  await machine.run("sh", {
-    args: [
-      "-c",
-      'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null && kill -HUP "$1"',
-      "sh",
-      String(state.Pid),
-      containerId,
-    ],
-  }).catch(() => {});
-}
-
-/**
- * See StreamRuntime.connectPort; the target is a pod. A service on the pod's address is reached straight, one on the pod's
- * loopback by the relay program in the infra container, which is in the pod's network whatever else is on the device.
- */
-export async function connectToPod(
-  options: DockerStreamsOptions,
-  request: { podUid: string; port: number },
-  io: PortIo,
-): Promise<void> {
-  const { client, machine } = options;
-  const { podUid, port } = request;
-  const action = `Cannot forward to port ${port} of the pod`;
-  const { Id, State, HostConfig, NetworkSettings } = await inspectContainer(
-    client,
-    sandboxName(podUid),
-  );
-  if (!State.Running) {
-    throw new AranyaError("unavailable", `${action}: it does not run`);
-  }
-  // The engine may be elsewhere (TCP, another network namespace): then the pod's address would lead to somebody else's machine.
-  const addresses = HostConfig.NetworkMode === "host"
-    ? client.host.startsWith("unix:") ? ["127.0.0.1", "::1"] : []
-    : Object.values(NetworkSettings.Networks ?? {})
-      .filter((end) => end.IPAddress !== "" && machine.hasAddress(end.Gateway))
-      .map((end) => end.IPAddress);
-  try {
-    return await machine.connectPort({
-      port,
-      action,
-      addresses,
-      timeoutMs: POD_DIAL_TIMEOUT_MS,
-    }, io);
-  } catch (error) {
-    if (!(error instanceof PortDialError)) throw error;
-  }
-  await relayToPod(options, { containerId: Id, port, action }, io);
-}
-
-async function* noSizes(): AsyncGenerator<Size> {}
-
-async function relayToPod(
-  { client, clock = SYSTEM_CLOCK }: DockerStreamsOptions,
-  target: { containerId: string; port: number; action: string },
-  io: PortIo,
-): Promise<void> {
-  const { containerId, port, action } = target;
-  const { signal } = io;
-  const id = await createExec(client, {
-    containerId,
-    command: [RELAY_PATH, String(port)],
-    stdin: true,
-    stdout: true,
-    stderr: false,
-    tty: false,
-    signal,
-  });
-  const socket = await startExec(client, { id, tty: false, signal });
-  const ended = await join({
-    socket,
-    tty: false,
-    io: {
-      stdin: io.input,
-      stdout: (chunk) => io.output(chunk),
-      stderr: () => Promise.resolve(),
-      resizes: noSizes(),
-      signal,
-    },
-    resize: () => Promise.resolve(),
-    halfClose: true,
-  }, clock);
-  if (ended === "left") return;
-  const { code } = await exitOf(client, { id, clock });
-  if (code !== 0) {
-    throw new AranyaError(
-      "unavailable",
-      `${action}: ${
-        code === CONNECTION_REFUSED
-          ? `nothing listens on port ${port}`
-          : `its relay ended with code ${code}`
-      }`,
-    );
-  }
-  await io.endOutput();
-}
-
-/** See StreamRuntime.logs; the target is a container. Both outputs in the order in which the engine kept them. */
-export async function* readLogs(
-  client: DockerClient,
-  request: LogsRequest & { containerId: string },
-  signal: AbortSignal,
+  request: RuntimeLogsRequest<ContainerRef> & { signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
-  const { containerId: id, limitBytes } = request;
+  const { target: { containerId: id }, limitBytes, signal } = request;
   if (limitBytes !== undefined && limitBytes <= 0) return;
   const { Config } = await inspectContainer(client, id);
   const raw = await readContainerLog(client, {

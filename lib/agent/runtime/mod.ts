@@ -6,7 +6,9 @@
  * @module
  */
 export type * from "./runtime.ts";
-export * from "./engine.ts";
+export { DockerRuntime, type DockerRuntimeOptions } from "./docker_runtime.ts";
+export { HostStreams, type HostStreamsOptions } from "./host_streams.ts";
+export { StreamRouter, type StreamRouterOptions } from "./stream_router.ts";
 export {
   createDeviceReader,
   type DeviceFacts,

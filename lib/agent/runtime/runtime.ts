@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the pods and commands rooms need of a container engine and of the host; `docker` and `host` implement it here. */
 import type {
+  AttachRequest,
+  ConnectionIo,
+  ExecIo,
+  ExecRequest,
+  ExitStatus,
+  LogOptions,
+} from "../../shared/exec/mod.ts";
+import type {
   Container,
   ContainerStats,
   Dns,
@@ -44,79 +52,70 @@ export interface ImageRuntime {
   stats(): Promise<ContainerStats[]>;
 }
 
-/** Streams into a container or the host. Bytes go straight: `io` gives stdin and takes output, promises are the back-pressure. */
-export interface StreamRuntime {
-  /** Runs a command to its end. The signal means that the client left: a host's process group gets SIGHUP, a container's exec is let go. */
-  exec(request: ExecRequest, io: StreamIo): Promise<ExitResult>;
-  /** Joins the running PID 1; ends when the container or the client does. */
-  attach(request: AttachRequest, io: StreamIo): Promise<ExitResult>;
-  /** Log bytes as kubectl shall see them, already cut to the options; `follow` ends at the container's exit or with the signal. */
-  logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Joins one TCP connection in the pod's network namespace (or the host's) until both directions have ended. */
+/**
+ * Streams into one kind of target: containers, the host, or both. The promises of `io` are the back-pressure; errors are
+ * AranyaErrors.
+ */
+export interface StreamRuntime<Target = RuntimeTarget> {
+  /**
+   * Runs a command to its end. When the client leaves (`io.signal`), a command on the host gets SIGHUP for its process
+   * group; a command in a container continues without its client.
+   */
+  exec(
+    request: ExecRequest<Target>,
+    io: ExecIo,
+  ): Promise<ExitStatus>;
+  /** Attaches to the running first process; resolves when the container or the client ends. */
+  attach(
+    request: RuntimeAttachRequest<Target>,
+    io: ExecIo,
+  ): Promise<ExitStatus>;
+  /** Reads a log, cut to the options. With `follow` it ends when the container ends or the signal is aborted. */
+  logs(
+    request: RuntimeLogsRequest<Target>,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array>;
+  /**
+   * Carries one TCP connection to a port in the pod's network namespace, or of the host, until both directions have ended.
+   * @throws {AranyaError} code "unavailable" when nothing listens there
+   */
   connectPort(
-    request: { target: RuntimeTarget; port: number },
-    io: {
-      input: AsyncIterable<Uint8Array>;
-      output: (chunk: Uint8Array) => Promise<void>;
-      endOutput: () => Promise<void>;
-      signal: AbortSignal;
-    },
+    request: { target: Target; port: number },
+    io: ConnectionIo,
   ): Promise<void>;
 }
 
-/** A container of a pod by its id; the host when undefined. */
-export type RuntimeTarget = { containerId: string; podUid: string } | undefined;
-
-/** One command to run. */
-export interface ExecRequest {
-  target: RuntimeTarget;
-  command: string[];
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  tty: boolean;
+/** A container of a pod on the engine. */
+export interface ContainerRef {
+  kind: "container";
+  containerId: string;
+  podUid: string;
 }
 
-/** One attachment. */
-export interface AttachRequest {
-  target: RuntimeTarget;
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  tty: boolean;
-  /** Close the container's stdin when the client's ends. */
+/** The device's host. */
+export interface HostRef {
+  kind: "host";
+}
+
+/** Everything that the agent needs of a container engine. */
+export type ContainerRuntime =
+  & PodRuntime
+  & ImageRuntime
+  & StreamRuntime<ContainerRef>;
+
+/** Where a stream leads. */
+export type RuntimeTarget = ContainerRef | HostRef;
+
+/** An attachment to the first process of a container or to a shell on the host. */
+export interface RuntimeAttachRequest<Target = RuntimeTarget>
+  extends AttachRequest<Target> {
+  /** Close the container's stdin at the client's EOF. */
   stdinOnce: boolean;
 }
 
-/** Which part of a log. */
-export interface LogsRequest {
-  target: RuntimeTarget;
-  follow: boolean;
-  timestamps: boolean;
-  tailLines?: number;
-  limitBytes?: number;
-  /** RFC 3339; since_seconds is already turned into it on the device's clock. */
-  sinceTime?: string;
-}
-
-/** Where a command's bytes come from and go. */
-export interface StreamIo {
-  /** Ends at the client's EOF. */
-  stdin: AsyncIterable<Uint8Array>;
-  stdout(chunk: Uint8Array): Promise<void>;
-  stderr(chunk: Uint8Array): Promise<void>;
-  /** Terminal sizes as they come. */
-  resizes: AsyncIterable<{ width: number; height: number }>;
-  /** Aborted when the client has left. */
-  signal: AbortSignal;
-}
-
-/** How a command ended: the exit code, 128+n after signal n. */
-export interface ExitResult {
-  code: number;
-  /** Set when it could not run or be followed to its end. */
-  reason?: string;
-  message?: string;
+/** The part of a log to read; "previous" and "sinceSeconds" have been resolved on the device. */
+export interface RuntimeLogsRequest<Target = RuntimeTarget> extends LogOptions {
+  target: Target;
 }
 
 /** What a pod's infra container needs. */

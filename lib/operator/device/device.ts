@@ -22,7 +22,7 @@ import {
 } from "./pod_dependencies.ts";
 import { PodController, type PodNode } from "../pods/mod.ts";
 import type { Trouble } from "./status.ts";
-import { createStreamHandlers } from "../proxy/mod.ts";
+import { DeviceHandlers } from "../proxy/mod.ts";
 
 /** Who got through the handshake. */
 export interface SecuredAgent {
@@ -264,17 +264,12 @@ export class Device implements AsyncDisposable, PodNode {
   }
 
   #createHandlers(): KubeletHandlers {
-    const link = new DeviceLinkState(this);
-    const pods = new DevicePodDirectory(this);
-    return createStreamHandlers({
+    return new DeviceHandlers({
       device: this.name,
       session: this.link.session,
-      offlineSinceMs: () => link.offlineSinceMs,
-      mayReturn: () => link.mayReturn,
-      requestTimeoutMs: () => this.settings.requestTimeoutMs,
-      findTarget: (target) => pods.findContainer(target),
-      listPods: (options) => pods.list(options),
-      nameOfPod: (uid) => pods.nameOf(uid),
+      link: new DeviceLinkState(this),
+      pods: new DevicePodDirectory(this),
+      settings: new DevicePodSettings(this),
       clock: this.context.clock,
     });
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What pods and kubelet API calls read of one device. */
 import { AranyaError } from "../../shared/base/mod.ts";
+import type { PodTarget } from "../../shared/exec/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 import {
-  type ContainerRef,
   type ContainerTarget,
   type LinkState,
   type PodDirectory,
@@ -64,7 +64,7 @@ export class DevicePodDirectory implements PodDirectory {
     this.#device = device;
   }
 
-  findContainer(target: ContainerRef): ContainerTarget {
+  findContainer(target: PodTarget): ContainerTarget {
     const { namespace, pod, container } = target;
     if (!this.#device.isVirtualPod({ namespace, name: pod })) {
       return this.#device.pods.directory.findContainer(target);

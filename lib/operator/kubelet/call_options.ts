@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Query parameters of exec, attach and logs, checked as a kubelet checks them. */
 import { AranyaError } from "../../shared/base/mod.ts";
-import type { LogsCall, PodTarget } from "./handlers.ts";
+import type {
+  ExecStreams,
+  LogsRequest,
+  PodTarget,
+} from "../../shared/exec/mod.ts";
 
-/** Which streams a command has. */
-export interface StreamOptions {
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  tty: boolean;
-}
-
-/** What of a log is wanted. */
-export type LogOptions = Omit<LogsCall, "target" | "signal">;
+/** Options of a log request, without its target. */
+export type LogQuery = Omit<LogsRequest<PodTarget>, "target">;
 
 /**
  * Streams of exec and attach: only "1" is a yes. A terminal has no stderr of its own.
  * @throws {AranyaError} "invalid" when there is no stream at all
  */
-export function parseStreamOptions(query: URLSearchParams): StreamOptions {
+export function parseStreamOptions(query: URLSearchParams): ExecStreams {
   const is = (name: string) => query.get(name) === "1";
   const tty = is("tty");
   const options = {
@@ -43,7 +39,7 @@ export function parseStreamOptions(query: URLSearchParams): StreamOptions {
 export function parseLogOptions(
   query: URLSearchParams,
   target: PodTarget,
-): LogOptions {
+): LogQuery {
   const object = `log of container ${JSON.stringify(target.container)}`;
   const tail = query.get("tail");
   const numbers = {
@@ -80,7 +76,7 @@ export function parseLogOptions(
 }
 
 /** Why these options make no sense together or by themselves (HTTP 422), or undefined when they do. */
-export function contradictionOf(options: LogOptions): string | undefined {
+export function contradictionOf(options: LogQuery): string | undefined {
   const { tailLines = 0, limitBytes = 1, sinceSeconds = 1 } = options;
   if (tailLines < 0) return "tailLines is less than 0";
   if (limitBytes < 1) return "limitBytes is less than 1";

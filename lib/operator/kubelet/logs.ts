@@ -9,7 +9,8 @@ import {
   send,
   textAnswer,
 } from "./exchange.ts";
-import type { KubeletHandlers, PodTarget } from "./handlers.ts";
+import type { PodTarget } from "../../shared/exec/mod.ts";
+import type { KubeletHandlers } from "./handlers.ts";
 
 /** Options of {@linkcode sendLog}. */
 export interface SendLogOptions {
@@ -39,8 +40,7 @@ export async function sendLog(
   }
   let chunks: AsyncIterable<Uint8Array>;
   try {
-    await context.handlers.check(target, "logs");
-    chunks = await context.handlers.logs({ ...options, target, signal });
+    chunks = await context.handlers.logs({ ...options, target }, signal);
   } catch (error) {
     return send(response, toShownAnswer(error));
   }

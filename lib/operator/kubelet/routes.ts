@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which of a kubelet's paths a request is for (kubelet pkg/kubelet/server/server.go@v1.34). */
-import type { PodTarget } from "./handlers.ts";
+import type { PodTarget } from "../../shared/exec/mod.ts";
 
 /** What a request is for. */
 export type Route =

@@ -2,6 +2,7 @@
 /** Requests that are upgraded to SPDY: exec, attach and port-forward. */
 import type { Socket } from "node:net";
 import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
+import type { PodTarget } from "../../shared/exec/mod.ts";
 import {
   negotiateProtocol,
   PORT_FORWARD_PROTOCOLS,
@@ -19,7 +20,6 @@ import {
   textAnswer,
 } from "./exchange.ts";
 import { checkAccess } from "./gate.ts";
-import type { PodTarget } from "./handlers.ts";
 import { type ServerContext, toUrl } from "./request.ts";
 import { toRoute } from "./routes.ts";
 
@@ -111,7 +111,9 @@ async function serveCommand(
       protocolHeader(upgrade.request),
       REMOTE_COMMAND_PROTOCOLS,
     );
-    await handlers.check(target, kind);
+    const run = kind === "exec"
+      ? await handlers.exec({ ...streams, target, command })
+      : await handlers.attach({ ...streams, target });
     signal.throwIfAborted();
     switchProtocols(upgrade.socket, protocol);
     await serveRemoteCommand(upgrade.socket, {
@@ -119,10 +121,7 @@ async function serveCommand(
       protocol,
       head: upgrade.head,
       signal,
-      run: (io) =>
-        kind === "exec"
-          ? handlers.exec({ ...streams, target, command, io })
-          : handlers.attach({ ...streams, target, io }),
+      run,
     });
     return undefined;
   } catch (error) {
@@ -142,13 +141,13 @@ async function serveForward(
       protocolHeader(upgrade.request),
       PORT_FORWARD_PROTOCOLS,
     );
-    await handlers.check(target, "portForward");
+    const connect = await handlers.portForward(target);
     signal.throwIfAborted();
     switchProtocols(upgrade.socket, protocol);
     await servePortForward(upgrade.socket, {
       head: upgrade.head,
       signal,
-      connect: (connection) => handlers.portForward({ target, ...connection }),
+      connect,
       describe: (port) =>
         `error forwarding port ${port} to pod ${JSON.stringify(pod)}`,
     });

@@ -8,7 +8,6 @@
 export type { LinkState, PodNode, PodSettings } from "./device_state.ts";
 export { PodController, type PodControllerOptions } from "./pod_controller.ts";
 export {
-  type ContainerRef,
   type ContainerTarget,
   type PodDirectory,
   type PodList,

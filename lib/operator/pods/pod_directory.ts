@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Finds pods and containers of one device for calls of the kubelet API. */
 import { AranyaError } from "../../shared/base/mod.ts";
+import type { PodTarget } from "../../shared/exec/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { keyOf, type KubeContainerStatus, type Pod } from "../kube/mod.ts";
 import { toStatus } from "../podspec/mod.ts";
 import type { PodDevice } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
 import type { PodSources } from "./sources.ts";
-
-/** A container of a pod, as a kubelet API call names it. */
-export interface ContainerRef {
-  /** Namespace of the pod. */
-  namespace: string;
-  /** Name of the pod. */
-  pod: string;
-  /** Name of the container; empty: the pod's default container. */
-  container: string;
-  /** UID of the pod; absent: any pod of this name. */
-  uid?: string;
-}
 
 /** A container that a kubelet API call was resolved to. */
 export interface ContainerTarget {
@@ -48,7 +37,7 @@ export interface PodDirectory {
    * Finds a container by the names of a kubelet API call. Never waits.
    * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such container
    */
-  findContainer(target: ContainerRef): ContainerTarget;
+  findContainer(target: PodTarget): ContainerTarget;
   /** Returns the pods that are bound to the device; with `running` only those in phase Running. */
   list(options: { running: boolean }): PodList;
   /** Returns the name of the pod with this UID; undefined when the device has no such pod. */
@@ -87,7 +76,7 @@ export class NodePods implements PodDirectory {
     return this.all().find(({ metadata }) => metadata.uid === uid);
   }
 
-  findContainer(target: ContainerRef): ContainerTarget {
+  findContainer(target: PodTarget): ContainerTarget {
     const key = `${target.namespace}/${target.pod}`;
     const pod = this.all().find((one) => keyOf(one) === key);
     const uid = pod?.metadata.uid;

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A container's log from a stream of the session. */
+/** A container's log, read from a stream of the session. */
 import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
 import type { Stream } from "../../shared/session/mod.ts";
-import { CHANNEL } from "./pump.ts";
+import { LOGS_CHANNELS } from "../../shared/wire/mod.ts";
 
 /** Options of {@linkcode openLog}. */
 export interface OpenLogOptions {
-  /** What an error's text begins with. */
+  /** What an error's message begins with. */
   action: string;
-  /** A log that says nothing and fails not for so long is taken to be there, in milliseconds. @default 2000 */
+  /** How long to wait for an early error before the log counts as open, in milliseconds. @default 2000 */
   quietMs?: number;
 }
 
 /**
- * Gives a log's bytes. Resolves with the first of them (an empty chunk counts: the device sends one to say that there is a log), with the
- * log's end, or after a while of silence; so an error in opening it can still become an HTTP status.
+ * Opens a log and returns its bytes. Resolves with the first chunk (the device sends an empty one when it has opened the log),
+ * at the log's end, or after `quietMs` without either, so that an error in opening the log can still become an HTTP status.
  * @throws {AranyaError} the device's error
  */
 export async function openLog(
   stream: Stream,
   { action, quietMs = 2_000 }: OpenLogOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const chunks = stream.read(CHANNEL.stdout)[Symbol.asyncIterator]();
-  // The device reads nothing; its end of the log must not wait for ours.
-  stream.end(CHANNEL.stdin).catch(() => {});
+  const chunks = stream.read(LOGS_CHANNELS.log)[Symbol.asyncIterator]();
+  // The device reads no input; closing ours lets its stream end as soon as the log does.
+  stream.end(LOGS_CHANNELS.stdin).catch(() => {});
   const first = chunks.next();
   first.catch(() => {});
   const { promise: quiet, resolve } = Promise.withResolvers<void>();
@@ -46,7 +46,7 @@ async function* readOn(
     first: Promise<IteratorResult<Uint8Array>>;
   },
 ): AsyncGenerator<Uint8Array> {
-  let isOver = false;
+  let isComplete = false;
   try {
     for (
       let next = await first;
@@ -55,13 +55,13 @@ async function* readOn(
     ) {
       if (next.value.length > 0) yield next.value;
     }
-    // It may have been cut off rather than have come to its end.
+    // The channel also ends when the stream was reset: only the result tells that the log is complete.
     await stream.result;
-    isOver = true;
+    isComplete = true;
   } finally {
-    if (!isOver && !stream.signal.aborted) {
+    if (!isComplete && !stream.signal.aborted) {
       stream.reset(
-        new AranyaError("cancelled", "Cannot go on with log: its reader left"),
+        new AranyaError("cancelled", "Cannot continue log: the client left"),
       );
     }
   }

@@ -5,4 +5,4 @@
  *
  * @module
  */
-export * from "./handlers.ts";
+export { DeviceHandlers, type DeviceHandlersOptions } from "./handlers.ts";

@@ -1,78 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bytes between a client of the kubelet face and a stream of the session: pumps in every direction, and one end for all of them. */
-import { type AranyaError, asAranyaError } from "../../shared/base/mod.ts";
-import type { CallIo, PortForwardCall } from "../kubelet/mod.ts";
+/** Bytes between a client of the kubelet API and a stream of the session. */
+import {
+  type AranyaError,
+  asAranyaError,
+  EMPTY_STREAM,
+} from "../../shared/base/mod.ts";
+import type {
+  ConnectionIo,
+  ExecIo,
+  TerminalSize,
+} from "../../shared/exec/mod.ts";
 import type { Stream } from "../../shared/session/mod.ts";
-import { encodeMessage, ResizeSchema } from "../../shared/wire/mod.ts";
+import {
+  encodeMessage,
+  EXEC_CHANNELS,
+  PORT_FORWARD_CHANNELS,
+  ResizeSchema,
+} from "../../shared/wire/mod.ts";
 
-/** Channels of exec, attach and logs (proto/aranya.proto, Method). */
-export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, resize: 4 } as const;
-
-/** Channels of port-forward. */
-export const FORWARD_CHANNEL = { down: 0, up: 1 } as const;
-
-/** Which directions a command has. */
-export interface PumpOptions {
-  io: CallIo;
+/** Options of {@linkcode pumpCommand}. */
+export interface PumpCommandOptions {
+  io: ExecIo;
+  /** Whether the client sends input. */
   stdin: boolean;
+  /** Whether the command has a terminal, whose size may change. */
   tty: boolean;
-  /** What an error's text begins with. */
+  /** What an error's message begins with. */
   action: string;
 }
 
 /**
- * Carries a command's bytes until its last word, and returns that: every byte before it has been taken by the client then.
- * @throws {AranyaError} the device's own error, or "cancelled" when the client has left
+ * Carries a command's input, output and terminal sizes until the device has sent its exit status.
+ * @returns the stream's result; the client has taken every byte that came before it
+ * @throws {AranyaError} the device's error, or "cancelled" when the client has left
  */
 export async function pumpCommand(
   stream: Stream,
-  { io, stdin, tty, action }: PumpOptions,
+  { io, stdin, tty, action }: PumpCommandOptions,
 ): Promise<Uint8Array> {
   const reset = resetOn(stream, action);
-  // What the client sends may end before the command does, or go on after it: neither direction waits for the other.
+  // Input may end before the command does, or continue after it: neither direction waits for the other.
   void feed(stream, {
-    channel: CHANNEL.stdin,
-    source: stdin ? io.stdin : NOTHING,
+    channel: EXEC_CHANNELS.stdin,
+    source: stdin ? io.stdin : EMPTY_STREAM,
   }).catch(reset);
   if (tty) {
     const source = encodeSizes(io.resizes);
-    void feed(stream, { channel: CHANNEL.resize, source }).catch(reset);
+    void feed(stream, { channel: EXEC_CHANNELS.resize, source }).catch(reset);
   }
   try {
-    const [last] = await Promise.all([
+    const [result] = await Promise.all([
       stream.result,
-      drain(stream.read(CHANNEL.stdout), (chunk) => io.stdout(chunk)),
-      drain(stream.read(CHANNEL.stderr), (chunk) => io.stderr(chunk)),
+      drain(stream.read(EXEC_CHANNELS.stdout), (chunk) => io.stdout(chunk)),
+      drain(stream.read(EXEC_CHANNELS.stderr), (chunk) => io.stderr(chunk)),
     ]);
-    return last;
+    return result;
   } catch (error) {
     throw reset(error);
   }
 }
 
-/** Carries one TCP connection until the device says that it is over. @throws {AranyaError} as {@linkcode pumpCommand} */
+/** Options of {@linkcode pumpConnection}. */
+export interface PumpConnectionOptions {
+  io: ConnectionIo;
+  /** What an error's message begins with. */
+  action: string;
+}
+
+/** Carries one TCP connection until the device has closed it. @throws {AranyaError} as {@linkcode pumpCommand} */
 export async function pumpConnection(
   stream: Stream,
-  call: PortForwardCall & { action: string },
+  { io, action }: PumpConnectionOptions,
 ): Promise<void> {
-  const reset = resetOn(stream, call.action);
-  void feed(stream, { channel: FORWARD_CHANNEL.down, source: call.input })
+  const reset = resetOn(stream, action);
+  void feed(stream, { channel: PORT_FORWARD_CHANNELS.down, source: io.input })
     .catch(reset);
-  const up = async () => {
+  const drainUp = async () => {
     await drain(
-      stream.read(FORWARD_CHANNEL.up),
-      (chunk) => call.output(chunk),
+      stream.read(PORT_FORWARD_CHANNELS.up),
+      (chunk) => io.output(chunk),
     );
-    await call.endOutput();
+    await io.endOutput();
   };
   try {
-    await Promise.all([stream.result, up()]);
+    await Promise.all([stream.result, drainUp()]);
   } catch (error) {
     throw reset(error);
   }
 }
 
-/** Ends a stream whose pump failed; gives the error back in our form. A stream that has ended by itself is left alone. */
+/** Returns a function that resets the stream with an error, unless it has ended already, and returns that error as ours. */
 function resetOn(
   stream: Stream,
   action: string,
@@ -100,21 +117,15 @@ async function feed(
 
 async function drain(
   source: AsyncIterable<Uint8Array>,
-  take: (chunk: Uint8Array) => Promise<void>,
+  write: (chunk: Uint8Array) => Promise<void>,
 ): Promise<void> {
   for await (const chunk of source) {
-    if (chunk.length > 0) await take(chunk);
+    if (chunk.length > 0) await write(chunk);
   }
 }
 
 async function* encodeSizes(
-  sizes: CallIo["resizes"],
+  sizes: AsyncIterable<TerminalSize>,
 ): AsyncGenerator<Uint8Array> {
-  for await (const size of sizes) {
-    yield encodeMessage(ResizeSchema, size);
-  }
+  for await (const size of sizes) yield encodeMessage(ResizeSchema, size);
 }
-
-const NOTHING: AsyncIterable<never> = {
-  async *[Symbol.asyncIterator]() {},
-};

@@ -1,55 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device's figures (Stats of the wire protocol) as the kubelet's Summary API shows them. */
+/** A device's statistics (wire message Stats) in the form of the kubelet's Summary API. */
 import type {
   CpuStats,
   PodStats,
   StatsOfContainer,
   StatsSummary,
 } from "../kubelet/mod.ts";
+import type { PodDirectory } from "../pods/mod.ts";
 import type { ContainerStats, Stats } from "../../shared/wire/mod.ts";
 
-/** Keeps the last reading of each counter, so that the next one gives a rate. */
-export interface SummaryMaker {
-  /** The summary of one reading. Pods that have no name any more are left out. */
-  toSummary(stats: Stats): StatsSummary;
-}
-
-/** Options of {@linkcode createSummaryMaker}. */
+/** Options of {@linkcode SummaryMaker}. */
 export interface SummaryMakerOptions {
+  /** Name of the Node. */
   nodeName: string;
-  nameOfPod(uid: string): { namespace: string; name: string } | undefined;
+  pods: Pick<PodDirectory, "nameOf">;
 }
 
-interface Reading {
+/** A CPU time counter at one moment. */
+interface CpuReading {
   timeMs: number;
   nanos: number;
 }
 
+/** Key of the whole device among the CPU counters. */
 const NODE = "";
 
-/** Makes one; one per device. */
-export function createSummaryMaker(options: SummaryMakerOptions): SummaryMaker {
-  let last = new Map<string, Reading>();
-  return {
-    toSummary(stats) {
-      const timeMs = Number(stats.timeUnixMs);
-      const next = new Map<string, Reading>();
-      const cpu = (key: string, total: bigint): CpuStats => {
-        const reading = { timeMs, nanos: Number(total) };
-        next.set(key, reading);
-        return toCpu(reading, last.get(key));
-      };
-      const summary = {
-        node: toNode(stats, { nodeName: options.nodeName, cpu }),
-        pods: toPods(stats, { ...options, cpu }),
-      };
-      last = next;
-      return summary;
-    },
-  };
-}
+/** Returns the CPU statistics of a counter, with its rate since the reading before. */
+type CpuReader = (key: string, totalNanos: bigint) => CpuStats;
 
-type CpuReader = (key: string, total: bigint) => CpuStats;
+/** Makes summaries of one device's statistics. Keeps the last reading of each CPU counter, from which the next one gives a rate. */
+export class SummaryMaker {
+  readonly #options: SummaryMakerOptions;
+  #last = new Map<string, CpuReading>();
+
+  constructor(options: SummaryMakerOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the summary of one reading. Pods that the operator no longer knows are left out. */
+  summarize(stats: Stats): StatsSummary {
+    const timeMs = Number(stats.timeUnixMs);
+    const next = new Map<string, CpuReading>();
+    const cpu: CpuReader = (key, totalNanos) => {
+      const reading = { timeMs, nanos: Number(totalNanos) };
+      next.set(key, reading);
+      return toCpu(reading, this.#last.get(key));
+    };
+    const { nodeName, pods } = this.#options;
+    const summary = {
+      node: toNode(stats, { nodeName, cpu }),
+      pods: toPods(stats, { directory: pods, cpu }),
+    };
+    this.#last = next;
+    return summary;
+  }
+}
 
 function toNode(
   stats: Stats,
@@ -78,12 +83,15 @@ function toNode(
 
 function toPods(
   stats: Stats,
-  { nameOfPod, cpu }: SummaryMakerOptions & { cpu: CpuReader },
+  { directory, cpu }: {
+    directory: Pick<PodDirectory, "nameOf">;
+    cpu: CpuReader;
+  },
 ): PodStats[] {
   const byPod = Map.groupBy(stats.containers, ({ podUid }) => podUid);
   const pods: PodStats[] = [];
   for (const [uid, members] of byPod) {
-    const named = nameOfPod(uid);
+    const named = directory.nameOf(uid);
     if (!named) continue;
     const { name, namespace } = named;
     const time = toTime(stats.timeUnixMs);
@@ -157,7 +165,7 @@ function sumOf(
 }
 
 /** A counter that fell, or a clock that went back, gives no rate. */
-function toCpu(now: Reading, before: Reading | undefined): CpuStats {
+function toCpu(now: CpuReading, before: CpuReading | undefined): CpuStats {
   const passedMs = now.timeMs - (before?.timeMs ?? now.timeMs);
   const used = now.nanos - (before?.nanos ?? now.nanos);
   return {

@@ -8,5 +8,4 @@
 export * from "./negotiate.ts";
 export * from "./port_forward.ts";
 export * from "./remote_command.ts";
-export type { TerminalSize } from "./resize.ts";
 export * from "./status.ts";

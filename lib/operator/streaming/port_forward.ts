@@ -5,29 +5,16 @@
  */
 import type { Socket } from "node:net";
 import { asAranyaError, utf8 } from "../../shared/base/mod.ts";
+import type { ForwardedPort } from "../../shared/exec/mod.ts";
 import { serveSpdy } from "./spdy_connection.ts";
 import type { SpdyStream } from "./spdy_stream.ts";
-
-/** One TCP connection that the client wants. */
-export interface ForwardedConnection {
-  /** 1 to 65535. */
-  port: number;
-  /** Ends when the client shuts its writing side. */
-  input: AsyncIterable<Uint8Array>;
-  /** The promise is the back-pressure. */
-  output(chunk: Uint8Array): Promise<void>;
-  /** The target has shut its writing side. */
-  endOutput(): Promise<void>;
-  /** Aborted when the client has left or the server closes. */
-  signal: AbortSignal;
-}
 
 /** Options of {@linkcode servePortForward}. */
 export interface ServePortForwardOptions {
   /** What came with the upgrade's request already. */
   head?: Uint8Array;
   /** Carries one connection until both directions have ended. An error's message is told to the client. */
-  connect(connection: ForwardedConnection): Promise<void>;
+  connect(connection: ForwardedPort): Promise<void>;
   /** What comes before an error's text, e.g. `error forwarding port 80 to pod …`. */
   describe(port: number): string;
   /** Ends every connection. */

@@ -8,27 +8,15 @@ import type { Socket } from "node:net";
 import {
   type AranyaError,
   asAranyaError,
+  EMPTY_STREAM,
   utf8,
 } from "../../shared/base/mod.ts";
+import type { ExecIo, ExitStatus } from "../../shared/exec/mod.ts";
 import type { RemoteCommandProtocol } from "./negotiate.ts";
-import { readSizes, type TerminalSize } from "./resize.ts";
+import { readSizes } from "./resize.ts";
 import { serveSpdy, type SpdyConnection } from "./spdy_connection.ts";
 import type { SpdyStream } from "./spdy_stream.ts";
-import { type CommandEnd, toCommandStatus, toErrorStatus } from "./status.ts";
-
-/** Bytes between a client and a command. */
-export interface CommandIo {
-  /** Ends at the client's EOF; throws when the client has gone. */
-  stdin: AsyncIterable<Uint8Array>;
-  /** The promise is the back-pressure. What was not asked for is dropped. */
-  stdout(chunk: Uint8Array): Promise<void>;
-  /** As stdout. */
-  stderr(chunk: Uint8Array): Promise<void>;
-  /** The latest terminal sizes. */
-  resizes: AsyncIterable<TerminalSize>;
-  /** Aborted when the client has left. */
-  signal: AbortSignal;
-}
+import { toCommandStatus, toErrorStatus } from "./status.ts";
 
 /** Options of {@linkcode serveRemoteCommand}. */
 export interface ServeRemoteCommandOptions {
@@ -45,7 +33,7 @@ export interface ServeRemoteCommandOptions {
   /** What came with the upgrade's request already. */
   head?: Uint8Array;
   /** Runs the command. An error is told to the client by its code and message. */
-  run(io: CommandIo): Promise<CommandEnd>;
+  run(io: ExecIo): Promise<ExitStatus>;
   /** Ends the command and tells the client the signal's reason. */
   signal?: AbortSignal;
   /** How long the client may take to open its streams, in milliseconds. @default 30000 */
@@ -114,11 +102,11 @@ async function runOn(
   if (stop?.aborted) onStop();
   stop?.addEventListener("abort", onStop, { once: true });
   connection.signal.addEventListener("abort", onLeave, { once: true });
-  const io: CommandIo = {
-    stdin: streams.get("stdin")?.readable ?? NOTHING,
+  const io: ExecIo = {
+    stdin: streams.get("stdin")?.readable ?? EMPTY_STREAM,
     stdout: (chunk) => streams.get("stdout")?.write(chunk) ?? DONE,
     stderr: (chunk) => streams.get("stderr")?.write(chunk) ?? DONE,
-    resizes: resize ? readSizes(resize.readable) : NOTHING,
+    resizes: resize ? readSizes(resize.readable) : EMPTY_STREAM,
     signal: ended.signal,
   };
   let last: Uint8Array;
@@ -151,7 +139,7 @@ async function sayLast(
 
 function encodeEnd(
   protocol: RemoteCommandProtocol,
-  end: CommandEnd,
+  end: ExitStatus,
 ): Uint8Array {
   const status = toCommandStatus(end);
   if (protocol === "v4.channel.k8s.io") return utf8(JSON.stringify(status));
@@ -167,6 +155,3 @@ function encodeError(
 }
 
 const DONE = Promise.resolve();
-const NOTHING: AsyncIterable<never> = {
-  async *[Symbol.asyncIterator]() {},
-};

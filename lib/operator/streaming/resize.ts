@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Terminal sizes of a resize stream: JSON objects one after the other, `{"Width":80,"Height":24}`, with or without newlines. */
 import { fromUtf8 } from "../../shared/base/mod.ts";
-
-/** A terminal's size in characters. */
-export interface TerminalSize {
-  /** Columns. */
-  width: number;
-  /** Rows. */
-  height: number;
-}
+import type { TerminalSize } from "../../shared/exec/mod.ts";
 
 const MAX_OBJECT_BYTES = 1024;
 const MAX_SIDE = 0xffff;

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A Kubernetes Status (metav1.Status), as kubectl reads it from an error stream or an answer's body. */
 import { AranyaError, ERROR_MAPPINGS } from "../../shared/base/mod.ts";
-
-/** How a command ended. */
-export interface CommandEnd {
-  /** 128+n after signal n. */
-  code: number;
-  /** Set when it could not run, or could not be followed to its end. */
-  reason?: string;
-  /** For people. */
-  message?: string;
-}
+import type { ExitStatus } from "../../shared/exec/mod.ts";
 
 /** The fields of metav1.Status that are used. */
 export interface KubeStatus {
@@ -38,7 +29,7 @@ const HEAD = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
  * The Status of a command that ran to its end: what kubectl makes its own exit code of, which it reads in 8 bits.
  * One with a reason could not run, or not be followed: that is an error with its message.
  */
-export function toCommandStatus(end: CommandEnd): KubeStatus {
+export function toCommandStatus(end: ExitStatus): KubeStatus {
   if (end.reason) {
     return toErrorStatus(
       new AranyaError("internal", end.message || end.reason),

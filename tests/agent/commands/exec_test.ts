@@ -22,7 +22,7 @@ Deno.test("serveExec() joins all channels to the command and gives its exit code
   await using operator = await OperatorEnd.start({ key: KEY });
   await using agent = new RunningAgent(operator.endpoint);
   agent.engine.exec = async (request, io) => {
-    assert.equal(request.target, undefined);
+    assert.deepEqual(request.target, { kind: "host" });
     assert.deepEqual(request.command, ["cat"]);
     const typed = fromUtf8(concatBytes(await Array.fromAsync(io.stdin)));
     await io.stdout(utf8(typed.toUpperCase()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import type { LogsRequest } from "../../../lib/agent/runtime/mod.ts";
+import type { RuntimeLogsRequest } from "../../../lib/agent/runtime/mod.ts";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
 import {
   encodeMessage,
@@ -13,7 +13,7 @@ import { KEY, RunningAgent } from "../_support/running_agent.ts";
 Deno.test("serveLogs() turns the options into the device's own, and sends the log", async () => {
   await using operator = await OperatorEnd.start({ key: KEY });
   await using agent = new RunningAgent(operator.endpoint);
-  let asked: LogsRequest | undefined;
+  let asked: RuntimeLogsRequest | undefined;
   agent.engine.logs = async function* (request) {
     asked = request;
     yield utf8("line 1\n");

@@ -63,10 +63,12 @@ function resolve(
         logs: allowed,
         portForward: allowed,
       },
-      statusOf: (asked) =>
-        asked === "u1" && options.container
-          ? create(PodStatusSchema, { containers: [options.container] })
-          : undefined,
+      pods: {
+        findStatus: (uid) =>
+          uid === "u1" && options.container
+            ? create(PodStatusSchema, { containers: [options.container] })
+            : undefined,
+      },
     },
   );
 }
@@ -85,6 +87,7 @@ for (
 ) {
   Deno.test(`resolveTarget() gives ${verb} the instance ${id} of a container that is ${container.state?.state?.case}`, () => {
     assert.deepEqual(resolve(verb, { container }), {
+      kind: "container",
       containerId: id,
       podUid: "u1",
     });
@@ -101,7 +104,7 @@ for (
     [
       "exec",
       ENDED,
-      'Cannot exec in container "app" of pod "ns/web": it has ended, expected running',
+      'Cannot exec in container "app" of pod "ns/web": it has terminated, expected running',
     ],
     [
       "logs",
@@ -116,7 +119,7 @@ for (
     [
       "portForward",
       ENDED,
-      'Cannot forward ports to container "app" of pod "ns/web": none of its containers runs',
+      'Cannot forward ports to container "app" of pod "ns/web": no container of the pod is running',
     ],
   ] as const
 ) {
@@ -138,26 +141,26 @@ Deno.test("resolveTarget() knows no other pod and no other container", () => {
 });
 
 Deno.test("resolveTarget() lets the host be reached when its owner allows it", () => {
-  assert.equal(resolve("exec", { uid: "" }), undefined);
+  assert.deepEqual(resolve("exec", { uid: "" }), { kind: "host" });
 });
 
 for (
   const [verb, text] of [
     [
       "exec",
-      'Cannot exec on host of device "edge-1": the device\'s owner has turned it off (host.exec: false in agent.yaml)',
+      'Cannot exec on host of device "edge-1": turned off by the device\'s owner (host.exec: false in agent.yaml)',
     ],
     [
       "attach",
-      'Cannot attach to host of device "edge-1": the device\'s owner has turned it off (host.attach: false in agent.yaml)',
+      'Cannot attach to host of device "edge-1": turned off by the device\'s owner (host.attach: false in agent.yaml)',
     ],
     [
       "logs",
-      'Cannot read logs of host of device "edge-1": the device\'s owner has turned it off (host.logs: false in agent.yaml)',
+      'Cannot read logs of host of device "edge-1": turned off by the device\'s owner (host.logs: false in agent.yaml)',
     ],
     [
       "portForward",
-      'Cannot forward ports to host of device "edge-1": the device\'s owner has turned it off (host.portForward: false in agent.yaml)',
+      'Cannot forward ports to host of device "edge-1": turned off by the device\'s owner (host.portForward: false in agent.yaml)',
     ],
   ] as const
 ) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { runCommand } from "../../../lib/agent/host/command.ts";
-import type { HostExit } from "../../../lib/agent/host/exit.ts";
+import type { ExitStatus } from "../../../lib/shared/exec/mod.ts";
 import { play, type Played, until } from "./_support/play.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
@@ -9,7 +9,7 @@ const ENV = { PATH: "/usr/bin:/bin" };
 function run(
   command: string[],
   played: Played = play(),
-): Promise<HostExit> {
+): Promise<ExitStatus> {
   return runCommand({
     command,
     stdin: played.hasInput,

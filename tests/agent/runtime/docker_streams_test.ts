@@ -12,9 +12,10 @@ import {
 } from "../../../lib/agent/docker/mod.ts";
 import { toDockerTime } from "../../../lib/agent/runtime/docker_streams.ts";
 import {
+  type ContainerRef,
   type ContainerRequest,
-  createDockerRuntime,
-  type LogsRequest,
+  DockerRuntime,
+  type RuntimeLogsRequest,
 } from "../../../lib/agent/runtime/mod.ts";
 import { play, type PlayOptions, until } from "../host/_support/play.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
@@ -30,7 +31,7 @@ const { signal } = new AbortController();
 Deno.test("streams of containers on a real engine", async (test) => {
   await using engine = await Dockerd.start();
   await using client = createDockerClient({ host: `unix://${engine.socket}` });
-  const runtime = createDockerRuntime({
+  const runtime = new DockerRuntime({
     client,
     device: "dev",
     log: SILENT_LOGGER,
@@ -52,7 +53,11 @@ Deno.test("streams of containers on a real engine", async (test) => {
       ),
       signal,
     );
-  const targetOf = (containerId: string) => ({ containerId, podUid: POD_UID });
+  const targetOf = (containerId: string): ContainerRef => ({
+    kind: "container",
+    containerId,
+    podUid: POD_UID,
+  });
   const main = await start("exec sleep 1000");
   const execute = async (
     command: string[],
@@ -69,7 +74,10 @@ Deno.test("streams of containers on a real engine", async (test) => {
     }, played.io);
     return { ...result, out: played.stdout(), err: played.stderr() };
   };
-  const readLog = async (id: string, options: Partial<LogsRequest> = {}) => {
+  const readLog = async (
+    id: string,
+    options: Partial<RuntimeLogsRequest<ContainerRef>> = {},
+  ) => {
     const parts = await Array.fromAsync(runtime.logs({
       target: targetOf(id),
       follow: false,

@@ -63,10 +63,20 @@ Deno.test("handlers know the virtual pod's one container and refuse others", asy
     pod: fixture.ref.name,
     container: "app",
   };
-  await assert.rejects(device.handlers.check(target, "exec"), {
-    code: "not_found",
-    message: /its one container is "host"/,
-  });
+  await assert.rejects(
+    device.handlers.exec({
+      target,
+      command: ["true"],
+      stdin: false,
+      stdout: true,
+      stderr: false,
+      tty: false,
+    }),
+    {
+      code: "not_found",
+      message: /its one container is "host"/,
+    },
+  );
 });
 
 Deno.test("close() ends the link with its reason and may be called twice", async () => {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
-import type { LogsCall } from "../../../lib/operator/kubelet/mod.ts";
 import { pauseReading } from "../../../lib/operator/streaming/socket_flow.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
@@ -93,8 +92,8 @@ Deno.test("sendLog() says why a log ended early, and cuts the connection", async
 Deno.test("sendLog() does not run ahead of a client that does not read", async () => {
   await using kubelet = await makeKubelet();
   let given = 0;
-  kubelet.node.logs = (call) =>
-    Promise.resolve(endlessLog(call, () => given++));
+  kubelet.node.logs = (_request, signal) =>
+    Promise.resolve(endlessLog(signal, () => given++));
   const socket = await follow(kubelet);
   pauseReading(socket);
   let before = -1;
@@ -118,7 +117,7 @@ async function* brokenLog(): AsyncGenerator<Uint8Array> {
 }
 
 async function* endlessLog(
-  { signal }: LogsCall,
+  signal: AbortSignal,
   count: () => void,
 ): AsyncGenerator<Uint8Array> {
   while (!signal.aborted) {

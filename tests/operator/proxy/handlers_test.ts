@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
-import type { Session, Stream } from "../../../lib/shared/session/mod.ts";
-import { createStreamHandlers } from "../../../lib/operator/proxy/mod.ts";
+import type { Stream } from "../../../lib/shared/session/mod.ts";
 import {
   AttachSchema,
   create,
@@ -16,17 +15,19 @@ import {
   ResizeSchema,
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import type { Pod } from "../../../lib/operator/kube/mod.ts";
+import type { PodList } from "../../../lib/operator/pods/mod.ts";
 import { gather } from "../../shared/session/_support/pair.ts";
 import {
   makeClient,
+  makeDirectory,
   makeExec,
-  makeStreamBench,
+  makeStreamRig,
   TARGET,
 } from "./_support/stream_rig.ts";
 
 function exitStatus(code: number, reason = "", message = ""): Uint8Array {
-  const status = create(ExitStatusSchema, { code, reason, message });
-  return encodeMessage(ExitStatusSchema, status);
+  return encodeMessage(ExitStatusSchema, { code, reason, message });
 }
 
 /** Answers stdin on stdout, says something on stderr, exits with 3. */
@@ -39,14 +40,14 @@ async function serveCat(stream: Stream): Promise<void> {
 
 Deno.test("exec() carries the call, its streams and its end", async () => {
   let asked: unknown;
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
       asked = { method, call: decodeMessage(ExecSchema, payload) };
       await serveCat(stream);
     },
   });
   const client = makeClient({ stdin: ["in", "put"] });
-  const end = await bench.handlers.exec(makeExec(client));
+  const end = await (await bench.handlers.exec(makeExec()))(client.io);
   assert.deepEqual(end, { code: 3 });
   assert.deepEqual([client.out, client.err], ["got input", "warned"]);
   assert.deepEqual(asked, {
@@ -68,20 +69,21 @@ Deno.test("exec() carries the call, its streams and its end", async () => {
 
 Deno.test("attach() is its own method", async () => {
   const methods: Method[] = [];
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
       methods.push(method);
       assert.equal(decodeMessage(AttachSchema, payload).tty, false);
       await serveCat(stream);
     },
   });
-  const { command: _, ...call } = makeExec(makeClient());
-  assert.equal((await bench.handlers.attach(call)).code, 3);
+  const { command: _, ...request } = makeExec();
+  const run = await bench.handlers.attach(request);
+  assert.equal((await run(makeClient().io)).code, 3);
   assert.deepEqual(methods, [Method.ATTACH]);
 });
 
 Deno.test("exec() sends a terminal's sizes and why a command did not run", async () => {
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (_method, _payload, stream) => {
       for await (const chunk of stream.read(4)) {
         const { width, height } = decodeMessage(ResizeSchema, chunk);
@@ -93,16 +95,18 @@ Deno.test("exec() sends a terminal's sizes and why a command did not run", async
     },
   });
   const client = makeClient({ sizes: [{ width: 80, height: 24 }] });
-  const end = await bench.handlers.exec(makeExec(client, { tty: true }));
+  const run = await bench.handlers.exec(makeExec({ tty: true }));
+  const end = await run(client.io);
   assert.deepEqual(end, { code: 127, reason: "StartError", message: "80x24" });
 });
 
 Deno.test("exec() throws the device's own error", async () => {
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: () =>
       Promise.reject(new AranyaError("forbidden", "host.exec is off")),
   });
-  await assert.rejects(bench.handlers.exec(makeExec(makeClient())), {
+  const run = await bench.handlers.exec(makeExec());
+  await assert.rejects(run(makeClient().io), {
     code: "forbidden",
     message: "host.exec is off",
   });
@@ -111,7 +115,7 @@ Deno.test("exec() throws the device's own error", async () => {
 Deno.test("exec() ends the device's stream when the client leaves", async () => {
   const ended = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (_method, _payload, stream) => {
       started.resolve();
       await new Promise<void>((resolve) =>
@@ -121,7 +125,8 @@ Deno.test("exec() ends the device's stream when the client leaves", async () => 
     },
   });
   const client = makeClient();
-  const running = bench.handlers.exec(makeExec(client));
+  const run = await bench.handlers.exec(makeExec());
+  const running = run(client.io);
   running.catch(() => {});
   await started.promise;
   client.leave();
@@ -131,7 +136,7 @@ Deno.test("exec() ends the device's stream when the client leaves", async () => 
 
 Deno.test("logs() asks with the options and gives the bytes", async () => {
   let asked: unknown;
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
       asked = { method, call: decodeMessage(LogsSchema, payload) };
       await stream.write(1, utf8("a line\n"));
@@ -145,8 +150,7 @@ Deno.test("logs() asks with the options and gives the bytes", async () => {
     timestamps: true,
     tailLines: 5,
     sinceTime: "2026-01-01T00:00:00Z",
-    signal: new AbortController().signal,
-  });
+  }, new AbortController().signal);
   assert.equal(fromUtf8(await gather(log)), "a line\n");
   assert.deepEqual(asked, {
     method: Method.LOGS,
@@ -165,48 +169,8 @@ Deno.test("logs() asks with the options and gives the bytes", async () => {
   });
 });
 
-const WAITING = { reason: "ImagePullBackOff", message: "no such image" };
-
-for (
-  const [found, previous, message] of [
-    [
-      { hasPrevious: false },
-      true,
-      'previous terminated container "app" in pod "web" not found',
-    ],
-    [
-      { waiting: WAITING },
-      false,
-      'container "app" in pod "web" is waiting to start: trying and failing to pull image',
-    ],
-    [
-      { waiting: { ...WAITING, reason: "ContainerCreating" } },
-      false,
-      'container "app" in pod "web" is waiting to start: ContainerCreating',
-    ],
-  ] as const
-) {
-  Deno.test(`logs() says: ${message}`, async () => {
-    await using bench = await makeStreamBench({}, {
-      findTarget: () => ({ podUid: "u-1", container: "app", ...found }),
-    });
-    const { signal } = new AbortController();
-    const call = {
-      target: TARGET,
-      follow: false,
-      previous,
-      timestamps: false,
-      signal,
-    };
-    await assert.rejects(bench.handlers.logs(call), {
-      code: "invalid",
-      message,
-    });
-  });
-}
-
 Deno.test("portForward() carries one connection with its half-closes", async () => {
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
       assert.equal(method, Method.PORT_FORWARD);
       const { port } = decodeMessage(PortForwardSchema, payload);
@@ -217,8 +181,11 @@ Deno.test("portForward() carries one connection with its half-closes", async () 
     },
   });
   let out = "";
-  await bench.handlers.portForward({
-    target: { ...TARGET, container: "" },
+  const forward = await bench.handlers.portForward({
+    ...TARGET,
+    container: "",
+  });
+  await forward({
     port: 8080,
     input: makeClient({ stdin: ["ping"] }).io.stdin,
     output: (chunk) => Promise.resolve(void (out += fromUtf8(chunk))),
@@ -228,42 +195,53 @@ Deno.test("portForward() carries one connection with its half-closes", async () 
   assert.equal(out, "8080 ping end");
 });
 
-Deno.test("check() throws what is not found and what does not run", async () => {
-  let found: { running?: boolean } | undefined;
-  await using bench = await makeStreamBench({}, {
-    findTarget: () => {
-      if (!found) throw new AranyaError("not_found", "Cannot find pod");
-      return { podUid: "u-1", container: "app", ...found };
+Deno.test("exec() locates its container once, before the command runs", async () => {
+  const directory = makeDirectory();
+  let lookups = 0;
+  await using bench = await makeStreamRig({
+    stream: (_method, _payload, stream) => stream.finish(exitStatus(0)),
+  }, {
+    pods: {
+      ...directory,
+      findContainer: (target) => {
+        lookups++;
+        return directory.findContainer(target);
+      },
     },
   });
-  const check = () => bench.handlers.check(TARGET, "exec");
-  await assert.rejects(check(), { code: "not_found" });
-  found = { running: false };
-  await assert.rejects(check(), {
-    code: "not_found",
-    message:
-      'Cannot exec in container "app" of pod "default/web": it does not run',
-  });
-  await bench.handlers.check(TARGET, "logs");
-  found = {};
-  await check();
+  const run = await bench.handlers.exec(makeExec());
+  assert.equal(lookups, 1);
+  assert.deepEqual(await run(makeClient().io), { code: 0 });
+  assert.equal(lookups, 1);
 });
 
-Deno.test("check() says since when a device is offline", async () => {
-  const sinceMs = Date.UTC(2026, 0, 2, 12, 3, 11);
-  const bench = await makeStreamBench({}, {
-    offlineSinceMs: () => sinceMs,
-    clock: {
-      monotonicMs: () => 0,
-      wallMs: () => sinceMs + 60_000,
-      sleep: () => Promise.resolve(),
+Deno.test("exec() throws before anything runs when the container is not found", async () => {
+  await using bench = await makeStreamRig({}, {
+    pods: {
+      ...makeDirectory(),
+      findContainer: () => {
+        throw new AranyaError("not_found", "Cannot find pod");
+      },
     },
   });
+  await assert.rejects(bench.handlers.exec(makeExec()), { code: "not_found" });
+});
+
+Deno.test("portForward() refuses a connection once the device is offline", async () => {
+  const bench = await makeStreamRig({});
+  const forward = await bench.handlers.portForward(TARGET);
   await bench[Symbol.asyncDispose]();
-  await assert.rejects(bench.handlers.check(TARGET, "exec"), {
+  const connection = {
+    port: 80,
+    input: makeClient().io.stdin,
+    output: () => Promise.resolve(),
+    endOutput: () => Promise.resolve(),
+    signal: new AbortController().signal,
+  };
+  await assert.rejects(forward(connection), {
     code: "unavailable",
     message:
-      'Cannot exec in container "app" of pod "default/web": device "edge-1" has been offline since 12:03:11Z',
+      'Cannot forward ports of pod "default/web": device "edge-1" is not connected',
   });
   await assert.rejects(
     bench.handlers.stats(new AbortController().signal),
@@ -271,61 +249,33 @@ Deno.test("check() says since when a device is offline", async () => {
   );
 });
 
-Deno.test("check() waits a little for a device whose link has just gone", async () => {
-  let nowMs = 0;
-  let backAtMs = 2_000;
-  let isRecent = true;
-  const handlers = createStreamHandlers({
-    device: "edge-1",
-    session: {
-      get connected() {
-        return nowMs >= backAtMs;
-      },
-    } as Session,
-    offlineSinceMs: () => 0,
-    mayReturn: () => isRecent,
-    findTarget: () => ({ podUid: "", container: "host" }),
-    listPods: () => ({}),
-    nameOfPod: () => undefined,
-    clock: {
-      monotonicMs: () => nowMs,
-      wallMs: () => nowMs,
-      sleep: (ms) => Promise.resolve(void (nowMs += ms)),
+Deno.test("pods() returns the directory's list", async () => {
+  await using bench = await makeStreamRig({}, {
+    pods: {
+      ...makeDirectory(),
+      list: ({ running }) => ({
+        kind: "PodList",
+        apiVersion: "v1",
+        metadata: {},
+        items: running ? [] : [{ metadata: { name: "web" } } as Pod],
+      }),
     },
   });
-  await handlers.check(TARGET, "exec");
-  assert.equal(nowMs, 2_000);
-  backAtMs = Infinity;
-  await assert.rejects(handlers.check(TARGET, "exec"), { code: "unavailable" });
-  assert.equal(nowMs, 7_000);
-  isRecent = false;
-  await assert.rejects(handlers.check(TARGET, "exec"), { code: "unavailable" });
-  assert.equal(nowMs, 7_000);
+  const all = await bench.handlers.pods({ running: false }) as PodList;
+  assert.deepEqual(all.items.map(({ metadata }) => metadata.name), ["web"]);
+  const running = await bench.handlers.pods({ running: true }) as PodList;
+  assert.deepEqual(running.items, []);
 });
 
 Deno.test("stats() turns the device's figures into a summary", async () => {
-  await using bench = await makeStreamBench({
+  await using bench = await makeStreamRig({
     request: (method) => {
       assert.equal(method, Method.GET_STATS);
-      const stats = create(StatsSchema, { memoryWorkingSetBytes: 4096n });
+      const stats = { memoryWorkingSetBytes: 4096n };
       return Promise.resolve(encodeMessage(StatsSchema, stats));
     },
   });
   const { node } = await bench.handlers.stats(new AbortController().signal);
   assert.equal(node.nodeName, "edge-1");
   assert.equal(node.memory?.workingSetBytes, 4096);
-});
-
-Deno.test("exec() and stats() reject with invalid when the device's answer has broken bytes", async () => {
-  const broken = Uint8Array.of(0x0a, 0x50, 1);
-  await using bench = await makeStreamBench({
-    request: () => Promise.resolve(broken),
-    stream: (_method, _payload, stream) => stream.finish(broken),
-  });
-  await assert.rejects(bench.handlers.exec(makeExec(makeClient())), {
-    code: "invalid",
-  });
-  await assert.rejects(bench.handlers.stats(new AbortController().signal), {
-    code: "invalid",
-  });
 });

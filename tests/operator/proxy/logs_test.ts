@@ -5,12 +5,12 @@ import { openLog } from "../../../lib/operator/proxy/logs.ts";
 import type { SessionHandlers } from "../../../lib/shared/session/mod.ts";
 import { Method } from "../../../lib/shared/wire/mod.ts";
 import { gather } from "../../shared/session/_support/pair.ts";
-import { makeStreamBench } from "./_support/stream_rig.ts";
+import { makeStreamRig } from "./_support/stream_rig.ts";
 
 const OPTIONS = { action: "Cannot read log", quietMs: 20 };
 
 async function open(serve: SessionHandlers["stream"]) {
-  const bench = await makeStreamBench({ stream: serve });
+  const bench = await makeStreamRig({ stream: serve });
   const stream = bench.operator.open(Method.LOGS, new Uint8Array());
   return { bench, stream };
 }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  EMPTY_STREAM,
+  fromUtf8,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
+import type { ConnectionIo } from "../../../lib/shared/exec/mod.ts";
 import {
   pumpCommand,
   pumpConnection,
@@ -11,12 +17,12 @@ import type {
 } from "../../../lib/shared/session/mod.ts";
 import { Method } from "../../../lib/shared/wire/mod.ts";
 import { gather } from "../../shared/session/_support/pair.ts";
-import { makeClient, makeStreamBench } from "./_support/stream_rig.ts";
+import { makeClient, makeStreamRig } from "./_support/stream_rig.ts";
 
 const OPTIONS = { stdin: true, tty: false, action: "Cannot exec" };
 
 async function open(serve: SessionHandlers["stream"]) {
-  const bench = await makeStreamBench({ stream: serve });
+  const bench = await makeStreamRig({ stream: serve });
   const stream = bench.operator.open(Method.EXEC, new Uint8Array());
   return { bench, stream };
 }
@@ -27,7 +33,7 @@ function ended(stream: Stream): Promise<void> {
   );
 }
 
-Deno.test("pumpCommand() gives the last word after all output was taken", async () => {
+Deno.test("pumpCommand() returns the result after the client has taken all output", async () => {
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     for (let count = 0; count < 50; count++) {
       await stream.write(1, new Uint8Array(20_000));
@@ -112,12 +118,12 @@ Deno.test("pumpConnection() goes on giving output after the client's end", async
   let out = "";
   await pumpConnection(stream, {
     action: "Cannot forward",
-    target: { namespace: "default", pod: "web", container: "" },
-    port: 80,
-    input: makeClient({ stdin: ["eof"] }).io.stdin,
-    output: (chunk) => Promise.resolve(void (out += fromUtf8(chunk))),
-    endOutput: () => Promise.resolve(void (out += "|")),
-    signal: new AbortController().signal,
+    io: {
+      input: makeClient({ stdin: ["eof"] }).io.stdin,
+      output: (chunk) => Promise.resolve(void (out += fromUtf8(chunk))),
+      endOutput: () => Promise.resolve(void (out += "|")),
+      signal: new AbortController().signal,
+    },
   });
   assert.equal(out, "after eof|");
 });
@@ -127,16 +133,14 @@ Deno.test("pumpConnection() throws the device's error", async () => {
     Promise.reject(new AranyaError("unavailable", "connection refused"))
   );
   await using _closing = bench;
-  const call = {
-    action: "Cannot forward",
-    target: { namespace: "default", pod: "web", container: "" },
-    port: 80,
-    input: makeClient().io.stdin,
+  const io: ConnectionIo = {
+    input: EMPTY_STREAM,
     output: () => Promise.resolve(),
     endOutput: () => Promise.resolve(),
     signal: new AbortController().signal,
   };
-  await assert.rejects(pumpConnection(stream, call), {
+  const options = { action: "Cannot forward", io };
+  await assert.rejects(pumpConnection(stream, options), {
     message: "connection refused",
   });
 });

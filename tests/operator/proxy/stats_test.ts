@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createSummaryMaker } from "../../../lib/operator/proxy/stats.ts";
+import { SummaryMaker } from "../../../lib/operator/proxy/stats.ts";
 import {
   ContainerStatsSchema,
   create,
@@ -41,15 +41,17 @@ function makeStats(
 }
 
 function makeMaker() {
-  return createSummaryMaker({
+  return new SummaryMaker({
     nodeName: "edge-1",
-    nameOfPod: (uid) =>
-      uid === "u-1" ? { namespace: "default", name: "web" } : undefined,
+    pods: {
+      nameOf: (uid) =>
+        uid === "u-1" ? { namespace: "default", name: "web" } : undefined,
+    },
   });
 }
 
-Deno.test("toSummary() shows node, known pods and their containers", () => {
-  const summary = makeMaker().toSummary(
+Deno.test("summarize() shows node, known pods and their containers", () => {
+  const summary = makeMaker().summarize(
     makeStats({ seconds: 0, cpuSeconds: 5 }),
   );
   assert.deepEqual(summary.node, {
@@ -79,10 +81,10 @@ Deno.test("toSummary() shows node, known pods and their containers", () => {
   assert.equal(pod?.network?.txBytes, 8);
 });
 
-Deno.test("toSummary() gives rates from the second reading on", () => {
+Deno.test("summarize() gives rates from the second reading on", () => {
   const maker = makeMaker();
-  maker.toSummary(makeStats({ seconds: 0, cpuSeconds: 5 }));
-  const { node, pods } = maker.toSummary(
+  maker.summarize(makeStats({ seconds: 0, cpuSeconds: 5 }));
+  const { node, pods } = maker.summarize(
     makeStats({ seconds: 10, cpuSeconds: 10 }),
   );
   assert.equal(node.cpu?.usageNanoCores, 5e8);
@@ -90,11 +92,11 @@ Deno.test("toSummary() gives rates from the second reading on", () => {
   assert.equal(pods[0]?.containers[1]?.cpu?.usageNanoCores, 1e9);
 });
 
-Deno.test("toSummary() gives no rate when a counter fell or time stood still", () => {
+Deno.test("summarize() gives no rate when a counter fell or time stood still", () => {
   const maker = makeMaker();
-  maker.toSummary(makeStats({ seconds: 10, cpuSeconds: 10 }));
-  const fell = maker.toSummary(makeStats({ seconds: 20, cpuSeconds: 1 }));
+  maker.summarize(makeStats({ seconds: 10, cpuSeconds: 10 }));
+  const fell = maker.summarize(makeStats({ seconds: 20, cpuSeconds: 1 }));
   assert.equal(fell.node.cpu?.usageNanoCores, undefined);
-  const still = maker.toSummary(makeStats({ seconds: 20, cpuSeconds: 2 }));
+  const still = maker.summarize(makeStats({ seconds: 20, cpuSeconds: 2 }));
   assert.equal(still.pods[0]?.cpu?.usageNanoCores, undefined);
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import type { ForwardedPort } from "../../../lib/shared/exec/mod.ts";
 import {
   AranyaError,
   concatBytes,
@@ -7,7 +8,6 @@ import {
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import {
-  type ForwardedConnection,
   servePortForward,
   type ServePortForwardOptions,
 } from "../../../lib/operator/streaming/port_forward.ts";
@@ -50,7 +50,7 @@ async function makeBench(
   };
 }
 
-async function echo(connection: ForwardedConnection): Promise<void> {
+async function echo(connection: ForwardedPort): Promise<void> {
   for await (const chunk of connection.input) {
     await connection.output(concatBytes([utf8(`${connection.port}:`), chunk]));
   }

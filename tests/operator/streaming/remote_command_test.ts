@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import type { ExecIo } from "../../../lib/shared/exec/mod.ts";
 import {
   AranyaError,
   concatBytes,
@@ -7,7 +8,6 @@ import {
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import {
-  type CommandIo,
   serveRemoteCommand,
   type ServeRemoteCommandOptions,
 } from "../../../lib/operator/streaming/remote_command.ts";
@@ -180,7 +180,7 @@ Deno.test("serveRemoteCommand() gives up when the client does not open its strea
 });
 
 Deno.test("serveRemoteCommand() aborts the command's signal and its stdin when the client leaves", async () => {
-  const started = Promise.withResolvers<CommandIo>();
+  const started = Promise.withResolvers<ExecIo>();
   const bench = await makeBench({
     run: (io) => {
       started.resolve(io);
@@ -199,7 +199,7 @@ Deno.test("serveRemoteCommand() aborts the command's signal and its stdin when t
 
 Deno.test("serveRemoteCommand() ends with the signal's reason", async () => {
   const stop = new AbortController();
-  const started = Promise.withResolvers<CommandIo>();
+  const started = Promise.withResolvers<ExecIo>();
   await using bench = await makeBench({
     signal: stop.signal,
     run: (io) => {

@@ -5,7 +5,7 @@ import {
   fromUtf8,
   utf8,
 } from "../../../../lib/shared/base/mod.ts";
-import type { HostIo } from "../../../../lib/agent/host/exit.ts";
+import type { ExecIo } from "../../../../lib/shared/exec/mod.ts";
 
 /** What the client does. */
 export interface PlayOptions {
@@ -18,7 +18,7 @@ export interface PlayOptions {
 
 /** See {@linkcode play}. */
 export interface Played {
-  io: HostIo;
+  io: ExecIo;
   hasInput: boolean;
   stdout(): string;
   stderr(): string;

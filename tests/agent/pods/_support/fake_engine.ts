@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An engine whose containers do what a test says: for turns that a real one can't be brought to at will (away, slow, failing, dead for hours). */
 import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
+import type { ExitStatus } from "../../../../lib/shared/exec/mod.ts";
 import type {
   ContainerRequest,
-  DockerRuntime,
-  ExitResult,
+  ContainerRuntime,
   RuntimeContainer,
   RuntimePod,
   SandboxRequest,
+  StreamRuntime,
 } from "../../../../lib/agent/runtime/mod.ts";
 import { Pipe } from "../../../../dev/base/pipe.ts";
 
 /** See the file's head. */
-export class FakeEngine implements DockerRuntime {
+export class FakeEngine implements ContainerRuntime {
   /** What was asked of it, in order. */
   readonly calls: string[] = [];
   readonly pods = new Map<string, RuntimePod>();
@@ -24,7 +25,7 @@ export class FakeEngine implements DockerRuntime {
   readonly failures = new Map<string, AranyaError>();
   /** Gives the log of a container. */
   log = "";
-  exec: DockerRuntime["exec"] = () => Promise.resolve({ code: 0 });
+  exec: StreamRuntime["exec"] = () => Promise.resolve({ code: 0 });
   readonly #clock: Clock;
   readonly #watchers = new Set<(uid: string) => void>();
   #count = 0;
@@ -166,12 +167,12 @@ export class FakeEngine implements DockerRuntime {
     return Promise.resolve([]);
   }
 
-  attach(): Promise<ExitResult> {
+  attach(): Promise<ExitStatus> {
     return Promise.resolve({ code: 0 });
   }
 
-  logs: DockerRuntime["logs"] = () => this.#readLog();
-  connectPort: DockerRuntime["connectPort"] = () => Promise.resolve();
+  logs: ContainerRuntime["logs"] = () => this.#readLog();
+  connectPort: ContainerRuntime["connectPort"] = () => Promise.resolve();
 
   async *#readLog(): AsyncGenerator<Uint8Array> {
     yield new TextEncoder().encode(this.log);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device's stream lane over real sessions and a link in memory; the agent's side is scripted by the test. */
+/** A device's kubelet API handlers over real sessions and a link in memory; the agent's answers come from the test. */
 import { SYSTEM_CLOCK, utf8 } from "../../../../lib/shared/base/mod.ts";
 import {
-  createStreamHandlers,
-  type StreamHandlersOptions,
+  DeviceHandlers,
+  type DeviceHandlersOptions,
 } from "../../../../lib/operator/proxy/handlers.ts";
 import type {
-  CallIo,
-  ExecCall,
-  KubeletHandlers,
-} from "../../../../lib/operator/kubelet/mod.ts";
+  ContainerTarget,
+  LinkState,
+  PodDirectory,
+} from "../../../../lib/operator/pods/mod.ts";
+import type {
+  ExecIo,
+  ExecRequest,
+  PodTarget,
+} from "../../../../lib/shared/exec/mod.ts";
 import type {
   Session,
   SessionHandlers,
@@ -24,18 +29,18 @@ import {
 /** The pod's container that everything is about. */
 export const TARGET = { namespace: "default", pod: "web", container: "app" };
 
-/** See {@linkcode makeStreamBench}. */
-export interface StreamBench extends AsyncDisposable {
-  handlers: KubeletHandlers;
+/** See {@linkcode makeStreamRig}. */
+export interface StreamRig extends AsyncDisposable {
+  handlers: DeviceHandlers;
   operator: Session;
   connection: Connection;
 }
 
 /** Connects two sessions; the agent's answers with these handlers. */
-export async function makeStreamBench(
+export async function makeStreamRig(
   agentHandlers: Partial<SessionHandlers>,
-  options: Partial<StreamHandlersOptions> = {},
-): Promise<StreamBench> {
+  options: Partial<DeviceHandlersOptions> = {},
+): Promise<StreamRig> {
   const clock = SYSTEM_CLOCK;
   const operator = makeSession("operator", { clock });
   const agent = makeSession("agent", {
@@ -46,16 +51,12 @@ export async function makeStreamBench(
   return {
     operator,
     connection,
-    handlers: createStreamHandlers({
+    handlers: new DeviceHandlers({
       device: "edge-1",
       session: operator,
-      offlineSinceMs: () => undefined,
-      findTarget: ({ container }) => ({
-        podUid: "u-1",
-        container: container || "app",
-      }),
-      listPods: ({ running }) => ({ items: [running] }),
-      nameOfPod: () => undefined,
+      link: linkOf(operator),
+      pods: makeDirectory(),
+      settings: { requestTimeoutMs: 5_000 },
       ...options,
     }),
     async [Symbol.asyncDispose]() {
@@ -67,7 +68,7 @@ export async function makeStreamBench(
 
 /** A client's side of a command: what it sends, and what has come to it. */
 export interface ScriptedClient {
-  io: CallIo;
+  io: ExecIo;
   out: string;
   err: string;
   leave(): void;
@@ -108,9 +109,8 @@ export function makeClient(
 
 /** An exec with all streams. */
 export function makeExec(
-  client: ScriptedClient,
-  more: Partial<ExecCall> = {},
-): ExecCall {
+  changes: Partial<ExecRequest<PodTarget>> = {},
+): ExecRequest<PodTarget> {
   return {
     target: TARGET,
     command: ["cat"],
@@ -118,7 +118,39 @@ export function makeExec(
     stdout: true,
     stderr: true,
     tty: false,
-    io: client.io,
-    ...more,
+    ...changes,
+  };
+}
+
+/** A directory in which every target is found; `container` changes what is found. */
+export function makeDirectory(
+  container: Partial<ContainerTarget> = {},
+): PodDirectory {
+  return {
+    findContainer: (target) => ({
+      podUid: "u-1",
+      container: target.container || "app",
+      running: true,
+      hasPrevious: false,
+      ...container,
+    }),
+    list: () => ({
+      kind: "PodList",
+      apiVersion: "v1",
+      metadata: {},
+      items: [],
+    }),
+    nameOf: () => undefined,
+  };
+}
+
+/** The state of a session's link; a device that is offline is not expected back. */
+export function linkOf(session: Session): LinkState {
+  return {
+    get connected() {
+      return session.connected;
+    },
+    offlineSinceMs: undefined,
+    mayReturn: false,
   };
 }

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Everything of one Docker engine: pods, images, and streams into containers. */
+import type { Logger } from "../../shared/base/mod.ts";
+import type {
+  ConnectionIo,
+  ExecIo,
+  ExecRequest,
+  ExitStatus,
+} from "../../shared/exec/mod.ts";
+import type { ContainerStats } from "../../shared/wire/mod.ts";
+import type { DockerClient } from "../docker/mod.ts";
+import type { HostMachine } from "../host/mod.ts";
+import { readContainerFigures } from "./device_reader.ts";
+import { ensureImage } from "./docker_images.ts";
+import { DockerPods } from "./docker_pods.ts";
+import { DockerStreams } from "./docker_streams.ts";
+import type {
+  ContainerRef,
+  ContainerRuntime,
+  ImageRequest,
+  RuntimeAttachRequest,
+  RuntimeLogsRequest,
+} from "./runtime.ts";
+
+/** Options of {@linkcode DockerRuntime}. */
+export interface DockerRuntimeOptions {
+  client: DockerClient;
+  log: Logger;
+  /** Device name. Containers of other devices' agents on the same engine are not touched. */
+  device: string;
+  /** The machine that the containers run on. @default this one */
+  machine?: HostMachine;
+}
+
+/** Pods, images and streams of one Docker engine. Nothing is dialed before the first call. */
+export class DockerRuntime extends DockerPods implements ContainerRuntime {
+  readonly #client: DockerClient;
+  readonly #streams: DockerStreams;
+
+  constructor(options: DockerRuntimeOptions) {
+    super(options);
+    this.#client = options.client;
+    this.#streams = new DockerStreams(options);
+  }
+
+  ensureImage(
+    request: ImageRequest,
+    signal: AbortSignal,
+  ): Promise<{ imageId: string; pulled: boolean }> {
+    return ensureImage(this.#client, request, signal);
+  }
+
+  async stats(): Promise<ContainerStats[]> {
+    return await readContainerFigures(this.#client, await this.listPods());
+  }
+
+  exec(request: ExecRequest<ContainerRef>, io: ExecIo): Promise<ExitStatus> {
+    return this.#streams.exec(request, io);
+  }
+
+  attach(
+    request: RuntimeAttachRequest<ContainerRef>,
+    io: ExecIo,
+  ): Promise<ExitStatus> {
+    return this.#streams.attach(request, io);
+  }
+
+  logs(
+    request: RuntimeLogsRequest<ContainerRef>,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    return this.#streams.logs(request, signal);
+  }
+
+  connectPort(
+    request: { target: ContainerRef; port: number },
+    io: ConnectionIo,
+  ): Promise<void> {
+    return this.#streams.connectPort(request, io);
+  }
+}
