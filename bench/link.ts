@@ -15,7 +15,10 @@ import {
   issueServerCertificate,
 } from "../lib/operator/pki/mod.ts";
 import { openBytes, sealBytes } from "../lib/shared/noise/aead.ts";
-import { secureAsAgent, secureAsOperator } from "../lib/shared/noise/mod.ts";
+import {
+  initiateHandshake,
+  respondToHandshake,
+} from "../lib/shared/noise/mod.ts";
 
 const HOST = "127.0.0.1";
 const PACKET_SIZES_BYTES = [4 * 1024, 32 * 1024, 65_000];
@@ -92,8 +95,10 @@ async function run(totalBytes: number): Promise<void> {
     const { listener, agent, operator } = await mustConnect();
     const bare = await measure({ from: agent, to: operator }, size);
     const [up, { link: down }] = await Promise.all([
-      secureAsAgent(agent, { device: "bench", key }),
-      secureAsOperator(operator, { lookUp: () => Promise.resolve({ key }) }),
+      initiateHandshake(agent, { device: "bench", key }),
+      respondToHandshake(operator, {
+        findKeys: () => Promise.resolve({ key }),
+      }),
     ]);
     const upRate = await measure({ from: up, to: down }, size);
     const downRate = await measure({ from: down, to: up }, size);

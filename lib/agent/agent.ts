@@ -21,7 +21,7 @@ import type {
   DeviceReader,
   StreamRuntime,
 } from "./runtime/mod.ts";
-import { secureAsAgent } from "../shared/noise/mod.ts";
+import { initiateHandshake } from "../shared/noise/mod.ts";
 import {
   createSession,
   greetAsAgent,
@@ -242,7 +242,7 @@ async function connectWith(
     parts;
   const raw = await dialer.dial({ endpoint, signal });
   const { device } = options.config;
-  const link = await secureAsAgent(raw, { device, key, signal });
+  const link = await initiateHandshake(raw, { device, key, signal });
   const greeting = await greetAsAgent(link, {
     session,
     capabilities: Object.values(CAPABILITIES),

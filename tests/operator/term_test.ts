@@ -20,7 +20,7 @@ import {
   createAuthority,
   issueServerCertificate,
 } from "../../lib/operator/pki/mod.ts";
-import { secureAsAgent } from "../../lib/shared/noise/mod.ts";
+import { initiateHandshake } from "../../lib/shared/noise/mod.ts";
 import { CountingApi } from "./_support/counting_api.ts";
 import { until } from "./_support/wait.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
@@ -92,7 +92,7 @@ Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also wi
       log: SILENT_LOGGER,
     });
     const link = await dialer.dial({ signal: AbortSignal.timeout(5000) });
-    const sealed = await secureAsAgent(link, {
+    const sealed = await initiateHandshake(link, {
       device: config.device,
       key: config.credential,
     });

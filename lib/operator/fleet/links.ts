@@ -8,10 +8,7 @@ import {
 } from "../../shared/base/mod.ts";
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
-import {
-  createHandshakeGate,
-  secureAsOperator,
-} from "../../shared/noise/mod.ts";
+import { HandshakeLimit, respondToHandshake } from "../../shared/noise/mod.ts";
 
 /** Options of {@linkcode serveLinks}. */
 export interface ServeLinksOptions {
@@ -29,10 +26,10 @@ const MAX_HANDSHAKES = 512;
 /** Serves links until the listener is disposed. Never rejects: what goes wrong with a link is logged. */
 export async function serveLinks(options: ServeLinksOptions): Promise<void> {
   const { listener, log } = options;
-  const gate = createHandshakeGate({ maxCount: MAX_HANDSHAKES });
+  const limit = new HandshakeLimit({ maxCount: MAX_HANDSHAKES });
   const running = new Set<Promise<void>>();
   for await (const link of listener.links) {
-    const serving: Promise<void> = serveLink(link, { ...options, gate }).catch(
+    const serving: Promise<void> = serveLink(link, { ...options, limit }).catch(
       (error) => log.error("link could not be served", { error }),
     ).finally(() => running.delete(serving));
     running.add(serving);
@@ -43,16 +40,16 @@ export async function serveLinks(options: ServeLinksOptions): Promise<void> {
 async function serveLink(
   link: Link,
   options: ServeLinksOptions & {
-    gate: ReturnType<typeof createHandshakeGate>;
+    limit: HandshakeLimit;
   },
 ): Promise<void> {
-  const { find, log, meter, signal, gate } = options;
+  const { find, log, meter, signal, limit } = options;
   if (signal.aborted) return link.close("the operator is shutting down");
-  let secured: Awaited<ReturnType<typeof secureAsOperator>>;
+  let secured: Awaited<ReturnType<typeof respondToHandshake>>;
   try {
-    secured = await secureAsOperator(link, {
-      lookUp: (name) => Promise.resolve().then(() => keysOf(find(name))),
-      gate,
+    secured = await respondToHandshake(link, {
+      findKeys: (name) => Promise.resolve().then(() => keysOf(find(name))),
+      limit,
       meter,
       signal,
     });

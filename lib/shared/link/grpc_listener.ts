@@ -253,7 +253,7 @@ class Listener implements GrpcListener {
       this.#meter.count("aranya_grpc_connections_refused_total");
       call.emit("error", {
         code: Code.RESOURCE_EXHAUSTED,
-        details: "the operator has too much to do",
+        details: "the operator is overloaded",
       });
       return;
     }

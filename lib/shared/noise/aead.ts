@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** ChaCha20-Poly1305 as Noise uses it: the nonce is 4 zero bytes and a 64-bit counter, little endian (section 12.3). */
+/** ChaCha20-Poly1305 as Noise uses it (Noise Protocol Framework, section 12.3). */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 
-/** Length of the tag behind each ciphertext. */
+/** Length of the authentication tag behind each ciphertext, in bytes. */
 export const TAG_BYTES = 16;
 
 const ALGORITHM = "chacha20-poly1305";
@@ -11,15 +11,17 @@ const TWO_TO_32 = 0x1_0000_0000;
 
 /** Options of {@linkcode sealBytes}. */
 export interface SealBytesOptions {
-  /** Never the same twice with one key. */
+  /** Must never repeat with the same key. */
   counter: number;
+  /** The plaintext. */
   data: Uint8Array;
+  /** Associated data: authenticated, not encrypted. */
   associated?: Uint8Array;
   /** Bytes left free in front of the ciphertext, for a header. @default 0 */
   headroomBytes?: number;
 }
 
-/** Seals: free bytes, ciphertext, tag. */
+/** Encrypts and authenticates `data`. Returns the free bytes, the ciphertext and the tag in one array. */
 export function sealBytes(
   key: Uint8Array,
   options: SealBytesOptions,
@@ -43,10 +45,14 @@ export interface OpenBytesOptions {
   counter: number;
   /** Ciphertext and tag. */
   sealed: Uint8Array;
+  /** Associated data, as it was given to {@linkcode sealBytes}. */
   associated?: Uint8Array;
 }
 
-/** Opens; undefined when the bytes were not sealed with this key, counter and associated data. */
+/**
+ * Decrypts bytes of {@linkcode sealBytes}. Returns undefined when they were not sealed with this key, counter and
+ * associated data.
+ */
 export function openBytes(
   key: Uint8Array,
   options: OpenBytesOptions,
@@ -67,12 +73,13 @@ export function openBytes(
   try {
     decipher.final();
   } catch {
-    // The only way `final` fails is a wrong tag; that is what undefined says.
+    // `final` throws only for a wrong tag.
     return undefined;
   }
   return data;
 }
 
+/** Returns 4 zero bytes and the counter as 64 bits, little endian. */
 function toNonce(counter: number): Uint8Array {
   const nonce = new Uint8Array(NONCE_BYTES);
   const view = new DataView(nonce.buffer);

@@ -1,15 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Frames of a link (header of proto/aranya.proto):
- *
- *     +--------+------------------------------------------+
- *     | type 1 | body                                     |
- *     +--------+------------------------------------------+
- *     type 0x04, sealed packet:
- *     +--------+---------------------+--------------------+
- *     | 0x04   | counter 8, big end. | ciphertext, tag 16 |
- *     +--------+---------------------+--------------------+
- */
+/** Codec of the frames on a link, as the head of proto/aranya.proto specifies them. */
 import { AranyaError, concatBytes, utf8 } from "../base/mod.ts";
 import {
   decodeMessage,
@@ -22,10 +12,19 @@ import {
 } from "../wire/mod.ts";
 import { TAG_BYTES } from "./aead.ts";
 
-/** Version of the wire protocol that this program speaks. */
-export const DEFAULT_PROTOCOL_VERSION = 1;
-
-/** First byte of a frame. */
+/**
+ * First byte of a frame. The body of the first three is a protobuf message.
+ *
+ * ```text
+ * +--------+------------------------------------------+
+ * | type 1 | body                                     |
+ * +--------+------------------------------------------+
+ * type 0x04, sealed packet:
+ * +--------+---------------------+--------------------+
+ * | 0x04   | counter 8, big end. | ciphertext, tag 16 |
+ * +--------+---------------------+--------------------+
+ * ```
+ */
 export const FRAME_TYPES = {
   init: 0x01,
   reply: 0x02,
@@ -33,21 +32,20 @@ export const FRAME_TYPES = {
   sealed: 0x04,
 } as const;
 
-/** Type and counter in front of a ciphertext, in bytes. */
+/** Length of type and counter in front of a ciphertext, in bytes. */
 export const SEALED_HEADER_BYTES = 9;
 
-/** What sealing adds to a packet, in bytes. */
+/** Difference between a sealed frame and its packet, in bytes. */
 export const SEALED_OVERHEAD_BYTES = SEALED_HEADER_BYTES + TAG_BYTES;
 
-/** No honest frame of the handshake is longer. */
+/** Upper bound of a handshake frame that is accepted; a valid one is much shorter. */
 const MAX_HANDSHAKE_BYTES = 1024;
 const MAX_REFUSAL_TEXT_LENGTH = 300;
 
-/** Control characters must not reach a terminal by way of a peer's text. */
-// deno-lint-ignore no-control-regex
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/g;
+/** Control characters of a peer's text must not reach a terminal. */
+const CONTROL_CHARACTERS = /\p{Cc}/gu;
 
-/** What both sides must agree on before the handshake begins. */
+/** Returns the Noise prologue: the values that both sides must agree on for the handshake to succeed. */
 export function toPrologue(
   { device, protocolVersion }: { device: string; protocolVersion: number },
 ): Uint8Array {
@@ -56,24 +54,21 @@ export function toPrologue(
   return concatBytes([utf8("aranya\0"), version, utf8(device)]);
 }
 
-/** What an operator may answer instead of a reply. */
+/** A responder's answer that ends the handshake. It travels unencrypted and unauthenticated. */
 export interface Refusal {
   reason: RefusalReason;
-  /** A sentence for the device's owner; goes in clear. */
+  /** A sentence for the device's owner. */
   message: string;
 }
 
-/** Frame 0x01. */
+/** Encodes frame 0x01. */
 export function encodeInit(
   init: { device: string; protocolVersion: number; noise: Uint8Array },
 ): Uint8Array {
-  return toFrame(
-    FRAME_TYPES.init,
-    encodeMessage(HandshakeInitSchema, init),
-  );
+  return toFrame(FRAME_TYPES.init, encodeMessage(HandshakeInitSchema, init));
 }
 
-/** Frame 0x02. */
+/** Encodes frame 0x02. */
 export function encodeReply(noise: Uint8Array): Uint8Array {
   return toFrame(
     FRAME_TYPES.reply,
@@ -81,7 +76,7 @@ export function encodeReply(noise: Uint8Array): Uint8Array {
   );
 }
 
-/** Frame 0x03. */
+/** Encodes frame 0x03. A message of more than 300 characters is cut. */
 export function encodeRefusal(refusal: Refusal): Uint8Array {
   return toFrame(
     FRAME_TYPES.refusal,
@@ -92,27 +87,28 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
   );
 }
 
-/** Reads frame 0x01. @throws {AranyaError} code "invalid" when it is something else */
+/** Decodes frame 0x01. @throws {AranyaError} code "invalid" for anything else */
 export function decodeInit(frame: Uint8Array): HandshakeInit {
-  if (frame[0] !== FRAME_TYPES.init) {
-    throw malformed(`its first byte is ${frame[0] ?? "missing"}`);
-  }
-  return decode(frame, (body) => decodeMessage(HandshakeInitSchema, body));
+  if (frame[0] !== FRAME_TYPES.init) throw unexpectedType(frame);
+  return decodeBody(frame, (body) => decodeMessage(HandshakeInitSchema, body));
 }
 
-/** Reads frame 0x02 or 0x03. @throws {AranyaError} code "invalid" when it is something else */
+/**
+ * Decodes frame 0x02 or 0x03. Control characters in the text of a refusal are replaced by spaces.
+ * @throws {AranyaError} code "invalid" for anything else
+ */
 export function decodeAnswer(
   frame: Uint8Array,
 ): { noise: Uint8Array } | { refusal: Refusal } {
   if (frame[0] === FRAME_TYPES.reply) {
-    return decode(frame, (body) => ({
-      noise: decodeMessage(HandshakeReplySchema, body).noise,
-    }));
+    const { noise } = decodeBody(
+      frame,
+      (body) => decodeMessage(HandshakeReplySchema, body),
+    );
+    return { noise };
   }
-  if (frame[0] !== FRAME_TYPES.refusal) {
-    throw malformed(`its first byte is ${frame[0] ?? "missing"}`);
-  }
-  const { reason, message } = decode(
+  if (frame[0] !== FRAME_TYPES.refusal) throw unexpectedType(frame);
+  const { reason, message } = decodeBody(
     frame,
     (body) => decodeMessage(HandshakeRefusalSchema, body),
   );
@@ -129,21 +125,27 @@ function toFrame(type: number, body: Uint8Array): Uint8Array {
   return concatBytes([Uint8Array.of(type), body]);
 }
 
-function decode<T>(frame: Uint8Array, read: (body: Uint8Array) => T): T {
+function decodeBody<T>(frame: Uint8Array, decode: (body: Uint8Array) => T): T {
   if (frame.length > MAX_HANDSHAKE_BYTES) {
-    throw malformed(
+    throw invalidFrame(
       `it has ${frame.length} bytes, expected at most ${MAX_HANDSHAKE_BYTES}`,
     );
   }
   try {
-    return read(frame.subarray(1));
+    return decode(frame.subarray(1));
   } catch (error) {
-    throw malformed("its body is not of the wire protocol", error);
+    throw invalidFrame("its body is not a message of the protocol", error);
   }
 }
 
-function malformed(why: string, cause?: unknown): AranyaError {
-  return new AranyaError("invalid", `Cannot read handshake frame: ${why}`, {
-    cause,
-  });
+function unexpectedType(frame: Uint8Array): AranyaError {
+  return invalidFrame(`unexpected type ${frame[0] ?? "(empty frame)"}`);
+}
+
+function invalidFrame(problem: string, cause?: unknown): AranyaError {
+  return new AranyaError(
+    "invalid",
+    `Cannot decode handshake frame: ${problem}`,
+    { cause },
+  );
 }

@@ -1,49 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A bound on handshakes under way, so that strangers who begin and never finish cost little. */
+/** Bound on concurrent handshakes. */
 
-/** See {@linkcode createHandshakeGate}. */
-export interface HandshakeGate {
-  /**
-   * Takes a place; gives the function that gives it back (may be called twice), or undefined when there is none.
-   * `onEvicted` is called when the place is taken away for a newcomer.
-   */
-  enter(onEvicted: () => void): (() => void) | undefined;
-  /** Places taken now. */
-  readonly count: number;
-}
-
-/** Options of {@linkcode createHandshakeGate}. */
-export interface HandshakeGateOptions {
-  /** Handshakes at one time. @default 512 */
+/** Options of {@linkcode HandshakeLimit}. */
+export interface HandshakeLimitOptions {
+  /** Upper bound of concurrent handshakes. @default 512 */
   maxCount?: number;
-  /** A place held for longer may be taken away, in milliseconds: an honest agent needs one exchange only. @default 2000 */
+  /**
+   * A slot held for longer may be taken away, in milliseconds. A valid handshake needs one exchange only.
+   * @default 2000
+   */
   protectedMs?: number;
 }
 
-/** Makes a gate to be shared by all handshakes of a process. */
-export function createHandshakeGate(
-  options: HandshakeGateOptions = {},
-): HandshakeGate {
-  const { maxCount = 512, protectedMs = 2000 } = options;
-  // A Map keeps the order of arrival: the first is the oldest.
-  const places = new Map<symbol, { sinceMs: number; evict: () => void }>();
-  return {
-    get count() {
-      return places.size;
-    },
-    enter(onEvicted) {
-      const nowMs = performance.now();
-      if (places.size >= maxCount) {
-        const [oldest] = places;
-        if (!oldest || nowMs - oldest[1].sinceMs < protectedMs) {
-          return undefined;
-        }
-        places.delete(oldest[0]);
-        oldest[1].evict();
+interface Slot {
+  sinceMs: number;
+  evict: () => void;
+}
+
+/**
+ * Bounds concurrent handshakes, so that clients which start one and never finish it cost little. When all slots
+ * are taken, a new handshake evicts the oldest one that has lost its protection, or is refused.
+ * One instance is shared by all handshakes of a process.
+ */
+export class HandshakeLimit {
+  readonly #maxCount: number;
+  readonly #protectedMs: number;
+  // A Set keeps the order of insertion: the first slot is the oldest.
+  readonly #slots = new Set<Slot>();
+
+  constructor(
+    { maxCount = 512, protectedMs = 2000 }: HandshakeLimitOptions = {},
+  ) {
+    this.#maxCount = maxCount;
+    this.#protectedMs = protectedMs;
+  }
+
+  /** Number of slots taken. */
+  get count(): number {
+    return this.#slots.size;
+  }
+
+  /**
+   * Takes a slot; dispose it to give it back, which may be done twice. Returns undefined when none is free.
+   * @param onEvicted called when the slot is taken away for another handshake
+   */
+  acquire(onEvicted: () => void): Disposable | undefined {
+    const nowMs = performance.now();
+    if (this.#slots.size >= this.#maxCount) {
+      const [oldest] = this.#slots;
+      if (!oldest || nowMs - oldest.sinceMs < this.#protectedMs) {
+        return undefined;
       }
-      const place = Symbol();
-      places.set(place, { sinceMs: nowMs, evict: onEvicted });
-      return () => void places.delete(place);
-    },
-  };
+      this.#slots.delete(oldest);
+      oldest.evict();
+    }
+    const slot = { sinceMs: nowMs, evict: onEvicted };
+    this.#slots.add(slot);
+    return { [Symbol.dispose]: () => void this.#slots.delete(slot) };
+  }
 }

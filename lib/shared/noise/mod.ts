@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who is who, and nobody else may read: a Link comes in, after the Noise handshake a sealed Link comes out.
- * This room does no I/O of its own and never knows where credentials are kept.
+ * Mutual authentication and encryption of a link with a key that both sides know (Noise NNpsk0). A plain Link
+ * comes in, and after the handshake a sealed Link comes out. The initiator names a device and proves that it has
+ * the device's key; the responder proves the same. This room does no I/O of its own and stores no keys.
+ *
+ * @example
+ * ```ts
+ * // One side:
+ * const link = await initiateHandshake(plainLink, { device: "edge-1", key });
+ * // The other side:
+ * const { link, device } = await respondToHandshake(plainLink, { findKeys });
+ * ```
  *
  * @module
  */
-export * from "./initiator.ts";
-export * from "./handshake_limit.ts";
-export * from "./responder.ts";
+export {
+  HandshakeLimit,
+  type HandshakeLimitOptions,
+} from "./handshake_limit.ts";
+export {
+  initiateHandshake,
+  type InitiateHandshakeOptions,
+} from "./initiator.ts";
+export {
+  type AuthenticatedLink,
+  type DeviceKeys,
+  respondToHandshake,
+  type RespondToHandshakeOptions,
+} from "./responder.ts";

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The Noise pattern NNpsk0 (Noise Protocol Framework, revision 34, sections 5, 7.4 and 9) with X25519, ChaCha20-Poly1305 and SHA-256:
- *
- *     -> psk, e
- *     <- e, ee
- *
- * Names of functions and values follow the specification.
- */
+/** The Noise pattern NNpsk0 with X25519, ChaCha20-Poly1305 and SHA-256. Names follow the specification. */
 import {
   createHash,
   createHmac,
@@ -25,10 +18,10 @@ import {
 } from "../base/mod.ts";
 import { openBytes, sealBytes, TAG_BYTES } from "./aead.ts";
 
-/** The pattern's full name, mixed into every handshake. */
-export const NOISE_NAME = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
+/** Name of the protocol, mixed into every handshake (section 8). */
+const NOISE_NAME = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
 
-/** DER around a raw X25519 public (SPKI) or private (PKCS #8) key, RFC 8410. */
+/** DER in front of a raw X25519 public (SPKI) or private (PKCS #8) key, RFC 8410. */
 const SPKI_PREFIX = fromHex("302a300506032b656e032100");
 const PKCS8_PREFIX = fromHex("302e020100300506032b656e04220420");
 
@@ -36,34 +29,46 @@ const EMPTY = new Uint8Array(0);
 
 /** Options of {@linkcode NoiseHandshake}. */
 export interface NoiseHandshakeOptions {
-  /** Who speaks first. */
+  /** The initiator sends the first message. */
   role: "initiator" | "responder";
-  /** What both sides must agree on already. */
+  /** Values that both sides must agree on for the handshake to succeed. */
   prologue: Uint8Array;
-  /** The pre-shared key, 32 bytes. */
+  /** The pre-shared key, `KEY_BYTES` long. */
   psk: Uint8Array;
-  /** Raw private key for tests with fixed vectors. @default a new one */
+  /** Raw private key, for tests with fixed vectors. @default a new random one */
   ephemeral?: Uint8Array;
 }
 
-/** What a finished handshake leaves: one key a direction, and the hash of all that was said. */
+/** Result of a finished handshake: one key per direction. */
 export interface NoiseKeys {
   sendKey: Uint8Array;
   receiveKey: Uint8Array;
+  /** Hash of the whole exchange, the same at both sides (section 11.2). */
   handshakeHash: Uint8Array;
 }
 
-/** One side of one handshake. The initiator writes, then reads; the responder reads, then writes; then both may `split` once. */
+/**
+ * One side of a handshake (Noise Protocol Framework, revision 34, sections 5, 7.4 and 9):
+ *
+ * ```text
+ * -> psk, e
+ * <- e, ee
+ * ```
+ *
+ * The initiator writes, then reads; the responder reads, then writes; then both may `split` once.
+ */
 export class NoiseHandshake {
   readonly #role: "initiator" | "responder";
   readonly #psk: Uint8Array;
   readonly #ephemeral: Uint8Array | undefined;
-  /** `ck`, `k` and `h` of the specification. `n` is always 0: each key seals one payload. */
+  /** `ck`; the next two are `k` and `h`. `n` is always 0, since each key encrypts one payload only. */
   #chainingKey: Uint8Array;
   #key: Uint8Array = EMPTY;
   #hash: Uint8Array;
-  #own: KeyObject | undefined;
-  #peer: Uint8Array | undefined;
+  /** `e`. */
+  #ownKey: KeyObject | undefined;
+  /** `re`. */
+  #peerKey: Uint8Array | undefined;
 
   constructor(options: NoiseHandshakeOptions) {
     if (options.psk.length !== KEY_BYTES) {
@@ -79,14 +84,14 @@ export class NoiseHandshake {
     this.#mixHash(options.prologue);
   }
 
-  /** This side's message, with a payload that is sealed. */
+  /** Returns this side's message, with an encrypted payload. */
   writeMessage(payload: Uint8Array = EMPTY): Uint8Array {
     if (this.#role === "initiator") this.#mixKeyAndHash(this.#psk);
-    this.#own = this.#ephemeral
+    this.#ownKey = this.#ephemeral
       ? toPrivateKey(this.#ephemeral)
       : generateKeyPairSync("x25519").privateKey;
-    const own = rawPublicKey(this.#own);
-    this.#mixPublicKey(own);
+    const publicKey = rawPublicKey(this.#ownKey);
+    this.#mixPublicKey(publicKey);
     if (this.#role === "responder") this.#mixSharedSecret();
     const sealed = sealBytes(this.#key, {
       counter: 0,
@@ -94,17 +99,20 @@ export class NoiseHandshake {
       associated: this.#hash,
     });
     this.#mixHash(sealed);
-    return concatBytes([own, sealed]);
+    return concatBytes([publicKey, sealed]);
   }
 
-  /** Takes the peer's message and gives its payload. @throws {AranyaError} code "unauthorized" when it wasn't made with our keys */
+  /**
+   * Processes the peer's message and returns its payload.
+   * @throws {AranyaError} code "unauthorized" when it was made with another pre-shared key or prologue
+   */
   readMessage(message: Uint8Array): Uint8Array {
     if (message.length < KEY_BYTES + TAG_BYTES) {
-      throw unauthentic("its message is too short");
+      throw invalidMessage("it is too short");
     }
     if (this.#role === "responder") this.#mixKeyAndHash(this.#psk);
-    this.#peer = message.slice(0, KEY_BYTES);
-    this.#mixPublicKey(this.#peer);
+    this.#peerKey = message.slice(0, KEY_BYTES);
+    this.#mixPublicKey(this.#peerKey);
     if (this.#role === "initiator") this.#mixSharedSecret();
     const sealed = message.subarray(KEY_BYTES);
     const payload = openBytes(this.#key, {
@@ -112,15 +120,15 @@ export class NoiseHandshake {
       sealed,
       associated: this.#hash,
     });
-    if (!payload) throw unauthentic("its message can't be opened");
+    if (!payload) throw invalidMessage("it can't be decrypted");
     this.#mixHash(sealed);
     return payload;
   }
 
-  /** Keys for what follows. */
+  /** Returns the keys for transport messages. @throws {TypeError} before the end of the handshake */
   split(): NoiseKeys {
-    if (!this.#own || !this.#peer) {
-      throw new TypeError("Cannot split handshake: it is not finished");
+    if (!this.#ownKey || !this.#peerKey) {
+      throw new TypeError("Cannot split handshake: a message is missing");
     }
     const [down, up] = hkdf(this.#chainingKey, { input: EMPTY, count: 2 });
     const [sendKey, receiveKey] = this.#role === "initiator"
@@ -153,39 +161,39 @@ export class NoiseHandshake {
     this.#key = key ?? EMPTY;
   }
 
-  /** Token "e"; with a pre-shared key the public key goes into the key as well (section 9.2). */
+  /** Token "e". In a handshake with a pre-shared key the public key is mixed into the key too (section 9.2). */
   #mixPublicKey(publicKey: Uint8Array): void {
     this.#mixHash(publicKey);
     this.#mixKey(publicKey);
   }
 
-  /** Token "ee". */
+  /** Token "ee". @throws {AranyaError} code "unauthorized" when the peer's public key can't be used */
   #mixSharedSecret(): void {
-    if (!this.#own || !this.#peer) {
+    if (!this.#ownKey || !this.#peerKey) {
       throw new TypeError("Cannot mix handshake keys: one is missing");
     }
     let secret: Uint8Array;
     try {
       secret = diffieHellman({
-        privateKey: this.#own,
+        privateKey: this.#ownKey,
         publicKey: createPublicKey({
-          key: concatBytes([SPKI_PREFIX, this.#peer]) as never,
+          key: concatBytes([SPKI_PREFIX, this.#peerKey]) as never,
           format: "der",
           type: "spki",
         }),
       });
     } catch (error) {
-      // Points of low order give no secret.
-      throw unauthentic("its public key can't be used", error);
+      // A point of low order has no shared secret.
+      throw invalidMessage("its public key can't be used", error);
     }
     this.#mixKey(secret);
   }
 }
 
-function unauthentic(why: string, cause?: unknown): AranyaError {
+function invalidMessage(problem: string, cause?: unknown): AranyaError {
   return new AranyaError(
     "unauthorized",
-    `Cannot open handshake of peer: ${why}`,
+    `Cannot authenticate handshake message: ${problem}`,
     { cause },
   );
 }
@@ -196,7 +204,7 @@ function sha256(...parts: Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
-/** HKDF of section 4.3: `count` outputs of 32 bytes. */
+/** Returns `count` outputs of 32 bytes, HKDF of section 4.3. */
 function hkdf(
   chainingKey: Uint8Array,
   { input, count }: { input: Uint8Array; count: number },

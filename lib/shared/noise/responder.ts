@@ -1,96 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator's side of the handshake. */
+/** The responder's side of the handshake: the operator's. */
 import {
   AranyaError,
   asAranyaError,
+  defined,
   KEY_BYTES,
   type Meter,
   withDeadline,
 } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
-import { type HandshakeInit, RefusalReason } from "../wire/mod.ts";
+import {
+  type HandshakeInit,
+  MIN_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+  RefusalReason,
+} from "../wire/mod.ts";
 import {
   decodeInit,
-  DEFAULT_PROTOCOL_VERSION,
   encodeRefusal,
   encodeReply,
   type Refusal,
   toPrologue,
 } from "./frames.ts";
-import type { HandshakeGate } from "./handshake_limit.ts";
+import type { HandshakeLimit } from "./handshake_limit.ts";
 import { NoiseHandshake } from "./noise.ts";
 import { SealedLink } from "./sealed_link.ts";
 
-/** What one device may prove itself with. */
+/** Keys that one device may authenticate with. */
 export interface DeviceKeys {
-  /** The credential, 32 bytes. */
+  /** The credential, `KEY_BYTES` long. */
   key: Uint8Array;
-  /** A second one that is accepted too while a rotation is under way. */
+  /** The previous credential, accepted too while a rotation is under way. */
   previousKey?: Uint8Array;
 }
 
-/** Options of {@linkcode secureAsOperator}. */
-export interface SecureAsOperatorOptions {
-  /** Credentials of a device; undefined when there is no such device. When it rejects, the agent is told to come again. */
-  lookUp: (device: string) => Promise<DeviceKeys | undefined>;
-  /** Protocol versions served, lowest and highest. @default 1 to 1 */
+/** Options of {@linkcode respondToHandshake}. */
+export interface RespondToHandshakeOptions {
+  /**
+   * Returns the keys of a device; undefined when there is no such device. When it rejects, the initiator is refused
+   * as "overloaded" and may try again.
+   */
+  findKeys: (device: string) => Promise<DeviceKeys | undefined>;
+  /** Protocol versions served, both ends included. @default MIN_PROTOCOL_VERSION to PROTOCOL_VERSION */
   versions?: { min: number; max: number };
   /** Shared by all handshakes of a process. @default no bound */
-  gate?: HandshakeGate;
-  /** For the whole handshake, in milliseconds. @default 10000 */
+  limit?: HandshakeLimit;
+  /** Upper bound of the whole handshake, in milliseconds. @default 10000 */
   timeoutMs?: number;
   meter?: Meter;
+  /** Ends the handshake early. */
   signal?: AbortSignal;
 }
 
-/** A link whose device is known. */
-export interface SecuredLink {
+/** A sealed link and what its handshake has proved. */
+export interface AuthenticatedLink {
   /** The sealed link. */
   link: Link;
-  /** Name of the device that proved itself. */
+  /** Name of the device. */
   device: string;
-  /** Version of the protocol that the agent speaks. */
+  /** Version of the protocol that the initiator speaks. */
   protocolVersion: number;
   /** Whether it used `previousKey`. */
   usedPrevious: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const REFUSAL_TIMEOUT_MS = 1000;
 
-/** One sentence for an unknown device and a wrong credential alike: a stranger doesn't learn which names exist. */
-const STRANGER = "there is no such device, or its credential is another one";
+/** One text for both cases: an unauthenticated client must not learn which device names exist. */
+const UNAUTHENTICATED_TEXT = "unknown device or wrong credential";
 
-/** Ends a handshake with an answer to the agent. */
+/** An error that the initiator is told by a refusal. */
 class RefusedError extends AranyaError {
   readonly refusal: Refusal;
+
   constructor(error: AranyaError, refusal: Refusal) {
-    super(error.code, error.message, {
-      cause: error.cause,
-      ...(error.details ? { details: error.details } : {}),
-    });
+    const { code, message, cause, details } = error;
+    super(code, message, { cause, ...defined({ details }) });
     this.refusal = refusal;
   }
 }
 
 /**
- * Waits for the agent's proof and gives ours. Resolves when the agent has shown that it holds the keys of *this* handshake.
- * The link given is closed when it fails, after telling the agent why.
- * @throws {AranyaError} code "unauthorized" for a device or credential we don't know, "unsupported" for a version we don't serve,
- * "invalid" for bytes that are no handshake, "timed_out", "unavailable" when the gate is full, `lookUp` failed or the link ended;
- * `details.device` names the device claimed, `details.known` says whether there is one of that name. With "unsupported",
- * `details.proven` says whether the agent had the device's credential: without, anybody may have sent it
+ * Authenticates both sides as the responder. Resolves once the initiator has proved that it holds the keys of *this*
+ * handshake, so that a replayed first message is not enough. When it fails, the initiator is refused with a reason
+ * where there is one, and the given link is closed.
+ * @throws {AranyaError} code "unauthorized" for an unknown device or a wrong key; "unsupported" for a version that is
+ * not served; "invalid" for bytes that are no handshake; "timed_out"; "cancelled"; "unavailable" when `limit` is
+ * reached, `findKeys` failed or the link ended.
+ * `details.device` is the device that was named, `details.known` whether it exists. With "unsupported",
+ * `details.proven` is whether the initiator used a key of the device: otherwise anybody may have sent it.
  */
-export async function secureAsOperator(
+export async function respondToHandshake(
   link: Link,
-  options: SecureAsOperatorOptions,
-): Promise<SecuredLink> {
-  const { gate, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  options: RespondToHandshakeOptions,
+): Promise<AuthenticatedLink> {
+  const { limit, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const action = `Cannot accept agent at ${link.peer}`;
-  const leave = gate?.enter(() =>
-    link.close("its handshake took too long while others waited")
+  using slot = limit?.acquire(() =>
+    link.close("the handshake took too long while others were waiting")
   );
   try {
-    if (gate && !leave) {
+    if (limit && !slot) {
       throw new RefusedError(
         new AranyaError(
           "unavailable",
@@ -98,59 +109,57 @@ export async function secureAsOperator(
         ),
         {
           reason: RefusalReason.OVERLOADED,
-          message: "the operator has too much to do",
+          message: "the operator is overloaded",
         },
       );
     }
-    return await withDeadline(() => shakeHands(link, options), {
+    return await withDeadline(() => exchangeMessages(link, options), {
       timeoutMs,
       action,
       signal,
     });
   } catch (error) {
+    const failure = asAranyaError(error, action);
     options.meter?.count("aranya_handshakes_failed_total", {
       labels: { code: error instanceof AranyaError ? error.code : "cancelled" },
     });
-    await refuse(link, error);
-    throw error instanceof AranyaError ? error : asAranyaError(error, action);
-  } finally {
-    leave?.();
+    await sendRefusal(link, error);
+    link.close("the handshake failed");
+    throw failure;
   }
 }
 
-/** Tells the agent why when there is something to tell, then closes. */
-async function refuse(link: Link, error: unknown): Promise<void> {
-  if (error instanceof RefusedError) {
-    try {
-      await withDeadline(() => link.send(encodeRefusal(error.refusal)), {
-        timeoutMs: 1000,
-        action: `Cannot refuse agent at ${link.peer}`,
-      });
-    } catch {
-      // A refusal is a courtesy: the link that can't take it is closed all the same.
-    }
+/** Sends the refusal of a {@linkcode RefusedError}; does nothing for other errors. Never rejects. */
+async function sendRefusal(link: Link, error: unknown): Promise<void> {
+  if (!(error instanceof RefusedError)) return;
+  try {
+    await withDeadline(() => link.send(encodeRefusal(error.refusal)), {
+      timeoutMs: REFUSAL_TIMEOUT_MS,
+      action: `Cannot refuse agent at ${link.peer}`,
+    });
+  } catch {
+    // A refusal is a courtesy; the caller closes the link in any case.
   }
-  link.close("the handshake failed");
 }
 
-async function shakeHands(
+async function exchangeMessages(
   link: Link,
-  options: SecureAsOperatorOptions,
-): Promise<SecuredLink> {
+  options: RespondToHandshakeOptions,
+): Promise<AuthenticatedLink> {
   const frames = link.packets[Symbol.asyncIterator]();
   const { done, value } = await frames.next();
   if (done) {
     const { reason } = await link.closed;
     throw new AranyaError(
       "unavailable",
-      `Cannot accept agent at ${link.peer}: the link has ended: ${reason}`,
+      `Cannot accept agent at ${link.peer}: the link ended: ${reason}`,
     );
   }
   const init = decodeInit(value);
-  const keys = await lookUp(init, options);
-  const proof = prove(init, keys);
+  const keys = await findKeys(init, options);
+  const proof = readFirstMessage(init, keys);
   checkVersion(init, { ...options, proven: proof !== undefined });
-  if (!proof) throw toStranger(init, keys);
+  if (!proof) throw toUnauthenticatedError(init, keys);
   const { handshake, usedPrevious } = proof;
   await link.send(encodeReply(handshake.writeMessage()));
   const { sendKey, receiveKey } = handshake.split();
@@ -171,58 +180,54 @@ async function shakeHands(
 }
 
 function checkVersion(
-  init: HandshakeInit,
-  options: SecureAsOperatorOptions & { proven: boolean },
+  { device, protocolVersion }: HandshakeInit,
+  { versions, proven }: RespondToHandshakeOptions & { proven: boolean },
 ): void {
-  const { min, max } = options.versions ??
-    { min: DEFAULT_PROTOCOL_VERSION, max: DEFAULT_PROTOCOL_VERSION };
-  if (init.protocolVersion >= min && init.protocolVersion <= max) return;
-  const text =
-    `its protocol version is ${init.protocolVersion}, expected ${min} to ${max}`;
+  const { min, max } = versions ??
+    { min: MIN_PROTOCOL_VERSION, max: PROTOCOL_VERSION };
+  if (protocolVersion >= min && protocolVersion <= max) return;
+  const problem =
+    `its protocol version is ${protocolVersion}, expected ${min} to ${max}`;
   throw new RefusedError(
     new AranyaError(
       "unsupported",
-      `Cannot accept agent of device ${JSON.stringify(init.device)}: ${text}`,
-      {
-        details: {
-          device: init.device,
-          version: init.protocolVersion,
-          proven: options.proven,
-        },
-      },
+      `Cannot accept agent of device ${JSON.stringify(device)}: ${problem}`,
+      { details: { device, version: protocolVersion, proven } },
     ),
-    { reason: RefusalReason.VERSION, message: text },
+    { reason: RefusalReason.VERSION, message: problem },
   );
 }
 
-async function lookUp(
-  init: HandshakeInit,
-  options: SecureAsOperatorOptions,
+async function findKeys(
+  { device }: HandshakeInit,
+  options: RespondToHandshakeOptions,
 ): Promise<DeviceKeys | undefined> {
   try {
-    return await options.lookUp(init.device);
+    return await options.findKeys(device);
   } catch (error) {
     throw new RefusedError(
       new AranyaError(
         "unavailable",
         `Cannot accept agent of device ${
-          JSON.stringify(init.device)
+          JSON.stringify(device)
         }: its credential can't be looked up`,
-        { cause: error, details: { device: init.device } },
+        { cause: error, details: { device } },
       ),
       {
         reason: RefusalReason.OVERLOADED,
-        message: "the operator can't look up credentials now",
+        message: "the operator can't look up credentials at the moment",
       },
     );
   }
 }
 
 /**
- * Finds the key that the first message was made with; undefined when it is none of the device's. Unknown devices and absent second keys are played by random ones:
- * every stranger costs the same two attempts.
+ * Returns the handshake with the key that the first message was made with; undefined when no key of the device fits.
+ *
+ * Constant work: the keys of an unknown device and a missing previous key are replaced by random ones, so that timing
+ * doesn't reveal which devices exist.
  */
-function prove(
+function readFirstMessage(
   init: HandshakeInit,
   keys: DeviceKeys | undefined,
 ): { handshake: NoiseHandshake; usedPrevious: boolean } | undefined {
@@ -244,17 +249,18 @@ function prove(
   return undefined;
 }
 
-function toStranger(
-  init: HandshakeInit,
+/** Returns the error for a first message that no key of the device has made. The log gets the case, the peer doesn't. */
+function toUnauthenticatedError(
+  { device }: HandshakeInit,
   keys: DeviceKeys | undefined,
 ): RefusedError {
-  const why = keys ? "its credential is wrong" : "there is no such device";
+  const problem = keys ? "its credential is wrong" : "there is no such device";
   return new RefusedError(
     new AranyaError(
       "unauthorized",
-      `Cannot accept agent of device ${JSON.stringify(init.device)}: ${why}`,
-      { details: { device: init.device, known: keys !== undefined } },
+      `Cannot accept agent of device ${JSON.stringify(device)}: ${problem}`,
+      { details: { device, known: keys !== undefined } },
     ),
-    { reason: RefusalReason.BAD_CREDENTIAL, message: STRANGER },
+    { reason: RefusalReason.BAD_CREDENTIAL, message: UNAUTHENTICATED_TEXT },
   );
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The link after the handshake: every packet sealed with this link's keys, direction and counter. */
-import { AranyaError, type Meter, NO_METER } from "../base/mod.ts";
+/** The link after the handshake. */
+import {
+  AranyaError,
+  asAranyaError,
+  type Meter,
+  NO_METER,
+} from "../base/mod.ts";
 import type { Link, LinkEnd } from "../link/mod.ts";
 import { openBytes, sealBytes } from "./aead.ts";
 import {
@@ -10,20 +15,27 @@ import {
 } from "./frames.ts";
 
 const TWO_TO_32 = 0x1_0000_0000;
-/** Beyond this, counters would lose their lowest bits. */
+/** Upper half of the largest counter that a JavaScript number holds exactly. */
 const MAX_COUNTER_HIGH = 0x1f_ffff;
 
 /** Options of {@linkcode SealedLink}. */
 export interface SealedLinkOptions {
+  /** The link that the handshake ran on. */
   inner: Link;
-  /** The rest of `inner.packets` after the handshake. */
+  /** Iterator of `inner.packets`, behind the frames of the handshake. */
   frames: AsyncIterator<Uint8Array>;
   sendKey: Uint8Array;
   receiveKey: Uint8Array;
   meter?: Meter | undefined;
 }
 
-/** A link whose packets only the two ends of the handshake can make and read. Empty packets are the protocol's own and are not delivered. */
+/**
+ * A link whose packets only the two sides of the handshake can make and read. Each is encrypted with the key of its
+ * direction and a counter that rises strictly.
+ *
+ * A replayed counter and an unknown frame type, which anybody could have sent, are dropped. A packet that can't be
+ * decrypted ends the link. Empty packets belong to the handshake and are not delivered.
+ */
 export class SealedLink implements Link {
   readonly peer: string;
   readonly maxPacketBytes: number;
@@ -31,11 +43,11 @@ export class SealedLink implements Link {
   readonly closed: Promise<LinkEnd>;
   readonly #options: SealedLinkOptions;
   readonly #meter: Meter;
-  readonly #broken = Promise.withResolvers<LinkEnd>();
-  #ended = false;
+  readonly #failed = Promise.withResolvers<LinkEnd>();
+  #isClosed = false;
   #nextCounter = 0;
   #lastReceived = -1;
-  /** A packet that came while the handshake was being confirmed. */
+  /** A packet that arrived in `confirm`, for the reader. */
   #held: Uint8Array | undefined;
 
   constructor(options: SealedLinkOptions) {
@@ -44,12 +56,12 @@ export class SealedLink implements Link {
     this.#meter = options.meter ?? NO_METER;
     this.peer = inner.peer;
     this.maxPacketBytes = inner.maxPacketBytes - SEALED_OVERHEAD_BYTES;
-    this.closed = Promise.race([this.#broken.promise, inner.closed]);
+    this.closed = Promise.race([this.#failed.promise, inner.closed]);
     this.packets = {
       [Symbol.asyncIterator]: () => ({
         next: () => this.#next(),
         return: () => {
-          this.close("its reader has left");
+          this.close("the reader stopped reading");
           return Promise.resolve({ done: true, value: undefined });
         },
       }),
@@ -79,18 +91,21 @@ export class SealedLink implements Link {
   }
 
   close(reason: string): void {
-    this.#ended = true;
+    this.#isClosed = true;
     this.#options.inner.close(reason);
   }
 
-  /** Waits for the packet that proves the peer's keys; it is not delivered when it is empty. @throws what opening throws */
+  /**
+   * Resolves once the peer has sent a packet, which proves that it has the keys of this handshake.
+   * @throws {AranyaError} code "unauthorized" when the packet can't be decrypted; "unavailable" when the link ends
+   */
   async confirm(): Promise<void> {
     for (;;) {
       const { done, value } = await this.#options.frames.next();
       if (done) {
         throw new AranyaError(
           "unavailable",
-          `Cannot finish handshake with ${this.peer}: the link has ended`,
+          `Cannot finish handshake with ${this.peer}: the link ended`,
         );
       }
       const packet = this.#open(value);
@@ -102,7 +117,7 @@ export class SealedLink implements Link {
 
   async #next(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
-      if (this.#ended) return { done: true, value: undefined };
+      if (this.#isClosed) return { done: true, value: undefined };
       if (this.#held) {
         const value = this.#held;
         this.#held = undefined;
@@ -114,18 +129,21 @@ export class SealedLink implements Link {
         const packet = this.#open(value);
         if (packet && packet.length > 0) return { done: false, value: packet };
       } catch (error) {
-        this.#break(error as AranyaError);
+        this.#fail(asAranyaError(error, `Cannot read from ${this.peer}`));
       }
     }
   }
 
-  #break(error: AranyaError): void {
+  #fail(error: AranyaError): void {
     this.#meter.count("aranya_link_unopened_packets_total");
-    this.#broken.resolve({ reason: error.message, error });
-    this.close("a packet of the peer can't be opened");
+    this.#failed.resolve({ reason: error.message, error });
+    this.close("a packet of the peer can't be decrypted");
   }
 
-  /** The packet in a frame; undefined when the frame is none of ours to heed: a replay, or a type of a later protocol. */
+  /**
+   * Returns the packet in a frame; undefined for a frame to drop: a replay, or a type of a later protocol.
+   * @throws {AranyaError} code "unauthorized" when it was not sealed for this link
+   */
   #open(frame: Uint8Array): Uint8Array | undefined {
     const type = frame[0];
     if (type !== undefined && type !== FRAME_TYPES.sealed) {
@@ -135,12 +153,14 @@ export class SealedLink implements Link {
       return undefined;
     }
     if (frame.length < SEALED_OVERHEAD_BYTES) {
-      throw this.#unopened(`it has ${frame.length} bytes only`);
+      throw this.#undecryptable(
+        `it has ${frame.length} bytes, expected at least ${SEALED_OVERHEAD_BYTES}`,
+      );
     }
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     const high = view.getUint32(1);
     if (high > MAX_COUNTER_HIGH) {
-      throw this.#unopened("its counter is out of range");
+      throw this.#undecryptable("its counter is out of range");
     }
     const counter = high * TWO_TO_32 + view.getUint32(5);
     if (counter <= this.#lastReceived) {
@@ -153,15 +173,15 @@ export class SealedLink implements Link {
       counter,
       sealed: frame.subarray(SEALED_HEADER_BYTES),
     });
-    if (!packet) throw this.#unopened("it was not sealed for this link");
+    if (!packet) throw this.#undecryptable("it was not sealed for this link");
     this.#lastReceived = counter;
     return packet;
   }
 
-  #unopened(why: string): AranyaError {
+  #undecryptable(problem: string): AranyaError {
     return new AranyaError(
       "unauthorized",
-      `Cannot open packet from ${this.peer}: ${why}`,
+      `Cannot decrypt packet from ${this.peer}: ${problem}`,
     );
   }
 }

@@ -5,7 +5,6 @@ import {
   asAranyaError,
   type Clock,
   equalBytes,
-  type ErrorCode,
   SYSTEM_CLOCK,
 } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
@@ -24,8 +23,9 @@ import {
   MIN_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
   RefusalReason,
-  RefusalReasonSchema,
   toPackets,
+  toRefusalCode,
+  toRefusalName,
   type Welcome,
   WelcomeSchema,
 } from "../wire/mod.ts";
@@ -84,14 +84,6 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 /** For an agent that was turned away to read why, before the link is closed. */
 const PARTING_MS = 2_000;
 const MAX_HELLO_BYTES = 1024 * 1024;
-
-/** What a refusal means here; one of a later version is "unavailable". */
-const CODE_OF_REFUSAL: Readonly<Record<number, ErrorCode>> = {
-  [RefusalReason.UNKNOWN_DEVICE]: "unauthorized",
-  [RefusalReason.BAD_CREDENTIAL]: "unauthorized",
-  [RefusalReason.VERSION]: "unsupported",
-  [RefusalReason.DUPLICATE_DEVICE]: "conflict",
-};
 
 /**
  * Says hello and takes the operator's answer; hand the result to `session.run`. The link is closed when it fails.
@@ -269,9 +261,9 @@ function versionsOf(hello: Hello): { min: number; max: number } {
 function toRefusal(
   { reason, message }: { reason: RefusalReason; message: string },
 ): AranyaError {
-  const name = RefusalReasonSchema.value[reason]?.localName ?? String(reason);
+  const name = toRefusalName(reason);
   return new AranyaError(
-    CODE_OF_REFUSAL[reason] ?? "unavailable",
+    toRefusalCode(reason),
     message || `Cannot connect: the operator refused with ${name}`,
     { details: { reason: name } },
   );

@@ -13,4 +13,5 @@ export * from "./chunks.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./failure.ts";
+export * from "./refusal.ts";
 export * from "./version.ts";

@@ -2,7 +2,7 @@
 /** The operator's end of a link as an agent meets it: real listener, handshake and session, and a book of what the device tells. */
 import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { type Link, listenGrpc } from "../../../lib/shared/link/mod.ts";
-import { secureAsOperator } from "../../../lib/shared/noise/mod.ts";
+import { respondToHandshake } from "../../../lib/shared/noise/mod.ts";
 import {
   createSession,
   greetAsOperator,
@@ -103,8 +103,8 @@ export class OperatorEnd implements AsyncDisposable {
 
   async #serve(raw: Link): Promise<void> {
     try {
-      const { link } = await secureAsOperator(raw, {
-        lookUp: (device) =>
+      const { link } = await respondToHandshake(raw, {
+        findKeys: (device) =>
           Promise.resolve(device === "edge-1" ? this.keys : undefined),
       });
       const greeting = await greetAsOperator(link, {

@@ -7,7 +7,7 @@ import {
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import { serveLinks } from "../../../lib/operator/fleet/links.ts";
-import { secureAsAgent } from "../../../lib/shared/noise/mod.ts";
+import { initiateHandshake } from "../../../lib/shared/noise/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { Pipe } from "../../../dev/base/pipe.ts";
@@ -45,7 +45,7 @@ Deno.test("serveLinks() lets a device in by its credential", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await given(fixture);
   const key = device.keys?.key ?? new Uint8Array(32);
-  const sealed = await secureAsAgent(await dial(), {
+  const sealed = await initiateHandshake(await dial(), {
     device: fixture.ref.name,
     key,
   });
@@ -58,15 +58,18 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   const { device, dial, end } = await given(fixture);
   const key = new Uint8Array(32);
   for (const name of [fixture.ref.name, "nobody"]) {
-    await assert.rejects(secureAsAgent(await dial(), { device: name, key }), {
-      code: "unauthorized",
-    });
+    await assert.rejects(
+      initiateHandshake(await dial(), { device: name, key }),
+      {
+        code: "unauthorized",
+      },
+    );
   }
   const garbage = await dial();
   await garbage.send(Uint8Array.from([9, 9, 9]));
   await garbage.closed;
   const right = device.keys?.key ?? key;
-  const sealed = await secureAsAgent(await dial(), {
+  const sealed = await initiateHandshake(await dial(), {
     device: fixture.ref.name,
     key: right,
   });
@@ -80,7 +83,7 @@ Deno.test("serveLinks() has a device come again while its credential is not know
   const key = device.keys?.key ?? new Uint8Array(32);
   device.credential.revoke();
   await assert.rejects(
-    secureAsAgent(await dial(), {
+    initiateHandshake(await dial(), {
       device: fixture.ref.name,
       key,
     }),

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import { createLinkQueue } from "../../../lib/shared/link/link_queue.ts";
-import { createLinkPair } from "../noise/_support/memory_link.ts";
+import { createLinkPair } from "../noise/_support/link_pair.ts";
 
-const newLink = (): Link => createLinkPair()[0];
+const newLink = (): Link => createLinkPair().initiator;
 
 Deno.test("createLinkQueue() gives links in order, up to its bound", async () => {
   const queue = createLinkQueue(2);

@@ -5,7 +5,7 @@ import { openBytes, sealBytes } from "../../../lib/shared/noise/aead.ts";
 
 const KEY = new Uint8Array(32).fill(9);
 
-Deno.test("openBytes() gives back what sealBytes() sealed", () => {
+Deno.test("openBytes() returns what sealBytes() sealed", () => {
   for (const length of [0, 1, 63, 64, 65, 65_000]) {
     const data = crypto.getRandomValues(new Uint8Array(length));
     const sealed = sealBytes(KEY, { counter: 5, data });
@@ -17,7 +17,7 @@ Deno.test("openBytes() gives back what sealBytes() sealed", () => {
   }
 });
 
-Deno.test("openBytes() gives undefined for another counter, key or associated data", () => {
+Deno.test("openBytes() returns undefined for another counter, key or associated data", () => {
   const sealed = sealBytes(KEY, {
     counter: 2 ** 32,
     data: utf8("x"),

@@ -10,14 +10,14 @@ import {
   toPrologue,
 } from "../../../lib/shared/noise/frames.ts";
 
-Deno.test("toPrologue() is name, zero, version and device", () => {
+Deno.test("toPrologue() returns name, zero byte, version and device", () => {
   assert.equal(
     toHex(toPrologue({ device: "édge", protocolVersion: 258 })),
     "6172616e796100" + "00000102" + toHex(utf8("édge")),
   );
 });
 
-Deno.test("frames of protocol version 1 keep their bytes", () => {
+Deno.test("encodeInit(), encodeReply() and encodeRefusal() return the bytes of protocol version 1", () => {
   const init = { device: "edge-1", protocolVersion: 1, noise: utf8("N") };
   const golden = {
     init: "01" + "0a06656467652d31" + "1001" + "1a014e",
@@ -36,17 +36,36 @@ Deno.test("frames of protocol version 1 keep their bytes", () => {
   });
 });
 
-Deno.test("decodeInit() passes over fields of a later version", () => {
+Deno.test("decodeInit() ignores fields of a later version", () => {
   const init = decodeInit(fromHex("010a06656467652d311001" + "7a0568656c6c6f"));
   assert.equal(init.device, "edge-1");
   assert.equal(init.protocolVersion, 1);
 });
 
-Deno.test("decodeInit() and decodeAnswer() refuse everything else", () => {
+Deno.test("decodeInit() and decodeAnswer() reject everything else", () => {
   for (const hex of ["", "00", "01ff", "0a06", "04" + "00".repeat(30)]) {
     assert.throws(() => decodeInit(fromHex(hex)), { code: "invalid" });
   }
   for (const hex of ["", "01", "02ff", "03ff", "47455420"]) {
     assert.throws(() => decodeAnswer(fromHex(hex)), { code: "invalid" });
   }
+});
+
+Deno.test("decodeAnswer() replaces control characters in the text of a refusal", () => {
+  const message = "a\u0000b\u001b[1mc\u007fd\u0085e\u009ff é€";
+  assert.deepEqual(decodeAnswer(encodeRefusal({ reason: 2, message })), {
+    refusal: { reason: 2, message: "a b [1mc d e f é€" },
+  });
+});
+
+Deno.test("decodeInit() rejects a frame of more than 1024 bytes", () => {
+  const frame = encodeInit({
+    device: "x".repeat(1100),
+    protocolVersion: 1,
+    noise: utf8("N"),
+  });
+  assert.throws(() => decodeInit(frame), {
+    code: "invalid",
+    message: /it has \d+ bytes, expected at most 1024$/,
+  });
 });

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { fromUtf8, SILENT_LOGGER, utf8 } from "../../../lib/shared/base/mod.ts";
 import { createGrpcDialer, listenGrpc } from "../../../lib/shared/link/mod.ts";
 import {
-  secureAsAgent,
-  secureAsOperator,
+  initiateHandshake,
+  respondToHandshake,
 } from "../../../lib/shared/noise/mod.ts";
 import {
   decodeInit,
@@ -14,43 +14,48 @@ import {
 } from "../../../lib/shared/noise/frames.ts";
 import { NoiseHandshake } from "../../../lib/shared/noise/noise.ts";
 import { RefusalReason } from "../../../lib/shared/wire/mod.ts";
-import { createLinkPair } from "./_support/memory_link.ts";
+import { createLinkPair } from "./_support/link_pair.ts";
 
+const DEVICE = "edge-1";
 const KEY = new Uint8Array(32).fill(1);
+const OTHER_KEY = new Uint8Array(32).fill(9);
 
-async function answerWith(frame: Uint8Array): Promise<never> {
-  const [agentEnd, operatorEnd] = createLinkPair();
-  const securing = secureAsAgent(agentEnd, { device: "edge-1", key: KEY });
-  await operatorEnd.send(frame);
-  await securing;
-  throw new Error("the handshake went well");
+/** Runs a handshake against a peer that answers with this frame. */
+async function handshakeWithAnswer(frame: Uint8Array): Promise<never> {
+  const { initiator, responder } = createLinkPair();
+  const handshake = initiateHandshake(initiator, { device: DEVICE, key: KEY });
+  await responder.send(frame);
+  await handshake;
+  throw new Error("the handshake succeeded");
 }
 
-Deno.test("secureAsAgent() refuses an operator that does not know the credential", async () => {
-  const [agentEnd, operatorEnd] = createLinkPair();
-  const securing = secureAsAgent(agentEnd, { device: "edge-1", key: KEY });
-  const { value } = await operatorEnd.packets[Symbol.asyncIterator]().next();
+Deno.test("initiateHandshake() rejects a responder without the device's key", async () => {
+  const { initiator, responder } = createLinkPair();
+  const handshake = initiateHandshake(initiator, { device: DEVICE, key: KEY });
+  const { value } = await responder.packets[Symbol.asyncIterator]().next();
   const { device, protocolVersion } = decodeInit(value);
+  // A valid reply, but of a handshake with another key.
+  const prologue = toPrologue({ device, protocolVersion });
   const imposter = new NoiseHandshake({
     role: "responder",
-    prologue: toPrologue({ device, protocolVersion }),
-    psk: new Uint8Array(32).fill(9),
+    prologue,
+    psk: OTHER_KEY,
   });
-  const peer = new NoiseHandshake({
+  const other = new NoiseHandshake({
     role: "initiator",
-    prologue: toPrologue({ device, protocolVersion }),
-    psk: new Uint8Array(32).fill(9),
+    prologue,
+    psk: OTHER_KEY,
   });
-  imposter.readMessage(peer.writeMessage());
-  await operatorEnd.send(encodeReply(imposter.writeMessage()));
-  await assert.rejects(securing, {
+  imposter.readMessage(other.writeMessage());
+  await responder.send(encodeReply(imposter.writeMessage()));
+  await assert.rejects(handshake, {
     code: "unauthorized",
     message:
-      'Cannot connect device "edge-1" to memory:2: the other end does not know this device\'s credential',
+      "Cannot connect device \"edge-1\" to responder:1: the other end doesn't know this device's credential",
   });
 });
 
-Deno.test("secureAsAgent() turns each refusal into its code", async () => {
+Deno.test("initiateHandshake() translates each refusal into its code", async () => {
   const table: [RefusalReason, string, string][] = [
     [RefusalReason.UNKNOWN_DEVICE, "unauthorized", "UNKNOWN_DEVICE"],
     [RefusalReason.BAD_CREDENTIAL, "unauthorized", "BAD_CREDENTIAL"],
@@ -61,51 +66,56 @@ Deno.test("secureAsAgent() turns each refusal into its code", async () => {
     [99 as RefusalReason, "unavailable", "99"],
   ];
   for (const [reason, code, refusal] of table) {
-    await assert.rejects(answerWith(encodeRefusal({ reason, message: "" })), {
-      code,
-      details: { refusal },
-    });
+    await assert.rejects(
+      handshakeWithAnswer(encodeRefusal({ reason, message: "" })),
+      {
+        code,
+        message:
+          `Cannot connect device "edge-1" to responder:1: the operator refused: ${refusal}`,
+        details: { refusal },
+      },
+    );
   }
 });
 
-Deno.test("secureAsAgent() keeps control characters of a refusal away from the terminal", async () => {
+Deno.test("initiateHandshake() removes control characters from the text of a refusal and cuts it", async () => {
   const frame = encodeRefusal({
     reason: RefusalReason.NOT_LEADER,
     message: "red \u001b[31m" + "x".repeat(900),
   });
-  await assert.rejects(answerWith(frame), (error: Error) => {
+  await assert.rejects(handshakeWithAnswer(frame), (error: Error) => {
     assert.match(error.message, /red {2}\[31mx+$/);
     assert.ok(error.message.length < 450);
     return true;
   });
 });
 
-Deno.test("secureAsAgent() refuses an answer that is none", async () => {
+Deno.test("initiateHandshake() rejects an answer that is no frame of the protocol", async () => {
   for (const frame of [utf8(""), utf8("HTTP/1.1 400"), Uint8Array.of(2, 255)]) {
-    await assert.rejects(answerWith(frame), { code: "invalid" });
+    await assert.rejects(handshakeWithAnswer(frame), { code: "invalid" });
   }
 });
 
-Deno.test("secureAsAgent() gives up on an operator that stays silent", async () => {
-  const [agentEnd] = createLinkPair();
+Deno.test("initiateHandshake() times out when no answer comes", async () => {
+  const { initiator } = createLinkPair();
   await assert.rejects(
-    secureAsAgent(agentEnd, { device: "edge-1", key: KEY, timeoutMs: 30 }),
+    initiateHandshake(initiator, { device: DEVICE, key: KEY, timeoutMs: 30 }),
     { code: "timed_out" },
   );
-  assert.deepEqual(await agentEnd.closed, { reason: "the handshake failed" });
+  assert.deepEqual(await initiator.closed, { reason: "the handshake failed" });
 });
 
-Deno.test("secureAsAgent() says why when the link ends half-way", async () => {
-  const [agentEnd, operatorEnd] = createLinkPair();
-  const securing = secureAsAgent(agentEnd, { device: "edge-1", key: KEY });
-  operatorEnd.close("gone for lunch");
-  await assert.rejects(securing, {
+Deno.test("initiateHandshake() rejects with the reason when the link ends during the handshake", async () => {
+  const { initiator, responder } = createLinkPair();
+  const handshake = initiateHandshake(initiator, { device: DEVICE, key: KEY });
+  responder.close("the operator is shutting down");
+  await assert.rejects(handshake, {
     code: "unavailable",
-    message: /gone for lunch/,
+    message: /link ended during the handshake: the operator is shutting down$/,
   });
 });
 
-Deno.test("secureAsAgent() over gRPC hears the refusal before the link ends, and carries packets with the right key", async () => {
+Deno.test("initiateHandshake() over gRPC receives the refusal before the link ends, and packets with the right key", async () => {
   const log = SILENT_LOGGER;
   await using listener = await listenGrpc({
     host: "127.0.0.1",
@@ -115,7 +125,7 @@ Deno.test("secureAsAgent() over gRPC hears the refusal before the link ends, and
   });
   const links = listener.links[Symbol.asyncIterator]();
   const shakeHands = async (key: Uint8Array) => {
-    const [agentEnd, { value: operatorEnd }] = await Promise.all([
+    const [initiator, { value: responder }] = await Promise.all([
       createGrpcDialer({
         endpoint: `127.0.0.1:${listener.address.port}`,
         insecure: true,
@@ -123,22 +133,23 @@ Deno.test("secureAsAgent() over gRPC hears the refusal before the link ends, and
       }).dial({ signal: AbortSignal.timeout(5000) }),
       links.next(),
     ]);
-    assert.ok(operatorEnd);
+    assert.ok(responder);
     return await Promise.allSettled([
-      secureAsAgent(agentEnd, { device: "edge-1", key }),
-      secureAsOperator(operatorEnd, {
-        lookUp: () => Promise.resolve({ key: KEY }),
+      initiateHandshake(initiator, { device: DEVICE, key }),
+      respondToHandshake(responder, {
+        findKeys: () => Promise.resolve({ key: KEY }),
       }),
     ]);
   };
-  const [refused] = await shakeHands(new Uint8Array(32));
+  const [refused] = await shakeHands(OTHER_KEY);
   assert.equal(refused.status, "rejected");
   assert.deepEqual(refused.reason.details, { refusal: "BAD_CREDENTIAL" });
-  const [agent, operator] = await shakeHands(KEY);
-  assert.ok(agent.status === "fulfilled" && operator.status === "fulfilled");
-  await agent.value.send(utf8("hello"));
-  const packets = operator.value.link.packets[Symbol.asyncIterator]();
+  const [initiated, responded] = await shakeHands(KEY);
+  assert.ok(initiated.status === "fulfilled");
+  assert.ok(responded.status === "fulfilled");
+  await initiated.value.send(utf8("hello"));
+  const packets = responded.value.link.packets[Symbol.asyncIterator]();
   assert.equal(fromUtf8((await packets.next()).value), "hello");
-  agent.value.close("done");
-  await agent.value.closed;
+  initiated.value.close("done");
+  await initiated.value.closed;
 });

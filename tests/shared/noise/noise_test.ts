@@ -67,7 +67,7 @@ function pair(options: { prologue?: string; psk?: number } = {}) {
   };
 }
 
-Deno.test("NoiseHandshake gives the messages, keys and hash of the public test vector", () => {
+Deno.test("NoiseHandshake returns the messages, keys and hash of the public test vector", () => {
   const initiator = fromVector("initiator");
   const responder = fromVector("responder");
   const [first, second, ...rest] = VECTOR.messages;
@@ -83,7 +83,7 @@ Deno.test("NoiseHandshake gives the messages, keys and hash of the public test v
   const theirs = responder.split();
   assert.equal(toHex(ours.handshakeHash), VECTOR.hash);
   assert.equal(toHex(theirs.handshakeHash), VECTOR.hash);
-  // The initiator speaks first, then they take turns; each direction counts for itself.
+  // The sides send in turn, the initiator first; each direction has a counter of its own.
   for (const [index, [payload, ciphertext]] of rest.entries()) {
     const counter = Math.floor(index / 2);
     const [sender, receiver] = index % 2 === 0
@@ -105,19 +105,19 @@ Deno.test("NoiseHandshake uses a new ephemeral key each time", () => {
   assert.notDeepEqual(one, other);
 });
 
-Deno.test("NoiseHandshake.readMessage() refuses another pre-shared key", () => {
+Deno.test("NoiseHandshake.readMessage() rejects another pre-shared key", () => {
   const { initiator, responder } = pair({ psk: 2 });
   const message = initiator.writeMessage();
   assert.throws(() => responder.readMessage(message), { code: "unauthorized" });
 });
 
-Deno.test("NoiseHandshake.readMessage() refuses another prologue", () => {
+Deno.test("NoiseHandshake.readMessage() rejects another prologue", () => {
   const { initiator, responder } = pair({ prologue: "b" });
   const message = initiator.writeMessage();
   assert.throws(() => responder.readMessage(message), { code: "unauthorized" });
 });
 
-Deno.test("NoiseHandshake.readMessage() refuses a message with any byte changed or missing", () => {
+Deno.test("NoiseHandshake.readMessage() rejects a message with any byte changed or missing", () => {
   const message = pair().initiator.writeMessage();
   for (let index = 0; index < message.length; index++) {
     const changed = message.slice();
@@ -132,7 +132,7 @@ Deno.test("NoiseHandshake.readMessage() refuses a message with any byte changed 
   }
 });
 
-Deno.test("NoiseHandshake.writeMessage() refuses a public key of low order", () => {
+Deno.test("NoiseHandshake.readMessage() rejects a public key of low order", () => {
   const { responder } = pair();
   const zero = new NoiseHandshake({
     role: "initiator",
@@ -144,7 +144,7 @@ Deno.test("NoiseHandshake.writeMessage() refuses a public key of low order", () 
   assert.throws(() => zero.readMessage(reply), { code: "unauthorized" });
 });
 
-Deno.test("NoiseHandshake refuses a pre-shared key of another length", () => {
+Deno.test("new NoiseHandshake() throws for a pre-shared key of another length", () => {
   assert.throws(
     () =>
       new NoiseHandshake({
@@ -156,7 +156,7 @@ Deno.test("NoiseHandshake refuses a pre-shared key of another length", () => {
   );
 });
 
-Deno.test("NoiseHandshake.split() refuses before the end of the handshake", () => {
+Deno.test("NoiseHandshake.split() throws before the end of the handshake", () => {
   const { initiator } = pair();
   initiator.writeMessage();
   assert.throws(() => initiator.split(), TypeError);

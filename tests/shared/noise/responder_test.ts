@@ -1,53 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import { defined, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
-  createHandshakeGate,
-  secureAsAgent,
-  secureAsOperator,
-  type SecureAsOperatorOptions,
-  type SecuredLink,
+  type AuthenticatedLink,
+  HandshakeLimit,
+  initiateHandshake,
+  respondToHandshake,
+  type RespondToHandshakeOptions,
 } from "../../../lib/shared/noise/mod.ts";
 import { encodeInit, toPrologue } from "../../../lib/shared/noise/frames.ts";
 import { NoiseHandshake } from "../../../lib/shared/noise/noise.ts";
-import { createLinkPair, type Meddle } from "./_support/memory_link.ts";
+import { createLinkPair, type Tamper } from "./_support/link_pair.ts";
 
 const KEY = new Uint8Array(32).fill(1);
-const OTHER = new Uint8Array(32).fill(2);
+const OTHER_KEY = new Uint8Array(32).fill(2);
 
-const lookUp = (device: string) =>
+const findKeys = (device: string) =>
   Promise.resolve(device === "edge-1" ? { key: KEY } : undefined);
 
 interface Handshake {
-  agent: PromiseSettledResult<Link>;
-  operator: PromiseSettledResult<SecuredLink>;
+  initiator: PromiseSettledResult<Link>;
+  responder: PromiseSettledResult<AuthenticatedLink>;
 }
 
+/** Runs a handshake of device "edge-1" unless told otherwise. */
 async function shakeHands(
-  options: {
+  { device = "edge-1", key = KEY, protocolVersion, tamper, responder = {} }: {
     device?: string;
     key?: Uint8Array;
-    version?: number;
-    meddle?: Meddle;
-    operator?: Partial<SecureAsOperatorOptions>;
+    protocolVersion?: number;
+    tamper?: Tamper;
+    responder?: Partial<RespondToHandshakeOptions>;
   } = {},
 ): Promise<Handshake> {
-  const [agentEnd, operatorEnd] = createLinkPair(
-    options.meddle ? { meddle: options.meddle } : {},
-  );
-  const [agent, operator] = await Promise.allSettled([
-    secureAsAgent(agentEnd, {
-      device: options.device ?? "edge-1",
-      key: options.key ?? KEY,
-      ...(options.version ? { protocolVersion: options.version } : {}),
+  const ends = createLinkPair(defined({ tamper }));
+  const [initiated, responded] = await Promise.allSettled([
+    initiateHandshake(ends.initiator, {
+      device,
+      key,
+      ...defined({ protocolVersion }),
     }),
-    secureAsOperator(operatorEnd, { lookUp, ...options.operator }),
+    respondToHandshake(ends.responder, { findKeys, ...responder }),
   ]);
-  return { agent, operator };
+  return { initiator: initiated, responder: responded };
 }
 
-function mustFail(
+function assertRejected(
   result: PromiseSettledResult<unknown>,
   expected: { code: string; message: RegExp },
 ): void {
@@ -56,137 +55,150 @@ function mustFail(
   assert.match(result.reason.message, expected.message);
 }
 
-function mustSucceed<T>(result: PromiseSettledResult<T>): T {
+function assertFulfilled<T>(result: PromiseSettledResult<T>): T {
   if (result.status === "rejected") throw result.reason;
   return result.value;
 }
 
-Deno.test("secureAsOperator() and secureAsAgent() agree and carry packets both ways", async () => {
-  const { agent, operator } = await shakeHands();
-  const up = mustSucceed(agent);
-  const { link: down, ...facts } = mustSucceed(operator);
+Deno.test("respondToHandshake() and initiateHandshake() agree and carry packets both ways", async () => {
+  const { initiator, responder } = await shakeHands();
+  const up = assertFulfilled(initiator);
+  const { link: down, ...facts } = assertFulfilled(responder);
   assert.deepEqual(facts, {
     device: "edge-1",
     protocolVersion: 1,
     usedPrevious: false,
   });
   assert.equal(up.maxPacketBytes, 65_536 - 25);
-  const atOperator = down.packets[Symbol.asyncIterator]();
-  const atAgent = up.packets[Symbol.asyncIterator]();
+  const received = down.packets[Symbol.asyncIterator]();
+  const answers = up.packets[Symbol.asyncIterator]();
   for (const text of ["one", "two", "x".repeat(65_000)]) {
     await up.send(utf8(text));
-    assert.equal(fromUtf8((await atOperator.next()).value), text);
+    assert.equal(fromUtf8((await received.next()).value), text);
     await down.send(utf8(text));
-    assert.equal(fromUtf8((await atAgent.next()).value), text);
+    assert.equal(fromUtf8((await answers.next()).value), text);
   }
   up.close("done");
 });
 
-Deno.test("secureAsOperator() tells the same to an unknown device and to a wrong credential", async () => {
+Deno.test("respondToHandshake() sends the same refusal for an unknown device and a wrong credential", async () => {
   const unknown = await shakeHands({ device: "edge-2" });
-  const wrong = await shakeHands({ key: OTHER });
-  for (const { agent } of [unknown, wrong]) {
-    mustFail(agent, {
+  const wrong = await shakeHands({ key: OTHER_KEY });
+  for (const { initiator } of [unknown, wrong]) {
+    assertRejected(initiator, {
       code: "unauthorized",
       message:
-        /^Cannot connect device "edge-\d" to memory:2: the operator refuses it: there is no such device, or its credential is another one$/,
+        /^Cannot connect device "edge-\d" to responder:1: the operator refused: unknown device or wrong credential$/,
     });
   }
-  mustFail(unknown.operator, {
+  assertRejected(unknown.responder, {
     code: "unauthorized",
     message: /"edge-2": there is no such device/,
   });
-  mustFail(wrong.operator, {
+  assertRejected(wrong.responder, {
     code: "unauthorized",
     message: /"edge-1": its credential is wrong/,
   });
 });
 
-Deno.test("secureAsOperator() accepts the previous key during a rotation and says so", async () => {
-  const { agent, operator } = await shakeHands({
-    key: OTHER,
-    operator: {
-      lookUp: () => Promise.resolve({ key: KEY, previousKey: OTHER }),
+Deno.test("respondToHandshake() accepts the previous key during a rotation and reports it", async () => {
+  const { initiator, responder } = await shakeHands({
+    key: OTHER_KEY,
+    responder: {
+      findKeys: () => Promise.resolve({ key: KEY, previousKey: OTHER_KEY }),
     },
   });
-  mustSucceed(agent).close("done");
-  assert.equal(mustSucceed(operator).usedPrevious, true);
+  assertFulfilled(initiator).close("done");
+  assert.equal(assertFulfilled(responder).usedPrevious, true);
 });
 
-Deno.test("secureAsOperator() refuses a protocol version that it does not serve", async () => {
-  const { agent, operator } = await shakeHands({ version: 7 });
-  mustFail(agent, {
+Deno.test("respondToHandshake() refuses a protocol version that it doesn't serve", async () => {
+  const { initiator, responder } = await shakeHands({ protocolVersion: 7 });
+  assertRejected(initiator, {
     code: "unsupported",
     message: /its protocol version is 7, expected 1 to 1/,
   });
-  mustFail(operator, { code: "unsupported", message: /version is 7/ });
-  assert.ok(operator.status === "rejected");
-  assert.equal(operator.reason.details.proven, true);
-  const stranger = await shakeHands({ version: 7, key: OTHER });
-  assert.ok(stranger.operator.status === "rejected");
-  assert.equal(stranger.operator.reason.details.proven, false);
+  assertRejected(responder, { code: "unsupported", message: /version is 7/ });
+  assert.ok(responder.status === "rejected");
+  assert.equal(responder.reason.details.proven, true);
+  const unproven = await shakeHands({ protocolVersion: 7, key: OTHER_KEY });
+  assert.ok(unproven.responder.status === "rejected");
+  assert.equal(unproven.responder.reason.details.proven, false);
 });
 
-Deno.test("secureAsOperator() tells the agent to come again when credentials can't be looked up", async () => {
-  const { agent, operator } = await shakeHands({
-    operator: { lookUp: () => Promise.reject(new Error("no apiserver")) },
+Deno.test("respondToHandshake() refuses as unavailable when credentials can't be looked up", async () => {
+  const { initiator, responder } = await shakeHands({
+    responder: { findKeys: () => Promise.reject(new Error("no apiserver")) },
   });
-  mustFail(agent, { code: "unavailable", message: /can't look up/ });
-  mustFail(operator, { code: "unavailable", message: /can't be looked up/ });
+  assertRejected(initiator, { code: "unavailable", message: /can't look up/ });
+  assertRejected(responder, {
+    code: "unavailable",
+    message: /can't be looked up/,
+  });
 });
 
-Deno.test("secureAsOperator() does not accept a replayed first message", async () => {
+Deno.test("respondToHandshake() rejects a replayed first message", async () => {
   let recorded: Uint8Array | undefined;
   const first = await shakeHands({
-    meddle: (packet) => {
+    tamper: (packet) => {
       recorded ??= packet.slice();
       return [packet];
     },
   });
-  mustSucceed(first.agent).close("done");
-  const [thief, operatorEnd] = createLinkPair();
-  const accepting = secureAsOperator(operatorEnd, { lookUp, timeoutMs: 2000 });
-  await thief.send(recorded ?? new Uint8Array(0));
-  // The thief gets a reply, but has no key to seal anything with.
-  await thief.send(Uint8Array.of(4, ...new Uint8Array(40)));
-  await assert.rejects(accepting, { code: "unauthorized" });
+  assertFulfilled(first.initiator).close("done");
+  assert.ok(recorded);
+  const { initiator: attacker, responder } = createLinkPair();
+  const handshake = respondToHandshake(responder, {
+    findKeys,
+    timeoutMs: 2000,
+  });
+  await attacker.send(recorded);
+  // The attacker gets a reply, but has no key to seal a packet with.
+  await attacker.send(Uint8Array.of(4, ...new Uint8Array(40)));
+  await assert.rejects(handshake, { code: "unauthorized" });
 });
 
-Deno.test("secureAsOperator() gives up on a handshake that hangs half-way", async () => {
-  const gate = createHandshakeGate();
-  const [thief, operatorEnd] = createLinkPair();
+Deno.test("respondToHandshake() times out when the initiator doesn't confirm, and gives its slot back", async () => {
+  const limit = new HandshakeLimit();
+  const { initiator, responder } = createLinkPair();
   const noise = new NoiseHandshake({
     role: "initiator",
     prologue: toPrologue({ device: "edge-1", protocolVersion: 1 }),
     psk: KEY,
   });
-  const accepting = secureAsOperator(operatorEnd, {
-    lookUp,
-    gate,
+  const handshake = respondToHandshake(responder, {
+    findKeys,
+    limit,
     timeoutMs: 50,
   });
-  await thief.send(
+  await initiator.send(
     encodeInit({
       device: "edge-1",
       protocolVersion: 1,
       noise: noise.writeMessage(),
     }),
   );
-  await assert.rejects(accepting, { code: "timed_out" });
-  assert.equal(gate.count, 0);
-  await thief.closed;
+  assert.equal(limit.count, 1);
+  await assert.rejects(handshake, { code: "timed_out" });
+  assert.equal(limit.count, 0);
+  await initiator.closed;
 });
 
-Deno.test("secureAsOperator() refuses when the gate is full", async () => {
-  const gate = createHandshakeGate({ maxCount: 1 });
-  const leave = gate.enter(() => {});
-  const { agent, operator } = await shakeHands({ operator: { gate } });
-  mustFail(agent, { code: "unavailable", message: /too much to do/ });
-  mustFail(operator, { code: "unavailable", message: /too many handshakes/ });
-  leave?.();
+Deno.test("respondToHandshake() refuses when the limit is reached", async () => {
+  const limit = new HandshakeLimit({ maxCount: 1 });
+  using _slot = limit.acquire(() => {});
+  const { initiator, responder } = await shakeHands({ responder: { limit } });
+  assertRejected(initiator, {
+    code: "unavailable",
+    message: /the operator is overloaded$/,
+  });
+  assertRejected(responder, {
+    code: "unavailable",
+    message: /too many handshakes/,
+  });
 });
 
-Deno.test("secureAsOperator() survives any first frame", async () => {
+Deno.test("respondToHandshake() rejects any malformed first frame and closes the link", async () => {
   const frames = [
     [],
     [0],
@@ -198,24 +210,24 @@ Deno.test("secureAsOperator() survives any first frame", async () => {
     [9, 9, 9],
   ];
   for (const frame of frames) {
-    const [stranger, operatorEnd] = createLinkPair();
-    const accepting = secureAsOperator(operatorEnd, { lookUp });
-    await stranger.send(Uint8Array.from(frame));
-    await assert.rejects(accepting, (error: { code: string }) => {
+    const { initiator, responder } = createLinkPair();
+    const handshake = respondToHandshake(responder, { findKeys });
+    await initiator.send(Uint8Array.from(frame));
+    await assert.rejects(handshake, (error: { code: string }) => {
       assert.match(error.code, /^(invalid|unauthorized|unsupported)$/);
       return true;
     });
-    await stranger.closed;
+    await initiator.closed;
   }
 });
 
-Deno.test("secureAsOperator() stops with its signal", async () => {
-  const [, operatorEnd] = createLinkPair();
+Deno.test("respondToHandshake() rejects as cancelled when its signal is aborted", async () => {
+  const { responder } = createLinkPair();
   const stop = new AbortController();
-  const accepting = secureAsOperator(operatorEnd, {
-    lookUp,
+  const handshake = respondToHandshake(responder, {
+    findKeys,
     signal: stop.signal,
   });
   stop.abort();
-  await assert.rejects(accepting, { code: "cancelled" });
+  await assert.rejects(handshake, { code: "cancelled" });
 });
