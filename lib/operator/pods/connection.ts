@@ -14,7 +14,9 @@ export interface ListedDevice {
 export interface OpenConnectionOptions {
   /** Capabilities that the agent announced in its Hello. */
   capabilities: readonly string[];
-  /** Lists the device's pods, at once and from time to time; calls `onListed` after each success. */
+  /**
+   * Lists the device's pods, at once and from time to time; calls `onListed` after each success.
+   */
   list(onListed: () => void, signal: AbortSignal): Promise<void>;
   /** Called when `list` rejects before the connection ends. */
   onError(error: unknown): void;
@@ -27,8 +29,9 @@ interface OpenConnection {
 }
 
 /**
- * Connection of one device: none, or open; an open one counts as listed once the device's list of pods was received.
- * Before that nobody knows what the device runs, so nothing is sent or terminated.
+ * Connection of one device: none, or open; an open one counts as listed once the device's list of
+ * pods was received. Before that nobody knows what the device runs, so nothing is sent or
+ * terminated.
  */
 export class PodConnection {
   #current: OpenConnection | undefined;
@@ -51,7 +54,10 @@ export class PodConnection {
     scope.run((signal) => list(onListed, signal));
   }
 
-  /** Ends the connection and what waits for it; resolves when listing has stopped. May be called without one. */
+  /**
+   * Ends the connection and what waits for it; resolves when listing has stopped. May be called
+   * without one.
+   */
   async close(reason: AranyaError): Promise<void> {
     const scope = this.#current?.scope;
     this.#current = undefined;

@@ -29,7 +29,10 @@ export class PodDevice {
   /** Grace of removals asked for since the last hello, by UID. */
   readonly #removals = new Map<string, number>();
 
-  /** UIDs that were forgotten since the last hello: a report that was on its way then says nothing new. */
+  /**
+   * UIDs that were forgotten since the last hello: a report that was on its way then says nothing
+   * new.
+   */
   readonly #forgotten = new Set<string>();
 
   constructor(
@@ -74,7 +77,10 @@ export class PodDevice {
     this.#forgotten.clear();
   }
 
-  /** Takes a report in; words older than what is known are dropped. @returns the keys that it is about */
+  /**
+   * Takes a report in; words older than what is known are dropped.
+   * @returns the keys that it is about
+   */
   learn(list: PodStatusList): string[] {
     return list.pods.flatMap((pod) => {
       if (this.#forgotten.has(pod.uid)) return [];
@@ -85,7 +91,10 @@ export class PodDevice {
     });
   }
 
-  /** Asks for all pods; those that aren't in the answer are forgotten. @returns keys of what was or is there */
+  /**
+   * Asks for all pods; those that aren't in the answer are forgotten.
+   * @returns keys of what was or is there
+   */
   async list(signal: AbortSignal): Promise<string[]> {
     const before = this.keys();
     const reply = await this.#request(Method.LIST_PODS, {
@@ -114,7 +123,10 @@ export class PodDevice {
     this.#applied.set(spec.uid, spec.specHash);
   }
 
-  /** Asks for the removal, once for each grace that is smaller than before. @returns false when the device doesn't know the pod */
+  /**
+   * Asks for the removal, once for each grace that is smaller than before.
+   * @returns false when the device doesn't know the pod
+   */
   async remove(
     uid: string,
     { graceSeconds, signal }: { graceSeconds: number; signal: AbortSignal },

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the pod controller and the kubelet API handlers read of one device; the device implements these. */
+/**
+ * What the pod controller and the kubelet API handlers read of one device; the device implements
+ * these.
+ */
 import type { ObjectRef } from "../kube/mod.ts";
 import type { PodDns } from "../podspec/mod.ts";
 
@@ -16,7 +19,10 @@ export interface LinkState {
   readonly mayReturn: boolean;
 }
 
-/** Settings of one device that concern its pods, read anew on each use: a user may change them at any time. */
+/**
+ * Settings of one device that concern its pods, read anew on each use: a user may change them at
+ * any time.
+ */
 export interface PodSettings {
   /** Timeout of one request to the device, in milliseconds. */
   readonly requestTimeoutMs: number;

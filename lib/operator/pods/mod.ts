@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The pod lane of one device: what the API server wants there, what the device runs, and making the one into the other. Informers, a session's
- * requests and the device's reports come in; commands to the device, status patches and deletions go out. This room never knows links or Nodes.
+ * The pod lane of one device: what the API server wants there, what the device runs, and making the
+ * one into the other. Informers, a session's requests and the device's reports come in; commands to
+ * the device, status patches and deletions go out. This room never knows links or Nodes.
  *
  * @module
  */

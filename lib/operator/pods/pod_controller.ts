@@ -17,7 +17,7 @@ import {
   type KubeClient,
   type Pod,
 } from "../kube/mod.ts";
-import { toPodSpec } from "../podspec/mod.ts";
+import { toFileBytes, toPodSpec } from "../podspec/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
   type Blobs,
@@ -55,16 +55,20 @@ export interface PodControllerOptions {
 
 /** Number of pods of one device that are synced at the same time. */
 const CONCURRENCY = 8;
-/** Intervals of periodic lists are spread over this share, so that devices are not all asked at once. */
+/**
+ * Intervals of periodic lists are spread over this share, so that devices are not all asked at
+ * once.
+ */
 const SYNC_SPREAD = 0.2;
 
 /**
- * Pod controller of one device: compares the pods that the API server wants on the device with those that the device
- * reports, sends the differences to the device, and writes pod statuses back. Level-based: reports and watch events only
- * enqueue keys of pods, and {@linkcode PodSyncer} reads the state anew.
+ * Pod controller of one device: compares the pods that the API server wants on the device with
+ * those that the device reports, sends the differences to the device, and writes pod statuses back.
+ * Level-based: reports and watch events only enqueue keys of pods, and {@linkcode PodSyncer} reads
+ * the state anew.
  *
- * Starts with its construction and waits for the shared informers by itself. Methods may be called at any time, in any
- * order.
+ * Starts with its construction and waits for the shared informers by itself. Methods may be called
+ * at any time, in any order.
  */
 export class PodController implements AsyncDisposable {
   readonly #options: PodControllerOptions;
@@ -120,8 +124,8 @@ export class PodController implements AsyncDisposable {
   }
 
   /**
-   * Starts syncing with a device that has connected and is configured: lists its pods, then sends the differences and
-   * writes every status. May be called again for each new link.
+   * Starts syncing with a device that has connected and is configured: lists its pods, then sends
+   * the differences and writes every status. May be called again for each new link.
    */
   onConnected({ capabilities }: { capabilities: readonly string[] }): void {
     if (this.#closed) return;
@@ -135,14 +139,16 @@ export class PodController implements AsyncDisposable {
   }
 
   /**
-   * Stops sending to the device, which has been offline for `offlineAfter`. Pods that may still run there are not
-   * finalized.
+   * Stops sending to the device, which has been offline for `offlineAfter`. Pods that may still run
+   * there are not finalized.
    */
   onDisconnected(): void {
     void this.#disconnect();
   }
 
-  /** Takes a report of METHOD_REPORT_PODS. Resolves at once; statuses are written in the background. */
+  /**
+   * Takes a report of METHOD_REPORT_PODS. Resolves at once; statuses are written in the background.
+   */
   onReport(list: PodStatusList): Promise<void> {
     for (const key of this.#device.learn(list)) this.#queue.add(key);
     return Promise.resolve();
@@ -181,7 +187,8 @@ export class PodController implements AsyncDisposable {
 
   /**
    * Returns file contents for METHOD_FETCH_BLOBS.
-   * @throws {AranyaError} "not_found" when the device has no such pod or the pod does not refer to such a file
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod does not refer to
+   * such a file
    */
   fetchBlobs(request: FetchBlobs): Promise<Blobs> {
     // What is thrown has to arrive as a rejection.
@@ -202,7 +209,7 @@ export class PodController implements AsyncDisposable {
     return create(BlobsSchema, {
       contents: sha256.map((hash) => {
         const content = blobs.get(hash);
-        if (content) return content;
+        if (content) return toFileBytes(content);
         throw new AranyaError(
           "not_found",
           `Cannot fetch file ${hash} of pod "${
@@ -240,7 +247,10 @@ export class PodController implements AsyncDisposable {
     );
   }
 
-  /** Lists the device's pods, with retries; then again after each sync interval, in case a report was lost. */
+  /**
+   * Lists the device's pods, with retries; then again after each sync interval, in case a report
+   * was lost.
+   */
   async #list(onListed: () => void, signal: AbortSignal): Promise<void> {
     const backoff = createBackoff({
       initialDelayMs: 500,
@@ -289,7 +299,10 @@ export class PodController implements AsyncDisposable {
     for (const key of this.#device.keys()) this.#queue.add(key);
   }
 
-  /** Logs a failed sync, which the queue retries, and records an Event when the pod's users can do something about it. */
+  /**
+   * Logs a failed sync, which the queue retries, and records an Event when the pod's users can do
+   * something about it.
+   */
   #onSyncFailed(
     key: string,
     { error, retryMs }: { error: unknown; retryMs: number },

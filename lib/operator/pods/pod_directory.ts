@@ -31,7 +31,9 @@ export interface PodList {
   items: Pod[];
 }
 
-/** Pods of one device by name and UID, as the operator's stores and the device's reports hold them. */
+/**
+ * Pods of one device by name and UID, as the operator's stores and the device's reports hold them.
+ */
 export interface PodDirectory {
   /**
    * Finds a container by the names of a kubelet API call. Never waits.
@@ -49,7 +51,10 @@ export function toPodList(pods: readonly Pod[]): PodList {
   return { kind: "PodList", apiVersion: "v1", metadata: {}, items: [...pods] };
 }
 
-/** The pods that one device should run: bound to its Node, in a served namespace, not its virtual pod. */
+/**
+ * The pods that one device should run: bound to its Node, in a served namespace, not its virtual
+ * pod.
+ */
 export class NodePods implements PodDirectory {
   readonly #node: PodNode;
   readonly #sources: PodSources;
@@ -90,7 +95,7 @@ export class NodePods implements PodDirectory {
     }
     return findContainer(target.container, {
       pod,
-      remote: this.#device.find(uid ?? ""),
+      report: this.#device.find(uid ?? ""),
     });
   }
 
@@ -113,13 +118,13 @@ export class NodePods implements PodDirectory {
 const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
 
 /**
- * Finds a container of a pod by name; empty: the one that the pod's annotation names, else its first.
- * The device's report takes precedence over the pod's status, which may be a moment behind.
+ * Finds a container of a pod by name; empty: the one that the pod's annotation names, else its
+ * first. The device's report takes precedence over the pod's status, which may be a moment behind.
  * @throws {AranyaError} code "not_found" when the pod has no such container
  */
 export function findContainer(
   name: string,
-  { pod, remote }: { pod: Pod; remote: PodStatus | undefined },
+  { pod, report }: { pod: Pod; report: PodStatus | undefined },
 ): ContainerTarget {
   const { metadata, spec } = pod;
   const all = [...spec.containers, ...spec.initContainers ?? []];
@@ -134,8 +139,8 @@ export function findContainer(
       }: it has ${all.map((one) => JSON.stringify(one.name)).join(", ")}`,
     );
   }
-  const status = remote
-    ? toStatus({ pod, remote, nowMs: Date.now() })
+  const status = report
+    ? toStatus({ pod, report, nowMs: Date.now() })
     : pod.status ?? {};
   const statuses: KubeContainerStatus[] = [
     ...status.containerStatuses ?? [],

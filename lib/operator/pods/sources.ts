@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What all devices' pod lanes read: one informer per kind and served namespace, and who is woken by which change. */
+/**
+ * What all devices' pod lanes read: one informer per kind and served namespace, and who is woken by
+ * which change.
+ */
 import type { Logger } from "../../shared/base/mod.ts";
 import {
   CONFIG_MAP,
@@ -24,7 +27,11 @@ export interface PodSourcesOptions {
   client: KubeClient;
   /** Namespaces whose pods are run; "*": all. */
   namespaces: readonly string[] | "*";
-  /** Label selector that leaves out Secrets and Services made for devices: they are watched elsewhere, and each is as large as it is alike. @default none */
+  /**
+   * Label selector that leaves out Secrets and Services made for devices: they are watched
+   * elsewhere, and each is as large as it is alike.
+   * @default none
+   */
   othersSelector?: string;
   /** Services that never appear in pods' environments, such as the devices' own. @default none */
   isHiddenService?: (service: Service) => boolean;
@@ -33,7 +40,10 @@ export interface PodSourcesOptions {
 
 /** One lane's place in the shared sources. */
 export interface PodSubscription {
-  /** What this pod's translation depends on: keys made by `refKey`. Replaces the former ones; an empty list forgets. */
+  /**
+   * What this pod's translation depends on: keys made by `refKey`. Replaces the former ones; an
+   * empty list forgets.
+   */
   setRefs(podKey: string, refs: Iterable<string>): void;
   /** Nothing comes any more. */
   close(): void;
@@ -53,7 +63,10 @@ export interface PodSources extends AsyncDisposable {
   configMap(namespace: string, name: string): ConfigMap | undefined;
   secret(namespace: string, name: string): Secret | undefined;
   services(namespace: string): Service[];
-  /** Wakes with the keys of this node's pods when they, or what they refer to, have changed; at once for those there are. */
+  /**
+   * Wakes with the keys of this node's pods when they, or what they refer to, have changed; at once
+   * for those there are.
+   */
   subscribe(node: string, wake: WakePod): PodSubscription;
 }
 

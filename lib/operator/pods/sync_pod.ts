@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One look at one pod name: what the API server wants there, what the device has there, and the next step from the one to the other.
- * Level-based: it may be called at any time, any number of times, and does nothing when all is right.
+ * One look at one pod name: what the API server wants there, what the device has there, and the
+ * next step from the one to the other. Level-based: it may be called at any time, any number of
+ * times, and does nothing when all is right.
  */
 import {
   AranyaError,
@@ -17,11 +18,11 @@ import {
   type Pod,
 } from "../kube/mod.ts";
 import {
-  graceSecondsOf,
+  findUnsupportedFields,
   isTerminal,
-  judgePod,
   type PodLookups,
-  type StatusPatchOptions,
+  type PodStatusInput,
+  toGraceSeconds,
   toPodSpec,
   toStatusPatch,
   type TranslatedPod,
@@ -86,7 +87,7 @@ export class PodSyncer {
       this.#options.subscription.setRefs(podKey, []);
       return;
     }
-    this.#graceSeconds.set(uid, graceSecondsOf(pod));
+    this.#graceSeconds.set(uid, toGraceSeconds(pod));
     if (!sources.serves(pod.metadata.namespace ?? "")) {
       return await this.#turnAway(pod, signal);
     }
@@ -117,7 +118,8 @@ export class PodSyncer {
       this.#forget(uid);
       return queue.add(podKey);
     }
-    // Our copy may be a moment behind: the API server itself has the last word before anything is ended.
+    // Our copy may be a moment behind: the API server itself has the last word before anything is
+    // ended.
     const present = await client.find(POD, { namespace, name }, { signal });
     if (present?.metadata.uid === uid) {
       return queue.add(podKey, {
@@ -142,7 +144,10 @@ export class PodSyncer {
     }]);
   }
 
-  /** Nothing runs for it, so it may go; but whether we may delete there is up to the cluster's owner. */
+  /**
+   * Nothing runs for it, so it may go; but whether we may delete there is up to the cluster's
+   * owner.
+   */
   async #deleteForeign(pod: Pod, signal: AbortSignal): Promise<void> {
     try {
       await this.#delete(pod, signal);
@@ -160,10 +165,10 @@ export class PodSyncer {
     const up = connection.listed;
     if (!up) return;
     const { uid = "" } = pod.metadata;
-    const remote = device.find(uid);
-    const accepted = remote !== undefined ||
+    const report = device.find(uid);
+    const accepted = report !== undefined ||
       pod.status?.startTime !== undefined;
-    const unsupported = judgePod(pod, up.capabilities);
+    const unsupported = findUnsupportedFields(pod, up.capabilities);
     if (unsupported.length > 0) {
       const refusal = toRefusal(pod, unsupported);
       this.#tell(pod, [refusal]);
@@ -184,16 +189,17 @@ export class PodSyncer {
     const { spec } = translated;
     const { specHash } = spec;
     if (device.hashOf(uid) !== specHash) {
-      // The mark that the pod may be on the device: from now on only the device's word ends it, whichever operator is there then.
+      // The mark that the pod may be on the device: from now on only the device's word ends it,
+      // whichever operator is there then.
       if (!accepted) await this.#write({ pod }, signal);
       if (connection.listed?.signal !== up.signal) return;
       await device.apply(spec, AbortSignal.any([signal, up.signal]));
     }
     const latest = device.find(uid);
     if (latest) {
-      const { terminated: gone } = latest;
+      const { terminated } = latest;
       await this.#write(
-        { pod: this.#latest(pod), remote: latest, gone },
+        { pod: this.#latest(pod), report: latest, terminated },
         signal,
       );
     }
@@ -233,29 +239,29 @@ export class PodSyncer {
   async #remove(pod: Pod, signal: AbortSignal): Promise<void> {
     const { device, connection } = this.#options;
     const { uid = "", deletionGracePeriodSeconds } = pod.metadata;
-    const remote = device.find(uid);
+    const report = device.find(uid);
     const up = connection.listed;
-    const neverSent = pod.status?.startTime === undefined && !remote &&
+    const neverSent = pod.status?.startTime === undefined && !report &&
       !device.hasTaken(uid);
-    if (neverSent || remote?.terminated) return await this.#finish(pod, signal);
+    if (neverSent || report?.terminated) return await this.#finish(pod, signal);
     // What may run there is not ended here, however long the device is away.
     if (!up) return;
-    if (!remote && !device.hasTaken(uid)) {
+    if (!report && !device.hasTaken(uid)) {
       return await this.#finish(pod, signal);
     }
     const known = await device.remove(uid, {
-      graceSeconds: deletionGracePeriodSeconds ?? graceSecondsOf(pod),
+      graceSeconds: deletionGracePeriodSeconds ?? toGraceSeconds(pod),
       signal: AbortSignal.any([signal, up.signal]),
     });
     if (!known) return await this.#finish(pod, signal);
-    if (remote) await this.#write({ pod, remote }, signal);
+    if (report) await this.#write({ pod, report }, signal);
   }
 
   /** Nothing of the pod lives: its last status, then the end of the object. */
   async #finish(pod: Pod, signal: AbortSignal): Promise<void> {
-    const remote = this.#options.device.find(pod.metadata.uid ?? "");
+    const report = this.#options.device.find(pod.metadata.uid ?? "");
     const accepted = pod.status?.startTime !== undefined;
-    await this.#write({ pod, remote, gone: true, accepted }, signal);
+    await this.#write({ pod, report, terminated: true, accepted }, signal);
     await this.#delete(pod, signal);
   }
 
@@ -279,7 +285,7 @@ export class PodSyncer {
   }
 
   async #write(
-    wish: Omit<StatusPatchOptions, "nowMs">,
+    wish: Omit<PodStatusInput, "nowMs">,
     signal: AbortSignal,
   ): Promise<void> {
     const { pod } = wish;
@@ -302,7 +308,10 @@ export class PodSyncer {
     }
   }
 
-  /** The newer one of our copy and what we wrote last: a time that was set once must not be set again. */
+  /**
+   * The newer one of our copy and what we wrote last: a time that was set once must not be set
+   * again.
+   */
   #latest(pod: Pod): Pod {
     const { uid = "", resourceVersion } = pod.metadata;
     const written = this.#written.get(uid);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Tokens of service accounts for the pods of one device: bound to the pod, kept in memory, renewed at 80 % of their life or after 24 h,
- * whichever comes first. A device that is offline keeps the last one it got; the API server refuses it once it has expired.
+ * Tokens of service accounts for the pods of one device: bound to the pod, kept in memory, renewed
+ * at 80 % of their life or after 24 h, whichever comes first. A device that is offline keeps the
+ * last one it got; the API server refuses it once it has expired.
  */
 import {
   AranyaError,
@@ -9,7 +10,7 @@ import {
   type Clock,
 } from "../../shared/base/mod.ts";
 import { type KubeClient, type Pod, requestToken } from "../kube/mod.ts";
-import { tokensWanted, type TokenWant } from "../podspec/mod.ts";
+import { listProjectedTokens, type ProjectedToken } from "../podspec/mod.ts";
 
 interface Held {
   token: string;
@@ -43,7 +44,7 @@ export class PodTokens {
     const uid = pod.metadata.uid ?? "";
     const nowMs = this.#clock.monotonicMs();
     let nextMs: number | undefined;
-    for (const want of tokensWanted(pod)) {
+    for (const want of listProjectedTokens(pod)) {
       const tokens = this.#held.get(uid) ?? new Map<string, Held>();
       const key = `${want.audience} ${want.expirationSeconds}`;
       let held = tokens.get(key);
@@ -61,7 +62,7 @@ export class PodTokens {
   /** What `ensure` got. */
   find(
     uid: string,
-    want: TokenWant,
+    want: ProjectedToken,
   ): { token: string } | { missing: string } {
     const held = this.#held.get(uid)?.get(
       `${want.audience} ${want.expirationSeconds}`,
@@ -79,7 +80,7 @@ export class PodTokens {
   async #renew(
     { pod, want, held, signal }: {
       pod: Pod;
-      want: TokenWant;
+      want: ProjectedToken;
       held: Held | undefined;
       signal: AbortSignal;
     },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One container: image, command, mounts, limits, security, probes and hooks. */
+/** Translates one container: image, command, mounts, limits, security, probes and hooks. */
+import { defined } from "../../shared/base/mod.ts";
 import type {
   KubeContainer,
   KubeHandler,
@@ -22,7 +23,7 @@ import {
   type Resources,
   ResourcesSchema,
 } from "../../shared/wire/mod.ts";
-import { resolveEnv, type ResolveEnvOptions } from "./env.ts";
+import { type ContainerContext, resolveEnv } from "./env.ts";
 import { toMillis, toUnits } from "./quantity.ts";
 
 const PULL_POLICIES: Record<string, PullPolicy> = {
@@ -30,15 +31,19 @@ const PULL_POLICIES: Record<string, PullPolicy> = {
   IfNotPresent: PullPolicy.IF_NOT_PRESENT,
   Never: PullPolicy.NEVER,
 };
+/** Mount propagation as Docker and the kernel name it. */
 const PROPAGATION: Record<string, string> = {
   HostToContainer: "rslave",
   Bidirectional: "rshared",
 };
 
-/** Translates a container; what it refers to and isn't there blocks it alone. */
-export function toContainer(options: ResolveEnvOptions): Container {
-  const { pod, container } = options;
-  const { env, blocked } = resolveEnv(options);
+/**
+ * Translates a container. When it refers to something that is missing, the result is marked as
+ * blocked, and the pod's other containers are not affected.
+ */
+export function toContainer(context: ContainerContext): Container {
+  const { pod, container } = context;
+  const { env, blocked } = resolveEnv(context);
   const { lifecycle } = container;
   return create(ContainerSchema, {
     name: container.name,
@@ -59,28 +64,23 @@ export function toContainer(options: ResolveEnvOptions): Container {
     terminationMessageFallbackToLogs:
       container.terminationMessagePolicy === "FallbackToLogsOnError",
     restartAlways: container.restartPolicy === "Always",
-    ...defined("preStop", toHandler(lifecycle?.preStop, container)),
-    ...defined("postStart", toHandler(lifecycle?.postStart, container)),
-    ...defined("liveness", toProbe(container.livenessProbe, container)),
-    ...defined("readiness", toProbe(container.readinessProbe, container)),
-    ...defined("startup", toProbe(container.startupProbe, container)),
-    ...defined("blocked", blocked),
+    ...defined({
+      preStop: toHandler(lifecycle?.preStop, container),
+      postStart: toHandler(lifecycle?.postStart, container),
+      liveness: toProbe(container.livenessProbe, container),
+      readiness: toProbe(container.readinessProbe, container),
+      startup: toProbe(container.startupProbe, container),
+      blocked,
+    }),
   });
 }
 
-function defined<K extends string, V>(
-  key: K,
-  value: V | undefined,
-): Record<K, V> | Record<string, never> {
-  return value === undefined ? {} : { [key]: value } as Record<K, V>;
-}
-
-/** The API server fills the policy in; without one the image's tag decides. */
+/** Returns the pull policy. The API server sets it; without one the image's tag decides. */
 function toPullPolicy(
   { imagePullPolicy, image = "" }: KubeContainer,
 ): PullPolicy {
-  const given = PULL_POLICIES[imagePullPolicy ?? ""];
-  if (given !== undefined) return given;
+  const explicit = PULL_POLICIES[imagePullPolicy ?? ""];
+  if (explicit !== undefined) return explicit;
   const tag = image.includes("@")
     ? "digest"
     : image.slice(image.lastIndexOf("/") + 1).split(":")[1] ?? "latest";
@@ -109,37 +109,36 @@ function toResources({ resources = {} }: KubeContainer): Resources {
   });
 }
 
-/** The container's own settings win over the pod's. */
+/** Merges the security settings of pod and container; the container's win. */
 function mergeSecurity(pod: Pod, container: KubeContainer): ContainerSecurity {
   const outer = pod.spec.securityContext ?? {};
   const inner = container.securityContext ?? {};
-  const user = inner.runAsUser ?? outer.runAsUser;
-  const group = inner.runAsGroup ?? outer.runAsGroup;
+  const runAsUser = inner.runAsUser ?? outer.runAsUser;
+  const runAsGroup = inner.runAsGroup ?? outer.runAsGroup;
   const seccomp = inner.seccompProfile?.type ?? outer.seccompProfile?.type;
-  const escalation = inner.allowPrivilegeEscalation;
   return create(ContainerSecuritySchema, {
-    ...(user === undefined ? {} : { runAsUser: BigInt(user) }),
-    ...(group === undefined ? {} : { runAsGroup: BigInt(group) }),
+    ...defined({
+      runAsUser: toBigInt(runAsUser),
+      runAsGroup: toBigInt(runAsGroup),
+      allowPrivilegeEscalation: inner.allowPrivilegeEscalation,
+    }),
     runAsNonRoot: inner.runAsNonRoot ?? outer.runAsNonRoot ?? false,
     privileged: inner.privileged ?? false,
     readOnlyRoot: inner.readOnlyRootFilesystem ?? false,
     addCapabilities: inner.capabilities?.add ?? [],
     dropCapabilities: inner.capabilities?.drop ?? [],
-    ...(escalation === undefined
-      ? {}
-      : { allowPrivilegeEscalation: escalation }),
     seccomp: seccomp === "Unconfined" ? "unconfined" : "",
     procMount: inner.procMount === "Default" ? "" : inner.procMount ?? "",
   });
 }
 
+/** Translates a probe with the API server's defaults; undefined when it has no known handler. */
 function toProbe(
   probe: KubeProbe | undefined,
   container: KubeContainer,
 ): Probe | undefined {
   const handler = toHandler(probe, container);
   if (!probe || !handler) return undefined;
-  const grace = probe.terminationGracePeriodSeconds;
   return create(ProbeSchema, {
     handler,
     initialDelaySeconds: probe.initialDelaySeconds ?? 0,
@@ -147,16 +146,19 @@ function toProbe(
     periodSeconds: probe.periodSeconds ?? 10,
     successThreshold: probe.successThreshold ?? 1,
     failureThreshold: probe.failureThreshold ?? 3,
-    ...(grace === undefined ? {} : { terminationGraceSeconds: BigInt(grace) }),
+    ...defined({
+      terminationGraceSeconds: toBigInt(probe.terminationGracePeriodSeconds),
+    }),
   });
 }
 
+/** Translates what a probe or hook does; undefined when there is nothing known to do. */
 function toHandler(
-  from: KubeHandler | undefined,
+  handler: KubeHandler | undefined,
   container: KubeContainer,
 ): Handler | undefined {
-  if (!from) return undefined;
-  const { exec, httpGet, tcpSocket, sleep, grpc } = from;
+  if (!handler) return undefined;
+  const { exec, httpGet, tcpSocket, sleep, grpc } = handler;
   if (exec) {
     const command = exec.command ?? [];
     return create(HandlerSchema, {
@@ -196,9 +198,16 @@ function toHandler(
   });
 }
 
-/** A port may be named; the name stands in the same container. 0: there is no such port, the probe fails. */
+/**
+ * Returns the number of a port that may be given by its name in the same container. 0 when there
+ * is no such port, with which the probe fails.
+ */
 function toPort(port: number | string, container: KubeContainer): number {
   if (typeof port === "number") return port;
   const named = container.ports?.find(({ name }) => name === port);
   return named?.containerPort ?? (/^\d+$/.test(port) ? Number(port) : 0);
+}
+
+function toBigInt(value: number | undefined): bigint | undefined {
+  return value === undefined ? undefined : BigInt(value);
 }

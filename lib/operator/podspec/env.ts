@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The environment of a container: references resolved here, `$(VAR)` left for the device, which alone knows the pod's address. */
-import { AranyaError } from "../../shared/base/mod.ts";
-import type { KeyRef, KubeContainer, KubeEnv, Pod } from "../kube/mod.ts";
+/** Environment variables of a container. */
+import { AranyaError, fromUtf8 } from "../../shared/base/mod.ts";
+import type { KeyRef, KubeContainer, KubeEnv } from "../kube/mod.ts";
 import {
   type Blocked,
   BlockedSchema,
@@ -11,52 +11,64 @@ import {
   EnvField,
 } from "../../shared/wire/mod.ts";
 import { readField, readResource } from "./fields.ts";
-import { type Findings, type PodLookups, refKey } from "./lookups.ts";
-import { serviceEnv } from "./service_env.ts";
+import { decodeBase64 } from "./file_content.ts";
+import {
+  MissingReferenceError,
+  refKey,
+  type TranslationContext,
+} from "./lookups.ts";
+import { toServiceEnv } from "./service_env.ts";
 
-/** Options of {@linkcode resolveEnv}. */
-export interface ResolveEnvOptions {
-  pod: Pod;
+/** Inputs for the translation of one container. */
+export interface ContainerContext extends TranslationContext {
+  /** The container that is translated. */
   container: KubeContainer;
-  lookups: PodLookups;
-  findings: Findings;
 }
 
-/** What a container's environment came to. */
+/** Result of {@linkcode resolveEnv}. */
 export interface ResolvedEnv {
-  /** In order; a later name replaces an earlier one. */
+  /** Variables in order; a later one replaces an earlier one of the same name. */
   env: EnvEntry[];
-  /** Set: the container must not be started, something it refers to is missing. */
+  /** Set when something required is missing: the container must not be started. */
   blocked?: Blocked;
 }
 
+/** Name of a ConfigMap or Secret, and whether it may be missing. */
+interface SourceRef {
+  name?: string;
+  optional?: boolean;
+}
+
+/** Fields whose values only the device knows. */
 const DEVICE_FIELDS: Record<string, EnvField> = {
   "status.podIP": EnvField.POD_IP,
   "status.podIPs": EnvField.POD_IPS,
   "status.hostIP": EnvField.HOST_IP,
   "status.hostIPs": EnvField.HOST_IPS,
 };
-/** Names that a process environment can hold: printable, without "=". */
+/** Valid names since Kubernetes 1.30: printable ASCII without "=". */
 const ENV_NAME = /^[\x20-\x3c\x3e-\x7e]+$/;
 
-/** Something that a container needs isn't there; its message is what the kubelet would say. */
-class Missing extends Error {}
-
-/** Resolves services, envFrom and env, in the kubelet's order. */
-export function resolveEnv(options: ResolveEnvOptions): ResolvedEnv {
-  const { container } = options;
-  const env: EnvEntry[] = serviceEnv(options);
+/**
+ * Resolves the environment of a container in the kubelet's order: Services, `envFrom`, `env`.
+ * References are resolved here; `$(VAR)` is left to the device, which alone knows the pod's
+ * addresses. A missing reference that is not optional blocks this container only.
+ */
+export function resolveEnv(context: ContainerContext): ResolvedEnv {
+  const { container } = context;
+  const env: EnvEntry[] = toServiceEnv(context);
   try {
-    env.push(...resolveEnvFrom(options));
-    for (const entry of container.env ?? []) {
-      const resolved = resolveEntry(entry, options);
+    env.push(...resolveEnvFrom(context));
+    for (const variable of container.env ?? []) {
+      const resolved = resolveVariable(variable, context);
       if (resolved) env.push(resolved);
     }
     return { env };
   } catch (error) {
-    if (!(error instanceof Missing) && !(error instanceof AranyaError)) {
-      throw error;
-    }
+    if (
+      !(error instanceof MissingReferenceError) &&
+      !(error instanceof AranyaError)
+    ) throw error;
     const blocked = create(BlockedSchema, {
       reason: "CreateContainerConfigError",
       message: error.message,
@@ -65,19 +77,21 @@ export function resolveEnv(options: ResolveEnvOptions): ResolvedEnv {
   }
 }
 
-function resolveEnvFrom(options: ResolveEnvOptions): EnvEntry[] {
-  const { container, findings } = options;
+function resolveEnvFrom(context: ContainerContext): EnvEntry[] {
+  const { container, findings } = context;
   const env: EnvEntry[] = [];
   const invalid: string[] = [];
   for (
     const { prefix = "", configMapRef, secretRef } of container.envFrom ?? []
   ) {
     const values = configMapRef
-      ? readConfigMap(configMapRef, options)
-      : readSecret(secretRef ?? {}, options);
-    for (const [key, value] of sorted(values ?? {})) {
+      ? readConfigMap(configMapRef, context)
+      : readSecret(secretRef ?? {}, context);
+    const sorted = Object.entries(values ?? {})
+      .sort(([a], [b]) => a < b ? -1 : 1);
+    for (const [key, value] of sorted) {
       const name = prefix + key;
-      if (ENV_NAME.test(name)) env.push(literal(name, value));
+      if (ENV_NAME.test(name)) env.push(toLiteral(name, value));
       else invalid.push(name);
     }
   }
@@ -86,114 +100,103 @@ function resolveEnvFrom(options: ResolveEnvOptions): EnvEntry[] {
       reason: "InvalidEnvironmentVariableNames",
       message: `Keys [${
         invalid.join(", ")
-      }] were skipped: they can't be names of environment variables`,
+      }] were skipped: not valid as names of environment variables`,
       container: container.name,
     });
   }
   return env;
 }
 
-function resolveEntry(
-  entry: KubeEnv,
-  options: ResolveEnvOptions,
+/** Resolves one variable; undefined when its source is missing and optional. */
+function resolveVariable(
+  variable: KubeEnv,
+  context: ContainerContext,
 ): EnvEntry | undefined {
-  const { name, valueFrom } = entry;
+  const { name, valueFrom } = variable;
   if (!valueFrom) {
-    return create(EnvEntrySchema, { name, value: entry.value ?? "" });
+    return create(EnvEntrySchema, { name, value: variable.value ?? "" });
   }
-  const { pod, container, lookups } = options;
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } =
     valueFrom;
   if (fieldRef) {
-    const value = readField(pod, fieldRef);
-    if (value !== undefined) return literal(name, value);
+    const value = readField(context.pod, fieldRef);
+    if (value !== undefined) return toLiteral(name, value);
     const field = DEVICE_FIELDS[fieldRef.fieldPath] ?? EnvField.NONE;
     return create(EnvEntrySchema, { name, field });
   }
   if (resourceFieldRef) {
-    const value = readResource(resourceFieldRef, { pod, container, lookups });
-    return literal(name, value);
+    return toLiteral(name, readResource(resourceFieldRef, context));
   }
   if (configMapKeyRef) {
-    return fromKey(entry, {
-      ref: configMapKeyRef,
-      values: readConfigMap(configMapKeyRef, options),
-      kind: "ConfigMap",
-      pod,
+    const values = readConfigMap(configMapKeyRef, context);
+    const value = readKey(configMapKeyRef, {
+      values,
+      source: `ConfigMap ${context.pod.metadata.namespace}`,
     });
+    return value === undefined ? undefined : toLiteral(name, value);
   }
   if (secretKeyRef) {
-    return fromKey(entry, {
-      ref: secretKeyRef,
-      values: readSecret(secretKeyRef, options),
-      kind: "Secret",
-      pod,
+    const values = readSecret(secretKeyRef, context);
+    const value = readKey(secretKeyRef, {
+      values,
+      source: `Secret ${context.pod.metadata.namespace}`,
     });
+    return value === undefined ? undefined : toLiteral(name, value);
   }
-  return literal(name, "");
+  return toLiteral(name, "");
 }
 
-function fromKey(
-  { name }: KubeEnv,
-  source: {
-    ref: KeyRef;
+/** Returns the value of one key; undefined when the key is missing and optional. */
+function readKey(
+  ref: KeyRef,
+  { values, source }: {
     values: Record<string, string> | undefined;
-    kind: string;
-    pod: Pod;
+    /** Kind and namespace, for the error's text. */
+    source: string;
   },
-): EnvEntry | undefined {
-  const { ref, values, kind, pod } = source;
+): string | undefined {
   const value = values?.[ref.key];
-  if (value !== undefined) return literal(name, value);
-  if (ref.optional) return undefined;
-  throw new Missing(
-    `couldn't find key ${ref.key} in ${kind} ${pod.metadata.namespace}/${ref.name}`,
+  if (value !== undefined || ref.optional) return value;
+  throw new MissingReferenceError(
+    `couldn't find key ${ref.key} in ${source}/${ref.name}`,
   );
 }
 
-/** Undefined: it isn't there and need not be. */
+/** Returns a ConfigMap's values; undefined when it is missing and optional. */
 function readConfigMap(
-  ref: { name?: string; optional?: boolean },
-  { pod, lookups, findings }: ResolveEnvOptions,
+  ref: SourceRef,
+  { pod, lookups, findings }: TranslationContext,
 ): Record<string, string> | undefined {
   const { namespace = "" } = pod.metadata;
   const name = ref.name ?? "";
   findings.refs.add(refKey("ConfigMap", { namespace, name }));
-  const found = lookups.configMap(namespace, name);
-  if (found) return found.data ?? {};
+  const configMap = lookups.configMap(namespace, name);
+  if (configMap) return configMap.data ?? {};
   if (ref.optional) return undefined;
-  throw new Missing(`configmap "${name}" not found`);
+  throw new MissingReferenceError(`configmap "${name}" not found`);
 }
 
+/** Returns a Secret's decoded values; undefined when it is missing and optional. */
 function readSecret(
-  ref: { name?: string; optional?: boolean },
-  { pod, lookups, findings }: ResolveEnvOptions,
+  ref: SourceRef,
+  { pod, lookups, findings }: TranslationContext,
 ): Record<string, string> | undefined {
   const { namespace = "" } = pod.metadata;
   const name = ref.name ?? "";
   findings.refs.add(refKey("Secret", { namespace, name }));
-  const found = lookups.secret(namespace, name);
-  if (found) {
+  const secret = lookups.secret(namespace, name);
+  if (secret) {
     return Object.fromEntries(
-      Object.entries(found.data ?? {}).map((
+      Object.entries(secret.data ?? {}).map((
         [key, value],
-      ) => [key, decodeText(value)]),
+      ) => [key, fromUtf8(decodeBase64(value))]),
     );
   }
   if (ref.optional) return undefined;
-  throw new Missing(`secret "${name}" not found`);
+  throw new MissingReferenceError(`secret "${name}" not found`);
 }
 
-function decodeText(base64: string): string {
-  return new TextDecoder().decode(
-    Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)),
-  );
-}
-
-function sorted(values: Record<string, string>): [string, string][] {
-  return Object.entries(values).sort(([a], [b]) => a < b ? -1 : 1);
-}
-
-function literal(name: string, value: string): EnvEntry {
+/** Returns a variable whose value the device takes as it is, without expanding `$(VAR)`. */
+function toLiteral(name: string, value: string): EnvEntry {
   return create(EnvEntrySchema, { name, value, literal: true });
 }

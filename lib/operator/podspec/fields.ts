@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The downward API: fields of the pod and resources of its containers as text. */
+/** The downward API: fields of a pod and resources of its containers as text. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type {
   FieldRef,
@@ -11,8 +11,8 @@ import type { PodLookups } from "./lookups.ts";
 import { divideQuantity, parseQuantity } from "./quantity.ts";
 
 /**
- * Text of a field that the operator knows; undefined for those known on the device only (addresses).
- * @throws {AranyaError} code "unsupported" for other fields
+ * Returns the text of a pod's field; undefined for addresses, which only the device knows.
+ * @throws {AranyaError} "unsupported" for a field that the downward API does not have
  */
 export function readField(pod: Pod, ref: FieldRef): string | undefined {
   const { metadata, spec } = pod;
@@ -31,9 +31,9 @@ export function readField(pod: Pod, ref: FieldRef): string | undefined {
     case "metadata.uid":
       return metadata.uid ?? "";
     case "metadata.labels":
-      return toLines(metadata.labels);
+      return formatMap(metadata.labels);
     case "metadata.annotations":
-      return toLines(metadata.annotations);
+      return formatMap(metadata.annotations);
     case "spec.nodeName":
       return spec.nodeName ?? "";
     case "spec.serviceAccountName":
@@ -46,17 +46,27 @@ export function readField(pod: Pod, ref: FieldRef): string | undefined {
     default:
       throw new AranyaError(
         "unsupported",
-        `Cannot read field ${JSON.stringify(path)} of a pod: it isn't served`,
+        `Cannot read field ${JSON.stringify(path)} of a pod: not supported`,
       );
   }
 }
 
-/** Text of a container's resource, in the unit of its divisor. @throws {AranyaError} code "not_found" for an unknown container */
+/** Options of {@linkcode readResource}. */
+export interface ReadResourceOptions {
+  pod: Pod;
+  /** The container that is meant when the reference names none, as in `env`. */
+  container?: KubeContainer;
+  lookups: PodLookups;
+}
+
+/**
+ * Returns the text of a container's resource, divided by the reference's divisor and rounded up.
+ * @throws {AranyaError} "not_found" when the pod has no such container
+ */
 export function readResource(
   ref: ResourceFieldRef,
-  options: { pod: Pod; container?: KubeContainer; lookups: PodLookups },
+  { pod, lookups, ...options }: ReadResourceOptions,
 ): string {
-  const { pod, lookups } = options;
   const all = [...pod.spec.containers, ...pod.spec.initContainers ?? []];
   const container = ref.containerName
     ? all.find(({ name }) => name === ref.containerName)
@@ -64,9 +74,9 @@ export function readResource(
   if (!container) {
     throw new AranyaError(
       "not_found",
-      `Cannot read resource ${JSON.stringify(ref.resource)}: container ${
+      `Cannot read resource ${JSON.stringify(ref.resource)} of container ${
         JSON.stringify(ref.containerName ?? "")
-      } isn't there`,
+      }: no such container in the pod`,
     );
   }
   const [kind = "", ...rest] = ref.resource.split(".");
@@ -75,14 +85,14 @@ export function readResource(
   const text = kind === "limits" ? limits[name] : requests[name];
   return divideQuantity(
     text === undefined
-      ? fallback(kind, { name, lookups })
+      ? readDefaultResource(kind, { name, lookups })
       : parseQuantity(text),
     ref.divisor ?? "0",
   );
 }
 
-/** A container without a limit may use what the node gives. */
-function fallback(
+/** A container without a limit may use all that the Node offers; a missing request is 0. */
+function readDefaultResource(
   kind: string,
   { name, lookups }: { name: string; lookups: PodLookups },
 ): number {
@@ -91,8 +101,8 @@ function fallback(
   return name === "memory" ? lookups.allocatable.memoryBytes : 0;
 }
 
-/** `key="value"`, one a line, sorted, quoted as Go does. */
-function toLines(map: Record<string, string> = {}): string {
+/** Formats labels or annotations as the kubelet does: lines of `key="value"`, sorted by key. */
+function formatMap(map: Record<string, string> = {}): string {
   return Object.entries(map).sort(([a], [b]) => a < b ? -1 : 1).map((
     [key, value],
   ) => `${key}=${JSON.stringify(value)}`).join("\n");

@@ -1,52 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a translation needs from outside, and what it tells besides its result. */
-import type { ConfigMap, Secret, Service } from "../kube/mod.ts";
+/** What a translation of a pod reads from outside, and what it finds besides its result. */
+import type { ConfigMap, Pod, Secret, Service } from "../kube/mod.ts";
+import type { FileContent } from "./file_content.ts";
 
-/** Looks things up for one translation; all answers come from memory. */
+/** Reads the objects and settings that a pod refers to. All answers come from memory. */
 export interface PodLookups {
-  /** Undefined: it isn't there. */
+  /** Returns a ConfigMap; undefined when there is none. */
   configMap(namespace: string, name: string): ConfigMap | undefined;
-  /** Undefined: it isn't there. */
+  /** Returns a Secret; undefined when there is none. */
   secret(namespace: string, name: string): Secret | undefined;
-  /** Services of a namespace; of "default" at least the one named "kubernetes". */
-  services(namespace: string): Service[];
-  /** A token of the pod's account; a text instead of one says why there is none. */
-  token(want: TokenWant): { token: string } | { missing: string };
-  /** What stands for a missing limit in a resourceFieldRef. */
-  allocatable: { cpuMillis: number; memoryBytes: number };
-  /** Name servers of the cluster or device; undefined: what the device itself uses. */
-  dns: PodDns | undefined;
+  /** Returns the Services of a namespace; of "default" at least the one named "kubernetes". */
+  services(namespace: string): readonly Service[];
+  /** Returns a token of the pod's service account, or why there is none. */
+  token(request: ProjectedToken): { token: string } | { missing: string };
+  /** What the Node offers; it stands in for a missing limit in a `resourceFieldRef`. */
+  readonly allocatable: Allocatable;
+  /** Name servers of the cluster or device; undefined: the device uses its own. */
+  readonly dns: PodDns | undefined;
 }
 
-/** How names are found. */
+/** CPU and memory that a Node offers to pods. Reading a property may throw an AranyaError. */
+export interface Allocatable {
+  /** CPU, in thousandths of a core. */
+  readonly cpuMillis: number;
+  /** Memory, in bytes. */
+  readonly memoryBytes: number;
+}
+
+/** Contents of a pod's resolv.conf. */
 export interface PodDns {
-  /** Addresses of name servers. */
+  /** IP addresses of name servers. */
   servers: readonly string[];
-  /** Domains that short names are tried in. */
+  /** Domains that are appended to short names. */
   searches: readonly string[];
-  /** As in resolv.conf, e.g. "ndots:5". */
+  /** Resolver options as in resolv.conf, such as "ndots:5". */
   options: readonly string[];
 }
 
-/** A token that a pod's volume asks for. */
-export interface TokenWant {
-  /** Empty: the API server itself. */
+/** A service account token that a projected volume of a pod asks for. */
+export interface ProjectedToken {
+  /** Audience of the token; empty: the API server. */
   audience: string;
-  /** Wished life. */
+  /** Requested lifetime, in seconds. */
   expirationSeconds: number;
 }
 
-/** Something that users should see as an Event of the pod. */
+/** A problem in a pod that its users should see as an Event. */
 export interface PodWarning {
-  /** CamelCase constant, the kubelet's where it has one. */
+  /** Event reason in CamelCase, the kubelet's where it has one. */
   reason: string;
-  /** For people. */
+  /** Event message. */
   message: string;
-  /** The container that it is about; absent: the pod. */
+  /** Name of the container concerned; absent: the whole pod. */
   container?: string;
 }
 
-/** Key of something that a pod's translation depends on. */
+/** Inputs of one translation, passed to each of its parts. */
+export interface TranslationContext {
+  /** The pod that is translated. */
+  pod: Pod;
+  /** What the pod refers to. */
+  lookups: PodLookups;
+  /** Collects what is found on the way. */
+  findings: Findings;
+}
+
+/**
+ * Returns the key of an object, or of all Services of a namespace, that a pod's translation depends
+ * on.
+ */
 export function refKey(
   kind: "ConfigMap" | "Secret" | "Services",
   ref: { namespace: string; name?: string },
@@ -54,11 +76,15 @@ export function refKey(
   return `${kind}/${ref.namespace}/${ref.name ?? ""}`;
 }
 
-/** Collects what a translation met on its way. */
+/** Collects what a translation finds besides its result. */
 export class Findings {
-  /** Contents by hexadecimal SHA-256. */
-  readonly blobs: Map<string, Uint8Array> = new Map();
-  /** See {@linkcode refKey}. */
+  /** Contents of files by hexadecimal SHA-256 of their bytes. */
+  readonly blobs: Map<string, FileContent> = new Map();
+  /** Objects that were read, by {@linkcode refKey}; those that don't exist too. */
   readonly refs: Set<string> = new Set();
+  /** Problems for the pod's users. */
   readonly warnings: PodWarning[] = [];
 }
+
+/** Thrown when a ConfigMap, Secret, key or token is missing; the message is the kubelet's. */
+export class MissingReferenceError extends Error {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A pod's phase and conditions, from its containers in the order of its spec; the kubelet's rules. */
+/** Derives a pod's phase and conditions from its containers, by the kubelet's rules. */
+import { defined } from "../../shared/base/mod.ts";
 import type {
   KubeContainerStatus,
   KubePodStatus,
@@ -7,99 +8,116 @@ import type {
   PodCondition,
 } from "../kube/mod.ts";
 
-/** What phase and conditions are derived from. */
-export interface PodView {
+/** What a pod's phase and conditions are derived from. */
+export interface PodPhaseInput {
+  /** The pod as the API server has it; a terminal phase and readiness gates are read from it. */
   pod: Pod;
-  /** In spec order, one for each container. */
+  /** Statuses of the init containers, one for each in the order of the spec. */
   init: readonly KubeContainerStatus[];
+  /** Statuses of the containers, one for each in the order of the spec. */
   containers: readonly KubeContainerStatus[];
-  /** Network namespace and addresses exist. */
+  /** Whether the pod's network namespace and addresses exist. */
   sandboxReady: boolean;
-  /** No container lives and none will be started again. */
-  gone: boolean;
-  /** The device says that the pod as a whole can't go on. */
+  /** Whether no container runs and none will be started again. */
+  terminated: boolean;
+  /** Whether the device reports that the pod as a whole has failed, e.g. by its deadline. */
   failed: boolean;
 }
 
-/** A pod's phase. */
-export type PodPhase = NonNullable<KubePodStatus["phase"]>;
+/** Phase of a pod. */
+type PodPhase = NonNullable<KubePodStatus["phase"]>;
 
-/** Whether a pod in this phase is over for good. */
+/** Returns whether a pod in this phase has terminated for good. */
 export function isTerminal(phase: string | undefined): boolean {
   return phase === "Succeeded" || phase === "Failed";
 }
 
-/** The phase. A terminal one never changes, and none becomes terminal while a container may live. */
-export function phaseOf(view: PodView): PodPhase {
-  const { pod, containers } = view;
+/**
+ * Returns the phase of a pod, following the kubelet's `getPhase`. A terminal phase never changes,
+ * and a pod does not become terminal while a container may run.
+ */
+export function toPhase(input: PodPhaseInput): PodPhase {
+  const { pod, containers } = input;
   const former = pod.status?.phase;
   if (former !== undefined && isTerminal(former)) return former;
-  const lives = [...view.init, ...containers].some(isRunning);
-  if (view.gone) {
-    return !view.failed && containers.every(hasSucceeded)
+  const anyRunning = [...input.init, ...containers].some(isRunning);
+  if (input.terminated) {
+    return !input.failed && containers.every(hasSucceeded)
       ? "Succeeded"
       : "Failed";
   }
   const { restartPolicy = "Always" } = pod.spec;
-  const initState = initStateOf(view);
+  const initState = toInitState(input);
   if (initState === "failed" && restartPolicy === "Never") {
-    return lives ? "Pending" : "Failed";
+    return anyRunning ? "Pending" : "Failed";
   }
   if (initState !== "done") return "Pending";
-  // Never started, and not because it waits for its next start.
-  if (containers.some((status) => !isRunning(status) && !hasEnded(status))) {
-    return "Pending";
+  // A container that waits for its restart has terminated before; one that has not is still new.
+  if (containers.some((status) => !hasStarted(status))) return "Pending";
+  const allTerminated = containers.every(({ state }) => state?.terminated);
+  if (restartPolicy === "Always" || anyRunning || !allTerminated) {
+    return "Running";
   }
-  const ended = containers.every(({ state }) => state?.terminated);
-  if (restartPolicy === "Always" || lives || !ended) return "Running";
   if (containers.every(hasSucceeded)) return "Succeeded";
   return restartPolicy === "Never" ? "Failed" : "Running";
 }
 
-/** Our four conditions, without times. */
-export function conditionsOf(view: PodView): PodCondition[] {
-  const phase = phaseOf(view);
-  const { pod, containers } = view;
-  const ready = containersReady(view, phase);
-  const undone = unfinishedInits(view);
-  const initialized: PodCondition = undone.length === 0
-    ? {
-      type: "Initialized",
-      status: "True",
-      ...(phase === "Succeeded" ? { reason: "PodCompleted" } : {}),
-    }
-    : {
-      type: "Initialized",
-      status: "False",
-      reason: "ContainersNotInitialized",
-      message: `containers with incomplete status: [${undone.join(" ")}]`,
-    };
-  const started = containers.some((status) =>
-    isRunning(status) || hasEnded(status)
-  );
+/**
+ * Returns the conditions that the kubelet sets, without times: PodReadyToStartContainers,
+ * Initialized, ContainersReady and Ready.
+ */
+export function toPodConditions(input: PodPhaseInput): PodCondition[] {
+  const phase = toPhase(input);
+  const containersReady = toContainersReady(input, phase);
   return [
     {
       type: "PodReadyToStartContainers",
-      status: view.sandboxReady && !isTerminal(phase) ? "True" : "False",
+      status: input.sandboxReady && !isTerminal(phase) ? "True" : "False",
     },
-    started && undone.length > 0
-      // Main containers once ran, so initialisation was over: a lost report must not take it back.
-      ? { type: "Initialized", status: "True" }
-      : initialized,
-    { ...ready, type: "ContainersReady" },
-    { ...withGates(pod, ready), type: "Ready" },
+    toInitialized(input, phase),
+    { ...containersReady, type: "ContainersReady" },
+    { ...applyReadinessGates(input.pod, containersReady), type: "Ready" },
   ];
 }
 
-type Verdict = Omit<PodCondition, "type">;
+/** A condition without its type. */
+type ConditionState = Omit<PodCondition, "type">;
 
-function containersReady(view: PodView, phase: PodPhase): Verdict {
+function toInitialized(input: PodPhaseInput, phase: PodPhase): PodCondition {
+  const incomplete = input.init.filter((status, index) =>
+    !isInitComplete(input, { status, index })
+  ).map(({ name }) => name);
+  if (incomplete.length === 0) {
+    return {
+      type: "Initialized",
+      status: "True",
+      ...defined({
+        reason: phase === "Succeeded" ? "PodCompleted" : undefined,
+      }),
+    };
+  }
+  // Containers once started, so initialization was complete; a lost report must not revoke that.
+  if (input.containers.some(hasStarted)) {
+    return { type: "Initialized", status: "True" };
+  }
+  return {
+    type: "Initialized",
+    status: "False",
+    reason: "ContainersNotInitialized",
+    message: `containers with incomplete status: [${incomplete.join(" ")}]`,
+  };
+}
+
+function toContainersReady(
+  input: PodPhaseInput,
+  phase: PodPhase,
+): ConditionState {
   if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
   if (phase === "Failed") return { status: "False", reason: "PodFailed" };
-  const sidecars = view.init.filter((_status, index) =>
-    isSidecar(view.pod, index)
+  const sidecars = input.init.filter((_status, index) =>
+    isSidecar(input.pod, index)
   );
-  const unready = [...sidecars, ...view.containers]
+  const unready = [...sidecars, ...input.containers]
     .filter(({ ready }) => !ready).map(({ name }) => name);
   if (unready.length === 0) return { status: "True" };
   return {
@@ -109,9 +127,12 @@ function containersReady(view: PodView, phase: PodPhase): Verdict {
   };
 }
 
-/** Conditions that others set may hold a pod back from being ready. */
-function withGates({ spec, status }: Pod, ready: Verdict): Verdict {
-  if (ready.status !== "True") return ready;
+/** Returns whether a pod with ready containers is Ready: its readiness gates must be True too. */
+function applyReadinessGates(
+  { spec, status }: Pod,
+  containersReady: ConditionState,
+): ConditionState {
+  if (containersReady.status !== "True") return containersReady;
   const messages = (spec.readinessGates ?? []).flatMap(({ conditionType }) => {
     const gate = status?.conditions?.find(({ type }) => type === conditionType);
     if (gate?.status === "True") return [];
@@ -121,7 +142,7 @@ function withGates({ spec, status }: Pod, ready: Verdict): Verdict {
         : `corresponding condition of pod readiness gate "${conditionType}" does not exist.`,
     ];
   });
-  if (messages.length === 0) return ready;
+  if (messages.length === 0) return containersReady;
   return {
     status: "False",
     reason: "ReadinessGatesNotReady",
@@ -129,32 +150,31 @@ function withGates({ spec, status }: Pod, ready: Verdict): Verdict {
   };
 }
 
-function initStateOf(view: PodView): "done" | "pending" | "failed" {
-  for (const [index, status] of view.init.entries()) {
-    if (isInitDone(view, { status, index })) continue;
+/**
+ * Returns the state of initialization, decided by the first init container that is not complete.
+ */
+function toInitState(input: PodPhaseInput): "done" | "pending" | "failed" {
+  for (const [index, status] of input.init.entries()) {
+    if (isInitComplete(input, { status, index })) continue;
     const { exitCode = 0 } = status.state?.terminated ?? {};
-    return exitCode !== 0 && !isSidecar(view.pod, index) ? "failed" : "pending";
+    return exitCode !== 0 && !isSidecar(input.pod, index)
+      ? "failed"
+      : "pending";
   }
   return "done";
 }
 
-function unfinishedInits(view: PodView): string[] {
-  return view.init.filter((status, index) =>
-    !isInitDone(view, { status, index })
-  ).map(({ name }) => name);
-}
-
-/** A sidecar is done once it has started: later restarts of it don't take initialisation back. */
-function isInitDone(
-  { pod, containers }: PodView,
+/** A sidecar is complete once it has started; later restarts of it don't revoke initialization. */
+function isInitComplete(
+  { pod, containers }: PodPhaseInput,
   { status, index }: { status: KubeContainerStatus; index: number },
 ): boolean {
   if (!isSidecar(pod, index)) return hasSucceeded(status);
   return status.started === true || status.restartCount > 0 ||
-    status.state?.terminated !== undefined ||
-    containers.some((main) => isRunning(main) || hasEnded(main));
+    status.state?.terminated !== undefined || containers.some(hasStarted);
 }
 
+/** Returns whether this init container is a sidecar: it runs beside the containers. */
 function isSidecar({ spec }: Pod, index: number): boolean {
   return spec.initContainers?.[index]?.restartPolicy === "Always";
 }
@@ -163,8 +183,9 @@ function isRunning({ state }: KubeContainerStatus): boolean {
   return state?.running !== undefined;
 }
 
-function hasEnded({ state, lastState }: KubeContainerStatus): boolean {
-  return state?.terminated !== undefined ||
+/** Returns whether the container runs or has terminated at least once. */
+function hasStarted({ state, lastState }: KubeContainerStatus): boolean {
+  return state?.running !== undefined || state?.terminated !== undefined ||
     lastState?.terminated !== undefined;
 }
 

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Credentials of image registries, from the Secrets that a pod names. A missing one is an Event, never an obstacle. */
+/** Credentials of image registries, from the pull secrets that a pod names. */
 import { fromUtf8 } from "../../shared/base/mod.ts";
-import type { Pod, Secret } from "../kube/mod.ts";
+import type { Secret } from "../kube/mod.ts";
 import {
   create,
   type RegistryCredential,
   RegistryCredentialSchema,
 } from "../../shared/wire/mod.ts";
-import { type Findings, type PodLookups, refKey } from "./lookups.ts";
+import { decodeBase64 } from "./file_content.ts";
+import { refKey, type TranslationContext } from "./lookups.ts";
 
-/** Reads all pull secrets of a pod. */
-export function registryCredentials(
-  pod: Pod,
-  { lookups, findings }: { lookups: PodLookups; findings: Findings },
+/**
+ * Returns the credentials of all `imagePullSecrets` of a pod. As with the kubelet, a missing or
+ * unreadable Secret is a warning and does not keep the pod from starting.
+ */
+export function readRegistryCredentials(
+  { pod, lookups, findings }: TranslationContext,
 ): RegistryCredential[] {
   const { namespace = "" } = pod.metadata;
   const missing: string[] = [];
@@ -20,8 +23,8 @@ export function registryCredentials(
   for (const { name = "" } of pod.spec.imagePullSecrets ?? []) {
     if (name === "") continue;
     findings.refs.add(refKey("Secret", { namespace, name }));
-    const found = lookups.secret(namespace, name);
-    const parsed = found && readSecret(found);
+    const secret = lookups.secret(namespace, name);
+    const parsed = secret && parsePullSecret(secret);
     if (parsed) credentials.push(...parsed);
     else missing.push(name);
   }
@@ -36,43 +39,49 @@ export function registryCredentials(
   return credentials;
 }
 
-type Auths = Record<string, Record<string, unknown>>;
+/** Entries of a Docker config file by registry. */
+type DockerAuths = Record<string, Record<string, unknown>>;
 
-/** Undefined: it is of another type or can't be read. */
-function readSecret(secret: Secret): RegistryCredential[] | undefined {
+/** Parses a Secret of either docker config type; undefined when it is of another type or broken. */
+function parsePullSecret(secret: Secret): RegistryCredential[] | undefined {
   const modern = secret.data?.[".dockerconfigjson"];
   const legacy = secret.data?.[".dockercfg"];
   try {
     if (modern !== undefined) {
-      const { auths } = JSON.parse(decode(modern)) as { auths?: Auths };
+      const { auths } = JSON.parse(decodeText(modern)) as {
+        auths?: DockerAuths;
+      };
       return toCredentials(auths ?? {});
     }
     if (legacy === undefined) return undefined;
-    return toCredentials(JSON.parse(decode(legacy)) as Auths);
+    return toCredentials(JSON.parse(decodeText(legacy)) as DockerAuths);
   } catch {
-    // The caller tells the user; the content must not get into a message.
+    // The caller records a warning; parser messages could quote the secret, so they are dropped.
     return undefined;
   }
 }
 
-function toCredentials(auths: Auths): RegistryCredential[] {
+function toCredentials(auths: DockerAuths): RegistryCredential[] {
   return Object.entries(auths).map(([registry, entry]) => {
     const { auth, username, password, identitytoken } = entry;
-    const decoded = typeof auth === "string" ? decode(auth) : "";
+    // `auth` is base64 of "user:password"; explicit fields win over it.
+    const decoded = typeof auth === "string" ? decodeText(auth) : "";
     const colon = decoded.indexOf(":");
     return create(RegistryCredentialSchema, {
       registry,
-      username: text(username) ?? decoded.slice(0, Math.max(0, colon)),
-      password: text(password) ?? (colon < 0 ? "" : decoded.slice(colon + 1)),
-      identityToken: text(identitytoken) ?? "",
+      username: toText(username) ?? decoded.slice(0, Math.max(0, colon)),
+      password: toText(password) ??
+        (colon < 0 ? "" : decoded.slice(colon + 1)),
+      identityToken: toText(identitytoken) ?? "",
     });
   });
 }
 
-function decode(base64: string): string {
-  return fromUtf8(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+function decodeText(base64: string): string {
+  return fromUtf8(decodeBase64(base64));
 }
 
-function text(value: unknown): string | undefined {
+/** Returns a text that is not empty; undefined for anything else. */
+function toText(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }

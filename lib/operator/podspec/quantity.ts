@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Kubernetes' resource quantities: "100m", "1.5", "64Mi", "1e3". */
+/** Resource quantities of Kubernetes: "100m", "1.5", "64Mi", "1e3". */
 import { AranyaError } from "../../shared/base/mod.ts";
 
 const SUFFIXES: Record<string, number> = {
@@ -21,7 +21,10 @@ const SUFFIXES: Record<string, number> = {
   Ei: 2 ** 60,
 };
 
-/** Value of a quantity. @throws {AranyaError} code "invalid" when it is none */
+/**
+ * Parses a quantity, e.g. 0.1 for "100m".
+ * @throws {AranyaError} "invalid" when the text is not a quantity
+ */
 export function parseQuantity(text: string): number {
   const match = text.match(
     /^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)$/,
@@ -30,29 +33,32 @@ export function parseQuantity(text: string): number {
   if (!match || factor === undefined) {
     throw new AranyaError(
       "invalid",
-      `Cannot read quantity ${JSON.stringify(text)}: it has another form`,
+      `Cannot parse quantity ${JSON.stringify(text)}: not a number with suffix`,
     );
   }
   return Number(`${match[1]}${match[2] ?? ""}`) * factor;
 }
 
-/** Thousandths, rounded up, as CPU shares are counted. */
+/** Returns a quantity in thousandths, rounded up, as CPU is counted. */
 export function toMillis(text: string): number {
-  return ceil(parseQuantity(text) * 1000);
+  return roundUp(parseQuantity(text) * 1000);
 }
 
-/** Whole units, rounded up, e.g. bytes. */
+/** Returns a quantity in whole units, rounded up, as bytes are counted. */
 export function toUnits(text: string): number {
-  return ceil(parseQuantity(text));
+  return roundUp(parseQuantity(text));
 }
 
-/** How many times `divisor` fits, rounded up: the text that a resourceFieldRef gives. */
+/**
+ * Returns how many times the divisor fits into the value, rounded up: the text of a
+ * `resourceFieldRef`. An empty or zero divisor counts as 1.
+ */
 export function divideQuantity(value: number, divisor: string): string {
   const by = divisor === "" || divisor === "0" ? 1 : parseQuantity(divisor);
-  return String(ceil(value / by));
+  return String(roundUp(value / by));
 }
 
-/** Rounds up, but forgives what binary fractions add (0.1 * 1000 * 3). */
-function ceil(value: number): number {
+/** Rounds up after removing the error of binary fractions: 0.1 * 1000 * 3 is 300, not 301. */
+function roundUp(value: number): number {
   return Math.ceil(Number(value.toPrecision(15)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A pod of the API as the command for its device: references resolved, content named by hash. */
+/** Translates a Pod to the command for its device. */
 import { createHash } from "node:crypto";
+import { defined } from "../../shared/base/mod.ts";
 import type { Pod } from "../kube/mod.ts";
 import {
   create,
@@ -16,20 +17,21 @@ import {
   SysctlSchema,
 } from "../../shared/wire/mod.ts";
 import { toContainer } from "./containers.ts";
+import type { FileContent } from "./file_content.ts";
 import { Findings, type PodLookups, type PodWarning } from "./lookups.ts";
-import { registryCredentials } from "./pull_secrets.ts";
+import { readRegistryCredentials } from "./pull_secrets.ts";
 import { resolveVolume } from "./volumes.ts";
 
-/** What a pod came to. */
+/** Result of {@linkcode toPodSpec}. */
 export interface TranslatedPod {
-  /** The command for the device, with its hash. */
+  /** The command for the device; `specHash` covers all of it. */
   spec: PodSpec;
   /** Contents of the volumes' files by hexadecimal SHA-256. */
-  blobs: Map<string, Uint8Array>;
-  /** What the translation depends on, see `refKey`. */
-  refs: Set<string>;
-  /** What users should see as Events. */
-  warnings: PodWarning[];
+  blobs: ReadonlyMap<string, FileContent>;
+  /** Objects that the translation depends on, by `refKey`; missing ones too. */
+  refs: ReadonlySet<string>;
+  /** Problems for the pod's users. */
+  warnings: readonly PodWarning[];
 }
 
 const RESTART_POLICIES: Record<string, RestartPolicy> = {
@@ -40,37 +42,40 @@ const RESTART_POLICIES: Record<string, RestartPolicy> = {
 const DEFAULT_GRACE_SECONDS = 30;
 const MAX_HOSTNAME_LENGTH = 63;
 
-/** Translates a pod that `judgePod` found nothing wrong with. Pure: the same pod and look-ups give the same hash. */
+/**
+ * Translates a pod without unsupported fields: references are resolved, and contents of files are
+ * named by hash. The same pod and lookups give the same `specHash`. Never throws for a missing
+ * reference; the container or volume concerned is blocked instead.
+ */
 export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
   const findings = new Findings();
   const { metadata, spec: from } = pod;
-  const options = { pod, lookups, findings };
-  const dns = toDns(pod, lookups);
+  const context = { pod, lookups, findings };
   const spec = create(PodSpecSchema, {
     uid: metadata.uid ?? "",
     namespace: metadata.namespace ?? "",
     name: metadata.name,
     initContainers: (from.initContainers ?? []).map((container) =>
-      toContainer({ ...options, container })
+      toContainer({ ...context, container })
     ),
     containers: from.containers.map((container) =>
-      toContainer({ ...options, container })
+      toContainer({ ...context, container })
     ),
     volumes: (from.volumes ?? []).map((volume) =>
-      resolveVolume(volume, options)
+      resolveVolume(volume, context)
     ),
     restartPolicy: RESTART_POLICIES[from.restartPolicy ?? "Always"] ??
       RestartPolicy.ALWAYS,
-    terminationGraceSeconds: BigInt(graceSecondsOf(pod)),
+    terminationGraceSeconds: BigInt(toGraceSeconds(pod)),
     hostNetwork: from.hostNetwork ?? false,
     hostPid: from.hostPID ?? false,
     hostIpc: from.hostIPC ?? false,
     hostname: toHostname(pod),
-    ...(dns === undefined ? {} : { dns }),
+    ...defined({ dns: toDns(pod, lookups) }),
     hostAliases: (from.hostAliases ?? []).map(({ ip, hostnames = [] }) =>
       create(HostAliasSchema, { ip, names: hostnames })
     ),
-    registryCredentials: registryCredentials(pod, { lookups, findings }),
+    registryCredentials: readRegistryCredentials(context),
     security: toPodSecurity(pod),
     shareProcessNamespace: from.shareProcessNamespace ?? false,
     sysctls: (from.securityContext?.sysctls ?? []).map((sysctl) =>
@@ -90,12 +95,12 @@ export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
   };
 }
 
-/** Seconds that a pod gets to end when nobody says otherwise. */
-export function graceSecondsOf(pod: Pod): number {
+/** Returns the termination grace period of a pod, in seconds; 30 by default. */
+export function toGraceSeconds(pod: Pod): number {
   return pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
 }
 
-/** Empty with hostNetwork: the device's own name. */
+/** Returns the pod's host name; empty with `hostNetwork`, where the device's own name is used. */
 function toHostname({ metadata, spec }: Pod): string {
   if (spec.hostNetwork) return "";
   const name = spec.hostname || metadata.name;
@@ -105,29 +110,31 @@ function toHostname({ metadata, spec }: Pod): string {
 function toPodSecurity({ spec }: Pod): PodSecurity {
   const { fsGroup, supplementalGroups = [] } = spec.securityContext ?? {};
   return create(PodSecuritySchema, {
-    ...(fsGroup === undefined ? {} : { fsGroup: BigInt(fsGroup) }),
+    ...defined({
+      fsGroup: fsGroup === undefined ? undefined : BigInt(fsGroup),
+    }),
     supplementalGroups: supplementalGroups.map(BigInt),
   });
 }
 
 /**
- * Undefined: the pod brings nothing of its own, the device's settings serve. No servers in a value: the device's servers with what is added.
+ * Returns the pod's resolv.conf; undefined when the pod adds nothing to the device's own. A result
+ * without servers means the device's servers.
  */
-function toDns({ spec }: Pod, { dns }: PodLookups): Dns | undefined {
+function toDns({ spec }: Pod, lookups: PodLookups): Dns | undefined {
   const { dnsPolicy = "ClusterFirst", dnsConfig } = spec;
   if (!dnsConfig && dnsPolicy !== "None") return undefined;
-  const base = dnsPolicy === "None" || !dns
-    ? { servers: [], searches: [], options: [] }
-    : dns;
+  const inherited = dnsPolicy === "None" ? undefined : lookups.dns;
+  const base = inherited ?? { servers: [], searches: [], options: [] };
   const options = (dnsConfig?.options ?? []).map(({ name = "", value }) =>
     value === undefined ? name : `${name}:${value}`
   );
-  const named = new Set(options.map((option) => option.split(":")[0]));
+  const overridden = new Set(options.map((option) => option.split(":")[0]));
   return create(DnsSchema, {
     servers: unique([...base.servers, ...dnsConfig?.nameservers ?? []]),
     searches: unique([...base.searches, ...dnsConfig?.searches ?? []]),
     options: [
-      ...base.options.filter((option) => !named.has(option.split(":")[0])),
+      ...base.options.filter((option) => !overridden.has(option.split(":")[0])),
       ...options,
     ],
   });

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a device says about a pod as a patch of the pod's status: only our own fields and conditions, and only what differs. */
+/** Derives a Pod's status from its device's report, and patches what differs. */
 import { isDeepStrictEqual } from "node:util";
-import type {
-  KubeContainer,
-  KubeContainerState,
-  KubeContainerStatus,
-  KubePodStatus,
-  Pod,
-  PodCondition,
+import { defined, toRfc3339 } from "../../shared/base/mod.ts";
+import {
+  type KubeContainer,
+  type KubeContainerState,
+  type KubeContainerStatus,
+  type KubePodStatus,
+  type Pod,
+  toConditionsPatch,
 } from "../kube/mod.ts";
 import type {
   ContainerState,
@@ -15,148 +16,177 @@ import type {
   PodStatus,
   Terminated,
 } from "../../shared/wire/mod.ts";
-import { conditionsOf, isTerminal, phaseOf, type PodView } from "./phase.ts";
+import {
+  isTerminal,
+  type PodPhaseInput,
+  toPhase,
+  toPodConditions,
+} from "./phase.ts";
 
-/** Options of {@linkcode toStatusPatch}. */
-export interface StatusPatchOptions {
+/** What a Pod's status is derived from. */
+export interface PodStatusInput {
   /** The pod as the API server has it. */
   pod: Pod;
-  /** The device's last word; undefined: it has said nothing yet. */
-  remote?: PodStatus | undefined;
-  /** Set: nothing of the pod lives, and nothing will: the status before the object is deleted. */
-  gone?: boolean;
-  /** Set: the pod is not run, and this is why; its containers wait with it. */
+  /** The device's latest report; undefined: it has not reported the pod. */
+  report?: PodStatus | undefined;
+  /**
+   * Whether no container runs and none will be started again, as for the last status before the
+   * object is deleted. @default false
+   */
+  terminated?: boolean;
+  /** Why the pod is not run; its containers wait with this reason. */
   refusal?: { reason: string; message: string } | undefined;
-  /** Whether the pod has been, or is about to be, sent to the device: gives it its startTime. @default true */
+  /**
+   * Whether the pod has been sent to the device, or is about to be; gives it its `startTime`.
+   * @default true
+   */
   accepted?: boolean;
-  /** Wall-clock time, for transitions. */
+  /** Wall-clock time in milliseconds since 1970, for `startTime` and transition times. */
   nowMs: number;
 }
 
-/** A strategic merge patch for the status subresource; it fails on another pod of the same name. */
-export interface StatusPatch {
-  /** The pod that is meant. */
+/** A strategic merge patch of the status subresource; it fails on another pod of the same name. */
+export interface PodStatusPatch {
+  /** Pins the pod. */
   metadata: { uid: string };
   /** Fields and conditions that differ. */
   status: Record<string, unknown>;
 }
 
-/** Exit code of a container whose end nobody saw: the kubelet's. */
+/** The kubelet's exit code for a container whose end was not observed. */
 const UNKNOWN_EXIT_CODE = 137;
 const MAX_ADDRESSES = 2;
 
-/** The patch, or undefined when nothing differs. A pod that is over is not touched any more. */
+/**
+ * Returns the patch that brings the pod's status up to date; undefined when nothing differs or the
+ * pod is in a terminal phase. Fields and conditions of others are left alone.
+ */
 export function toStatusPatch(
-  options: StatusPatchOptions,
-): StatusPatch | undefined {
-  const { pod } = options;
+  input: PodStatusInput,
+): PodStatusPatch | undefined {
+  const { pod, nowMs } = input;
   const actual = pod.status ?? {};
   if (isTerminal(actual.phase)) return undefined;
-  const wanted = toStatus(options);
+  const { conditions: desiredConditions = [], ...desired } = toStatus(input);
   const status: Record<string, unknown> = {};
-  for (const [field, value] of Object.entries(wanted)) {
-    if (field === "conditions") continue;
+  for (const [field, value] of Object.entries(desired)) {
     const present = actual[field as keyof KubePodStatus];
-    if (!isDeepStrictEqual(plain(present), plain(value))) status[field] = value;
+    if (!isDeepStrictEqual(toPlainJson(present), toPlainJson(value))) {
+      status[field] = value;
+    }
   }
-  // Merged by address, so that one that is no longer there would stay.
+  // A strategic merge would keep an address that is no longer in the list.
   for (const field of ["hostIPs", "podIPs"]) {
     const list = status[field];
     if (Array.isArray(list)) {
       status[field] = [{ $patch: "replace" }, ...list];
     }
   }
-  const conditions = toConditions(wanted.conditions ?? [], options);
+  const conditions = toConditionsPatch(desiredConditions, {
+    former: actual.conditions,
+    nowMs,
+  });
   if (conditions.length > 0) status.conditions = conditions;
   if (Object.keys(status).length === 0) return undefined;
   return { metadata: { uid: pod.metadata.uid ?? "" }, status };
 }
 
-/** All of our fields as they should be. */
-export function toStatus(options: StatusPatchOptions): KubePodStatus {
-  const { pod, remote, accepted = true, gone = false } = options;
-  const ending = pod.metadata.deletionTimestamp !== undefined ||
-    remote?.removing === true;
-  const view: PodView = {
+/**
+ * Returns the desired values of all status fields that the operator owns; conditions have no times.
+ */
+export function toStatus(input: PodStatusInput): KubePodStatus {
+  const { pod, report, accepted = true, terminated = false, nowMs } = input;
+  const { init, containers } = toStatuses(input);
+  const phaseInput: PodPhaseInput = {
     pod,
-    init: [],
-    containers: [],
-    sandboxReady: remote?.sandboxReady === true && !gone,
-    gone,
-    failed: (remote?.failureReason ?? "") !== "",
+    init,
+    containers,
+    sandboxReady: report?.sandboxReady === true && !terminated,
+    terminated,
+    failed: (report?.failureReason ?? "") !== "",
   };
-  const init = toContainerStatuses(pod.spec.initContainers ?? [], {
-    ...options,
-    known: remote?.initContainers ?? [],
-    waiting: "PodInitializing",
-    ending,
-  });
-  const initialising = init.some(({ state }) =>
-    state?.terminated === undefined
-  );
-  const containers = toContainerStatuses(pod.spec.containers, {
-    ...options,
-    known: remote?.containers ?? [],
-    waiting: initialising ? "PodInitializing" : "ContainerCreating",
-    ending,
-  });
-  const full = { ...view, init, containers };
-  const phase = phaseOf(full);
-  const startTime = pod.status?.startTime ??
-    (accepted ? toTime(options.nowMs) : undefined);
+  const phase = toPhase(phaseInput);
   return {
     phase,
-    conditions: conditionsOf(full),
-    ...(remote?.failureReason && isTerminal(phase)
-      ? { reason: remote.failureReason, message: remote.failureMessage }
+    conditions: toPodConditions(phaseInput),
+    ...(report?.failureReason && isTerminal(phase)
+      ? { reason: report.failureReason, message: report.failureMessage }
       : {}),
-    ...(startTime === undefined ? {} : { startTime }),
-    ...toAddresses("host", remote?.hostIps ?? []),
-    ...toAddresses("pod", remote?.podIps ?? []),
-    ...(init.length > 0 ? { initContainerStatuses: init } : {}),
+    ...defined({
+      startTime: pod.status?.startTime ??
+        (accepted ? toRfc3339(nowMs) : undefined),
+    }),
+    ...toAddresses("host", report?.hostIps ?? []),
+    ...toAddresses("pod", report?.podIps ?? []),
+    ...defined({ initContainerStatuses: init.length > 0 ? init : undefined }),
     containerStatuses: containers,
-    ...(pod.metadata.generation === undefined
-      ? {}
-      : { observedGeneration: pod.metadata.generation }),
+    ...defined({ observedGeneration: pod.metadata.generation }),
   };
 }
 
-interface ContainerOptions extends StatusPatchOptions {
-  known: readonly ContainerStatus[];
-  /** Reason of a container that nothing is known of. */
-  waiting: string;
-  /** The pod is being removed: nothing of it is ready any more. */
-  ending: boolean;
+/** Returns the statuses of init containers and containers, each in the order of the spec. */
+function toStatuses(
+  input: PodStatusInput,
+): { init: KubeContainerStatus[]; containers: KubeContainerStatus[] } {
+  const { pod, report } = input;
+  const removing = pod.metadata.deletionTimestamp !== undefined ||
+    report?.removing === true;
+  const init = toContainerStatuses(pod.spec.initContainers ?? [], {
+    ...input,
+    reported: report?.initContainers ?? [],
+    waitingReason: "PodInitializing",
+    removing,
+  });
+  const isInitializing = init.some(({ state }) =>
+    state?.terminated === undefined
+  );
+  const containers = toContainerStatuses(pod.spec.containers, {
+    ...input,
+    reported: report?.containers ?? [],
+    waitingReason: isInitializing ? "PodInitializing" : "ContainerCreating",
+    removing,
+  });
+  return { init, containers };
+}
+
+interface ContainerStatusContext extends PodStatusInput {
+  reported: readonly ContainerStatus[];
+  /** Reason of a container that the device has not reported. */
+  waitingReason: string;
+  /** Whether the pod is being removed: its containers are no longer ready. */
+  removing: boolean;
 }
 
 function toContainerStatuses(
   containers: readonly KubeContainer[],
-  options: ContainerOptions,
+  context: ContainerStatusContext,
 ): KubeContainerStatus[] {
+  const { reported, removing, terminated } = context;
   return containers.map((container) => {
-    const known = options.known.find(({ name }) => name === container.name);
-    const state = toState(known?.state, options);
+    const known = reported.find(({ name }) => name === container.name);
+    const state = toState(known?.state, context);
     const last = toKubeState(known?.lastTerminated);
     return {
       name: container.name,
       state,
       lastState: last?.terminated ? last : {},
-      ready: known?.ready === true && !options.ending && !options.gone,
+      ready: known?.ready === true && !removing && !terminated,
       restartCount: known?.restartCount ?? 0,
       image: known?.image || (container.image ?? ""),
       imageID: known?.imageId ?? "",
-      ...(known?.containerId ? { containerID: known.containerId } : {}),
+      ...defined({ containerID: known?.containerId || undefined }),
       started: known?.started === true && state.running !== undefined,
     };
   });
 }
 
+/** Returns a container's state; for one that was not reported, why it waits or how it ended. */
 function toState(
-  known: ContainerState | undefined,
-  { gone, refusal, waiting }: ContainerOptions,
+  reported: ContainerState | undefined,
+  { terminated, refusal, waitingReason }: ContainerStatusContext,
 ): KubeContainerState {
-  const state = toKubeState(known);
-  if (gone && !state?.terminated) {
+  const state = toKubeState(reported);
+  if (terminated && !state?.terminated) {
     return {
       terminated: {
         exitCode: UNKNOWN_EXIT_CODE,
@@ -166,45 +196,57 @@ function toState(
       },
     };
   }
-  return state ?? { waiting: refusal ?? { reason: waiting } };
+  return state ?? { waiting: refusal ?? { reason: waitingReason } };
 }
 
+/** Translates a reported state; undefined when none was reported. */
 function toKubeState(
-  from: ContainerState | undefined,
+  reported: ContainerState | undefined,
 ): KubeContainerState | undefined {
-  switch (from?.state.case) {
+  switch (reported?.state.case) {
     case "waiting": {
-      const { reason, message } = from.state.value;
-      return { waiting: { reason, ...(message ? { message } : {}) } };
+      const { reason, message } = reported.state.value;
+      return {
+        waiting: { reason, ...defined({ message: message || undefined }) },
+      };
     }
-    case "running":
-      return { running: { startedAt: toTime(from.state.value.startedUnixMs) } };
+    case "running": {
+      const { startedUnixMs } = reported.state.value;
+      return { running: { startedAt: toRfc3339(startedUnixMs) } };
+    }
     case "terminated":
-      return { terminated: toTerminated(from.state.value) };
+      return { terminated: toTerminated(reported.state.value) };
     default:
       return undefined;
   }
 }
 
+/** Translates how a container ended; unset fields are left out, as the API server does. */
 function toTerminated(
-  from: Terminated,
+  reported: Terminated,
 ): NonNullable<KubeContainerState["terminated"]> {
+  const { exitCode, signal, reason, message, containerId } = reported;
   return {
-    exitCode: from.exitCode,
-    ...(from.signal ? { signal: from.signal } : {}),
-    reason: from.reason || (from.exitCode === 0 ? "Completed" : "Error"),
-    ...(from.message ? { message: from.message } : {}),
-    ...(from.startedUnixMs > 0n
-      ? { startedAt: toTime(from.startedUnixMs) }
-      : {}),
-    ...(from.finishedUnixMs > 0n
-      ? { finishedAt: toTime(from.finishedUnixMs) }
-      : {}),
-    ...(from.containerId ? { containerID: from.containerId } : {}),
+    exitCode,
+    reason: reason || (exitCode === 0 ? "Completed" : "Error"),
+    ...defined({
+      signal: signal || undefined,
+      message: message || undefined,
+      startedAt: toTimeIfSet(reported.startedUnixMs),
+      finishedAt: toTimeIfSet(reported.finishedUnixMs),
+      containerID: containerId || undefined,
+    }),
   };
 }
 
-/** At most one address of each family, as the API demands; nothing when none is known: what is there stays. */
+function toTimeIfSet(unixMs: bigint): string | undefined {
+  return unixMs > 0n ? toRfc3339(unixMs) : undefined;
+}
+
+/**
+ * Returns the address fields: at most one address of each family, as the API demands. Empty when
+ * no address is reported, so that known addresses stay.
+ */
 function toAddresses(
   kind: "host" | "pod",
   addresses: readonly string[],
@@ -221,38 +263,8 @@ function toAddresses(
     : { podIP: first, podIPs: list };
 }
 
-/** Those that differ; the time changes with the status only. */
-function toConditions(
-  wanted: readonly PodCondition[],
-  { pod, nowMs }: StatusPatchOptions,
-): Record<string, unknown>[] {
-  return wanted.flatMap((condition) => {
-    const before = pod.status?.conditions?.find(({ type }) =>
-      type === condition.type
-    );
-    const same = before?.status === condition.status &&
-      (before.reason ?? "") === (condition.reason ?? "") &&
-      (before.message ?? "") === (condition.message ?? "");
-    if (same) return [];
-    const kept = before?.status === condition.status
-      ? before.lastTransitionTime
-      : undefined;
-    return [{
-      reason: null,
-      message: null,
-      ...condition,
-      lastTransitionTime: kept ?? toTime(nowMs),
-    }];
-  });
-}
-
-/** RFC 3339 without fractions, as the API keeps pods' times. */
-function toTime(unixMs: number | bigint): string {
-  return new Date(Number(unixMs)).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** Without what JSON leaves out and without nulls, which the API server shows for missing times. */
-function plain(value: unknown): unknown {
+/** Returns a value without nulls and undefined; the API server shows null for a missing time. */
+function toPlainJson(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(
     JSON.stringify(value, (_key, inner) => inner === null ? undefined : inner),
   );

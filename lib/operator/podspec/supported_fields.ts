@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What we can run: an allow-list over the fields that a pod really has, so that a field we have never heard of is refused by its name
- * and never silently ignored. Values that the API server fills in by default pass.
- */
+/** Finds fields of a pod that its device can't serve. */
 import type { Pod } from "../kube/mod.ts";
 import { CAPABILITIES } from "../../shared/wire/mod.ts";
 
-interface Context {
+/** What a check may depend on besides the value. */
+interface CheckContext {
   pod: Pod;
-  has: (capability: string) => boolean;
+  hasCapability: (capability: string) => boolean;
 }
 
-/** Says whether a value is served. */
-type Check = (value: unknown, context: Context) => boolean;
+/** Returns whether a value is supported. */
+type Check = (value: unknown, context: CheckContext) => boolean;
 
-/** `true`: whatever it is. */
-type Rule = true | Check | RuleMap | ListRule | BothRule;
+/** Rule for the value of a field; `true`: any value is supported. */
+type Rule = true | Check | RuleMap | ListRule | WholeAndPartsRule;
+/** Rules for the fields of an object; fields that are not named are unsupported. */
 interface RuleMap {
   readonly [field: string]: Rule;
 }
+/** Rule for each element of a list. */
 interface ListRule {
   readonly each: Rule;
 }
-/** The whole first, then its parts. */
-interface BothRule {
+/** A check of the whole value first, then a rule for its parts. */
+interface WholeAndPartsRule {
   readonly whole: Check;
   readonly parts: Rule;
 }
@@ -33,7 +33,10 @@ const only = (...allowed: unknown[]): Check => (value) =>
 const isTrue: Check = (value) => value === true;
 const isFalse: Check = (value) => value === false;
 const each = (rule: Rule): ListRule => ({ each: rule });
-const both = (whole: Check, parts: Rule): BothRule => ({ whole, parts });
+const both = (whole: Check, parts: Rule): WholeAndPartsRule => ({
+  whole,
+  parts,
+});
 
 const KEY_ITEMS: Rule = each({ key: true, path: true, mode: true });
 const FIELD_PATH =
@@ -132,10 +135,11 @@ const PROBE: Rule = {
   tcpSocket: { host: true, port: true },
 };
 
-/** A probe is named as a whole when the device does none, else by the part that isn't served. */
-const probe: Check = (_value, { has }) => has(CAPABILITIES.probes);
+/** A probe is named as a whole when the agent runs no probes, else by its unsupported part. */
+const canProbe: Check = (_value, { hasCapability }) =>
+  hasCapability(CAPABILITIES.probes);
 
-/** With the host's network a port is on the host anyway: the API server writes the same number twice. */
+/** With `hostNetwork` the API server sets each `hostPort` to its `containerPort`. */
 const PORTS: Rule = each({
   name: true,
   containerPort: true,
@@ -196,9 +200,9 @@ const CONTAINER: RuleMap = {
   terminationMessagePath: true,
   terminationMessagePolicy: only("File", "FallbackToLogsOnError"),
   lifecycle: { preStop: HOOK, postStart: HOOK },
-  livenessProbe: both(probe, PROBE),
-  readinessProbe: both(probe, PROBE),
-  startupProbe: both(probe, PROBE),
+  livenessProbe: both(canProbe, PROBE),
+  readinessProbe: both(canProbe, PROBE),
+  startupProbe: both(canProbe, PROBE),
   ports: PORTS,
 };
 
@@ -233,7 +237,7 @@ const SPEC: RuleMap = {
     runAsGroup: true,
     runAsNonRoot: true,
     fsGroup: true,
-    // Only volumes of our own making are changed, and those are empty.
+    // Ownership is changed only in emptyDir volumes, which start empty: both policies are equal.
     fsGroupChangePolicy: true,
     supplementalGroups: true,
     supplementalGroupsPolicy: only("Merge"),
@@ -243,7 +247,7 @@ const SPEC: RuleMap = {
   },
   enableServiceLinks: true,
   os: { name: only("linux") },
-  // What others have done with the pod before it came to us.
+  // Fields for the scheduler and the API server, which have acted on them already.
   nodeName: true,
   nodeSelector: true,
   affinity: true,
@@ -261,37 +265,44 @@ const SPEC: RuleMap = {
 };
 
 /**
- * Names the fields of a pod that this device can't serve, e.g. `spec.containers[0].ports[0].hostPort`; none: the pod can run.
- * @param capabilities what the agent said in its Hello
+ * Returns the paths of fields that this device can't serve, such as
+ * `spec.containers[0].ports[0].hostPort`; none when the pod can run. The check is an allow-list
+ * over the fields that a pod really has, so that an unknown field is named and never silently
+ * ignored. Values that the API server fills in by default are supported.
+ * @param capabilities capabilities that the agent announced in its Hello
  */
-export function judgePod(pod: Pod, capabilities: readonly string[]): string[] {
-  const has = (capability: string) => capabilities.includes(capability);
-  return judge(pod.spec, { rule: SPEC, path: "spec", context: { pod, has } });
+export function findUnsupportedFields(
+  pod: Pod,
+  capabilities: readonly string[],
+): string[] {
+  const hasCapability = (name: string) => capabilities.includes(name);
+  const context = { pod, hasCapability };
+  return applyRule(SPEC, { value: pod.spec, path: "spec", context });
 }
 
-function judge(
-  value: unknown,
-  at: { rule: Rule; path: string; context: Context },
+/** Returns the paths below and including `path` whose values the rule does not support. */
+function applyRule(
+  rule: Rule,
+  at: { value: unknown; path: string; context: CheckContext },
 ): string[] {
-  const { rule, path, context } = at;
+  const { value, path, context } = at;
   if (rule === true || value === undefined || value === null) return [];
   if (typeof rule === "function") return rule(value, context) ? [] : [path];
-  if (isBothRule(rule)) {
-    if (!rule.whole(value, context)) return [path];
-    return judge(value, { rule: rule.parts, path, context });
+  if (isWholeAndPartsRule(rule)) {
+    return rule.whole(value, context) ? applyRule(rule.parts, at) : [path];
   }
   if (isListRule(rule)) {
     if (!Array.isArray(value)) return [path];
     return value.flatMap((item, index) =>
-      judge(item, { rule: rule.each, path: `${path}[${index}]`, context })
+      applyRule(rule.each, { value: item, path: `${path}[${index}]`, context })
     );
   }
   if (typeof value !== "object") return [path];
   return Object.entries(value).flatMap(([field, inner]) => {
+    const inside = { value: inner, path: `${path}.${field}`, context };
     const known = Object.hasOwn(rule, field) ? rule[field] : undefined;
-    const inside = `${path}.${field}`;
-    if (known === undefined) return isEmpty(inner) ? [] : [inside];
-    return judge(inner, { rule: known, path: inside, context });
+    if (known !== undefined) return applyRule(known, inside);
+    return isEmpty(inner) ? [] : [inside.path];
   });
 }
 
@@ -299,11 +310,15 @@ function isListRule(rule: RuleMap | ListRule): rule is ListRule {
   return "each" in rule;
 }
 
-function isBothRule(rule: RuleMap | ListRule | BothRule): rule is BothRule {
+function isWholeAndPartsRule(
+  rule: RuleMap | ListRule | WholeAndPartsRule,
+): rule is WholeAndPartsRule {
   return "whole" in rule;
 }
 
-/** What says nothing asks for nothing. */
+/**
+ * Returns whether an unknown field asks for nothing: null, or an object or list without content.
+ */
 function isEmpty(value: unknown): boolean {
   return value === null || value === undefined ||
     (typeof value === "object" && Object.keys(value).length === 0);

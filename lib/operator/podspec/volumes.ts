@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Volumes: what stands in ConfigMaps, Secrets, the pod itself and tokens becomes files named by the hash of their content. */
+/**
+ * Translates volumes: ConfigMaps, Secrets, pod fields and tokens become files named by content
+ * hash.
+ */
 import { createHash } from "node:crypto";
-import { AranyaError, utf8 } from "../../shared/base/mod.ts";
+import { AranyaError, defined } from "../../shared/base/mod.ts";
 import type {
   DownwardSource,
   FilesSource,
@@ -18,27 +21,27 @@ import {
   VolumeSchema,
 } from "../../shared/wire/mod.ts";
 import { readField, readResource } from "./fields.ts";
-import { type Findings, type PodLookups, refKey } from "./lookups.ts";
+import { type FileContent, toFileBytes } from "./file_content.ts";
+import {
+  type Findings,
+  MissingReferenceError,
+  type ProjectedToken,
+  refKey,
+  type TranslationContext,
+} from "./lookups.ts";
 import { toUnits } from "./quantity.ts";
 
-/** Options of {@linkcode resolveVolume}. */
-export interface ResolveVolumeOptions {
-  pod: Pod;
-  lookups: PodLookups;
-  findings: Findings;
-}
-
-/** Why a volume can't be filled; the text is what the kubelet would say. */
-class Missing extends Error {}
-
 const DEFAULT_MODE = 0o644;
-/** What the API server fills in when a projected token says nothing. */
+/** The API server's default lifetime of a projected token. */
 const DEFAULT_TOKEN_SECONDS = 3600;
 
-/** Translates one volume. What it refers to and isn't there blocks the volume alone. */
+/**
+ * Translates one volume. When something that it refers to is missing, the result is marked as
+ * blocked with a warning, and the pod's other volumes are not affected.
+ */
 export function resolveVolume(
   volume: KubeVolume,
-  options: ResolveVolumeOptions,
+  context: TranslationContext,
 ): Volume {
   const { name, emptyDir, hostPath } = volume;
   if (hostPath) {
@@ -62,28 +65,41 @@ export function resolveVolume(
     });
   }
   try {
-    const files = new Map<string, File>();
-    for (const source of sources) {
-      for (const file of resolveSource(source, { ...options, volume })) {
-        files.set(file.path, file);
-      }
-    }
-    const secret = sources.some((source) =>
-      source.secret !== undefined || source.serviceAccountToken !== undefined
-    );
-    return create(VolumeSchema, {
-      name,
-      source: { case: "files", value: { files: [...files.values()], secret } },
-    });
+    return toFilesVolume(sources, { ...context, volume });
   } catch (error) {
-    if (!(error instanceof Missing) && !(error instanceof AranyaError)) {
-      throw error;
-    }
-    return block(name, { reason: error.message, findings: options.findings });
+    if (
+      !(error instanceof MissingReferenceError) &&
+      !(error instanceof AranyaError)
+    ) throw error;
+    return toBlockedVolume(name, {
+      reason: error.message,
+      findings: context.findings,
+    });
   }
 }
 
-function block(
+/** Translates a volume of files; a later source replaces files of an earlier one. */
+function toFilesVolume(
+  sources: readonly ProjectedSource[],
+  context: VolumeContext,
+): Volume {
+  const files = new Map<string, File>();
+  for (const source of sources) {
+    for (const file of resolveSource(source, context)) {
+      files.set(file.path, file);
+    }
+  }
+  const secret = sources.some((source) =>
+    source.secret !== undefined || source.serviceAccountToken !== undefined
+  );
+  return create(VolumeSchema, {
+    name: context.volume.name,
+    source: { case: "files", value: { files: [...files.values()], secret } },
+  });
+}
+
+/** Returns a volume that can't be mounted, with the kubelet's message. */
+function toBlockedVolume(
   name: string,
   { reason, findings }: { reason: string; findings: Findings },
 ): Volume {
@@ -95,142 +111,147 @@ function block(
   });
 }
 
-/** All kinds of file volumes in the form of a projected one; undefined for other volumes. */
+/** Returns the sources of any volume of files, as a projected volume has; undefined for others. */
 function toSources(volume: KubeVolume): ProjectedSource[] | undefined {
   if (volume.projected) return volume.projected.sources ?? [];
   if (volume.configMap) return [{ configMap: volume.configMap }];
   if (volume.secret) {
     const { secretName, ...rest } = volume.secret;
-    return [{
-      secret: {
-        ...rest,
-        ...(secretName === undefined ? {} : { name: secretName }),
-      },
-    }];
+    return [{ secret: { ...rest, ...defined({ name: secretName }) } }];
   }
   return volume.downwardAPI ? [{ downwardAPI: volume.downwardAPI }] : undefined;
 }
 
-interface SourceOptions extends ResolveVolumeOptions {
+/** Inputs for the translation of one volume of files. */
+interface VolumeContext extends TranslationContext {
   volume: KubeVolume;
 }
 
 function resolveSource(
   source: ProjectedSource,
-  options: SourceOptions,
+  context: VolumeContext,
 ): File[] {
-  if (source.configMap) return fromConfigMap(source.configMap, options);
-  if (source.secret) return fromSecret(source.secret, options);
-  if (source.downwardAPI) return fromPod(source.downwardAPI, options);
+  if (source.configMap) return fromConfigMap(source.configMap, context);
+  if (source.secret) return fromSecret(source.secret, context);
+  if (source.downwardAPI) return fromDownwardApi(source.downwardAPI, context);
   if (source.serviceAccountToken) {
-    return fromToken(source.serviceAccountToken, options);
+    return [fromToken(source.serviceAccountToken, context)];
   }
   return [];
 }
 
-function fromConfigMap(source: FilesSource, options: SourceOptions): File[] {
-  const { namespace = "" } = options.pod.metadata;
+function fromConfigMap(source: FilesSource, context: VolumeContext): File[] {
+  const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
-  options.findings.refs.add(refKey("ConfigMap", { namespace, name }));
-  const found = options.lookups.configMap(namespace, name);
-  if (!found && !source.optional) {
-    throw new Missing(`configmap "${name}" not found`);
+  context.findings.refs.add(refKey("ConfigMap", { namespace, name }));
+  const configMap = context.lookups.configMap(namespace, name);
+  if (!configMap && !source.optional) {
+    throw new MissingReferenceError(`configmap "${name}" not found`);
   }
-  const contents = new Map<string, Uint8Array>();
-  for (const [key, text] of Object.entries(found?.data ?? {})) {
-    contents.set(key, utf8(text));
+  const contents = new Map<string, FileContent>();
+  for (const [key, text] of Object.entries(configMap?.data ?? {})) {
+    contents.set(key, { encoding: "utf8", text });
   }
-  for (const [key, base64] of Object.entries(found?.binaryData ?? {})) {
-    contents.set(key, fromBase64(base64));
+  for (const [key, text] of Object.entries(configMap?.binaryData ?? {})) {
+    contents.set(key, { encoding: "base64", text });
   }
-  return pick(contents, { source, what: `configmap "${name}"`, options });
+  return selectFiles(contents, {
+    source,
+    object: `configmap "${name}"`,
+    context,
+  });
 }
 
-function fromSecret(source: FilesSource, options: SourceOptions): File[] {
-  const { namespace = "" } = options.pod.metadata;
+function fromSecret(source: FilesSource, context: VolumeContext): File[] {
+  const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
-  options.findings.refs.add(refKey("Secret", { namespace, name }));
-  const found = options.lookups.secret(namespace, name);
-  if (!found && !source.optional) {
-    throw new Missing(`secret "${name}" not found`);
+  context.findings.refs.add(refKey("Secret", { namespace, name }));
+  const secret = context.lookups.secret(namespace, name);
+  if (!secret && !source.optional) {
+    throw new MissingReferenceError(`secret "${name}" not found`);
   }
-  const contents = new Map(
-    Object.entries(found?.data ?? {}).map((
-      [key, base64],
-    ) => [key, fromBase64(base64)]),
-  );
-  return pick(contents, { source, what: `secret "${name}"`, options });
+  const contents = new Map<string, FileContent>();
+  for (const [key, text] of Object.entries(secret?.data ?? {})) {
+    contents.set(key, { encoding: "base64", text });
+  }
+  return selectFiles(contents, {
+    source,
+    object: `secret "${name}"`,
+    context,
+  });
 }
 
-/** All keys, or those that `items` names under the paths it gives. */
-function pick(
-  contents: Map<string, Uint8Array>,
-  { source, what, options }: {
+/** Returns files for the keys that `items` names, or for all keys under their own names, sorted. */
+function selectFiles(
+  contents: ReadonlyMap<string, FileContent>,
+  { source, object, context }: {
     source: FilesSource;
-    what: string;
-    options: SourceOptions;
+    /** Kind and name, for the error's text. */
+    object: string;
+    context: VolumeContext;
   },
 ): File[] {
-  const mode = source.defaultMode ?? modeOf(options.volume);
+  const { volume, findings } = context;
+  const mode = source.defaultMode ?? defaultModeOf(volume);
   if (!source.items) {
     return [...contents].sort(([a], [b]) => a < b ? -1 : 1).map((
       [path, content],
-    ) => toFile(content, { path, mode, findings: options.findings }));
+    ) => toFile(content, { path, mode, findings }));
   }
   return source.items.flatMap((item) => {
     const content = contents.get(item.key);
     if (content) {
       const { path } = item;
-      return [toFile(content, {
-        path,
-        mode: item.mode ?? mode,
-        findings: options.findings,
-      })];
+      return [toFile(content, { path, mode: item.mode ?? mode, findings })];
     }
     if (source.optional) return [];
-    throw new Missing(`${what} references non-existent key: ${item.key}`);
+    throw new MissingReferenceError(
+      `${object} references non-existent key: ${item.key}`,
+    );
   });
 }
 
-function fromPod(source: DownwardSource, options: SourceOptions): File[] {
-  const mode = source.defaultMode ?? modeOf(options.volume);
-  const { pod, lookups, findings } = options;
+function fromDownwardApi(
+  source: DownwardSource,
+  context: VolumeContext,
+): File[] {
+  const { pod, lookups, findings, volume } = context;
+  const mode = source.defaultMode ?? defaultModeOf(volume);
   return (source.items ?? []).map((item) => {
-    const text = item.fieldRef
-      ? readField(pod, item.fieldRef) ?? ""
-      : readResource(item.resourceFieldRef ?? { resource: "" }, {
-        pod,
-        lookups,
-      });
-    const { path } = item;
-    return toFile(utf8(text), { path, mode: item.mode ?? mode, findings });
+    const { path, fieldRef, resourceFieldRef = { resource: "" } } = item;
+    const text = fieldRef
+      ? readField(pod, fieldRef) ?? ""
+      : readResource(resourceFieldRef, { pod, lookups });
+    return toFile({ encoding: "utf8", text }, {
+      path,
+      mode: item.mode ?? mode,
+      findings,
+    });
   });
 }
 
 function fromToken(
   source: NonNullable<ProjectedSource["serviceAccountToken"]>,
-  options: SourceOptions,
-): File[] {
-  const { audience = "", expirationSeconds = DEFAULT_TOKEN_SECONDS, path } =
-    source;
-  const { findings, pod } = options;
-  const answer = options.lookups.token({ audience, expirationSeconds });
-  if ("missing" in answer) throw new Missing(answer.missing);
-  // A token is for the one user of all containers, or for the pod's group; else all may read it.
-  const uid = commonUser(pod);
+  context: VolumeContext,
+): File {
+  const { findings, pod, lookups, volume } = context;
+  const found = lookups.token(toProjectedToken(source));
+  if ("missing" in found) throw new MissingReferenceError(found.missing);
+  // As the kubelet does: only the one user of all containers, or the pod's group, may read a token;
+  // without either everyone may.
+  const uid = findCommonUser(pod);
   const fsGroup = pod.spec.securityContext?.fsGroup;
-  const mode = uid === undefined && fsGroup === undefined
-    ? modeOf(options.volume)
-    : fsGroup === undefined
-    ? 0o600
-    : 0o640;
-  const file = toFile(utf8(answer.token), { path, mode, findings });
+  const privateMode = fsGroup === undefined ? 0o600 : 0o640;
+  const isPublic = uid === undefined && fsGroup === undefined;
+  const mode = isPublic ? defaultModeOf(volume) : privateMode;
+  const content: FileContent = { encoding: "utf8", text: found.token };
+  const file = toFile(content, { path: source.path, mode, findings });
   if (uid !== undefined) file.uid = BigInt(uid);
-  return [file];
+  return file;
 }
 
-/** The user that all containers run as, when each says so. */
-function commonUser(pod: Pod): number | undefined {
+/** Returns the user that all containers run as; undefined when they differ or one names none. */
+function findCommonUser(pod: Pod): number | undefined {
   const all = [...pod.spec.containers, ...pod.spec.initContainers ?? []];
   const users = new Set(
     all.map(({ securityContext }) =>
@@ -240,40 +261,38 @@ function commonUser(pod: Pod): number | undefined {
   return users.size === 1 ? [...users][0] : undefined;
 }
 
-function modeOf(
+function defaultModeOf(
   { projected, configMap, secret, downwardAPI }: KubeVolume,
 ): number {
   return (projected ?? configMap ?? secret ?? downwardAPI)?.defaultMode ??
     DEFAULT_MODE;
 }
 
+/** Returns a file, and adds its content to the findings. */
 function toFile(
-  content: Uint8Array,
+  content: FileContent,
   { path, mode, findings }: { path: string; mode: number; findings: Findings },
 ): File {
-  const sha256 = createHash("sha256").update(content).digest("hex");
+  const bytes = toFileBytes(content);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
   findings.blobs.set(sha256, content);
-  const sizeBytes = BigInt(content.length);
+  const sizeBytes = BigInt(bytes.length);
   return create(FileSchema, { path, sha256, sizeBytes, mode });
 }
 
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-}
-
-/** Tokens that a pod's volumes ask for. */
-export function tokensWanted(
-  pod: Pod,
-): { audience: string; expirationSeconds: number }[] {
+/** Returns the tokens that a pod's volumes ask for, in order. */
+export function listProjectedTokens(pod: Pod): ProjectedToken[] {
   return (pod.spec.volumes ?? []).flatMap(({ projected }) =>
     (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
-      serviceAccountToken
-        ? [{
-          audience: serviceAccountToken.audience ?? "",
-          expirationSeconds: serviceAccountToken.expirationSeconds ??
-            DEFAULT_TOKEN_SECONDS,
-        }]
-        : []
+      serviceAccountToken ? [toProjectedToken(serviceAccountToken)] : []
     )
   );
+}
+
+function toProjectedToken(
+  { audience = "", expirationSeconds = DEFAULT_TOKEN_SECONDS }: NonNullable<
+    ProjectedSource["serviceAccountToken"]
+  >,
+): ProjectedToken {
+  return { audience, expirationSeconds };
 }

@@ -13,7 +13,7 @@ const POD: Pod = {
 };
 
 Deno.test("findContainer() takes the annotated container, else the first", () => {
-  const find = (pod: Pod) => findContainer("", { pod, remote: undefined });
+  const find = (pod: Pod) => findContainer("", { pod, report: undefined });
   assert.equal(find(POD).container, "app");
   const annotations = { "kubectl.kubernetes.io/default-container": "side" };
   const annotated = { ...POD, metadata: { ...POD.metadata, annotations } };
@@ -21,7 +21,7 @@ Deno.test("findContainer() takes the annotated container, else the first", () =>
 });
 
 Deno.test("findContainer() finds init containers, and says which there are", () => {
-  const options = { pod: POD, remote: undefined };
+  const options = { pod: POD, report: undefined };
   assert.equal(findContainer("setup", options).container, "setup");
   assert.throws(() => findContainer("other", options), {
     code: "not_found",
@@ -44,17 +44,17 @@ Deno.test("findContainer() believes the device before the API server", () => {
       }],
     },
   };
-  const remote = create(PodStatusSchema, {
+  const report = create(PodStatusSchema, {
     containers: [{
       name: "app",
       state: { state: { case: "running", value: {} } },
       lastTerminated: { state: { case: "terminated", value: { exitCode: 1 } } },
     }],
   });
-  const old = findContainer("app", { pod, remote: undefined });
+  const old = findContainer("app", { pod, report: undefined });
   assert.deepEqual(old.waiting, { reason: "ContainerCreating", message: "" });
   assert.equal(old.running, false);
-  assert.deepEqual(findContainer("app", { pod, remote }), {
+  assert.deepEqual(findContainer("app", { pod, report }), {
     podUid: "u",
     container: "app",
     running: true,

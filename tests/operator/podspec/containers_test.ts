@@ -20,7 +20,7 @@ function translate(
   });
 }
 
-Deno.test("toContainer() lets the tag decide about pulling when nobody else has", () => {
+Deno.test("toContainer() derives the pull policy from the tag when none is set", () => {
   const cases: [string, PullPolicy][] = [
     ["busybox", PullPolicy.ALWAYS],
     ["busybox:latest", PullPolicy.ALWAYS],
@@ -37,7 +37,7 @@ Deno.test("toContainer() lets the tag decide about pulling when nobody else has"
   );
 });
 
-Deno.test("toContainer() lets the container's security settings win over the pod's", () => {
+Deno.test("toContainer() prefers the container's security settings to the pod's", () => {
   const { security } = translate({
     securityContext: { runAsUser: 0, capabilities: { drop: ["ALL"] } },
   }, {
@@ -54,7 +54,7 @@ Deno.test("toContainer() lets the container's security settings win over the pod
   assert.equal(security?.allowPrivilegeEscalation, undefined);
 });
 
-Deno.test("toContainer() gives limits in thousandths and bytes", () => {
+Deno.test("toContainer() converts CPU to thousandths and memory to bytes", () => {
   const { resources } = translate({
     resources: {
       limits: { cpu: "1500m", memory: "64Mi" },
@@ -67,7 +67,7 @@ Deno.test("toContainer() gives limits in thousandths and bytes", () => {
   assert.equal(resources?.memoryRequestBytes, 0n);
 });
 
-Deno.test("toContainer() translates probes and hooks, and finds ports by name", () => {
+Deno.test("toContainer() translates probes and hooks, with ports by name", () => {
   const made = translate({
     ports: [{ name: "web", containerPort: 8080 }],
     livenessProbe: { httpGet: { port: "web", path: "/healthz" } },
@@ -92,7 +92,7 @@ Deno.test("toContainer() translates probes and hooks, and finds ports by name", 
   assert.deepEqual(postStart.action.value.command, ["a", "b"]);
 });
 
-Deno.test("toContainer() passes on mounts, terminal and termination message", () => {
+Deno.test("toContainer() copies mounts, terminal and termination message settings", () => {
   const made = translate({
     tty: true,
     stdin: true,

@@ -4,15 +4,15 @@ import type { KubeContainer } from "../../../lib/operator/kube/mod.ts";
 import { resolveEnv } from "../../../lib/operator/podspec/env.ts";
 import { Findings } from "../../../lib/operator/podspec/lookups.ts";
 import { EnvField } from "../../../lib/shared/wire/mod.ts";
-import { type Found, lookups, pod, podWith } from "./_support/fixtures.ts";
+import { type Existing, lookups, pod, podWith } from "./_support/fixtures.ts";
 
-function resolve(container: Partial<KubeContainer>, found: Found = {}) {
+function resolve(container: Partial<KubeContainer>, existing: Existing = {}) {
   const findings = new Findings();
   const from = podWith(container);
   const { env, blocked } = resolveEnv({
     pod: from,
     container: from.spec.containers[0] ?? { name: "" },
-    lookups: lookups(found),
+    lookups: lookups(existing),
     findings,
   });
   return {
@@ -25,7 +25,7 @@ function resolve(container: Partial<KubeContainer>, found: Found = {}) {
   };
 }
 
-Deno.test("resolveEnv() leaves $(VAR) of a plain value to the device", () => {
+Deno.test("resolveEnv() leaves $(VAR) in a plain value to the device", () => {
   const { lines } = resolve({
     env: [{ name: "A", value: "1" }, { name: "B", value: "$(A)-$$(A)" }, {
       name: "C",
@@ -34,7 +34,7 @@ Deno.test("resolveEnv() leaves $(VAR) of a plain value to the device", () => {
   assert.deepEqual(lines, ["A=1", "B=$(A)-$$(A)", "C="]);
 });
 
-Deno.test("resolveEnv() marks values from elsewhere as literal, in the order services, envFrom, env", () => {
+Deno.test("resolveEnv() marks referenced values as literal, in the order Services, envFrom, env", () => {
   const { lines, findings } = resolve({
     envFrom: [
       { prefix: "P_", configMapRef: { name: "cm" } },
@@ -64,7 +64,7 @@ Deno.test("resolveEnv() marks values from elsewhere as literal, in the order ser
   ]);
 });
 
-Deno.test("resolveEnv() passes on what only the device knows", () => {
+Deno.test("resolveEnv() leaves addresses to the device", () => {
   const at = (fieldPath: string) =>
     resolve({ env: [{ name: "X", valueFrom: { fieldRef: { fieldPath } } }] })
       .env[0]?.field;
@@ -74,7 +74,7 @@ Deno.test("resolveEnv() passes on what only the device knows", () => {
   assert.equal(at("status.hostIPs"), EnvField.HOST_IPS);
 });
 
-Deno.test("resolveEnv() blocks the container when something that it needs is missing", () => {
+Deno.test("resolveEnv() blocks the container when a required reference is missing", () => {
   const cases: [Partial<KubeContainer>, string][] = [
     [
       { envFrom: [{ configMapRef: { name: "cm" } }] },
@@ -108,7 +108,7 @@ Deno.test("resolveEnv() blocks the container when something that it needs is mis
   }
 });
 
-Deno.test("resolveEnv() leaves out what is missing and optional", () => {
+Deno.test("resolveEnv() leaves out a missing reference that is optional", () => {
   const { lines, blocked } = resolve({
     envFrom: [{ configMapRef: { name: "cm", optional: true } }],
     env: [{
@@ -120,7 +120,7 @@ Deno.test("resolveEnv() leaves out what is missing and optional", () => {
   assert.equal(blocked, undefined);
 });
 
-Deno.test("resolveEnv() skips keys that can't be names, and says so", () => {
+Deno.test("resolveEnv() skips keys that are not valid names, with a warning", () => {
   const { lines, findings } = resolve({
     envFrom: [{ configMapRef: { name: "cm" } }],
   }, { configMaps: { cm: { data: { "a.b-c": "1", "x=y": "2" } } } });

@@ -11,7 +11,7 @@ const POD = pod({ serviceAccountName: "robot" }, {
   annotations: { "x/y": "z" },
 });
 
-Deno.test("readField() reads what the operator knows", () => {
+Deno.test("readField() reads fields that the operator knows", () => {
   const cases: [string, string | undefined][] = [
     ["metadata.name", "web"],
     ["metadata.namespace", "ns"],
@@ -30,13 +30,13 @@ Deno.test("readField() reads what the operator knows", () => {
   }
 });
 
-Deno.test("readField() refuses other fields", () => {
+Deno.test("readField() throws for other fields", () => {
   assert.throws(() => readField(POD, { fieldPath: "status.phase" }), {
     code: "unsupported",
   });
 });
 
-Deno.test("readResource() falls back to what the node offers, and divides", () => {
+Deno.test("readResource() divides, and takes the Node's size without a limit", () => {
   const from = podWith({
     resources: { limits: { memory: "64Mi" }, requests: { cpu: "250m" } },
   });

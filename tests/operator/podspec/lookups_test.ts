@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { refKey } from "../../../lib/operator/podspec/lookups.ts";
 
-Deno.test("refKey() tells kinds, namespaces and names apart", () => {
+Deno.test("refKey() joins kind, namespace and name", () => {
   assert.equal(
     refKey("ConfigMap", { namespace: "a", name: "b" }),
     "ConfigMap/a/b",

@@ -5,16 +5,16 @@ import type {
   Pod,
 } from "../../../lib/operator/kube/mod.ts";
 import {
-  conditionsOf,
   isTerminal,
-  phaseOf,
-  type PodView,
+  type PodPhaseInput,
+  toPhase,
+  toPodConditions,
 } from "../../../lib/operator/podspec/phase.ts";
 import { pod } from "./_support/fixtures.ts";
 
 type Policy = NonNullable<Pod["spec"]["restartPolicy"]>;
 
-/** w: waits, r: runs, 0 and 1: ended with this code, b: waits after an end with 1. */
+/** w: waiting, r: running, 0 and 1: terminated with this code, b: waiting after an exit with 1. */
 type Mark = "w" | "r" | "0" | "1" | "b";
 
 function status(mark: Mark, index: number): KubeContainerStatus {
@@ -36,19 +36,19 @@ function status(mark: Mark, index: number): KubeContainerStatus {
   };
 }
 
-interface ViewOptions {
+interface InputOptions {
   init?: string;
   /** Index of an init container that is a sidecar. */
   sidecar?: number;
   policy?: Policy;
   phase?: "Succeeded" | "Failed";
-  gone?: boolean;
+  terminated?: boolean;
   failed?: boolean;
   gates?: string[];
   conditions?: { type: string; status: "True" | "False" }[];
 }
 
-function view(marks: string, options: ViewOptions = {}): PodView {
+function input(marks: string, options: InputOptions = {}): PodPhaseInput {
   const { init = "", sidecar, policy = "Always", phase, gates = [] } = options;
   const statuses = (text: string) =>
     [...text].map((mark, index) => status(mark as Mark, index));
@@ -69,37 +69,37 @@ function view(marks: string, options: ViewOptions = {}): PodView {
     init: statuses(init),
     containers: statuses(marks),
     sandboxReady: true,
-    gone: options.gone ?? false,
+    terminated: options.terminated ?? false,
     failed: options.failed ?? false,
   };
 }
 
-Deno.test("phaseOf() follows the containers in the order of the spec", () => {
-  const cases: [string, ViewOptions, string][] = [
-    // Nothing has started, or not everything.
+Deno.test("toPhase() follows the states of init containers and containers", () => {
+  const cases: [string, InputOptions, string][] = [
+    // Some container has not started.
     ["w", {}, "Pending"],
     ["rw", {}, "Pending"],
     ["r", {}, "Running"],
     ["rr", {}, "Running"],
     ["r0", {}, "Running"],
     ["r1", { policy: "Never" }, "Running"],
-    // Always: never over.
+    // restartPolicy Always: never terminal
     ["0", {}, "Running"],
     ["1", {}, "Running"],
     ["b", {}, "Running"],
     ["00", {}, "Running"],
-    // OnFailure
+    // restartPolicy OnFailure
     ["0", { policy: "OnFailure" }, "Succeeded"],
     ["1", { policy: "OnFailure" }, "Running"],
     ["b", { policy: "OnFailure" }, "Running"],
     ["0b", { policy: "OnFailure" }, "Running"],
     ["00", { policy: "OnFailure" }, "Succeeded"],
-    // Never: the last container does not decide, whichever it is.
+    // restartPolicy Never: any failed container decides
     ["0", { policy: "Never" }, "Succeeded"],
     ["01", { policy: "Never" }, "Failed"],
     ["10", { policy: "Never" }, "Failed"],
     ["1r", { policy: "Never" }, "Running"],
-    // Initialisation
+    // init containers
     ["w", { init: "r" }, "Pending"],
     ["w", { init: "0r" }, "Pending"],
     ["w", { init: "1" }, "Pending"],
@@ -108,75 +108,78 @@ Deno.test("phaseOf() follows the containers in the order of the spec", () => {
     ["w", { init: "01", policy: "Never" }, "Failed"],
     ["w", { init: "00" }, "Pending"],
     ["r", { init: "00" }, "Running"],
-    // A sidecar that runs keeps the pod alive, and its end is nobody's failure.
+    // A running sidecar keeps the pod Running; its exit code does not count.
     ["r", { init: "r", sidecar: 0 }, "Running"],
     ["0", { init: "r", sidecar: 0, policy: "Never" }, "Running"],
     ["0", { init: "1", sidecar: 0, policy: "Never" }, "Succeeded"],
-    // Nothing lives, nothing will.
-    ["0", { gone: true }, "Succeeded"],
-    ["1", { gone: true }, "Failed"],
-    ["0w", { gone: true }, "Failed"],
-    ["0", { gone: true, failed: true }, "Failed"],
-    // Terminal never reverts.
+    // No container runs, none will be started.
+    ["0", { terminated: true }, "Succeeded"],
+    ["1", { terminated: true }, "Failed"],
+    ["0w", { terminated: true }, "Failed"],
+    ["0", { terminated: true, failed: true }, "Failed"],
+    // A terminal phase never changes.
     ["r", { phase: "Succeeded" }, "Succeeded"],
     ["0", { phase: "Failed", policy: "Never" }, "Failed"],
   ];
   for (const [marks, options, expected] of cases) {
     assert.equal(
-      phaseOf(view(marks, options)),
+      toPhase(input(marks, options)),
       expected,
       `${marks} ${JSON.stringify(options)}`,
     );
   }
 });
 
-/** `Ready=False ContainersNotReady: …` by type. */
-function told(seen: PodView): Record<string, string> {
+/** Returns "False ContainersNotReady …" by condition type. */
+function summarize(input: PodPhaseInput): Record<string, string> {
   return Object.fromEntries(
-    conditionsOf(seen).map(({ type, status, reason, message }) => [
+    toPodConditions(input).map(({ type, status, reason, message }) => [
       type,
       [status, reason, message].filter(Boolean).join(" "),
     ]),
   );
 }
 
-Deno.test("conditionsOf() says what keeps a pod from being ready", () => {
-  assert.deepEqual(told(view("rw")), {
+Deno.test("toPodConditions() names what keeps a pod from being Ready", () => {
+  assert.deepEqual(summarize(input("rw")), {
     PodReadyToStartContainers: "True",
     Initialized: "True",
     ContainersReady:
       "False ContainersNotReady containers with unready status: [c1]",
     Ready: "False ContainersNotReady containers with unready status: [c1]",
   });
-  assert.equal(told(view("r")).Ready, "True");
+  assert.equal(summarize(input("r")).Ready, "True");
   assert.equal(
-    told(view("w", { init: "0r" })).Initialized,
+    summarize(input("w", { init: "0r" })).Initialized,
     "False ContainersNotInitialized containers with incomplete status: [c1]",
   );
   assert.equal(
-    told(view("0", { policy: "Never" })).Ready,
+    summarize(input("0", { policy: "Never" })).Ready,
     "False PodCompleted",
   );
-  assert.equal(told(view("1", { policy: "Never" })).Ready, "False PodFailed");
+  assert.equal(
+    summarize(input("1", { policy: "Never" })).Ready,
+    "False PodFailed",
+  );
 });
 
-Deno.test("conditionsOf() heeds readiness gates for Ready alone", () => {
+Deno.test("toPodConditions() applies readiness gates to Ready only", () => {
   const gates = ["example.com/gate"];
-  const open = view("r", {
+  const open = input("r", {
     gates,
     conditions: [{ type: "example.com/gate", status: "True" }],
   });
-  assert.equal(told(open).Ready, "True");
-  const closed = told(view("r", {
+  assert.equal(summarize(open).Ready, "True");
+  const closed = summarize(input("r", {
     gates,
     conditions: [{ type: "example.com/gate", status: "False" }],
   }));
   assert.equal(closed.ContainersReady, "True");
   assert.match(closed.Ready ?? "", /^False ReadinessGatesNotReady/);
-  assert.match(told(view("r", { gates })).Ready ?? "", /does not exist/);
+  assert.match(summarize(input("r", { gates })).Ready ?? "", /does not exist/);
 });
 
-Deno.test("isTerminal() is true for the two phases that end a pod", () => {
+Deno.test("isTerminal() is true for Succeeded and Failed", () => {
   assert.deepEqual(
     ["Pending", "Running", "Succeeded", "Failed", undefined].filter(isTerminal),
     ["Succeeded", "Failed"],

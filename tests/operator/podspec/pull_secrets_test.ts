@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { Findings } from "../../../lib/operator/podspec/lookups.ts";
-import { registryCredentials } from "../../../lib/operator/podspec/pull_secrets.ts";
+import { readRegistryCredentials } from "../../../lib/operator/podspec/pull_secrets.ts";
 import { lookups, pod } from "./_support/fixtures.ts";
 
 function read(
@@ -10,7 +10,8 @@ function read(
 ) {
   const findings = new Findings();
   const from = pod({ imagePullSecrets: names.map((name) => ({ name })) });
-  const credentials = registryCredentials(from, {
+  const credentials = readRegistryCredentials({
+    pod: from,
     lookups: lookups({ secrets }),
     findings,
   });
@@ -22,7 +23,7 @@ function read(
   };
 }
 
-Deno.test("registryCredentials() reads both forms of pull secrets", () => {
+Deno.test("readRegistryCredentials() reads both types of pull secrets", () => {
   const auths = {
     "reg:5000": { auth: btoa("me:se:cret") },
     "other.example/path": { username: "u", password: "p" },
@@ -42,7 +43,7 @@ Deno.test("registryCredentials() reads both forms of pull secrets", () => {
   assert.ok(findings.refs.has("Secret/ns/modern"));
 });
 
-Deno.test("registryCredentials() only tells of secrets that are missing or broken", () => {
+Deno.test("readRegistryCredentials() warns of secrets that are missing or broken", () => {
   const { credentials, findings } = read({
     broken: { ".dockerconfigjson": "{" },
     opaque: { user: "x" },

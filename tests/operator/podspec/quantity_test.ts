@@ -7,7 +7,7 @@ import {
   toUnits,
 } from "../../../lib/operator/podspec/quantity.ts";
 
-Deno.test("parseQuantity() reads every form of a quantity", () => {
+Deno.test("parseQuantity() parses every form of a quantity", () => {
   const cases: [string, number][] = [
     ["0", 0],
     ["1.5", 1.5],
@@ -27,7 +27,7 @@ Deno.test("parseQuantity() reads every form of a quantity", () => {
   }
 });
 
-Deno.test("parseQuantity() refuses other texts", () => {
+Deno.test("parseQuantity() throws for other texts", () => {
   for (const text of ["", "1 Gi", "abc", "1KB", "--1", "1e"]) {
     assert.throws(() => parseQuantity(text), { code: "invalid" }, text);
   }
@@ -41,7 +41,7 @@ Deno.test("toMillis() and toUnits() round up", () => {
   assert.equal(toUnits("128Mi"), 134217728);
 });
 
-Deno.test("divideQuantity() gives how often the divisor fits", () => {
+Deno.test("divideQuantity() returns how many times the divisor fits, rounded up", () => {
   assert.equal(divideQuantity(0.25, "1"), "1");
   assert.equal(divideQuantity(0.25, "1m"), "250");
   assert.equal(divideQuantity(67108864, "1Mi"), "64");

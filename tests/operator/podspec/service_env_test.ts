@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Service } from "../../../lib/operator/kube/mod.ts";
 import { Findings } from "../../../lib/operator/podspec/lookups.ts";
-import { serviceEnv } from "../../../lib/operator/podspec/service_env.ts";
+import { toServiceEnv } from "../../../lib/operator/podspec/service_env.ts";
 import { lookups, pod } from "./_support/fixtures.ts";
 
 const SERVICES: Service[] = [
@@ -25,7 +25,7 @@ const SERVICES: Service[] = [
 
 function lines(enableServiceLinks: boolean): string[] {
   const findings = new Findings();
-  return serviceEnv({
+  return toServiceEnv({
     pod: pod({ enableServiceLinks }),
     lookups: lookups({ services: SERVICES }),
     findings,
@@ -43,12 +43,12 @@ const API_SERVER = [
   "KUBERNETES_PORT_443_TCP_ADDR=10.96.0.1",
 ];
 
-Deno.test("serviceEnv() names the API server alone without service links", () => {
+Deno.test("toServiceEnv() returns the API server's Service only without service links", () => {
   const off = false;
   assert.deepEqual(lines(off), API_SERVER);
 });
 
-Deno.test("serviceEnv() names every service with an address with service links", () => {
+Deno.test("toServiceEnv() returns every Service with an address with service links", () => {
   const on = true;
   assert.deepEqual(lines(on), [
     ...API_SERVER,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  graceSecondsOf,
+  toGraceSeconds,
   toPodSpec,
 } from "../../../lib/operator/podspec/spec.ts";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
@@ -13,7 +13,7 @@ const DNS = {
   options: ["ndots:2"],
 };
 
-Deno.test("toPodSpec() gives the same hash for the same pod, and another for other content", () => {
+Deno.test("toPodSpec() returns the same hash for the same inputs and another for other content", () => {
   const from = pod({ volumes: [{ name: "v", configMap: { name: "cm" } }] });
   const hash = (text: string) =>
     toPodSpec(from, lookups({ configMaps: { cm: { data: { a: text } } } }))
@@ -23,7 +23,7 @@ Deno.test("toPodSpec() gives the same hash for the same pod, and another for oth
   assert.notEqual(hash("1"), hash("2"));
 });
 
-Deno.test("toPodSpec() tells what it depends on and what it found", () => {
+Deno.test("toPodSpec() returns references, contents and warnings", () => {
   const { refs, blobs, warnings } = toPodSpec(
     pod({
       volumes: [{ name: "v", configMap: { name: "cm" } }],
@@ -40,7 +40,7 @@ Deno.test("toPodSpec() tells what it depends on and what it found", () => {
   assert.equal(warnings[0]?.reason, "FailedToRetrieveImagePullSecret");
 });
 
-Deno.test("toPodSpec() passes on what concerns the pod as a whole", () => {
+Deno.test("toPodSpec() translates settings of the whole pod", () => {
   const { spec } = toPodSpec(
     pod({
       restartPolicy: "OnFailure",
@@ -77,7 +77,7 @@ Deno.test("toPodSpec() takes the host name from the pod, cut to 63 characters", 
   assert.equal(name({ name: "a".repeat(62) + "-b" }), "a".repeat(62));
 });
 
-Deno.test("toPodSpec() leaves name servers to the device unless the pod brings its own", () => {
+Deno.test("toPodSpec() leaves name servers to the device unless the pod sets some", () => {
   const dns = (spec: Parameters<typeof pod>[0], base = DNS) => {
     const made = toPodSpec(pod(spec), lookups({ dns: base })).spec.dns;
     return made && [made.servers, made.searches, made.options];
@@ -100,7 +100,7 @@ Deno.test("toPodSpec() leaves name servers to the device unless the pod brings i
   ]);
 });
 
-Deno.test("graceSecondsOf() is 30 when nobody says otherwise", () => {
-  assert.equal(graceSecondsOf(pod()), 30);
-  assert.equal(graceSecondsOf(pod({ terminationGracePeriodSeconds: 0 })), 0);
+Deno.test("toGraceSeconds() is 30 by default", () => {
+  assert.equal(toGraceSeconds(pod()), 30);
+  assert.equal(toGraceSeconds(pod({ terminationGracePeriodSeconds: 0 })), 0);
 });

@@ -15,7 +15,7 @@ import { pod } from "./_support/fixtures.ts";
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 const NOW = "2026-01-02T03:04:05Z";
 
-function remote(fields: Partial<PodStatus> = {}): PodStatus {
+function makeReport(fields: Partial<PodStatus> = {}): PodStatus {
   const status = create(PodStatusSchema, {
     uid: "u-1",
     podIps: ["10.9.0.2"],
@@ -47,8 +47,8 @@ function remote(fields: Partial<PodStatus> = {}): PodStatus {
   return Object.assign(status, fields);
 }
 
-Deno.test("toStatus() shows what the device says, in the kubelet's words", () => {
-  const status = toStatus({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+Deno.test("toStatus() translates the device's report to the kubelet's format", () => {
+  const status = toStatus({ pod: pod(), report: makeReport(), nowMs: NOW_MS });
   assert.deepEqual(status.containerStatuses, [{
     name: "app",
     state: { running: { startedAt: "1970-01-01T00:00:05Z" } },
@@ -71,11 +71,11 @@ Deno.test("toStatus() shows what the device says, in the kubelet's words", () =>
   assert.equal(status.phase, "Running");
   assert.equal(status.startTime, NOW);
   assert.equal(status.podIP, "10.9.0.2");
-  // One address of each family, as the API demands.
+  // one address of each family, as the API demands
   assert.deepEqual(status.hostIPs, [{ ip: "192.0.2.7" }, { ip: "fd00::7" }]);
 });
 
-Deno.test("toStatus() lets containers wait that nothing is known of", () => {
+Deno.test("toStatus() shows containers that were not reported as waiting", () => {
   const waiting = (spec: Partial<Pod["spec"]>) =>
     toStatus({ pod: pod(spec), nowMs: NOW_MS }).containerStatuses?.[0]?.state;
   assert.deepEqual(waiting({}), { waiting: { reason: "ContainerCreating" } });
@@ -93,11 +93,11 @@ Deno.test("toStatus() lets containers wait that nothing is known of", () => {
   assert.equal(refused.startTime, undefined);
 });
 
-Deno.test("toStatus() takes Ready away while the pod is being deleted", () => {
+Deno.test("toStatus() clears Ready while the pod is being deleted", () => {
   const deleted = pod({}, { deletionTimestamp: NOW });
   const { conditions, containerStatuses, phase } = toStatus({
     pod: deleted,
-    remote: remote(),
+    report: makeReport(),
     nowMs: NOW_MS,
   });
   assert.equal(phase, "Running");
@@ -109,11 +109,11 @@ Deno.test("toStatus() takes Ready away while the pod is being deleted", () => {
   ]);
 });
 
-Deno.test("toStatus() ends what nobody saw ending with the kubelet's exit code", () => {
+Deno.test("toStatus() uses the kubelet's exit code for a container whose end was not observed", () => {
   const status = toStatus({
     pod: pod(),
-    remote: undefined,
-    gone: true,
+    report: undefined,
+    terminated: true,
     nowMs: NOW_MS,
   });
   assert.equal(status.phase, "Failed");
@@ -127,8 +127,8 @@ Deno.test("toStatus() ends what nobody saw ending with the kubelet's exit code",
   );
 });
 
-/** The pod as the API server would have it after this patch. */
-function patched(before: Pod, patch: ReturnType<typeof toStatusPatch>): Pod {
+/** Returns the pod as the API server stores it after this patch. */
+function applyPatch(before: Pod, patch: ReturnType<typeof toStatusPatch>): Pod {
   const { conditions = [], ...rest } = patch?.status ?? {};
   const bare = Object.entries(rest).map(([field, value]) => [
     field,
@@ -147,22 +147,30 @@ function patched(before: Pod, patch: ReturnType<typeof toStatusPatch>): Pod {
   };
 }
 
-Deno.test("toStatusPatch() writes nothing twice", () => {
-  const first = toStatusPatch({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+Deno.test("toStatusPatch() returns undefined when the status is up to date", () => {
+  const first = toStatusPatch({
+    pod: pod(),
+    report: makeReport(),
+    nowMs: NOW_MS,
+  });
   assert.equal(first?.metadata.uid, "u-1");
-  const after = patched(pod(), first);
-  const again = { pod: after, remote: remote(), nowMs: NOW_MS + 60_000 };
+  const after = applyPatch(pod(), first);
+  const again = { pod: after, report: makeReport(), nowMs: NOW_MS + 60_000 };
   assert.equal(toStatusPatch(again), undefined);
 });
 
 Deno.test("toStatusPatch() replaces addresses instead of merging them", () => {
-  const patch = toStatusPatch({ pod: pod(), remote: remote(), nowMs: NOW_MS });
+  const patch = toStatusPatch({
+    pod: pod(),
+    report: makeReport(),
+    nowMs: NOW_MS,
+  });
   assert.deepEqual(patch?.status.podIPs, [{ $patch: "replace" }, {
     ip: "10.9.0.2",
   }]);
 });
 
-Deno.test("toStatusPatch() keeps transition times, startTime and foreign conditions", () => {
+Deno.test("toStatusPatch() keeps transition times, startTime and conditions of others", () => {
   const before = pod();
   before.status = {
     startTime: "2025-01-01T00:00:00Z",
@@ -182,7 +190,11 @@ Deno.test("toStatusPatch() keeps transition times, startTime and foreign conditi
       },
     ],
   };
-  const patch = toStatusPatch({ pod: before, remote: remote(), nowMs: NOW_MS });
+  const patch = toStatusPatch({
+    pod: before,
+    report: makeReport(),
+    nowMs: NOW_MS,
+  });
   const conditions = patch?.status.conditions as {
     type: string;
     status: string;
@@ -202,35 +214,35 @@ Deno.test("toStatusPatch() keeps transition times, startTime and foreign conditi
   assert.equal("startTime" in (patch?.status ?? {}), false);
 });
 
-Deno.test("toStatusPatch() does not touch a pod that is over", () => {
-  const over = pod();
-  over.status = { phase: "Failed" };
+Deno.test("toStatusPatch() returns undefined for a pod in a terminal phase", () => {
+  const failed = pod();
+  failed.status = { phase: "Failed" };
   assert.equal(
-    toStatusPatch({ pod: over, remote: remote(), nowMs: NOW_MS }),
+    toStatusPatch({ pod: failed, report: makeReport(), nowMs: NOW_MS }),
     undefined,
   );
 });
 
-Deno.test("toStatusPatch() says why the pod as a whole has failed", () => {
+Deno.test("toStatusPatch() sets the reason when the pod as a whole has failed", () => {
   const patch = toStatusPatch({
     pod: pod(),
-    remote: remote({
+    report: makeReport({
       failureReason: "DeadlineExceeded",
       failureMessage: "too long",
       terminated: true,
     }),
-    gone: true,
+    terminated: true,
     nowMs: NOW_MS,
   });
   assert.equal(patch?.status.phase, "Failed");
   assert.equal(patch?.status.reason, "DeadlineExceeded");
 });
 
-Deno.test("toStatusPatch() takes nulls of the API server for nothing", () => {
-  const ended = remote();
-  const first = patched(
+Deno.test("toStatusPatch() treats null from the API server as absent", () => {
+  const report = makeReport();
+  const first = applyPatch(
     pod(),
-    toStatusPatch({ pod: pod(), remote: ended, nowMs: NOW_MS }),
+    toStatusPatch({ pod: pod(), report, nowMs: NOW_MS }),
   );
   const text = JSON.stringify(first).replace(
     '"exitCode":137',
@@ -238,7 +250,7 @@ Deno.test("toStatusPatch() takes nulls of the API server for nothing", () => {
   );
   const stored = JSON.parse(text) as Pod;
   assert.equal(
-    toStatusPatch({ pod: stored, remote: ended, nowMs: NOW_MS }),
+    toStatusPatch({ pod: stored, report, nowMs: NOW_MS }),
     undefined,
   );
 });

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { Pod } from "../../../lib/operator/kube/mod.ts";
-import { judgePod } from "../../../lib/operator/podspec/supported_fields.ts";
+import { findUnsupportedFields } from "../../../lib/operator/podspec/supported_fields.ts";
 import { pod } from "./_support/fixtures.ts";
 
 const CAPABILITIES = ["pods.v1", "probes.v1"];
 
-/** A Deployment's pod as kube-apiserver 1.36 gives it out: what a user wrote and everything that is filled in. */
+/** A Deployment's pod as kube-apiserver 1.36 returns it, with all defaults filled in. */
 const DEFAULTED = {
   metadata: { namespace: "ns", name: "web-6b7f-x", uid: "u" },
   spec: {
@@ -75,11 +75,11 @@ const DEFAULTED = {
   },
 } as unknown as Pod;
 
-Deno.test("judgePod() finds nothing in a Deployment's pod with all defaults", () => {
-  assert.deepEqual(judgePod(DEFAULTED, CAPABILITIES), []);
+Deno.test("findUnsupportedFields() accepts a Deployment's pod with all defaults", () => {
+  assert.deepEqual(findUnsupportedFields(DEFAULTED, CAPABILITIES), []);
 });
 
-Deno.test("judgePod() names every field that isn't served", () => {
+Deno.test("findUnsupportedFields() returns the path of every unsupported field", () => {
   const container = (fields: Record<string, unknown>) => ({
     containers: [{ name: "app", image: "i", ...fields }],
   });
@@ -161,18 +161,21 @@ Deno.test("judgePod() names every field that isn't served", () => {
     ]],
   ];
   for (const [fields, expected] of cases) {
-    const found = judgePod(pod(fields as Partial<Pod["spec"]>), CAPABILITIES);
+    const found = findUnsupportedFields(
+      pod(fields as Partial<Pod["spec"]>),
+      CAPABILITIES,
+    );
     assert.deepEqual(found, expected, JSON.stringify(fields));
   }
 });
 
-Deno.test("judgePod() refuses probes when the agent does none", () => {
-  assert.deepEqual(judgePod(DEFAULTED, ["pods.v1"]), [
+Deno.test("findUnsupportedFields() returns probes as a whole when the agent runs none", () => {
+  assert.deepEqual(findUnsupportedFields(DEFAULTED, ["pods.v1"]), [
     "spec.containers[0].livenessProbe",
   ]);
 });
 
-Deno.test("judgePod() accepts the ports that the API server writes for hostNetwork", () => {
+Deno.test("findUnsupportedFields() accepts the hostPort that the API server sets with hostNetwork", () => {
   const hostNetwork = true;
   const containers = [{
     name: "app",
@@ -180,13 +183,13 @@ Deno.test("judgePod() accepts the ports that the API server writes for hostNetwo
     ports: [{ containerPort: 80, hostPort: 80 }],
   }];
   assert.deepEqual(
-    judgePod(pod({ hostNetwork, containers }), CAPABILITIES),
+    findUnsupportedFields(pod({ hostNetwork, containers }), CAPABILITIES),
     [],
   );
 });
 
-Deno.test("judgePod() passes over fields that say nothing", () => {
+Deno.test("findUnsupportedFields() ignores unknown fields without content", () => {
   const spec = { overhead: {}, resourceClaims: [], runtimeClassName: null };
   const judged = pod(spec as unknown as Partial<Pod["spec"]>);
-  assert.deepEqual(judgePod(judged, CAPABILITIES), []);
+  assert.deepEqual(findUnsupportedFields(judged, CAPABILITIES), []);
 });

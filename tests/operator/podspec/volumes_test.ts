@@ -2,14 +2,18 @@
 import assert from "node:assert/strict";
 import { fromUtf8 } from "../../../lib/shared/base/mod.ts";
 import type { KubeVolume, Pod } from "../../../lib/operator/kube/mod.ts";
+import {
+  type FileContent,
+  toFileBytes,
+} from "../../../lib/operator/podspec/file_content.ts";
 import { Findings } from "../../../lib/operator/podspec/lookups.ts";
 import {
+  listProjectedTokens,
   resolveVolume,
-  tokensWanted,
 } from "../../../lib/operator/podspec/volumes.ts";
-import { type Found, lookups, pod } from "./_support/fixtures.ts";
+import { type Existing, lookups, pod } from "./_support/fixtures.ts";
 
-/** The volume that every pod with an account has, as the API server fills it in. */
+/** The service account volume that the API server adds to pods. */
 const ACCOUNT: KubeVolume = {
   name: "kube-api-access-x",
   projected: {
@@ -34,14 +38,18 @@ const ACCOUNT: KubeVolume = {
   },
 };
 
+function textOf(content: FileContent | undefined): string {
+  return content ? fromUtf8(toFileBytes(content)) : "";
+}
+
 function resolve(
   volume: KubeVolume,
-  { from = pod(), ...found }: Found & { from?: Pod } = {},
+  { from = pod(), ...existing }: Existing & { from?: Pod } = {},
 ) {
   const findings = new Findings();
   const made = resolveVolume(volume, {
     pod: from,
-    lookups: lookups(found),
+    lookups: lookups(existing),
     findings,
   });
   const files = made.source.case === "files" ? made.source.value.files : [];
@@ -50,14 +58,14 @@ function resolve(
     findings,
     files: files.map(({ path, sha256, mode, uid }) => ({
       path,
-      text: fromUtf8(findings.blobs.get(sha256) ?? new Uint8Array()),
+      text: textOf(findings.blobs.get(sha256)),
       mode: mode.toString(8),
       ...(uid === undefined ? {} : { uid }),
     })),
   };
 }
 
-Deno.test("resolveVolume() fills the account's default volume", () => {
+Deno.test("resolveVolume() fills the default service account volume", () => {
   const { made, files } = resolve(ACCOUNT, {
     token: "jwt",
     configMaps: { "kube-root-ca.crt": { data: { "ca.crt": "PEM", x: "y" } } },
@@ -70,7 +78,7 @@ Deno.test("resolveVolume() fills the account's default volume", () => {
   assert.ok(made.source.case === "files" && made.source.value.secret);
 });
 
-Deno.test("resolveVolume() gives a token to the one user of the pod, or to its group", () => {
+Deno.test("resolveVolume() restricts a token to the pod's one user, or to its group", () => {
   const configMaps = { "kube-root-ca.crt": { data: { "ca.crt": "PEM" } } };
   const token = (securityContext: Pod["spec"]["securityContext"]) => {
     const from = pod(securityContext ? { securityContext } : {});
@@ -85,8 +93,8 @@ Deno.test("resolveVolume() gives a token to the one user of the pod, or to its g
   assert.equal(token({ fsGroup: 9 })?.mode, "640");
 });
 
-Deno.test("tokensWanted() names the tokens of all volumes", () => {
-  assert.deepEqual(tokensWanted(pod({ volumes: [ACCOUNT] })), [
+Deno.test("listProjectedTokens() returns the tokens of all volumes", () => {
+  assert.deepEqual(listProjectedTokens(pod({ volumes: [ACCOUNT] })), [
     { audience: "", expirationSeconds: 3607 },
   ]);
 });
@@ -104,20 +112,20 @@ Deno.test("resolveVolume() takes all keys of a ConfigMap, text and binary", () =
   ]);
 });
 
-Deno.test("resolveVolume() puts a Secret's items where they are wanted, on tmpfs", () => {
+Deno.test("resolveVolume() places a Secret's items at their paths, on tmpfs", () => {
   const { made, files } = resolve({
     name: "v",
     secret: {
       secretName: "s",
       items: [{ key: "k", path: "deep/er", mode: 0o600 }],
     },
-  }, { secrets: { s: { k: "geheim", other: "no" } } });
-  assert.deepEqual(files, [{ path: "deep/er", text: "geheim", mode: "600" }]);
+  }, { secrets: { s: { k: "hidden", other: "no" } } });
+  assert.deepEqual(files, [{ path: "deep/er", text: "hidden", mode: "600" }]);
   assert.ok(made.source.case === "files" && made.source.value.secret);
 });
 
-Deno.test("resolveVolume() blocks a volume whose source is missing", () => {
-  const cases: [KubeVolume, Found, RegExp][] = [
+Deno.test("resolveVolume() blocks a volume when its source is missing", () => {
+  const cases: [KubeVolume, Existing, RegExp][] = [
     [{ name: "v", configMap: { name: "cm" } }, {}, /configmap "cm" not found$/],
     [{ name: "v", secret: { secretName: "s" } }, {}, /secret "s" not found$/],
     [
@@ -138,7 +146,7 @@ Deno.test("resolveVolume() blocks a volume whose source is missing", () => {
   }
 });
 
-Deno.test("resolveVolume() leaves an optional source that is missing empty", () => {
+Deno.test("resolveVolume() returns no files for a missing source that is optional", () => {
   const { made, files } = resolve({
     name: "v",
     configMap: { name: "cm", optional: true },
@@ -147,7 +155,7 @@ Deno.test("resolveVolume() leaves an optional source that is missing empty", () 
   assert.deepEqual(files, []);
 });
 
-Deno.test("resolveVolume() passes on emptyDir and hostPath", () => {
+Deno.test("resolveVolume() translates emptyDir and hostPath", () => {
   assert.deepEqual(
     resolve({ name: "v", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } })
       .made.source.value,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Pods and look-ups for the tests of this room. */
+/** Pods and lookups for the tests of this room. */
 import type {
   ConfigMap,
   KubeContainer,
@@ -9,7 +9,7 @@ import type {
 } from "../../../../lib/operator/kube/mod.ts";
 import type { PodLookups } from "../../../../lib/operator/podspec/mod.ts";
 
-/** A pod with one container "app" in namespace "ns". */
+/** Returns a pod "ns/web" with one container "app". */
 export function pod(
   spec: Partial<Pod["spec"]> = {},
   metadata: Partial<Pod["metadata"]> = {},
@@ -25,15 +25,15 @@ export function pod(
   };
 }
 
-/** A pod whose one container has these fields. */
+/** Returns a pod whose one container has these fields. */
 export function podWith(container: Partial<KubeContainer>): Pod {
   return pod({
     containers: [{ name: "app", image: "busybox:1", ...container }],
   });
 }
 
-/** What is to be found, by name, all in namespace "ns" but services. */
-export interface Found {
+/** Objects that exist, by name; all but Services are in namespace "ns". */
+export interface Existing {
   configMaps?: Record<string, Partial<ConfigMap>>;
   secrets?: Record<string, Record<string, string>>;
   services?: Service[];
@@ -41,9 +41,9 @@ export interface Found {
   dns?: PodLookups["dns"];
 }
 
-/** Look-ups over plain values; a secret's values are given as text. */
-export function lookups(found: Found = {}): PodLookups {
-  const { configMaps = {}, secrets = {}, services = [], token } = found;
+/** Returns lookups of these objects; values of Secrets are given as plain text. */
+export function lookups(existing: Existing = {}): PodLookups {
+  const { configMaps = {}, secrets = {}, services = [], token } = existing;
   return {
     configMap(namespace, name) {
       const values = namespace === "ns" ? configMaps[name] : undefined;
@@ -62,6 +62,6 @@ export function lookups(found: Found = {}): PodLookups {
       services.filter(({ metadata }) => metadata.namespace === namespace),
     token: () => token === undefined ? { missing: "no token yet" } : { token },
     allocatable: { cpuMillis: 4000, memoryBytes: 1024 },
-    dns: found.dns,
+    dns: existing.dns,
   };
 }
