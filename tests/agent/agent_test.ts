@@ -110,7 +110,9 @@ Deno.test("runAgent() says that the credential is wrong, and keeps trying", asyn
   await operator.until(
     "complaint",
     () =>
-      agent.book.lines.some((line) => /credential is another one/.test(line)),
+      agent.book.lines.some((line) =>
+        /unknown device or wrong credential/.test(line)
+      ),
   );
   operator.keys = { key: KEY };
   await operator.connected();
