@@ -1,108 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the rooms above see of the API server. */
+/** The client's interface, in the terms of client-go. */
 import type { ObjectType } from "./kinds.ts";
 import type { KubeList, KubeObject } from "./objects.ts";
 
-/** One object; `namespace` is left out for what is in none. */
+/** Names one object. */
 export interface ObjectRef {
-  /** Where it is. */
+  /** Undefined for cluster-scoped objects. */
   namespace?: string | undefined;
-  /** Its name. */
   name: string;
 }
 
 /** Options of every call. */
 export interface CallOptions {
-  /** Ends the call early. */
+  /** Cancels the call. */
   signal?: AbortSignal | undefined;
-  /** For the whole call, repetitions included, in milliseconds. @default 30000 */
+  /** Deadline of the call, all retries included, in milliseconds. @default 30000 */
   timeoutMs?: number;
 }
 
-/** Options of calls that write. */
+/** Options of calls that change an object. */
 export interface WriteOptions extends CallOptions {
-  /** Part of the object, such as "status", "approval" or "token". */
+  /** "status" or "approval". Undefined: the object itself. */
   subresource?: string;
-  /** Who owns the fields. @default "aranya" */
-  fieldManager?: string;
 }
 
 /** Options of {@linkcode KubeClient.list}. */
 export interface ListOptions extends CallOptions {
-  /** Absent: all namespaces. */
+  /** Undefined: all namespaces. */
   namespace?: string | undefined;
-  /** Only objects with such labels. */
+  /** E.g. "app=web,tier!=db". */
   labelSelector?: string | undefined;
-  /** Only objects with such fields, where the API has them. */
+  /** E.g. "spec.nodeName=edge-1"; each resource supports only some fields. */
   fieldSelector?: string | undefined;
-  /** Objects a page. */
+  /** Number of objects per page. Undefined: all in one page. */
   limit?: number;
-  /** Where the former page ended. */
+  /** `metadata.continue` of the previous page. */
   continue?: string;
-  /** "0": what the API server has in its cache will do. */
+  /**
+   * "0" reads from the API server's watch cache; the result may be stale.
+   * Undefined reads the most recent state.
+   */
   resourceVersion?: string;
 }
 
 /** Options of {@linkcode KubeClient.patch}. */
 export interface PatchOptions extends WriteOptions {
-  /** How the body is read. @default "merge" */
-  kind?: "merge" | "strategic" | "json";
-  /** The patch: an object, or for "json" a list of operations. */
+  /** JSON merge patch or strategic merge patch. @default "merge" */
+  kind?: "merge" | "strategic";
   body: unknown;
-}
-
-/** Options of {@linkcode KubeClient.apply}. */
-export interface ApplyOptions extends WriteOptions {
-  /** Takes over fields that others own. @default true */
-  force?: boolean;
 }
 
 /** Options of {@linkcode KubeClient.delete}. */
 export interface DeleteOptions extends CallOptions {
-  /** How long what runs may take to end. @default the object's own */
+  /** Undefined: the object's own grace period. */
   gracePeriodSeconds?: number;
-  /** Delete this very object only; "conflict" when another bears its name now. */
+  /** Precondition: "conflict" when the object has another UID. */
   uid?: string | undefined;
-  /** Delete this very version only. */
+  /** Precondition: "conflict" when the object has another resourceVersion. */
   resourceVersion?: string | undefined;
-  /** What becomes of objects that it owns. */
-  propagationPolicy?: "Orphan" | "Background" | "Foreground";
 }
 
-/** One change seen by a watch. */
+/**
+ * One event of a watch. A BOOKMARK's object has only a resourceVersion. ERROR with code 410 means
+ * that the resourceVersion is too old: list again.
+ */
 export type WatchEvent<T> =
   | { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T }
   | { type: "ERROR"; code: number; message: string };
 
 /** Options of {@linkcode KubeClient.watch}. */
 export interface WatchOptions {
-  /** Absent: all namespaces. */
+  /** Undefined: all namespaces. */
   namespace?: string | undefined;
-  /** Only objects with such labels. */
+  /** As in {@linkcode ListOptions}. */
   labelSelector?: string | undefined;
-  /** Only objects with such fields, where the API has them. */
+  /** As in {@linkcode ListOptions}. */
   fieldSelector?: string | undefined;
-  /** Changes after this one. */
+  /** The watch begins after this version, usually that of a list. */
   resourceVersion: string;
-  /** The server ends the watch after this long, in seconds. */
+  /** The API server ends the watch after this long, in seconds. */
   timeoutSeconds: number;
-  /** Silence (no change, no bookmark) after which the connection counts as dead, in milliseconds. */
+  /** The watch fails when neither event nor bookmark arrives for this long, in milliseconds. */
   idleTimeoutMs: number;
   /** Ends the watch. */
   signal: AbortSignal;
 }
 
 /**
- * Typed calls to one API server over pooled connections. May be used by many callers at the same time.
+ * Typed calls to one API server over pooled connections. Any number of calls may run at the same
+ * time. Calls are retried while the API server is overloaded (429, or 5xx with `Retry-After`).
  *
- * Every method throws AranyaError: "not_found" (404, 410), "already_exists" and "conflict" (409), "invalid" (400, 422), "forbidden"
- * (403; the text names verb, resource and namespace), "unauthorized" (401), "too_large" (413), "unavailable" when the API server can't be
- * reached or says so (429, 500, 502, 503 after repetition), "timed_out" when it does not answer in time, "cancelled" by the signal.
+ * Every method throws {@linkcode AranyaError} with one of these codes:
+ * - "not_found" (404, 410), "already_exists" and "conflict" (409), "invalid" (400, 422),
+ *   "too_large" (413), "unsupported" (405, 406, 415)
+ * - "unauthorized" (401), "forbidden" (403; the text names verb, resource and namespace)
+ * - "unavailable" when there is no connection, or the API server answers 429, 500, 502 or 503
+ * - "timed_out" at the deadline, or for 408 and 504; "cancelled" when `signal` is aborted
  */
 export interface KubeClient extends AsyncDisposable {
   /** URL of the API server. */
   readonly server: string;
-  /** Namespace of the account or of the kubeconfig's context. */
+  /** Namespace of the service account, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
   /** Reads one object. */
   get<T extends KubeObject>(
@@ -110,24 +108,27 @@ export interface KubeClient extends AsyncDisposable {
     ref: ObjectRef,
     options?: CallOptions,
   ): Promise<T>;
-  /** Like `get`; undefined when there is none. */
+  /** Reads one object; resolves with undefined when it doesn't exist. */
   find<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
     options?: CallOptions,
   ): Promise<T | undefined>;
-  /** Reads one page of a list. */
+  /** Reads one page of a list; `metadata.continue` of the result leads to the next page. */
   list<T extends KubeObject>(
     type: ObjectType<T>,
     options?: ListOptions,
   ): Promise<KubeList<T>>;
-  /** Creates the object. With `subresource` the object is what is posted there, and the reply what came back. */
+  /** Creates an object and returns it as stored; of a review, with the result in its status. */
   create<T extends KubeObject>(
     type: ObjectType<T>,
     object: T,
-    options?: WriteOptions,
+    options?: CallOptions,
   ): Promise<T>;
-  /** Replaces the object; `metadata.resourceVersion` guards against others' writes. */
+  /**
+   * Replaces an object (PUT). With a `metadata.resourceVersion` that isn't the current one this is
+   * a "conflict".
+   */
   replace<T extends KubeObject>(
     type: ObjectType<T>,
     object: T,
@@ -139,26 +140,26 @@ export interface KubeClient extends AsyncDisposable {
     ref: ObjectRef,
     options: PatchOptions,
   ): Promise<T>;
-  /** Server-side apply: creates or changes, and owns the fields that are named. */
-  apply<T extends KubeObject>(
-    type: ObjectType<T>,
-    object: T,
-    options?: ApplyOptions,
-  ): Promise<T>;
-  /** Starts the deletion. @returns false when there was no such object */
+  /**
+   * Deletes an object, or marks it for deletion while it has finalizers or a grace period.
+   * Resolves with false when it doesn't exist.
+   */
   delete<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
     options?: DeleteOptions,
   ): Promise<boolean>;
-  /** Changes as they happen; ends when the server ends it, throws when the connection is lost or silent. */
+  /**
+   * Yields changes as they happen. Ends when the API server ends the watch; throws when the
+   * connection breaks or is idle for too long.
+   */
   watch<T extends KubeObject>(
     type: ObjectType<T>,
     options: WatchOptions,
   ): AsyncIterable<WatchEvent<T>>;
-  /** What the server is, e.g. "v1.36.3". */
+  /** Returns the version of the API server, e.g. "v1.36.3". */
   version(options?: CallOptions): Promise<{ gitVersion: string }>;
-  /** Any other call; the path begins with "/". Gives the reply's JSON. */
+  /** Sends any other call and returns the JSON value of its reply. */
   request(call: RawCall): Promise<unknown>;
 }
 
@@ -166,9 +167,9 @@ export interface KubeClient extends AsyncDisposable {
 export interface RawCall extends CallOptions {
   /** HTTP method. */
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** Without the query. */
+  /** Begins with "/"; without query. */
   path: string;
-  /** Keys without a value are left out. */
+  /** Keys whose value is undefined are left out. */
   query?: Record<string, string | undefined>;
   /** Sent as JSON. */
   body?: unknown;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The client: paths, bodies and replies over a transport. */
+/** The client of the API server: typed calls as paths, bodies and replies over a transport. */
 import {
-  AranyaError,
+  defined,
+  hasCode,
   type Logger,
   type Meter,
   NO_METER,
 } from "../../shared/base/mod.ts";
 import type {
-  ApplyOptions,
   CallOptions,
   DeleteOptions,
   KubeClient,
@@ -19,46 +19,48 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./api.ts";
-import { Caller, DEFAULT_TIMEOUT_MS, readWatch } from "./calls.ts";
+import { type ApiCall, ApiCaller } from "./calls.ts";
 import {
   apiVersionOf,
-  describe,
+  describeCall,
   type ObjectType,
   pathOf,
   toQuery,
 } from "./kinds.ts";
-import { loadAccount, loadKubeconfig } from "./kubeconfig.ts";
+import { loadKubeconfig, loadServiceAccount } from "./kubeconfig.ts";
 import type { KubeList, KubeObject } from "./objects.ts";
-import { createTransport, type Lane, type Transport } from "./transport.ts";
+import {
+  type ConnectionPool,
+  createTransport,
+  type Transport,
+} from "./transport.ts";
+import { readWatch } from "./watch.ts";
 
 /** Options of {@linkcode createKubeClient}. */
 export interface KubeClientOptions {
-  /** Path of a kubeconfig; absent: the account of the pod that we run in. */
+  /** Path of a kubeconfig. Undefined: the service account of the pod that the program runs in. */
   kubeconfigFile?: string | undefined;
-  /** Context of the kubeconfig. @default its current one */
+  /** Context of the kubeconfig. @default its `current-context` */
   context?: string | undefined;
-  /** Folder of the pod's account. @default "/var/run/secrets/kubernetes.io/serviceaccount" */
-  accountDir?: string | undefined;
-  /** host:port of the API server for a pod's account. @default "kubernetes.default.svc:443" */
+  /** "host:port" of the API server within the cluster. @default "kubernetes.default.svc:443" */
   inClusterServer?: string | undefined;
-  /** How we name ourselves. @default "aranya" */
-  userAgent?: string;
-  /** Where waits and repetitions are noted. */
+  /** Gets a line for each retry, at debug level. */
   log: Logger;
-  /** Takes the duration of each call. */
+  /** Gets the duration of each call as "kube_call". */
   meter?: Meter;
 }
 
 const FIELD_MANAGER = "aranya";
+const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
+const IN_CLUSTER_SERVER = "kubernetes.default.svc:443";
 const PATCH_TYPES = {
   merge: "application/merge-patch+json",
   strategic: "application/strategic-merge-patch+json",
-  json: "application/json-patch+json",
 };
 
 /**
- * Reads the credentials and makes a client; nothing is sent yet.
- * @throws {AranyaError} code "invalid" when the kubeconfig or account files can't be read or make no sense
+ * Reads the credentials and creates a client. Nothing is sent yet.
+ * @throws {AranyaError} code "invalid" when the kubeconfig or a service account file can't be read
  */
 export async function createKubeClient(
   options: KubeClientOptions,
@@ -66,29 +68,28 @@ export async function createKubeClient(
   const { kubeconfigFile } = options;
   const load = () =>
     kubeconfigFile === undefined
-      ? loadAccount({
-        dir: options.accountDir ??
-          "/var/run/secrets/kubernetes.io/serviceaccount",
-        server: options.inClusterServer ?? "kubernetes.default.svc:443",
+      ? loadServiceAccount({
+        dir: SERVICE_ACCOUNT_DIR,
+        server: options.inClusterServer ?? IN_CLUSTER_SERVER,
       })
       : loadKubeconfig({ file: kubeconfigFile, context: options.context });
   const transport = createTransport({
     credentials: await load(),
     load,
-    userAgent: options.userAgent ?? "aranya",
+    userAgent: "aranya",
   });
-  const caller = new Caller(transport, {
+  const caller = new ApiCaller(transport, {
     log: options.log,
     meter: options.meter ?? NO_METER,
   });
-  return new Client(transport, caller);
+  return new TransportClient(transport, caller);
 }
 
-class Client implements KubeClient {
+class TransportClient implements KubeClient {
   readonly #transport: Transport;
-  readonly #caller: Caller;
+  readonly #caller: ApiCaller;
 
-  constructor(transport: Transport, caller: Caller) {
+  constructor(transport: Transport, caller: ApiCaller) {
     this.#transport = transport;
     this.#caller = caller;
   }
@@ -110,8 +111,8 @@ class Client implements KubeClient {
       ...options,
       method: "GET",
       path: pathOf(type, ref),
-      action: describe("get", { type, ref }),
-      lane: laneOf(type),
+      action: describeCall("get", { type, ref }),
+      pool: poolOf(type),
     }) as T;
   }
 
@@ -123,7 +124,7 @@ class Client implements KubeClient {
     try {
       return await this.get(type, ref, options);
     } catch (error) {
-      if (error instanceof AranyaError && error.code === "not_found") {
+      if (hasCode(error, "not_found")) {
         return undefined;
       }
       throw error;
@@ -143,31 +144,26 @@ class Client implements KubeClient {
       resourceVersion: options.resourceVersion,
     });
     return await this.#caller.send({
-      signal: options.signal,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      ...defined({ signal: options.signal, timeoutMs: options.timeoutMs }),
       method: "GET",
       path: pathOf(type, { namespace }) + query,
-      action: describe("list", { type, ref: { namespace } }),
+      action: describeCall("list", { type, ref: { namespace } }),
     }) as KubeList<T>;
   }
 
   async create<T extends KubeObject>(
     type: ObjectType<T>,
     object: T,
-    options: WriteOptions = {},
+    options: CallOptions = {},
   ): Promise<T> {
-    const { subresource } = options;
-    const { namespace, name } = object.metadata;
-    const path = subresource === undefined
-      ? pathOf(type, { namespace })
-      : pathOf(type, { namespace, name, subresource });
-    return await this.#write("POST", {
+    const { namespace } = object.metadata;
+    return await this.#write({
+      ...options,
+      method: "POST",
+      path: pathOf(type, { namespace }),
       type,
-      path,
-      options,
-      ref: object.metadata,
-      verb: "create",
-      body: subresource === undefined ? withKind(type, object) : object,
+      body: withTypeMeta(type, object),
+      action: describeCall("create", { type, ref: object.metadata }),
     }) as T;
   }
 
@@ -176,14 +172,15 @@ class Client implements KubeClient {
     object: T,
     options: WriteOptions = {},
   ): Promise<T> {
-    const { subresource } = options;
-    return await this.#write("PUT", {
+    const { subresource, ...call } = options;
+    const ref = object.metadata;
+    return await this.#write({
+      ...call,
+      method: "PUT",
+      path: pathOf(type, { ...ref, subresource }),
       type,
-      path: pathOf(type, { ...object.metadata, subresource }),
-      options,
-      ref: object.metadata,
-      verb: "update",
-      body: withKind(type, object),
+      body: withTypeMeta(type, object),
+      action: describeCall("update", { type, ref, subresource }),
     }) as T;
   }
 
@@ -192,33 +189,15 @@ class Client implements KubeClient {
     ref: ObjectRef,
     options: PatchOptions,
   ): Promise<T> {
-    const { subresource } = options;
-    return await this.#write("PATCH", {
-      type,
+    const { subresource, kind = "merge", body, ...call } = options;
+    return await this.#write({
+      ...call,
+      method: "PATCH",
       path: pathOf(type, { ...ref, subresource }),
-      options,
-      ref,
-      verb: "patch",
-      body: options.body,
-      contentType: PATCH_TYPES[options.kind ?? "merge"],
-    }) as T;
-  }
-
-  async apply<T extends KubeObject>(
-    type: ObjectType<T>,
-    object: T,
-    options: ApplyOptions = {},
-  ): Promise<T> {
-    const { subresource, force = true } = options;
-    return await this.#write("PATCH", {
       type,
-      path: pathOf(type, { ...object.metadata, subresource }),
-      query: { force: String(force) },
-      options,
-      ref: object.metadata,
-      verb: "apply",
-      body: withKind(type, object),
-      contentType: "application/apply-patch+yaml",
+      body,
+      contentType: PATCH_TYPES[kind],
+      action: describeCall("patch", { type, ref, subresource }),
     }) as T;
   }
 
@@ -227,30 +206,27 @@ class Client implements KubeClient {
     ref: ObjectRef,
     options: DeleteOptions = {},
   ): Promise<boolean> {
-    const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy } =
-      options;
+    const { uid, resourceVersion, gracePeriodSeconds } = options;
     const body = {
       kind: "DeleteOptions",
       apiVersion: "v1",
       gracePeriodSeconds,
-      propagationPolicy,
-      ...(uid === undefined && resourceVersion === undefined
-        ? {}
-        : { preconditions: { uid, resourceVersion } }),
+      preconditions: uid === undefined && resourceVersion === undefined
+        ? undefined
+        : { uid, resourceVersion },
     };
     try {
       await this.#caller.send({
-        signal: options.signal,
-        timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        ...defined({ signal: options.signal, timeoutMs: options.timeoutMs }),
         method: "DELETE",
         path: pathOf(type, ref),
-        action: describe("delete", { type, ref }),
+        action: describeCall("delete", { type, ref }),
         body,
-        lane: laneOf(type),
+        pool: poolOf(type),
       });
       return true;
     } catch (error) {
-      if (error instanceof AranyaError && error.code === "not_found") {
+      if (hasCode(error, "not_found")) {
         return false;
       }
       throw error;
@@ -271,7 +247,7 @@ class Client implements KubeClient {
         resourceVersion: options.resourceVersion,
         timeoutSeconds: String(options.timeoutSeconds),
       }),
-      action: describe("watch", { type, ref: { namespace } }),
+      action: describeCall("watch", { type, ref: { namespace } }),
       idleTimeoutMs: options.idleTimeoutMs,
       signal: options.signal,
     });
@@ -297,38 +273,23 @@ class Client implements KubeClient {
   }
 
   #write(
-    method: "POST" | "PUT" | "PATCH",
-    write: {
-      type: ObjectType<KubeObject>;
-      path: string;
-      query?: Record<string, string>;
-      options: WriteOptions;
-      ref: ObjectRef;
-      verb: string;
-      body: unknown;
-      contentType?: string;
-    },
+    call: Omit<ApiCall, "pool"> & { type: ObjectType<KubeObject> },
   ): Promise<unknown> {
-    const { type, options, ref } = write;
-    const { subresource, fieldManager = FIELD_MANAGER } = options;
+    const { type, path, ...rest } = call;
     return this.#caller.send({
-      signal: options.signal,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      method,
-      path: write.path + toQuery({ ...write.query, fieldManager }),
-      action: describe(write.verb, { type, ref, subresource }),
-      body: write.body,
-      contentType: write.contentType,
-      lane: laneOf(type),
+      ...rest,
+      path: path + toQuery({ fieldManager: FIELD_MANAGER }),
+      pool: poolOf(type),
     });
   }
 }
 
-/** Leases are small and must not wait behind a burst of other writes. */
-function laneOf(type: ObjectType<KubeObject>): Lane {
-  return type.group === "coordination.k8s.io" ? "urgent" : "normal";
+/** Returns the pool for a type: the renewal of a Lease must not wait behind other writes. */
+function poolOf(type: ObjectType<KubeObject>): ConnectionPool {
+  return type.group === "coordination.k8s.io" ? "leases" : "normal";
 }
 
-function withKind<T extends KubeObject>(type: ObjectType<T>, object: T): T {
+/** Returns the object with `apiVersion` and `kind` of its type. */
+function withTypeMeta<T extends KubeObject>(type: ObjectType<T>, object: T): T {
   return { ...object, apiVersion: apiVersionOf(type), kind: type.kind };
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Our own resource: EdgeDevice of aranya.arhat.dev/v1alpha1. manifests/ holds its schema; both must agree. */
+/**
+ * Our own resource: EdgeDevice of aranya.arhat.dev/v1alpha1. manifests/ holds its schema; both must
+ * agree.
+ */
 import type { Condition, KubeObject, Taint } from "./objects.ts";
 
 /** One device at the edge. */

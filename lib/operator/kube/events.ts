@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Events about objects, as kubectl describe shows them: aggregated and bounded. */
+/** Events, as `kubectl describe` shows them: equal ones counted, and limited per object. */
 import {
-  AranyaError,
   type Clock,
+  defined,
+  hasCode,
   KeyedQueue,
   type Logger,
   SYSTEM_CLOCK,
+  toRfc3339,
 } from "../../shared/base/mod.ts";
 import type { KubeClient } from "./api.ts";
 import { EVENT } from "./kinds.ts";
 import type { KubeEvent, ObjectReference } from "./objects.ts";
 
-/** What happened. */
-export interface EventNote {
-  /** The object it is about; needs kind, name, uid, and namespace where there is one. */
+/** An Event to record. */
+export interface NewEvent {
+  /** Needs kind, name, uid, and the namespace of a namespaced object. */
   involvedObject: ObjectReference;
-  /** Warning: somebody may have to act. */
+  /** "Warning": someone may have to act. */
   type: "Normal" | "Warning";
-  /** CamelCase constant. */
+  /** In CamelCase, e.g. "FailedMount". */
   reason: string;
-  /** For people. */
+  /** A sentence for people; cut after 1024 characters. */
   message: string;
   /** Name of the node that reports it. */
   host?: string;
@@ -27,67 +29,78 @@ export interface EventNote {
   time?: string;
 }
 
-/** See {@linkcode createEventRecorder}. */
+/**
+ * Writes Events. Dispose it to write what is still waiting: that waits for one second at most.
+ */
 export interface EventRecorder extends AsyncDisposable {
-  /** Writes it, soon. Equal ones become one with a count; too many about one object are dropped. Never throws, never waits. */
-  record(note: EventNote): void;
-  /** Resolves when all that was recorded has been written or given up. */
+  /**
+   * Records an Event, to be written in the background. Equal Events become one with a count. At
+   * most 25 about one object are written at once, and one more per minute; the rest is dropped.
+   * Never throws.
+   */
+  record(event: NewEvent): void;
+  /** Resolves when everything recorded so far is written or dropped. */
   flush(): Promise<void>;
 }
 
 /** Options of {@linkcode createEventRecorder}. */
 export interface EventRecorderOptions {
-  /** Writes the events. */
   client: KubeClient;
-  /** Told once when events are dropped. */
+  /** Gets one line when the API server begins to refuse Events. */
   log: Logger;
-  /** Who reports. @default "aranya" */
-  component?: string;
-  /** Time, for tests to hold. @default the machine's */
+  /** @default SYSTEM_CLOCK */
   clock?: Clock;
 }
 
-/** An event that we have written or are about to write. */
-interface Entry {
-  note: EventNote;
+/** A series of equal Events: one object at the API server. */
+interface Series {
+  event: NewEvent;
   name: string;
   namespace: string;
   firstTime: string;
   lastTime: string;
   count: number;
-  /** Count on the API server; 0: not there yet. */
-  written: number;
-  failures: number;
+  /** Count that the API server has; 0: the object doesn't exist yet. */
+  writtenCount: number;
+  failureCount: number;
 }
 
-/** How many more events about one object may be written. */
-interface Allowance {
-  left: number;
-  atMs: number;
+/** Token bucket that limits the Events about one object. */
+interface TokenBucket {
+  tokenCount: number;
+  refilledMs: number;
 }
 
+/** `source.component` and `reportingComponent`. */
+const COMPONENT = "aranya";
+/** How many series and buckets are remembered. */
 const MAX_ENTRIES = 4096;
-const MAX_PER_OBJECT = 25;
+const BUCKET_SIZE = 25;
 const REFILL_MS = 60_000;
 const MAX_FAILURES = 3;
 const MAX_MESSAGE_LENGTH = 1024;
+const WRITE_TIMEOUT_MS = 10_000;
+const DISPOSE_TIMEOUT_MS = 1000;
 
-/** Makes a recorder; dispose it to write what is left. */
+/** Creates a recorder. */
 export function createEventRecorder(
   options: EventRecorderOptions,
 ): EventRecorder {
-  return new Recorder(options);
+  return new QueuedEventRecorder(options);
 }
 
-class Recorder implements EventRecorder {
+class QueuedEventRecorder implements EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
   readonly #queue: KeyedQueue;
-  /** In the order of their last use. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #allowances = new Map<string, Allowance>();
+  /** By what makes Events equal; least recently used first. */
+  readonly #series = new Map<string, Series>();
+  /** By UID of the involved object; least recently used first. */
+  readonly #buckets = new Map<string, TokenBucket>();
+  /** Makes names unique, also after a restart. */
   #serial = Date.now();
-  #told = false;
+  /** A row of dropped Events is logged once. */
+  #isDropLogged = false;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -98,24 +111,22 @@ class Recorder implements EventRecorder {
     });
   }
 
-  record(note: EventNote): void {
-    const message = note.message.slice(0, MAX_MESSAGE_LENGTH);
+  record(event: NewEvent): void {
+    if (!this.#takeToken(event)) return;
+    const message = event.message.slice(0, MAX_MESSAGE_LENGTH);
     const key = [
-      note.involvedObject.uid,
-      note.involvedObject.fieldPath,
-      note.type,
-      note.reason,
+      event.involvedObject.uid,
+      event.involvedObject.fieldPath,
+      event.type,
+      event.reason,
       message,
     ].join("\n");
-    if (!this.#allow(note)) return;
-    const time = note.time ?? toSeconds(this.#clock.wallMs());
-    const entry = this.#entries.get(key) ?? this.#create(note, time);
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    entry.note = { ...note, message };
-    entry.count++;
-    entry.lastTime = time;
-    this.#trim();
+    const time = event.time ?? toRfc3339(this.#clock.wallMs());
+    const series = this.#series.get(key) ?? this.#createSeries(event, time);
+    moveToEnd(this.#series, { key, value: series });
+    series.event = { ...event, message };
+    series.count++;
+    series.lastTime = time;
     this.#queue.add(key);
   }
 
@@ -124,139 +135,136 @@ class Recorder implements EventRecorder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const patience = new AbortController();
+    const flushed = new AbortController();
+    const { signal } = flushed;
     await Promise.race([
       this.flush(),
-      this.#clock.sleep(1000, { signal: patience.signal }).catch(() => {}),
+      this.#clock.sleep(DISPOSE_TIMEOUT_MS, { signal }).catch(() => {}),
     ]);
-    patience.abort();
+    flushed.abort();
     await this.#queue[Symbol.asyncDispose]();
   }
 
-  #create(note: EventNote, time: string): Entry {
+  #createSeries(event: NewEvent, time: string): Series {
+    const { name = "unknown", namespace = "default" } = event.involvedObject;
     this.#serial++;
     return {
-      note,
-      name: `${note.involvedObject.name ?? "unknown"}.${
-        this.#serial.toString(16)
-      }`,
-      // Events about what is in no namespace live in "default".
-      namespace: note.involvedObject.namespace ?? "default",
+      event,
+      name: `${name}.${this.#serial.toString(16)}`,
+      // Events about cluster-scoped objects belong into "default", where kubectl looks for them.
+      namespace,
       firstTime: time,
       lastTime: time,
       count: 0,
-      written: 0,
-      failures: 0,
+      writtenCount: 0,
+      failureCount: 0,
     };
   }
 
-  #allow(note: EventNote): boolean {
+  /** Returns false when too many Events about this object were recorded lately. */
+  #takeToken({ involvedObject }: NewEvent): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const key = note.involvedObject.uid ?? note.involvedObject.name ?? "";
-    const allowance = this.#allowances.get(key) ??
-      { left: MAX_PER_OBJECT, atMs: nowMs };
-    const gained = Math.floor((nowMs - allowance.atMs) / REFILL_MS);
-    allowance.left = Math.min(MAX_PER_OBJECT, allowance.left + gained);
-    allowance.atMs += gained * REFILL_MS;
-    this.#allowances.delete(key);
-    this.#allowances.set(key, allowance);
-    if (allowance.left === 0) return false;
-    allowance.left--;
+    const key = involvedObject.uid ?? involvedObject.name ?? "";
+    const bucket = this.#buckets.get(key) ??
+      { tokenCount: BUCKET_SIZE, refilledMs: nowMs };
+    const gained = Math.floor((nowMs - bucket.refilledMs) / REFILL_MS);
+    bucket.tokenCount = Math.min(BUCKET_SIZE, bucket.tokenCount + gained);
+    bucket.refilledMs += gained * REFILL_MS;
+    moveToEnd(this.#buckets, { key, value: bucket });
+    if (bucket.tokenCount === 0) return false;
+    bucket.tokenCount--;
     return true;
   }
 
-  #trim(): void {
-    for (const map of [this.#entries, this.#allowances]) {
-      while (map.size > MAX_ENTRIES) {
-        const [oldest] = map.keys();
-        if (oldest === undefined) break;
-        map.delete(oldest);
-      }
-    }
-  }
-
   async #write(key: string, signal: AbortSignal): Promise<void> {
-    const entry = this.#entries.get(key);
-    if (!entry || entry.written === entry.count) return;
-    const { count } = entry;
+    const series = this.#series.get(key);
+    if (!series || series.writtenCount === series.count) return;
+    // More may be recorded while this count is on its way.
+    const { count } = series;
     try {
-      if (entry.written > 0 && await this.#raise(entry, signal)) {
-        entry.written = count;
-      } else {
-        await this.#options.client.create(EVENT, this.#toEvent(entry), {
+      if (series.writtenCount === 0 || !await this.#patch(series, signal)) {
+        await this.#options.client.create(EVENT, toEvent(series), {
           signal,
-          timeoutMs: 10_000,
+          timeoutMs: WRITE_TIMEOUT_MS,
         });
-        entry.written = count;
       }
-      entry.failures = 0;
-      this.#told = false;
+      series.writtenCount = count;
+      series.failureCount = 0;
+      this.#isDropLogged = false;
     } catch (error) {
       if (signal.aborted) return;
-      this.#giveUp(key, { entry, error });
+      this.#retryOrDrop(key, { series, error });
     }
   }
 
-  /** Raises the count of an event that is there. @returns false when it isn't there any more */
-  async #raise(entry: Entry, signal: AbortSignal): Promise<boolean> {
-    const { namespace, name, count, lastTime } = entry;
+  /**
+   * Raises the count of an Event that was written before. Returns false when it has expired at the
+   * API server; the series then continues under a new name.
+   */
+  async #patch(series: Series, signal: AbortSignal): Promise<boolean> {
+    const { namespace, name, count, lastTime } = series;
     try {
       await this.#options.client.patch(EVENT, { namespace, name }, {
         body: { count, lastTimestamp: lastTime },
         signal,
-        timeoutMs: 10_000,
+        timeoutMs: WRITE_TIMEOUT_MS,
       });
       return true;
     } catch (error) {
-      if (!(error instanceof AranyaError) || error.code !== "not_found") {
-        throw error;
-      }
-      // It outlived its hour on the API server.
-      entry.name = this.#create(entry.note, lastTime).name;
-      entry.firstTime = lastTime;
+      if (!hasCode(error, "not_found")) throw error;
+      series.name = this.#createSeries(series.event, lastTime).name;
+      series.firstTime = lastTime;
       return false;
     }
   }
 
-  /** Events are a courtesy: one that can't be written is dropped in the end. */
-  #giveUp(key: string, what: { entry: Entry; error: unknown }): void {
-    const { entry, error } = what;
-    const retriable = error instanceof AranyaError &&
-      (error.code === "unavailable" || error.code === "timed_out");
-    if (retriable && ++entry.failures <= MAX_FAILURES) throw error;
-    this.#entries.delete(key);
-    if (!this.#told) {
+  /** Throws, so that the queue retries, or drops the series: Events are best effort. */
+  #retryOrDrop(
+    key: string,
+    { series, error }: { series: Series; error: unknown },
+  ): void {
+    if (
+      hasCode(error, "unavailable", "timed_out") &&
+      ++series.failureCount <= MAX_FAILURES
+    ) throw error;
+    this.#series.delete(key);
+    if (!this.#isDropLogged) {
       this.#options.log.warn("event dropped", {
-        reason: entry.note.reason,
+        reason: series.event.reason,
         error,
       });
     }
-    this.#told = true;
-  }
-
-  #toEvent(entry: Entry): KubeEvent {
-    const { note, namespace, name } = entry;
-    const { component = "aranya" } = this.#options;
-    return {
-      metadata: { namespace, name },
-      involvedObject: { apiVersion: "v1", ...note.involvedObject },
-      type: note.type,
-      reason: note.reason,
-      message: note.message,
-      source: {
-        component,
-        ...(note.host === undefined ? {} : { host: note.host }),
-      },
-      firstTimestamp: entry.firstTime,
-      lastTimestamp: entry.lastTime,
-      count: entry.count,
-      reportingComponent: component,
-      reportingInstance: note.host ?? "",
-    };
+    this.#isDropLogged = true;
   }
 }
 
-/** RFC 3339 without fractions, as most of Kubernetes' times are. */
-function toSeconds(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, "Z");
+/** Makes an entry the most recently used, and drops the least recently used above the limit. */
+function moveToEnd<T>(
+  map: Map<string, T>,
+  { key, value }: { key: string; value: T },
+): void {
+  map.delete(key);
+  map.set(key, value);
+  while (map.size > MAX_ENTRIES) {
+    const [oldest] = map.keys();
+    if (oldest === undefined) break;
+    map.delete(oldest);
+  }
+}
+
+function toEvent(series: Series): KubeEvent {
+  const { event, namespace, name } = series;
+  return {
+    metadata: { namespace, name },
+    involvedObject: { apiVersion: "v1", ...event.involvedObject },
+    type: event.type,
+    reason: event.reason,
+    message: event.message,
+    source: { component: COMPONENT, ...defined({ host: event.host }) },
+    firstTimestamp: series.firstTime,
+    lastTimestamp: series.lastTime,
+    count: series.count,
+    reportingComponent: COMPONENT,
+    reportingInstance: event.host ?? "",
+  };
 }

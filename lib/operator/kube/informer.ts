@@ -1,43 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A local copy of one kind of object, kept up to date by list and watch. */
+/** A local copy of the objects of one type, kept up to date by list and watch. */
 import {
   AranyaError,
+  type Backoff,
   createBackoff,
+  defined,
+  hasCode,
   type Logger,
   Scope,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import type { KubeClient } from "./api.ts";
-import { isExpired } from "./calls.ts";
+import { isExpired } from "./kube_error.ts";
 import { keyOf, type ObjectType } from "./kinds.ts";
+import { type ChangeListener, ObjectStore } from "./object_store.ts";
 import type { KubeObject } from "./objects.ts";
 
-/** One change of an informer's store: an object was added (`old` is undefined), updated or deleted (`now` is undefined). */
-export interface ObjectChange<T> {
-  /** "namespace/name", or "name" of a cluster-scoped object. */
-  key: string;
-  now: T | undefined;
-  old: T | undefined;
-}
-
-/** Is called for each change, in order. Must not throw. */
-export type ChangeListener<T> = (change: ObjectChange<T>) => void;
-
-/** See {@linkcode createInformer}. Its objects are shared: never change them. */
+/**
+ * Read access to the local copy. Its objects are shared: never change them. Dispose it to stop
+ * watching; that also ends all subscriptions.
+ */
 export interface Informer<T extends KubeObject> extends AsyncDisposable {
-  /** Resolves when the first complete list is in; rejects only when the informer is closed before. */
+  /**
+   * Resolves when the first complete list is stored. Rejects with "cancelled" when the informer is
+   * disposed before.
+   */
   readonly synced: Promise<void>;
-  /** Whether the first complete list is in. */
+  /** Whether the first complete list is stored. */
   readonly hasSynced: boolean;
-  /** Object by "namespace/name", or "name" for what is in no namespace. */
+  /** Returns an object by "namespace/name", or by "name" when it is cluster-scoped. */
   get(key: string): T | undefined;
-  /** All objects. */
+  /** Returns all objects. */
   list(): T[];
   /** Number of objects. */
   readonly size: number;
-  /** Objects whose `index` function gave this value. */
+  /** Returns the objects for which the `index` function returned this value. */
   byIndex(value: string): T[];
-  /** Calls for every later change; with `replay` also for what is there now. @returns ends it */
+  /**
+   * Calls the listener for every later change; with `replay`, first for each object as if it were
+   * just added. Returns a function that ends the subscription.
+   */
   onChange(
     listener: ChangeListener<T>,
     options?: { replay?: boolean },
@@ -46,62 +48,78 @@ export interface Informer<T extends KubeObject> extends AsyncDisposable {
 
 /** Options of {@linkcode createInformer}. */
 export interface InformerOptions<T extends KubeObject> {
-  /** Lists and watches. */
   client: KubeClient;
-  /** What is copied. */
   type: ObjectType<T>;
-  /** Told when an outage begins and when it ends. */
+  /** Gets one line when list or watch begins to fail, and one when it has recovered. */
   log: Logger;
-  /** Absent: all namespaces. */
+  /** Undefined: all namespaces. */
   namespace?: string | undefined;
-  /** Only objects with such labels. */
+  /** E.g. "app=web". */
   labelSelector?: string | undefined;
-  /** Only objects with such fields, where the API has them. */
+  /** E.g. "spec.nodeName=edge-1"; each resource supports only some fields. */
   fieldSelector?: string | undefined;
-  /** Keeps only what is used; `metadata.managedFields` is dropped before. */
+  /** Drops what nobody reads, to save memory. `metadata.managedFields` is always dropped. */
   strip?: (object: T) => T;
-  /** Value of the one index, e.g. the node's name; undefined: in none. */
+  /** Returns the index value of an object, e.g. its node's name; undefined: not in the index. */
   index?: (object: T) => string | undefined;
-  /** Objects a page. @default 500 */
+  /** Number of objects per page of the list. @default 500 */
   pageSize?: number;
-  /** Silence after which a watch counts as dead, in milliseconds; the API server sends a bookmark each minute. @default 150000 */
-  idleTimeoutMs?: number;
 }
 
+const DEFAULT_PAGE_SIZE = 500;
+const LIST_TIMEOUT_MS = 60_000;
 const MIN_WATCH_SECONDS = 300;
-const HASTY_WATCH_MS = 1000;
-/** Rights are given by people: they come late, and need no haste. */
+/** The API server sends a bookmark each minute: two may be missed. */
+const WATCH_IDLE_TIMEOUT_MS = 150_000;
+/** A watch that ends sooner than this counts as a failure for the back-off. */
+const SHORT_WATCH_MS = 1000;
+/** Missing RBAC rules are added by people: frequent retries are of no use. */
 const FORBIDDEN_DELAY_MS = 15_000;
 
-/** Starts an informer. It never throws: troubles are logged once and retried with back-off until it is disposed. */
+/**
+ * Starts an informer. Errors never reach the caller: list and watch are retried with back-off until
+ * the informer is disposed.
+ */
 export function createInformer<T extends KubeObject>(
   options: InformerOptions<T>,
 ): Informer<T> {
-  return new Reflector(options);
+  return new ListWatchInformer(options);
 }
 
-class Reflector<T extends KubeObject> implements Informer<T> {
+class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   readonly #options: InformerOptions<T>;
   readonly #scope: Scope;
-  readonly #store = new Map<string, T>();
-  readonly #index = new Map<string, Map<string, T>>();
-  readonly #listeners = new Set<ChangeListener<T>>();
+  readonly #store: ObjectStore<T>;
   readonly #synced = Promise.withResolvers<void>();
   readonly #log: Logger;
+  /** Which objects are listed and watched. */
+  readonly #selection: Pick<
+    InformerOptions<T>,
+    "namespace" | "labelSelector" | "fieldSelector"
+  >;
+  readonly #backoff: Backoff = createBackoff({
+    initialDelayMs: 250,
+    maxDelayMs: 8000,
+    jitter: 0.5,
+  });
+  /** Where the next watch begins; "": list first. */
+  #resourceVersion = "";
   #hasSynced = false;
-  /** An outage is told once when it begins and once when it ends. */
-  #failing = false;
+  /** Whether the last list or watch failed; each outage is logged once. */
+  #isFailing = false;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
-    const { type, namespace } = options;
+    const { type, namespace, labelSelector, fieldSelector, index } = options;
+    this.#selection = { namespace, labelSelector, fieldSelector };
     this.#log = options.log.with({
       object: type.plural,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...defined({ namespace }),
     });
-    // Nobody may be waiting when it is closed early.
+    this.#store = new ObjectStore({ log: this.#log, index });
+    // The informer may be disposed while nothing waits for `synced`.
     this.#synced.promise.catch(() => {});
-    this.#scope = new Scope({ onError: (error) => this.#report(error) });
+    this.#scope = new Scope({ onError: (error) => this.#logFailure(error) });
     this.#scope.run((signal) => this.#run(signal));
   }
 
@@ -122,31 +140,23 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   }
 
   list(): T[] {
-    return [...this.#store.values()];
+    return this.#store.list();
   }
 
   byIndex(value: string): T[] {
-    return [...this.#index.get(value)?.values() ?? []];
+    return this.#store.byIndex(value);
   }
 
   onChange(
     listener: ChangeListener<T>,
-    { replay = false }: { replay?: boolean } = {},
+    options: { replay?: boolean } = {},
   ): () => void {
-    // A wrapper, so that the same function may listen twice.
-    const own: ChangeListener<T> = (change) => listener(change);
-    this.#listeners.add(own);
-    if (replay) {
-      for (const [key, object] of [...this.#store]) {
-        this.#notify(own, { key, now: object, old: undefined });
-      }
-    }
-    return () => void this.#listeners.delete(own);
+    return this.#store.subscribe(listener, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.close();
-    this.#listeners.clear();
+    this.#store.unsubscribeAll();
     this.#synced.reject(
       new AranyaError(
         "cancelled",
@@ -156,93 +166,65 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const backoff = createBackoff({
-      initialDelayMs: 250,
-      maxDelayMs: 8000,
-      jitter: 0.5,
-    });
-    let resourceVersion = "";
     while (!signal.aborted) {
       try {
-        if (resourceVersion === "") {
-          resourceVersion = await this.#listAll(signal);
-        }
+        if (this.#resourceVersion === "") await this.#listAll(signal);
         const startMs = performance.now();
-        await this.#watch({
-          resourceVersion,
-          signal,
-          seen: (version) => {
-            resourceVersion = version;
-            this.#recovered();
-            backoff.reset();
-          },
-        });
-        // A server that ends each watch at once must not be asked again at once.
-        if (performance.now() - startMs < HASTY_WATCH_MS) {
-          await SYSTEM_CLOCK.sleep(backoff.next(), { signal });
+        await this.#watchOnce(signal);
+        if (performance.now() - startMs < SHORT_WATCH_MS) {
+          await SYSTEM_CLOCK.sleep(this.#backoff.next(), { signal });
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!isExpired(error)) this.#report(error);
-        // Too old; or a server restored from a backup, which knows less than we do and refuses our version for ever.
-        if (!isOutage(error)) resourceVersion = "";
-        const delayMs = isForbidden(error)
+        if (!isExpired(error)) this.#logFailure(error);
+        // Besides "expired": an API server restored from a backup refuses a resourceVersion that is
+        // newer than its own, and would do so for ever.
+        if (!hasCode(error, "unavailable")) this.#resourceVersion = "";
+        const delayMs = hasCode(error, "forbidden")
           ? FORBIDDEN_DELAY_MS
-          : backoff.next();
+          : this.#backoff.next();
         await SYSTEM_CLOCK.sleep(delayMs, { signal }).catch(() => {});
       }
     }
   }
 
-  /** Brings the store to what the API server has. @returns the list's resourceVersion */
-  async #listAll(signal: AbortSignal): Promise<string> {
-    const { client, type, namespace, labelSelector, fieldSelector } =
-      this.#options;
-    const fresh = new Map<string, T>();
+  /** Reads all pages, then makes the store equal to them. */
+  async #listAll(signal: AbortSignal): Promise<void> {
+    const { client, type, pageSize = DEFAULT_PAGE_SIZE } = this.#options;
+    const objects = new Map<string, T>();
     let page: string | undefined;
-    let version = "";
+    let resourceVersion = "";
     do {
       const list = await client.list(type, {
-        namespace,
-        labelSelector,
-        fieldSelector,
-        limit: this.#options.pageSize ?? 500,
-        ...(page === undefined ? {} : { continue: page }),
+        ...this.#selection,
+        limit: pageSize,
+        ...defined({ continue: page }),
         signal,
-        timeoutMs: 60_000,
+        timeoutMs: LIST_TIMEOUT_MS,
       });
-      for (const item of list.items) fresh.set(keyOf(item), this.#strip(item));
-      version = list.metadata.resourceVersion ?? "";
+      for (const item of list.items) objects.set(keyOf(item), this.#trim(item));
+      resourceVersion = list.metadata.resourceVersion ?? "";
       page = list.metadata.continue;
     } while (page !== undefined && page !== "");
-    for (const key of [...this.#store.keys()]) {
-      if (!fresh.has(key)) this.#set(key, undefined);
-    }
-    for (const [key, object] of fresh) this.#set(key, object);
-    this.#recovered();
+    this.#store.replaceAll([...objects.values()]);
+    this.#logRecovery();
     if (!this.#hasSynced) {
       this.#hasSynced = true;
       this.#synced.resolve();
     }
-    return version;
+    this.#resourceVersion = resourceVersion;
   }
 
-  async #watch(options: {
-    resourceVersion: string;
-    signal: AbortSignal;
-    seen: (resourceVersion: string) => void;
-  }): Promise<void> {
-    const { client, type, namespace, labelSelector, fieldSelector } =
-      this.#options;
+  /** Applies the events of one watch; resolves when the API server ends it. */
+  async #watchOnce(signal: AbortSignal): Promise<void> {
+    const { client, type } = this.#options;
     const events = client.watch(type, {
-      namespace,
-      labelSelector,
-      fieldSelector,
-      resourceVersion: options.resourceVersion,
+      ...this.#selection,
+      resourceVersion: this.#resourceVersion,
       // Spread, so that watches opened together don't all end together.
       timeoutSeconds: Math.round(MIN_WATCH_SECONDS * (1 + Math.random())),
-      idleTimeoutMs: this.#options.idleTimeoutMs ?? 150_000,
-      signal: options.signal,
+      idleTimeoutMs: WATCH_IDLE_TIMEOUT_MS,
+      signal,
     });
     for await (const event of events) {
       if (event.type === "ERROR") {
@@ -252,87 +234,36 @@ class Reflector<T extends KubeObject> implements Informer<T> {
           { details: { status: event.code } },
         );
       }
-      const { object } = event;
-      if (event.type !== "BOOKMARK") {
-        const now = event.type === "DELETED" ? undefined : this.#strip(object);
-        this.#set(keyOf(object), now);
-      }
-      options.seen(object.metadata.resourceVersion ?? options.resourceVersion);
+      const { type: change, object } = event;
+      if (change === "DELETED") this.#store.delete(keyOf(object));
+      else if (change !== "BOOKMARK") this.#store.put(this.#trim(object));
+      this.#resourceVersion = object.metadata.resourceVersion ??
+        this.#resourceVersion;
+      this.#logRecovery();
+      this.#backoff.reset();
     }
   }
 
-  #strip(object: T): T {
+  /** Drops what nobody reads. Changes the object, which came fresh from the API server. */
+  #trim(object: T): T {
     const metadata: T["metadata"] & { managedFields?: unknown } =
       object.metadata;
     delete metadata.managedFields;
     return this.#options.strip?.(object) ?? object;
   }
 
-  #set(key: string, now: T | undefined): void {
-    const old = this.#store.get(key);
-    if (now === undefined) {
-      if (old === undefined) return;
-      this.#store.delete(key);
-    } else {
-      const same = old?.metadata.uid === now.metadata.uid &&
-        old?.metadata.resourceVersion === now.metadata.resourceVersion;
-      if (same) return;
-      this.#store.set(key, now);
-    }
-    this.#reindex(key, { now, old });
-    for (const listener of [...this.#listeners]) {
-      this.#notify(listener, { key, now, old });
-    }
-  }
-
-  #reindex(
-    key: string,
-    { now, old }: { now: T | undefined; old: T | undefined },
-  ): void {
-    const { index } = this.#options;
-    if (!index) return;
-    const before = old && index(old);
-    const after = now && index(now);
-    if (before !== undefined && before !== after) {
-      const group = this.#index.get(before);
-      group?.delete(key);
-      if (group?.size === 0) this.#index.delete(before);
-    }
-    if (after !== undefined && now) {
-      const group = this.#index.get(after) ?? new Map<string, T>();
-      group.set(key, now);
-      this.#index.set(after, group);
-    }
-  }
-
-  #notify(listener: ChangeListener<T>, change: ObjectChange<T>): void {
-    try {
-      listener(change);
-    } catch (error) {
-      this.#log.error("listener failed", { object: change.key, error });
-    }
-  }
-
-  #report(error: unknown): void {
-    if (this.#failing) {
+  #logFailure(error: unknown): void {
+    if (this.#isFailing) {
       this.#log.debug("watch still failing", { error });
       return;
     }
-    this.#failing = true;
-    this.#log.warn("watch failed, trying again", { error });
+    this.#isFailing = true;
+    this.#log.warn("watch failed, will retry", { error });
   }
 
-  #recovered(): void {
-    if (!this.#failing) return;
-    this.#failing = false;
-    this.#log.info("watch works again");
+  #logRecovery(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#log.info("watch recovered");
   }
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof AranyaError && error.code === "unavailable";
-}
-
-function isForbidden(error: unknown): boolean {
-  return error instanceof AranyaError && error.code === "forbidden";
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which resource of the API each of our types is. */
+/** The resources of the API that are used, and their paths. */
 import type { EdgeDevice } from "./edge_device.ts";
 import type {
   CertificateSigningRequest,
@@ -16,86 +16,94 @@ import type {
 } from "./objects.ts";
 import type { Pod } from "./pod_object.ts";
 
-/** A resource of the API and the type of its objects. */
+/** A resource of the API and the TypeScript type of its objects. */
 export interface ObjectType<T extends KubeObject> {
-  /** Empty: the core group. */
+  /** API group; "" for the core group. */
   readonly group: string;
-  /** Version of the group. */
+  /** API version within the group. */
   readonly version: string;
-  /** Kind of its objects. */
   readonly kind: string;
-  /** Resource name in paths. */
+  /** Resource name in paths, e.g. "pods". */
   readonly plural: string;
-  /** Whether its objects live in namespaces. */
+  /** False for cluster-scoped resources. */
   readonly namespaced: boolean;
-  /** Carries the type only; never set. */
+  /** Phantom property for type inference; never set. */
   readonly example?: T;
 }
 
-function kind<T extends KubeObject>(
+function defineType<T extends KubeObject>(
   group: string,
-  name: string,
+  kind: string,
   rest: { plural?: string; version?: string; namespaced?: boolean } = {},
 ): ObjectType<T> {
   return {
     group,
-    kind: name,
+    kind,
     version: rest.version ?? "v1",
-    plural: rest.plural ?? `${name.toLowerCase()}s`,
+    plural: rest.plural ?? `${kind.toLowerCase()}s`,
     namespaced: rest.namespaced ?? true,
   };
 }
 
 /** v1 Node. */
-export const NODE: ObjectType<Node> = kind("", "Node", { namespaced: false });
+export const NODE: ObjectType<Node> = defineType("", "Node", {
+  namespaced: false,
+});
 /** v1 Pod. */
-export const POD: ObjectType<Pod> = kind("", "Pod");
+export const POD: ObjectType<Pod> = defineType("", "Pod");
 /** v1 Service. */
-export const SERVICE: ObjectType<Service> = kind("", "Service");
+export const SERVICE: ObjectType<Service> = defineType("", "Service");
 /** v1 Secret. */
-export const SECRET: ObjectType<Secret> = kind("", "Secret");
+export const SECRET: ObjectType<Secret> = defineType("", "Secret");
 /** v1 ConfigMap. */
-export const CONFIG_MAP: ObjectType<ConfigMap> = kind("", "ConfigMap");
+export const CONFIG_MAP: ObjectType<ConfigMap> = defineType("", "ConfigMap");
 /** v1 Event. */
-export const EVENT: ObjectType<KubeEvent> = kind("", "Event");
+export const EVENT: ObjectType<KubeEvent> = defineType("", "Event");
 /** discovery.k8s.io/v1 EndpointSlice. */
-export const ENDPOINT_SLICE: ObjectType<EndpointSlice> = kind(
+export const ENDPOINT_SLICE: ObjectType<EndpointSlice> = defineType(
   "discovery.k8s.io",
   "EndpointSlice",
 );
 /** coordination.k8s.io/v1 Lease. */
-export const LEASE: ObjectType<Lease> = kind("coordination.k8s.io", "Lease");
+export const LEASE: ObjectType<Lease> = defineType(
+  "coordination.k8s.io",
+  "Lease",
+);
 /** certificates.k8s.io/v1 CertificateSigningRequest. */
 export const CERTIFICATE_SIGNING_REQUEST: ObjectType<
   CertificateSigningRequest
-> = kind("certificates.k8s.io", "CertificateSigningRequest", {
+> = defineType("certificates.k8s.io", "CertificateSigningRequest", {
   namespaced: false,
 });
 /** authentication.k8s.io/v1 TokenReview. */
-export const TOKEN_REVIEW: ObjectType<TokenReview> = kind(
+export const TOKEN_REVIEW: ObjectType<TokenReview> = defineType(
   "authentication.k8s.io",
   "TokenReview",
   { namespaced: false },
 );
 /** authorization.k8s.io/v1 SubjectAccessReview. */
-export const SUBJECT_ACCESS_REVIEW: ObjectType<SubjectAccessReview> = kind(
-  "authorization.k8s.io",
-  "SubjectAccessReview",
-  { namespaced: false },
-);
+export const SUBJECT_ACCESS_REVIEW: ObjectType<SubjectAccessReview> =
+  defineType(
+    "authorization.k8s.io",
+    "SubjectAccessReview",
+    { namespaced: false },
+  );
 /** aranya.arhat.dev/v1alpha1 EdgeDevice. */
-export const EDGE_DEVICE: ObjectType<EdgeDevice> = kind(
+export const EDGE_DEVICE: ObjectType<EdgeDevice> = defineType(
   "aranya.arhat.dev",
   "EdgeDevice",
   { version: "v1alpha1" },
 );
 
-/** `apiVersion` of a resource's objects. */
+/** Returns `apiVersion` of a resource's objects, e.g. "v1" or "coordination.k8s.io/v1". */
 export function apiVersionOf(type: ObjectType<KubeObject>): string {
   return type.group === "" ? type.version : `${type.group}/${type.version}`;
 }
 
-/** "namespace/name", or "name" alone for what is in no namespace: the key of stores and queues. */
+/**
+ * Returns the key of an object in stores and queues: "namespace/name", or "name" of a
+ * cluster-scoped object.
+ */
 export function keyOf(object: {
   metadata: { namespace?: string; name: string };
 }): string {
@@ -105,7 +113,7 @@ export function keyOf(object: {
     : `${namespace}/${name}`;
 }
 
-/** Parts of a key. */
+/** Splits a key made by {@linkcode keyOf}. */
 export function fromKey(key: string): { namespace?: string; name: string } {
   const slash = key.indexOf("/");
   return slash < 0
@@ -113,7 +121,10 @@ export function fromKey(key: string): { namespace?: string; name: string } {
     : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** Path of a resource, of one object, or of a part of one. */
+/**
+ * Returns the path of a resource, object or subresource, e.g. "/api/v1/namespaces/edge/pods/web".
+ * The namespace of a cluster-scoped type is ignored.
+ */
 export function pathOf(
   type: ObjectType<KubeObject>,
   ref: {
@@ -134,7 +145,7 @@ export function pathOf(
   return parts.join("/");
 }
 
-/** "?a=b", or "" when there is nothing; keys without a value are left out. */
+/** Returns "?a=b", or "" without values. Keys whose value is undefined are left out. */
 export function toQuery(query: Record<string, string | undefined>): string {
   const pairs = Object.entries(query).flatMap(([key, value]) =>
     value === undefined ? [] : [[key, value]]
@@ -143,16 +154,16 @@ export function toQuery(query: Record<string, string | undefined>): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** `patch pods/status "edge/web"`: what an error's text says after "Cannot". */
-export function describe(
+/** Returns `<verb> <object>` for an error's text, e.g. `patch pods/status "edge/web"`. */
+export function describeCall(
   verb: string,
-  what: {
+  target: {
     type: ObjectType<KubeObject>;
     ref: { namespace?: string | undefined; name?: string | undefined };
     subresource?: string | undefined;
   },
 ): string {
-  const { type, ref, subresource } = what;
+  const { type, ref, subresource } = target;
   const resource = type.plural +
     (type.group === "" ? "" : `.${type.group}`) +
     (subresource === undefined ? "" : `/${subresource}`);

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Where the API server is and how we prove who we are: a kubeconfig file, or the account of the pod that we run in. */
+/**
+ * Address and credentials of the API server, from a kubeconfig or from the pod's service account.
+ */
 import { parse } from "yaml";
-import { AranyaError } from "../../shared/base/mod.ts";
+import { AranyaError, defined } from "../../shared/base/mod.ts";
 
-/** What a connection needs. Certificates and keys are PEM. */
+/** What a connection to the API server needs. Certificates and keys are PEM. */
 export interface Credentials {
-  /** https URL without a slash at its end. */
+  /** https URL without a slash at the end. */
   server: string;
-  /** Absent: the system's authorities. */
+  /** CA of the server's certificate. Undefined: those of the system. */
   ca?: string;
+  /** Client certificate. */
   cert?: string;
+  /** Private key of the client certificate. */
   key?: string;
-  /** Value of the Authorization header, when it does not change. */
+  /** Value of the Authorization header, when it never changes. */
   authorization?: string;
-  /** File that holds a bearer token and is changed from time to time. */
+  /** File with a bearer token that is replaced from time to time. */
   tokenFile?: string;
-  /** Name that the server's certificate must bear, when it is not the URL's. */
+  /** Name in the server's certificate, when it isn't the host of the URL. */
   serverName?: string;
+  /** Accepts any certificate of the server. */
   insecure: boolean;
   namespace?: string;
 }
@@ -24,156 +29,61 @@ export interface Credentials {
 /** Options of {@linkcode loadKubeconfig}. */
 export interface LoadKubeconfigOptions {
   file: string;
+  /** @default the kubeconfig's `current-context` */
   context?: string | undefined;
 }
 
-/** Options of {@linkcode loadAccount}. */
-export interface LoadAccountOptions {
+/** Options of {@linkcode loadServiceAccount}. */
+export interface LoadServiceAccountOptions {
+  /** Folder with the files "token", "ca.crt" and "namespace". */
   dir: string;
-  /** host:port */
+  /** "host:port" of the API server. */
   server: string;
 }
 
 type Json = Record<string, unknown>;
-type Fail = (state: string, cause?: unknown) => AranyaError;
+
+/** A parsed kubeconfig, its path, and its error. */
+interface Kubeconfig {
+  file: string;
+  content: Json;
+  fail(state: string, cause?: unknown): AranyaError;
+}
 
 /**
- * Reads a kubeconfig. Certificates, keys, tokens and token files are read here; for credential programs and other plugins the official
- * client is loaded, and only then: it costs 80 MB.
- * @throws {AranyaError} code "invalid" naming file and entry
+ * Reads a kubeconfig, and the certificate, key and token files that it names. Credential plugins
+ * (`exec`, `auth-provider`) are run by the official client, which is loaded only for them because
+ * it takes 80 MB of memory.
+ * @throws {AranyaError} code "invalid"; the text names the file and the entry
  */
 export async function loadKubeconfig(
   options: LoadKubeconfigOptions,
 ): Promise<Credentials> {
-  const { file } = options;
-  const fail: Fail = (state, cause) =>
-    new AranyaError(
-      "invalid",
-      `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
-      { cause },
-    );
-  let document: unknown;
-  try {
-    document = parse(await Deno.readTextFile(file));
-  } catch (error) {
-    throw fail(reasonOf(error), error);
-  }
-  const config = asObject(document);
-  const name = options.context ?? asText(config["current-context"]);
-  if (!name) throw fail("it names no current context");
-  const entry = (kind: "context" | "cluster" | "user", name: unknown) => {
-    const found = find(config[`${kind}s`], { name, key: kind });
-    if (!found) throw fail(`it has no ${kind} ${JSON.stringify(name ?? "")}`);
-    return found;
-  };
-  const context = entry("context", name);
-  const cluster = entry("cluster", context.cluster);
-  const user = entry("user", context.user);
-  if (cluster["proxy-url"] !== undefined) {
-    throw fail("its cluster has a proxy-url, expected a direct way");
-  }
-  const read = (source: Json, key: string) =>
-    readMaterial(source, { key, file, fail });
-  const common = {
-    server: checkServer(asText(cluster.server), fail),
-    ca: await read(cluster, "certificate-authority"),
-    serverName: asText(cluster["tls-server-name"]),
-    insecure: cluster["insecure-skip-tls-verify"] === true,
-    namespace: asText(context.namespace),
-  };
-  if (user.exec !== undefined || user["auth-provider"] !== undefined) {
-    const had = await askPlugin({ file, context: name, fail });
-    return defined({ ...common, ...had, tokenFile: undefined });
-  }
-  const tokenFile = asText(user.tokenFile);
-  return defined({
-    ...common,
-    cert: await read(user, "client-certificate"),
-    key: await read(user, "client-key"),
-    authorization: tokenFile ? undefined : authorizationOf(user),
-    tokenFile: tokenFile ? besides(file, tokenFile) : undefined,
-  });
-}
-
-/** PEM from the entry itself, or from the file that it names. */
-async function readMaterial(
-  source: Json,
-  { key, file, fail }: { key: string; file: string; fail: Fail },
-): Promise<string | undefined> {
-  const data = asText(source[`${key}-data`]);
-  const path = asText(source[key]);
-  if (!data && !path) return undefined;
-  let text: string;
-  try {
-    text = data
-      ? atob(data.replace(/\s+/g, ""))
-      : await Deno.readTextFile(besides(file, path ?? ""));
-  } catch (error) {
-    throw fail(
-      data
-        ? `${key}-data is no base64`
-        : `${key} ${JSON.stringify(path)}: ${reasonOf(error)}`,
-      error,
-    );
-  }
-  if (!text.includes("-----BEGIN ")) throw fail(`${key} is no PEM`);
-  return text;
-}
-
-function authorizationOf(user: Json): string | undefined {
-  const token = asText(user.token);
-  if (token) return `Bearer ${token}`;
-  const username = asText(user.username);
-  if (!username) return undefined;
-  return `Basic ${btoa(`${username}:${asText(user.password) ?? ""}`)}`;
-}
-
-/** What the official client fills in: the options of a node:https request. */
-interface Material {
-  cert?: string | Uint8Array;
-  key?: string | Uint8Array;
-  headers?: { Authorization?: string };
-}
-
-/** Has the official client run the credential program or plugin. */
-async function askPlugin(
-  { file, context, fail }: { file: string; context: string; fail: Fail },
-): Promise<
-  Record<"cert" | "key" | "authorization", string | undefined>
-> {
-  const material: Material = {};
-  try {
-    const { KubeConfig } = await import("@kubernetes/client-node");
-    const config = new KubeConfig();
-    config.loadFromFile(file);
-    config.setCurrentContext(context);
-    await config.applyToHTTPSOptions(material);
-  } catch (error) {
-    throw fail(
-      `its user's credentials can't be had: ${reasonOf(error)}`,
-      error,
-    );
-  }
-  const { cert, key, headers } = material;
+  const config = await readKubeconfig(options.file);
+  const { content, fail } = config;
+  const contextName = options.context ?? toText(content["current-context"]);
+  if (!contextName) throw fail("it has no current-context");
+  const context = findEntry(config, { kind: "context", name: contextName });
+  const cluster = findEntry(config, { kind: "cluster", name: context.cluster });
+  const user = findEntry(config, { kind: "user", name: context.user });
+  const hasPlugin = user.exec !== undefined ||
+    user["auth-provider"] !== undefined;
   return {
-    cert: cert === undefined ? undefined : String(cert),
-    key: key === undefined ? undefined : String(key),
-    authorization: headers?.Authorization,
+    ...await readCluster(config, cluster),
+    ...defined({ namespace: toText(context.namespace) }),
+    ...hasPlugin
+      ? await runPlugin(config, contextName)
+      : await readUser(config, user),
   };
 }
 
-function find(
-  list: unknown,
-  { name, key }: { name: unknown; key: string },
-): Json | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const entry = list.map(asObject).find((item) => item.name === name);
-  return entry && asObject(entry[key]);
-}
-
-/** Reads the files that Kubernetes puts into each pod. @throws {AranyaError} code "invalid" naming the file */
-export async function loadAccount(
-  options: LoadAccountOptions,
+/**
+ * Reads the files of the pod's service account. The token is read by the transport, since the
+ * kubelet replaces it.
+ * @throws {AranyaError} code "invalid"; the text names the file
+ */
+export async function loadServiceAccount(
+  options: LoadServiceAccountOptions,
 ): Promise<Credentials> {
   const read = async (name: string) => {
     const path = `${options.dir}/${name}`;
@@ -183,12 +93,13 @@ export async function loadAccount(
       throw new AranyaError(
         "invalid",
         `Cannot read service account file ${JSON.stringify(path)}: ${
-          reasonOf(error)
+          toReason(error)
         }, expected a kubeconfig or to run in a pod`,
         { cause: error },
       );
     }
   };
+  // Fails early when there is no token.
   await read("token");
   return {
     server: `https://${options.server}`,
@@ -199,49 +110,158 @@ export async function loadAccount(
   };
 }
 
-function checkServer(
-  server: string | undefined,
-  fail: Fail,
-): string {
-  if (!server || !URL.canParse(server) || !server.startsWith("https://")) {
-    throw fail(
-      `its cluster has the server ${
-        JSON.stringify(server ?? "")
-      }, expected an https URL`,
+async function readKubeconfig(file: string): Promise<Kubeconfig> {
+  const fail = (state: string, cause?: unknown) =>
+    new AranyaError(
+      "invalid",
+      `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
+      { cause },
     );
+  try {
+    const content = toObject(parse(await Deno.readTextFile(file)));
+    return { file, content, fail };
+  } catch (error) {
+    throw fail(toReason(error), error);
   }
-  return server.replace(/\/+$/, "");
 }
 
-function besides(file: string, path: string): string {
+/** Returns `contexts[].context`, `clusters[].cluster` or `users[].user` of this name. */
+function findEntry(
+  { content, fail }: Kubeconfig,
+  { kind, name }: { kind: "context" | "cluster" | "user"; name: unknown },
+): Json {
+  const list = content[`${kind}s`];
+  const entry = Array.isArray(list)
+    ? list.map(toObject).find((item) => item.name === name)
+    : undefined;
+  if (!entry) throw fail(`it has no ${kind} ${JSON.stringify(name ?? "")}`);
+  return toObject(entry[kind]);
+}
+
+async function readCluster(
+  config: Kubeconfig,
+  cluster: Json,
+): Promise<Pick<Credentials, "server" | "ca" | "serverName" | "insecure">> {
+  const { fail } = config;
+  if (cluster["proxy-url"] !== undefined) {
+    throw fail("its cluster has a proxy-url, which is not supported");
+  }
+  const server = toText(cluster.server) ?? "";
+  if (!URL.canParse(server) || !server.startsWith("https://")) {
+    const state = `its cluster has the server ${JSON.stringify(server)}`;
+    throw fail(`${state}, expected an https URL`);
+  }
+  const ca = await readPem(config, {
+    entry: cluster,
+    key: "certificate-authority",
+  });
+  return {
+    server: server.replace(/\/+$/, ""),
+    ...defined({ ca, serverName: toText(cluster["tls-server-name"]) }),
+    insecure: cluster["insecure-skip-tls-verify"] === true,
+  };
+}
+
+async function readUser(
+  config: Kubeconfig,
+  user: Json,
+): Promise<Partial<Credentials>> {
+  const tokenFile = toText(user.tokenFile);
+  return defined({
+    cert: await readPem(config, { entry: user, key: "client-certificate" }),
+    key: await readPem(config, { entry: user, key: "client-key" }),
+    authorization: tokenFile ? undefined : toAuthorization(user),
+    tokenFile: tokenFile && resolvePath(config.file, tokenFile),
+  });
+}
+
+/** Returns the PEM in `<key>-data`, or of the file that `<key>` names. */
+async function readPem(
+  { file, fail }: Kubeconfig,
+  { entry, key }: { entry: Json; key: string },
+): Promise<string | undefined> {
+  const data = toText(entry[`${key}-data`]);
+  const path = toText(entry[key]);
+  if (!data && !path) return undefined;
+  let text: string;
+  try {
+    text = data
+      ? atob(data.replace(/\s+/g, ""))
+      : await Deno.readTextFile(resolvePath(file, path ?? ""));
+  } catch (error) {
+    throw fail(
+      data
+        ? `${key}-data is not base64`
+        : `${key} ${JSON.stringify(path)}: ${toReason(error)}`,
+      error,
+    );
+  }
+  if (!text.includes("-----BEGIN ")) throw fail(`${key} is not PEM`);
+  return text;
+}
+
+function toAuthorization(user: Json): string | undefined {
+  const token = toText(user.token);
+  if (token) return `Bearer ${token}`;
+  const username = toText(user.username);
+  if (!username) return undefined;
+  return `Basic ${btoa(`${username}:${toText(user.password) ?? ""}`)}`;
+}
+
+/** The properties that the official client sets: options of a `node:https` request. */
+interface HttpsOptions {
+  cert?: string | Uint8Array;
+  key?: string | Uint8Array;
+  headers?: { Authorization?: string };
+}
+
+/** Has the official client run the credential plugin of the context's user. */
+async function runPlugin(
+  { file, fail }: Kubeconfig,
+  context: string,
+): Promise<Partial<Credentials>> {
+  const options: HttpsOptions = {};
+  try {
+    const { KubeConfig } = await import("@kubernetes/client-node");
+    const config = new KubeConfig();
+    config.loadFromFile(file);
+    config.setCurrentContext(context);
+    await config.applyToHTTPSOptions(options);
+  } catch (error) {
+    throw fail(
+      `its credential plugin failed: ${toReason(error)}`,
+      error,
+    );
+  }
+  const { cert, key, headers } = options;
+  return defined({
+    cert: cert === undefined ? undefined : String(cert),
+    key: key === undefined ? undefined : String(key),
+    authorization: headers?.Authorization,
+  });
+}
+
+/** Resolves a path relative to the folder of the kubeconfig. */
+function resolvePath(file: string, path: string): string {
   if (path.startsWith("/")) return path;
   const slash = file.lastIndexOf("/");
   return slash < 0 ? path : `${file.slice(0, slash)}/${path}`;
 }
 
-function asObject(value: unknown): Json {
+function toObject(value: unknown): Json {
   return typeof value === "object" && value !== null ? value as Json : {};
 }
 
-function asText(value: unknown): string | undefined {
+function toText(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "it isn't there";
+function toReason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "the file does not exist";
   if (error instanceof Deno.errors.PermissionDenied) {
     return "no permission to read it";
   }
   return error instanceof Error
     ? error.message.split("\n")[0] ?? error.name
     : String(error);
-}
-
-/** Leaves out keys without a value, as exact optional properties want it. */
-function defined(
-  fields: { [K in keyof Credentials]?: Credentials[K] | undefined },
-): Credentials {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as unknown as Credentials;
 }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * One leader among several processes, by a coordination Lease.
- *
- * Times in the Lease are for people: whether it has lapsed is judged by how long *we* have seen it unchanged, on a monotonic clock.
- * While the API server is away nobody can take the Lease, so the leader stays one for `outageToleranceMs`; then it gives up, because
- * it may be cut off alone while others are not.
- */
+/** Leader election: one leader among several processes, by a coordination.k8s.io Lease. */
 import {
   AranyaError,
   type Clock,
+  hasCode,
   type Logger,
   Scope,
   SYSTEM_CLOCK,
@@ -20,190 +15,218 @@ import type { Lease } from "./objects.ts";
 
 /** Options of {@linkcode waitForLeadership}. */
 export interface LeaderElectionOptions {
-  /** Reads and writes the Lease. */
   client: KubeClient;
-  /** Where the Lease is. */
+  /** Namespace of the Lease. */
   namespace: string;
   /** Name of the Lease. */
   name: string;
-  /** Who we are; another one in every process. */
+  /** `holderIdentity` of this process; no two processes may have the same. */
   identity: string;
-  /** Told when leadership changes. */
+  /** Gets a line when leadership, or the ability to renew it, changes. */
   log: Logger;
-  /** How long others wait for a silent leader, in milliseconds. @default 8000 */
+  /** A Lease that isn't renewed for this long may be taken by others. @default 8000 */
   leaseDurationMs?: number;
-  /** A leader whose renewals are refused for this long gives up, in milliseconds. @default 6000 */
+  /** The leader gives up when the API server refuses its renewals for this long. @default 6000 */
   renewDeadlineMs?: number;
-  /** A leader that can't reach the API server for this long gives up, in milliseconds. @default 120000 */
+  /**
+   * The leader gives up when it can't reach the API server for this long. Longer than
+   * `leaseDurationMs`: nobody can take the Lease while the API server is down for all. But the
+   * outage may also be of this process alone.
+   * @default 120000
+   */
   outageToleranceMs?: number;
-  /** Between renewals, in milliseconds; one that failed is tried again after a quarter of it, and those who wait look twice as often. @default 2000 */
+  /**
+   * Time between renewals; a quarter of it after one that failed. Candidates read the Lease twice
+   * as often. @default 2000
+   */
   retryPeriodMs?: number;
-  /** Time, for tests to hold. @default the machine's */
+  /** @default SYSTEM_CLOCK */
   clock?: Clock;
 }
 
-/** Leadership, once it has been won. */
+/** Leadership that was acquired. Disposing releases it. */
 export interface Leadership extends AsyncDisposable {
-  /** Aborted when leadership was lost: stop writing at once. */
+  /** Is aborted when leadership is lost: stop writing at once. Not aborted by `release`. */
   readonly lost: AbortSignal;
-  /** Gives it up so that the next one need not wait; also what disposing does. */
+  /**
+   * Stops renewing and clears the holder, so that the next candidate need not wait for the Lease to
+   * expire. Errors are logged. May be called twice.
+   */
   release(): Promise<void>;
 }
 
-/** Short, so that a leader has several tries before others may take over. */
+const LEASE_DURATION_MS = 8000;
+const RENEW_DEADLINE_MS = 6000;
+const OUTAGE_TOLERANCE_MS = 120_000;
+const RETRY_PERIOD_MS = 2000;
+/** Short, so that a leader can try several times before others may take over. */
 const CALL_TIMEOUT_MS = 3000;
+const RELEASE_TIMEOUT_MS = 2000;
 const MIN_WAIT_MS = 50;
 
-/** What one try came to. */
+/** The result of one attempt to acquire or renew the Lease. */
 type Outcome =
   | { kind: "held"; lease: Lease }
   | { kind: "others"; holder: string }
   | { kind: "failed"; error: unknown };
 
 /**
- * Waits until we lead, then keeps renewing. Never gives up for errors of the API server: they are logged and retried.
+ * Waits until this process is the leader, then renews the Lease in the background. Errors of the
+ * API server are logged and retried without limit.
  * @throws the signal's reason when it is aborted while waiting
  */
 export async function waitForLeadership(
   options: LeaderElectionOptions & { signal: AbortSignal },
 ): Promise<Leadership> {
-  const { log, signal, identity, clock = SYSTEM_CLOCK } = options;
-  const candidate = new Candidate(options, clock);
-  let told = "";
+  const { log, name, signal, identity, clock = SYSTEM_CLOCK } = options;
+  const { retryPeriodMs = RETRY_PERIOD_MS } = options;
+  const record = new LeaseRecord(options, clock);
+  let loggedState = "";
   for (;;) {
     signal.throwIfAborted();
-    const outcome = await candidate.attempt(signal);
+    const outcome = await record.tryAcquire(signal);
     if (outcome.kind === "held") {
-      log.info("leading", { object: options.name, address: identity });
-      return new Leader(options, { candidate, lease: outcome.lease, clock });
+      log.info("leadership acquired", { object: name, address: identity });
+      return new RenewedLeadership(options, {
+        record,
+        lease: outcome.lease,
+        clock,
+      });
     }
     const state = outcome.kind === "others"
       ? `held by ${outcome.holder}`
       : "failed";
-    if (state !== told) {
-      told = state;
+    if (state !== loggedState) {
+      loggedState = state;
       if (outcome.kind === "others") {
-        log.info("waiting for leadership", {
-          object: options.name,
-          reason: state,
-        });
+        log.info("waiting for leadership", { object: name, reason: state });
       } else {
-        log.warn("leadership can't be read, trying again", {
-          object: options.name,
+        log.warn("leadership not acquired, will retry", {
+          object: name,
           error: outcome.error,
         });
       }
     }
-    const { retryPeriodMs = 2000 } = options;
-    // The moment at which it lapses is known.
-    const waitMs = Math.min(retryPeriodMs / 2, candidate.lapsesInMs());
+    const waitMs = Math.min(retryPeriodMs / 2, record.remainingMs());
     await clock.sleep(Math.max(waitMs, MIN_WAIT_MS), { signal });
   }
 }
 
-class Candidate {
+/**
+ * The Lease as this process sees and writes it.
+ *
+ * Whether it has expired is decided by how long this process has seen it unchanged, on a monotonic
+ * clock. The times in the Lease are for people only: clocks of other machines may be wrong.
+ */
+class LeaseRecord {
   readonly #options: LeaderElectionOptions;
   readonly #clock: Clock;
-  /** The Lease as last seen, since when it looks like that, and until when. */
-  #seen: { version: string; sinceMs: number; durationMs: number } | undefined;
+  /** The version that was read last, and since when it has been the current one. */
+  #observed:
+    | { version: string; sinceMs: number; durationMs: number }
+    | undefined;
 
   constructor(options: LeaderElectionOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
   }
 
-  get durationMs(): number {
-    return this.#options.leaseDurationMs ?? 8000;
-  }
-
-  /** Reads the Lease and takes it when it is free or has lapsed. */
-  async attempt(signal: AbortSignal): Promise<Outcome> {
+  /** Reads the Lease, and takes it when it is free, expired, or held by this process already. */
+  async tryAcquire(signal: AbortSignal): Promise<Outcome> {
     const { client, namespace, name, identity } = this.#options;
     const call = { signal, timeoutMs: CALL_TIMEOUT_MS };
     try {
       const lease = await client.find(LEASE, { namespace, name }, call);
       if (!lease) {
         const metadata = { namespace, name };
-        const spec = this.#spec(undefined);
+        const spec = this.#toSpec(undefined);
         const created = await client.create(LEASE, { metadata, spec }, call);
         return { kind: "held", lease: created };
       }
       const holder = lease.spec?.holderIdentity ?? "";
-      if (holder !== "" && holder !== identity && !this.#hasLapsed(lease)) {
+      if (holder !== "" && holder !== identity && !this.#isExpired(lease)) {
         return { kind: "others", holder };
       }
       return { kind: "held", lease: await this.write(lease, signal) };
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof AranyaError && isRace(error)) {
+      // Two candidates took it at the same time, and the other one was first.
+      if (hasCode(error, "conflict", "already_exists")) {
         return { kind: "others", holder: "another candidate" };
       }
       return { kind: "failed", error };
     }
   }
 
-  /** Writes the Lease as ours; "conflict" when somebody else wrote it since. */
+  /**
+   * Makes this process the holder and renews the Lease.
+   * @throws {AranyaError} code "conflict" when it was written since `lease` was read
+   */
   write(lease: Lease, signal: AbortSignal): Promise<Lease> {
     return this.#options.client.replace(LEASE, {
       metadata: lease.metadata,
-      spec: this.#spec(lease),
+      spec: this.#toSpec(lease),
     }, { signal, timeoutMs: CALL_TIMEOUT_MS });
   }
 
-  /** Time until the Lease that was seen last may be taken. */
-  lapsesInMs(): number {
-    if (!this.#seen) return Infinity;
-    const { sinceMs, durationMs } = this.#seen;
+  /** Returns the time until the Lease that was read last expires; Infinity when none was read. */
+  remainingMs(): number {
+    if (!this.#observed) return Infinity;
+    const { sinceMs, durationMs } = this.#observed;
     return sinceMs + durationMs - this.#clock.monotonicMs();
   }
 
-  #hasLapsed(lease: Lease): boolean {
-    const version = lease.metadata.resourceVersion ?? "";
-    if (this.#seen?.version !== version) {
-      const seconds = lease.spec?.leaseDurationSeconds;
-      this.#seen = {
-        version,
-        sinceMs: this.#clock.monotonicMs(),
-        durationMs: seconds === undefined ? this.durationMs : seconds * 1000,
-      };
-    }
-    return this.lapsesInMs() <= 0;
+  get #durationMs(): number {
+    return this.#options.leaseDurationMs ?? LEASE_DURATION_MS;
   }
 
-  #spec(former: Lease | undefined): NonNullable<Lease["spec"]> {
+  #isExpired(lease: Lease): boolean {
+    const version = lease.metadata.resourceVersion ?? "";
+    if (this.#observed?.version !== version) {
+      const seconds = lease.spec?.leaseDurationSeconds;
+      this.#observed = {
+        version,
+        sinceMs: this.#clock.monotonicMs(),
+        durationMs: seconds === undefined ? this.#durationMs : seconds * 1000,
+      };
+    }
+    return this.remainingMs() <= 0;
+  }
+
+  #toSpec(former: Lease | undefined): NonNullable<Lease["spec"]> {
     const { identity } = this.#options;
     const now = toRfc3339Micro(this.#clock.wallMs());
-    const ours = former?.spec?.holderIdentity === identity;
+    const isOurs = former?.spec?.holderIdentity === identity;
     const transitions = former?.spec?.leaseTransitions ?? 0;
     return {
       holderIdentity: identity,
-      leaseDurationSeconds: Math.ceil(this.durationMs / 1000),
-      acquireTime: ours ? former?.spec?.acquireTime ?? now : now,
+      leaseDurationSeconds: Math.ceil(this.#durationMs / 1000),
+      acquireTime: isOurs ? former?.spec?.acquireTime ?? now : now,
       renewTime: now,
-      leaseTransitions: former && !ours ? transitions + 1 : transitions,
+      leaseTransitions: former && !isOurs ? transitions + 1 : transitions,
     };
   }
 }
 
-class Leader implements Leadership {
+class RenewedLeadership implements Leadership {
   readonly #options: LeaderElectionOptions;
-  readonly #candidate: Candidate;
+  readonly #record: LeaseRecord;
   readonly #clock: Clock;
   readonly #lost = new AbortController();
-  readonly #scope;
+  readonly #scope: Scope;
   #lease: Lease;
-  #released = false;
+  #isReleased = false;
 
   constructor(
     options: LeaderElectionOptions,
-    start: { candidate: Candidate; lease: Lease; clock: Clock },
+    start: { record: LeaseRecord; lease: Lease; clock: Clock },
   ) {
     this.#options = options;
-    this.#candidate = start.candidate;
+    this.#record = start.record;
     this.#lease = start.lease;
     this.#clock = start.clock;
     this.#scope = new Scope({ onError: (error) => this.#lose(error) });
-    this.#scope.run((signal) => this.#renew(signal));
+    this.#scope.run((signal) => this.#renewUntilLost(signal));
   }
 
   get lost(): AbortSignal {
@@ -212,8 +235,8 @@ class Leader implements Leadership {
 
   async release(): Promise<void> {
     await this.#scope.close();
-    if (this.#released || this.#lost.signal.aborted) return;
-    this.#released = true;
+    if (this.#isReleased || this.#lost.signal.aborted) return;
+    this.#isReleased = true;
     const { client, log, name } = this.#options;
     try {
       await client.replace(LEASE, {
@@ -223,10 +246,10 @@ class Leader implements Leadership {
           holderIdentity: "",
           leaseDurationSeconds: 1,
         },
-      }, { timeoutMs: 2000 });
+      }, { timeoutMs: RELEASE_TIMEOUT_MS });
       log.info("leadership released", { object: name });
     } catch (error) {
-      log.warn("leadership not released, it will lapse", {
+      log.warn("leadership not released, its lease will expire", {
         object: name,
         error,
       });
@@ -237,81 +260,71 @@ class Leader implements Leadership {
     return this.release();
   }
 
-  async #renew(signal: AbortSignal): Promise<void> {
-    const { retryPeriodMs = 2000, renewDeadlineMs = 6000 } = this.#options;
-    const { outageToleranceMs = 120_000, log, name } = this.#options;
-    let goodMs = this.#clock.monotonicMs();
-    let troubled = false;
+  async #renewUntilLost(signal: AbortSignal): Promise<void> {
+    const { retryPeriodMs = RETRY_PERIOD_MS, log, name } = this.#options;
+    let renewedMs = this.#clock.monotonicMs();
+    let isFailing = false;
     for (;;) {
-      await this.#clock.sleep(troubled ? retryPeriodMs / 4 : retryPeriodMs, {
-        signal,
-      });
-      const outcome = await this.#renewOnce(signal);
-      const silentMs = this.#clock.monotonicMs() - goodMs;
+      const delayMs = isFailing ? retryPeriodMs / 4 : retryPeriodMs;
+      await this.#clock.sleep(delayMs, { signal });
+      const outcome = await this.#renew(signal);
+      const nowMs = this.#clock.monotonicMs();
       if (outcome.kind === "held") {
         this.#lease = outcome.lease;
-        goodMs = this.#clock.monotonicMs();
-        if (troubled) log.info("leadership renewed again", { object: name });
-        troubled = false;
+        renewedMs = nowMs;
+        if (isFailing) log.info("leadership renewed again", { object: name });
+        isFailing = false;
         continue;
       }
       if (outcome.kind === "others") {
         return this.#lose(`taken by ${outcome.holder}`);
       }
-      const limitMs = isOutage(outcome.error)
-        ? outageToleranceMs
-        : renewDeadlineMs;
-      if (silentMs > limitMs) return this.#lose(outcome.error);
-      if (!troubled) {
-        log.warn("leadership not renewed, trying again", {
-          object: name,
-          error: outcome.error,
-        });
+      const { error } = outcome;
+      if (nowMs - renewedMs > this.#toleranceMs(error)) {
+        return this.#lose(error);
       }
-      troubled = true;
+      if (!isFailing) {
+        log.warn("leadership not renewed, will retry", { object: name, error });
+      }
+      isFailing = true;
     }
   }
 
-  async #renewOnce(signal: AbortSignal): Promise<Outcome> {
+  /** Returns for how long renewals may fail with this error, in milliseconds. */
+  #toleranceMs(error: unknown): number {
+    const {
+      outageToleranceMs = OUTAGE_TOLERANCE_MS,
+      renewDeadlineMs = RENEW_DEADLINE_MS,
+    } = this.#options;
+    return hasCode(error, "unavailable", "timed_out")
+      ? outageToleranceMs
+      : renewDeadlineMs;
+  }
+
+  async #renew(signal: AbortSignal): Promise<Outcome> {
     try {
-      return {
-        kind: "held",
-        lease: await this.#candidate.write(this.#lease, signal),
-      };
+      const lease = await this.#record.write(this.#lease, signal);
+      return { kind: "held", lease };
     } catch (error) {
       signal.throwIfAborted();
-      const changed = error instanceof AranyaError &&
-        (isRace(error) || error.code === "not_found");
-      // Somebody wrote it, perhaps only an annotation; or a write of ours arrived although its answer did not.
-      return changed
-        ? await this.#candidate.attempt(signal)
+      // Written by someone, perhaps only an annotation; or an earlier write of this process arrived
+      // although its reply was lost. Reading it again decides.
+      return hasCode(error, "conflict", "already_exists", "not_found")
+        ? await this.#record.tryAcquire(signal)
         : { kind: "failed", error };
     }
   }
 
-  #lose(why: unknown): void {
+  #lose(cause: unknown): void {
     if (this.#lost.signal.aborted) return;
-    this.#options.log.error("leadership lost", {
-      object: this.#options.name,
-      error: why,
-    });
+    const { log, name } = this.#options;
+    log.error("leadership lost", { object: name, error: cause });
     this.#lost.abort(
       new AranyaError(
         "unavailable",
-        `Cannot lead by lease ${
-          JSON.stringify(this.#options.name)
-        }: it was lost`,
-        { cause: why },
+        `Cannot lead by lease ${JSON.stringify(name)}: it was lost`,
+        { cause },
       ),
     );
   }
-}
-
-function isRace(error: AranyaError): boolean {
-  return error.code === "conflict" || error.code === "already_exists";
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof AranyaError &&
-    (error.code === "unavailable" || error.code === "timed_out");
 }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The Kubernetes objects that we read and write, as far as we use them (pods are in pod_object.ts). Fields are named as in the API. */
+/**
+ * The Kubernetes objects that we read and write, as far as we use them (pods are in pod_object.ts).
+ * Fields are named as in the API.
+ */
 
-/** An object's metadata. `uid`, `resourceVersion` and the like are there on whatever came from the API server. */
+/**
+ * An object's metadata. `uid`, `resourceVersion` and the like are there on whatever came from the
+ * API server.
+ */
 export interface ObjectMeta {
   name: string;
   namespace?: string;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** v1 Pod, as far as we translate it. Fields are named as in the API. What else a pod may have is refused by name (lib/pod). */
+/**
+ * v1 Pod, as far as we translate it. Fields are named as in the API. What else a pod may have is
+ * refused by name (lib/pod).
+ */
 import type { Condition, KubeObject } from "./objects.ts";
 
 /** v1 Pod. */

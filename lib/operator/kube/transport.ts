@@ -1,65 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * HTTPS to one API server: pooled keep-alive connections, credentials that may change, one reply or a stream of bytes.
- * Three pools, so that neither watches nor a burst of writes hold up what keeps leases alive.
- */
+/** HTTPS to one API server over pools of kept connections. */
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
-import { AranyaError } from "../../shared/base/mod.ts";
+import { AranyaError, defined, onAbort } from "../../shared/base/mod.ts";
 import type { Credentials } from "./kubeconfig.ts";
 
-/** Which pool a call uses. */
-export type Lane = "normal" | "urgent" | "watch";
+/**
+ * Which connections a request uses: separate pools keep a burst of writes, or many watches, from
+ * delaying the renewal of Leases.
+ */
+export type ConnectionPool = "normal" | "leases" | "watches";
 
 /** One HTTP request. */
 export interface HttpCall {
   method: string;
-  /** Path with its query. */
+  /** Path with query; the path of the server's URL goes in front. */
   path: string;
+  /** Added to `authorization` and `user-agent`. */
   headers: Record<string, string>;
   body?: string | undefined;
-  lane: Lane;
+  pool: ConnectionPool;
+  /** Ends the request, or the reading of its reply. */
   signal: AbortSignal;
 }
 
 /** One HTTP reply. */
 export interface HttpReply {
   status: number;
-  /** Lower-case names. */
+  /** Returns the value of a header; `name` is in lower case. */
   header(name: string): string | undefined;
+  /** @throws {AranyaError} code "unavailable" when the connection breaks; the signal's reason */
   body: AsyncIterable<Uint8Array>;
-  /** Gives the connection up; for replies whose body isn't read to its end. */
+  /** Closes the connection; for replies whose body isn't read to its end. */
   destroy(): void;
 }
 
-/** See {@linkcode createTransport}. */
+/** Sends requests to one API server. */
 export interface Transport {
+  /** The credentials in use. */
   readonly credentials: Credentials;
-  /** Sends one request. @throws {AranyaError} code "unavailable" when there is no connection; the signal's reason */
+  /**
+   * Sends one request and resolves with the head of its reply, whatever the status is.
+   * @throws {AranyaError} code "unavailable" when there is no connection; the signal's reason
+   */
   send(call: HttpCall): Promise<HttpReply>;
-  /** Reads the credentials again, at most every 10 s; true when they have changed. */
+  /**
+   * Reads the credentials again and uses them for new connections; does nothing within 10 s of the
+   * last time. Returns whether they have changed.
+   */
   reload(): Promise<boolean>;
-  /** Ends all connections. */
+  /** Closes all connections; later requests fail. */
   close(): void;
 }
 
 /** Options of {@linkcode createTransport}. */
 export interface TransportOptions {
   credentials: Credentials;
-  /** Reads the credentials anew. */
+  /** Reads the credentials again. */
   load: () => Promise<Credentials>;
+  /** Names the program in the API server's audit log. */
   userAgent: string;
-  /** Connections of the normal pool. @default 24 */
-  connectionCount?: number;
 }
 
 const RELOAD_INTERVAL_MS = 10_000;
-const TOKEN_AGE_MS = 30_000;
+const TOKEN_MAX_AGE_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 15_000;
-const URGENT_CONNECTION_COUNT = 6;
+const NORMAL_CONNECTION_COUNT = 24;
+const LEASE_CONNECTION_COUNT = 6;
+const IDLE_WATCH_CONNECTION_COUNT = 8;
+const MAX_STALE_RETRIES = 3;
 
-/** Makes a transport; connections are opened when they are needed. */
+/** Creates a transport. Connections are opened when they are needed. */
 export function createTransport(options: TransportOptions): Transport {
   return new HttpsTransport(options);
 }
@@ -67,7 +79,7 @@ export function createTransport(options: TransportOptions): Transport {
 class HttpsTransport implements Transport {
   readonly #options: TransportOptions;
   #credentials: Credentials;
-  #agents: Record<Lane, Agent>;
+  #agents: Record<ConnectionPool, Agent>;
   #token = { value: "", readMs: -Infinity };
   #reloadedMs = performance.now();
   #closed = false;
@@ -83,29 +95,29 @@ class HttpsTransport implements Transport {
   }
 
   async send(call: HttpCall): Promise<HttpReply> {
-    const authorization = await this.#authorization();
+    const authorization = await this.#readAuthorization();
     const url = new URL(this.#credentials.server);
     const request: RequestOptions = {
-      agent: this.#agents[call.lane],
+      agent: this.#agents[call.pool],
       method: call.method,
       host: url.hostname.replace(/^\[|\]$/g, ""),
       port: url.port === "" ? 443 : Number(url.port),
       path: url.pathname.replace(/\/$/, "") + call.path,
       headers: {
         "user-agent": this.#options.userAgent,
-        ...(authorization === undefined ? {} : { authorization }),
+        ...defined({ authorization }),
         ...call.headers,
       },
     };
-    // A kept connection may have been closed by the server at the same moment: that says nothing about the request, which was not read.
-    for (let attempt = 0;; attempt++) {
-      if (this.#closed) throw unavailable("the client is closed");
+    // The server may close a kept connection at the moment it is used again. It has not read the
+    // request then, so that also a write can be repeated.
+    for (let retries = 0;; retries++) {
+      if (this.#closed) throw toUnavailable("the client is closed");
       try {
         return await exchange(request, call);
       } catch (error) {
-        if (!(error instanceof StaleConnection) || attempt >= 3) {
-          throw error instanceof StaleConnection ? error.error : error;
-        }
+        if (!(error instanceof StaleConnectionError)) throw error;
+        if (retries >= MAX_STALE_RETRIES) throw error.reason;
       }
     }
   }
@@ -121,9 +133,9 @@ class HttpsTransport implements Transport {
     this.#credentials = fresh;
     const former = this.#agents;
     this.#agents = this.#createAgents();
-    // Watches go on with the credentials they were opened with, until they end by themselves.
+    // Open watches keep the credentials they were opened with, until the server ends them.
     former.normal.destroy();
-    former.urgent.destroy();
+    former.leases.destroy();
     return true;
   }
 
@@ -132,37 +144,40 @@ class HttpsTransport implements Transport {
     for (const agent of Object.values(this.#agents)) agent.destroy();
   }
 
-  #createAgents(): Record<Lane, Agent> {
+  #createAgents(): Record<ConnectionPool, Agent> {
     const { ca, cert, key, insecure, serverName } = this.#credentials;
     const create = (maxSockets: number) =>
       new Agent({
         keepAlive: true,
         keepAliveMsecs: KEEP_ALIVE_PROBE_MS,
         maxSockets,
-        maxFreeSockets: Number.isFinite(maxSockets) ? maxSockets : 8,
+        maxFreeSockets: Number.isFinite(maxSockets)
+          ? maxSockets
+          : IDLE_WATCH_CONNECTION_COUNT,
         rejectUnauthorized: !insecure,
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined ? {} : { cert }),
-        ...(key === undefined ? {} : { key }),
-        ...(serverName === undefined ? {} : { servername: serverName }),
+        ...defined({ ca, cert, key, servername: serverName }),
       });
     return {
-      normal: create(this.#options.connectionCount ?? 24),
-      urgent: create(URGENT_CONNECTION_COUNT),
-      watch: create(Infinity),
+      normal: create(NORMAL_CONNECTION_COUNT),
+      leases: create(LEASE_CONNECTION_COUNT),
+      watches: create(Infinity),
     };
   }
 
-  /** Header value; a token file is read again from time to time, since Kubernetes replaces its content. */
-  async #authorization(): Promise<string | undefined> {
+  /**
+   * Returns the value of the Authorization header. A token file is read again every 30 s, because
+   * the kubelet replaces the token in it before it expires.
+   */
+  async #readAuthorization(): Promise<string | undefined> {
     const { authorization, tokenFile } = this.#credentials;
     if (tokenFile === undefined) return authorization;
     const nowMs = performance.now();
-    if (nowMs - this.#token.readMs > TOKEN_AGE_MS) {
+    if (nowMs - this.#token.readMs > TOKEN_MAX_AGE_MS) {
       try {
         const value = (await Deno.readTextFile(tokenFile)).trim();
         this.#token = { value, readMs: nowMs };
       } catch (error) {
+        // The token that was read before stays valid for a while.
         if (this.#token.value === "") {
           throw new AranyaError(
             "unauthorized",
@@ -178,12 +193,14 @@ class HttpsTransport implements Transport {
   }
 }
 
-/** A kept connection broke before anything of the reply came. */
-class StaleConnection extends Error {
-  readonly error: AranyaError;
-  constructor(error: AranyaError) {
+/** A kept connection broke before the first byte of the reply. */
+class StaleConnectionError extends Error {
+  /** What the caller sees once the retries are used up. */
+  readonly reason: AranyaError;
+
+  constructor(reason: AranyaError) {
     super("stale connection");
-    this.error = error;
+    this.reason = reason;
   }
 }
 
@@ -195,45 +212,49 @@ function exchange(
     if (call.signal.aborted) return reject(call.signal.reason);
     const request = httpsRequest(options);
     let connectTimer: ReturnType<typeof setTimeout> | undefined;
-    const finish = () => {
+    const abortListener = onAbort(call.signal, (reason) => {
       clearTimeout(connectTimer);
-      call.signal.removeEventListener("abort", onAbort);
-    };
-    const onAbort = () => {
-      finish();
-      reject(call.signal.reason);
+      reject(reason);
       request.destroy();
-    };
-    call.signal.addEventListener("abort", onAbort, { once: true });
+    });
     request.on("socket", (socket) => {
       if (!socket.connecting) return;
       connectTimer = setTimeout(
-        () => request.destroy(new Error("no connection in time")),
+        () =>
+          request.destroy(
+            new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`),
+          ),
         CONNECT_TIMEOUT_MS,
       );
       socket.once("secureConnect", () => clearTimeout(connectTimer));
     });
-    // This listener stays for good: a broken connection reports once more after the reply.
-    request.on("error", (error: Error & { code?: string }) => {
-      finish();
-      const failure = unavailable(error.message, error);
-      const stale = request.reusedSocket &&
-        (error.code === "ECONNRESET" || error.code === "EPIPE" ||
-          error.message.includes("hang up"));
-      reject(stale ? new StaleConnection(failure) : failure);
+    // Never removed: a broken connection emits a second "error" after the reply.
+    request.on("error", (error) => {
+      clearTimeout(connectTimer);
+      abortListener[Symbol.dispose]();
+      const unavailable = toUnavailable(error.message, error);
+      reject(
+        request.reusedSocket && isHangUp(error)
+          ? new StaleConnectionError(unavailable)
+          : unavailable,
+      );
     });
     request.on("response", (response: IncomingMessage) => {
       clearTimeout(connectTimer);
+      abortListener[Symbol.dispose]();
+      const bodyListener = onAbort(call.signal, () => response.destroy());
+      // The error reaches the caller through the iterator of the body.
       response.on("error", () => {});
-      response.once("close", finish);
-      call.signal.removeEventListener("abort", onAbort);
-      call.signal.addEventListener("abort", () => response.destroy(), {
-        once: true,
-      });
+      response.once("close", () => bodyListener[Symbol.dispose]());
       resolve(toReply(response, call.signal));
     });
     request.end(call.body);
   });
+}
+
+function isHangUp(error: Error & { code?: string }): boolean {
+  return error.code === "ECONNRESET" || error.code === "EPIPE" ||
+    error.message.includes("hang up");
 }
 
 function toReply(response: IncomingMessage, signal: AbortSignal): HttpReply {
@@ -256,15 +277,15 @@ async function* readBody(
     for await (const chunk of response) yield chunk as Uint8Array;
   } catch (error) {
     signal.throwIfAborted();
-    throw unavailable(
+    throw toUnavailable(
       error instanceof Error ? error.message : String(error),
       error,
     );
   }
   signal.throwIfAborted();
-  if (!response.complete) throw unavailable("the connection was cut");
+  if (!response.complete) throw toUnavailable("the reply is incomplete");
 }
 
-function unavailable(state: string, cause?: unknown): AranyaError {
+function toUnavailable(state: string, cause?: unknown): AranyaError {
   return new AranyaError("unavailable", state, { cause });
 }

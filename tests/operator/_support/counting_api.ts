@@ -138,20 +138,6 @@ export class CountingApi implements KubeClient {
     return await this.#client.patch(type, ref, options);
   }
 
-  async apply<T extends KubeObject>(
-    type: ObjectType<T>,
-    object: T,
-    options?: Options<"apply">[2],
-  ): Promise<T> {
-    this.#recordWrite({
-      verb: "apply",
-      type,
-      ref: object.metadata,
-      body: object,
-    });
-    return await this.#client.apply(type, object, options);
-  }
-
   async delete<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,

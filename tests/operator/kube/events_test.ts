@@ -19,7 +19,7 @@ Deno.test("createEventRecorder()", async (t) => {
   });
   await client.create(NAMESPACE, { metadata: { name: namespace } });
   await t.step(
-    "makes equal events one with a count",
+    "writes equal events as one with a count, and limits those about one object",
     async () => {
       const recorder = createEventRecorder({ client, log: SILENT_LOGGER });
       const involvedObject = {
@@ -28,18 +28,18 @@ Deno.test("createEventRecorder()", async (t) => {
         name: "web",
         uid: "u-1",
       };
-      const note = {
+      const event = {
         involvedObject,
         type: "Warning" as const,
         reason: "BackOff",
         message: "again",
         host: "edge-1",
       };
-      for (let index = 0; index < 3; index++) recorder.record(note);
+      for (let index = 0; index < 3; index++) recorder.record(event);
       await recorder.flush();
-      recorder.record(note);
+      recorder.record(event);
       for (let index = 0; index < 60; index++) {
-        recorder.record({ ...note, message: `other ${index}` });
+        recorder.record({ ...event, message: `other ${index}` });
       }
       await recorder.flush();
       await recorder[Symbol.asyncDispose]();

@@ -14,16 +14,19 @@ Deno.test("createInformer()", async (t) => {
     kubeconfigFile: apiserver.kubeconfig,
     log: SILENT_LOGGER,
   });
-  await t.step("rejects `synced` when it is closed before", async () => {
-    const informer = createInformer({
-      client,
-      type: CONFIG_MAP,
-      log: SILENT_LOGGER,
-    });
-    const { synced } = informer;
-    await informer[Symbol.asyncDispose]();
-    await assert.rejects(synced, { code: "cancelled" });
-  });
+  await t.step(
+    "rejects `synced` when it is disposed before the first list",
+    async () => {
+      const informer = createInformer({
+        client,
+        type: CONFIG_MAP,
+        log: SILENT_LOGGER,
+      });
+      const { synced } = informer;
+      await informer[Symbol.asyncDispose]();
+      await assert.rejects(synced, { code: "cancelled" });
+    },
+  );
 
   await t.step(
     "follows changes through a crash of the API server",
@@ -38,7 +41,7 @@ Deno.test("createInformer()", async (t) => {
       });
       const seen: string[] = [];
       informer.onChange(({ key, now, old }) => {
-        const what = now ? old ? "changed" : "came" : "went";
+        const what = now ? old ? "updated" : "added" : "deleted";
         seen.push(`${what} ${key}`);
       });
       await informer.synced;
@@ -48,8 +51,8 @@ Deno.test("createInformer()", async (t) => {
           data: { color: "red" },
         });
       }
-      const wait = (what: string, look: () => boolean) =>
-        until(look, { what, timeoutMs: 30_000, intervalMs: 50 });
+      const wait = (what: string, condition: () => boolean) =>
+        until(condition, { what, timeoutMs: 30_000, intervalMs: 50 });
       await wait("five red ones", () => informer.byIndex("red").length === 5);
       assert.equal(
         "managedFields" in (informer.get("default/a")?.metadata ?? {}),
@@ -67,9 +70,9 @@ Deno.test("createInformer()", async (t) => {
       await wait("its end", () => informer.get("default/a") === undefined);
       assert.deepEqual(
         seen.filter((line) => line.endsWith("default/a")),
-        ["came default/a", "changed default/a", "went default/a"],
+        ["added default/a", "updated default/a", "deleted default/a"],
       );
-      // A second one pages through what is there.
+      // A second informer reads the list in several pages.
       await using second = createInformer({
         client,
         type: CONFIG_MAP,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {
   apiVersionOf,
   CERTIFICATE_SIGNING_REQUEST,
-  describe,
+  describeCall,
   EDGE_DEVICE,
   fromKey,
   keyOf,
@@ -14,7 +14,7 @@ import {
   toQuery,
 } from "../../../lib/operator/kube/kinds.ts";
 
-Deno.test("pathOf() gives paths of resources, objects and their parts", () => {
+Deno.test("pathOf() returns paths of resources, objects and subresources", () => {
   const name = "n";
   const namespace = "ns";
   assert.equal(pathOf(POD, {}), "/api/v1/pods");
@@ -34,40 +34,40 @@ Deno.test("pathOf() gives paths of resources, objects and their parts", () => {
   );
 });
 
-Deno.test("toQuery() leaves out what has no value", () => {
+Deno.test("toQuery() leaves out keys when their value is undefined", () => {
   assert.equal(toQuery({}), "");
   assert.equal(toQuery({ a: undefined, b: "x y", c: "&" }), "?b=x+y&c=%26");
 });
 
-Deno.test("describe() says what was tried", () => {
+Deno.test("describeCall() names verb, resource and object", () => {
   const ref = { namespace: "ns", name: "n" };
-  assert.equal(describe("get", { type: POD, ref }), 'get pods "ns/n"');
+  assert.equal(describeCall("get", { type: POD, ref }), 'get pods "ns/n"');
   assert.equal(
-    describe("patch", { type: POD, ref, subresource: "status" }),
+    describeCall("patch", { type: POD, ref, subresource: "status" }),
     'patch pods/status "ns/n"',
   );
   assert.equal(
-    describe("list", { type: POD, ref: { namespace: "ns" } }),
+    describeCall("list", { type: POD, ref: { namespace: "ns" } }),
     'list pods in namespace "ns"',
   );
   assert.equal(
-    describe("list", { type: POD, ref: {} }),
+    describeCall("list", { type: POD, ref: {} }),
     "list pods in all namespaces",
   );
   assert.equal(
-    describe("watch", { type: CERTIFICATE_SIGNING_REQUEST, ref: {} }),
+    describeCall("watch", { type: CERTIFICATE_SIGNING_REQUEST, ref: {} }),
     "watch certificatesigningrequests.certificates.k8s.io",
   );
 });
 
-Deno.test("keyOf() and fromKey() are each other's inverse", () => {
+Deno.test("fromKey() splits what keyOf() returns", () => {
   assert.equal(keyOf({ metadata: { namespace: "a", name: "b" } }), "a/b");
   assert.equal(keyOf({ metadata: { name: "b" } }), "b");
   assert.deepEqual(fromKey("a/b"), { namespace: "a", name: "b" });
   assert.deepEqual(fromKey("b"), { name: "b" });
 });
 
-Deno.test("apiVersionOf() names group and version", () => {
+Deno.test("apiVersionOf() returns group and version, or the version of the core group", () => {
   assert.equal(apiVersionOf(POD), "v1");
   assert.equal(apiVersionOf(LEASE), "coordination.k8s.io/v1");
 });

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import {
-  loadAccount,
   loadKubeconfig,
+  loadServiceAccount,
 } from "../../../lib/operator/kube/kubeconfig.ts";
 
-/** A folder that is gone at the end. */
+/** Runs `work` with a new folder, and removes it afterwards. */
 async function withFolder(
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
@@ -18,7 +18,7 @@ async function withFolder(
   }
 }
 
-/** Looks like PEM, and that is all that is looked at. */
+/** Only the first line of PEM is checked. */
 function pem(text: string): string {
   return `-----BEGIN ${text}-----`;
 }
@@ -50,7 +50,7 @@ users:
 - {name: exec, user: {exec: {command: aws}}}
 `;
 
-Deno.test("loadKubeconfig() reads certificates, tokens and files beside it", async () => {
+Deno.test("loadKubeconfig() reads certificates and tokens, also from files relative to it", async () => {
   await withFolder(async (folder) => {
     const file = `${folder}/config`;
     await Deno.writeTextFile(file, CONFIG);
@@ -76,7 +76,7 @@ Deno.test("loadKubeconfig() reads certificates, tokens and files beside it", asy
   });
 });
 
-Deno.test("loadKubeconfig() says what is wrong with the file", async () => {
+Deno.test("loadKubeconfig() rejects with file and entry when something is missing or invalid", async () => {
   await withFolder(async (folder) => {
     const file = `${folder}/config`;
     const mustFail = (context: string | undefined, pattern: RegExp) =>
@@ -89,24 +89,27 @@ Deno.test("loadKubeconfig() says what is wrong with the file", async () => {
         assert.match(error.message, pattern);
         return true;
       });
-    await mustFail(undefined, /it isn't there$/);
+    await mustFail(undefined, /the file does not exist$/);
     await Deno.writeTextFile(file, "a: [");
     await mustFail(undefined, /Flow sequence/);
     await Deno.writeTextFile(file, "{}");
-    await mustFail(undefined, /it names no current context$/);
+    await mustFail(undefined, /it has no current-context$/);
     await Deno.writeTextFile(file, CONFIG);
-    await mustFail("one", /certificate-authority "ca.pem": it isn't there$/);
-    await Deno.writeTextFile(`${folder}/ca.pem`, "no PEM");
-    await mustFail("one", /certificate-authority is no PEM$/);
+    await mustFail(
+      "one",
+      /certificate-authority "ca.pem": the file does not exist$/,
+    );
+    await Deno.writeTextFile(`${folder}/ca.pem`, "not PEM");
+    await mustFail("one", /certificate-authority is not PEM$/);
     await Deno.writeTextFile(`${folder}/ca.pem`, pem("CA"));
     await mustFail("nine", /it has no context "nine"$/);
     await mustFail("lost", /it has no cluster "none"$/);
-    await mustFail("exec", /credentials can't be had/);
+    await mustFail("exec", /its credential plugin failed/);
     await mustFail("plain", /"http:\/\/d", expected an https URL$/);
   });
 });
 
-Deno.test("loadKubeconfig() asks a credential program", async () => {
+Deno.test("loadKubeconfig() runs a credential plugin", async () => {
   await withFolder(async (folder) => {
     const credential = `${folder}/credential.json`;
     await Deno.writeTextFile(
@@ -132,14 +135,16 @@ Deno.test("loadKubeconfig() asks a credential program", async () => {
   });
 });
 
-Deno.test("loadAccount() reads the files of a pod's account", async () => {
+Deno.test("loadServiceAccount() reads the files of a pod's service account", async () => {
   await withFolder(async (dir) => {
     const server = "10.0.0.1:443";
-    await assert.rejects(loadAccount({ dir, server }), { code: "invalid" });
+    await assert.rejects(loadServiceAccount({ dir, server }), {
+      code: "invalid",
+    });
     await Deno.writeTextFile(`${dir}/token`, "t");
     await Deno.writeTextFile(`${dir}/ca.crt`, "CA");
     await Deno.writeTextFile(`${dir}/namespace`, "edge\n");
-    assert.deepEqual(await loadAccount({ dir, server }), {
+    assert.deepEqual(await loadServiceAccount({ dir, server }), {
       server: "https://10.0.0.1:443",
       ca: "CA",
       tokenFile: `${dir}/token`,

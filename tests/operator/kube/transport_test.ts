@@ -17,7 +17,7 @@ function open(credentials: Credentials) {
         method: "GET",
         path: "/x",
         headers: {},
-        lane: "normal",
+        pool: "normal",
         signal: AbortSignal.timeout(5000),
       });
       let text = "";
@@ -29,7 +29,7 @@ function open(credentials: Credentials) {
   };
 }
 
-Deno.test("createTransport() bears token and name, and keeps its connection", async () => {
+Deno.test("Transport.send() sends token and user agent over a kept connection", async () => {
   await using server = await ScriptedServer.start();
   using client = open(server.credentials);
   const ports = new Set<number | undefined>();
@@ -42,7 +42,7 @@ Deno.test("createTransport() bears token and name, and keeps its connection", as
   assert.equal(ports.size, 1);
 });
 
-Deno.test("createTransport() reads a token file, and says when it isn't there", async () => {
+Deno.test("Transport.send() reads the token file, and rejects when it does not exist", async () => {
   await using server = await ScriptedServer.start();
   const tokenFile = await Deno.makeTempFile();
   try {
@@ -52,23 +52,23 @@ Deno.test("createTransport() reads a token file, and says when it isn't there", 
     await Deno.writeTextFile(tokenFile, "t1\n");
     using client = open({ ...rest, tokenFile });
     assert.equal(await client.get(), "Bearer t1");
-    using lost = open({ ...rest, tokenFile: `${tokenFile}.not` });
-    await assert.rejects(lost.get(), { code: "unauthorized" });
+    using missing = open({ ...rest, tokenFile: `${tokenFile}.not` });
+    await assert.rejects(missing.get(), { code: "unauthorized" });
   } finally {
     await Deno.remove(tokenFile);
   }
 });
 
-Deno.test("createTransport() refuses a server that it does not trust", async () => {
+Deno.test("Transport.send() rejects when the certificate of the server is not trusted", async () => {
   await using server = await ScriptedServer.start();
   const { ca: _none, ...rest } = server.credentials;
-  using stranger = open(rest);
-  await assert.rejects(stranger.get(), { code: "unavailable" });
-  using careless = open({ ...rest, insecure: true });
-  assert.equal(await careless.get(), "{}");
+  using untrusting = open(rest);
+  await assert.rejects(untrusting.get(), { code: "unavailable" });
+  using trusting = open({ ...rest, insecure: true });
+  assert.equal(await trusting.get(), "{}");
 });
 
-Deno.test("createTransport() says unavailable when nobody listens or it is closed", async () => {
+Deno.test("Transport.send() rejects as unavailable when there is no server or it is closed", async () => {
   let credentials: Credentials;
   {
     await using server = await ScriptedServer.start();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A scripted API server: speaks HTTPS and answers as the test says, rightly or wrongly. */
+/** An HTTPS server whose answers a test decides, for peers that behave badly. */
 import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,7 +13,7 @@ export type Script = (
   count: number,
 ) => void;
 
-/** See the file's first lines. */
+/** Listens on a free port of 127.0.0.1 with a certificate of its own CA. */
 export class ScriptedServer implements AsyncDisposable {
   readonly credentials: Credentials;
   requests = 0;

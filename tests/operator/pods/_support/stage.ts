@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   type AranyaError,
+  hasCode,
   SILENT_LOGGER,
 } from "../../../../lib/shared/base/mod.ts";
 import {
@@ -183,7 +184,11 @@ export class Stage implements AsyncDisposable {
     await client.create(SERVICE_ACCOUNT, {
       metadata: { namespace, name: "default" },
     }).catch(() => {});
-    await client.apply(NODE, { metadata: { name: NODE_NAME } });
+    await client.create(NODE, { metadata: { name: NODE_NAME } }).catch(
+      (error) => {
+        if (!hasCode(error, "already_exists")) throw error;
+      },
+    );
     const stage = new Stage(client, namespace);
     await stage.sources.synced;
     return stage;
