@@ -30,18 +30,17 @@ import {
   ClusterRanges,
   createAccessReviews,
   createDevices,
-  createHeartbeats,
-  createStores,
   type Devices,
   ensureAuthority,
+  FleetStores,
   followClientCa,
   hostOf,
   KubeletRegistry,
+  LeaseRenewer,
   PodAddressBook,
   readClientCa,
   serveLinks,
   ServingCertificates,
-  type Stores,
   toAgentYaml,
   toSettings,
 } from "./fleet/mod.ts";
@@ -112,12 +111,14 @@ class TermBuilder {
   async build(): Promise<Term> {
     const { client, namespace, options, log, clock, signal } = this.#given;
     const wait = { log, clock, signal };
-    const stores = this.#scope.use(createStores({
-      client,
-      namespace,
-      tenantNamespaces: options.tenantNamespaces,
-      log,
-    }));
+    const stores = this.#scope.use(
+      new FleetStores({
+        client,
+        namespace,
+        tenantNamespaces: options.tenantNamespaces,
+        log,
+      }),
+    );
     const [authority, clientCa, kubeletVersion] = await Promise.all([
       retryUntilSuccess(() => ensureAuthority(client, { namespace, signal }), {
         ...wait,
@@ -156,7 +157,7 @@ class TermBuilder {
     this.#scope.run((over) =>
       serveLinks({
         listener,
-        find: (name) => devices.find(name),
+        findDevice: (name) => devices.find(name),
         log,
         meter: this.#given.meter,
         signal: over,
@@ -169,7 +170,10 @@ class TermBuilder {
     };
   }
 
-  async #listen(authority: KeyPair, stores: Stores): Promise<GrpcListener> {
+  async #listen(
+    authority: KeyPair,
+    stores: FleetStores,
+  ): Promise<GrpcListener> {
     const { options, log, meter, clock, signal } = this.#given;
     const endpoints = stores.devices.edges.list().map((edge) =>
       this.#settingsOf(edge, options.grpcPort).endpoint
@@ -242,7 +246,7 @@ class TermBuilder {
   }
 
   async #openKubelets({ stores, authority, clientCa }: {
-    stores: Stores;
+    stores: FleetStores;
     authority: KeyPair;
     clientCa: string;
   }): Promise<KubeletRegistry> {
@@ -297,7 +301,7 @@ class TermBuilder {
   }
 
   #startDevices(parts: {
-    stores: Stores;
+    stores: FleetStores;
     kubelets: KubeletRegistry;
     addresses: AddressBook;
     authority: KeyPair;
@@ -307,7 +311,7 @@ class TermBuilder {
     const { client, namespace, hostAddresses, log, meter, clock } = this.#given;
     const { stores, kubelets, authority, kubeletVersion, grpcPort, addresses } =
       parts;
-    const heartbeats = createHeartbeats({
+    const heartbeats = new LeaseRenewer({
       client,
       clock,
       log,
@@ -344,7 +348,7 @@ class TermBuilder {
   }
 
   /** It follows the devices of other namespaces' operators by their Nodes, and the ranges of ordinary Nodes. */
-  async #openAddressBook(stores: Stores): Promise<AddressBook> {
+  async #openAddressBook(stores: FleetStores): Promise<AddressBook> {
     const { client, namespace, log, clock, signal } = this.#given;
     const book = new PodAddressBook({ seed: namespace });
     const ranges = new ClusterRanges({ client, book, log, clock });

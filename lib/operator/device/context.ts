@@ -77,8 +77,9 @@ export interface AddressBook {
 
 /** Renewals of Leases, spread over the interval. */
 export interface Heartbeats {
-  /** Renews this device's Lease while `isAlive` says so. May be called again. */
-  watch(device: string, isAlive: () => boolean): void;
+  /** Renews the device's Lease while `isAlive` returns true. May be called again. */
+  start(device: string, isAlive: () => boolean): void;
+  /** Renews the device's Lease no longer. May be called twice. */
   stop(device: string): void;
 }
 

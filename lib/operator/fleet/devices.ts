@@ -228,7 +228,7 @@ class LivingDevices implements Devices {
       this.#queue.add(name, { afterMs: CHANGE_DELAY_MS });
     });
     const fresh = this.#wasFresh(name);
-    context.heartbeats.watch(
+    context.heartbeats.start(
       name,
       () =>
         device.link.up ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Devices' links as they come: who is it, then over to the device. */
+/** Incoming links: authenticates each agent and passes its link to its device. */
 import {
   AranyaError,
   asAranyaError,
@@ -13,17 +13,21 @@ import { HandshakeLimit, respondToHandshake } from "../../shared/noise/mod.ts";
 /** Options of {@linkcode serveLinks}. */
 export interface ServeLinksOptions {
   listener: LinkListener;
-  /** A device by its name. @throws {AranyaError} "unavailable" while devices are not known yet */
-  find: (device: string) => Device | undefined;
+  /** Returns the device of this name. @throws {AranyaError} "unavailable" while devices are not known yet */
+  findDevice: (name: string) => Device | undefined;
   log: Logger;
   meter: Meter;
+  /** Refuses further links once it is aborted. */
   signal: AbortSignal;
 }
 
-/** A handshake costs a fraction of a millisecond; more than this at one time are only waiting for slow peers. */
+/**
+ * Highest number of handshakes at the same time. One costs a fraction of a millisecond, so that more
+ * than this are only waiting for slow peers.
+ */
 const MAX_HANDSHAKES = 512;
 
-/** Serves links until the listener is disposed. Never rejects: what goes wrong with a link is logged. */
+/** Serves links until the listener is disposed. Never rejects; what fails on a link is logged. */
 export async function serveLinks(options: ServeLinksOptions): Promise<void> {
   const { listener, log } = options;
   const limit = new HandshakeLimit({ maxCount: MAX_HANDSHAKES });
@@ -39,42 +43,47 @@ export async function serveLinks(options: ServeLinksOptions): Promise<void> {
 
 async function serveLink(
   link: Link,
-  options: ServeLinksOptions & {
-    limit: HandshakeLimit;
-  },
+  options: ServeLinksOptions & { limit: HandshakeLimit },
 ): Promise<void> {
-  const { find, log, meter, signal, limit } = options;
+  const { findDevice, log, meter, signal, limit } = options;
   if (signal.aborted) return link.close("the operator is shutting down");
   let secured: Awaited<ReturnType<typeof respondToHandshake>>;
   try {
     secured = await respondToHandshake(link, {
-      findKeys: (name) => Promise.resolve().then(() => keysOf(find(name))),
+      findKeys: (name) =>
+        Promise.resolve().then(() => keysOf(findDevice(name))),
       limit,
       meter,
       signal,
     });
   } catch (error) {
-    const { code, details } = asAranyaError(error, "Cannot secure link");
+    const { code, details, message } = asAranyaError(
+      error,
+      "Cannot secure link",
+    );
     const name = typeof details?.device === "string" ? details.device : "";
     log.warn("agent was refused", { link: link.peer, device: name, error });
     meter.count("aranya_handshakes_refused_total", { labels: { code } });
-    // Only an agent that holds the credential may write a condition.
+    // Only an agent that proved to hold the credential may change a condition.
     if (code === "unsupported" && details?.proven === true) {
-      find(name)?.noteVersion(asAranyaError(error, "").message);
+      findDevice(name)?.noteVersion(message);
     }
     return;
   }
-  const device = find(secured.device);
+  const device = findDevice(secured.device);
   if (!device) return secured.link.close("the device is no longer served");
   await device.accept(secured);
 }
 
-/** @throws {AranyaError} "unavailable" for a device whose credential is not known yet: its agent is to come again */
+/**
+ * Returns the keys that an agent of the device may use; undefined for an unknown device.
+ * @throws {AranyaError} "unavailable" while the credential is not known yet, so that the agent retries
+ */
 function keysOf(device: Device | undefined): Device["keys"] {
   if (device && !device.keys) {
     throw new AranyaError(
       "unavailable",
-      `Cannot let in device "${device.name}": it is still being set up`,
+      `Cannot accept device "${device.name}": it is still being set up`,
     );
   }
   return device?.keys;

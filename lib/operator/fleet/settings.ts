@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From the texts of an EdgeDevice to values, and to the device's agent.yaml. Pure. */
+/** Settings of one device, from its EdgeDevice to its agent.yaml. */
+import { defined, formatEndpoint } from "../../shared/base/mod.ts";
 import { parseDuration, renderAgentConfig } from "../../shared/config/mod.ts";
 import type { AgentYamlInput, DeviceSettings } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 
-/** "host:port", IPv6 in brackets. */
-export function toEndpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+/** Shortest interval of the periodic comparisons, whatever the EdgeDevice sets. */
+const MIN_SYNC_MS = 10_000;
 
-/** Host of an end point, without brackets. */
+/**
+ * Returns the host of an endpoint, an IPv6 address without brackets. Unlike `parseEndpoint` it never
+ * throws, because a user's endpoint is only checked by the schema of EdgeDevice.
+ */
 export function hostOf(endpoint: string): string {
   return endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }
 
-/** Reads a device's settings; what is missing or makes no sense gets its default. */
+/** Returns a device's settings; what is missing or can't be parsed has its default. */
 export function toSettings(
   edge: EdgeDevice,
   host: { addresses: string[]; grpcPort: number },
@@ -26,11 +28,16 @@ export function toSettings(
     offlineAfterMs: toMs(timers?.offlineAfter, 40_000),
     forceSyncMs: Math.max(
       toMs(node?.timers?.forceSyncInterval, 600_000),
-      10_000,
+      MIN_SYNC_MS,
     ),
-    podSyncMs: Math.max(toMs(pod?.timers?.forceSyncInterval, 600_000), 10_000),
-    endpoint: grpcConfig?.endpoint ??
-      toEndpoint(host.addresses[0] ?? "127.0.0.1", host.grpcPort),
+    podSyncMs: Math.max(
+      toMs(pod?.timers?.forceSyncInterval, 600_000),
+      MIN_SYNC_MS,
+    ),
+    endpoint: grpcConfig?.endpoint ?? formatEndpoint({
+      host: host.addresses[0] ?? "127.0.0.1",
+      port: host.grpcPort,
+    }),
     insecure: grpcConfig?.insecure ?? false,
     backoff: {
       initialDelayMs: toMs(backoff?.initialDelay, 1000),
@@ -40,15 +47,14 @@ export function toSettings(
   };
 }
 
-/** The text of agent.yaml. */
+/** Returns the text of agent.yaml. */
 export function toAgentYaml(input: AgentYamlInput): string {
   const { device, settings, ca, credential } = input;
   return renderAgentConfig({
     device,
     endpoints: [settings.endpoint],
     credential,
-    ...(ca === undefined ? {} : { ca }),
-    ...(settings.insecure ? { insecure: true } : {}),
+    ...defined({ ca, insecure: settings.insecure || undefined }),
     backoff: settings.backoff,
     offlineAfterMs: settings.offlineAfterMs,
   });
@@ -59,6 +65,7 @@ function toMs(text: string | undefined, defaultMs: number): number {
   try {
     return parseDuration(text);
   } catch {
-    return defaultMs; // the API server checks these texts; one from before that check must not stop a device
+    // The schema checks durations; an object that was stored before must not stop its device.
+    return defaultMs;
   }
 }

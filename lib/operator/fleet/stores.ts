@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The watches of one leader's term: one for each kind, selected to what is ours and stripped to what is used. */
-import { type Logger, Scope } from "../../shared/base/mod.ts";
+/** The informers of one term of leadership. */
+import { defined, type Logger, Scope } from "../../shared/base/mod.ts";
 import {
   type DeviceStores,
   LEASE_NAMESPACE,
@@ -29,76 +29,98 @@ import {
 } from "../kube/mod.ts";
 import { requestLabels } from "./certificates.ts";
 
-/** Everything that is watched. */
-export interface Stores extends AsyncDisposable {
-  devices: DeviceStores;
-  sources: PodSources;
-  requests: Informer<CertificateSigningRequest>;
-  /** Resolves when every first list is in. */
-  synced(): Promise<void>;
-}
-
-/** Options of {@linkcode createStores}. */
-export interface StoresOptions {
+/** Options of {@linkcode FleetStores}. */
+export interface FleetStoresOptions {
   client: KubeClient;
+  /** Namespace of the EdgeDevices. */
   namespace: string;
+  /** Namespaces whose pods are run beside it; "*" for all. */
   tenantNamespaces: string[] | "*";
   log: Logger;
 }
 
-/** Starts the watches. */
-export function createStores(options: StoresOptions): Stores {
-  const { client, namespace, tenantNamespaces, log } = options;
-  const scope = new Scope();
-  const all: Informer<KubeObject>[] = [];
-  function watch<T extends KubeObject>(
-    type: ObjectType<T>,
-    rest: { namespace?: string; labelSelector?: string; strip?: (o: T) => T },
-  ): Informer<T> {
-    const informer = scope.use(createInformer({ client, type, log, ...rest }));
-    all.push(informer as unknown as Informer<KubeObject>);
-    return informer;
-  }
-  const labelSelector = ownedSelector(namespace);
-  const devices: DeviceStores = {
-    edges: watch(EDGE_DEVICE, { namespace }),
-    nodes: watch(NODE, {
-      labelSelector: `${ROLE_LABEL}=${ROLE}`,
-      strip: stripNode,
-    }),
-    leases: watch(LEASE, { namespace: LEASE_NAMESPACE, labelSelector }),
-    secrets: watch(SECRET, { namespace, labelSelector }),
-    services: watch(SERVICE, { namespace, labelSelector }),
-    slices: watch(ENDPOINT_SLICE, { namespace, labelSelector }),
-  };
-  const requests = watch(CERTIFICATE_SIGNING_REQUEST, {
-    labelSelector: Object.entries(requestLabels(namespace)).map((
-      [key, value],
-    ) => `${key}=${value}`).join(","),
-  });
-  const sources = scope.use(createPodSources({
-    client,
-    namespaces: tenantNamespaces === "*"
-      ? "*"
-      : [...new Set([namespace, ...tenantNamespaces])],
-    othersSelector: `${ROLE_LABEL}!=${ROLE}`,
-    isHiddenService: ({ metadata }) =>
-      metadata.labels?.[NAME_LABEL] !== undefined &&
-      metadata.labels[NAMESPACE_LABEL] !== undefined,
-    log,
-  }));
-  return {
-    devices,
-    sources,
-    requests,
-    async synced() {
-      await Promise.all([...all.map(({ synced }) => synced), sources.synced]);
-    },
-    [Symbol.asyncDispose]: () => scope.close(),
-  };
+interface WatchOptions<T> {
+  namespace?: string;
+  labelSelector?: string;
+  strip?: (object: T) => T;
 }
 
-/** A Node's list of images and volumes is never ours. */
+/**
+ * Local copies of everything that is watched: one informer for each kind, restricted by labels to
+ * the devices' objects, without the parts that are not used. Start with the construction.
+ */
+export class FleetStores implements AsyncDisposable {
+  /** EdgeDevices, and the objects that are made for them. */
+  readonly devices: DeviceStores;
+  /** Pods, and what their specs refer to. */
+  readonly sources: PodSources;
+  /** CertificateSigningRequests of this operator. */
+  readonly requests: Informer<CertificateSigningRequest>;
+  readonly #options: FleetStoresOptions;
+  readonly #scope = new Scope();
+  readonly #informers: Pick<Informer<KubeObject>, "synced">[] = [];
+
+  constructor(options: FleetStoresOptions) {
+    this.#options = options;
+    const { client, namespace, tenantNamespaces, log } = options;
+    const labelSelector = ownedSelector(namespace);
+    this.devices = {
+      edges: this.#watch(EDGE_DEVICE, { namespace }),
+      nodes: this.#watch(NODE, {
+        labelSelector: `${ROLE_LABEL}=${ROLE}`,
+        strip: stripNode,
+      }),
+      leases: this.#watch(LEASE, { namespace: LEASE_NAMESPACE, labelSelector }),
+      secrets: this.#watch(SECRET, { namespace, labelSelector }),
+      services: this.#watch(SERVICE, { namespace, labelSelector }),
+      slices: this.#watch(ENDPOINT_SLICE, { namespace, labelSelector }),
+    };
+    this.requests = this.#watch(CERTIFICATE_SIGNING_REQUEST, {
+      labelSelector: Object.entries(requestLabels(namespace)).map((
+        [key, value],
+      ) => `${key}=${value}`).join(","),
+    });
+    this.sources = this.#scope.use(createPodSources({
+      client,
+      namespaces: tenantNamespaces === "*"
+        ? "*"
+        : [...new Set([namespace, ...tenantNamespaces])],
+      // The Secrets and Services of devices are in `devices` and are no concern of pods.
+      othersSelector: `${ROLE_LABEL}!=${ROLE}`,
+      isHiddenService: ({ metadata }) =>
+        metadata.labels?.[NAME_LABEL] !== undefined &&
+        metadata.labels[NAMESPACE_LABEL] !== undefined,
+      log,
+    }));
+  }
+
+  /** Resolves when the first list of every kind is in. */
+  async synced(): Promise<void> {
+    await Promise.all([
+      ...this.#informers.map(({ synced }) => synced),
+      this.sources.synced,
+    ]);
+  }
+
+  /** Stops all watches. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close();
+  }
+
+  #watch<T extends KubeObject>(
+    type: ObjectType<T>,
+    options: WatchOptions<T>,
+  ): Informer<T> {
+    const { client, log } = this.#options;
+    const informer = this.#scope.use(
+      createInformer({ client, type, log, ...options }),
+    );
+    this.#informers.push(informer);
+    return informer;
+  }
+}
+
+/** Drops lists of images and volumes, which are long and never read here. */
 function stripNode(node: Node): Node {
   const { status, ...rest } = node;
   if (!status) return node;
@@ -112,13 +134,13 @@ function stripNode(node: Node): Node {
   } = status;
   return {
     ...rest,
-    status: {
-      ...(capacity ? { capacity } : {}),
-      ...(allocatable ? { allocatable } : {}),
-      ...(conditions ? { conditions } : {}),
-      ...(addresses ? { addresses } : {}),
-      ...(daemonEndpoints ? { daemonEndpoints } : {}),
-      ...(nodeInfo ? { nodeInfo } : {}),
-    },
+    status: defined({
+      capacity,
+      allocatable,
+      conditions,
+      addresses,
+      daemonEndpoints,
+      nodeInfo,
+    }),
   };
 }

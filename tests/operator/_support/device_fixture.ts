@@ -32,10 +32,7 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import type { KubeletServer } from "../../../lib/operator/kubelet/mod.ts";
 import { PodAddressBook } from "../../../lib/operator/fleet/address_book.ts";
-import {
-  createStores,
-  type Stores,
-} from "../../../lib/operator/fleet/stores.ts";
+import { FleetStores } from "../../../lib/operator/fleet/stores.ts";
 import {
   createSession,
   greetAsAgent,
@@ -65,7 +62,7 @@ export class DeviceFixture implements AsyncDisposable {
   /** Namespace and name of the EdgeDevice, its Service and its virtual pod. */
   readonly ref: { namespace: string; name: string };
   readonly scope = new Scope();
-  readonly stores: Stores;
+  readonly stores: FleetStores;
   readonly context: DeviceContext;
   /** Devices that were requeued, in order. */
   readonly requeued: string[] = [];
@@ -74,12 +71,14 @@ export class DeviceFixture implements AsyncDisposable {
     this.api = api;
     const { namespace, name } = api;
     this.ref = { namespace, name };
-    this.stores = this.scope.use(createStores({
-      client: this.api,
-      namespace,
-      tenantNamespaces: [],
-      log: SILENT_LOGGER,
-    }));
+    this.stores = this.scope.use(
+      new FleetStores({
+        client: this.api,
+        namespace,
+        tenantNamespaces: [],
+        log: SILENT_LOGGER,
+      }),
+    );
     this.context = {
       client: this.api,
       namespace,
@@ -97,7 +96,7 @@ export class DeviceFixture implements AsyncDisposable {
       authority: "CA\n",
       graceUntilMs: performance.now() + reconnectGraceMs,
       addresses: new PodAddressBook({ seed: namespace }),
-      heartbeats: { watch() {}, stop() {} },
+      heartbeats: { start() {}, stop() {} },
       kubelets: {
         open: (_device, { wantedPort }) =>
           Promise.resolve(fakeServer(wantedPort ?? 20_000)),

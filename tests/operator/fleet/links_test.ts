@@ -12,7 +12,7 @@ import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts"
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { Pipe } from "../../../dev/base/pipe.ts";
 
-async function given(fixture: DeviceFixture) {
+async function openListener(fixture: DeviceFixture) {
   const { device, objects } = await fixture.createDevice();
   await objects.reconcile(new AbortController().signal);
   const pipe = new Pipe<Link>({ capacity: 100 });
@@ -23,7 +23,7 @@ async function given(fixture: DeviceFixture) {
       links: pipe.readable,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
-    find: (name) => name === fixture.ref.name ? device : undefined,
+    findDevice: (name) => name === fixture.ref.name ? device : undefined,
     log: SILENT_LOGGER,
     meter: NO_METER,
     signal: stop.signal,
@@ -41,9 +41,9 @@ async function given(fixture: DeviceFixture) {
   return { device, dial, end };
 }
 
-Deno.test("serveLinks() lets a device in by its credential", async () => {
+Deno.test("serveLinks() accepts a device with its credential", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, dial, end } = await given(fixture);
+  const { device, dial, end } = await openListener(fixture);
   const key = device.keys?.key ?? new Uint8Array(32);
   const sealed = await initiateHandshake(await dial(), {
     device: fixture.ref.name,
@@ -53,11 +53,11 @@ Deno.test("serveLinks() lets a device in by its credential", async () => {
   await end();
 });
 
-Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbage, and goes on", async () => {
+Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbage, and continues", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, dial, end } = await given(fixture);
+  const { device, dial, end } = await openListener(fixture);
   const key = new Uint8Array(32);
-  for (const name of [fixture.ref.name, "nobody"]) {
+  for (const name of [fixture.ref.name, "unknown"]) {
     await assert.rejects(
       initiateHandshake(await dial(), { device: name, key }),
       {
@@ -77,9 +77,9 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   await end();
 });
 
-Deno.test("serveLinks() has a device come again while its credential is not known yet", async () => {
+Deno.test("serveLinks() refuses a device as unavailable while its credential is not known yet", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, dial, end } = await given(fixture);
+  const { device, dial, end } = await openListener(fixture);
   const key = device.keys?.key ?? new Uint8Array(32);
   device.credential.revoke();
   await assert.rejects(

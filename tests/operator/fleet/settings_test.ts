@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { formatEndpoint } from "../../../lib/shared/base/mod.ts";
+import { parseAgentConfig } from "../../../lib/shared/config/mod.ts";
 import type { EdgeDevice } from "../../../lib/operator/kube/mod.ts";
 import {
   hostOf,
-  toEndpoint,
+  toAgentYaml,
   toSettings,
 } from "../../../lib/operator/fleet/settings.ts";
 
@@ -16,7 +18,7 @@ function edge(spec: EdgeDevice["spec"]): EdgeDevice {
   };
 }
 
-Deno.test("toSettings() dials the operator's host when no end point is given", () => {
+Deno.test("toSettings() defaults to the endpoint of the operator's host", () => {
   const settings = toSettings(edge({}), HOST);
   assert.equal(settings.endpoint, "[fd00::5]:9443");
   assert.equal(settings.offlineAfterMs, 40_000);
@@ -24,7 +26,7 @@ Deno.test("toSettings() dials the operator's host when no end point is given", (
   assert.equal(settings.insecure, false);
 });
 
-Deno.test("toSettings() reads durations, and takes the default for what is none", () => {
+Deno.test("toSettings() parses durations, and has the default for one that can't be parsed", () => {
   const settings = toSettings(
     edge({
       connectivity: {
@@ -39,8 +41,29 @@ Deno.test("toSettings() reads durations, and takes the default for what is none"
   assert.equal(settings.endpoint, "edge.example.org:443");
 });
 
-Deno.test("hostOf() undoes toEndpoint() in both families", () => {
+Deno.test("hostOf() undoes formatEndpoint(), and accepts any text", () => {
   for (const host of ["10.0.0.1", "fd00::1", "edge.example.org"]) {
-    assert.equal(hostOf(toEndpoint(host, 443)), host);
+    assert.equal(hostOf(formatEndpoint({ host, port: 443 })), host);
   }
+  assert.equal(hostOf("edge.example.org:99999"), "edge.example.org");
+});
+
+Deno.test("toAgentYaml() writes what the agent reads, without CA and TLS when insecure", () => {
+  const settings = toSettings(
+    edge({ connectivity: { grpcConfig: { insecure: true } } }),
+    HOST,
+  );
+  const credential = new Uint8Array(32).fill(7);
+  const text = toAgentYaml({
+    device: "edge-1",
+    settings,
+    ca: undefined,
+    credential,
+  });
+  const config = parseAgentConfig(text, { file: "agent.yaml" });
+  assert.deepEqual(config.endpoints, ["[fd00::5]:9443"]);
+  assert.deepEqual(config.credential, credential);
+  assert.equal(config.insecure, true);
+  assert.equal(config.ca, undefined);
+  assert.equal(config.offlineAfterMs, 40_000);
 });

@@ -7,10 +7,10 @@ import {
   NODE,
   SECRET,
 } from "../../../lib/operator/kube/mod.ts";
-import { createStores } from "../../../lib/operator/fleet/stores.ts";
+import { FleetStores } from "../../../lib/operator/fleet/stores.ts";
 import { CountingApi } from "../_support/counting_api.ts";
 
-Deno.test("createStores() holds what is ours, and the devices' Nodes of every namespace", async () => {
+Deno.test("FleetStores holds this namespace's objects, and the devices' Nodes of every namespace", async () => {
   await using api = await CountingApi.open();
   const { namespace, name } = api;
   const other = `${namespace}-2`;
@@ -33,7 +33,7 @@ Deno.test("createStores() holds what is ours, and the devices' Nodes of every na
     metadata: { name: `${name}-2`, labels: theirs },
   });
   await api.putObject(NODE, { metadata: { name: `${name}-worker` } });
-  await using stores = createStores({
+  await using stores = new FleetStores({
     client: api,
     namespace,
     tenantNamespaces: [],

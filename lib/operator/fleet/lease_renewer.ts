@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Heartbeats of the devices' Nodes. */
+import {
+  type Clock,
+  hasCode,
+  type Logger,
+  toRfc3339Micro,
+} from "../../shared/base/mod.ts";
+import { LEASE_NAMESPACE } from "../device/mod.ts";
+import { type KubeClient, LEASE } from "../kube/mod.ts";
+
+/** Options of {@linkcode LeaseRenewer}. */
+export interface LeaseRenewerOptions {
+  client: KubeClient;
+  clock: Clock;
+  log: Logger;
+  /** Receives a device whose Lease does not exist. */
+  onMissing: (device: string) => void;
+  /** Time between two renewals of one Lease, in milliseconds; a kubelet takes as long. @default 10000 */
+  intervalMs?: number;
+  /** Number of slots that an interval is divided into. @default 40 */
+  slotCount?: number;
+  /** Highest number of renewals at the same time. @default 16 */
+  concurrency?: number;
+}
+
+/**
+ * Renews the Leases of connected devices, each once per interval, as a kubelet does for its node.
+ *
+ * A timer wheel: each device has a slot, and one timer goes through the slots, so that the requests
+ * of thousands of devices are spread over the interval. Starts when it is constructed; dispose it to
+ * stop.
+ */
+export class LeaseRenewer implements Disposable {
+  readonly #options: LeaseRenewerOptions;
+  readonly #intervalMs: number;
+  readonly #concurrency: number;
+  /** For each slot the devices in it, and whether they are alive now. */
+  readonly #slots: Map<string, () => boolean>[];
+  readonly #slotOf = new Map<string, number>();
+  /** Devices whose turn has come, in order. */
+  readonly #due = new Set<string>();
+  readonly #stop = new AbortController();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #runningCount = 0;
+  #currentSlot = 0;
+  #nextSlot = 0;
+
+  constructor(options: LeaseRenewerOptions) {
+    const { intervalMs = 10_000, slotCount = 40, concurrency = 16 } = options;
+    this.#options = options;
+    this.#intervalMs = intervalMs;
+    this.#concurrency = concurrency;
+    this.#slots = Array.from({ length: slotCount }, () => new Map());
+    this.#timer = setInterval(
+      () => this.#advance(),
+      intervalMs / slotCount,
+    );
+  }
+
+  /** Renews the device's Lease while `isAlive` returns true. May be called again for a device. */
+  start(device: string, isAlive: () => boolean): void {
+    const slot = this.#slotOf.get(device) ??
+      this.#nextSlot++ % this.#slots.length;
+    this.#slotOf.set(device, slot);
+    this.#slots[slot]?.set(device, isAlive);
+  }
+
+  /** Renews the device's Lease no longer. May be called twice. */
+  stop(device: string): void {
+    const slot = this.#slotOf.get(device);
+    if (slot !== undefined) this.#slots[slot]?.delete(device);
+    this.#slotOf.delete(device);
+    this.#due.delete(device);
+  }
+
+  /** Stops the wheel; renewals that are under way are aborted. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    this.#due.clear();
+  }
+
+  #advance(): void {
+    this.#currentSlot = (this.#currentSlot + 1) % this.#slots.length;
+    for (const [device, isAlive] of this.#slots[this.#currentSlot] ?? []) {
+      if (isAlive()) this.#due.add(device);
+    }
+    this.#startRenewals();
+  }
+
+  #startRenewals(): void {
+    for (const device of this.#due) {
+      if (
+        this.#runningCount >= this.#concurrency || this.#stop.signal.aborted
+      ) return;
+      this.#due.delete(device);
+      this.#runningCount++;
+      void this.#renew(device).finally(() => {
+        this.#runningCount--;
+        this.#startRenewals();
+      });
+    }
+  }
+
+  /** Never rejects. */
+  async #renew(device: string): Promise<void> {
+    const { client, clock, log, onMissing } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      await client.patch(LEASE, { namespace: LEASE_NAMESPACE, name: device }, {
+        body: { spec: { renewTime: toRfc3339Micro(clock.wallMs()) } },
+        timeoutMs: this.#intervalMs,
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (hasCode(error, "not_found")) return onMissing(device);
+      log.warn("lease was not renewed", { device, error });
+    }
+  }
+}
