@@ -9,9 +9,7 @@ import {
 } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
-  agreeOnVersion,
   create,
-  createJoiner,
   decodeEnvelope,
   decodeMessage,
   encodeMessage,
@@ -21,7 +19,9 @@ import {
   HelloReplySchema,
   HelloSchema,
   MIN_PROTOCOL_VERSION,
+  negotiateVersion,
   PROTOCOL_VERSION,
+  Reassembler,
   RefusalReason,
   toPackets,
   toRefusalCode,
@@ -170,7 +170,7 @@ async function judge(
   { decide, clock = SYSTEM_CLOCK }: GreetAsOperatorOptions,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  const version = agreeOnVersion(versionsOf(hello));
+  const version = negotiateVersion(versionsOf(hello));
   if (version === undefined) {
     return refuse({
       reason: RefusalReason.VERSION,
@@ -332,7 +332,7 @@ async function say(
 async function hear(link: Link, kind: EnvelopeKind): Promise<Uint8Array> {
   // Not `for await`: leaving it would end the link's packets for the session that comes after us.
   const packets = link.packets[Symbol.asyncIterator]();
-  const parts = createJoiner({ maxBytes: MAX_HELLO_BYTES });
+  const parts = new Reassembler({ maxBytes: MAX_HELLO_BYTES });
   for (;;) {
     const { done, value } = await packets.next();
     if (done) {

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the peer sends on one channel of a stream, until the reader takes it; the reader's pace is the credit. */
 import { AranyaError, type Clock } from "../base/mod.ts";
-import { DATA_COST_BYTES, INITIAL_CREDIT_BYTES } from "../wire/mod.ts";
+import { INITIAL_CREDIT_BYTES, toDataCost } from "../wire/mod.ts";
 
 /** No channel's window grows beyond, in bytes. */
 export const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 /** Added to the round trip when it is judged whether a window is too small. */
 const WINDOW_SLACK_MS = 20;
-
-/** What one DATA with this many bytes beyond its channel number costs. */
-export function costOf(byteCount: number): number {
-  return DATA_COST_BYTES + 1 + byteCount;
-}
 
 /** Options of {@linkcode Inbox}. */
 export interface InboxOptions {
@@ -61,7 +56,7 @@ export class Inbox {
 
   /** Takes a chunk from the peer. @throws {AranyaError} code "invalid" when the peer has no credit for it, or had ended the channel */
   accept(chunk: Uint8Array): void {
-    const cost = costOf(chunk.length);
+    const cost = toDataCost(chunk.length);
     this.#receivedCost += cost;
     if (this.#receivedCost > this.#credit) {
       throw new AranyaError(
@@ -111,7 +106,7 @@ export class Inbox {
       const chunk = this.#chunks.shift();
       if (chunk) {
         this.#heldBytes -= chunk.length;
-        this.#consume(costOf(chunk.length));
+        this.#consume(toDataCost(chunk.length));
         return { done: false, value: chunk };
       }
       if (this.#end) {
@@ -136,7 +131,7 @@ export class Inbox {
 
   #drop(): void {
     const cost = this.#chunks.reduce(
-      (sum, chunk) => sum + costOf(chunk.length),
+      (sum, chunk) => sum + toDataCost(chunk.length),
       0,
     );
     this.#chunks = [];

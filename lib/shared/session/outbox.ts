@@ -11,8 +11,8 @@ import {
   EnvelopeKind,
   INITIAL_CREDIT_BYTES,
   MAX_ENVELOPE_HEADER_BYTES,
+  toDataCost,
 } from "../wire/mod.ts";
-import { costOf } from "./inbox.ts";
 
 /** How much a chunk is cut down for a channel that is short of credit. Below it the rest waits, so that packets don't crumble. */
 const MIN_PIECE_BYTES = 4 * 1024;
@@ -271,7 +271,7 @@ export class Outbox {
         );
         const payload = chunk.bytes.subarray(chunk.offset, chunk.offset + size);
         chunk.offset += size;
-        channel.sentCost += costOf(size);
+        channel.sentCost += toDataCost(size);
         const complete = chunk.offset === chunk.bytes.length;
         const kind = EnvelopeKind.DATA;
         const number = channel.number;
@@ -326,7 +326,7 @@ export class Outbox {
 function roomOf(channel: Channel): number {
   const chunk = channel.chunks[0];
   if (!chunk) return 0;
-  const credit = channel.credit - channel.sentCost - costOf(0);
+  const credit = channel.credit - channel.sentCost - toDataCost(0);
   const wanted = Math.min(chunk.bytes.length - chunk.offset, MIN_PIECE_BYTES);
   return credit >= wanted ? credit : 0;
 }

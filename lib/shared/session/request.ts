@@ -11,8 +11,8 @@ import {
   encodeMessage,
   isStreamMethod,
   type Method,
-  methodName,
   OpenSchema,
+  toMethodName,
 } from "../wire/mod.ts";
 import type { StreamEvents, StreamState } from "./stream_state.ts";
 import type { RequestOptions, SessionHandlers } from "./session.ts";
@@ -30,7 +30,8 @@ export interface AskPeerOptions extends RequestOptions {
 /** Asks once and waits for the answer, at most for the time given; cancelled or late, the peer is told to stop. */
 export async function askPeer(options: AskPeerOptions): Promise<Uint8Array> {
   const { clock, method, payload, timeoutMs, signal } = options;
-  const action = options.action ?? `Cannot get answer to ${methodName(method)}`;
+  const action = options.action ??
+    `Cannot get answer to ${toMethodName(method)}`;
   const cancelled = () =>
     new AranyaError("cancelled", `${action}: the request was cancelled`, {
       cause: signal?.reason,
@@ -116,13 +117,13 @@ export class Acceptor implements StreamEvents {
       work.then(() => ({}), (error) => {
         const failure = asAranyaError(
           error,
-          `Cannot serve ${methodName(method)}`,
+          `Cannot serve ${toMethodName(method)}`,
         );
         this.#streamState?.reset(failure);
         return { code: failure.code, error: failure };
       }).then((outcome) => {
         const ms = Math.round(clock.monotonicMs() - beginMs);
-        const cmd = methodName(method);
+        const cmd = toMethodName(method);
         log.debug("stream served", { stream, cmd, ms, ...outcome });
       }),
     );
@@ -138,7 +139,7 @@ export class Acceptor implements StreamEvents {
     if (stream.settled) return;
     throw new AranyaError(
       "internal",
-      `Cannot serve ${methodName(method)}: its handler has given no result`,
+      `Cannot serve ${toMethodName(method)}: its handler has given no result`,
     );
   }
 
@@ -153,7 +154,7 @@ export class Acceptor implements StreamEvents {
       throw new AranyaError(
         "too_large",
         `Cannot answer ${
-          methodName(method)
+          toMethodName(method)
         }: the answer has ${answer.length} bytes, expected at most ${maxValueBytes}`,
       );
     }
@@ -167,7 +168,7 @@ export class Acceptor implements StreamEvents {
     clock.sleep(timeoutMs, { signal: this.#controller.signal }).then(() => {
       const error = new AranyaError(
         "timed_out",
-        `Cannot serve ${methodName(method)}: not done after ${timeoutMs} ms`,
+        `Cannot serve ${toMethodName(method)}: not done after ${timeoutMs} ms`,
       );
       this.#streamState?.reset(error);
     }, () => {});

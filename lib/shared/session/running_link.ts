@@ -14,13 +14,13 @@ import type { Link, LinkEnd } from "../link/mod.ts";
 import {
   type Acks,
   AcksSchema,
-  createJoiner,
   decodeEnvelope,
   decodeMessage,
   type Envelope,
   EnvelopeKind,
   type Goodbye,
   GoodbyeSchema,
+  Reassembler,
   UnknownStreamsSchema,
 } from "../wire/mod.ts";
 import { type Alarm, createAlarm } from "./timer.ts";
@@ -86,7 +86,7 @@ export class RunningLink {
       acks: this.acks,
       number: events.number,
     });
-    this.#parts = createJoiner({ maxBytes: options.maxValueBytes });
+    this.#parts = new Reassembler({ maxBytes: options.maxValueBytes });
     this.#alarm = createAlarm({ clock, ring: (lateMs) => this.#ring(lateMs) });
   }
 

@@ -10,13 +10,12 @@
  */
 import { AranyaError, asAranyaError } from "../base/mod.ts";
 import {
-  createJoiner,
   decodeFailure,
   encodeFailure,
   type Envelope,
   EnvelopeKind,
   INITIAL_CREDIT_BYTES,
-  type Joiner,
+  Reassembler,
 } from "../wire/mod.ts";
 import { Outbox } from "./outbox.ts";
 
@@ -87,8 +86,8 @@ export class StreamState {
   readonly outbox: Outbox;
   readonly #host: StreamHost;
   readonly #events: StreamEvents;
-  readonly #values: Joiner;
-  readonly #failures = createJoiner({ maxBytes: MAX_FAILURE_BYTES });
+  readonly #values: Reassembler;
+  readonly #failures = new Reassembler({ maxBytes: MAX_FAILURE_BYTES });
   #state: "live" | "finishing" | "over" = "live";
   #received = 0;
   #toldCredit = INITIAL_CREDIT_BYTES;
@@ -102,7 +101,7 @@ export class StreamState {
     this.outbox = new Outbox({ urgent: options.urgent });
     this.#host = options.host;
     this.#events = options.events;
-    this.#values = createJoiner({
+    this.#values = new Reassembler({
       maxBytes: options.host.maxValueBytes,
       action: options.opener ? "Cannot take answer" : "Cannot take request",
     });

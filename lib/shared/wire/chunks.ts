@@ -1,80 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Values too large for one packet: cut into pieces, joined again, with the limit on the joined size. */
+/** Splits values that are too large for one packet, and reassembles them. */
 import { AranyaError, concatBytes } from "../base/mod.ts";
 import { EnvelopeKind } from "./_gen.ts";
 import { encodeEnvelope, MAX_ENVELOPE_HEADER_BYTES } from "./envelope.ts";
 
-/** Largest value joined from pieces unless told otherwise: 16 MiB. */
+/** Default upper bound of a reassembled value: 16 MiB. */
 export const MAX_VALUE_BYTES = 16 * 1024 * 1024;
 
-/** Joins the pieces of one value after the other. */
-export interface Joiner {
+/** Options of {@linkcode Reassembler}. */
+export interface ReassemblerOptions {
+  /** Upper bound of one value, in bytes. @default 16 MiB */
+  maxBytes?: number;
+  /** `Cannot <verb> <object>`, for the error's text. @default "Cannot reassemble value" */
+  action?: string;
+}
+
+/**
+ * Reassembles one value after the other from its pieces. Pieces are kept without a copy until the
+ * value is complete; a value of a single piece is never copied.
+ */
+export class Reassembler {
+  readonly #maxBytes: number;
+  readonly #action: string;
+  #pieces: Uint8Array[] = [];
+  #heldBytes = 0;
+
+  constructor(
+    { maxBytes = MAX_VALUE_BYTES, action = "Cannot reassemble value" }:
+      ReassemblerOptions = {},
+  ) {
+    this.#maxBytes = maxBytes;
+    this.#action = action;
+  }
+
+  /** Bytes of the incomplete value. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /**
-   * Takes the next piece; gives the value when it was the last.
-   * @throws {AranyaError} code "too_large" when the value would be above the limit; what was held is dropped
+   * Adds the next piece, and returns the value if this was its last piece.
+   * @throws {AranyaError} code "too_large" above the limit; the pieces so far are dropped
    */
-  push(piece: Uint8Array, end: { complete: boolean }): Uint8Array | undefined;
-  /** What waits for its last piece, in bytes. */
-  readonly heldBytes: number;
+  push(
+    piece: Uint8Array,
+    { complete }: { complete: boolean },
+  ): Uint8Array | undefined {
+    const bytes = this.#heldBytes + piece.length;
+    if (bytes > this.#maxBytes) {
+      this.#clear();
+      throw new AranyaError(
+        "too_large",
+        `${this.#action}: it is larger than ${this.#maxBytes} bytes`,
+      );
+    }
+    if (complete && this.#pieces.length === 0) return piece;
+    if (piece.length > 0) this.#pieces.push(piece);
+    this.#heldBytes = bytes;
+    if (!complete) return undefined;
+    const value = concatBytes(this.#pieces);
+    this.#clear();
+    return value;
+  }
+
+  #clear(): void {
+    this.#pieces = [];
+    this.#heldBytes = 0;
+  }
 }
 
-/** Makes a joiner. Pieces are kept as they are, not copied, until the value is complete. */
-export function createJoiner(
-  { maxBytes = MAX_VALUE_BYTES, action = "Cannot join value" }: {
-    maxBytes?: number;
-    action?: string;
-  } = {},
-): Joiner {
-  let pieces: Uint8Array[] = [];
-  let heldBytes = 0;
-  return {
-    push(piece, { complete }) {
-      heldBytes += piece.length;
-      if (heldBytes > maxBytes) {
-        pieces = [];
-        heldBytes = 0;
-        throw new AranyaError(
-          "too_large",
-          `${action}: it has more than ${maxBytes} bytes`,
-        );
-      }
-      if (complete && pieces.length === 0) {
-        heldBytes = 0;
-        return piece;
-      }
-      if (piece.length > 0) pieces.push(piece);
-      if (!complete) return undefined;
-      const value = concatBytes(pieces);
-      pieces = [];
-      heldBytes = 0;
-      return value;
-    },
-    get heldBytes() {
-      return heldBytes;
-    },
-  };
-}
-
-/** The packets that carry an encoded envelope: itself when it fits, else PARTs of it. */
+/**
+ * Returns the packets that carry an encoded envelope: the envelope itself if it fits, else PARTs.
+ * @throws {RangeError} when a packet is too small for the header of a PART
+ */
 export function toPackets(
   encoded: Uint8Array,
   { maxPacketBytes }: { maxPacketBytes: number },
 ): Uint8Array[] {
   if (encoded.length <= maxPacketBytes) return [encoded];
-  const step = maxPacketBytes - MAX_ENVELOPE_HEADER_BYTES;
-  if (step < 1) {
+  const pieceBytes = maxPacketBytes - MAX_ENVELOPE_HEADER_BYTES;
+  if (pieceBytes < 1) {
     throw new RangeError(
-      `Cannot cut envelope: "maxPacketBytes" must be above ${MAX_ENVELOPE_HEADER_BYTES}: current value is ${maxPacketBytes}`,
+      `Cannot split envelope: packets of ${maxPacketBytes} bytes, expected more than ${MAX_ENVELOPE_HEADER_BYTES}`,
     );
   }
   const packets: Uint8Array[] = [];
-  for (let start = 0; start < encoded.length; start += step) {
+  for (let start = 0; start < encoded.length; start += pieceBytes) {
     packets.push(encodeEnvelope({
       kind: EnvelopeKind.PART,
       stream: 0,
       sequence: 0,
-      complete: start + step >= encoded.length,
-      payload: encoded.subarray(start, start + step),
+      complete: start + pieceBytes >= encoded.length,
+      payload: encoded.subarray(start, start + pieceBytes),
     }));
   }
   return packets;

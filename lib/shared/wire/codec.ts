@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Messages of proto/aranya.proto to bytes and back, with broken bytes as an error of ours. */
+/** Encodes and decodes the messages of proto/aranya.proto. */
 import {
   create,
   type DescMessage,
@@ -10,7 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 import { AranyaError } from "../base/mod.ts";
 
-/** Bytes of a message given as plain fields or as a message. */
+/** Encodes a message, given as such or as plain fields. */
 export function encodeMessage<Schema extends DescMessage>(
   schema: Schema,
   fields: MessageInitShape<Schema>,
@@ -19,8 +19,8 @@ export function encodeMessage<Schema extends DescMessage>(
 }
 
 /**
- * The message in these bytes. Fields that this version does not know are kept in it.
- * @throws {AranyaError} code "invalid" when they are none
+ * Decodes a message. Fields that this version does not know are kept in it.
+ * @throws {AranyaError} code "invalid" when the bytes are not a message of this schema
  */
 export function decodeMessage<Schema extends DescMessage>(
   schema: Schema,

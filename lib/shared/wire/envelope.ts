@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Command and Message, the two envelopes of proto/aranya.proto, to bytes and back. They have the same five fields, so there is one codec.
- * Written by hand because every packet passes here; tests tie it to the generated schema.
+ * Encodes and decodes Command and Message, the two envelopes of proto/aranya.proto. They have the
+ * same five fields, so one codec serves both. It is written by hand because every packet passes
+ * through it; tests compare it with the generated schema.
  *
  * ```
- * 08 kind  10 stream  18 sequence  20 01 complete  2a length payload      (tags; varints; fields of value 0 are left out)
+ * 08 kind   10 stream   18 sequence   20 01 complete   2a length payload
  * ```
+ *
+ * The first number of each pair is the tag; kind, stream, sequence and length are varints. Fields
+ * with value 0 are omitted.
  */
 import { AranyaError } from "../base/mod.ts";
 
 /** One Command or Message. */
 export interface Envelope {
-  /** EnvelopeKind; may be one that this version does not know. */
+  /** An `EnvelopeKind`, or a number that only later versions know. */
   kind: number;
-  /** 0: link control. */
+  /** Number of the stream; 0 for link control. */
   stream: number;
-  /** Where it begins in its stream's sequence space. */
+  /** Position in the sequence space of the stream. */
   sequence: number;
-  /** The last piece of a value. */
+  /** Whether this is the last piece of a value. */
   complete: boolean;
-  /** What its kind says it holds. */
+  /** Depends on the kind; see EnvelopeKind in proto/aranya.proto. */
   payload: Uint8Array;
 }
 
-/** No header of an envelope is longer, in bytes. */
+/** Upper bound of an encoded envelope's length beyond its payload, in bytes. */
 export const MAX_ENVELOPE_HEADER_BYTES = 32;
 
 const TAG_KIND = 0x08;
@@ -35,12 +39,16 @@ const WIRE_VARINT = 0;
 const WIRE_FIXED64 = 1;
 const WIRE_BYTES = 2;
 const WIRE_FIXED32 = 5;
+/** A byte of at least this value says that the varint continues. */
 const VARINT_STEP = 0x80;
-/** Up to here `>>>` and `&` are exact. */
+const MAX_VARINT_BYTES = 10;
 const MAX_UINT32 = 0xffff_ffff;
 const EMPTY = new Uint8Array(0);
 
-/** Bytes of one envelope. With `channel` its payload is that byte and then `payload` (DATA, END). Copies the payload. */
+/**
+ * Encodes an envelope. With `channel`, its payload is that byte followed by `envelope.payload`
+ * (DATA, END), so that the bytes are copied only once.
+ */
 export function encodeEnvelope(
   envelope: Envelope,
   { channel }: { channel?: number } = {},
@@ -51,24 +59,23 @@ export function encodeEnvelope(
     sizeOfField(kind) + sizeOfField(stream) + sizeOfField(sequence) +
       (complete ? 2 : 0) + (length > 0 ? 1 + sizeOfVarint(length) + length : 0),
   );
-  let offset = putField(bytes, 0, TAG_KIND, kind);
-  offset = putField(bytes, offset, TAG_STREAM, stream);
-  offset = putField(bytes, offset, TAG_SEQUENCE, sequence);
-  if (complete) offset = putField(bytes, offset, TAG_COMPLETE, 1);
-  if (length > 0) {
-    offset = putField(bytes, offset, TAG_PAYLOAD, length);
-    if (channel !== undefined) bytes[offset++] = channel;
-    bytes.set(payload, offset);
-  }
+  const writer = new FieldWriter(bytes);
+  writer.writeField(TAG_KIND, kind);
+  writer.writeField(TAG_STREAM, stream);
+  writer.writeField(TAG_SEQUENCE, sequence);
+  writer.writeField(TAG_COMPLETE, complete ? 1 : 0);
+  writer.writeField(TAG_PAYLOAD, length);
+  if (channel !== undefined) bytes[writer.offset++] = channel;
+  bytes.set(payload, writer.offset);
   return bytes;
 }
 
 /**
- * The envelope in these bytes; its payload is a view of them. Fields that this version does not know are skipped.
- * @throws {AranyaError} code "invalid" when they are no envelope
+ * Decodes an envelope; its payload is a view of `bytes`. Unknown fields are skipped.
+ * @throws {AranyaError} code "invalid" when the bytes are not an envelope
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
-  const reader = new Reader(bytes);
+  const reader = new FieldReader(bytes);
   const envelope: Envelope = {
     kind: 0,
     stream: 0,
@@ -77,18 +84,20 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
     payload: EMPTY,
   };
   while (reader.offset < bytes.length) {
-    const tag = reader.varint();
-    if (tag === TAG_PAYLOAD) envelope.payload = reader.bytes();
-    else if (tag === TAG_SEQUENCE) envelope.sequence = reader.varint();
-    else if (tag === TAG_KIND) envelope.kind = reader.uint32();
-    else if (tag === TAG_STREAM) envelope.stream = reader.uint32();
-    else if (tag === TAG_COMPLETE) envelope.complete = reader.varint() !== 0;
-    else reader.skip(tag);
+    const tag = reader.readVarint();
+    if (tag === TAG_PAYLOAD) envelope.payload = reader.readBytes();
+    else if (tag === TAG_SEQUENCE) envelope.sequence = reader.readVarint();
+    else if (tag === TAG_KIND) envelope.kind = reader.readUint32();
+    else if (tag === TAG_STREAM) envelope.stream = reader.readUint32();
+    else if (tag === TAG_COMPLETE) {
+      envelope.complete = reader.readVarint() !== 0;
+    } else reader.skipField(tag);
   }
   return envelope;
 }
 
-class Reader {
+/** Writes fields of a protobuf message from front to back. */
+class FieldWriter {
   offset = 0;
   readonly #bytes: Uint8Array;
 
@@ -96,36 +105,59 @@ class Reader {
     this.#bytes = bytes;
   }
 
-  varint(): number {
+  /** Writes a tag and a varint. A field with value 0 is omitted, as in every proto3 encoder. */
+  writeField(tag: number, value: number): void {
+    if (value === 0) return;
+    this.#bytes[this.offset++] = tag;
+    let rest = value;
+    while (rest >= VARINT_STEP) {
+      this.#bytes[this.offset++] = rest % VARINT_STEP + VARINT_STEP;
+      // Not `>>`: numbers go up to 2^53.
+      rest = Math.floor(rest / VARINT_STEP);
+    }
+    this.#bytes[this.offset++] = rest;
+  }
+}
+
+/** Reads fields of a protobuf message from front to back. */
+class FieldReader {
+  offset = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  readVarint(): number {
     let value = 0;
     let factor = 1;
-    for (let index = 0; index < 10; index++) {
+    for (let index = 0; index < MAX_VARINT_BYTES; index++) {
       const byte = this.#bytes[this.offset++];
-      if (byte === undefined) throw broken("it ends within a number");
+      if (byte === undefined) throw malformed("truncated varint");
       value += (byte % VARINT_STEP) * factor;
       if (byte < VARINT_STEP) {
         if (value > Number.MAX_SAFE_INTEGER) {
-          throw broken("a number is too large");
+          throw malformed("number above 2^53 - 1");
         }
         return value;
       }
       factor *= VARINT_STEP;
     }
-    throw broken("a number is too long");
+    throw malformed("varint of more than 10 bytes");
   }
 
-  uint32(): number {
-    const value = this.varint();
-    if (value > MAX_UINT32) throw broken("a number is too large");
+  readUint32(): number {
+    const value = this.readVarint();
+    if (value > MAX_UINT32) throw malformed("number above 2^32 - 1");
     return value;
   }
 
-  bytes(): Uint8Array {
-    const length = this.varint();
+  readBytes(): Uint8Array {
+    const length = this.readVarint();
     const start = this.offset;
-    if (length > this.#bytes.length - start) throw broken("it is cut short");
+    if (length > this.#bytes.length - start) throw malformed("truncated field");
     this.offset += length;
-    // A plain view, also of what a transport hands over as a Buffer.
+    // Not subarray(): that of a Buffer, which a transport may deliver, is a Buffer too.
     return new Uint8Array(
       this.#bytes.buffer,
       this.#bytes.byteOffset + start,
@@ -133,35 +165,35 @@ class Reader {
     );
   }
 
-  skip(tag: number): void {
+  skipField(tag: number): void {
     const wireType = tag % 8;
-    if (tag < 8) throw broken("a field has number 0");
+    if (tag < 8) throw malformed("field number 0");
     if (wireType === WIRE_VARINT) this.#skipVarint();
-    else if (wireType === WIRE_BYTES) this.bytes();
+    else if (wireType === WIRE_BYTES) this.readBytes();
     else if (wireType === WIRE_FIXED64) this.#skipFixed(8);
     else if (wireType === WIRE_FIXED32) this.#skipFixed(4);
-    else throw broken("a field has an unknown type");
+    else throw malformed(`unknown wire type ${wireType}`);
   }
 
-  /** Values of unknown fields may use all 64 bits. */
+  /** Unlike `readVarint`, accepts all 64-bit values: they may occur in unknown fields. */
   #skipVarint(): void {
-    for (let index = 0; index < 10; index++) {
+    for (let index = 0; index < MAX_VARINT_BYTES; index++) {
       const byte = this.#bytes[this.offset++];
-      if (byte === undefined) throw broken("it ends within a number");
+      if (byte === undefined) throw malformed("truncated varint");
       if (byte < VARINT_STEP) return;
     }
-    throw broken("a number is too long");
+    throw malformed("varint of more than 10 bytes");
   }
 
   #skipFixed(length: number): void {
     if (length > this.#bytes.length - this.offset) {
-      throw broken("it is cut short");
+      throw malformed("truncated field");
     }
     this.offset += length;
   }
 }
 
-function broken(state: string): AranyaError {
+function malformed(state: string): AranyaError {
   return new AranyaError("invalid", `Cannot decode envelope: ${state}`);
 }
 
@@ -175,23 +207,4 @@ function sizeOfVarint(value: number): number {
     rest = Math.floor(rest / VARINT_STEP);
   }
   return size;
-}
-
-/** Writes tag and value unless the value is 0; gives the offset behind it. */
-function putField(
-  bytes: Uint8Array,
-  start: number,
-  tag: number,
-  value: number,
-): number {
-  if (value === 0) return start;
-  let offset = start;
-  bytes[offset++] = tag;
-  let rest = value;
-  while (rest >= VARINT_STEP) {
-    bytes[offset++] = rest % VARINT_STEP + VARINT_STEP;
-    rest = Math.floor(rest / VARINT_STEP);
-  }
-  bytes[offset++] = rest;
-  return offset;
 }

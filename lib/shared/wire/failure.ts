@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Errors on the wire: Failure in proto/aranya.proto. Code and message travel; cause and details never do. */
+/** Errors on the wire: message Failure of proto/aranya.proto. */
 import {
   AranyaError,
   ERROR_MAPPINGS,
@@ -9,7 +9,7 @@ import {
 import { FailureKind, FailureSchema } from "./_gen.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 
-/** Code for a Failure whose own is none of ours, by its kind. */
+/** The closest code of each kind, for codes that only later versions know. */
 const CODE_OF_KIND: Readonly<Record<number, ErrorCode>> = {
   [FailureKind.COMMON]: "internal",
   [FailureKind.NOT_FOUND]: "not_found",
@@ -18,7 +18,7 @@ const CODE_OF_KIND: Readonly<Record<number, ErrorCode>> = {
   [FailureKind.TIMEOUT]: "timed_out",
 };
 
-/** Bytes of the Failure that tells this error. */
+/** Encodes code and message of an error. Cause and details are never sent. */
 export function encodeFailure(error: AranyaError): Uint8Array {
   return encodeMessage(FailureSchema, {
     code: error.code,
@@ -28,8 +28,8 @@ export function encodeFailure(error: AranyaError): Uint8Array {
 }
 
 /**
- * The error that a Failure tells; a code of a later version becomes the one nearest to its kind.
- * @throws {AranyaError} code "invalid" when the bytes are no Failure
+ * Decodes an error. An unknown code becomes the closest code of its kind.
+ * @throws {AranyaError} code "invalid" when the bytes are not a Failure
  */
 export function decodeFailure(bytes: Uint8Array): AranyaError {
   const { code, message, kind } = decodeMessage(FailureSchema, bytes);

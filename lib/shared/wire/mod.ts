@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The wire protocol's codec: messages of proto/aranya.proto to bytes and back, envelopes, chunks and errors. Values come in and
- * bytes go out, or the other way round. This room never does I/O and knows no order, window or deadline.
+ * The codec of the wire protocol, whose specification is proto/aranya.proto: messages, envelopes,
+ * errors, and the constants that both ends share. Values come in and bytes go out, or the other way
+ * round. Broken bytes are an error with code "invalid". This room never does I/O, and holds no
+ * state of streams, windows or deadlines.
+ *
+ * @example
+ * ```ts
+ * const bytes = encodeMessage(ExecSchema, { command: ["ls", "-l"], stdout: true });
+ * const { command } = decodeMessage(ExecSchema, bytes);
+ * ```
  *
  * @module
  */
-/** Builds a message; protobuf-es documents it. */
+// Creates a message from plain fields; toBinary and fromBinary stay behind encode/decodeMessage.
 export { create } from "@bufbuild/protobuf";
 export * from "./_gen.ts";
 export * from "./channels.ts";
@@ -13,5 +21,7 @@ export * from "./chunks.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./failure.ts";
+export * from "./flow_control.ts";
+export * from "./method.ts";
 export * from "./refusal.ts";
 export * from "./version.ts";

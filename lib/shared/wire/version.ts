@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which protocol this program speaks, and the words both sides use for what they can do. */
-import { type Method, MethodSchema } from "./_gen.ts";
+/** Protocol versions and capabilities: what operator and agent agree on when a link begins. */
 
-/** Highest version of the protocol that this program speaks. */
+/** Highest protocol version that this program supports. */
 export const PROTOCOL_VERSION = 1;
 
-/** Lowest version of the protocol that this program speaks. */
+/** Lowest protocol version that this program supports. */
 export const MIN_PROTOCOL_VERSION = 1;
 
-/** Words of Hello.capabilities and Welcome.capabilities. Ones that are not listed here are kept and mean nothing. */
+/**
+ * Values of Hello.capabilities and Welcome.capabilities. Each side announces its own; unknown ones
+ * are ignored.
+ */
 export const CAPABILITIES = {
-  /** Pods as PodSpec of version 1 tells them. */
+  /** Pods as described by version 1 of PodSpec. */
   pods: "pods.v1",
-  /** Liveness, readiness and start-up probes. */
+  /** Liveness, readiness and startup probes. */
   probes: "probes.v1",
   exec: "exec",
   attach: "attach",
@@ -21,32 +23,16 @@ export const CAPABILITIES = {
   stats: "stats",
 } as const;
 
-/** Initial credit of a session and of each of its channels, in bytes; part of the protocol. */
-export const INITIAL_CREDIT_BYTES = 262_144;
-
-/** What a DATA envelope costs of its channel's credit beyond its payload, in bytes; part of the protocol. */
-export const DATA_COST_BYTES = 64;
-
-/** Bit of a method's number that says stream rather than request. */
-const STREAM_BIT = 0x10;
-
-/** Whether a method opens a stream; true or false for methods of later versions too. */
-export function isStreamMethod(method: Method): boolean {
-  return (method & STREAM_BIT) !== 0;
+/** Range of protocol versions that one side supports; both ends are included. */
+export interface VersionRange {
+  min: number;
+  max: number;
 }
 
-/** "LIST_PODS", or the number of a method of a later version. */
-export function methodName(method: Method): string {
-  return MethodSchema.value[method]?.localName ?? String(method);
-}
-
-/** The version two sides speak: the highest that both do, or undefined when there is none. */
-export function agreeOnVersion(
-  peer: { min: number; max: number },
-  own: { min: number; max: number } = {
-    min: MIN_PROTOCOL_VERSION,
-    max: PROTOCOL_VERSION,
-  },
+/** Returns the highest version that both sides support, or undefined if there is none. */
+export function negotiateVersion(
+  peer: VersionRange,
+  own: VersionRange = { min: MIN_PROTOCOL_VERSION, max: PROTOCOL_VERSION },
 ): number | undefined {
   const version = Math.min(peer.max, own.max);
   return version >= peer.min && version >= own.min ? version : undefined;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
+import { Inbox, MAX_WINDOW_BYTES } from "../../../lib/shared/session/inbox.ts";
 import {
-  costOf,
-  Inbox,
-  MAX_WINDOW_BYTES,
-} from "../../../lib/shared/session/inbox.ts";
-import { INITIAL_CREDIT_BYTES } from "../../../lib/shared/wire/mod.ts";
+  INITIAL_CREDIT_BYTES,
+  toDataCost,
+} from "../../../lib/shared/wire/mod.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
 function makeInbox({ roundTripMs = 10 } = {}) {
@@ -25,7 +24,7 @@ const CHUNK = new Uint8Array(16 * 1024);
 
 Deno.test("accept() refuses what exceeds the credit", () => {
   const { inbox } = makeInbox();
-  const count = Math.floor(INITIAL_CREDIT_BYTES / costOf(CHUNK.length));
+  const count = Math.floor(INITIAL_CREDIT_BYTES / toDataCost(CHUNK.length));
   for (let index = 0; index < count; index++) inbox.accept(CHUNK);
   assert.equal(inbox.heldBytes, count * CHUNK.length);
   assert.throws(() => inbox.accept(CHUNK), { code: "invalid" });
@@ -33,7 +32,7 @@ Deno.test("accept() refuses what exceeds the credit", () => {
 
 Deno.test("accept() refuses many small chunks that would cost more memory than credit", () => {
   const { inbox } = makeInbox();
-  const count = Math.floor(INITIAL_CREDIT_BYTES / costOf(1));
+  const count = Math.floor(INITIAL_CREDIT_BYTES / toDataCost(1));
   assert.ok(count < 4_000);
   for (let index = 0; index < count; index++) inbox.accept(Uint8Array.of(1));
   assert.throws(() => inbox.accept(Uint8Array.of(1)), { code: "invalid" });
@@ -62,7 +61,7 @@ Deno.test("read() widens the window of a fast reader up to the limit, not of a s
     let cost = 0;
     for (let index = 0; index < 1_000; index++) {
       inbox.accept(CHUNK);
-      cost += costOf(CHUNK.length);
+      cost += toDataCost(CHUNK.length);
       await reader.next();
       if (pauseMs > 0) await clock.pass(pauseMs);
     }

@@ -6,10 +6,10 @@ import { StreamState } from "../../../lib/shared/session/stream_state.ts";
 import { AckBook, Sender } from "../../../lib/shared/session/sender.ts";
 import {
   AcksSchema,
-  createJoiner,
   decodeEnvelope,
   decodeMessage,
   EnvelopeKind,
+  Reassembler,
 } from "../../../lib/shared/wire/mod.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
@@ -124,7 +124,7 @@ Deno.test("Sender parts a repeated envelope that is too large for the present li
   const running = sender.run();
   await sender.flushed();
   // Acknowledge in time, or the budget ends it.
-  const parts = createJoiner();
+  const parts = new Reassembler();
   let joined: Uint8Array | undefined;
   let countedBytes = 0;
   for (let index = 0; joined === undefined; index++) {

@@ -12,7 +12,7 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import { makeGolden, readGolden } from "./_support/golden.ts";
 
-Deno.test("encodeMessage() and decodeMessage() carry plain fields", () => {
+Deno.test("decodeMessage() returns the fields that encodeMessage() was given", () => {
   const bytes = encodeMessage(ExecSchema, {
     target: { container: "app" },
     command: ["ls", "-l"],
@@ -24,7 +24,7 @@ Deno.test("encodeMessage() and decodeMessage() carry plain fields", () => {
   assert.deepEqual([tty, stdin], [true, false]);
 });
 
-Deno.test("decodeMessage() names the message whose bytes are broken", () => {
+Deno.test("decodeMessage() throws invalid with the name of the message when the bytes are broken", () => {
   assert.throws(
     () => decodeMessage(ExecSchema, Uint8Array.of(0x0a, 0x50, 1)),
     (error: unknown) =>
@@ -37,10 +37,10 @@ const schemas = new Map(
   file_aranya.messages.map((schema) => [schema.name, schema]),
 );
 
-Deno.test("decodeMessage() reads the bytes of version 1, and encodeMessage() writes them", async () => {
+Deno.test("decodeMessage() and encodeMessage() convert every message of version 1 as recorded", async () => {
   for (const [name, golden] of Object.entries(await readGolden())) {
     const schema = schemas.get(golden.message);
-    assert.ok(schema, `${name}: the message is gone`);
+    assert.ok(schema, `${name}: the schema no longer has this message`);
     const message = decodeMessage(schema, fromHex(golden.hex));
     assert.deepEqual(toJson(schema, message), golden.json, name);
     const again = encodeMessage(schema, fromJson(schema, golden.json as never));
@@ -48,7 +48,7 @@ Deno.test("decodeMessage() reads the bytes of version 1, and encodeMessage() wri
   }
 });
 
-Deno.test("every message and kind of envelope has its golden bytes", async () => {
+Deno.test("every message and envelope kind has recorded bytes", async () => {
   const table = await readGolden();
   const missing = Object.keys(makeGolden()).filter((name) => !(name in table));
   const advice =
@@ -56,7 +56,7 @@ Deno.test("every message and kind of envelope has its golden bytes", async () =>
   assert.deepEqual(missing, [], advice);
 });
 
-Deno.test("decodeEnvelope() reads the envelopes of version 1 in both directions", async () => {
+Deno.test("decodeEnvelope() and encodeEnvelope() convert the envelopes of version 1 as recorded", async () => {
   const table = await readGolden();
   let count = 0;
   for (const { message, hex, json } of Object.values(table)) {

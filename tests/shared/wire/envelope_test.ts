@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   CommandSchema,
@@ -42,7 +43,7 @@ function bytes(length: number): Uint8Array {
 }
 
 for (const schema of [CommandSchema, MessageSchema]) {
-  Deno.test(`encodeEnvelope() gives the bytes of ${schema.name} in the schema, and decodeEnvelope() reads them`, () => {
+  Deno.test(`encodeEnvelope() and decodeEnvelope() agree with the schema of ${schema.name}`, () => {
     for (const envelope of CASES) {
       const expected = toBinary(
         schema,
@@ -58,7 +59,7 @@ for (const schema of [CommandSchema, MessageSchema]) {
   });
 }
 
-Deno.test("encodeEnvelope() puts the channel before the bytes", () => {
+Deno.test("encodeEnvelope() puts the channel before the payload", () => {
   for (const envelope of CASES) {
     const payload = Uint8Array.of(2, ...envelope.payload.subarray(0, 300));
     const encoded = encodeEnvelope(
@@ -69,7 +70,7 @@ Deno.test("encodeEnvelope() puts the channel before the bytes", () => {
   }
 });
 
-Deno.test("decodeEnvelope() skips fields that it does not know, of every type", () => {
+Deno.test("decodeEnvelope() skips unknown fields of every wire type", () => {
   const known = encodeEnvelope({
     kind: 17,
     stream: 5,
@@ -92,14 +93,14 @@ Deno.test("decodeEnvelope() skips fields that it does not know, of every type", 
   assert.deepEqual(decodeEnvelope(mixed), decodeEnvelope(known));
 });
 
-Deno.test("decodeEnvelope() gives a plain view also of a Buffer, without copying", () => {
-  const packet = new TextEncoder().encode("\x08\x11\x2a\x03abc");
+Deno.test("decodeEnvelope() returns the payload as a plain view when given a Buffer", () => {
+  const packet = Buffer.from("\x08\x11\x2a\x03abc");
   const { payload } = decodeEnvelope(packet);
   assert.equal(payload.constructor, Uint8Array);
   assert.equal(payload.buffer, packet.buffer);
 });
 
-Deno.test("decodeEnvelope() refuses broken bytes with invalid, and never throws anything else", () => {
+Deno.test("decodeEnvelope() throws invalid when the bytes are broken, and never anything else", () => {
   const whole = encodeEnvelope({
     kind: 17,
     stream: 500,
@@ -132,7 +133,7 @@ Deno.test("decodeEnvelope() refuses broken bytes with invalid, and never throws 
   }
 });
 
-Deno.test("fields that a later version adds to a message survive a round trip", () => {
+Deno.test("unknown fields of a message survive a round trip", () => {
   const later = Uint8Array.of(0x08, 0x03, 0xa2, 0x06, 0x02, 7, 7);
   const again = toBinary(CommandSchema, fromBinary(CommandSchema, later));
   assert.deepEqual(again, later);

@@ -14,7 +14,7 @@ import {
   FailureSchema,
 } from "../../../lib/shared/wire/mod.ts";
 
-Deno.test("encodeFailure() and decodeFailure() carry every code and its message", () => {
+Deno.test("encodeFailure() sends code and message of every error, never its cause", () => {
   for (const code of Object.keys(ERROR_MAPPINGS) as ErrorCode[]) {
     const cause = new Error("secret");
     const error = new AranyaError(code, `Cannot test: ${code}`, { cause });
@@ -27,7 +27,7 @@ Deno.test("encodeFailure() and decodeFailure() carry every code and its message"
   }
 });
 
-Deno.test("decodeFailure() takes the nearest code for one of a later version", () => {
+Deno.test("decodeFailure() returns the closest code of the kind when the code is unknown", () => {
   const cases: [FailureKind, ErrorCode][] = [
     [FailureKind.TIMEOUT, "timed_out"],
     [FailureKind.NOT_FOUND, "not_found"],
@@ -38,4 +38,10 @@ Deno.test("decodeFailure() takes the nearest code for one of a later version", (
     const bytes = encodeMessage(FailureSchema, { code: "quota", kind });
     assert.equal(decodeFailure(bytes).code, code);
   }
+});
+
+Deno.test("decodeFailure() throws invalid when the bytes are not a Failure", () => {
+  assert.throws(() => decodeFailure(Uint8Array.of(0x0a, 0x50, 1)), {
+    code: "invalid",
+  });
 });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Golden bytes: one sample of every message, and one envelope of every kind in both directions, as version 1 of the protocol writes them.
- * `deno run --allow-read --allow-write --allow-env --allow-sys=hostname tests/shared/wire/_support/golden.ts` adds samples of messages that are new; what is there never changes.
+ * Golden bytes of protocol version 1: one sample of every message, and one envelope of every kind in
+ * both directions. Run this file to add samples of new messages:
+ * `deno run --allow-read --allow-write --allow-env --allow-sys=hostname tests/shared/wire/_support/golden.ts`
+ * Recorded bytes never change. Names of messages and fields may: they are not on the wire.
  */
 import {
   create,
@@ -21,11 +23,11 @@ import {
   MessageSchema,
 } from "../../../../lib/shared/wire/mod.ts";
 
-/** One sample. */
+/** One recorded message. */
 export interface Golden {
   /** Name of the message in proto/aranya.proto. */
   message: string;
-  /** Its value in protobuf's JSON. */
+  /** Value as protobuf JSON. */
   json: unknown;
   hex: string;
 }
@@ -36,12 +38,12 @@ export type GoldenTable = Record<string, Golden>;
 const MAX_DEPTH = 3;
 const TABLE = new URL("../golden/v1.json", import.meta.url);
 
-/** The table of version 1. */
+/** Reads the recorded samples of version 1. */
 export async function readGolden(): Promise<GoldenTable> {
   return JSON.parse(await Deno.readTextFile(TABLE));
 }
 
-/** Samples of everything that the present schema has. */
+/** Makes a sample of everything in the current schema. */
 export function makeGolden(): GoldenTable {
   const table: GoldenTable = {};
   const add = (name: string, schema: DescMessage, message: Message) => {
@@ -75,7 +77,7 @@ export function makeGolden(): GoldenTable {
   return table;
 }
 
-/** A message with every field set, to values that its number decides. */
+/** Makes a message with all fields set, to values derived from their numbers. */
 function sampleOf(
   schema: DescMessage,
   { choice, depth }: { choice: number; depth: number },
