@@ -2,7 +2,7 @@
 /** What pods and kubelet API calls read of one device. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { PodTarget } from "../../shared/exec/mod.ts";
-import type { EdgeDevice } from "../kube/mod.ts";
+import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
 import {
   type ContainerTarget,
   type LinkState,
@@ -11,14 +11,26 @@ import {
   type PodSettings,
   toPodList,
 } from "../pods/mod.ts";
-import type { Device } from "./device.ts";
+import type { DeviceContext, DeviceSettings } from "./context.ts";
+import type { DeviceLink } from "./link.ts";
 import { HOST_CONTAINER } from "./virtual_pod.ts";
+
+/** The parts of a device that these objects read; a Device has them all. */
+export interface DeviceParts {
+  readonly name: string;
+  readonly edge: EdgeDevice;
+  readonly settings: Pick<DeviceSettings, "requestTimeoutMs" | "podSyncMs">;
+  readonly context: Pick<DeviceContext, "namespace" | "sources">;
+  readonly link: Pick<DeviceLink, "session" | "offlineSinceMs" | "mayReturn">;
+  readonly pods: { readonly directory: PodDirectory };
+  isVirtualPod(ref: ObjectRef): boolean;
+}
 
 /** Settings of the EdgeDevice as it was seen last. */
 export class DevicePodSettings implements PodSettings {
-  readonly #device: Device;
+  readonly #device: Pick<DeviceParts, "edge" | "settings">;
 
-  constructor(device: Device) {
+  constructor(device: Pick<DeviceParts, "edge" | "settings">) {
     this.#device = device;
   }
 
@@ -37,9 +49,9 @@ export class DevicePodSettings implements PodSettings {
 
 /** State of the device's link, by the EdgeDevice as it was seen last. */
 export class DeviceLinkState implements LinkState {
-  readonly #device: Device;
+  readonly #device: Pick<DeviceParts, "edge" | "link">;
 
-  constructor(device: Device) {
+  constructor(device: Pick<DeviceParts, "edge" | "link">) {
     this.#device = device;
   }
 
@@ -58,9 +70,14 @@ export class DeviceLinkState implements LinkState {
 
 /** The device's pods and its virtual pod, whose one container is the device's host. */
 export class DevicePodDirectory implements PodDirectory {
-  readonly #device: Device;
+  readonly #device: Pick<
+    DeviceParts,
+    "name" | "context" | "pods" | "isVirtualPod"
+  >;
 
-  constructor(device: Device) {
+  constructor(
+    device: Pick<DeviceParts, "name" | "context" | "pods" | "isVirtualPod">,
+  ) {
     this.#device = device;
   }
 
