@@ -124,9 +124,7 @@ class TransportClient implements KubeClient {
     try {
       return await this.get(type, ref, options);
     } catch (error) {
-      if (hasCode(error, "not_found")) {
-        return undefined;
-      }
+      if (hasCode(error, "not_found")) return undefined;
       throw error;
     }
   }
@@ -226,9 +224,7 @@ class TransportClient implements KubeClient {
       });
       return true;
     } catch (error) {
-      if (hasCode(error, "not_found")) {
-        return false;
-      }
+      if (hasCode(error, "not_found")) return false;
       throw error;
     }
   }

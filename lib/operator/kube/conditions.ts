@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Conditions of an object's status: what stays the same, and what a write has to contain. */
+/** Conditions of an object's status: transition times, and patches of what differs. */
 import { toRfc3339 } from "../../shared/base/mod.ts";
 import type { Condition } from "./objects.ts";
 
@@ -37,8 +37,8 @@ export function mergeConditions<T extends Condition>(
 }
 
 /**
- * Returns whether both conditions say the same: status, reason and message, whatever their times
- * are. An absent text equals an empty one, because the API server leaves empty ones out.
+ * Returns whether type, status, reason and message are equal; times don't count. An absent text
+ * equals an empty one, because the API server leaves empty texts out.
  */
 export function isSameCondition(
   condition: Condition | undefined,

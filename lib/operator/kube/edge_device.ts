@@ -1,89 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Our own resource: EdgeDevice of aranya.arhat.dev/v1alpha1. manifests/ holds its schema; both must
- * agree.
+ * EdgeDevice of aranya.arhat.dev/v1alpha1, the custom resource of this project. Its schema is
+ * manifests/cluster/crd.yaml; both must agree.
  */
 import type { Condition, KubeObject, Taint } from "./objects.ts";
 
-/** One device at the edge. */
+/** One machine at the edge; the operator of its namespace makes it a Node of the cluster. */
 export interface EdgeDevice extends KubeObject {
-  /** What is wanted. */
   spec?: EdgeDeviceSpec;
-  /** What is true. */
   status?: EdgeDeviceStatus;
 }
 
-/** What is wanted of a device. Durations are Kubernetes texts such as "1m30s". */
+/** Desired state of an EdgeDevice. Durations are texts such as "1m30s". */
 export interface EdgeDeviceSpec {
-  /** How the device is reached. */
+  /** How the device reaches the operator. */
   connectivity?: ConnectivitySpec;
-  /** What the Node shows. */
+  /** The device's Node. */
   node?: {
+    /** Subject of the serving certificate of the device's kubelet server. */
     cert?: CertInfo;
+    /** Added to the labels that the operator sets. */
     labels?: Record<string, string>;
+    /** Added to the annotations that the operator sets. */
     annotations?: Record<string, string>;
+    /** Added to the taint that the operator sets. */
     taints?: Taint[];
+    /** `forceSyncInterval`: how often the Node is compared as a whole. */
     timers?: { forceSyncInterval?: string };
   };
-  /** Where early aranya had `node.cert`. */
+  /** Former name of `node.cert`. */
   certInfo?: CertInfo;
-  /** What pods get. */
+  /** Pods on the device. */
   pod?: {
-    /** Most pods besides the virtual one. */
+    /** How many pods the device may run, besides the virtual pod. */
     allocatable?: number;
-    /** Range of the device's pods' addresses. */
+    /** Range of pod addresses. */
     cidr?: string;
+    /** Resolver configuration of the pods. */
     dns?: { servers?: string[]; searches?: string[]; options?: string[] };
+    /** `forceSyncInterval`: how often all pods are compared with the device. */
     timers?: { forceSyncInterval?: string };
   };
 }
 
 /** How the device reaches the operator. */
 export interface ConnectivitySpec {
-  /** Transport. @default "grpc" */
+  /** Transport of the link. @default "grpc" */
   method?: "grpc" | "mqtt";
-  /** Bounds of one request, and of silence. */
+  /** Deadline of one request, and time without a link after which the device counts as offline. */
   timers?: { unarySessionTimeout?: string; offlineAfter?: string };
-  /** Between two tries of the agent to connect. */
+  /** Delays between the agent's attempts to connect. */
   backoff?: { initialDelay?: string; maxDelay?: string; factor?: number };
-  /** Of method grpc. */
+  /** For method "grpc". */
   grpcConfig?: {
-    /** host:port as the device sees it. */
+    /** "host:port" of the operator as seen by the device. */
     endpoint?: string;
+    /** Secret whose ca.crt signs the certificate at the end point. */
     tlsSecretRef?: { name: string };
+    /** No TLS towards the end point. */
     insecure?: boolean;
   };
-  /** Of method mqtt. */
+  /** For method "mqtt". */
   mqttConfig?: MqttConfig;
 }
 
-/** The broker between device and operator. */
+/** The MQTT broker between device and operator. */
 export interface MqttConfig {
-  /** host:port of the broker. */
+  /** "host:port" of the broker. */
   server?: string;
-  /** Another name of `server`, of later versions. */
+  /** Another name of `server`. */
   broker?: string;
-  /** Prefix of all topics, equal on both sides. */
+  /** Prefix of all topics, the same on both sides. */
   messageNamespace?: string;
   /** Another name of `messageNamespace`. */
   topicNamespace?: string;
   /** Version of MQTT. */
   version?: "3.1.1" | "5";
-  /** What MQTT runs on. */
+  /** Transport that carries MQTT. */
   transport?: "tcp" | "websocket";
   /** Secret with tls.crt, tls.key and ca.crt. */
   tlsSecretRef?: { name: string };
   /** Secret with username and password. */
   userPassRef?: { name: string };
-  /** Name towards the broker. */
+  /** Client identifier of the operator. */
   clientID?: string;
-  /** Between two signs of life. */
+  /** MQTT keep-alive. */
   keepaliveInterval?: string | number;
-  /** Of one message, in bytes. */
+  /** Upper bound of the payload of one MQTT message, in bytes. */
   maxPayloadSize?: number;
 }
 
-/** Subject of the kubelet's certificate. */
+/** Fields of a certificate's subject. */
 export interface CertInfo {
   /** C */
   country?: string;
@@ -91,63 +98,63 @@ export interface CertInfo {
   state?: string;
   /** L */
   locality?: string;
-  /** O; left out of kubelet-serving requests. */
+  /** O; left out of requests to the signer kubernetes.io/kubelet-serving, which refuses it. */
   org?: string;
   /** OU */
   orgUnit?: string;
 }
 
-/** What is true of a device. */
+/** Observed state of an EdgeDevice. */
 export interface EdgeDeviceStatus {
-  /** Connected, Ready and others. */
+  /** Connected, Ready, and problem conditions while their problem lasts. */
   conditions?: Condition[];
-  /** Generation of the spec that this status is about. */
+  /** `metadata.generation` that this status is about. */
   observedGeneration?: number;
-  /** What the agent says that it is; printer column. */
+  /** Version that the agent reported; printer column. */
   agentVersion?: string;
-  /** When the link last came up or went down. */
+  /** When the link last went up or down. */
   lastTransitionTime?: string;
-  /** host:port of the device's kubelet server. */
+  /** "host:port" of the device's kubelet server. */
   kubeletEndpoint?: string;
   /** Range of pod addresses in use. */
   podCIDR?: string;
-  /** What the device reported last. */
+  /** The last report of the device. */
   reported?: ReportedFacts;
 }
 
-/** The device's digital twin: its last report. */
+/** Facts about the machine, from the device's last report. */
 export interface ReportedFacts {
-  /** Go's name, e.g. "linux". */
+  /** GOOS, e.g. "linux". */
   os?: string;
-  /** Go's name, e.g. "arm64". */
+  /** GOARCH, e.g. "arm64". */
   arch?: string;
-  /** As uname tells it. */
+  /** As `uname -r` prints it. */
   kernelVersion?: string;
   /** Name of the distribution. */
   osImage?: string;
-  /** Stays over restarts. */
+  /** Identifies the installation; the same after a restart. */
   machineID?: string;
-  /** Another one after each start. */
+  /** Identifies the time since the last boot. */
   bootID?: string;
-  /** The device's own name. */
+  /** Host name of the device. */
   hostname?: string;
-  /** E.g. "docker://20.10.24". */
+  /** Container engine, e.g. "docker://20.10.24"; "" without one. */
   runtimeVersion?: string;
-  /** Folder of the engine's images and volumes. */
+  /** Folder in which the engine keeps images and volumes. */
   runtimeRoot?: string;
-  /** Of the device itself, preferred first. */
+  /** IP addresses of the device, preferred first. */
   addresses?: string[];
-  /** Quantity. */
+  /** Quantity, e.g. "4". */
   cpu?: string;
-  /** Quantity. */
+  /** Quantity, e.g. "3906Mi". */
   memory?: string;
   /** Quantity. */
   storage?: string;
-  /** Of the wire protocol. */
+  /** Version of the wire protocol. */
   protocolVersion?: number;
-  /** What the agent can do. */
+  /** Capabilities that the agent announced. */
   capabilities?: string[];
-  /** What the owner allows on the host itself. */
+  /** What the agent's configuration allows on the host itself. */
   host?: {
     exec?: boolean;
     attach?: boolean;

@@ -58,7 +58,7 @@ export interface InformerOptions<T extends KubeObject> {
   labelSelector?: string | undefined;
   /** E.g. "spec.nodeName=edge-1"; each resource supports only some fields. */
   fieldSelector?: string | undefined;
-  /** Drops what nobody reads, to save memory. `metadata.managedFields` is always dropped. */
+  /** Removes unused fields, to save memory. `metadata.managedFields` is always removed. */
   strip?: (object: T) => T;
   /** Returns the index value of an object, e.g. its node's name; undefined: not in the index. */
   index?: (object: T) => string | undefined;
@@ -178,7 +178,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         if (signal.aborted) return;
         if (!isExpired(error)) this.#logFailure(error);
         // Besides "expired": an API server restored from a backup refuses a resourceVersion that is
-        // newer than its own, and would do so for ever.
+        // newer than its own on every retry.
         if (!hasCode(error, "unavailable")) this.#resourceVersion = "";
         const delayMs = hasCode(error, "forbidden")
           ? FORBIDDEN_DELAY_MS
@@ -244,7 +244,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     }
   }
 
-  /** Drops what nobody reads. Changes the object, which came fresh from the API server. */
+  /** Removes unused fields. Changes the object, which no one else holds yet. */
   #trim(object: T): T {
     const metadata: T["metadata"] & { managedFields?: unknown } =
       object.metadata;

@@ -29,9 +29,9 @@ export interface LeaderElectionOptions {
   /** The leader gives up when the API server refuses its renewals for this long. @default 6000 */
   renewDeadlineMs?: number;
   /**
-   * The leader gives up when it can't reach the API server for this long. Longer than
-   * `leaseDurationMs`: nobody can take the Lease while the API server is down for all. But the
-   * outage may also be of this process alone.
+   * The leader gives up when it can't reach the API server for this long. This is longer than
+   * `leaseDurationMs`, since no one can take the Lease while the API server is down. It is limited
+   * because the API server may be out of reach for this process alone.
    * @default 120000
    */
   outageToleranceMs?: number;

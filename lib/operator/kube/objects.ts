@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The Kubernetes objects that we read and write, as far as we use them (pods are in pod_object.ts).
- * Fields are named as in the API.
+ * Types of the Kubernetes API, with the fields that are read or written. Fields are named as in the
+ * API reference; all times are RFC 3339. Pod is in pod_object.ts, EdgeDevice in edge_device.ts.
  */
 
 /**
- * An object's metadata. `uid`, `resourceVersion` and the like are there on whatever came from the
- * API server.
+ * `metav1.ObjectMeta`. The API server sets `uid`, `resourceVersion`, `generation` and the
+ * timestamps: they are present on every object that was read.
  */
 export interface ObjectMeta {
   name: string;
   namespace?: string;
   generateName?: string;
   uid?: string;
+  /** Changes with every write. */
   resourceVersion?: string;
+  /** Changes with every write of the spec. */
   generation?: number;
-  /** RFC 3339. */
   creationTimestamp?: string;
-  /** RFC 3339; set while the object is being deleted. */
+  /** Present once the object is being deleted. */
   deletionTimestamp?: string;
   deletionGracePeriodSeconds?: number;
   labels?: Record<string, string>;
@@ -26,7 +27,7 @@ export interface ObjectMeta {
   finalizers?: string[];
 }
 
-/** Who an object belongs to. */
+/** `metav1.OwnerReference`: the object is deleted together with its owner. */
 export interface OwnerReference {
   apiVersion: string;
   kind: string;
@@ -36,7 +37,7 @@ export interface OwnerReference {
   blockOwnerDeletion?: boolean;
 }
 
-/** What every object has. */
+/** The fields that every object has. */
 export interface KubeObject {
   apiVersion?: string;
   kind?: string;
@@ -53,13 +54,15 @@ export interface KubeList<T> {
   items: T[];
 }
 
-/** A condition in the form of metav1.Condition; nodes and pods have their own times beside. */
+/** `metav1.Condition`; conditions of Node and Pod extend it. */
 export interface Condition {
   type: string;
   status: "True" | "False" | "Unknown";
   reason?: string;
   message?: string;
+  /** When `status` last changed. */
   lastTransitionTime?: string;
+  /** `metadata.generation` that the condition is about. */
   observedGeneration?: number;
 }
 
@@ -69,7 +72,7 @@ export interface Node extends KubeObject {
   status?: NodeStatus;
 }
 
-/** What is wanted of a node. */
+/** Desired state of a Node. */
 export interface NodeSpec {
   podCIDR?: string;
   podCIDRs?: string[];
@@ -78,7 +81,7 @@ export interface NodeSpec {
   taints?: Taint[];
 }
 
-/** Keeps pods away that don't tolerate it. */
+/** Repels pods that have no matching toleration. */
 export interface Taint {
   key: string;
   value?: string;
@@ -86,7 +89,7 @@ export interface Taint {
   timeAdded?: string;
 }
 
-/** What is true of a node. */
+/** Observed state of a Node. */
 export interface NodeStatus {
   capacity?: Record<string, string>;
   allocatable?: Record<string, string>;
@@ -98,12 +101,12 @@ export interface NodeStatus {
   phase?: string;
 }
 
-/** A node's condition. */
+/** Condition of a Node. */
 export interface NodeCondition extends Condition {
   lastHeartbeatTime?: string;
 }
 
-/** One way to reach a node. */
+/** One address of a Node. */
 export interface NodeAddress {
   type:
     | "Hostname"
@@ -114,7 +117,7 @@ export interface NodeAddress {
   address: string;
 }
 
-/** What a node runs on; all fields are required by the API. */
+/** Software and identity of a Node; the API requires all fields. */
 export interface NodeSystemInfo {
   machineID: string;
   systemUUID: string;
@@ -139,7 +142,7 @@ export interface Service extends KubeObject {
   };
 }
 
-/** One port of a service. */
+/** One port of a Service. */
 export interface ServicePort {
   name?: string;
   port: number;
@@ -179,9 +182,10 @@ export interface ConfigMap extends KubeObject {
   immutable?: boolean;
 }
 
-/** coordination.k8s.io/v1 Lease. Times are RFC 3339 with microseconds. */
+/** coordination.k8s.io/v1 Lease. Times have six digits of fraction (`metav1.MicroTime`). */
 export interface Lease extends KubeObject {
   spec?: {
+    /** "" when it is free. */
     holderIdentity?: string;
     leaseDurationSeconds?: number;
     acquireTime?: string;
@@ -190,7 +194,7 @@ export interface Lease extends KubeObject {
   };
 }
 
-/** v1 Event, as kubectl describe shows it. */
+/** v1 Event, as `kubectl describe` shows it. */
 export interface KubeEvent extends KubeObject {
   involvedObject: ObjectReference;
   type?: "Normal" | "Warning";
@@ -204,7 +208,7 @@ export interface KubeEvent extends KubeObject {
   reportingInstance?: string;
 }
 
-/** Points at an object. */
+/** `v1.ObjectReference`. */
 export interface ObjectReference {
   apiVersion?: string;
   kind?: string;
@@ -218,7 +222,7 @@ export interface ObjectReference {
 /** certificates.k8s.io/v1 CertificateSigningRequest. */
 export interface CertificateSigningRequest extends KubeObject {
   spec: {
-    /** Base64 of a PEM certificate request. */
+    /** Base64 of a PKCS #10 request in PEM. */
     request: string;
     signerName: string;
     usages?: string[];
@@ -228,7 +232,7 @@ export interface CertificateSigningRequest extends KubeObject {
   };
   status?: {
     conditions?: (Condition & { lastUpdateTime?: string })[];
-    /** Base64 of a PEM chain. */
+    /** Base64 of a PEM chain; present once it is signed. */
     certificate?: string;
   };
 }
@@ -244,7 +248,7 @@ export interface TokenReview extends KubeObject {
   };
 }
 
-/** Who asks, as the API server knows it. */
+/** UserInfo of authentication.k8s.io/v1. */
 export interface KubeUser {
   username?: string;
   uid?: string;
@@ -265,7 +269,7 @@ export interface SubjectAccessReview extends KubeObject {
   status?: { allowed: boolean; denied?: boolean; reason?: string };
 }
 
-/** What somebody wants to do with which resource. */
+/** The access that a SubjectAccessReview asks about. */
 export interface ResourceAttributes {
   verb: string;
   group?: string;

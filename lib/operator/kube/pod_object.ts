@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * v1 Pod, as far as we translate it. Fields are named as in the API. What else a pod may have is
- * refused by name (lib/pod).
+ * v1 Pod, with the fields that are supported, named as in the API reference. Pods with other fields
+ * are rejected by the room `podspec`.
  */
 import type { Condition, KubeObject } from "./objects.ts";
 
@@ -11,7 +11,7 @@ export interface Pod extends KubeObject {
   status?: KubePodStatus;
 }
 
-/** What is wanted of a pod. */
+/** Desired state of a Pod. */
 export interface KubePodSpec {
   nodeName?: string;
   containers: KubeContainer[];
@@ -46,7 +46,7 @@ export interface KubePodSpec {
   nodeSelector?: Record<string, string>;
 }
 
-/** Lets a pod stay on a tainted node. */
+/** Lets a pod run on a Node with a matching taint. */
 export interface Toleration {
   key?: string;
   operator?: string;
@@ -55,7 +55,7 @@ export interface Toleration {
   tolerationSeconds?: number;
 }
 
-/** A pod's security settings. */
+/** Security settings of a pod. */
 export interface PodSecurityContext {
   runAsUser?: number;
   runAsGroup?: number;
@@ -66,7 +66,7 @@ export interface PodSecurityContext {
   seccompProfile?: { type: string; localhostProfile?: string };
 }
 
-/** A container's security settings; they win over the pod's. */
+/** Security settings of a container; they take precedence over the pod's. */
 export interface SecurityContext {
   runAsUser?: number;
   runAsGroup?: number;
@@ -137,20 +137,20 @@ export interface KeyRef {
   optional?: boolean;
 }
 
-/** A field of the pod itself. */
+/** A field of the pod, e.g. "metadata.name". */
 export interface FieldRef {
   apiVersion?: string;
   fieldPath: string;
 }
 
-/** A resource of a container. */
+/** A resource of a container, e.g. "limits.memory". */
 export interface ResourceFieldRef {
   containerName?: string;
   resource: string;
   divisor?: string;
 }
 
-/** Where a volume appears in a container. */
+/** Mount of a volume in a container. */
 export interface KubeVolumeMount {
   name: string;
   mountPath: string;
@@ -160,7 +160,7 @@ export interface KubeVolumeMount {
   mountPropagation?: string;
 }
 
-/** What a probe or hook does. */
+/** Action of a probe or lifecycle hook; exactly one property is set. */
 export interface KubeHandler {
   exec?: { command?: string[] };
   httpGet?: {
@@ -175,7 +175,7 @@ export interface KubeHandler {
   grpc?: { port: number; service?: string };
 }
 
-/** A probe. */
+/** Liveness, readiness or startup probe. */
 export interface KubeProbe extends KubeHandler {
   initialDelaySeconds?: number;
   timeoutSeconds?: number;
@@ -185,7 +185,7 @@ export interface KubeProbe extends KubeHandler {
   terminationGracePeriodSeconds?: number;
 }
 
-/** Which keys of a source become which files. */
+/** Maps a key of a ConfigMap or Secret to a file. */
 export interface KeyToPath {
   key: string;
   path: string;
@@ -201,7 +201,7 @@ export interface FilesSource {
   defaultMode?: number;
 }
 
-/** Fields of the pod as files. */
+/** Fields of the pod as files (downward API). */
 export interface DownwardSource {
   items?: {
     path: string;
@@ -212,7 +212,7 @@ export interface DownwardSource {
   defaultMode?: number;
 }
 
-/** A volume of a pod. */
+/** Volume of a pod; exactly one property besides `name` is set. */
 export interface KubeVolume {
   name: string;
   emptyDir?: { medium?: string; sizeLimit?: string };
@@ -223,7 +223,7 @@ export interface KubeVolume {
   projected?: { sources?: ProjectedSource[]; defaultMode?: number };
 }
 
-/** One source of a projected volume. */
+/** One source of a projected volume; exactly one property is set. */
 export interface ProjectedSource {
   configMap?: FilesSource;
   secret?: FilesSource;
@@ -235,12 +235,12 @@ export interface ProjectedSource {
   };
 }
 
-/** A pod's condition. */
+/** Condition of a Pod. */
 export interface PodCondition extends Condition {
   lastProbeTime?: string | null;
 }
 
-/** What is true of a pod. */
+/** Observed state of a Pod. */
 export interface KubePodStatus {
   phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
   conditions?: PodCondition[];
@@ -257,7 +257,7 @@ export interface KubePodStatus {
   observedGeneration?: number;
 }
 
-/** What is true of one container. */
+/** Observed state of one container. */
 export interface KubeContainerStatus {
   name: string;
   state?: KubeContainerState;
@@ -270,7 +270,7 @@ export interface KubeContainerStatus {
   started?: boolean;
 }
 
-/** One of three. */
+/** State of a container; exactly one property is set. */
 export interface KubeContainerState {
   waiting?: { reason?: string; message?: string };
   running?: { startedAt?: string };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { type Logger, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import {
   CONFIG_MAP,
   createInformer,
@@ -31,11 +31,18 @@ Deno.test("createInformer()", async (t) => {
   await t.step(
     "follows changes through a crash of the API server",
     async () => {
+      const lines: string[] = [];
+      const log: Logger = {
+        ...SILENT_LOGGER,
+        warn: (message) => void lines.push(message),
+        info: (message) => void lines.push(message),
+        with: () => log,
+      };
       await using informer = createInformer({
         client,
         type: CONFIG_MAP,
         namespace: "default",
-        log: SILENT_LOGGER,
+        log,
         pageSize: 2,
         index: ({ data }) => data?.color,
       });
@@ -64,7 +71,10 @@ Deno.test("createInformer()", async (t) => {
       await wait("a blue one", () => informer.byIndex("blue").length === 1);
       assert.equal(informer.byIndex("red").length, 4);
       await apiserver.crash();
-      await SYSTEM_CLOCK.sleep(300);
+      await wait(
+        "a failed watch",
+        () => lines.includes("watch failed, will retry"),
+      );
       await apiserver.restart();
       await client.delete(CONFIG_MAP, { namespace: "default", name: "a" });
       await wait("its end", () => informer.get("default/a") === undefined);
@@ -72,6 +82,7 @@ Deno.test("createInformer()", async (t) => {
         seen.filter((line) => line.endsWith("default/a")),
         ["added default/a", "updated default/a", "deleted default/a"],
       );
+      assert.deepEqual(lines, ["watch failed, will retry", "watch recovered"]);
       // A second informer reads the list in several pages.
       await using second = createInformer({
         client,

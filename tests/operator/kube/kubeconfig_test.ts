@@ -50,7 +50,7 @@ users:
 - {name: exec, user: {exec: {command: aws}}}
 `;
 
-Deno.test("loadKubeconfig() reads certificates and tokens, also from files relative to it", async () => {
+Deno.test("loadKubeconfig() reads credentials, also from files relative to it", async () => {
   await withFolder(async (folder) => {
     const file = `${folder}/config`;
     await Deno.writeTextFile(file, CONFIG);
@@ -76,7 +76,7 @@ Deno.test("loadKubeconfig() reads certificates and tokens, also from files relat
   });
 });
 
-Deno.test("loadKubeconfig() rejects with file and entry when something is missing or invalid", async () => {
+Deno.test("loadKubeconfig() names file and entry when one is missing or invalid", async () => {
   await withFolder(async (folder) => {
     const file = `${folder}/config`;
     const mustFail = (context: string | undefined, pattern: RegExp) =>

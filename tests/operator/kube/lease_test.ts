@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER, toRfc3339Micro } from "../../../lib/shared/base/mod.ts";
+import {
+  type Logger,
+  SILENT_LOGGER,
+  toRfc3339Micro,
+  whenAborted,
+} from "../../../lib/shared/base/mod.ts";
 import {
   createKubeClient,
   LEASE,
@@ -18,13 +23,13 @@ Deno.test("waitForLeadership()", async (t) => {
     log: SILENT_LOGGER,
   });
   await client.create(NAMESPACE, { metadata: { name: namespace } });
-  const lead = (name: string, identity: string) =>
+  const lead = (name: string, identity: string, log: Logger = SILENT_LOGGER) =>
     waitForLeadership({
       client,
       namespace,
       name,
       identity,
-      log: SILENT_LOGGER,
+      log,
       leaseDurationMs: 2000,
       renewDeadlineMs: 1000,
       retryPeriodMs: 200,
@@ -35,12 +40,18 @@ Deno.test("waitForLeadership()", async (t) => {
     "resolves at once when the leader releases the Lease",
     async () => {
       const first = await lead("handover", "a");
+      const { promise: isWaiting, resolve } = Promise.withResolvers<void>();
+      const waiting = lead("handover", "b", {
+        ...SILENT_LOGGER,
+        info: (message) => {
+          if (message === "waiting for leadership") resolve();
+        },
+      });
+      await isWaiting;
       const startMs = performance.now();
-      const waiting = lead("handover", "b");
-      await new Promise((resolve) => setTimeout(resolve, 500));
       await first.release();
       await using second = await waiting;
-      assert.ok(performance.now() - startMs < 2000);
+      assert.ok(performance.now() - startMs < 1500);
       assert.equal(second.lost.aborted, false);
       const lease = await client.get(LEASE, { namespace, name: "handover" });
       assert.equal(lease.spec?.holderIdentity, "b");
@@ -69,13 +80,11 @@ Deno.test("waitForLeadership()", async (t) => {
   await t.step(
     "aborts `lost` when another process has taken the Lease",
     async () => {
-      await using leader = await lead("stolen", "a");
-      await client.patch(LEASE, { namespace, name: "stolen" }, {
-        body: { spec: { holderIdentity: "thief", leaseDurationSeconds: 60 } },
+      await using leader = await lead("taken", "a");
+      await client.patch(LEASE, { namespace, name: "taken" }, {
+        body: { spec: { holderIdentity: "another", leaseDurationSeconds: 60 } },
       });
-      await new Promise<void>((resolve) =>
-        leader.lost.addEventListener("abort", () => resolve())
-      );
+      await whenAborted(leader.lost);
       assert.match(String(leader.lost.reason), /it was lost/);
     },
   );

@@ -59,7 +59,7 @@ Deno.test("Transport.send() reads the token file, and rejects when it does not e
   }
 });
 
-Deno.test("Transport.send() rejects when the certificate of the server is not trusted", async () => {
+Deno.test("Transport.send() rejects when the server's CA is not trusted", async () => {
   await using server = await ScriptedServer.start();
   const { ca: _none, ...rest } = server.credentials;
   using untrusting = open(rest);
@@ -68,7 +68,7 @@ Deno.test("Transport.send() rejects when the certificate of the server is not tr
   assert.equal(await trusting.get(), "{}");
 });
 
-Deno.test("Transport.send() rejects as unavailable when there is no server or it is closed", async () => {
+Deno.test("Transport.send() rejects when there is no server or it is closed", async () => {
   let credentials: Credentials;
   {
     await using server = await ScriptedServer.start();
