@@ -22,7 +22,7 @@ export interface Figures {
   leftBehind: DeployCensus;
 }
 
-/** The table that docs/performance.md shows. */
+/** The table that bench/RESULTS.md shows. */
 export function render(figures: Figures): string {
   const { deviceCount: count } = figures;
   const rate = (seconds: number) => (count / seconds).toFixed(1);
