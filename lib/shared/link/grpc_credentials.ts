@@ -1,56 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * TLS of a dialled link, made by ourselves under grpc-js: its own refuses IP addresses as server names under Deno, can't tell a
- * wrong CA from a wrong clock, and keeps the socket to itself. Uses the two hooks that the library pinned in deno.json calls.
- */
+/** TLS of a dialled link. */
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
-import { AranyaError, type Logger } from "../base/mod.ts";
-import { judgeServer } from "./server_certificate.ts";
+import { AranyaError, defined, type Logger } from "../base/mod.ts";
+import { verifyServer } from "./server_certificate.ts";
 
 /** Options of {@linkcode DialCredentials}. */
 export interface DialCredentialsOptions {
-  /** `Cannot connect to <end point>`, for errors' texts. */
+  /** `Cannot connect to <end point>`, for the texts of errors. */
   action: string;
+  /** Name or address that the server's certificate must have. */
   serverName: string;
+  /** PEM of the CAs. Undefined: the well-known ones. */
   ca: string | undefined;
+  /** Plain text instead of TLS. */
   insecure: boolean;
   log: Logger;
+  /** Returns this device's time, in milliseconds since 1970. */
   now: () => number;
 }
 
 type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 type Connected = Awaited<ReturnType<Connector["connect"]>>;
 
-/** For one dial. Remembers its sockets, to end them, and what was wrong with them, in better words than a gRPC status has. */
+/**
+ * Credentials of one dial that make the TLS connection themselves. grpc-js' own refuse IP addresses as server names
+ * under Deno, can't tell a wrong CA from a wrong clock, and give no access to the socket. Overrides the two private
+ * hooks that the library calls; deno.json pins its version.
+ */
 export class DialCredentials extends ChannelCredentials {
   readonly #options: DialCredentialsOptions;
   readonly #sockets = new Set<Socket>();
   #failure: AranyaError | undefined;
-  #destroyed = false;
+  #isDestroyed = false;
 
   constructor(options: DialCredentialsOptions) {
     super();
     this.#options = options;
   }
 
-  /** Why TLS failed, when it did. */
+  /** Why TLS failed; a gRPC status would only quote a part of it. */
   get failure(): AranyaError | undefined {
     return this.#failure;
   }
 
-  /** Ends the connection at once, also one that is only being made. */
+  /** Destroys every socket at once, also one that is still being connected, and refuses further ones. */
   destroy(): void {
-    this.#destroyed = true;
+    this.#isDestroyed = true;
     for (const socket of this.#sockets) socket.destroy();
   }
 
   override compose(): ChannelCredentials {
-    throw new TypeError(
-      "Cannot compose link credentials: they stand for themselves",
-    );
+    throw new TypeError("Cannot compose link credentials: not supported");
   }
 
   override _isSecure(): boolean {
@@ -65,11 +68,9 @@ export class DialCredentials extends ChannelCredentials {
     const credentials = CallCredentials.createEmpty();
     return {
       connect: (socket) => this.#connect(socket),
-      // Asked before each connection: after the end no other one begins.
+      // The library calls it before each connection.
       waitForReady: () =>
-        this.#destroyed
-          ? Promise.reject(new Error("the dial was given up"))
-          : Promise.resolve(),
+        this.#isDestroyed ? Promise.reject(cancelled()) : Promise.resolve(),
       getCallCredentials: () => credentials,
       destroy() {},
     };
@@ -77,34 +78,33 @@ export class DialCredentials extends ChannelCredentials {
 
   async #connect(socket: Socket): Promise<Connected> {
     this.#sockets.add(socket);
-    // An error after the connection is up reaches the call as its status.
+    // Once the connection is up, its errors reach the call as a status.
     socket.on("error", () => {});
-    if (this.#destroyed) {
+    if (this.#isDestroyed) {
       socket.destroy();
-      throw new Error("the dial was given up");
+      throw cancelled();
     }
     if (this.#options.insecure) return { socket, secure: false };
     try {
-      return { socket: await this.#secure(socket), secure: true };
+      return { socket: await this.#startTls(socket), secure: true };
     } catch (error) {
       this.#failure = error instanceof AranyaError
         ? error
-        : this.#translate(error);
+        : this.#toTlsError(error);
       socket.destroy();
       throw this.#failure;
     }
   }
 
-  async #secure(socket: Socket): Promise<TLSSocket> {
+  async #startTls(socket: Socket): Promise<TLSSocket> {
     const { serverName, ca, action } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const secured = connect({
       socket,
       ALPNProtocols: ["h2"],
       host: serverName,
-      ...(isIP(serverName) ? {} : { servername: serverName }),
-      ...(ca === undefined ? {} : { ca }),
-      // Checked by `judgeServer`, which knows about clocks.
+      ...defined({ ca, servername: isIP(serverName) ? undefined : serverName }),
+      // `verifyServer` checks the certificate: it tolerates a wrong clock.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     }, resolve);
@@ -112,11 +112,11 @@ export class DialCredentials extends ChannelCredentials {
     secured.on("error", reject);
     const onClose = () => reject(new Error("the connection was closed"));
     secured.on("close", onClose);
-    // A server that hangs up at once may be heard on this one only.
+    // When the server hangs up at once, only the inner socket may report it.
     socket.on("close", onClose);
     socket.on("end", onClose);
     await promise;
-    const { notYetValid } = judgeServer(secured, {
+    const { notYetValid } = verifyServer(secured, {
       action,
       serverName,
       ca,
@@ -131,16 +131,22 @@ export class DialCredentials extends ChannelCredentials {
     return secured;
   }
 
-  #translate(error: unknown): AranyaError {
+  #toTlsError(error: unknown): AranyaError {
     const text = error instanceof Error ? error.message : String(error);
-    const why = /InvalidContentType|HandshakePayloadTooLarge|wrong version/i
-        .test(text)
-      ? "the other end does not speak TLS"
-      : /NoApplicationProtocol/i.test(text)
-      ? "the other end does not speak HTTP/2"
-      : `TLS failed: ${text}`;
-    return new AranyaError("unavailable", `${this.#options.action}: ${why}`, {
-      cause: error,
-    });
+    const problem =
+      /InvalidContentType|HandshakePayloadTooLarge|wrong version/i.test(text)
+        ? "the server does not speak TLS"
+        : /NoApplicationProtocol/i.test(text)
+        ? "the server does not speak HTTP/2"
+        : `TLS failed: ${text}`;
+    return new AranyaError(
+      "unavailable",
+      `${this.#options.action}: ${problem}`,
+      { cause: error },
+    );
   }
+}
+
+function cancelled(): Error {
+  return new Error("the dial was cancelled");
 }

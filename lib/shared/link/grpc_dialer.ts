@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The agent's gRPC end. */
+/** The agent's end of the gRPC transport. */
 import {
   Client,
+  type ClientDuplexStream,
   connectivityState,
   Metadata,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { type Logger, SYSTEM_CLOCK, withDeadline } from "../base/mod.ts";
-import { type Endpoint, formatEndpoint, parseEndpoint } from "../base/mod.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  type Logger,
+  parseEndpoint,
+  SYSTEM_CLOCK,
+  withDeadline,
+} from "../base/mod.ts";
 import { DialCredentials } from "./grpc_credentials.ts";
 import { GrpcLink } from "./grpc_link.ts";
 import {
@@ -15,9 +22,9 @@ import {
   DEFAULT_MAX_PACKET_BYTES,
   FLOW_WINDOW_BYTES,
   fromBuffer,
-  sharedOptions,
   silenceGrpc,
   toBuffer,
+  toSharedOptions,
 } from "./grpc_service.ts";
 import { toDialError } from "./grpc_status.ts";
 import type { Link, LinkDialer } from "./link.ts";
@@ -25,35 +32,36 @@ import { toCertificates } from "./server_certificate.ts";
 
 /** Options of {@linkcode createGrpcDialer}. */
 export interface GrpcDialerOptions {
-  /** "host:port", IPv6 in brackets; used when `dial` names none. */
+  /** "host:port", an IPv6 address in brackets; `dial` may name another one. */
   endpoint: string;
-  /** PEM of the CA (one or several certificates) that must have signed the server's. Absent: the well-known CAs. */
+  /** PEM of one or several CAs, one of which must have signed the server's certificate. @default the well-known CAs */
   ca?: string;
-  /** Plain text; asked for by name only. @default false */
+  /** Plain text instead of TLS. @default false */
   insecure?: boolean;
-  /** The name the certificate must hold, also told to the server. @default the end point's host */
+  /** The name that the certificate must have; also sent to the server. @default the end point's host */
   serverName?: string;
   log: Logger;
-  /** Longest packet in bytes, both ways. @default 66560 */
+  /** Upper bound of a packet in bytes, both ways. @default 66560 */
   maxPacketBytes?: number;
-  /** For name look-up, connection, TLS and the call together, in milliseconds. @default 15000 */
+  /** Upper bound of name resolution, connection, TLS and the call together, in milliseconds. @default 15000 */
   connectTimeoutMs?: number;
-  /** This device's time, milliseconds since 1970. @default Date.now */
+  /** Returns this device's time, in milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
-/** The library starts a timer of its own after each failure, which nothing stops: it is made short, and waited for. */
+/** Back-off of the library. Nothing can stop its timer after a failure, so it is short, and `close` waits for it. */
 const LIBRARY_BACKOFF_MS = 1;
+/** Longer than the library's back-off. */
 const SETTLE_MS = 10;
-/** For the library's look at a connection: it is not to begin one. */
-const KEEP_IDLE = false;
-/** One more starts with each connection and ends when that fails, or by itself after 250 ms. */
+/** Upper bound of the library's wait for a connection attempt, 250 ms, and some more. */
 const LIBRARY_CONNECTING_MS = 300;
+/** Argument of `getConnectivityState`: only read the state. */
+const TRY_TO_CONNECT = false;
 
 /**
- * Makes a dialer; it holds nothing between two dials. A certificate that is not valid yet is taken with a warning when all else
- * about it is right: this device's clock must be wrong then.
+ * Creates a dialer, which holds nothing between two dials. A certificate that is not valid yet is accepted with a
+ * warning when everything else about it is right: this device's clock must be wrong.
  * @throws {AranyaError} code "invalid" when end point or CA can't be read
  */
 export function createGrpcDialer(options: GrpcDialerOptions): LinkDialer {
@@ -64,35 +72,38 @@ export function createGrpcDialer(options: GrpcDialerOptions): LinkDialer {
     dial({ signal, endpoint = options.endpoint }) {
       const target = parseEndpoint(endpoint);
       const action = `Cannot connect to ${formatEndpoint(target)}`;
-      const attempt = new Attempt(target, { ...options, action });
-      return withDeadline(() => attempt.link(), {
+      const attempt = new DialAttempt(target, { ...options, action });
+      return withDeadline(() => attempt.open(), {
         timeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
         action,
         signal,
       }).catch(async (error) => {
-        await attempt.giveUp();
+        await attempt.close();
         throw error;
       });
     },
   };
 }
 
-/** One client, one connection, one call. */
-class Attempt {
-  readonly #options: GrpcDialerOptions & { action: string };
-  readonly #target: Endpoint;
+type DialAttemptOptions = GrpcDialerOptions & {
+  /** `Cannot connect to <end point>`. */
+  action: string;
+};
+
+/** One client with one connection and one call. */
+class DialAttempt {
+  readonly #action: string;
+  readonly #peer: string;
+  readonly #maxPacketBytes: number;
   readonly #credentials: DialCredentials;
   readonly #client: Client;
-  readonly #call;
+  readonly #call: ClientDuplexStream<Uint8Array, Uint8Array>;
   #link: GrpcLink | undefined;
 
-  constructor(
-    target: Endpoint,
-    options: GrpcDialerOptions & { action: string },
-  ) {
-    const maxPacketBytes = options.maxPacketBytes ?? DEFAULT_MAX_PACKET_BYTES;
-    this.#options = options;
-    this.#target = target;
+  constructor(target: Endpoint, options: DialAttemptOptions) {
+    this.#action = options.action;
+    this.#peer = formatEndpoint(target);
+    this.#maxPacketBytes = options.maxPacketBytes ?? DEFAULT_MAX_PACKET_BYTES;
     this.#credentials = new DialCredentials({
       action: options.action,
       serverName: options.serverName ?? target.host,
@@ -102,24 +113,20 @@ class Attempt {
       now: options.now ?? Date.now,
     });
     const scheme = target.kind === "name" ? "dns" : target.kind;
-    this.#client = new Client(
-      `${scheme}:${formatEndpoint(target)}`,
-      this.#credentials,
-      {
-        ...sharedOptions(maxPacketBytes),
-        ...(options.serverName
-          ? { "grpc.default_authority": options.serverName }
-          : {}),
-        // Each dial stands alone: nothing cached, nothing retried behind our back.
-        "grpc.use_local_subchannel_pool": 1,
-        "grpc.initial_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
-        "grpc.max_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
-        "grpc.enable_retries": 0,
-        "grpc.service_config_disable_resolution": 1,
-        "grpc.enable_http_proxy": 0,
-        "grpc-node.flow_control_window": FLOW_WINDOW_BYTES,
-      },
-    );
+    this.#client = new Client(`${scheme}:${this.#peer}`, this.#credentials, {
+      ...toSharedOptions(this.#maxPacketBytes),
+      ...(options.serverName
+        ? { "grpc.default_authority": options.serverName }
+        : {}),
+      // Dials are independent: the library neither caches connections nor retries.
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.initial_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
+      "grpc.max_reconnect_backoff_ms": LIBRARY_BACKOFF_MS,
+      "grpc.enable_retries": 0,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc-node.flow_control_window": FLOW_WINDOW_BYTES,
+    });
     this.#call = this.#client.makeBidiStreamRequest(
       CONNECT_PATH,
       toBuffer,
@@ -128,50 +135,47 @@ class Attempt {
     );
   }
 
-  /** Resolves when the server has taken the call. */
-  link(): Promise<Link> {
+  /** Resolves when the server has accepted the call. */
+  open(): Promise<Link> {
     const { promise, resolve, reject } = Promise.withResolvers<Link>();
-    // What an error says comes again as the status.
+    // Every error is followed by a status with the same content.
     this.#call.on("error", () => {});
     this.#call.on("metadata", () => {
       this.#link = new GrpcLink({
         call: this.#call,
-        peer: formatEndpoint(this.#target),
-        maxPacketBytes: this.#options.maxPacketBytes ??
-          DEFAULT_MAX_PACKET_BYTES,
-        destroy: () => this.abandon(),
+        peer: this.#peer,
+        maxPacketBytes: this.#maxPacketBytes,
+        destroy: () => this.#destroy(),
       });
       resolve(this.#link);
     });
     this.#call.on("status", (status: StatusObject) => {
-      reject(
-        this.#credentials.failure ?? toDialError(status, this.#options.action),
-      );
-      this.#finish(status);
+      reject(this.#credentials.failure ?? toDialError(status, this.#action));
+      this.#onStatus(status);
     });
     return promise;
   }
 
-  /** Ends everything at once. */
-  abandon(): void {
+  /** Ends a failed attempt and waits until the library has no socket and no timer of it any more. */
+  async close(): Promise<void> {
+    // The socket goes first, so that the library stops waiting for it.
+    this.#credentials.destroy();
+    const wasReady = this.#connectivity() === connectivityState.READY;
+    if (!wasReady) await this.#waitUntilFailed();
+    this.#destroy();
+    // The library's last timer may start another one.
+    await SYSTEM_CLOCK.sleep(SETTLE_MS);
+    await SYSTEM_CLOCK.sleep(SETTLE_MS);
+  }
+
+  #destroy(): void {
     this.#call.cancel();
     this.#client.close();
     this.#credentials.destroy();
   }
 
-  /** Ends an attempt that failed; the socket goes first, so that the library stops waiting for it. */
-  async giveUp(): Promise<void> {
-    this.#credentials.destroy();
-    const wasReady = this.#connectivity() === connectivityState.READY;
-    if (!wasReady) await this.#untilFailed();
-    this.abandon();
-    // Its last timer may start one more.
-    await SYSTEM_CLOCK.sleep(SETTLE_MS);
-    await SYSTEM_CLOCK.sleep(SETTLE_MS);
-  }
-
-  /** A TCP connection that is only being made can't be ended: it is waited for, unless nobody answers it. */
-  async #untilFailed(): Promise<void> {
+  /** Waits for the end of a TCP connection attempt, which can't be cancelled, but no longer than the library does. */
+  async #waitUntilFailed(): Promise<void> {
     const endMs = SYSTEM_CLOCK.monotonicMs() + LIBRARY_CONNECTING_MS;
     const pending = [connectivityState.IDLE, connectivityState.CONNECTING];
     while (
@@ -181,20 +185,17 @@ class Attempt {
   }
 
   #connectivity(): connectivityState {
-    return this.#client.getChannel().getConnectivityState(KEEP_IDLE);
+    return this.#client.getChannel().getConnectivityState(TRY_TO_CONNECT);
   }
 
-  #finish(status: StatusObject): void {
+  #onStatus(status: StatusObject): void {
     this.#client.close();
     this.#credentials.destroy();
     if (status.code === 0) {
-      this.#link?.done({ reason: "the operator has closed the link" });
+      this.#link?.onCallEnded({ reason: "the operator closed the link" });
       return;
     }
-    const error = toDialError(
-      status,
-      `Cannot hold link with ${formatEndpoint(this.#target)}`,
-    );
-    this.#link?.done({ reason: error.message, error });
+    const error = toDialError(status, `Cannot keep link with ${this.#peer}`);
+    this.#link?.onCallEnded({ reason: error.message, error });
   }
 }

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * A link on one gRPC call, the same at both ends.
- *
- *     open ──close() or peerClosed()──▶ closing ──done() or 1 s──▶ ended
- *       └─────────────done(): the call broke──────────────────────▶ ended
- */
-import { AranyaError } from "../base/mod.ts";
+/** A link on one gRPC call, the same at both ends. */
+import { AranyaError, Notifier } from "../base/mod.ts";
 import type { Link, LinkEnd } from "./link.ts";
 
-/** Above this many unsent bytes `send` waits. */
+/** `send` waits while more bytes than this are unsent. */
 const SEND_HIGH_BYTES = 256 * 1024;
-/** Above this many unread bytes the call is paused, so that HTTP/2's window closes; below the other it goes on. */
+/** At this many unread bytes the call is paused, which closes the HTTP/2 window; below the low mark it is resumed. */
 const READ_HIGH_BYTES = 256 * 1024;
 const READ_LOW_BYTES = 64 * 1024;
-/** How long a closing link may take to send what it holds. */
+/** Time for a closing link to send what it has buffered. */
 const CLOSE_GRACE_MS = 1000;
 
-/** What a link needs of a gRPC call, at either end. */
+/** The part of a gRPC call that a link uses, at either end. */
 export interface PacketCall {
   write(packet: Uint8Array, done: () => void): unknown;
   end(): unknown;
@@ -30,11 +25,23 @@ export interface GrpcLinkOptions {
   call: PacketCall;
   peer: string;
   maxPacketBytes: number;
-  /** Ends the call at once, whatever it still holds. */
+  /** Ends the call at once and drops what it has buffered. */
   destroy: () => void;
 }
 
-/** See the picture above. Its owner tells it by `done` when the call is over. */
+interface Sender {
+  resolve: () => void;
+  reject: (error: AranyaError) => void;
+}
+
+/**
+ * A link on one gRPC call. Its owner reports the call's end by `onCallEnded`.
+ *
+ * ```text
+ * open ──close() or onPeerClosed()──▶ closing ──onCallEnded() or 1 s──▶ ended
+ *   └─────────────onCallEnded(): the call broke────────────────────────▶ ended
+ * ```
+ */
 export class GrpcLink implements Link {
   readonly peer: string;
   readonly maxPacketBytes: number;
@@ -43,15 +50,14 @@ export class GrpcLink implements Link {
   readonly #call: PacketCall;
   readonly #destroy: () => void;
   readonly #ended = Promise.withResolvers<LinkEnd>();
+  readonly #readable = new Notifier();
   #state: "open" | "closing" | "ended" = "open";
-  #closeReason: LinkEnd | undefined;
+  #end: LinkEnd | undefined;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #received: Uint8Array[] = [];
   #receivedBytes = 0;
-  #wakeReader: (() => void) | undefined;
   #unsentBytes = 0;
-  #senders: { resolve: () => void; reject: (error: AranyaError) => void }[] =
-    [];
+  #senders: Sender[] = [];
 
   constructor(options: GrpcLinkOptions) {
     this.peer = options.peer;
@@ -61,14 +67,14 @@ export class GrpcLink implements Link {
     this.closed = this.#ended.promise;
     this.packets = {
       [Symbol.asyncIterator]: () => ({
-        next: () => this.#next(),
+        next: () => this.#read(),
         return: () => {
-          this.close("its reader has left");
+          this.close("the reader stopped reading");
           return Promise.resolve({ done: true, value: undefined });
         },
       }),
     };
-    this.#call.on("data", (packet: Uint8Array) => this.#receive(packet));
+    this.#call.on("data", (packet: Uint8Array) => this.#onPacket(packet));
   }
 
   send(packet: Uint8Array): Promise<void> {
@@ -80,11 +86,11 @@ export class GrpcLink implements Link {
         ),
       );
     }
-    if (this.#state !== "open") return Promise.reject(this.#gone());
+    if (this.#state !== "open") return Promise.reject(this.#endedError());
     const { length } = packet;
     this.#unsentBytes += length;
-    // Failures reach `done` by the call's own events.
-    this.#call.write(packet, () => this.#sent(length));
+    // A failed write also ends the call, which `onCallEnded` reports.
+    this.#call.write(packet, () => this.#onSent(length));
     if (this.#unsentBytes <= SEND_HIGH_BYTES) return Promise.resolve();
     return new Promise((resolve, reject) =>
       this.#senders.push({ resolve, reject })
@@ -95,84 +101,83 @@ export class GrpcLink implements Link {
     if (this.#state !== "open") return;
     this.#received = [];
     this.#beginClosing(reason);
+    // A paused call would not see its end.
     this.#call.resume();
   }
 
-  /** The peer sends no more: what it has sent can still be read, nothing can be sent. */
-  peerClosed(reason: string): void {
+  /** The peer has ended its direction: what it sent can still be read, nothing can be sent. */
+  onPeerClosed(reason: string): void {
     if (this.#state === "open") this.#beginClosing(reason);
   }
 
-  /** The call is over; may be called twice. After `close` the reason given there stays. */
-  done(end: LinkEnd): void {
+  /** The call has ended. May be called twice; a reason that was given before stays. */
+  onCallEnded(end: LinkEnd): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
     clearTimeout(this.#graceTimer);
-    this.#closeReason ??= end;
-    this.#ended.resolve(this.#closeReason);
-    this.#wakeReader?.();
-    this.#failSenders();
+    this.#end ??= end;
+    this.#ended.resolve(this.#end);
+    this.#readable.notify();
+    this.#rejectSenders();
   }
 
   #beginClosing(reason: string): void {
     this.#state = "closing";
-    this.#closeReason = { reason };
-    this.#wakeReader?.();
-    this.#failSenders();
+    this.#end = { reason };
+    this.#readable.notify();
+    this.#rejectSenders();
     this.#call.end();
     this.#graceTimer = setTimeout(() => {
       this.#destroy();
-      this.done({ reason });
+      this.onCallEnded({ reason });
     }, CLOSE_GRACE_MS);
   }
 
-  #sent(length: number): void {
-    this.#unsentBytes -= length;
-    if (this.#unsentBytes <= SEND_HIGH_BYTES) {
-      const senders = this.#senders;
-      this.#senders = [];
-      for (const sender of senders) sender.resolve();
-    }
-  }
-
-  #failSenders(): void {
+  #onSent(byteCount: number): void {
+    this.#unsentBytes -= byteCount;
+    if (this.#unsentBytes > SEND_HIGH_BYTES) return;
     const senders = this.#senders;
     this.#senders = [];
-    for (const sender of senders) sender.reject(this.#gone());
+    for (const sender of senders) sender.resolve();
   }
 
-  #gone(): AranyaError {
+  #rejectSenders(): void {
+    const senders = this.#senders;
+    this.#senders = [];
+    for (const sender of senders) sender.reject(this.#endedError());
+  }
+
+  #endedError(): AranyaError {
     return new AranyaError(
       "unavailable",
       `Cannot send packet to ${this.peer}: the link has ended: ${
-        this.#closeReason?.reason ?? ""
+        this.#end?.reason ?? ""
       }`,
-      { cause: this.#closeReason?.error },
+      { cause: this.#end?.error },
     );
   }
 
-  #receive(packet: Uint8Array): void {
+  #onPacket(packet: Uint8Array): void {
     if (this.#state !== "open") return;
     this.#received.push(packet);
     this.#receivedBytes += packet.length;
     if (this.#receivedBytes >= READ_HIGH_BYTES) this.#call.pause();
-    this.#wakeReader?.();
+    this.#readable.notify();
   }
 
-  async #next(): Promise<IteratorResult<Uint8Array>> {
+  async #read(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
       const packet = this.#received.shift();
       if (packet) {
-        const before = this.#receivedBytes;
+        const unreadBytes = this.#receivedBytes;
         this.#receivedBytes -= packet.length;
-        if (before >= READ_LOW_BYTES && this.#receivedBytes < READ_LOW_BYTES) {
-          this.#call.resume();
-        }
+        if (
+          unreadBytes >= READ_LOW_BYTES && this.#receivedBytes < READ_LOW_BYTES
+        ) this.#call.resume();
         return { done: false, value: packet };
       }
       if (this.#state !== "open") return { done: true, value: undefined };
-      await new Promise<void>((resolve) => this.#wakeReader = resolve);
-      this.#wakeReader = undefined;
+      await this.#readable.wait();
     }
   }
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The operator's gRPC end: one listener for every device. The sockets are ours and are handed to grpc-js one by one: its own secure
- * server does not work under Deno, and so connections can be counted, timed and given a new certificate.
- */
+/** The operator's end of the gRPC transport. */
 import {
   Metadata,
   type Server,
@@ -25,29 +22,29 @@ import {
   NO_METER,
   toListenError,
 } from "../base/mod.ts";
-import { type Connections, createConnections } from "./sockets.ts";
 import { GrpcLink } from "./grpc_link.ts";
 import { createGuardedServer } from "./guarded_server.ts";
 import {
   DEFAULT_MAX_PACKET_BYTES,
   FLOW_WINDOW_BYTES,
   LINK_SERVICE,
-  sharedOptions,
   silenceGrpc,
+  toSharedOptions,
 } from "./grpc_service.ts";
 import { checkServerTls, type GrpcServerTls } from "./server_tls.ts";
-import { createLinkQueue, type LinkQueue } from "./link_queue.ts";
+import { SocketRegistry } from "./socket_registry.ts";
+import { LinkQueue } from "./link_queue.ts";
 import type { Link, LinkListener } from "./link.ts";
 
-/** Bounds of a listener. */
+/** Limits of a listener. */
 export interface GrpcListenerLimits {
-  /** Longest packet in bytes, both ways. @default 66560 */
+  /** Upper bound of a packet in bytes, both ways. @default 66560 */
   maxPacketBytes?: number;
-  /** Connections at one time. @default 20000 */
+  /** Upper bound of open connections. @default 20000 */
   maxConnections?: number;
-  /** Connections at one time that have opened no link yet. @default 1024 */
+  /** Upper bound of connections that carry no link yet. @default 1024 */
   maxPendingConnections?: number;
-  /** Time from a connection's first byte to its first link, in milliseconds. @default 15000 */
+  /** Time for a new connection to open its first link, in milliseconds. @default 15000 */
   pendingTimeoutMs?: number;
 }
 
@@ -57,7 +54,7 @@ export interface ListenGrpcOptions {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** "insecure": plain text, for those who end TLS elsewhere. */
+  /** "insecure": plain text, e.g. behind an Ingress that terminates TLS. */
   tls: GrpcServerTls | "insecure";
   log: Logger;
   meter?: Meter;
@@ -67,23 +64,27 @@ export interface ListenGrpcOptions {
 /** A listener whose certificate can be replaced. */
 export interface GrpcListener extends LinkListener {
   /**
-   * Used for connections from now on; links that are up stay up.
-   * @throws {AranyaError} code "invalid" when the pair can't be used: the former one stays
+   * Replaces the certificate for new connections; open ones stay.
+   * @throws {AranyaError} code "invalid" when the pair can't be used: the previous one stays
+   * @throws {TypeError} when the listener is insecure
    */
   setTls(tls: GrpcServerTls): void;
 }
 
-/** Links that nobody has taken from `links` yet. */
-const MAX_WAITING_LINKS = 1024;
-/** Links on one connection: an Ingress may carry those of many devices over one. */
+const DEFAULT_MAX_CONNECTIONS = 20_000;
+const DEFAULT_MAX_PENDING_CONNECTIONS = 1024;
+const DEFAULT_PENDING_TIMEOUT_MS = 15_000;
+/** Upper bound of accepted links that were not read from `links` yet. */
+const MAX_QUEUED_LINKS = 1024;
+/** Upper bound of links on one connection; an Ingress may carry those of many devices over one. */
 const MAX_LINKS_PER_CONNECTION = 4096;
-/** A connection whose last link is gone is closed after this, in milliseconds. */
+/** A connection without links is closed after this time. */
 const IDLE_CONNECTION_MS = 60_000;
 
 /**
- * Listens for agents.
- * @throws {AranyaError} code "conflict" when the port is taken, "forbidden" when it may not be used, "unavailable" when the address
- * isn't ours, "invalid" when the certificate can't be used
+ * Starts a listener for the links of all agents.
+ * @throws {AranyaError} code "conflict" when the port is taken; "forbidden" without the right to use it; "unavailable"
+ * when the address doesn't belong to this machine; "invalid" when the certificate can't be used
  */
 export async function listenGrpc(
   options: ListenGrpcOptions,
@@ -94,14 +95,18 @@ export async function listenGrpc(
   return listener;
 }
 
+/**
+ * Accepts the sockets itself and hands them to grpc-js one by one: the library's own TLS server doesn't work under
+ * Deno, and this way sockets can be counted, timed out and given a new certificate.
+ */
 class Listener implements GrpcListener {
   readonly #options: ListenGrpcOptions;
   readonly #meter: Meter;
   readonly #maxPacketBytes: number;
   readonly #grpc: Server;
-  readonly #connections: Connections;
-  readonly #queue: LinkQueue = createLinkQueue(MAX_WAITING_LINKS);
-  readonly #open = new Set<GrpcLink>();
+  readonly #sockets: SocketRegistry;
+  readonly #queue = new LinkQueue(MAX_QUEUED_LINKS);
+  readonly #openLinks = new Set<GrpcLink>();
   readonly #server: NetServer | TlsServer;
   #address: LinkListener["address"];
 
@@ -111,21 +116,22 @@ class Listener implements GrpcListener {
     this.#meter = options.meter ?? NO_METER;
     this.#maxPacketBytes = limits.maxPacketBytes ?? DEFAULT_MAX_PACKET_BYTES;
     this.#address = { host: options.host, port: options.port };
-    this.#connections = createConnections({
-      maxCount: limits.maxConnections ?? 20_000,
-      maxPendingCount: limits.maxPendingConnections ?? 1024,
-      pendingTimeoutMs: limits.pendingTimeoutMs ?? 15_000,
+    this.#sockets = new SocketRegistry({
+      maxCount: limits.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      maxPendingCount: limits.maxPendingConnections ??
+        DEFAULT_MAX_PENDING_CONNECTIONS,
+      pendingTimeoutMs: limits.pendingTimeoutMs ?? DEFAULT_PENDING_TIMEOUT_MS,
       onRefused: () =>
         this.#meter.count("aranya_grpc_connections_refused_total"),
     });
     this.#grpc = createGuardedServer({
-      ...sharedOptions(this.#maxPacketBytes),
+      ...toSharedOptions(this.#maxPacketBytes),
       "grpc.max_concurrent_streams": MAX_LINKS_PER_CONNECTION,
       "grpc.max_connection_idle_ms": IDLE_CONNECTION_MS,
     }, {
       windowBytes: FLOW_WINDOW_BYTES,
       onError: (error) =>
-        options.log.debug("request of a stranger can't be answered", { error }),
+        options.log.debug("malformed gRPC request was dropped", { error }),
     });
     this.#grpc.addService(LINK_SERVICE, {
       connect: (call: ServerDuplexStream<Uint8Array, Uint8Array>) =>
@@ -159,7 +165,7 @@ class Listener implements GrpcListener {
     this.#server.off("error", reject);
     this.#server.on(
       "error",
-      (error) => log.warn("listener of links reports an error", { error }),
+      (error) => log.warn("gRPC listener failed", { error }),
     );
     const address = this.#server.address();
     if (address !== null && typeof address === "object") {
@@ -180,13 +186,13 @@ class Listener implements GrpcListener {
     const stopped = new Promise<void>((resolve) =>
       this.#server.close(() => resolve())
     );
-    const ends = [...this.#open].map((link) => {
-      link.close("the operator stops listening");
+    const ends = [...this.#openLinks].map((link) => {
+      link.close("the operator stopped listening");
       return link.closed;
     });
     await Promise.all(ends);
     this.#grpc.forceShutdown();
-    this.#connections.destroyAll();
+    this.#sockets.destroyAll();
     await stopped;
   }
 
@@ -197,7 +203,7 @@ class Listener implements GrpcListener {
     );
     if (tls === "insecure") {
       return createPlainServer((socket) => {
-        if (!this.#connections.add(socket)) return;
+        if (!this.#sockets.add(socket)) return;
         injector.injectConnection(socket);
       });
     }
@@ -205,46 +211,46 @@ class Listener implements GrpcListener {
     const server = createTlsServer({
       ...tls,
       ALPNProtocols: ["h2"],
-      handshakeTimeout: this.#options.limits?.pendingTimeoutMs ?? 15_000,
+      handshakeTimeout: this.#options.limits?.pendingTimeoutMs ??
+        DEFAULT_PENDING_TIMEOUT_MS,
     });
-    server.on("connection", (socket) => this.#connections.add(socket));
+    server.on("connection", (socket) => this.#sockets.add(socket));
     server.on("secureConnection", (socket) => {
       socket.on(
         "error",
-        (error) => log.debug("connection of an agent broke", { error }),
+        (error) => log.debug("agent connection failed", { error }),
       );
       injector.injectConnection(socket);
     });
     server.on("tlsClientError", (error) => {
       this.#meter.count("aranya_grpc_tls_failed_total");
-      log.debug("connection is no TLS that we speak", { error });
+      log.debug("TLS handshake failed", { error });
     });
     return server;
   }
 
   #accept(call: ServerDuplexStream<Uint8Array, Uint8Array>): void {
     const peer = call.getPeer();
-    // An IPv4 peer of a listener on "::".
-    const shown = peer.replace(/^::ffff:/, "");
-    const leave = this.#connections.enter(peer);
+    const counted = this.#sockets.addLink(peer);
     const link = new GrpcLink({
       call,
-      peer: shown,
+      // The prefix of an IPv4 peer when the listener is on "::".
+      peer: peer.replace(/^::ffff:/, ""),
       maxPacketBytes: this.#maxPacketBytes,
-      destroy: () => this.#connections.destroyIfAlone(peer),
+      destroy: () => this.#sockets.destroyUnlessShared(peer),
     });
-    this.#open.add(link);
-    void link.closed.then(() => this.#open.delete(link));
-    // Comes at every end of the call, also the regular one.
+    this.#openLinks.add(link);
+    void link.closed.then(() => this.#openLinks.delete(link));
+    // The library emits it at every end of the call, also the regular one.
     call.on("cancelled", () => {
-      link.done({ reason: "the agent has gone" });
-      leave();
+      link.onCallEnded({ reason: "the agent disconnected" });
+      counted[Symbol.dispose]();
     });
-    call.on("end", () => link.peerClosed("the agent has closed the link"));
+    call.on("end", () => link.onPeerClosed("the agent closed the link"));
     call.on(
       "error",
       (error) =>
-        this.#options.log.debug("link of an agent broke", {
+        this.#options.log.debug("agent link failed", {
           link: peer,
           error,
         }),
@@ -257,7 +263,7 @@ class Listener implements GrpcListener {
       });
       return;
     }
-    // Tells the agent that its call was taken.
+    // The headers tell the agent that its call was accepted.
     call.sendMetadata(new Metadata());
   }
 }

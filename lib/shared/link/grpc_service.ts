@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What both ends of the gRPC transport share: the service, its codec (none: messages are our packets) and its limits. */
+/** The gRPC service that both ends share. A message is a packet as it is, without protobuf around it. */
 import { Buffer } from "node:buffer";
 import {
   type ChannelOptions,
@@ -7,28 +7,35 @@ import {
   setLogVerbosity,
 } from "@grpc/grpc-js";
 
-/** The one method: both sides stream packets. */
+/** Path of the only method, a bidirectional stream of packets. */
 export const CONNECT_PATH = "/aranya.v1.Link/Connect";
 
-/** Longest packet when nothing else is said, in bytes: 64 KiB, what one read of a pipe or socket brings, and room for every header. */
+/**
+ * Default upper bound of a packet, in bytes: 64 KiB, which is what one read of a pipe or socket returns, and room for
+ * all headers.
+ */
 export const DEFAULT_MAX_PACKET_BYTES = 66_560;
-/** What either end takes, whatever it sends itself: the two are upgraded apart. */
-const MAX_RECEIVED_BYTES = 1024 * 1024;
 
-/** HTTP/2's windows at both ends, in bytes: above its 64 KiB, which is one packet of ours and stalls at every one. */
+/** Lower bound of what either end accepts, so that the two can be upgraded independently. */
+const MIN_ACCEPTED_PACKET_BYTES = 1024 * 1024;
+
+/**
+ * HTTP/2 flow-control window at both ends, in bytes. The default of 64 KiB is one packet of ours, so that the sender
+ * would wait for a window update after each.
+ */
 export const FLOW_WINDOW_BYTES = 256 * 1024;
 
-/** A packet as gRPC wants it; the same memory. */
+/** Converts a packet for gRPC; shares its memory. */
 export function toBuffer(packet: Uint8Array): Buffer {
   return Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
 }
 
-/** A packet as it came; the same memory. */
+/** Converts a message of gRPC to a packet; shares its memory. */
 export function fromBuffer(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** The service by name of its method, for a server. */
+/** Definition of the service, for a server. */
 export const LINK_SERVICE = {
   connect: {
     path: CONNECT_PATH,
@@ -41,20 +48,20 @@ export const LINK_SERVICE = {
   },
 } as const;
 
-/** Options that hold at both ends. */
-export function sharedOptions(maxPacketBytes: number): ChannelOptions {
+/** Returns the channel options that both ends use. */
+export function toSharedOptions(maxPacketBytes: number): ChannelOptions {
   return {
     "grpc.max_receive_message_length": Math.max(
       maxPacketBytes,
-      MAX_RECEIVED_BYTES,
+      MIN_ACCEPTED_PACKET_BYTES,
     ),
     "grpc.max_send_message_length": maxPacketBytes,
-    // Its registry of calls and sockets only costs memory here.
+    // The library's registry of calls and sockets only costs memory here.
     "grpc.enable_channelz": 0,
   };
 }
 
-/** The library writes to the console by itself; what matters reaches us as errors. */
+/** Stops the library from writing to the console. Its errors reach us as statuses. */
 export function silenceGrpc(): void {
   setLogVerbosity(logVerbosity.NONE);
 }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-/** gRPC statuses in the project's words; the one place where they are translated. */
+/** The only place where gRPC statuses become errors of ours. */
 import { status as Code, type StatusObject } from "@grpc/grpc-js";
 import { AranyaError, type ErrorCode } from "../base/mod.ts";
 
-/** What the library's texts mean, by the system error in them. */
-const NETWORK_TEXTS: [RegExp, string][] = [
-  [/ECONNREFUSED/, "the connection was refused"],
-  [
-    /ENOTFOUND|EAI_|Name resolution failed|Could not resolve|No such host|failed to lookup/i,
-    "its name can't be resolved",
-  ],
-  [/EHOSTUNREACH|ENETUNREACH/, "there is no way there"],
-  [/ETIMEDOUT/, "it does not answer"],
-  [
-    /ECONNRESET|EPIPE|Connection dropped|Socket closed/i,
-    "the connection was lost",
-  ],
+/** Texts for system errors, which the library only quotes in a status' details. */
+const NETWORK_ERRORS: readonly { pattern: RegExp; text: string }[] = [
+  { pattern: /ECONNREFUSED/, text: "connection refused" },
+  {
+    pattern:
+      /ENOTFOUND|EAI_|Name resolution failed|Could not resolve|No such host|failed to lookup/i,
+    text: "the host name can't be resolved",
+  },
+  { pattern: /EHOSTUNREACH|ENETUNREACH/, text: "no route to host" },
+  { pattern: /ETIMEDOUT/, text: "connection timed out" },
+  {
+    pattern: /ECONNRESET|EPIPE|Connection dropped|Socket closed/i,
+    text: "the connection was lost",
+  },
 ];
 
+/** Codes of a call that ended; every other status is "unavailable". */
 const CODES: Partial<Record<number, ErrorCode>> = {
   [Code.CANCELLED]: "cancelled",
   [Code.DEADLINE_EXCEEDED]: "timed_out",
@@ -25,19 +27,33 @@ const CODES: Partial<Record<number, ErrorCode>> = {
   [Code.PERMISSION_DENIED]: "forbidden",
 };
 
-/** The error for a call that ended with this status. */
+const MAX_TEXT_LENGTH = 300;
+const MAX_LOGGED_LENGTH = 1000;
+
+/** Returns the error for a call that ended with this status. `action` is `Cannot <verb> <object>`. */
 export function toDialError(
   { code, details }: Pick<StatusObject, "code" | "details">,
   action: string,
 ): AranyaError {
-  const why = code === Code.UNIMPLEMENTED
-    ? "the server there is not an aranya operator"
-    : code === Code.OK
-    ? "the other end ended the call at once"
-    : NETWORK_TEXTS.find(([pattern]) => pattern.test(details))?.[1] ??
-      (details.replaceAll(/\s+/g, " ").trim().slice(0, 300) ||
-        `gRPC status ${code}`);
-  return new AranyaError(CODES[code] ?? "unavailable", `${action}: ${why}`, {
-    details: { grpcCode: code, grpcDetails: details.slice(0, 1000) },
-  });
+  return new AranyaError(
+    CODES[code] ?? "unavailable",
+    `${action}: ${explain(code, details)}`,
+    {
+      details: {
+        grpcCode: code,
+        grpcDetails: details.slice(0, MAX_LOGGED_LENGTH),
+      },
+    },
+  );
+}
+
+function explain(code: Code, details: string): string {
+  if (code === Code.UNIMPLEMENTED) {
+    return "the server is not an aranya operator";
+  }
+  if (code === Code.OK) return "the server closed the call at once";
+  const known = NETWORK_ERRORS.find(({ pattern }) => pattern.test(details));
+  if (known) return known.text;
+  const text = details.replaceAll(/\s+/g, " ").trim().slice(0, MAX_TEXT_LENGTH);
+  return text || `gRPC status ${code}`;
 }

@@ -1,49 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Links that wait to be taken by the listener's one reader. */
+/** Accepted links that wait for the listener's reader. */
+import { Notifier } from "../base/mod.ts";
 import type { Link } from "./link.ts";
 
-/** See {@linkcode createLinkQueue}. */
-export interface LinkQueue {
-  /** Links in order of arrival; ends after `end`. One reader only. */
-  readonly links: AsyncIterable<Link>;
-  /** False when there is no room or the queue has ended. */
-  push(link: Link): boolean;
-  /** No more links. May be called twice. */
-  end(): void;
-}
+/** A bounded queue of links with one reader. A link that ends before it is read is dropped. */
+export class LinkQueue {
+  readonly #maxCount: number;
+  readonly #queued = new Set<Link>();
+  readonly #readable = new Notifier();
+  #hasEnded = false;
 
-/** Makes a queue for at most `maxCount` waiting links. Links that end while they wait are left out. */
-export function createLinkQueue(maxCount: number): LinkQueue {
-  const waiting = new Set<Link>();
-  let ended = false;
-  let wake: (() => void) | undefined;
-  return {
-    push(link) {
-      if (ended || waiting.size >= maxCount) return false;
-      waiting.add(link);
-      void link.closed.then(() => waiting.delete(link));
-      wake?.();
-      return true;
-    },
-    end() {
-      ended = true;
-      wake?.();
-    },
-    links: {
-      [Symbol.asyncIterator]: () => ({
-        async next(): Promise<IteratorResult<Link>> {
-          for (;;) {
-            if (ended) return { done: true, value: undefined };
-            const [link] = waiting;
-            if (link) {
-              waiting.delete(link);
-              return { done: false, value: link };
-            }
-            await new Promise<void>((resolve) => wake = resolve);
-            wake = undefined;
-          }
-        },
-      }),
-    },
+  /** Links in order of arrival; ends after `end`. One reader only. */
+  readonly links: AsyncIterable<Link> = {
+    [Symbol.asyncIterator]: () => ({ next: () => this.#read() }),
   };
+
+  /** @param maxCount upper bound of queued links */
+  constructor(maxCount: number) {
+    this.#maxCount = maxCount;
+  }
+
+  /** Adds a link. Returns false when the queue is full or has ended. */
+  push(link: Link): boolean {
+    if (this.#hasEnded || this.#queued.size >= this.#maxCount) return false;
+    this.#queued.add(link);
+    void link.closed.then(() => this.#queued.delete(link));
+    this.#readable.notify();
+    return true;
+  }
+
+  /** Ends the queue; links that were not read are dropped. May be called twice. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#readable.notify();
+  }
+
+  async #read(): Promise<IteratorResult<Link>> {
+    for (;;) {
+      if (this.#hasEnded) return { done: true, value: undefined };
+      const [link] = this.#queued;
+      if (link) {
+        this.#queued.delete(link);
+        return { done: false, value: link };
+      }
+      await this.#readable.wait();
+    }
+  }
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Whether a server's certificate may be trusted, by a device whose clock may be wrong. A certificate that is not valid *yet* is
- * taken when all else is right: it means that our clock stands before the day it was made, e.g. in 1970. That is sound here because
- * the operator proves itself in the Noise handshake anyway; refusing would lock out devices without a real-time clock for ever.
- */
+/** Verification of a server's certificate by a device whose clock may be wrong. */
 import { X509Certificate } from "node:crypto";
 import {
   checkServerIdentity,
@@ -12,41 +8,45 @@ import {
 } from "node:tls";
 import { AranyaError } from "../base/mod.ts";
 
-/** Longest chain that is followed. */
+/** Upper bound of a chain's length. */
 const MAX_CHAIN_LENGTH = 8;
 
-/** Options of {@linkcode judgeServer}. */
-export interface JudgeServerOptions {
+/** Options of {@linkcode verifyServer}. */
+export interface VerifyServerOptions {
   /** `Cannot connect to <end point>`, for the error's text. */
   action: string;
-  /** Name or address that the certificate must hold. */
+  /** Name or address that the certificate must have. */
   serverName: string;
-  /** PEM of the CAs that may have signed it. Absent: the well-known ones. */
+  /** PEM of the CAs that are trusted. Absent: the well-known ones. */
   ca?: string | undefined;
-  /** This device's time, milliseconds since 1970. */
+  /** This device's time, in milliseconds since 1970. */
   nowMs: number;
 }
 
-/** What {@linkcode judgeServer} finds when it does not throw. */
-export interface ServerJudgement {
-  /** The certificate begins in this device's future: its clock must be wrong. */
+/** Result of {@linkcode verifyServer} for a certificate that can be trusted. */
+export interface VerifiedServer {
+  /** The certificate's validity begins in this device's future: its clock must be wrong. */
   notYetValid: boolean;
 }
 
 /**
- * Judges a TLS connection that was made without checks (`rejectUnauthorized: false`).
- * @throws {AranyaError} code "unauthorized", with what is wrong about the certificate
+ * Verifies the certificate of a TLS connection that was made with `rejectUnauthorized: false`.
+ *
+ * A certificate that is not valid *yet* is accepted when everything else is right: this device's clock must be behind,
+ * e.g. in 1970. That is safe because the operator authenticates itself in the Noise handshake as well; refusing would
+ * lock out devices without a real-time clock.
+ * @throws {AranyaError} code "unauthorized", with the problem of the certificate
  */
-export function judgeServer(
+export function verifyServer(
   socket: TLSSocket,
-  options: JudgeServerOptions,
-): ServerJudgement {
+  options: VerifyServerOptions,
+): VerifiedServer {
   const withChain = true;
   const peer = socket.getPeerCertificate(withChain);
-  if (!peer?.raw) throw unauthorized(options, "it shows no certificate");
+  if (!peer?.raw) throw untrusted(options, "it has no certificate");
   const mismatch = checkServerIdentity(options.serverName, peer);
   if (mismatch) {
-    throw unauthorized(
+    throw untrusted(
       options,
       `its certificate is for ${
         peer.subjectaltname ?? "no name"
@@ -61,45 +61,46 @@ export function judgeServer(
     link?.raw && chain.length < MAX_CHAIN_LENGTH;
     link = link.issuerCertificate === link ? undefined : link.issuerCertificate
   ) chain.push(new X509Certificate(link.raw));
-  return judgeChain(chain, options, String(socket.authorizationError));
+  return verifyChain(chain, options, String(socket.authorizationError));
 }
 
-function judgeChain(
+/** Verifies a chain that TLS itself has rejected with `tlsError`. */
+function verifyChain(
   chain: X509Certificate[],
-  options: JudgeServerOptions,
-  verdict: string,
-): ServerJudgement {
+  options: VerifyServerOptions,
+  tlsError: string,
+): VerifiedServer {
   const [leaf] = chain;
   const path = leaf && findPath(chain, toCertificates(options.ca));
   if (!path) {
-    throw unauthorized(
+    throw untrusted(
       options,
-      `its certificate (${
-        oneLine(leaf?.subject)
-      }) was not signed by the CA that this device knows but by "${
+      `its certificate (${oneLine(leaf?.subject)}) is signed by "${
         oneLine(leaf?.issuer)
-      }"`,
+      }", which is not a CA that this device trusts`,
     );
   }
-  const today = new Date(options.nowMs).toISOString();
-  const expired = path.find((each) =>
-    each.validToDate.getTime() < options.nowMs
+  const now = new Date(options.nowMs).toISOString();
+  const expired = path.find((certificate) =>
+    certificate.validToDate.getTime() < options.nowMs
   );
   if (expired) {
-    throw unauthorized(
+    throw untrusted(
       options,
       `certificate "${
         oneLine(expired.subject)
-      }" ended ${expired.validToDate.toISOString()}; this device's time is ${today}`,
+      }" expired at ${expired.validToDate.toISOString()}; this device's time is ${now}`,
     );
   }
-  if (path.some((each) => each.validFromDate.getTime() > options.nowMs)) {
-    return { notYetValid: true };
-  }
-  throw unauthorized(options, `its certificate can't be used: ${verdict}`);
+  if (
+    path.some((certificate) =>
+      certificate.validFromDate.getTime() > options.nowMs
+    )
+  ) return { notYetValid: true };
+  throw untrusted(options, `its certificate can't be used: ${tlsError}`);
 }
 
-/** The certificates from the server's up to a trusted one; undefined when there is no such way. */
+/** Returns the certificates from the server's to a trusted one; undefined when there is no such path. */
 function findPath(
   chain: X509Certificate[],
   trusted: X509Certificate[],
@@ -108,10 +109,10 @@ function findPath(
   let current = chain[0];
   while (current && path.length < MAX_CHAIN_LENGTH) {
     path.push(current);
-    const anchor = trusted.find((each) => isSignedBy(current, each));
+    const anchor = trusted.find((issuer) => isSignedBy(current, issuer));
     if (anchor) return [...path, anchor];
-    current = chain.find((each) =>
-      !path.includes(each) && isSignedBy(current, each)
+    current = chain.find((issuer) =>
+      !path.includes(issuer) && isSignedBy(current, issuer)
     );
   }
   return undefined;
@@ -125,35 +126,38 @@ function isSignedBy(
     certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
-/** Certificates of a PEM text, or the well-known ones. @throws {AranyaError} code "invalid" */
+/**
+ * Parses the certificates in a PEM text; without one, returns the well-known CAs.
+ * @throws {AranyaError} code "invalid" when there is none or one can't be read
+ */
 export function toCertificates(pem: string | undefined): X509Certificate[] {
-  const texts = pem === undefined
+  const blocks = pem === undefined
     ? [...rootCertificates]
     : pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ??
       [];
-  if (texts.length === 0) throw unreadable("it holds no certificate");
+  if (blocks.length === 0) throw unreadable("there is no certificate in it");
   try {
-    return texts.map((text) => new X509Certificate(text));
+    return blocks.map((block) => new X509Certificate(block));
   } catch (error) {
     throw unreadable("it is damaged", error);
   }
 }
 
-function unreadable(why: string, cause?: unknown): AranyaError {
-  return new AranyaError("invalid", `Cannot read CA certificate: ${why}`, {
+function unreadable(problem: string, cause?: unknown): AranyaError {
+  return new AranyaError("invalid", `Cannot read CA certificate: ${problem}`, {
     cause,
   });
 }
 
-function unauthorized(
-  { action }: JudgeServerOptions,
-  why: string,
+function untrusted(
+  { action }: VerifyServerOptions,
+  problem: string,
   cause?: unknown,
 ): AranyaError {
-  return new AranyaError("unauthorized", `${action}: ${why}`, { cause });
+  return new AranyaError("unauthorized", `${action}: ${problem}`, { cause });
 }
 
-/** Subjects have a line for each part. */
+/** Joins the lines of a distinguished name, one per attribute. */
 function oneLine(name: string | undefined): string {
   return (name ?? "").replaceAll("\n", ", ");
 }

@@ -13,7 +13,7 @@ const OPTIONS = {
   now: Date.now,
 };
 
-Deno.test("DialCredentials hands a plain socket through, and destroys it", async () => {
+Deno.test("DialCredentials uses a plain socket when insecure, and destroys it", async () => {
   const credentials = new DialCredentials(OPTIONS);
   assert.equal(credentials._isSecure(), false);
   const socket = new Socket();
@@ -25,18 +25,18 @@ Deno.test("DialCredentials hands a plain socket through, and destroys it", async
   assert.equal(socket.destroyed, true);
 });
 
-Deno.test("DialCredentials takes no socket after it was destroyed", async () => {
+Deno.test("DialCredentials destroys a socket that comes after destroy()", async () => {
   const credentials = new DialCredentials(OPTIONS);
   credentials.destroy();
   const socket = new Socket();
   await assert.rejects(
     credentials._createSecureConnector().connect(socket),
-    /given up/,
+    /the dial was cancelled/,
   );
   assert.equal(socket.destroyed, true);
 });
 
-Deno.test("DialCredentials keeps what was wrong in words of ours", async () => {
+Deno.test("DialCredentials.failure explains why TLS failed", async () => {
   const server = createServer((socket) =>
     socket.once("data", () => socket.end("nonsense\r\n"))
   );
@@ -54,7 +54,7 @@ Deno.test("DialCredentials keeps what was wrong in words of ours", async () => {
   );
   assert.match(
     credentials.failure?.message ?? "",
-    /^Cannot connect to a:1: the other end does not speak TLS$/,
+    /^Cannot connect to a:1: the server does not speak TLS$/,
   );
   await new Promise((resolve) => server.close(resolve));
 });

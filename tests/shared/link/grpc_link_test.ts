@@ -5,7 +5,7 @@ import {
   type PacketCall,
 } from "../../../lib/shared/link/grpc_link.ts";
 
-/** A call that does only what the test tells it. */
+/** A call whose events come from the test. */
 class FakeCall implements PacketCall {
   readonly written: (() => void)[] = [];
   receive: (packet: Uint8Array) => void = () => {};
@@ -40,7 +40,7 @@ function setUp() {
   return { call, link, destroyed: () => destroyCount };
 }
 
-Deno.test("GrpcLink.send() waits above 256 KiB unsent, and goes on when the call has sent", async () => {
+Deno.test("GrpcLink.send() waits while more than 256 KiB are unsent", async () => {
   const { call, link } = setUp();
   const packet = new Uint8Array(65_536);
   for (let count = 0; count < 4; count++) await link.send(packet);
@@ -50,16 +50,16 @@ Deno.test("GrpcLink.send() waits above 256 KiB unsent, and goes on when the call
   assert.equal(resolved, false);
   call.written[0]?.();
   await waiting;
-  link.done({ reason: "over" });
+  link.onCallEnded({ reason: "ended" });
 });
 
-Deno.test("GrpcLink.send() rejects what waits when the call is over", async () => {
+Deno.test("GrpcLink.send() rejects when the call ends", async () => {
   const { link } = setUp();
   const sends = Array.from(
     { length: 6 },
     () => link.send(new Uint8Array(65_536)),
   );
-  link.done({ reason: "the cable was pulled" });
+  link.onCallEnded({ reason: "the cable was pulled" });
   const results = await Promise.allSettled(sends);
   assert.equal(results.filter((each) => each.status === "rejected").length, 2);
   await assert.rejects(link.send(new Uint8Array(1)), {
@@ -68,7 +68,7 @@ Deno.test("GrpcLink.send() rejects what waits when the call is over", async () =
   });
 });
 
-Deno.test("GrpcLink pauses the call while nobody reads and resumes it afterwards", async () => {
+Deno.test("GrpcLink.packets pauses the call while it is not read, and resumes it", async () => {
   const { call, link } = setUp();
   for (let count = 0; count < 4; count++) call.receive(new Uint8Array(65_536));
   assert.equal(call.paused, true);
@@ -77,32 +77,32 @@ Deno.test("GrpcLink pauses the call while nobody reads and resumes it afterwards
   assert.equal(call.paused, true);
   await packets.next();
   assert.equal(call.paused, false);
-  link.done({ reason: "over" });
+  link.onCallEnded({ reason: "ended" });
   assert.equal((await packets.next()).done, true);
 });
 
-Deno.test("GrpcLink gives what it has received before it ends", async () => {
+Deno.test("GrpcLink.packets returns what was received before the end", async () => {
   const { call, link } = setUp();
   call.receive(Uint8Array.of(1));
-  link.done({ reason: "over" });
+  link.onCallEnded({ reason: "ended" });
   const packets = link.packets[Symbol.asyncIterator]();
   assert.deepEqual((await packets.next()).value, Uint8Array.of(1));
   assert.equal((await packets.next()).done, true);
 });
 
-Deno.test("GrpcLink.peerClosed() keeps what came before for a slow reader", async () => {
+Deno.test("GrpcLink.onPeerClosed() keeps received packets for a slow reader", async () => {
   const { call, link } = setUp();
   call.receive(Uint8Array.of(1));
   call.receive(Uint8Array.of(2));
-  link.peerClosed("the agent has closed the link");
+  link.onPeerClosed("the agent closed the link");
   await assert.rejects(link.send(Uint8Array.of(3)), { code: "unavailable" });
   assert.equal(call.ended, true);
-  link.done({ reason: "over" });
+  link.onCallEnded({ reason: "ended" });
   const received: Uint8Array[] = [];
   for await (const packet of link.packets) received.push(packet);
   assert.deepEqual(received, [Uint8Array.of(1), Uint8Array.of(2)]);
   assert.deepEqual(await link.closed, {
-    reason: "the agent has closed the link",
+    reason: "the agent closed the link",
   });
 });
 
@@ -116,7 +116,7 @@ Deno.test("GrpcLink.close() destroys a call that does not end in time", async ()
   assert.equal(destroyed(), 1);
 });
 
-Deno.test("GrpcLink closes when its reader leaves early", async () => {
+Deno.test("GrpcLink closes when its reader stops reading", async () => {
   const { call, link } = setUp();
   call.receive(Uint8Array.of(1));
   for await (const packet of link.packets) {
@@ -124,6 +124,6 @@ Deno.test("GrpcLink closes when its reader leaves early", async () => {
     break;
   }
   assert.equal(call.ended, true);
-  link.done({ reason: "over" });
-  assert.deepEqual(await link.closed, { reason: "its reader has left" });
+  link.onCallEnded({ reason: "ended" });
+  assert.deepEqual(await link.closed, { reason: "the reader stopped reading" });
 });

@@ -30,16 +30,16 @@ async function mustIssue(names: { ips?: string[]; dnsNames?: string[] } = {}) {
   return { authority, tls, ca: authority.cert };
 }
 
-interface World extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   listener: GrpcListener;
   port: number;
   authority: { cert: string; key: string };
   dial(options?: Partial<GrpcDialerOptions>): Promise<Link>;
-  /** Dials and takes the link at the other end. */
+  /** Opens a link and returns both ends. */
   pair(): Promise<{ agent: Link; operator: Link }>;
 }
 
-async function startWorld(limits: GrpcListenerLimits = {}): Promise<World> {
+async function startFixture(limits: GrpcListenerLimits = {}): Promise<Fixture> {
   const { authority, tls, ca } = await mustIssue();
   const listener = await listenGrpc({ host: HOST, port: 0, tls, log, limits });
   const { port } = listener.address;
@@ -61,13 +61,13 @@ async function startWorld(limits: GrpcListenerLimits = {}): Promise<World> {
   };
 }
 
-/** A scripted stranger: sends bytes and waits until the other end hangs up. */
-function mustBeHungUpOn(port: number, bytes: Uint8Array): Promise<void> {
+/** Sends bytes on a new TCP connection and resolves when the server closes it. */
+function waitUntilClosed(port: number, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp(port, HOST, () => socket.write(bytes));
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(new Error("nobody hung up"));
+      reject(new Error("the server did not close the connection"));
     }, 5000);
     socket.on("data", () => {});
     socket.on("error", () => {});
@@ -79,8 +79,8 @@ function mustBeHungUpOn(port: number, bytes: Uint8Array): Promise<void> {
 }
 
 Deno.test("listenGrpc() carries packets both ways, whole and in order", async () => {
-  await using world = await startWorld();
-  const { agent, operator } = await world.pair();
+  await using fixture = await startFixture();
+  const { agent, operator } = await fixture.pair();
   const atOperator = operator.packets[Symbol.asyncIterator]();
   const atAgent = agent.packets[Symbol.asyncIterator]();
   const texts = ["", "a", "b".repeat(65_536), "c".repeat(40_000)];
@@ -93,13 +93,13 @@ Deno.test("listenGrpc() carries packets both ways, whole and in order", async ()
     assert.equal(fromUtf8((await atAgent.next()).value), text);
   }
   assert.match(operator.peer, /^127\.0\.0\.1:\d+$/);
-  assert.equal(agent.peer, `127.0.0.1:${world.port}`);
+  assert.equal(agent.peer, `127.0.0.1:${fixture.port}`);
 });
 
-Deno.test("Link.close() at either end ends both, with what was sent before", async () => {
+Deno.test("Link.close() at either end ends both after what was sent before", async () => {
   for (const closer of ["agent", "operator"] as const) {
-    await using world = await startWorld();
-    const ends = await world.pair();
+    await using fixture = await startFixture();
+    const ends = await fixture.pair();
     const other = closer === "agent" ? ends.operator : ends.agent;
     await ends[closer].send(utf8("last words"));
     ends[closer].close("done here");
@@ -108,15 +108,15 @@ Deno.test("Link.close() at either end ends both, with what was sent before", asy
     for await (const packet of other.packets) texts.push(fromUtf8(packet));
     assert.deepEqual(texts, ["last words"]);
     assert.deepEqual(await ends[closer].closed, { reason: "done here" });
-    assert.match((await other.closed).reason, /has closed the link/);
+    assert.match((await other.closed).reason, /closed the link/);
     await assert.rejects(ends[closer].send(utf8("x")), { code: "unavailable" });
     await assert.rejects(other.send(utf8("x")), { code: "unavailable" });
   }
 });
 
-Deno.test("Link.send() refuses a packet above maxPacketBytes and the link lives on", async () => {
-  await using world = await startWorld();
-  const { agent, operator } = await world.pair();
+Deno.test("Link.send() rejects a packet above maxPacketBytes and keeps the link", async () => {
+  await using fixture = await startFixture();
+  const { agent, operator } = await fixture.pair();
   for (const link of [agent, operator]) {
     assert.equal(link.maxPacketBytes, 66_560);
     await assert.rejects(link.send(new Uint8Array(66_561)), {
@@ -128,9 +128,9 @@ Deno.test("Link.send() refuses a packet above maxPacketBytes and the link lives 
   assert.equal(fromUtf8(value), "still there");
 });
 
-Deno.test("Link.send() waits while the other end does not read, both ways", async () => {
-  await using world = await startWorld();
-  const { agent, operator } = await world.pair();
+Deno.test("Link.send() waits while the other end does not read", async () => {
+  await using fixture = await startFixture();
+  const { agent, operator } = await fixture.pair();
   for (const [from, to] of [[agent, operator], [operator, agent]] as const) {
     const total = 400;
     let sentCount = 0;
@@ -145,7 +145,7 @@ Deno.test("Link.send() waits while the other end does not read, both ways", asyn
       before = sentCount;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    assert.ok(sentCount < 200, `sent ${sentCount} packets to nobody`);
+    assert.ok(sentCount < 200, `sent ${sentCount} packets without a reader`);
     let count = 0;
     for await (const packet of to.packets) {
       assert.equal(packet[0], count % 256);
@@ -153,23 +153,23 @@ Deno.test("Link.send() waits while the other end does not read, both ways", asyn
     }
     await sending;
     if (to === operator) {
-      // The loop's `break` has closed this pair: go on with the next one.
+      // The loop's `break` has closed this pair.
       await from.closed;
       break;
     }
   }
 });
 
-Deno.test("listenGrpc() ends the links of an agent whose connection breaks", async () => {
-  await using world = await startWorld();
-  const proxied = startProxy(world.port);
-  const ca = world.authority.cert;
+Deno.test("listenGrpc() ends the links of a connection that breaks", async () => {
+  await using fixture = await startFixture();
+  const proxied = startProxy(fixture.port);
+  const ca = fixture.authority.cert;
   const dialling = createGrpcDialer({
     endpoint: `${HOST}:${proxied.port}`,
     ca,
     log,
   }).dial({ signal: AbortSignal.timeout(5000) });
-  const links = world.listener.links[Symbol.asyncIterator]();
+  const links = fixture.listener.links[Symbol.asyncIterator]();
   const [agent, { value: operator }] = await Promise.all([
     dialling,
     links.next(),
@@ -182,7 +182,7 @@ Deno.test("listenGrpc() ends the links of an agent whose connection breaks", asy
   await proxied.close();
 });
 
-/** A way between that can be cut. */
+/** Starts a TCP proxy whose connections can be cut. */
 function startProxy(port: number) {
   const listener = Deno.listen({ hostname: HOST, port: 0 });
   const sockets: Deno.Conn[] = [];
@@ -212,10 +212,10 @@ function startProxy(port: number) {
   };
 }
 
-Deno.test("listenGrpc() hangs up on garbage and serves others meanwhile", async () => {
-  await using world = await startWorld({ pendingTimeoutMs: 500 });
-  const { agent, operator } = await world.pair();
-  const strangers = [
+Deno.test("listenGrpc() closes connections with garbage and serves others meanwhile", async () => {
+  await using fixture = await startFixture({ pendingTimeoutMs: 500 });
+  const { agent, operator } = await fixture.pair();
+  const inputs = [
     "",
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003",
@@ -223,9 +223,9 @@ Deno.test("listenGrpc() hangs up on garbage and serves others meanwhile", async 
     "\u0000".repeat(100_000),
   ];
   await Promise.all(
-    strangers.map((text) =>
-      mustBeHungUpOn(
-        world.port,
+    inputs.map((text) =>
+      waitUntilClosed(
+        fixture.port,
         Uint8Array.from(text, (letter) => letter.charCodeAt(0)),
       )
     ),
@@ -235,8 +235,8 @@ Deno.test("listenGrpc() hangs up on garbage and serves others meanwhile", async 
   assert.equal(fromUtf8(value), "hello");
 });
 
-Deno.test("listenGrpc() hangs up on what is no HTTP/2 inside TLS", async () => {
-  await using world = await startWorld({ pendingTimeoutMs: 500 });
+Deno.test("listenGrpc() closes TLS connections without HTTP/2", async () => {
+  await using fixture = await startFixture({ pendingTimeoutMs: 500 });
   const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   for (
     const text of [
@@ -248,7 +248,7 @@ Deno.test("listenGrpc() hangs up on what is no HTTP/2 inside TLS", async () => {
   ) {
     await new Promise<void>((resolve) => {
       const socket = connectTls({
-        port: world.port,
+        port: fixture.port,
         host: HOST,
         rejectUnauthorized: false,
         ALPNProtocols: ["h2"],
@@ -260,25 +260,25 @@ Deno.test("listenGrpc() hangs up on what is no HTTP/2 inside TLS", async () => {
       socket.on("close", () => resolve());
     });
   }
-  const { agent } = await world.pair();
+  const { agent } = await fixture.pair();
   agent.close("done");
 });
 
-Deno.test("listenGrpc() turns connections away when too many have opened no link", async () => {
-  await using world = await startWorld({ maxPendingConnections: 2 });
+Deno.test("listenGrpc() refuses connections when too many have no link", async () => {
+  await using fixture = await startFixture({ maxPendingConnections: 2 });
   const idle = await Promise.all(
-    [1, 2].map(() => Deno.connect({ hostname: HOST, port: world.port })),
+    [1, 2].map(() => Deno.connect({ hostname: HOST, port: fixture.port })),
   );
-  await mustBeHungUpOn(world.port, utf8(""));
+  await waitUntilClosed(fixture.port, utf8(""));
   for (const socket of idle) socket.close();
-  await untilServed(world);
+  await untilServed(fixture);
 });
 
-async function untilServed(world: World): Promise<void> {
+async function untilServed(fixture: Fixture): Promise<void> {
   const deadlineMs = performance.now() + 5000;
   for (;;) {
     try {
-      (await world.dial()).close("served");
+      (await fixture.dial()).close("served");
       return;
     } catch (error) {
       if (performance.now() > deadlineMs) throw error;
@@ -286,19 +286,19 @@ async function untilServed(world: World): Promise<void> {
   }
 }
 
-Deno.test("listenGrpc() names the port that is taken", async () => {
-  await using world = await startWorld();
+Deno.test("listenGrpc() rejects when the port is taken, and names it", async () => {
+  await using fixture = await startFixture();
   const { tls } = await mustIssue();
   await assert.rejects(
-    listenGrpc({ host: HOST, port: world.port, tls, log }),
+    listenGrpc({ host: HOST, port: fixture.port, tls, log }),
     {
       code: "conflict",
-      message: `Cannot listen on 127.0.0.1:${world.port}: the port is taken`,
+      message: `Cannot listen on 127.0.0.1:${fixture.port}: the port is taken`,
     },
   );
 });
 
-Deno.test("listenGrpc() refuses an address of another machine", async () => {
+Deno.test("listenGrpc() rejects an address of another machine", async () => {
   const { tls } = await mustIssue();
   await assert.rejects(
     listenGrpc({ host: "192.0.2.1", port: 0, tls, log }),
@@ -309,7 +309,7 @@ Deno.test("listenGrpc() refuses an address of another machine", async () => {
   );
 });
 
-Deno.test("listenGrpc() refuses a certificate that does not fit its key", async () => {
+Deno.test("listenGrpc() rejects a certificate with another key", async () => {
   const one = await mustIssue();
   const other = await mustIssue();
   const pairs = [
@@ -323,23 +323,23 @@ Deno.test("listenGrpc() refuses a certificate that does not fit its key", async 
   }
 });
 
-Deno.test("setTls() changes the certificate for new links and keeps those that are up", async () => {
-  await using world = await startWorld();
-  const { agent, operator } = await world.pair();
+Deno.test("GrpcListener.setTls() changes the certificate for new connections and keeps open ones", async () => {
+  await using fixture = await startFixture();
+  const { agent, operator } = await fixture.pair();
   const fresh = await mustIssue();
-  world.listener.setTls(fresh.tls);
-  await assert.rejects(world.dial(), { code: "unauthorized" });
-  (await world.dial({ ca: fresh.ca })).close("works");
+  fixture.listener.setTls(fresh.tls);
+  await assert.rejects(fixture.dial(), { code: "unauthorized" });
+  (await fixture.dial({ ca: fresh.ca })).close("works");
   await agent.send(utf8("still up"));
   const { value } = await operator.packets[Symbol.asyncIterator]().next();
   assert.equal(fromUtf8(value), "still up");
   assert.throws(
-    () => world.listener.setTls({ cert: "x", key: "y" }),
+    () => fixture.listener.setTls({ cert: "x", key: "y" }),
     { code: "invalid" },
   );
 });
 
-Deno.test("listenGrpc() speaks plain text when asked by name", async () => {
+Deno.test("listenGrpc() uses plain text when insecure", async () => {
   await using listener = await listenGrpc({
     host: HOST,
     port: 0,
@@ -355,12 +355,15 @@ Deno.test("listenGrpc() speaks plain text when asked by name", async () => {
   await link.closed;
 });
 
-Deno.test("disposing a listener ends its links and its iteration", async () => {
-  const world = await startWorld();
-  const { agent, operator } = await world.pair();
-  await world[Symbol.asyncDispose]();
-  assert.match((await operator.closed).reason, /stops listening/);
+Deno.test("GrpcListener ends its links and their iteration when it is disposed", async () => {
+  const fixture = await startFixture();
+  const { agent, operator } = await fixture.pair();
+  await fixture[Symbol.asyncDispose]();
+  assert.match(
+    (await operator.closed).reason,
+    /the operator stopped listening/,
+  );
   await agent.closed;
-  for await (const link of world.listener.links) assert.fail(link.peer);
-  await assert.rejects(world.dial(), { code: "unavailable" });
+  for await (const link of fixture.listener.links) assert.fail(link.peer);
+  await assert.rejects(fixture.dial(), { code: "unavailable" });
 });

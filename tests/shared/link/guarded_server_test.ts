@@ -23,7 +23,7 @@ const RST_STREAM = 3;
 const SETTINGS = 4;
 const END_HEADERS = 4;
 
-/** A frame on stream 1, SETTINGS on stream 0. */
+/** Encodes a frame on stream 1, SETTINGS on stream 0. */
 function frame(
   type: number,
   { flags = 0, body = new Uint8Array(0) }: {
@@ -39,7 +39,7 @@ function frame(
   ]);
 }
 
-/** A request's HEADERS, every field written out (RFC 7541 section 6.2.2). */
+/** Encodes a request's HEADERS, every field as a literal (RFC 7541 section 6.2.2). */
 function request(path: string, more: Record<string, string> = {}): Uint8Array {
   const fields = {
     ":method": "POST",
@@ -64,12 +64,12 @@ const START = concatBytes([
   frame(SETTINGS),
 ]);
 const RESET = frame(RST_STREAM, { body: Uint8Array.of(0, 0, 0, 8) });
-/** A frame that is none: the whole connection ends. */
-const BROKEN = new Uint8Array(64).fill(0xff);
+/** An invalid frame, which ends the whole connection. */
+const INVALID = new Uint8Array(64).fill(0xff);
 const CONNECT = "/aranya.v1.Link/Connect";
 
-/** Sends this and leaves. */
-async function mustSend(port: number, frames: Uint8Array[]): Promise<void> {
+/** Sends frames on a new connection and closes it at the first answer. */
+async function sendFrames(port: number, frames: Uint8Array[]): Promise<void> {
   const socket = connect(port, HOST);
   socket.on("error", () => {});
   socket.on("data", () => socket.destroy());
@@ -78,7 +78,8 @@ async function mustSend(port: number, frames: Uint8Array[]): Promise<void> {
   await closed;
 }
 
-async function mustServe(listener: GrpcListener): Promise<void> {
+/** Checks that the listener still accepts a link. */
+async function assertServing(listener: GrpcListener): Promise<void> {
   const link = await createGrpcDialer({
     endpoint: `${HOST}:${listener.address.port}`,
     insecure: true,
@@ -89,25 +90,25 @@ async function mustServe(listener: GrpcListener): Promise<void> {
 }
 
 Deno.test("createGuardedServer() survives requests that reset themselves", async () => {
-  let caughtCount = 0;
+  let errorCount = 0;
   await using listener = await listenGrpc({
     host: HOST,
     port: 0,
     tls: "insecure",
-    log: { ...log, debug: () => void caughtCount++ },
+    log: { ...log, debug: () => void errorCount++ },
   });
   const wrong = { "content-type": "text/plain" };
   const { port } = listener.address;
-  for (const end of [RESET, BROKEN]) {
-    await mustSend(port, [request(CONNECT, wrong), end]);
-    await mustSend(port, [request("/other"), end]);
-    await mustSend(port, [request(CONNECT), end]);
+  for (const end of [RESET, INVALID]) {
+    await sendFrames(port, [request(CONNECT, wrong), end]);
+    await sendFrames(port, [request("/other"), end]);
+    await sendFrames(port, [request(CONNECT), end]);
   }
-  assert.ok(caughtCount > 0);
-  await mustServe(listener);
+  assert.ok(errorCount > 0);
+  await assertServing(listener);
 });
 
-Deno.test("createGuardedServer() survives bodies and headers that make no sense", async () => {
+Deno.test("createGuardedServer() survives malformed bodies and headers", async () => {
   await using listener = await listenGrpc({
     host: HOST,
     port: 0,
@@ -129,16 +130,16 @@ Deno.test("createGuardedServer() survives bodies and headers that make no sense"
   ];
   for (const body of bodies) {
     for (const more of headers) {
-      await mustSend(listener.address.port, [
+      await sendFrames(listener.address.port, [
         request(CONNECT, more),
         frame(DATA, { body: Uint8Array.from(body) }),
       ]);
     }
   }
-  await mustServe(listener);
+  await assertServing(listener);
 });
 
-Deno.test("createGuardedServer() makes a server that can be stopped", () => {
+Deno.test("createGuardedServer() returns a server that can be shut down", () => {
   const windowBytes = 65_536;
   createGuardedServer({}, { onError: () => {}, windowBytes }).forceShutdown();
 });

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { Link } from "../../../lib/shared/link/mod.ts";
-import { createLinkQueue } from "../../../lib/shared/link/link_queue.ts";
+import { LinkQueue } from "../../../lib/shared/link/link_queue.ts";
 import { createLinkPair } from "../noise/_support/link_pair.ts";
 
 const newLink = (): Link => createLinkPair().initiator;
 
-Deno.test("createLinkQueue() gives links in order, up to its bound", async () => {
-  const queue = createLinkQueue(2);
+Deno.test("LinkQueue returns links in order, up to its limit", async () => {
+  const queue = new LinkQueue(2);
   const [first, second] = [newLink(), newLink()];
   assert.ok(queue.push(first) && queue.push(second));
   assert.equal(queue.push(newLink()), false);
@@ -16,12 +16,12 @@ Deno.test("createLinkQueue() gives links in order, up to its bound", async () =>
   assert.equal((await links.next()).value, second);
 });
 
-Deno.test("createLinkQueue() leaves out links that ended while they waited", async () => {
-  const queue = createLinkQueue(1);
-  const gone = newLink();
-  queue.push(gone);
-  gone.close("gone");
-  await gone.closed;
+Deno.test("LinkQueue drops links that ended before they were read", async () => {
+  const queue = new LinkQueue(1);
+  const closed = newLink();
+  queue.push(closed);
+  closed.close("done");
+  await closed.closed;
   const link = newLink();
   assert.ok(queue.push(link));
   assert.equal(
@@ -30,8 +30,8 @@ Deno.test("createLinkQueue() leaves out links that ended while they waited", asy
   );
 });
 
-Deno.test("createLinkQueue() ends a reader that waits", async () => {
-  const queue = createLinkQueue(1);
+Deno.test("LinkQueue.end() ends a waiting reader", async () => {
+  const queue = new LinkQueue(1);
   const next = queue.links[Symbol.asyncIterator]().next();
   queue.end();
   assert.deepEqual(await next, { done: true, value: undefined });

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import {
-  judgeServer,
   toCertificates,
+  verifyServer,
 } from "../../../lib/shared/link/server_certificate.ts";
 import {
   createAuthority,
@@ -13,8 +13,8 @@ import {
 
 const DAY_MS = 86_400_000;
 
-/** A connection whose server showed this certificate, and of which TLS itself thought nothing good. */
-function showing(cert: string): TLSSocket {
+/** Creates a connection whose server has this certificate, which TLS itself has rejected. */
+function createSocket(cert: string): TLSSocket {
   const { raw, subjectAltName } = new X509Certificate(cert);
   return {
     authorized: false,
@@ -46,50 +46,53 @@ async function setUp() {
   };
 }
 
-Deno.test("judgeServer() takes a certificate of the future from our CA", async () => {
+Deno.test("verifyServer() accepts a certificate of the CA that is not valid yet", async () => {
   const { cert, options } = await setUp();
-  const judgement = judgeServer(showing(cert), { ...options, nowMs: 0 });
-  assert.deepEqual(judgement, { notYetValid: true });
+  const verified = verifyServer(createSocket(cert), { ...options, nowMs: 0 });
+  assert.deepEqual(verified, { notYetValid: true });
 });
 
-Deno.test("judgeServer() refuses the past, a stranger, and what TLS refuses for a reason of its own", async () => {
+Deno.test("verifyServer() rejects expired certificates, other CAs and names, and other errors of TLS", async () => {
   const { cert, options } = await setUp();
   const other = await createAuthority({ name: "other" });
-  const socket = showing(cert);
+  const socket = createSocket(cert);
   assert.throws(
     () =>
-      judgeServer(socket, { ...options, nowMs: Date.now() + 5000 * DAY_MS }),
-    { code: "unauthorized", message: /"CN=operator" ended / },
+      verifyServer(socket, { ...options, nowMs: Date.now() + 5000 * DAY_MS }),
+    { code: "unauthorized", message: /"CN=operator" expired at / },
   );
   assert.throws(
-    () => judgeServer(socket, { ...options, ca: other.cert, nowMs: 0 }),
-    { code: "unauthorized", message: /was not signed by the CA/ },
+    () => verifyServer(socket, { ...options, ca: other.cert, nowMs: 0 }),
+    {
+      code: "unauthorized",
+      message:
+        /is signed by "CN=ca", which is not a CA that this device trusts/,
+    },
   );
-  assert.throws(() => judgeServer(socket, options), {
+  assert.throws(() => verifyServer(socket, options), {
     code: "unauthorized",
     message: /can't be used: UNABLE_TO_VERIFY_LEAF_SIGNATURE/,
   });
   assert.throws(
-    () => judgeServer(socket, { ...options, serverName: "x", nowMs: 0 }),
+    () => verifyServer(socket, { ...options, serverName: "x", nowMs: 0 }),
     { code: "unauthorized", message: /is for DNS:edge\.example, expected x/ },
   );
 });
 
-Deno.test("judgeServer() does not take a server's certificate for a CA", async () => {
+Deno.test("verifyServer() rejects a CA that is no CA certificate", async () => {
   const { cert, options } = await setUp();
   assert.throws(
-    () => judgeServer(showing(cert), { ...options, ca: cert, nowMs: 0 }),
+    () => verifyServer(createSocket(cert), { ...options, ca: cert, nowMs: 0 }),
     { code: "unauthorized" },
   );
 });
 
-Deno.test("toCertificates() reads several, and the well-known ones without a text", async () => {
+Deno.test("toCertificates() parses several certificates, and returns the well-known CAs without a text", async () => {
   const one = await createAuthority({ name: "one" });
   const two = await createAuthority({ name: "two" });
   assert.deepEqual(
-    toCertificates(`${one.cert}\n# comment\n${two.cert}`).map((each) =>
-      each.subject
-    ),
+    toCertificates(`${one.cert}\n# comment\n${two.cert}`)
+      .map(({ subject }) => subject),
     ["CN=one", "CN=two"],
   );
   assert.ok(toCertificates(undefined).length > 50);
