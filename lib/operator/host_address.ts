@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Finds the address under which the API server reaches this host. */
+/** Finds the address at which the API server can reach this host. */
 import { AranyaError } from "../shared/base/mod.ts";
 
-/** One address of an interface, as `Deno.networkInterfaces` gives it. */
+/** An address of a network interface, as `Deno.networkInterfaces` returns it. */
 export interface InterfaceAddress {
+  /** Name of the interface. */
   name: string;
   family: "IPv4" | "IPv6";
   address: string;
 }
 
-/** Interfaces that lead to containers or virtual machines of this host, or nowhere. */
+/** Names of interfaces that lead to containers or virtual machines of this host, or nowhere. */
 const INNER_INTERFACE =
   /^(lo|docker|br-|cni|cbr|veth|cali|flannel|cilium|lxc|virbr|vnet|tun|tap|wg|kube-ipvs|nodelocaldns|dummy|podman|nerdctl|weave|vxlan|genev)/;
 
-/** The host's own addresses, loopback and inner ones left out, IPv4 first. */
+/**
+ * Returns the first address that other hosts may reach, an IPv4 one if there is one. Empty when there
+ * are only loopback, link-local and container addresses.
+ */
 export function pickHostAddresses(found: InterfaceAddress[]): string[] {
   const outer = found.filter(({ name, address }) =>
     !INNER_INTERFACE.test(name) && isUsable(address)
@@ -22,20 +26,20 @@ export function pickHostAddresses(found: InterfaceAddress[]): string[] {
   return (v4.length > 0 ? v4 : outer).slice(0, 1).map(({ address }) => address);
 }
 
-/** Whether an address could lead here from elsewhere. */
+/** Returns whether other hosts may reach this one at the address: not loopback, link-local or unspecified. */
 export function isUsable(address: string): boolean {
   return !/^(127\.|0\.|169\.254\.|::1$|::$|fe80:)/i.test(address);
 }
 
 /**
- * Asks the routing table (by connecting to the API server), then the interfaces.
- * @throws {AranyaError} code "unavailable" when there is no address but loopback
+ * Returns the address that connections to the API server come from, else that of an interface.
+ * @throws {AranyaError} code "unavailable" when there are only loopback addresses
  */
 export async function findHostAddresses(
   { server, timeoutMs = 3000 }: { server: string; timeoutMs?: number },
 ): Promise<string[]> {
-  const routed = await findRouted(new URL(server), timeoutMs);
-  if (routed !== undefined && isUsable(routed)) return [routed];
+  const local = await findLocalAddress(new URL(server), timeoutMs);
+  if (local !== undefined && isUsable(local)) return [local];
   const found = pickHostAddresses(Deno.networkInterfaces());
   if (found.length > 0) return found;
   throw new AranyaError(
@@ -44,8 +48,8 @@ export async function findHostAddresses(
   );
 }
 
-/** The near end of a connection to the API server; undefined when there is no way to it just now. */
-async function findRouted(
+/** Returns the local address of a connection to the API server; undefined when it can't be reached. */
+async function findLocalAddress(
   url: URL,
   timeoutMs: number,
 ): Promise<string | undefined> {
@@ -60,6 +64,6 @@ async function findRouted(
     const { localAddr } = connection;
     return localAddr.transport === "tcp" ? localAddr.hostname : undefined;
   } catch {
-    return undefined; // the interfaces answer then
+    return undefined; // the caller reads the interfaces then
   }
 }

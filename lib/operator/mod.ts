@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * All devices of a namespace: flags and an API server come in; leadership, listeners, certificates, watches and the pages for health and
- * figures go out. This room never looks inside a device.
+ * The operator process. Flags and the connection to an API server come in; leadership of a namespace,
+ * served EdgeDevices, and HTTP pages for health and metrics go out. This room wires the others
+ * together, and never decides about a single device or pod.
+ *
+ * @example
+ * ```ts
+ * const options = parseOperatorOptions(["--namespace", "edge"], { KUBECONFIG: "admin.conf" });
+ * const log = createLogger({ level: options.logLevel });
+ * await runOperator({ options, version: VERSION, log, signal });
+ * ```
  *
  * @module
  */
@@ -11,8 +19,4 @@ export {
   type OperatorOptions,
   parseOperatorOptions,
 } from "./options.ts";
-export {
-  LEADER_LEASE,
-  runOperator,
-  type RunOperatorOptions,
-} from "./operator.ts";
+export { runOperator, type RunOperatorOptions } from "./operator.ts";

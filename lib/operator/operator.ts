@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator as a whole: connects, waits for leadership, serves a term, and starts over when leadership is lost. */
+/** The operator process: connects to the API server, waits for leadership, and serves devices while it leads. */
 import {
   AranyaError,
   asAranyaError,
@@ -7,6 +7,7 @@ import {
   type Logger,
   Scope,
   SYSTEM_CLOCK,
+  whenAborted,
 } from "../shared/base/mod.ts";
 import {
   createKubeClient,
@@ -14,35 +15,40 @@ import {
   waitForLeadership,
 } from "./kube/mod.ts";
 import { findHostAddresses } from "./host_address.ts";
-import { createPageMeter, type PageMeter, servePages } from "./pages.ts";
 import type { OperatorOptions } from "./options.ts";
+import { type OperatorStatus, servePages } from "./pages.ts";
+import { PrometheusMeter } from "./prometheus_meter.ts";
 import { startTerm, type Term } from "./term.ts";
 
-/** Name of the Lease by which one operator of a namespace leads. */
-export const LEADER_LEASE = "aranya-operator";
+/** Name of the Lease by which the operators of a namespace elect their leader. */
+const LEADER_LEASE = "aranya-operator";
+
+/** How long the first contact with the API server may take; a log line then says that it failed. */
+const FIRST_CONTACT_TIMEOUT_MS = 3_600_000;
 
 /** Options of {@linkcode runOperator}. */
 export interface RunOperatorOptions {
   options: OperatorOptions;
-  /** Of this program. */
+  /** Version of this program. */
   version: string;
-  /** Tells this process apart from others. @default host name and random digits */
+  /** Holder identity in the leader's Lease; unique. @default host name and random digits */
   identity?: string;
-  /** host:port of the API server for a pod's account. */
+  /** "host:port" of the API server for the ServiceAccount of a pod. */
   inClusterServer?: string | undefined;
   log: Logger;
   clock?: Clock;
-  /** Ends it. */
+  /** Stops the operator. */
   signal: AbortSignal;
 }
 
 /**
- * Runs until the signal is aborted.
- * @throws {AranyaError} what a person must put right before it can run: kubeconfig, namespace, ports
+ * Runs the operator until the signal is aborted. An outage of the API server and the loss of
+ * leadership don't end it.
+ * @throws {AranyaError} what a user has to correct first: kubeconfig, namespace, a port that is taken
  */
 export async function runOperator(run: RunOperatorOptions): Promise<void> {
   const { options, log, signal, clock = SYSTEM_CLOCK } = run;
-  const meter = createPageMeter();
+  const meter = new PrometheusMeter();
   await using scope = new Scope();
   const client = scope.use(
     await createKubeClient({
@@ -56,21 +62,21 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
   if (!namespace) {
     throw new AranyaError(
       "invalid",
-      "Cannot start operator: it is not said which namespace to serve, expected --namespace or POD_NAMESPACE",
+      "Cannot start operator: no namespace is set, expected --namespace or POD_NAMESPACE",
     );
   }
-  const life: Life = { phase: "starting", term: undefined };
+  const progress = new OperatorProgress(meter);
   const pages = scope.use(
-    servePages({ port: options.httpPort, meter, state: toState(life, meter) }),
+    servePages({ port: options.httpPort, meter, status: progress }),
   );
   const hostAddresses = options.hostAddresses.length > 0
     ? options.hostAddresses
     : await findHostAddresses({ server: client.server });
-  log.info("operator starts", {
+  log.info("operator started", {
     namespace,
     version: run.version,
     address: hostAddresses.join(","),
-    count: pages.port,
+    port: pages.port,
   });
   try {
     for (;;) {
@@ -81,19 +87,52 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
         namespace,
         hostAddresses,
         meter,
-        life,
+        progress,
       });
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    log.info("operator stops");
+    log.info("operator stopped");
   }
 }
 
-/** Where the operator is in its life; shown by /readyz. */
-interface Life {
-  phase: "starting" | "standing by" | "taking over" | "leading";
+/** What the operator does at the moment, as the pages show it. */
+class OperatorProgress implements OperatorStatus {
+  /**
+   * "starting" until the API server was reached once; then "standing by" as long as another process
+   * leads.
+   */
+  phase: "starting" | "standing by" | "taking over" | "leading" = "starting";
+  /** The term that this process serves; undefined unless it leads. */
   term: Term | undefined;
+  readonly #meter: PrometheusMeter;
+
+  constructor(meter: PrometheusMeter) {
+    this.#meter = meter;
+  }
+
+  get notReadyReason(): string | undefined {
+    return this.phase === "starting" || this.phase === "taking over"
+      ? `operator is ${this.phase}`
+      : undefined;
+  }
+
+  get activity(): string {
+    return this.phase;
+  }
+
+  updateGauges(): void {
+    const meter = this.#meter;
+    const { rss, heapUsed } = Deno.memoryUsage();
+    const devices = this.term?.devices;
+    meter.set("process_resident_memory_bytes", { value: rss });
+    meter.set("aranya_heap_used_bytes", { value: heapUsed });
+    meter.set("aranya_leading", { value: this.phase === "leading" ? 1 : 0 });
+    meter.set("aranya_devices", { value: devices?.size ?? 0 });
+    meter.set("aranya_devices_connected", {
+      value: devices?.connectedCount ?? 0,
+    });
+  }
 }
 
 interface TermRun extends RunOperatorOptions {
@@ -101,19 +140,18 @@ interface TermRun extends RunOperatorOptions {
   client: KubeClient;
   namespace: string;
   hostAddresses: string[];
-  meter: PageMeter;
-  life: Life;
+  meter: PrometheusMeter;
+  progress: OperatorProgress;
 }
 
+/**
+ * Waits for leadership and serves devices until it is lost.
+ * @throws the signal's reason when it is aborted; an AranyaError when the term can't be started
+ */
 async function serveOneTerm(run: TermRun): Promise<void> {
-  const { client, namespace, log, clock, life, signal } = run;
-  // Reaching the API server once is what being ready means for one that only stands by.
-  life.phase = life.phase === "starting" ? "starting" : "standing by";
-  void client.version({ signal, timeoutMs: 3_600_000 }).then(() => {
-    if (life.phase === "starting") life.phase = "standing by";
-  }).catch((error) => {
-    if (!signal.aborted) log.warn("API server was not reached", { error });
-  });
+  const { client, namespace, log, clock, progress, signal } = run;
+  if (progress.phase !== "starting") progress.phase = "standing by";
+  noteFirstContact(run);
   const leadership = await waitForLeadership({
     client,
     namespace,
@@ -124,11 +162,11 @@ async function serveOneTerm(run: TermRun): Promise<void> {
     clock,
     signal,
   });
-  const over = AbortSignal.any([signal, leadership.lost]);
+  const ended = AbortSignal.any([signal, leadership.lost]);
   let term: Term | undefined;
   try {
-    life.phase = "taking over";
-    log.info("operator leads", { namespace });
+    progress.phase = "taking over";
+    log.info("operator is the leader", { namespace });
     term = await startTerm({
       client,
       options: run.options,
@@ -138,17 +176,17 @@ async function serveOneTerm(run: TermRun): Promise<void> {
       log,
       meter: run.meter,
       clock,
-      signal: over,
+      signal: ended,
     });
-    life.term = term;
-    life.phase = "leading";
-    log.info("operator serves", { namespace, count: term.grpcPort });
-    await aborted(over);
+    progress.term = term;
+    progress.phase = "leading";
+    log.info("operator serves devices", { namespace, port: term.grpcPort });
+    await whenAborted(ended);
   } catch (error) {
-    if (!over.aborted) throw asAranyaError(error, "Cannot serve devices");
+    if (!ended.aborted) throw asAranyaError(error, "Cannot serve devices");
   } finally {
-    life.phase = "standing by";
-    life.term = undefined;
+    progress.phase = "standing by";
+    progress.term = undefined;
     if (leadership.lost.aborted) log.warn("leadership was lost", { namespace });
     await term?.[Symbol.asyncDispose]();
     await leadership.release();
@@ -156,29 +194,11 @@ async function serveOneTerm(run: TermRun): Promise<void> {
   signal.throwIfAborted();
 }
 
-function toState(life: Life, meter: PageMeter) {
-  return {
-    notReady: () =>
-      life.phase === "starting" || life.phase === "taking over"
-        ? `operator is ${life.phase}`
-        : undefined,
-    doing: () => life.phase,
-    refresh() {
-      const { rss, heapUsed } = Deno.memoryUsage();
-      meter.set("process_resident_memory_bytes", { value: rss });
-      meter.set("aranya_heap_used_bytes", { value: heapUsed });
-      meter.set("aranya_leading", { value: life.phase === "leading" ? 1 : 0 });
-      meter.set("aranya_devices", { value: life.term?.devices.size ?? 0 });
-      meter.set("aranya_devices_connected", {
-        value: life.term?.devices.connectedCount ?? 0,
-      });
-    },
-  };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true })
-  );
+/** A standby is ready once it has reached the API server, which this notes in the background. */
+function noteFirstContact({ client, progress, log, signal }: TermRun): void {
+  client.version({ signal, timeoutMs: FIRST_CONTACT_TIMEOUT_MS }).then(() => {
+    if (progress.phase === "starting") progress.phase = "standing by";
+  }).catch((error) => {
+    if (!signal.aborted) log.warn("API server was not reached", { error });
+  });
 }

@@ -1,49 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's flags. */
-import type { PortRange } from "./fleet/mod.ts";
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { AranyaError } from "../shared/base/mod.ts";
+import { AranyaError, type LogLevel } from "../shared/base/mod.ts";
+import type { PortRange } from "./fleet/mod.ts";
 
-/** What the operator was asked to do. */
+/** The operator's options, as flags and environment set them. */
 export interface OperatorOptions {
-  /** Absent: the account of the pod that we run in. */
+  /** Undefined: the ServiceAccount of the pod that the operator runs in. */
   kubeconfigFile: string | undefined;
-  /** Absent: the account's or the context's. */
+  /** Namespace of the EdgeDevices; undefined: that of the ServiceAccount or kubeconfig context. */
   namespace: string | undefined;
-  /** Empty: to be found out. */
+  /** Addresses of this host, preferred first; empty: they are detected. */
   hostAddresses: string[];
-  /** Whose pods are run beside the operator's own namespace; "*": all. */
+  /** Namespaces whose pods are run beside the operator's own; "*" for all. */
   tenantNamespaces: string[] | "*";
-  /** 0: any free one. */
+  /** 0: any free port. */
   grpcPort: number;
   kubeletPorts: PortRange;
-  /** 0: any free one. */
+  /** 0: any free port. */
   httpPort: number;
-  debug: boolean;
+  logLevel: LogLevel;
 }
 
-/** Variables of the environment that the operator knows. */
+/** Environment variables that the operator reads. */
 export interface OperatorEnv {
   KUBECONFIG?: string | undefined;
   POD_NAMESPACE?: string | undefined;
 }
 
-/** Shown by --help. */
+/** Text of --help. */
 export const OPERATOR_USAGE = `Usage: main.ts --mode operator [flags]
-  --kubeconfig FILE               default: KUBECONFIG, then the account of the pod
-  --namespace NS                  of the EdgeDevices; default: POD_NAMESPACE, then the account's
-  --host-address IP               of this host, as the API server reaches it; may be given again; default: found out
-  --tenant-namespaces NS,...|*    whose pods are run too
+  --kubeconfig FILE               default: KUBECONFIG, then the ServiceAccount of the pod
+  --namespace NS                  namespace of the EdgeDevices; default: POD_NAMESPACE, then the ServiceAccount's
+  --host-address IP               address at which the API server reaches this host; may be repeated; default: detected
+  --tenant-namespaces NS,...|*    namespaces whose pods are run too
   --grpc-port PORT                for devices, default 9443; 0: any free port
   --kubelet-ports FIRST-LAST      one for each device, default 20000-29999; 0: any free ports
   --http-port PORT                for /healthz, /readyz, /metrics, default 8080; 0: any free port
-  --debug                         log more
+  --log-level LEVEL               debug, info, warn or error; default info
+  --debug                         same as --log-level debug
 `;
 
+const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
 /**
- * Reads flags and environment.
- * @throws {AranyaError} code "invalid" with one sentence on what is wrong
+ * Parses flags and environment.
+ * @throws {AranyaError} code "invalid" for the first flag that is unknown or has a wrong value
  */
 export function parseOperatorOptions(
   args: string[],
@@ -55,7 +58,10 @@ export function parseOperatorOptions(
   );
   for (const address of hostAddresses) {
     if (isIP(address) === 0) {
-      throw wrong("host-address", address, "an IP address");
+      throw invalidFlag("host-address", {
+        value: address,
+        expected: "an IP address",
+      });
     }
   }
   const tenants = values["tenant-namespaces"]?.trim();
@@ -63,11 +69,13 @@ export function parseOperatorOptions(
     kubeconfigFile: values.kubeconfig ?? (env.KUBECONFIG || undefined),
     namespace: values.namespace ?? (env.POD_NAMESPACE || undefined),
     hostAddresses,
-    tenantNamespaces: tenants === "*" ? "*" : toNamespaces(tenants ?? ""),
+    tenantNamespaces: tenants === "*" ? "*" : parseNamespaces(tenants ?? ""),
     grpcPort: toPort("grpc-port", values["grpc-port"] ?? "9443"),
-    kubeletPorts: toRange(values["kubelet-ports"] ?? "20000-29999"),
+    kubeletPorts: toPortRange(values["kubelet-ports"] ?? "20000-29999"),
     httpPort: toPort("http-port", values["http-port"] ?? "8080"),
-    debug: values.debug ?? false,
+    logLevel: toLogLevel(
+      values["log-level"] ?? (values.debug ? "debug" : "info"),
+    ),
   };
 }
 
@@ -84,6 +92,7 @@ function parseFlags(args: string[]) {
         "grpc-port": { type: "string" },
         "kubelet-ports": { type: "string" },
         "http-port": { type: "string" },
+        "log-level": { type: "string" },
         debug: { type: "boolean" },
       },
       allowPositionals: false,
@@ -101,35 +110,56 @@ function parseFlags(args: string[]) {
 function toPort(flag: string, text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) {
-    throw wrong(flag, text, "a port from 0 to 65535");
+    throw invalidFlag(flag, {
+      value: text,
+      expected: "a port from 0 to 65535",
+    });
   }
   return port;
 }
 
-function toRange(text: string): PortRange {
+function toPortRange(text: string): PortRange {
   if (text === "0") return { first: 0, last: 0 };
-  const [, from, to] = text.match(/^(\d+)-(\d+)$/) ?? [];
-  const first = Number(from);
-  const last = Number(to);
+  const [, firstText, lastText] = text.match(/^(\d+)-(\d+)$/) ?? [];
+  const first = Number(firstText);
+  const last = Number(lastText);
   if (!(first >= 1 && first <= last && last <= 65_535)) {
-    throw wrong("kubelet-ports", text, "a range such as 20000-29999, or 0");
+    throw invalidFlag("kubelet-ports", {
+      value: text,
+      expected: "a range such as 20000-29999, or 0",
+    });
   }
   return { first, last };
 }
 
-function toNamespaces(text: string): string[] {
+function parseNamespaces(text: string): string[] {
   const names = text.split(",").map((part) => part.trim()).filter((part) =>
     part !== ""
   );
   for (const name of names) {
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
-      throw wrong("tenant-namespaces", name, "names of namespaces, or *");
+      throw invalidFlag("tenant-namespaces", {
+        value: name,
+        expected: "names of namespaces, or *",
+      });
     }
   }
   return names;
 }
 
-function wrong(flag: string, value: string, expected: string): AranyaError {
+function toLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((name) => name === text);
+  if (level) return level;
+  throw invalidFlag("log-level", {
+    value: text,
+    expected: "debug, info, warn or error",
+  });
+}
+
+function invalidFlag(
+  flag: string,
+  { value, expected }: { value: string; expected: string },
+): AranyaError {
   return new AranyaError(
     "invalid",
     `Cannot read flag --${flag}: it is "${value}", expected ${expected}`,

@@ -1,129 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator's own pages: /healthz, /readyz, /metrics; and the meter behind the last one. */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import {
-  AranyaError,
-  type Meter,
-  type MeterLabels,
-} from "../shared/base/mod.ts";
+/** The operator's HTTP pages: /healthz, /livez, /readyz and /metrics. */
+import { AranyaError } from "../shared/base/mod.ts";
+import type { PrometheusMeter } from "./prometheus_meter.ts";
 
-/** A meter whose figures can be shown. */
-export interface PageMeter extends Meter {
-  /** Text of the metrics page, in the exposition format of Prometheus. */
-  render(): Promise<string>;
-}
-
-const DURATION_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
-
-/** Makes a meter. A name keeps the labels that it is first used with. */
-export function createPageMeter(): PageMeter {
-  const registry = new Registry();
-  const counters = new Map<string, Counter>();
-  const gauges = new Map<string, Gauge>();
-  const timers = new Map<string, Histogram>();
-
-  function toOptions(name: string, labels: MeterLabels) {
-    return {
-      name,
-      help: name.replaceAll("_", " "),
-      labelNames: Object.keys(labels),
-      registers: [registry],
-    };
-  }
-
-  function of<T>(
-    made: Map<string, T>,
-    { name, make }: { name: string; make: () => T },
-  ): T {
-    const found = made.get(name) ?? make();
-    made.set(name, found);
-    return found;
-  }
-
-  /** Meters must not throw: a figure that does not fit its name is dropped. */
-  function safely(work: () => void): void {
-    try {
-      work();
-    } catch {
-      // e.g. another set of labels
-    }
-  }
-
-  return {
-    count: (name, { by = 1, labels = {} } = {}) =>
-      safely(() =>
-        of(counters, { name, make: () => new Counter(toOptions(name, labels)) })
-          .inc(labels, by)
-      ),
-    set: (name, { value, labels = {} }) =>
-      safely(() =>
-        of(gauges, { name, make: () => new Gauge(toOptions(name, labels)) })
-          .set(labels, value)
-      ),
-    time: (name, { ms, labels = {} }) =>
-      safely(() =>
-        of(timers, {
-          name,
-          make: () =>
-            new Histogram({
-              ...toOptions(name, labels),
-              buckets: DURATION_BUCKETS_S,
-            }),
-        }).observe(labels, ms / 1000)
-      ),
-    render: () => registry.metrics(),
-  };
-}
-
-/** What an operator says of itself. */
-export interface OperatorState {
-  /** For /readyz; undefined: ready. A standby is ready too. */
-  notReady(): string | undefined;
-  /** For /readyz: what it does now. */
-  doing(): string;
-  /** Sets figures that are only known when they are asked for. */
-  refresh(): void;
+/** What the pages show of the operator. */
+export interface OperatorStatus {
+  /** Why the operator isn't ready; undefined when it is, which a standby is too. */
+  readonly notReadyReason: string | undefined;
+  /** What the operator does now, in a few words; for /readyz. */
+  readonly activity: string;
+  /** Sets the gauges that are only measured when /metrics is read. */
+  updateGauges(): void;
 }
 
 /** Options of {@linkcode servePages}. */
 export interface ServePagesOptions {
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number;
-  state: OperatorState;
-  meter: PageMeter;
+  status: OperatorStatus;
+  meter: PrometheusMeter;
 }
 
-/** Serves the pages. @throws {AranyaError} code "conflict" when the port is taken */
-export function servePages(
-  options: ServePagesOptions,
-): AsyncDisposable & { readonly port: number } {
-  const { state, meter } = options;
-  const server = listen(options.port, async (request) => {
-    const { pathname } = new URL(request.url);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return text("only GET is served\n", 405);
-    }
-    switch (pathname) {
-      case "/healthz":
-      case "/livez":
-        return text("ok\n");
-      case "/readyz": {
-        const reason = state.notReady();
-        return reason === undefined
-          ? text(`ok\n${state.doing()}\n`)
-          : text(`not ready: ${reason}\n`, 503);
-      }
-      case "/metrics":
-        state.refresh();
-        return text(await meter.render(), 200);
-      default:
-        return text("there are /healthz, /readyz and /metrics\n", 404);
-    }
-  });
+/** A running HTTP server. */
+export interface PageServer extends AsyncDisposable {
+  /** The port it listens on. */
+  readonly port: number;
+}
+
+/** Starts the server. @throws {AranyaError} code "conflict" when the port is taken */
+export function servePages(options: ServePagesOptions): PageServer {
+  const server = listen(
+    options.port,
+    (request) => handleRequest(request, options),
+  );
   return {
     port: server.addr.port,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
+}
+
+async function handleRequest(
+  request: Request,
+  { status, meter }: ServePagesOptions,
+): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return toResponse("method not allowed, expected GET\n", 405);
+  }
+  switch (new URL(request.url).pathname) {
+    case "/healthz":
+    case "/livez":
+      return toResponse("ok\n");
+    case "/readyz": {
+      const reason = status.notReadyReason;
+      return reason === undefined
+        ? toResponse(`ok\n${status.activity}\n`)
+        : toResponse(`not ready: ${reason}\n`, 503);
+    }
+    case "/metrics":
+      status.updateGauges();
+      return toResponse(await meter.render());
+    default:
+      return toResponse("not found, see /healthz, /readyz and /metrics\n", 404);
+  }
 }
 
 function listen(
@@ -134,19 +72,19 @@ function listen(
     return Deno.serve({
       port,
       onListen() {},
-      onError: () => text("internal error\n", 500),
+      onError: () => toResponse("internal error\n", 500),
     }, handler);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
     throw new AranyaError(
       "conflict",
-      `Cannot listen on port ${port} for /healthz: it is taken, expected another --http-port`,
+      `Cannot listen on port ${port} for /healthz: the port is taken, expected another --http-port`,
       { cause },
     );
   }
 }
 
-function text(body: string, status = 200): Response {
+function toResponse(body: string, status = 200): Response {
   return new Response(body, {
     status,
     headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },

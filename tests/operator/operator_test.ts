@@ -33,14 +33,14 @@ async function withKubeconfig(
   }
 }
 
-Deno.test("runOperator() names a kubeconfig that it can't read", async () => {
+Deno.test("runOperator() rejects with the path of a kubeconfig that it can't read", async () => {
   await assert.rejects(
     run(["--kubeconfig=/nowhere"], AbortSignal.timeout(5000)),
     { code: "invalid", message: /\/nowhere/ },
   );
 });
 
-Deno.test("runOperator() asks for a namespace when nothing says which", async () => {
+Deno.test("runOperator() rejects when no namespace is set", async () => {
   await withKubeconfig(async (path) => {
     await assert.rejects(
       run([`--kubeconfig=${path}`], AbortSignal.timeout(5000)),
@@ -49,7 +49,7 @@ Deno.test("runOperator() asks for a namespace when nothing says which", async ()
   });
 });
 
-Deno.test("runOperator() waits for an API server that is away, and ends when it is told to", async () => {
+Deno.test("runOperator() waits for an API server that is unreachable, and returns when it is aborted", async () => {
   await withKubeconfig(async (path) => {
     const stop = new AbortController();
     const running = run([

@@ -11,7 +11,7 @@ Deno.test("parseOperatorOptions() has the documented defaults", () => {
     grpcPort: 9443,
     kubeletPorts: { first: 20_000, last: 29_999 },
     httpPort: 8080,
-    debug: false,
+    logLevel: "info",
   });
 });
 
@@ -28,6 +28,18 @@ Deno.test("parseOperatorOptions() reads every flag; addresses may be repeated or
   assert.deepEqual(options.kubeletPorts, { first: 0, last: 0 });
 });
 
+Deno.test("parseOperatorOptions() takes the level of --log-level, and --debug for debug", () => {
+  const cases: [string[], string][] = [
+    [["--debug"], "debug"],
+    [["--log-level", "debug"], "debug"],
+    [["--log-level=error"], "error"],
+    [["--log-level", "warn", "--debug"], "warn"],
+  ];
+  for (const [args, level] of cases) {
+    assert.equal(parseOperatorOptions(args, {}).logLevel, level, `${args}`);
+  }
+});
+
 Deno.test("parseOperatorOptions() falls back to the environment", () => {
   const env = { KUBECONFIG: "/k", POD_NAMESPACE: "pod" };
   const options = parseOperatorOptions(["--tenant-namespaces=*"], env);
@@ -36,7 +48,7 @@ Deno.test("parseOperatorOptions() falls back to the environment", () => {
   assert.equal(options.tenantNamespaces, "*");
 });
 
-Deno.test("parseOperatorOptions() names flag and value that make no sense", () => {
+Deno.test("parseOperatorOptions() rejects a wrong flag with its name and value", () => {
   const wrong: [string[], RegExp][] = [
     [["--frobnicate"], /^Cannot read flags: .*--frobnicate/],
     [["--grpc-port", "70000"], /--grpc-port: it is "70000", expected a port/],
@@ -46,6 +58,10 @@ Deno.test("parseOperatorOptions() names flag and value that make no sense", () =
       /--host-address: it is "edge.example"/,
     ],
     [["--tenant-namespaces", "a,B"], /--tenant-namespaces: it is "B"/],
+    [
+      ["--log-level", "loud"],
+      /--log-level: it is "loud", expected debug, info, warn or error/,
+    ],
     [["stray"], /^Cannot read flags: /],
   ];
   for (const [args, message] of wrong) {

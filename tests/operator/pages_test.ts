@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createPageMeter, servePages } from "../../lib/operator/pages.ts";
+import { servePages } from "../../lib/operator/pages.ts";
+import { PrometheusMeter } from "../../lib/operator/prometheus_meter.ts";
 
-function serve(notReady?: string) {
-  const meter = createPageMeter();
+function serve(notReadyReason?: string) {
+  const meter = new PrometheusMeter();
   const pages = servePages({
     port: 0,
     meter,
-    state: {
-      notReady: () => notReady,
-      doing: () => "leading",
-      refresh: () => meter.set("fresh", { value: 1 }),
+    status: {
+      notReadyReason,
+      activity: "leading",
+      updateGauges: () => meter.set("fresh", { value: 1 }),
     },
   });
   return { meter, pages };
@@ -21,7 +22,7 @@ async function get(port: number, path: string, init: RequestInit = {}) {
   return { status: response.status, body: await response.text() };
 }
 
-Deno.test("servePages() answers health, readiness and figures, and nothing else", async () => {
+Deno.test("servePages() serves health, readiness and metrics, and nothing else", async () => {
   const { meter, pages } = serve();
   await using _ = pages;
   meter.count("calls_total", { labels: { verb: "get" }, by: 2 });
@@ -37,7 +38,7 @@ Deno.test("servePages() answers health, readiness and figures, and nothing else"
   );
 });
 
-Deno.test("servePages() says why it is not ready", async () => {
+Deno.test("servePages() answers /readyz with 503 and the reason while the operator is not ready", async () => {
   const { pages } = serve("the API server is away");
   await using _ = pages;
   assert.deepEqual(await get(pages.port, "/readyz"), {
@@ -46,26 +47,20 @@ Deno.test("servePages() says why it is not ready", async () => {
   });
 });
 
-Deno.test("servePages() names the flag when its port is taken", async () => {
+Deno.test("servePages() rejects with the name of the flag when its port is taken", async () => {
   const { pages } = serve();
   await using _ = pages;
   assert.throws(
     () =>
       servePages({
         port: pages.port,
-        meter: createPageMeter(),
-        state: { notReady: () => undefined, doing: () => "", refresh() {} },
+        meter: new PrometheusMeter(),
+        status: {
+          notReadyReason: undefined,
+          activity: "leading",
+          updateGauges() {},
+        },
       }),
     { code: "conflict", message: /--http-port/ },
   );
-});
-
-Deno.test("createPageMeter() drops a figure that does not fit its name", async () => {
-  const meter = createPageMeter();
-  meter.count("one");
-  meter.count("one", { labels: { stray: "x" } });
-  meter.time("two", { ms: 5 });
-  const text = await meter.render();
-  assert.match(text, /^one 1$/m);
-  assert.match(text, /^two_count 1$/m);
 });

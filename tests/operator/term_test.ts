@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../lib/shared/base/mod.ts";
+import {
+  NO_METER,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+} from "../../lib/shared/base/mod.ts";
 import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
 import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
 import { secretText } from "../../lib/operator/device/mod.ts";
@@ -13,7 +17,6 @@ import {
   SECRET,
 } from "../../lib/operator/kube/mod.ts";
 import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
-import { createPageMeter } from "../../lib/operator/pages.ts";
 import { parseOperatorOptions } from "../../lib/operator/options.ts";
 import { startTerm } from "../../lib/operator/term.ts";
 import {
@@ -51,7 +54,7 @@ function start(api: CountingApi) {
     hostAddresses: ["127.0.0.1"],
     operatorVersion: "0.1.0",
     log: SILENT_LOGGER,
-    meter: createPageMeter(),
+    meter: NO_METER,
     clock: SYSTEM_CLOCK,
     signal: AbortSignal.timeout(20_000),
   });
@@ -72,7 +75,7 @@ function edge(api: CountingApi, spec: EdgeDeviceSpec = {}): EdgeDevice {
   return { metadata: { namespace, name }, spec };
 }
 
-Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also with the next leader", async () => {
+Deno.test("startTerm() accepts an agent with its agent.yaml alone, in the next term too", async () => {
   await using api = await openCluster();
   await api.putObject(EDGE_DEVICE, edge(api));
   for (let turn = 0; turn < 2; turn++) {
@@ -101,7 +104,7 @@ Deno.test("startTerm() lets an agent in with nothing but its agent.yaml, also wi
   }
 });
 
-Deno.test("startTerm() has a certificate for the name that a device dials, also one that is given later", async () => {
+Deno.test("startTerm() has a certificate for the name that a device dials, also for an EdgeDevice created later", async () => {
   await using api = await openCluster();
   await using term = await start(api);
   await api.putObject(
@@ -156,7 +159,7 @@ async function clientOf(server: ScriptedServer): Promise<KubeClient> {
   }
 }
 
-Deno.test("startTerm() ends when it is told to while the API server does not answer", async () => {
+Deno.test("startTerm() rejects when it is aborted while the API server does not answer", async () => {
   await using server = await ScriptedServer.start();
   server.script = () => {};
   await using client = await clientOf(server);
@@ -168,11 +171,11 @@ Deno.test("startTerm() ends when it is told to while the API server does not ans
     hostAddresses: ["127.0.0.1"],
     operatorVersion: "0.1.0",
     log: SILENT_LOGGER,
-    meter: createPageMeter(),
+    meter: NO_METER,
     clock: SYSTEM_CLOCK,
     signal: stop.signal,
   });
-  await until(() => server.requests > 0, "a question");
+  await until(() => server.requests > 0, "a request");
   stop.abort(new TypeError("enough"));
   await assert.rejects(starting, /enough/);
 });

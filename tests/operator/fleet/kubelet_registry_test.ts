@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
-import { connect } from "node:tls";
 import { NO_METER, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { createAccessReviews } from "../../../lib/operator/fleet/access_reviews.ts";
 import { KubeletRegistry } from "../../../lib/operator/fleet/kubelet_registry.ts";
@@ -11,6 +10,7 @@ import {
   createAuthority,
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
+import { servedNameAt } from "../_support/tls.ts";
 
 const handlers = {} as KubeletHandlers;
 const authority = await createAuthority({ name: "test" });
@@ -114,22 +114,6 @@ Deno.test("open() takes any free port when the range is 0", async () => {
   });
   assert.notEqual(first.port, second.port);
 });
-
-/** Returns the common name of the certificate that a port serves. */
-async function servedNameAt(port: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect(
-    { host: "127.0.0.1", port, rejectUnauthorized: false },
-    resolve,
-  );
-  socket.on("error", reject);
-  await promise;
-  const { CN } = socket.getPeerCertificate().subject;
-  const closed = new Promise((done) => socket.once("close", done));
-  socket.destroy();
-  await closed;
-  return String(CN);
-}
 
 Deno.test("setClientCa() keeps each server's certificate and refuses a bundle that can't be read", async () => {
   const issue = (commonName: string) =>

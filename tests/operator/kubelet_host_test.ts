@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  type Clock,
+  NO_METER,
+  Scope,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+} from "../../lib/shared/base/mod.ts";
+import { startKubeletHost } from "../../lib/operator/kubelet_host.ts";
+import type { KubeletHandlers } from "../../lib/operator/kubelet/mod.ts";
+import { SECRET } from "../../lib/operator/kube/mod.ts";
+import {
+  createAuthority,
+  issueServerCertificate,
+} from "../../lib/operator/pki/mod.ts";
+import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
+import { DeviceFixture } from "./_support/device_fixture.ts";
+import { servedNameAt } from "./_support/tls.ts";
+
+const authority = await createAuthority({ name: "aranya home" });
+
+function start(
+  fixture: DeviceFixture,
+  { scope, clock, signal }: {
+    scope: Scope;
+    clock: Clock;
+    signal: AbortSignal;
+  },
+) {
+  return startKubeletHost({
+    client: fixture.api,
+    namespace: fixture.ref.namespace,
+    stores: fixture.stores,
+    hostAddresses: ["127.0.0.1"],
+    ports: { first: 0, last: 0 },
+    authority,
+    clientCa: authority.cert,
+    isBusy: () => false,
+    scope,
+    log: SILENT_LOGGER,
+    meter: NO_METER,
+    clock,
+    signal,
+  });
+}
+
+const OPTIONS = { wantedPort: undefined, handlers: {} as KubeletHandlers };
+
+Deno.test("startKubeletHost() serves with the host's signed certificate", async () => {
+  await using fixture = await DeviceFixture.start();
+  const pair = await issueServerCertificate({
+    authority,
+    commonName: "system:node:aranya-127-0-0-1",
+    ips: ["127.0.0.1"],
+    dnsNames: [],
+  });
+  await fixture.api.putObject(
+    SECRET,
+    toTlsSecret(pair, {
+      namespace: fixture.ref.namespace,
+      name: "aranya-host-127-0-0-1-tls",
+    }),
+  );
+  await using scope = new Scope();
+  const { signal } = new AbortController();
+  const kubelets = await start(fixture, { scope, clock: SYSTEM_CLOCK, signal });
+  await using server = await kubelets.open("edge-1", OPTIONS);
+  assert.equal(await servedNameAt(server.port), "system:node:aranya-127-0-0-1");
+});
+
+Deno.test("startKubeletHost() serves with a certificate of the own CA when none is signed in time", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using scope = new Scope();
+  const { signal } = new AbortController();
+  // Every wait is over at once, and nobody signs in this cluster.
+  const clock = {
+    ...SYSTEM_CLOCK,
+    sleep: (ms: number, options?: { signal?: AbortSignal }) =>
+      SYSTEM_CLOCK.sleep(ms === 5000 ? 0 : ms, options),
+  };
+  const kubelets = await start(fixture, { scope, clock, signal });
+  await using server = await kubelets.open("edge-1", OPTIONS);
+  assert.equal(await servedNameAt(server.port), "system:node:aranya");
+});
+
+Deno.test("startKubeletHost() rejects when it is aborted while it waits", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using scope = new Scope();
+  const stop = new AbortController();
+  const starting = start(fixture, {
+    scope,
+    clock: SYSTEM_CLOCK,
+    signal: stop.signal,
+  });
+  stop.abort(new TypeError("enough"));
+  await assert.rejects(starting, /enough/);
+});
