@@ -20,8 +20,8 @@ import {
 import type { KubeletServer, ServingTls } from "../kubelet/mod.ts";
 import {
   createSigningRequest,
+  hashPublicKeyOf,
   inspectCertificate,
-  publicKeyOf,
   type Subject,
   type SubjectNames,
 } from "../pki/mod.ts";
@@ -200,7 +200,7 @@ export class ServingCertificates implements AsyncDisposable {
   ): Promise<ServingTls> {
     const { client, requests, names, namespace } = this.#options;
     const request = await createSigningRequest({ subject, ...names });
-    const suffix = request.publicKey.slice(0, 8);
+    const suffix = request.publicKeyHash.slice(0, 8);
     const cert = await requestCertificate({
       client,
       informer: requests,
@@ -212,7 +212,9 @@ export class ServingCertificates implements AsyncDisposable {
       timeoutMs: SIGN_TIMEOUT_MS,
       signal,
     });
-    if ((await inspectCertificate(cert)).publicKey !== request.publicKey) {
+    if (
+      (await inspectCertificate(cert)).publicKeyHash !== request.publicKeyHash
+    ) {
       throw new AranyaError(
         "invalid",
         `Cannot use certificate of request "${name}": it was signed for another key`,
@@ -237,7 +239,7 @@ export class ServingCertificates implements AsyncDisposable {
       const isUsable = facts.commonName === subject.commonName &&
         ips.every((ip) => facts.ips.includes(ip)) &&
         dnsNames.every((name) => facts.dnsNames.includes(name)) &&
-        facts.publicKey === await publicKeyOf(tls.key);
+        facts.publicKeyHash === await hashPublicKeyOf(tls.key);
       const renewalMs = facts.notBeforeMs +
         RENEWAL_SHARE * (facts.notAfterMs - facts.notBeforeMs);
       return isUsable

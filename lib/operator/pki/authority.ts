@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A certificate authority of our own. */
+/** A private certificate authority: its certificate, and the server certificates that it issues. */
 import { AranyaError } from "../../shared/base/mod.ts";
+import { parseCertificate } from "./certificate.ts";
 import {
   BACKDATE_MS,
   DAY_MS,
@@ -8,15 +9,12 @@ import {
   generateKeys,
   importKeys,
   KEY_ALGORITHM,
-  serverUsages,
   type SubjectNames,
   toAlternativeNames,
   x509,
 } from "./x509.ts";
 
-export type { SubjectNames } from "./x509.ts";
-
-/** A private key with its certificate, both PEM (PKCS #8). */
+/** A certificate in PEM, and its private key in PKCS #8 PEM. */
 export interface KeyPair {
   cert: string;
   key: string;
@@ -26,22 +24,21 @@ export interface KeyPair {
 export interface CreateAuthorityOptions {
   /** Common name, e.g. "aranya edge". */
   name: string;
-  /** PEM of a key to go on with: what it signed before stays valid under the new certificate. Absent: a new one. */
-  key?: string;
-  /** @default 3650 */
+  /** Days of validity. @default 3650 */
   days?: number;
-  /** @default now */
+  /** Wall-clock time, in milliseconds since 1970. @default now */
   nowMs?: number;
 }
 
-/** Makes a self-signed CA: ECDSA P-256, valid from two days ago. @throws {AranyaError} code "invalid" when the key can't be read */
+/**
+ * Creates a CA with a new key and a self-signed certificate. It is valid from two days ago, and may
+ * not sign other CAs.
+ */
 export async function createAuthority(
   options: CreateAuthorityOptions,
 ): Promise<KeyPair> {
   const { name, days = 3650, nowMs = Date.now() } = options;
-  const keys = options.key === undefined
-    ? await generateKeys()
-    : await importKeys(options.key);
+  const keys = await generateKeys();
   const critical = true;
   const isAuthority = true;
   const intermediateCount = 0;
@@ -71,28 +68,31 @@ export async function createAuthority(
 }
 
 /** Options of {@linkcode issueServerCertificate}. */
-export interface IssueServerOptions extends SubjectNames {
+export interface IssueServerCertificateOptions extends SubjectNames {
   authority: KeyPair;
   commonName: string;
-  /** @default 365; never longer than the authority's own */
+  /** Days of validity; the certificate never outlives that of the CA. @default 365 */
   days?: number;
-  /** @default now */
+  /** Wall-clock time, in milliseconds since 1970. @default now */
   nowMs?: number;
 }
 
 /**
- * A new key with a server certificate of this authority (`cert` holds the leaf alone).
- * @throws {AranyaError} code "invalid" when the authority can't be read or has ended, or a name can't be used
+ * Issues a TLS server certificate with a new key. `cert` holds the leaf certificate alone.
+ * @throws {AranyaError} code "invalid" when the CA can't be parsed or has expired, or an IP address
+ * can't be parsed
  */
 export async function issueServerCertificate(
-  options: IssueServerOptions,
+  options: IssueServerCertificateOptions,
 ): Promise<KeyPair> {
   const { authority, commonName, days = 365, nowMs = Date.now() } = options;
-  const issuer = readCertificate(authority.cert);
+  const issuer = parseCertificate(authority.cert);
   if (issuer.notAfter.getTime() <= nowMs) {
     throw new AranyaError(
       "invalid",
-      `Cannot issue certificate "${commonName}": the authority's own ended ${issuer.notAfter.toISOString()}`,
+      `Cannot issue certificate ${
+        JSON.stringify(commonName)
+      }: the CA expired at ${issuer.notAfter.toISOString()}`,
     );
   }
   const { privateKey: signingKey } = await importKeys(authority.key);
@@ -111,7 +111,11 @@ export async function issueServerCertificate(
     signingAlgorithm: KEY_ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(isAuthority, undefined, critical),
-      ...serverUsages(),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.digitalSignature,
+        critical,
+      ),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
       ...toAlternativeNames(options),
@@ -121,22 +125,4 @@ export async function issueServerCertificate(
     cert: certificate.toString("pem") + "\n",
     key: await exportKey(keys.privateKey),
   };
-}
-
-/** The first certificate of a PEM text. @throws {AranyaError} code "invalid" */
-export function readCertificate(pem: string): x509.X509Certificate {
-  const [first] = pem.match(
-    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/,
-  ) ?? [];
-  try {
-    if (first !== undefined) return new x509.X509Certificate(first);
-  } catch (cause) {
-    throw new AranyaError("invalid", "Cannot read certificate: it is damaged", {
-      cause,
-    });
-  }
-  throw new AranyaError(
-    "invalid",
-    "Cannot read certificate: there is none in the PEM text",
-  );
 }

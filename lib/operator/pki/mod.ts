@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Certificates and keys: a CA of our own, server certificates, signing requests, devices' credentials. Values come in, PEM texts and bytes go out.
- * This room never stores anything and never talks to the API server.
+ * Certificates and keys: a private CA, server certificates, signing requests, credentials of
+ * devices. Names and times come in; PEM texts and bytes go out. This room never stores anything, and
+ * never talks to the API server.
+ *
+ * @example
+ * ```ts
+ * const authority = await createAuthority({ name: "aranya edge" });
+ * const names = { ips: ["10.0.0.1"], dnsNames: [] };
+ * const tls = await issueServerCertificate({ authority, commonName: "operator", ...names });
+ * const { notAfterMs } = await inspectCertificate(tls.cert);
+ * ```
  *
  * @module
  */
@@ -9,10 +18,19 @@ export {
   createAuthority,
   type CreateAuthorityOptions,
   issueServerCertificate,
-  type IssueServerOptions,
+  type IssueServerCertificateOptions,
   type KeyPair,
-  type SubjectNames,
 } from "./authority.ts";
-export * from "./credential.ts";
-export * from "./inspect.ts";
-export * from "./request.ts";
+export {
+  type CertificateFacts,
+  hashPublicKeyOf,
+  inspectCertificate,
+} from "./certificate.ts";
+export { createCredential } from "./credential.ts";
+export {
+  createSigningRequest,
+  type CreateSigningRequestOptions,
+  type SigningRequest,
+  type Subject,
+} from "./signing_request.ts";
+export type { SubjectNames } from "./x509.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The certificate library, and what it needs of us. Its dependency asks for the Reflect polyfill to be there first. */
+/** The X.509 library, and the keys and extensions that all certificates of this room share. */
+// @peculiar/x509 needs the Reflect polyfill to be loaded before it.
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { createPrivateKey, createPublicKey } from "node:crypto";
@@ -8,27 +9,30 @@ import { AranyaError, sha256Hex } from "../../shared/base/mod.ts";
 
 export { x509 };
 
-/** Every key of ours: ECDSA on P-256. */
+/** Algorithm of every key: ECDSA on P-256 with SHA-256. */
 export const KEY_ALGORITHM = {
   name: "ECDSA",
   namedCurve: "P-256",
   hash: "SHA-256",
 } as const;
 
-/** Certificates begin this long before they are made: devices' and nodes' clocks differ. */
+/** `notBefore` lies this far in the past, for devices and nodes whose clocks are behind. */
 export const BACKDATE_MS = 48 * 3_600_000;
 
-/** One day in milliseconds. */
+/** One day, in milliseconds. */
 export const DAY_MS = 86_400_000;
 
-/** Names and addresses that a certificate holds. */
+/** subjectAltName (RFC 5280, section 4.2.1.6). */
+export const ALTERNATIVE_NAMES_OID = "2.5.29.17";
+
+/** Subject alternative names of a certificate. */
 export interface SubjectNames {
   /** IP addresses, IPv6 without brackets. */
   ips: string[];
   dnsNames: string[];
 }
 
-/** A new key pair. */
+/** Generates a key pair that can be exported. */
 export async function generateKeys(): Promise<CryptoKeyPair> {
   const extractable = true;
   return await crypto.subtle.generateKey(KEY_ALGORITHM, extractable, [
@@ -37,7 +41,10 @@ export async function generateKeys(): Promise<CryptoKeyPair> {
   ]) as CryptoKeyPair;
 }
 
-/** Reads a PKCS #8 PEM. @throws {AranyaError} code "invalid" when it isn't a P-256 key */
+/**
+ * Reads a private key in PKCS #8 PEM, and derives its public key.
+ * @throws {AranyaError} code "invalid" when it isn't a P-256 key
+ */
 export async function importKeys(pem: string): Promise<CryptoKeyPair> {
   const extractable = true;
   try {
@@ -63,25 +70,28 @@ export async function importKeys(pem: string): Promise<CryptoKeyPair> {
   } catch (cause) {
     throw new AranyaError(
       "invalid",
-      "Cannot read private key: it is no P-256 key in PKCS #8 PEM",
+      "Cannot parse private key: not a P-256 key in PKCS #8 PEM",
       { cause },
     );
   }
 }
 
-/** PKCS #8 PEM of a private key. */
+/** Returns a private key in PKCS #8 PEM. */
 export async function exportKey(key: CryptoKey): Promise<string> {
   const der = await crypto.subtle.exportKey("pkcs8", key);
   return x509.PemConverter.encode(der, "PRIVATE KEY") + "\n";
 }
 
-/** Hexadecimal SHA-256 of a public key's SPKI. */
+/** Returns the SHA-256 of a public key's SubjectPublicKeyInfo, in hexadecimal digits. */
 export async function hashPublicKey(key: CryptoKey): Promise<string> {
   const spki = await crypto.subtle.exportKey("spki", key);
   return await sha256Hex(new Uint8Array(spki));
 }
 
-/** The extension for names and addresses; none when both are empty. @throws {AranyaError} code "invalid" for what is no IP address */
+/**
+ * Returns the subjectAltName extension; an empty array when there are no names.
+ * @throws {AranyaError} code "invalid" when an IP address can't be parsed
+ */
 export function toAlternativeNames(
   { ips, dnsNames }: SubjectNames,
 ): x509.Extension[] {
@@ -89,9 +99,9 @@ export function toAlternativeNames(
     if (!isIPv4(ip) && !isIPv6(ip)) {
       throw new AranyaError(
         "invalid",
-        `Cannot put ${
+        `Cannot create certificate for ${
           JSON.stringify(ip)
-        } into a certificate: it is no IP address`,
+        }: not an IP address`,
       );
     }
   }
@@ -104,10 +114,7 @@ export function toAlternativeNames(
   ];
 }
 
-/** subjectAltName, RFC 5280 section 4.2.1.6. */
-export const ALTERNATIVE_NAMES_OID = "2.5.29.17";
-
-/** Names and addresses in that extension, in order. */
+/** Returns the names in a subjectAltName extension, in order; names of other types are left out. */
 export function fromAlternativeNames(
   extension: x509.Extension | undefined,
 ): SubjectNames {
@@ -115,22 +122,7 @@ export function fromAlternativeNames(
     ? []
     : new x509.SubjectAlternativeNameExtension(extension.rawData).names
       .toJSON();
-  return {
-    ips: names.filter(({ type }) => type === "ip").map(({ value }) => value),
-    dnsNames: names.filter(({ type }) => type === "dns").map(({ value }) =>
-      value
-    ),
-  };
-}
-
-/** What a server's certificate or request is for. */
-export function serverUsages(): x509.Extension[] {
-  const critical = true;
-  return [
-    new x509.KeyUsagesExtension(
-      x509.KeyUsageFlags.digitalSignature,
-      critical,
-    ),
-    new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-  ];
+  const valuesOf = (wanted: string) =>
+    names.filter(({ type }) => type === wanted).map(({ value }) => value);
+  return { ips: valuesOf("ip"), dnsNames: valuesOf("dns") };
 }

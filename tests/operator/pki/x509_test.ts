@@ -9,16 +9,16 @@ import {
   toAlternativeNames,
 } from "../../../lib/operator/pki/x509.ts";
 
-Deno.test("importKeys() reads what exportKey() writes, both halves", async () => {
+Deno.test("importKeys() reads what exportKey() writes, and derives the public key", async () => {
   const keys = await generateKeys();
-  const again = await importKeys(await exportKey(keys.privateKey));
+  const imported = await importKeys(await exportKey(keys.privateKey));
   assert.equal(
-    await hashPublicKey(again.publicKey),
+    await hashPublicKey(imported.publicKey),
     await hashPublicKey(keys.publicKey),
   );
 });
 
-Deno.test("importKeys() refuses keys of another kind", async () => {
+Deno.test("importKeys() rejects when it is not a P-256 key", async () => {
   const keys = await crypto.subtle.generateKey(
     { name: "ECDSA", namedCurve: "P-384" },
     true,
@@ -30,7 +30,7 @@ Deno.test("importKeys() refuses keys of another kind", async () => {
   }
 });
 
-Deno.test("fromAlternativeNames() gives back what toAlternativeNames() was given", () => {
+Deno.test("fromAlternativeNames() returns the names that toAlternativeNames() got", () => {
   const names = { ips: ["10.0.0.1"], dnsNames: ["a.example", "b"] };
   const [extension] = toAlternativeNames(names);
   assert.deepEqual(fromAlternativeNames(extension), names);
