@@ -1,42 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What agent.yaml holds. */
+/** Content of agent.yaml. */
 
-/** What the device's owner allows on the host itself. */
+/** What the device's owner allows the cluster to do on the host itself, outside of pods. */
 export interface HostSwitches {
-  /** `kubectl exec` and `cp` on the host. @default true */
+  /** `kubectl exec` and `kubectl cp`. @default true */
   exec: boolean;
-  /** `kubectl attach` on the host. @default true */
+  /** `kubectl attach`. @default true */
   attach: boolean;
-  /** `kubectl logs` of the host. @default true */
+  /** `kubectl logs`. @default true */
   logs: boolean;
-  /** `kubectl port-forward` to the host. @default true */
+  /** `kubectl port-forward`. @default true */
   portForward: boolean;
-  /** Shell of `attach`. Absent: the user's own, else /bin/sh. */
+  /** Path of the shell for `attach`. Absent: the user's own, else /bin/sh. */
   shell?: string;
-  /** File shown by `logs`. Absent: the journal. */
+  /** Path of the file that `logs` shows. Absent: the journal. */
   logFile?: string;
 }
 
-/** Everything an agent needs to know. */
+/** Configuration of an agent. */
 export interface AgentConfig {
   /** Name of the EdgeDevice. */
   device: string;
-  /** Where the operator is, "host:port", tried in turn; at least one. */
+  /** Addresses of the operator, "host:port", tried in turn; at least one. */
   endpoints: string[];
-  /** PEM of the operator's CA; absent only with `insecure` or a certificate of a well-known CA. */
+  /** PEM of the operator's CA. Absent with `insecure`, or when a well-known CA has signed its certificate. */
   ca?: string;
-  /** The device's credential, 32 bytes. Never logged. */
+  /** The device's credential, `KEY_BYTES` long. Never logged. */
   credential: Uint8Array;
-  /** Name that the server's certificate must hold. Absent: the end point's host. */
+  /** Name that the operator's certificate must have. Absent: the end point's host. */
   serverName?: string;
-  /** Plain text. @default false */
+  /** Plain text instead of TLS. @default false */
   insecure: boolean;
   host: HostSwitches;
-  runtime: { docker: { host?: string } };
-  /** @default "/var/lib/aranya/<device>" */
+  runtime: {
+    docker: {
+      /** "unix:///path" or "tcp://host:port". Absent: DOCKER_HOST, else the usual socket. */
+      host?: string;
+    };
+  };
+  /** Directory of the agent's state. @default "/var/lib/aranya/<device>" */
   stateDir: string;
-  /** Seals secrets at rest. @default "<directory of agent.yaml>/<device>.key" */
+  /** File with the key that encrypts secrets in the state. @default "<directory of agent.yaml>/<device>.key" */
   stateKeyFile: string;
+  /** Delays between attempts to connect. */
   backoff: {
     /** @default 1000 */
     initialDelayMs: number;
@@ -45,6 +51,6 @@ export interface AgentConfig {
     /** @default 1.5 */
     factor: number;
   };
-  /** Silence after which the link is given up, in milliseconds. @default 40000 */
+  /** The link is closed when nothing was received for this time, in milliseconds. @default 40000 */
   offlineAfterMs: number;
 }

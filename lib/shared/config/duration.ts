@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Durations as Kubernetes writes them. */
+/** Durations as Kubernetes writes them (`metav1.Duration`). */
 
+/** Milliseconds of each unit, the largest first. */
 const UNIT_MS: Record<string, number> = {
   h: 3_600_000,
   m: 60_000,
@@ -9,14 +10,14 @@ const UNIT_MS: Record<string, number> = {
 };
 
 /**
- * Milliseconds of a text like "1m30s", "500ms" or "1.5h"; "0" is zero.
- * @throws {SyntaxError} when it is none, or negative
+ * Parses a text like "1m30s", "500ms", "1.5h" or "0" into milliseconds.
+ * @throws {SyntaxError} for anything else, also for a negative duration
  */
 export function parseDuration(text: string): number {
   if (text === "0") return 0;
   if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s))+$/.test(text)) {
     throw new SyntaxError(
-      `Cannot read duration "${text}": it is not like "1m30s"`,
+      `Cannot parse duration "${text}": expected a text like "1m30s"`,
     );
   }
   let sumMs = 0;
@@ -26,11 +27,14 @@ export function parseDuration(text: string): number {
   return sumMs;
 }
 
-/** The shortest text of whole milliseconds, e.g. "1m30s". */
+/**
+ * Formats milliseconds as the shortest text that {@linkcode parseDuration} reads, e.g. "1m30s".
+ * @throws {RangeError} for a negative or fractional number
+ */
 export function formatDuration(durationMs: number): string {
   if (!Number.isSafeInteger(durationMs) || durationMs < 0) {
     throw new RangeError(
-      `Cannot write duration: it must be a whole number of milliseconds from 0: current value is ${durationMs}`,
+      `Cannot format duration: it must be a whole number of milliseconds from 0: current value is ${durationMs}`,
     );
   }
   if (durationMs === 0) return "0s";

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * agent.yaml: one schema, written by the operator and read by the agent. Text comes in, a config comes out, and back.
- * This room never touches files.
+ * The format of agent.yaml: the operator renders it, the agent parses it. Text comes in and a config goes out, and
+ * the other way round. This room never touches files.
+ *
+ * @example
+ * ```ts
+ * const text = renderAgentConfig({ device: "edge-1", endpoints: ["operator.example:9443"], credential, ca });
+ * const config = parseAgentConfig(text, { file: "/etc/aranya/agent.yaml" });
+ * ```
  *
  * @module
  */
-export * from "./agent_config.ts";
-export * from "./duration.ts";
-export * from "./parse.ts";
-export * from "./render.ts";
+export type { AgentConfig, HostSwitches } from "./agent_config.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
+export { parseAgentConfig } from "./parse.ts";
+export { type RenderableConfig, renderAgentConfig } from "./render.ts";

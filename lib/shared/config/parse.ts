@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Reads agent.yaml. */
+/** Parses agent.yaml. */
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
-import { KEY_BYTES } from "../base/mod.ts";
+import { defined, KEY_BYTES } from "../base/mod.ts";
 import type { AgentConfig, HostSwitches } from "./agent_config.ts";
-import { DocumentReader, type Place } from "./reader.ts";
+import { type ConfigField, DocumentReader } from "./reader.ts";
 
 const DEVICE = {
   pattern: /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/,
@@ -26,15 +26,16 @@ const DOCKER_HOST = {
 };
 
 /**
- * Reads an agent.yaml.
- * @throws {AranyaError} code "invalid"; the message names every wrong, unknown or missing key with its line
+ * Parses the text of an agent.yaml and fills in the defaults.
+ * @param options.file its path, for messages and for the default of `stateKeyFile`
+ * @throws {AranyaError} code "invalid"; the message names every wrong, unknown and missing key with its line
  */
 export function parseAgentConfig(
   text: string,
   { file }: { file: string },
 ): AgentConfig {
   const reader = new DocumentReader(text, { file });
-  const keys = reader.keys(reader.root, [
+  const fields = reader.readFields(reader.root, [
     "device",
     "endpoints",
     "ca",
@@ -49,89 +50,91 @@ export function parseAgentConfig(
     "offlineAfter",
   ]);
   const device =
-    reader.require(keys.device, reader.text(keys.device, DEVICE)) ??
-      "";
+    reader.require(fields.device, reader.readText(fields.device, DEVICE)) ?? "";
+  const endpoints = reader.require(
+    fields.endpoints,
+    reader.readTextList(fields.endpoints, ENDPOINT),
+  ) ?? [];
   const config: AgentConfig = {
     device,
-    endpoints: reader.require(
-      keys.endpoints,
-      reader.texts(keys.endpoints, ENDPOINT),
-    ) ?? [],
-    ...present("ca", reader.text(keys.ca, CA)),
-    credential: readCredential(reader, keys.credential),
-    ...present("serverName", reader.text(keys.serverName)),
-    insecure: reader.flag(keys.insecure) ?? false,
-    host: readHost(reader, keys.host),
-    runtime: readRuntime(reader, keys.runtime),
-    stateDir: reader.text(keys.stateDir, PATH) ?? `/var/lib/aranya/${device}`,
-    stateKeyFile: reader.text(keys.stateKeyFile, PATH) ??
+    endpoints,
+    credential: readCredential(reader, fields.credential),
+    insecure: reader.readBoolean(fields.insecure) ?? false,
+    host: readHost(reader, fields.host),
+    runtime: readRuntime(reader, fields.runtime),
+    stateDir: reader.readText(fields.stateDir, PATH) ??
+      `/var/lib/aranya/${device}`,
+    stateKeyFile: reader.readText(fields.stateKeyFile, PATH) ??
       join(dirname(file), `${device}.key`),
-    backoff: readBackoff(reader, keys.backoff),
-    offlineAfterMs: reader.duration(keys.offlineAfter) ?? 40_000,
+    backoff: readBackoff(reader, fields.backoff),
+    offlineAfterMs: reader.readDuration(fields.offlineAfter) ?? 40_000,
+    ...defined({
+      ca: reader.readText(fields.ca, CA),
+      serverName: reader.readText(fields.serverName),
+    }),
   };
-  reader.finish();
+  reader.throwProblems();
   return config;
 }
 
-function readCredential(reader: DocumentReader, place: Place): Uint8Array {
-  const text = reader.require(place, reader.text(place));
+function readCredential(
+  reader: DocumentReader,
+  field: ConfigField,
+): Uint8Array {
+  const text = reader.require(field, reader.readText(field));
   if (text === undefined) return new Uint8Array(KEY_BYTES);
   const base64 = text.trim();
   const bytes = new Uint8Array(Buffer.from(base64, "base64"));
-  if (
-    bytes.length !== KEY_BYTES || !/^[A-Za-z0-9+/]+=*$/.test(base64)
-  ) {
-    reader.complain(place, `must be ${KEY_BYTES} bytes in base64`);
+  // Buffer skips characters that are not base64.
+  if (bytes.length !== KEY_BYTES || !/^[A-Za-z0-9+/]+=*$/.test(base64)) {
+    reader.addProblem(field, `must be ${KEY_BYTES} bytes in base64`);
   }
   return bytes;
 }
 
-function readHost(reader: DocumentReader, place: Place): HostSwitches {
-  const keys = reader.keys(
-    place,
+function readHost(reader: DocumentReader, field: ConfigField): HostSwitches {
+  const fields = reader.readFields(
+    field,
     ["exec", "attach", "logs", "portForward", "shell", "logFile"],
   );
   return {
-    exec: reader.flag(keys.exec) ?? true,
-    attach: reader.flag(keys.attach) ?? true,
-    logs: reader.flag(keys.logs) ?? true,
-    portForward: reader.flag(keys.portForward) ?? true,
-    ...present("shell", reader.text(keys.shell, PATH)),
-    ...present("logFile", reader.text(keys.logFile, PATH)),
+    exec: reader.readBoolean(fields.exec) ?? true,
+    attach: reader.readBoolean(fields.attach) ?? true,
+    logs: reader.readBoolean(fields.logs) ?? true,
+    portForward: reader.readBoolean(fields.portForward) ?? true,
+    ...defined({
+      shell: reader.readText(fields.shell, PATH),
+      logFile: reader.readText(fields.logFile, PATH),
+    }),
   };
 }
 
 function readRuntime(
   reader: DocumentReader,
-  place: Place,
+  field: ConfigField,
 ): AgentConfig["runtime"] {
-  const { docker } = reader.keys(place, ["docker"]);
-  const { host } = reader.keys(docker, ["host"]);
-  return { docker: present("host", reader.text(host, DOCKER_HOST)) };
+  const { docker } = reader.readFields(field, ["docker"]);
+  const { host } = reader.readFields(docker, ["host"]);
+  return { docker: defined({ host: reader.readText(host, DOCKER_HOST) }) };
 }
 
 function readBackoff(
   reader: DocumentReader,
-  place: Place,
+  field: ConfigField,
 ): AgentConfig["backoff"] {
-  const keys = reader.keys(place, ["initialDelay", "maxDelay", "factor"]);
-  const initialDelayMs = reader.duration(keys.initialDelay) ?? 1000;
-  const maxDelayMs = reader.duration(keys.maxDelay) ??
+  const fields = reader.readFields(
+    field,
+    ["initialDelay", "maxDelay", "factor"],
+  );
+  const initialDelayMs = reader.readDuration(fields.initialDelay) ?? 1000;
+  const maxDelayMs = reader.readDuration(fields.maxDelay) ??
     Math.max(60_000, initialDelayMs);
   if (maxDelayMs < initialDelayMs) {
-    reader.complain(keys.maxDelay, "must not be below initialDelay");
+    reader.addProblem(fields.maxDelay, "must not be below initialDelay");
   }
   return {
     initialDelayMs,
     maxDelayMs,
-    factor: reader.number(keys.factor, { least: 1 }) ?? 1.5,
+    factor: reader.readNumber(fields.factor, { min: 1 }) ?? 1.5,
   };
-}
-
-/** An object with this key, or without it when there is no value. */
-function present<K extends string, V>(
-  key: K,
-  value: V | undefined,
-): { [key in K]?: V } {
-  return value === undefined ? {} : { [key]: value } as { [key in K]?: V };
 }

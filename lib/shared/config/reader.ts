@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Walks a YAML document, takes what is right and notes what is not, each with its line. */
+/** Reads typed values from a YAML document and collects every problem with its line. */
 import {
   type Document,
   isAlias,
@@ -13,34 +13,47 @@ import {
 import { AranyaError } from "../base/mod.ts";
 import { parseDuration } from "./duration.ts";
 
-/** One value in the document, or its absence. */
-export interface Place {
-  /** Its key with those around it, e.g. "host.exec"; empty at the root. */
+/** One key of the document, with or without a value. */
+export interface ConfigField {
+  /** Its keys from the root, e.g. "host.exec"; empty for the root itself. */
   path: string;
-  /** Where it stands, or where it is missed. */
+  /** Line of the key; for an absent one, of the mapping that it belongs to. */
   line: number;
-  /** Absent when the key is missing or has no value. */
+  /** Undefined when the key is absent or its value is empty or null. */
   node: Node | undefined;
 }
 
-/** Options of {@linkcode DocumentReader.text}. */
-export interface TextOptions {
+/** Options of {@linkcode DocumentReader.readText}. */
+export interface ReadTextOptions {
   /** What the text must match. */
   pattern?: RegExp;
-  /** What is expected, for the message, e.g. "an absolute path". */
+  /** What the pattern describes, for the message, e.g. "an absolute path". */
   expected?: string;
 }
 
-/** More characters than any honest file has. */
+/** Upper bound of a document's length, in characters. */
 const MAX_TEXT_LENGTH = 1_000_000;
 
-/** Reads one document; ask {@linkcode DocumentReader.finish} at the end whether all was well. */
+/**
+ * Reads one document. The methods `read…` return undefined for an absent field; for a value of the wrong kind they
+ * record a problem and return undefined too. Call {@linkcode DocumentReader.throwProblems} at the end.
+ *
+ * @example
+ * ```ts
+ * const reader = new DocumentReader(text, { file });
+ * const fields = reader.readFields(reader.root, ["device", "insecure"]);
+ * const device = reader.require(fields.device, reader.readText(fields.device));
+ * const insecure = reader.readBoolean(fields.insecure) ?? false;
+ * reader.throwProblems();
+ * ```
+ */
 export class DocumentReader {
   readonly #file: string;
   readonly #lines = new LineCounter();
   readonly #document: Document;
   readonly #problems: { line: number; text: string }[] = [];
 
+  /** @throws {AranyaError} code "invalid" when the text is too long */
   constructor(text: string, { file }: { file: string }) {
     this.#file = file;
     if (text.length > MAX_TEXT_LENGTH) {
@@ -56,133 +69,145 @@ export class DocumentReader {
     for (const { pos, message } of this.#document.errors) {
       this.#problems.push({
         line: this.#lines.linePos(pos[0]).line,
-        // A message may quote the file, which holds a secret: its first sentence does not.
+        // Later lines of the message may quote the document, which holds a secret.
         text: message.split("\n")[0] ?? "",
       });
     }
   }
 
   /** The document itself. */
-  get root(): Place {
-    return { path: "", line: 1, node: this.#resolve(this.#document.contents) };
+  get root(): ConfigField {
+    return {
+      path: "",
+      line: 1,
+      node: this.#resolveNode(this.#document.contents),
+    };
   }
 
-  /** Notes a problem. */
-  complain(place: Place, problem: string): undefined {
+  /** Records a problem of this field. */
+  addProblem(field: ConfigField, problem: string): undefined {
     this.#problems.push({
-      line: place.line,
-      text: place.path === "" ? problem : `${place.path}: ${problem}`,
+      line: field.line,
+      text: field.path === "" ? problem : `${field.path}: ${problem}`,
     });
   }
 
-  /** The places of these keys in a mapping; every other key in it is a problem. */
-  keys<K extends string>(place: Place, known: readonly K[]): Record<K, Place> {
-    const places = Object.fromEntries(
+  /** Returns the fields of a mapping by their keys. Every key that is not in `known` is a problem. */
+  readFields<K extends string>(
+    field: ConfigField,
+    known: readonly K[],
+  ): Record<K, ConfigField> {
+    const fields = Object.fromEntries(
       known.map((key) => [
         key,
-        { path: this.#join(place, key), line: place.line, node: undefined },
+        { path: toPath(field, key), line: field.line, node: undefined },
       ]),
-    ) as Record<K, Place>;
-    if (place.node === undefined) return places;
-    if (!isMap(place.node)) {
-      this.complain(place, "must be a mapping");
-      return places;
+    ) as Record<K, ConfigField>;
+    if (field.node === undefined) return fields;
+    if (!isMap(field.node)) {
+      this.addProblem(field, "must be a mapping");
+      return fields;
     }
-    for (const { key, value } of place.node.items) {
+    for (const { key, value } of field.node.items) {
       const name = isScalar(key) ? String(key.value) : "";
-      const line = this.#lineOf(key) ?? place.line;
-      const path = this.#join(place, name);
+      const line = this.#lineOf(key) ?? field.line;
+      const path = toPath(field, name);
       if (known.includes(name as K)) {
-        places[name as K] = { path, line, node: this.#resolve(value) };
+        fields[name as K] = { path, line, node: this.#resolveNode(value) };
       } else {
-        this.complain(
+        this.addProblem(
           { path, line, node: undefined },
           `unknown key, expected one of ${known.join(", ")}`,
         );
       }
     }
-    return places;
+    return fields;
   }
 
-  /** Notes the place as a problem when there is nothing. */
-  require<T>(place: Place, value: T | undefined): T | undefined {
-    if (place.node === undefined) this.complain(place, "missing");
+  /** Returns `value`; an absent field is a problem. */
+  require<T>(field: ConfigField, value: T | undefined): T | undefined {
+    if (field.node === undefined) this.addProblem(field, "missing");
     return value;
   }
 
-  /** A text. */
-  text(place: Place, options: TextOptions = {}): string | undefined {
-    if (place.node === undefined) return undefined;
-    const { pattern = /./s, expected = "a text" } = options;
-    const value = isScalar(place.node) ? place.node.value : undefined;
+  /** Reads a string, which must not be empty unless `pattern` allows it. */
+  readText(
+    field: ConfigField,
+    options: ReadTextOptions = {},
+  ): string | undefined {
+    if (field.node === undefined) return undefined;
+    const { pattern = /./s, expected = "a string" } = options;
+    const value = isScalar(field.node) ? field.node.value : undefined;
     if (typeof value === "string" && pattern.test(value)) return value;
-    return this.complain(place, `must be ${expected}`);
+    return this.addProblem(field, `must be ${expected}`);
   }
 
-  /** true or false. */
-  flag(place: Place): boolean | undefined {
-    if (place.node === undefined) return undefined;
-    const value = isScalar(place.node) ? place.node.value : undefined;
+  /** Reads `true` or `false`. */
+  readBoolean(field: ConfigField): boolean | undefined {
+    if (field.node === undefined) return undefined;
+    const value = isScalar(field.node) ? field.node.value : undefined;
     if (typeof value === "boolean") return value;
-    return this.complain(place, "must be true or false");
+    return this.addProblem(field, "must be true or false");
   }
 
-  /** A number not below `least`. */
-  number(place: Place, { least }: { least: number }): number | undefined {
-    if (place.node === undefined) return undefined;
-    const value = isScalar(place.node) ? place.node.value : undefined;
-    if (typeof value === "number" && value >= least && value < Infinity) {
+  /** Reads a finite number that is at least `min`. */
+  readNumber(
+    field: ConfigField,
+    { min }: { min: number },
+  ): number | undefined {
+    if (field.node === undefined) return undefined;
+    const value = isScalar(field.node) ? field.node.value : undefined;
+    if (typeof value === "number" && value >= min && value < Infinity) {
       return value;
     }
-    return this.complain(place, `must be a number, at least ${least}`);
+    return this.addProblem(field, `must be a number, at least ${min}`);
   }
 
-  /** A duration above zero, in milliseconds. */
-  duration(place: Place): number | undefined {
-    if (place.node === undefined) return undefined;
-    const value = isScalar(place.node) ? place.node.value : undefined;
+  /** Reads a duration above zero; returns milliseconds. */
+  readDuration(field: ConfigField): number | undefined {
+    if (field.node === undefined) return undefined;
+    const value = isScalar(field.node) ? field.node.value : undefined;
     try {
       const durationMs = typeof value === "string" ? parseDuration(value) : 0;
       if (durationMs > 0) return durationMs;
     } catch {
-      // Said below, in one sentence with all else that is no duration.
+      // The same problem as a value of another type, below.
     }
-    return this.complain(place, 'must be a duration like "1m30s"');
+    return this.addProblem(field, 'must be a duration like "1m30s"');
   }
 
-  /** Texts, at least one. */
-  texts(place: Place, options: TextOptions = {}): string[] | undefined {
-    if (place.node === undefined) return undefined;
-    if (!isSeq(place.node) || place.node.items.length === 0) {
-      return this.complain(place, "must be a list with at least one entry");
+  /** Reads a list of at least one string. */
+  readTextList(
+    field: ConfigField,
+    options: ReadTextOptions = {},
+  ): string[] | undefined {
+    if (field.node === undefined) return undefined;
+    if (!isSeq(field.node) || field.node.items.length === 0) {
+      return this.addProblem(field, "must be a list with at least one entry");
     }
-    const texts = place.node.items.map((item, index) => {
-      const node = this.#resolve(item);
-      const each = {
-        path: `${place.path}[${index}]`,
-        line: this.#lineOf(item) ?? place.line,
-        node,
+    const texts = field.node.items.map((item, index) => {
+      const entry = {
+        path: `${field.path}[${index}]`,
+        line: this.#lineOf(item) ?? field.line,
+        node: this.#resolveNode(item),
       };
-      return node === undefined
-        ? this.complain(each, "missing")
-        : this.text(each, options);
+      return this.require(entry, this.readText(entry, options));
     });
     return texts.filter((text) => text !== undefined);
   }
 
-  /** @throws {AranyaError} code "invalid" with every problem noted, in the order of lines */
-  finish(): void {
+  /**
+   * Throws when there are problems.
+   * @throws {AranyaError} code "invalid"; the message names every problem, in the order of lines
+   */
+  throwProblems(): void {
     if (this.#problems.length === 0) return;
-    const lines = this.#problems.toSorted((a, b) => a.line - b.line)
+    const texts = this.#problems.toSorted((a, b) => a.line - b.line)
       .map(({ line, text }) => `line ${line}: ${text}`);
     throw new AranyaError(
       "invalid",
-      `Cannot read ${this.#file}: ${lines.join("; ")}`,
+      `Cannot read ${this.#file}: ${texts.join("; ")}`,
     );
-  }
-
-  #join(place: Place, key: string): string {
-    return place.path === "" ? key : `${place.path}.${key}`;
   }
 
   #lineOf(node: unknown): number | undefined {
@@ -190,10 +215,17 @@ export class DocumentReader {
     return range ? this.#lines.linePos(range[0]).line : undefined;
   }
 
-  /** Follows an alias (one that leads nowhere stays, and is the wrong kind of value); a value that is empty or null counts as none. */
-  #resolve(node: unknown): Node | undefined {
+  /**
+   * Follows an alias, and returns undefined for an empty or null value. An alias without an anchor is returned as it
+   * is, so that it is reported as a value of the wrong kind.
+   */
+  #resolveNode(node: unknown): Node | undefined {
     const target = isAlias(node) ? node.resolve(this.#document) ?? node : node;
     if (isScalar(target) && target.value === null) return undefined;
     return (target as Node | null) ?? undefined;
   }
+}
+
+function toPath(parent: ConfigField, key: string): string {
+  return parent.path === "" ? key : `${parent.path}.${key}`;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Writes agent.yaml. */
+/** Renders agent.yaml. */
 import { Buffer } from "node:buffer";
 import type { AgentConfig } from "./agent_config.ts";
 import { formatDuration } from "./duration.ts";
 
-/** What {@linkcode renderAgentConfig} must be given; what is left out gets the default at the agent. */
+/** Values that the operator sets in an agent.yaml; the agent has defaults for the optional ones and all others. */
 export type RenderableConfig =
   & Pick<AgentConfig, "device" | "endpoints" | "credential">
   & Partial<
@@ -14,14 +14,14 @@ export type RenderableConfig =
     >
   >;
 
-const HOST_PART = `
-# What the owner of this device allows on the device itself, beside the pods. Turn any of them off: the agent then refuses with a
-# sentence that names the switch. Off means off: nobody in the cluster can turn it on again.
+const HOST_SECTION = `
+# What the cluster may do on this device itself, outside of pods. Set a switch to false to forbid it: the agent then
+# refuses with an error that names the switch. Nothing in the cluster can override this.
 host:
   exec: true # run programs and shells as the agent's user, copy files: kubectl exec, kubectl cp
   attach: true # a shell on the device: kubectl attach
   logs: true # read the device's log: kubectl logs
-  portForward: true # reach ports of the device: kubectl port-forward
+  portForward: true # connect to ports of the device: kubectl port-forward
   # shell: /bin/bash # for attach; default: the user's own
   # logFile: /var/log/syslog # for logs; default: the journal
 
@@ -30,23 +30,36 @@ host:
 #     host: unix:///var/run/docker.sock # default; DOCKER_HOST is honoured
 `;
 
-/** The text of an agent.yaml with comments for the device's owner. The same config always gives the same text. */
+/**
+ * Renders an agent.yaml with comments for the device's owner. The same config always gives the same text, and
+ * `parseAgentConfig` reads the same values from it.
+ */
 export function renderAgentConfig(config: RenderableConfig): string {
-  const { device, ca, serverName, backoff, offlineAfterMs } = config;
+  return [
+    ...renderConnection(config),
+    HOST_SECTION,
+    `\n# stateDir: /var/lib/aranya/${config.device} # the agent's state, kept across restarts\n`,
+    `# stateKeyFile: /path/to/${config.device}.key # encrypts secrets in the state; default: next to this file\n`,
+    ...renderTimes(config),
+  ].join("");
+}
+
+function renderConnection(config: RenderableConfig): string[] {
+  const { device, endpoints, serverName, insecure, ca, credential } = config;
   const parts = [
-    `# Everything the agent on ${device} needs. It holds a secret: keep it readable for the agent's user only (mode 0600).\n`,
+    `# Configuration of the agent on ${device}. It contains a secret: only the agent's user may read it (mode 0600).\n`,
     `device: ${quote(device)}\n`,
-    "# Where the operator is, as this device sees it; tried in turn.\n",
+    "# Addresses of the operator as this device reaches it, tried in turn.\n",
     `endpoints:\n${
-      config.endpoints.map((each) => `  - ${quote(each)}\n`).join("")
+      endpoints.map((endpoint) => `  - ${quote(endpoint)}\n`).join("")
     }`,
   ];
   if (serverName !== undefined) {
     parts.push(`serverName: ${quote(serverName)}\n`);
   }
-  if (config.insecure) {
+  if (insecure) {
     parts.push(
-      "# Without TLS. Packets are sealed with the credential all the same.\n",
+      "# No TLS. Packets are still encrypted with the credential.\n",
       "insecure: true\n",
     );
   }
@@ -55,12 +68,16 @@ export function renderAgentConfig(config: RenderableConfig): string {
     parts.push(`ca: |\n${lines.join("")}`);
   }
   parts.push(
-    "# This device's own key. It never travels; who has it is this device.\n",
-    `credential: ${quote(Buffer.from(config.credential).toString("base64"))}\n`,
-    HOST_PART,
-    `\n# stateDir: /var/lib/aranya/${device} # what the device keeps over restarts\n`,
-    `# stateKeyFile: /path/to/${device}.key # seals secrets at rest; default: beside this file\n`,
+    "# The device's secret key. Whoever has it can connect as this device.\n",
+    `credential: ${quote(Buffer.from(credential).toString("base64"))}\n`,
   );
+  return parts;
+}
+
+function renderTimes(
+  { backoff, offlineAfterMs }: RenderableConfig,
+): string[] {
+  const parts: string[] = [];
   if (backoff) {
     parts.push(
       "\n# Delays between attempts to connect.\n",
@@ -73,10 +90,10 @@ export function renderAgentConfig(config: RenderableConfig): string {
   if (offlineAfterMs !== undefined) {
     parts.push(`offlineAfter: ${formatDuration(offlineAfterMs)}\n`);
   }
-  return parts.join("");
+  return parts;
 }
 
-/** A JSON text is a YAML text too. */
+/** Quotes a text: JSON strings are YAML strings. */
 function quote(text: string): string {
   return JSON.stringify(text);
 }

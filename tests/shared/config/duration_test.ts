@@ -5,7 +5,7 @@ import {
   parseDuration,
 } from "../../../lib/shared/config/mod.ts";
 
-Deno.test("parseDuration() reads what Kubernetes writes", () => {
+Deno.test("parseDuration() parses the forms of metav1.Duration", () => {
   const table: [string, number][] = [
     ["0", 0],
     ["0s", 0],
@@ -21,13 +21,13 @@ Deno.test("parseDuration() reads what Kubernetes writes", () => {
   }
 });
 
-Deno.test("parseDuration() refuses everything else", () => {
+Deno.test("parseDuration() rejects everything else", () => {
   for (const text of ["", "1", "s", "-1s", "1d", "1s ", "1.s", "1 s", "1e3s"]) {
     assert.throws(() => parseDuration(text), SyntaxError, text);
   }
 });
 
-Deno.test("formatDuration() writes what parseDuration() reads", () => {
+Deno.test("formatDuration() is the inverse of parseDuration()", () => {
   const table: [number, string][] = [
     [0, "0s"],
     [90_000, "1m30s"],

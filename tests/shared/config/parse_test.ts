@@ -9,16 +9,16 @@ const PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const parse = (text: string) =>
   parseAgentConfig(text, { file: "/etc/aranya/agent.yaml" });
 
-/** The problems, one by one. */
+/** Returns the problems that the error of `parseAgentConfig()` names. */
 function problemsOf(text: string): string[] {
   try {
     parse(text);
   } catch (error) {
     assert.ok(error instanceof Error && "code" in error);
     assert.equal(error.code, "invalid");
-    const head = "Cannot read /etc/aranya/agent.yaml: ";
-    assert.ok(error.message.startsWith(head), error.message);
-    return error.message.slice(head.length).split("; ");
+    const prefix = "Cannot read /etc/aranya/agent.yaml: ";
+    assert.ok(error.message.startsWith(prefix), error.message);
+    return error.message.slice(prefix.length).split("; ");
   }
   return [];
 }
@@ -82,7 +82,7 @@ offlineAfter: 20s
   });
 });
 
-Deno.test("parseAgentConfig() names every problem with its line, all at once", () => {
+Deno.test("parseAgentConfig() names every problem with its line", () => {
   const problems = problemsOf(`# a comment
 device: Edge_1
 endpoints:
@@ -114,7 +114,7 @@ offlineAfter: 10
   ]);
 });
 
-Deno.test("parseAgentConfig() names what is missing or empty", () => {
+Deno.test("parseAgentConfig() names missing and empty values", () => {
   assert.deepEqual(problemsOf(""), [
     "line 1: device: missing",
     "line 1: endpoints: missing",
@@ -127,17 +127,17 @@ Deno.test("parseAgentConfig() names what is missing or empty", () => {
   ]);
 });
 
-Deno.test("parseAgentConfig() refuses values of another shape", () => {
+Deno.test("parseAgentConfig() rejects values of another kind", () => {
   assert.deepEqual(problemsOf("- a\n- b\n")[0], "line 1: must be a mapping");
   const text = `device: edge-1\nendpoints: {a: b}\ncredential: [1]\nhost: on\n`;
   assert.deepEqual(problemsOf(text), [
     "line 2: endpoints: must be a list with at least one entry",
-    "line 3: credential: must be a text",
+    "line 3: credential: must be a string",
     "line 4: host: must be a mapping",
   ]);
 });
 
-Deno.test("parseAgentConfig() never repeats the credential", () => {
+Deno.test("parseAgentConfig() never quotes the credential", () => {
   for (
     const credential of ["top secret", "!!binary dG9wIHNlY3JldA==", '"top']
   ) {
@@ -148,14 +148,14 @@ Deno.test("parseAgentConfig() never repeats the credential", () => {
   }
 });
 
-Deno.test("parseAgentConfig() names the line of broken YAML and of a key given twice", () => {
+Deno.test("parseAgentConfig() names the line of invalid YAML and of a duplicate key", () => {
   assert.match(problemsOf("device: edge-1\n\thost: x\n").join(), /line 2: /);
-  const twice = problemsOf(
+  const duplicate = problemsOf(
     `device: a\nendpoints: [a:1]\ncredential: ${CREDENTIAL}\ndevice: b\n`,
   );
-  assert.deepEqual(twice, ["line 4: Map keys must be unique"]);
+  assert.deepEqual(duplicate, ["line 4: Map keys must be unique"]);
 });
 
-Deno.test("parseAgentConfig() refuses a file that is far too long", () => {
+Deno.test("parseAgentConfig() rejects a text of more than 1000000 characters", () => {
   assert.match(problemsOf("#".repeat(1_000_001)).join(), /1000001 characters/);
 });

@@ -2,27 +2,30 @@
 import assert from "node:assert/strict";
 import { DocumentReader } from "../../../lib/shared/config/reader.ts";
 
-Deno.test("DocumentReader follows aliases and survives those that lead nowhere", () => {
+Deno.test("DocumentReader follows aliases and reports those without an anchor", () => {
   const reader = new DocumentReader("a: &x text\nb: *x\n", { file: "f" });
-  const keys = reader.keys(reader.root, ["a", "b"]);
-  assert.equal(reader.text(keys.b), "text");
-  reader.finish();
-  const broken = new DocumentReader("a: *nowhere\n", { file: "f" });
-  assert.equal(broken.text(broken.keys(broken.root, ["a"]).a), undefined);
-  assert.throws(() => broken.finish(), { code: "invalid" });
+  const fields = reader.readFields(reader.root, ["a", "b"]);
+  assert.equal(reader.readText(fields.b), "text");
+  reader.throwProblems();
+  const broken = new DocumentReader("a: *unknown\n", { file: "f" });
+  assert.equal(
+    broken.readText(broken.readFields(broken.root, ["a"]).a),
+    undefined,
+  );
+  assert.throws(() => broken.throwProblems(), { code: "invalid" });
 });
 
-Deno.test("DocumentReader.finish() sorts problems by line", () => {
+Deno.test("DocumentReader.throwProblems() sorts problems by line", () => {
   const reader = new DocumentReader("a: 1\nb: 2\n", { file: "f" });
-  const { a, b } = reader.keys(reader.root, ["a", "b"]);
-  reader.complain(b, "late");
-  reader.complain(a, "early");
-  assert.throws(() => reader.finish(), {
+  const { a, b } = reader.readFields(reader.root, ["a", "b"]);
+  reader.addProblem(b, "late");
+  reader.addProblem(a, "early");
+  assert.throws(() => reader.throwProblems(), {
     message: "Cannot read f: line 1: a: early; line 2: b: late",
   });
 });
 
-Deno.test("DocumentReader survives any text", () => {
+Deno.test("DocumentReader throws for no text in its read methods", () => {
   const texts = [
     "{",
     "[[[",
@@ -35,6 +38,6 @@ Deno.test("DocumentReader survives any text", () => {
   ];
   for (const text of texts) {
     const reader = new DocumentReader(text, { file: "f" });
-    reader.text(reader.keys(reader.root, ["a"]).a);
+    reader.readText(reader.readFields(reader.root, ["a"]).a);
   }
 });

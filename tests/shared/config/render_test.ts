@@ -13,7 +13,7 @@ const MINIMAL: RenderableConfig = {
   credential: new Uint8Array(32).fill(255),
 };
 
-Deno.test("renderAgentConfig() writes what parseAgentConfig() reads", () => {
+Deno.test("renderAgentConfig() is the inverse of parseAgentConfig()", () => {
   const full: RenderableConfig = {
     ...MINIMAL,
     endpoints: ["a.example:443", "[fd00::1]:9443"],
@@ -33,7 +33,7 @@ Deno.test("renderAgentConfig() writes what parseAgentConfig() reads", () => {
   }
 });
 
-Deno.test("renderAgentConfig() shows the owner each switch of the host, turned on", () => {
+Deno.test("renderAgentConfig() lists each switch of the host as true", () => {
   const text = renderAgentConfig(MINIMAL);
   for (const name of ["exec", "attach", "logs", "portForward"]) {
     assert.match(text, new RegExp(`^  ${name}: true # `, "m"));
@@ -43,13 +43,13 @@ Deno.test("renderAgentConfig() shows the owner each switch of the host, turned o
   }
 });
 
-Deno.test("renderAgentConfig() comments name keys that exist", () => {
-  const open = renderAgentConfig(MINIMAL)
+Deno.test("renderAgentConfig() has only valid keys in its comments", () => {
+  const uncommented = renderAgentConfig(MINIMAL)
     .replaceAll(
       /^( *)# (shell|logFile|stateDir|stateKeyFile|runtime| {2}docker| {4}host):/gm,
       "$1$2:",
     );
-  const config = parseAgentConfig(open, { file: "agent.yaml" });
+  const config = parseAgentConfig(uncommented, { file: "agent.yaml" });
   assert.equal(config.host.shell, "/bin/bash");
   assert.equal(config.runtime.docker.host, "unix:///var/run/docker.sock");
   assert.equal(config.stateDir, "/var/lib/aranya/edge-1");
