@@ -6,8 +6,8 @@
 import { parseArgs } from "node:util";
 import { SILENT_LOGGER } from "../lib/shared/base/mod.ts";
 import {
-  createKubeletAuth,
   createKubeletServer,
+  KubeletAuth,
   type KubeletServer,
 } from "../lib/operator/kubelet/mod.ts";
 import { ask, makeCertificates } from "../dev/world/kubelet_rig.ts";
@@ -46,7 +46,7 @@ const { values } = parseArgs({
   options: { servers: { type: "string", default: "1000" } },
 });
 const certificates = await makeCertificates();
-const auth = createKubeletAuth({
+const auth = new KubeletAuth({
   reviewToken: () => Promise.resolve(undefined),
   reviewAccess: () => Promise.resolve(true),
 });

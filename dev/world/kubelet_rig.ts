@@ -10,8 +10,8 @@ import {
 } from "../../lib/shared/base/mod.ts";
 import {
   type AccessQuestion,
-  createKubeletAuth,
   createKubeletServer,
+  KubeletAuth,
   type KubeletServer,
   type KubeletUser,
   type ServingTls,
@@ -115,7 +115,7 @@ export async function makeKubelet(
     allow: (_question: AccessQuestion) => true,
     users: new Map<string, KubeletUser>(),
   };
-  const auth = createKubeletAuth({
+  const auth = new KubeletAuth({
     reviewToken: (token) => Promise.resolve(reviews.users.get(token)),
     reviewAccess: (question) => {
       reviews.questions.push(question);

@@ -2,7 +2,7 @@
 /** Authentication and authorization of kubelet API requests by the API server. */
 import { defined } from "../../shared/base/mod.ts";
 import { type KubeClient, reviewAccess, reviewToken } from "../kube/mod.ts";
-import { createKubeletAuth, type KubeletAuth } from "../kubelet/mod.ts";
+import { KubeletAuth } from "../kubelet/mod.ts";
 
 /**
  * Returns what decides about requests to kubelet servers: TokenReviews tell who the client is,
@@ -10,7 +10,7 @@ import { createKubeletAuth, type KubeletAuth } from "../kubelet/mod.ts";
  * `--authentication-token-webhook` and `--authorization-mode=Webhook`. One serves all devices.
  */
 export function createAccessReviews(client: KubeClient): KubeletAuth {
-  return createKubeletAuth({
+  return new KubeletAuth({
     async reviewToken(token, signal) {
       const user = await reviewToken(client, { token, signal });
       return user && {

@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Who asks, and may they: a review per token, and one per user, verb, node and subresource. Answers are remembered as a kubelet does. */
+/** Authentication of bearer tokens and authorization of requests, with cached reviews. */
 import { createHash } from "node:crypto";
 import {
   type Clock,
   SYSTEM_CLOCK,
   withDeadline,
 } from "../../shared/base/mod.ts";
-import { createReviewCache } from "./review_cache.ts";
+import { ReviewCache } from "./review_cache.ts";
 
-/** A user as Kubernetes knows one. */
+/** A user, as authentication.k8s.io/v1 UserInfo describes one. */
 export interface KubeletUser {
   /** User name. */
   name: string;
   /** UID, where the user has one. */
   uid?: string;
-  /** Groups, unsorted. */
+  /** Groups, in no order. */
   groups: string[];
-  /** What the authenticator added. */
+  /** Extra attributes that the authenticator set. */
   extra?: Record<string, string[]>;
 }
 
-/** What one request wants, as a SubjectAccessReview asks it (resource is always "nodes", API version "v1"). */
+/**
+ * Attributes of a request for a SubjectAccessReview; the resource is always "nodes" of API version
+ * "v1".
+ */
 export interface AccessQuestion {
-  /** Who asks. */
+  /** The user that sends the request. */
   user: KubeletUser;
   /** get, create, update, patch, delete; empty for other HTTP methods. */
   verb: string;
@@ -32,25 +35,23 @@ export interface AccessQuestion {
   node: string;
 }
 
-/** Options of {@linkcode createKubeletAuth}. */
+/** Options of {@linkcode KubeletAuth}. */
 export interface KubeletAuthOptions {
-  /** TokenReview: the user, or undefined when the token is not valid. A rejection is answered with 401 and not remembered. */
+  /**
+   * Makes a TokenReview: returns the user, or undefined for an invalid token. A rejection is
+   * answered with 401 and not cached.
+   */
   reviewToken(
     token: string,
     signal: AbortSignal,
   ): Promise<KubeletUser | undefined>;
-  /** SubjectAccessReview. A rejection is answered with 500 and not remembered. */
+  /**
+   * Makes a SubjectAccessReview: returns whether it is allowed. A rejection is answered with 500
+   * and not cached.
+   */
   reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<boolean>;
-  /** Time for what is remembered. @default the system clock */
+  /** Clock of the caches. @default the system clock */
   clock?: Clock;
-}
-
-/** Shared by all servers of a process. Both reject with what the review rejects with, or "timed_out". */
-export interface KubeletAuth {
-  /** The token's user, or undefined when it is not valid. Remembered for 2 minutes. */
-  authenticateToken(token: string): Promise<KubeletUser | undefined>;
-  /** Whether the user may. A yes is remembered for 5 minutes, a no for 30 seconds. */
-  authorize(question: AccessQuestion): Promise<boolean>;
 }
 
 const TOKEN_TTL_MS = 2 * 60_000;
@@ -60,42 +61,64 @@ const MAX_TOKENS = 4_096;
 const MAX_ACCESSES = 16_384;
 const REVIEW_TIMEOUT_MS = 10_000;
 
-/** Makes one; it holds hashes of tokens, never tokens. */
-export function createKubeletAuth(options: KubeletAuthOptions): KubeletAuth {
-  const { clock = SYSTEM_CLOCK } = options;
-  const tokens = createReviewCache<KubeletUser | undefined>({
-    ttlMs: () => TOKEN_TTL_MS,
-    maxEntries: MAX_TOKENS,
-    clock,
-  });
-  const accesses = createReviewCache<boolean>({
-    ttlMs: (allowed) => allowed ? ALLOW_TTL_MS : DENY_TTL_MS,
-    maxEntries: MAX_ACCESSES,
-    clock,
-  });
-  // Several requests may wait for one review, so it has a deadline of its own rather than a request's signal.
-  return {
-    authenticateToken: (token) =>
-      tokens.get(
-        hash(token),
-        () =>
-          withDeadline((signal) => options.reviewToken(token, signal), {
-            timeoutMs: REVIEW_TIMEOUT_MS,
-            action: "Cannot review token",
-          }),
-      ),
-    authorize: (question) =>
-      accesses.get(
-        hash(JSON.stringify(question)),
-        () =>
-          withDeadline((signal) => options.reviewAccess(question, signal), {
-            timeoutMs: REVIEW_TIMEOUT_MS,
-            action: `Cannot review access to node ${
-              JSON.stringify(question.node)
-            }`,
-          }),
-      ),
-  };
+/**
+ * Authenticates tokens and authorizes requests by reviews of the API server, with the kubelet's
+ * cache times. One instance serves all nodes of a process. It holds hashes of tokens, never tokens.
+ */
+export class KubeletAuth {
+  readonly #options: KubeletAuthOptions;
+  readonly #tokens: ReviewCache<KubeletUser | undefined>;
+  readonly #accesses: ReviewCache<boolean>;
+
+  constructor(options: KubeletAuthOptions) {
+    const { clock = SYSTEM_CLOCK } = options;
+    this.#options = options;
+    this.#tokens = new ReviewCache({
+      ttlMs: () => TOKEN_TTL_MS,
+      maxEntries: MAX_TOKENS,
+      clock,
+    });
+    this.#accesses = new ReviewCache({
+      ttlMs: (allowed) => allowed ? ALLOW_TTL_MS : DENY_TTL_MS,
+      maxEntries: MAX_ACCESSES,
+      clock,
+    });
+  }
+
+  /**
+   * Returns the token's user, or undefined when the token is not valid. Cached for 2 minutes.
+   * @throws what the review throws, or "timed_out" after 10 s
+   */
+  authenticateToken(token: string): Promise<KubeletUser | undefined> {
+    // Several requests may wait for one review, so it has its own deadline instead of one request's
+    // signal.
+    return this.#tokens.get(
+      hash(token),
+      () =>
+        withDeadline((signal) => this.#options.reviewToken(token, signal), {
+          timeoutMs: REVIEW_TIMEOUT_MS,
+          action: "Cannot review token",
+        }),
+    );
+  }
+
+  /**
+   * Returns whether the user may make the request. "Yes" is cached for 5 minutes, "no" for 30
+   * seconds.
+   * @throws as {@linkcode authenticateToken}
+   */
+  authorize(question: AccessQuestion): Promise<boolean> {
+    return this.#accesses.get(
+      hash(JSON.stringify(question)),
+      () =>
+        withDeadline((signal) => this.#options.reviewAccess(question, signal), {
+          timeoutMs: REVIEW_TIMEOUT_MS,
+          action: `Cannot review access to node ${
+            JSON.stringify(question.node)
+          }`,
+        }),
+    );
+  }
 }
 
 function hash(text: string): string {

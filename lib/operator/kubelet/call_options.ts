@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Query parameters of exec, attach and logs, checked as a kubelet checks them. */
+/** Query parameters of exec, attach and logs, validated like a kubelet's. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type {
   ExecStreams,
@@ -11,7 +11,8 @@ import type {
 export type LogQuery = Omit<LogsRequest<PodTarget>, "target">;
 
 /**
- * Streams of exec and attach: only "1" is a yes. A terminal has no stderr of its own.
+ * Parses the streams of exec and attach; only "1" means true. With a terminal, stderr is part of
+ * stdout.
  * @throws {AranyaError} "invalid" when there is no stream at all
  */
 export function parseStreamOptions(query: URLSearchParams): ExecStreams {
@@ -33,8 +34,9 @@ export function parseStreamOptions(query: URLSearchParams): ExecStreams {
 }
 
 /**
- * Options of logs.
- * @throws {AranyaError} "invalid" for what can't be parsed; what makes no sense is for {@linkcode contradictionOf} to find
+ * Parses the options of a log request.
+ * @throws {AranyaError} "invalid" for a value that can't be parsed; {@linkcode findContradiction}
+ * checks their meaning
  */
 export function parseLogOptions(
   query: URLSearchParams,
@@ -61,7 +63,9 @@ export function parseLogOptions(
   if (stream !== null && stream !== "" && stream !== "All") {
     throw new AranyaError(
       "invalid",
-      `Cannot read ${object}: stream ${JSON.stringify(stream)} is not known`,
+      `Cannot read ${object}: unknown stream ${
+        JSON.stringify(stream)
+      }, expected All`,
     );
   }
   return {
@@ -75,8 +79,11 @@ export function parseLogOptions(
   };
 }
 
-/** Why these options make no sense together or by themselves (HTTP 422), or undefined when they do. */
-export function contradictionOf(options: LogQuery): string | undefined {
+/**
+ * Returns why options are out of range or contradict each other (HTTP 422); undefined when they are
+ * valid.
+ */
+export function findContradiction(options: LogQuery): string | undefined {
   const { tailLines = 0, limitBytes = 1, sinceSeconds = 1 } = options;
   if (tailLines < 0) return "tailLines is less than 0";
   if (limitBytes < 1) return "limitBytes is less than 1";
@@ -87,7 +94,10 @@ export function contradictionOf(options: LogQuery): string | undefined {
   return undefined;
 }
 
-/** Only absence, "false" and "0" are a no (apimachinery pkg/runtime/conversion.go). */
+/**
+ * Parses a boolean: everything is true except absence, "false" and "0" (apimachinery
+ * pkg/runtime/conversion.go).
+ */
 function parseFlag(text: string | null): boolean {
   return text !== null && text !== "false" && text !== "0";
 }
@@ -102,10 +112,10 @@ function parseInteger(
       "invalid",
       `Cannot read ${object}: ${name} is ${
         JSON.stringify(text)
-      }, expected a whole number`,
+      }, expected an integer`,
     );
   }
-  // Beyond 2^53 nothing differs for a log.
+  // Numbers beyond 2^53 make no difference for a log.
   return Math.max(
     Number.MIN_SAFE_INTEGER,
     Math.min(Number.MAX_SAFE_INTEGER, Number(text)),
@@ -121,7 +131,7 @@ function parseTime(text: string | null, object: string): string | undefined {
       "invalid",
       `Cannot read ${object}: sinceTime is ${
         JSON.stringify(text)
-      }, expected a time of RFC 3339`,
+      }, expected an RFC 3339 time`,
     );
   }
   return text;

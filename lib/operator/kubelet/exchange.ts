@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One HTTP exchange: what it is given, and how it is answered. */
+/** HTTP requests and responses of the kubelet API. */
 import type { createServer } from "node:https";
 import { type AranyaError, ERROR_MAPPINGS } from "../../shared/base/mod.ts";
 import { toErrorStatus } from "../streaming/mod.ts";
 
 type Listener = NonNullable<Parameters<typeof createServer>[1]>;
 
-/** A request as the server hands it over. */
+/** A request of Node's HTTPS server. */
 export type Request = Parameters<Listener>[0];
 
-/** Its answer. */
+/** The response to a request. */
 export type Response = Parameters<Listener>[1];
 
-/** An answer that is ready: small, and sent at once. */
+/** A complete response that is small enough to be sent at once. */
 export interface Answer {
   status: number;
   contentType?: string;
@@ -23,22 +23,25 @@ export interface Answer {
 const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json";
 
-/** A sentence, as a kubelet answers most errors. */
+/** Returns a plain-text answer, the kubelet's form for most errors. */
 export function textAnswer(status: number, body: string): Answer {
   return { status, contentType: TEXT, body };
 }
 
-/** An object. */
+/** Returns a JSON answer. */
 export function jsonAnswer(value: unknown, status = 200): Answer {
   return { status, contentType: JSON_TYPE, body: JSON.stringify(value) };
 }
 
-/** An error's sentence under its HTTP status. */
+/** Returns an error's message as plain text, with the HTTP status of its code. */
 export function errorAnswer(error: AranyaError): Answer {
   return textAnswer(ERROR_MAPPINGS[error.code].httpStatus, error.message);
 }
 
-/** An error as a Status: API server and kubectl show its message and reason as they are when an upgrade is refused with it. */
+/**
+ * Returns an error as a metav1.Status. When an upgrade is refused with it, kubectl shows its
+ * message unchanged.
+ */
 export function statusAnswer(error: AranyaError): Answer {
   return jsonAnswer(
     toErrorStatus(error),
@@ -46,14 +49,17 @@ export function statusAnswer(error: AranyaError): Answer {
   );
 }
 
-/** Sends an answer; what a client that has left doesn't take is dropped. */
+/** Sends an answer, unless the response has begun or the client has left. */
 export function send(response: Response, answer: Answer): void {
   if (response.headersSent || response.destroyed) return;
   response.writeHead(answer.status, headersOf(answer));
   response.end(answer.body);
 }
 
-/** The bytes of an answer that also ends its connection, for sockets that no server looks after any more. */
+/**
+ * Encodes an answer as an HTTP/1.1 response that closes the connection, for sockets that were
+ * detached for an upgrade.
+ */
 export function encodeAnswer(answer: Answer): string {
   const lines = Object.entries({ ...headersOf(answer), Connection: "close" })
     .map(([name, value]) => `${name}: ${value}\r\n`);

@@ -9,23 +9,34 @@ import type {
   LogsRequest,
   PodTarget,
 } from "../../shared/exec/mod.ts";
-import type { StatsSummary } from "./resource_metrics.ts";
+import type { StatsSummary } from "./stats_summary.ts";
 
-/** Runs a command that was located. @throws {AranyaError} becomes the Status on the client's error stream */
+/**
+ * Runs a command that was located.
+ * @throws {AranyaError} becomes the Status on the client's error stream
+ */
 export type RunCommand = (io: ExecIo) => Promise<ExitStatus>;
 
-/** Carries one TCP connection into a pod that was located, until both directions have ended. @throws {AranyaError} as {@linkcode RunCommand} */
+/**
+ * Carries one TCP connection into a pod that was located, until both directions have ended.
+ * @throws {AranyaError} as {@linkcode RunCommand}
+ */
 export type ForwardPort = (connection: ForwardedPort) => Promise<void>;
 
 /**
- * One node's answers to the kubelet API. Calls with streams have two steps: the first locates pod and container, and what it
- * throws becomes the HTTP status of the upgrade; the second runs on the upgraded connection. Errors are AranyaErrors, whose
- * codes `ERROR_MAPPINGS` maps to HTTP.
+ * One node's answers to the kubelet API. Calls with streams have two steps: the first locates pod
+ * and container, and what it throws becomes the HTTP status of the upgrade; the second runs on the
+ * upgraded connection. Errors are AranyaErrors, whose codes `ERROR_MAPPINGS` maps to HTTP.
  */
 export interface KubeletHandlers {
-  /** Locates the container of `kubectl exec` and checks that a command can run in it. Runs nothing yet. */
+  /**
+   * Locates the container of `kubectl exec` and checks that a command can run in it. Runs nothing
+   * yet.
+   */
   exec(request: ExecRequest<PodTarget>): Promise<RunCommand>;
-  /** Locates the container of `kubectl attach`. The command ends with the container or the client. */
+  /**
+   * Locates the container of `kubectl attach`. The command ends with the container or the client.
+   */
   attach(request: AttachRequest<PodTarget>): Promise<RunCommand>;
   /** Locates the pod of `kubectl port-forward`; the result is called once per connection. */
   portForward(target: PodTarget): Promise<ForwardPort>;

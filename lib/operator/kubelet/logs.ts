@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** /containerLogs: bytes as they come, held back by a client that reads slowly. */
+/** /containerLogs: log bytes with back-pressure from the client. */
 import { asAranyaError, type Logger } from "../../shared/base/mod.ts";
-import { contradictionOf, parseLogOptions } from "./call_options.ts";
+import { findContradiction, parseLogOptions } from "./call_options.ts";
 import {
   type Answer,
   errorAnswer,
@@ -22,8 +22,8 @@ export interface SendLogOptions {
 }
 
 /**
- * Sends a log. Before its first byte an error becomes an HTTP status; after that its sentence is the last line, and the connection is cut,
- * so that nobody takes what came for the whole.
+ * Sends a log. An error before its first byte becomes the HTTP status. A later one is written as
+ * the last line and the connection is aborted, so that the log can't be taken for complete.
  * @throws {AranyaError} "invalid" for options that can't be parsed
  */
 export async function sendLog(
@@ -31,7 +31,7 @@ export async function sendLog(
   { target, query, signal, context }: SendLogOptions,
 ): Promise<void> {
   const options = parseLogOptions(query, target);
-  const contradiction = contradictionOf(options);
+  const contradiction = findContradiction(options);
   if (contradiction) {
     return send(
       response,
@@ -48,7 +48,7 @@ export async function sendLog(
     "Content-Type": "text/plain; charset=utf-8",
     "X-Content-Type-Options": "nosniff",
   });
-  // A log that is followed may have nothing to say for long; the client is to know that it is there.
+  // A followed log may be silent for long; the client should know that it is open.
   response.flushHeaders();
   try {
     for await (const chunk of chunks) {
@@ -63,13 +63,14 @@ export async function sendLog(
       pod: `${target.namespace}/${target.pod}`,
       error,
     });
-    await sayAndCut(response, error.message);
+    await writeAndAbort(response, error.message);
   }
 }
 
 /**
- * The API server puts words of its own in the place of a 503's or 504's body, so a device that is offline would never be named. A kubelet
- * answers 400 to every log that it can't give; so do we, where the sentence would be lost.
+ * Returns an error's answer. The API server replaces the body of a 503 or 504, and the message
+ * about an offline device would be lost; a kubelet answers 400 to every log that it can't open, so
+ * these become 400.
  */
 function toShownAnswer(cause: unknown): Answer {
   const error = asAranyaError(cause, "Cannot read log");
@@ -77,19 +78,19 @@ function toShownAnswer(cause: unknown): Answer {
   return isLost ? textAnswer(400, error.message) : errorAnswer(error);
 }
 
-const CUT_TIMEOUT_MS = 2_000;
+const ABORT_TIMEOUT_MS = 2_000;
 
-function sayAndCut(response: Response, message: string): Promise<void> {
+function writeAndAbort(response: Response, message: string): Promise<void> {
   if (response.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
-    const cut = () => {
+    const abort = () => {
       clearTimeout(timer);
       response.destroy();
       resolve();
     };
-    // A client that reads nothing is not waited for.
-    const timer = setTimeout(cut, CUT_TIMEOUT_MS);
-    response.write(`${message}\n`, cut);
+    // Don't wait for a client that reads nothing.
+    const timer = setTimeout(abort, ABORT_TIMEOUT_MS);
+    response.write(`${message}\n`, abort);
   });
 }
 

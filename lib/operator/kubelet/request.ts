@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Plain requests: everything that is not upgraded. */
+/** Requests that are not upgraded. */
 import {
   AranyaError,
   asAranyaError,
@@ -15,7 +15,7 @@ import {
   send,
   textAnswer,
 } from "./exchange.ts";
-import { checkAccess } from "./gate.ts";
+import { checkAccess } from "./access_check.ts";
 import type { KubeletHandlers } from "./handlers.ts";
 import { sendLog } from "./logs.ts";
 import {
@@ -24,13 +24,13 @@ import {
 } from "./resource_metrics.ts";
 import { type Route, toRoute } from "./routes.ts";
 
-/** What a server's requests need to know of it. */
+/** What the requests to one server share. */
 export interface ServerContext {
   nodeName: string;
   handlers: KubeletHandlers;
   auth: KubeletAuth;
   log: Logger;
-  /** Aborted when the server closes, with the reason that clients are told. */
+  /** Aborted when the server closes, with the reason for its clients. */
   signal: AbortSignal;
 }
 
@@ -47,7 +47,7 @@ export async function handleRequest(
     );
   response.on("error", onClose);
   response.on("close", onClose);
-  // A body has no meaning on any path; left unread it would hold up the connection.
+  // No path takes a body; an unread one would block the connection.
   request.on("error", onClose);
   request.resume();
   const signal = AbortSignal.any([left.signal, context.signal]);
@@ -79,7 +79,7 @@ export async function handleRequest(
   }
 }
 
-/** The request's URL, or undefined when its target is none. */
+/** Returns the URL of a request; undefined when its target is not a path. */
 export function toUrl(request: Request): URL | undefined {
   const target = request.url ?? "";
   if (!target.startsWith("/")) return undefined;
@@ -113,19 +113,22 @@ async function answer(
     case "unsupported":
       return textAnswer(
         501,
-        `Cannot serve ${route.what}: nodes of devices do not have it`,
+        `Cannot serve ${route.what}: not supported by nodes of devices`,
       );
     default:
       return NOT_FOUND;
   }
 }
 
-/** A scrape that fails is itself a figure, as at a kubelet: the scraper learns of it and goes on. */
+/**
+ * Renders the metrics. Failed statistics become `resource_scrape_error 1` with status 200, as at a
+ * kubelet.
+ */
 async function resourceMetrics(
   { context, signal }: { context: ServerContext; signal: AbortSignal },
 ): Promise<Answer> {
   const summary = await context.handlers.stats(signal).catch((error) => {
-    context.log.debug("could not get statistics", {
+    context.log.debug("statistics not available", {
       node: context.nodeName,
       error,
     });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** /metrics/resource: the few figures that metrics-server reads, in Prometheus' text format (kubelet pkg/kubelet/metrics/collectors/resource_metrics.go@v1.34). */
+/** /metrics/resource: what metrics-server reads, in Prometheus' text format (kubelet
+ * pkg/kubelet/metrics/collectors/resource_metrics.go@v1.34). */
+import type { CpuStats, MemoryStats, StatsSummary } from "./stats_summary.ts";
 
-/** Content type of the text. */
+/** Content type of the metrics. */
 export const METRICS_CONTENT_TYPE =
   "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
@@ -12,12 +14,12 @@ interface Family {
   lines: string[];
 }
 
-/** Renders the figures; undefined renders that they could not be had. */
+/** Renders statistics as metrics; undefined renders a failed scrape. */
 export function renderResourceMetrics(
   summary: StatsSummary | undefined,
 ): string {
   const families = createFamilies();
-  if (summary) collect(summary, families);
+  if (summary) addSummary(summary, families);
   const failed = summary ? 0 : 1;
   families.scrapeError.lines.push(`resource_scrape_error ${failed}`);
   return Object.values(families).filter((family) => family.lines.length > 0)
@@ -27,7 +29,7 @@ export function renderResourceMetrics(
     ).join("");
 }
 
-function collect(
+function addSummary(
   summary: StatsSummary,
   families: ReturnType<typeof createFamilies>,
 ): void {
@@ -44,7 +46,7 @@ function collect(
       addMemory(families.containerMemory, container.memory, own);
       const startedMs = Date.parse(container.startTime);
       if (startedMs > 0) {
-        add(families.containerStart, startedMs / 1000, { labels: own });
+        addSample(families.containerStart, startedMs / 1000, { labels: own });
       }
     }
   }
@@ -77,7 +79,7 @@ function createFamilies() {
     scrapeError: family(
       "resource_scrape_error",
       "gauge",
-      "1 if the figures could not be had, else 0",
+      "1 if reading the statistics failed, else 0",
     ),
   };
 }
@@ -89,7 +91,7 @@ function addCpu(
 ): void {
   if (!cpu) return;
   const timeMs = Date.parse(cpu.time);
-  add(family, cpu.usageCoreNanoSeconds / 1e9, { labels, timeMs });
+  addSample(family, cpu.usageCoreNanoSeconds / 1e9, { labels, timeMs });
 }
 
 function addMemory(
@@ -99,10 +101,10 @@ function addMemory(
 ): void {
   if (!memory) return;
   const timeMs = Date.parse(memory.time);
-  add(family, memory.workingSetBytes, { labels, timeMs });
+  addSample(family, memory.workingSetBytes, { labels, timeMs });
 }
 
-function add(
+function addSample(
   family: Family,
   value: number,
   { labels, timeMs }: { labels: Record<string, string>; timeMs?: number },
@@ -120,100 +122,4 @@ function escapeLabel(text: string): string {
     "\n",
     "\\n",
   );
-}
-
-// The Summary API's shapes (kubelet stats/v1alpha1), as far as they are filled here.
-
-/** The whole answer of /stats/summary. */
-export interface StatsSummary {
-  /** The device. */
-  node: NodeStats;
-  /** Those that have containers running. */
-  pods: PodStats[];
-}
-
-/** Figures of the device itself. */
-export interface NodeStats {
-  /** The node's name. */
-  nodeName: string;
-  /** RFC 3339. */
-  startTime: string;
-  /** Processor time, where known. */
-  cpu?: CpuStats;
-  /** Memory, where known. */
-  memory?: MemoryStats;
-  /** The root file system, where known. */
-  fs?: FsStats;
-}
-
-/** Figures of one pod. */
-export interface PodStats {
-  /** Which pod. */
-  podRef: { name: string; namespace: string; uid: string };
-  /** RFC 3339. */
-  startTime: string;
-  /** Its containers that run. */
-  containers: StatsOfContainer[];
-  /** Processor time, where known. */
-  cpu?: CpuStats;
-  /** Memory, where known. */
-  memory?: MemoryStats;
-  /** Its traffic, where known. */
-  network?: NetworkStats;
-}
-
-/** Figures of one container. */
-export interface StatsOfContainer {
-  /** The container's name. */
-  name: string;
-  /** RFC 3339. */
-  startTime: string;
-  /** Processor time, where known. */
-  cpu?: CpuStats;
-  /** Memory, where known. */
-  memory?: MemoryStats;
-}
-
-/** Processor time. */
-export interface CpuStats {
-  /** When it was read, RFC 3339. */
-  time: string;
-  /** Rate since the reading before, in billionths of a core; absent at the first one. */
-  usageNanoCores?: number;
-  /** Since the start, in nanoseconds on one core. */
-  usageCoreNanoSeconds: number;
-}
-
-/** Memory, in bytes. */
-export interface MemoryStats {
-  /** When it was read, RFC 3339. */
-  time: string;
-  /** Left for use, where known. */
-  availableBytes?: number;
-  /** In use and not easily given back. */
-  workingSetBytes: number;
-  /** Anonymous memory, where known. */
-  rssBytes?: number;
-}
-
-/** A file system, in bytes. */
-export interface FsStats {
-  /** When it was read, RFC 3339. */
-  time: string;
-  /** Left for use. */
-  availableBytes: number;
-  /** In all. */
-  capacityBytes: number;
-  /** In use. */
-  usedBytes: number;
-}
-
-/** Traffic of the pod's network namespace since its start, in bytes. */
-export interface NetworkStats {
-  /** When it was read, RFC 3339. */
-  time: string;
-  /** Received. */
-  rxBytes: number;
-  /** Sent. */
-  txBytes: number;
 }

@@ -1,55 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Answers that are remembered for a while, bounded in number; a question asked while its answer is on the way waits for that one. */
+/** A bounded cache of review results. */
 import type { Clock } from "../../shared/base/mod.ts";
 
-/** Options of {@linkcode createReviewCache}. */
+/** Options of {@linkcode ReviewCache}. */
 export interface ReviewCacheOptions<T> {
-  /** How long an answer is true, in milliseconds. */
-  ttlMs(answer: T): number;
-  /** The oldest answers above this number are forgotten. */
+  /** Returns how long a result is valid, in milliseconds. */
+  ttlMs(result: T): number;
+  /** Above this number the oldest results are dropped. */
   maxEntries: number;
   clock: Clock;
 }
 
-/** See {@linkcode createReviewCache}. */
-export interface ReviewCache<T> {
-  /** The answer remembered for this key, or the one that `ask` gives. A rejection is not remembered. */
-  get(key: string, ask: () => Promise<T>): Promise<T>;
-  /** How many answers are remembered, those out of date included. */
-  readonly size: number;
-}
+/**
+ * Caches results by key for a limited time. Calls for a key whose review is in progress share its
+ * result.
+ */
+export class ReviewCache<T> {
+  readonly #options: ReviewCacheOptions<T>;
+  /** In order of insertion, so that the first is the oldest. */
+  readonly #results = new Map<string, { result: T; expiryMs: number }>();
+  readonly #pending = new Map<string, Promise<T>>();
 
-/** Makes an empty cache. */
-export function createReviewCache<T>(
-  { ttlMs, maxEntries, clock }: ReviewCacheOptions<T>,
-): ReviewCache<T> {
-  const answers = new Map<string, { answer: T; dueMs: number }>();
-  const pending = new Map<string, Promise<T>>();
-  const remember = (key: string, answer: T) => {
-    answers.delete(key);
-    answers.set(key, { answer, dueMs: clock.monotonicMs() + ttlMs(answer) });
-    for (const oldest of answers.keys()) {
-      if (answers.size <= maxEntries) break;
-      answers.delete(oldest);
+  constructor(options: ReviewCacheOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Number of cached results, including expired ones. */
+  get size(): number {
+    return this.#results.size;
+  }
+
+  /**
+   * Returns the cached result for this key, else the one of `review`. A rejection is passed on and
+   * not cached.
+   */
+  async get(key: string, review: () => Promise<T>): Promise<T> {
+    const cached = this.#results.get(key);
+    if (cached && cached.expiryMs > this.#options.clock.monotonicMs()) {
+      return cached.result;
     }
-  };
-  return {
-    get size() {
-      return answers.size;
-    },
-    async get(key, ask) {
-      const known = answers.get(key);
-      if (known && known.dueMs > clock.monotonicMs()) return known.answer;
-      answers.delete(key);
-      const running = pending.get(key) ?? ask();
-      pending.set(key, running);
-      try {
-        const answer = await running;
-        remember(key, answer);
-        return answer;
-      } finally {
-        if (pending.get(key) === running) pending.delete(key);
-      }
-    },
-  };
+    this.#results.delete(key);
+    const running = this.#pending.get(key) ?? review();
+    this.#pending.set(key, running);
+    try {
+      const result = await running;
+      this.#store(key, result);
+      return result;
+    } finally {
+      if (this.#pending.get(key) === running) this.#pending.delete(key);
+    }
+  }
+
+  #store(key: string, result: T): void {
+    const { ttlMs, maxEntries, clock } = this.#options;
+    this.#results.delete(key);
+    this.#results.set(key, {
+      result,
+      expiryMs: clock.monotonicMs() + ttlMs(result),
+    });
+    for (const oldest of this.#results.keys()) {
+      if (this.#results.size <= maxEntries) break;
+      this.#results.delete(oldest);
+    }
+  }
 }

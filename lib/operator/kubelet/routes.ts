@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which of a kubelet's paths a request is for (kubelet pkg/kubelet/server/server.go@v1.34). */
+/** Routes of the kubelet API (kubelet pkg/kubelet/server/server.go@v1.34). */
 import type { PodTarget } from "../../shared/exec/mod.ts";
 
-/** What a request is for. */
+/** The route of a request. */
 export type Route =
   | { kind: "exec" | "attach" | "portForward" | "logs"; target: PodTarget }
   | {
@@ -35,7 +35,7 @@ const STREAMS: Readonly<
   containerLogs: "logs",
 };
 
-/** First segments of paths that a kubelet has and this one has not. */
+/** First segments of kubelet paths that aren't served here. */
 const UNSUPPORTED = [
   "run",
   "checkpoint",
@@ -49,7 +49,9 @@ const UNSUPPORTED = [
   "cri",
 ];
 
-/** Finds the route of a method and a path; what is wrong with either is a route too. */
+/**
+ * Returns the route of a method and a path; an unknown path or a wrong method is a route as well.
+ */
 export function toRoute(method: string, path: string): Route {
   const trimmed = path.length > 1 ? path.replace(/\/$/, "") : path;
   const exact = Object.hasOwn(EXACT, trimmed) ? EXACT[trimmed] : undefined;
@@ -73,7 +75,10 @@ export function toRoute(method: string, path: string): Route {
     : { kind: "methodNotAllowed" };
 }
 
-/** exec and attach: namespace, pod, [uid,] container; portForward: namespace, pod [, uid]; logs: namespace, pod, container. */
+/**
+ * Parses the path segments: exec and attach namespace/pod[/uid]/container, portForward
+ * namespace/pod[/uid], logs namespace/pod/container.
+ */
 function toTarget(
   kind: "exec" | "attach" | "portForward" | "logs",
   segments: (string | undefined)[],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One node's HTTPS server. Thousands of them live in one process, so each holds as little as it can. */
+/** The HTTPS server of one node. */
 import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import {
@@ -20,21 +20,20 @@ import { handleUpgrade } from "./upgrade.ts";
 export interface KubeletServerOptions {
   /** The node's name, for authorization. */
   nodeName: string;
-  /** What stands behind it. */
+  /** Answers the requests. */
   handlers: KubeletHandlers;
   /** The first certificate. */
   tls: ServingTls;
-  /** PEM bundle of those who sign client certificates (the API server's). */
+  /** PEM bundle of the CAs that sign client certificates. */
   clientCa: string;
-  /** Who may do what; one for all servers of the process. */
+  /** Authentication and authorization; one for all servers of the process. */
   auth: KubeletAuth;
-  /** Takes what nobody else is told. */
   log: Logger;
   /** Counts requests and upgrades. @default none */
   meter?: Meter;
   /** Address to listen on. @default all */
   host?: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number;
 }
 
@@ -42,9 +41,14 @@ export interface KubeletServerOptions {
 export interface KubeletServer extends AsyncDisposable {
   /** The port it listens on. */
   readonly port: number;
-  /** New connections get this certificate; open ones stay. @throws {AranyaError} "invalid" when certificate and key don't fit */
+  /**
+   * Uses this certificate for new connections.
+   * @throws {AranyaError} "invalid" when certificate and key don't match
+   */
   setTls(tls: ServingTls): void;
-  /** Stops listening and ends what runs with this reason; resolves within seconds. May be called twice. */
+  /**
+   * Stops listening and ends all calls with this reason; resolves within 4 s. May be called twice.
+   */
   close(reason?: string): Promise<void>;
 }
 
@@ -56,8 +60,9 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const CLOSE_TIMEOUT_MS = 4_000;
 
 /**
- * Starts a server.
- * @throws {AranyaError} "conflict" when the port is taken, "unavailable" when the address doesn't belong to this machine, "invalid" for a certificate that can't be used
+ * Starts a server. A process may have thousands of them.
+ * @throws {AranyaError} "conflict" when the port is taken, "unavailable" when the address doesn't
+ * belong to this machine, "invalid" for an unusable certificate
  */
 export async function createKubeletServer(
   options: KubeletServerOptions,
@@ -152,7 +157,8 @@ class NodeServer implements KubeletServer {
       const upgrade = { request, socket: socket as Socket, head };
       this.#track(handleUpgrade(upgrade, this.#context));
     });
-    // Strangers knock: what is no TLS or no HTTP is dropped without a word.
+    // Anything that is not TLS or not HTTP: closed without an answer or a log line, which scanners
+    // could flood.
     this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
     this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
@@ -169,7 +175,7 @@ class NodeServer implements KubeletServer {
     this.#stop.abort(
       new AranyaError(
         "unavailable",
-        `Cannot go on with node ${JSON.stringify(this.#nodeName)}: ${reason}`,
+        `Cannot continue on node ${JSON.stringify(this.#nodeName)}: ${reason}`,
       ),
     );
     this.#server.closeIdleConnections();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Serving certificates: checked before a server gets them, since one that doesn't fit would end every later handshake. */
+/**
+ * Serving certificates, validated before a server uses them: a wrong one would fail every later
+ * handshake.
+ */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { AranyaError } from "../../shared/base/mod.ts";
 
@@ -9,11 +12,11 @@ export interface ServingTls {
   cert: string;
   /** Its key. */
   key: string;
-  /** Takes the place of the bundle that client certificates are checked with. @default it stays */
+  /** New PEM bundle of the CAs that sign client certificates. @default unchanged */
   clientCa?: string;
 }
 
-/** What a TLS server takes: anyone may connect, and a certificate is looked at when there is one. */
+/** Options of a TLS server that requests a client certificate without requiring one. */
 export interface TlsContext {
   /** The certificate, with its chain behind it. */
   cert: string;
@@ -24,12 +27,15 @@ export interface TlsContext {
   rejectUnauthorized: false;
 }
 
-/** Checks a certificate and its key. @throws {AranyaError} "invalid" when one can't be read or they don't belong together */
+/**
+ * Validates a certificate and its key.
+ * @throws {AranyaError} "invalid" when one can't be parsed or they don't match
+ */
 export function toTlsContext(
   { cert, key, clientCa }: Required<ServingTls>,
   nodeName: string,
 ): TlsContext {
-  mustFit({ cert, key, clientCa }, nodeName);
+  validate({ cert, key, clientCa }, nodeName);
   return {
     cert,
     key,
@@ -39,30 +45,33 @@ export function toTlsContext(
   };
 }
 
-/** What was found right last: thousands of servers share one certificate at first. */
+/**
+ * The last valid input. Thousands of servers start with the same certificate, and validation costs
+ * a millisecond.
+ */
 let checked: Required<ServingTls> | undefined;
 
-function mustFit(tls: Required<ServingTls>, nodeName: string): void {
+function validate(tls: Required<ServingTls>, nodeName: string): void {
   const { cert, key, clientCa } = tls;
   const isKnown = checked?.cert === cert && checked.key === key &&
     checked.clientCa === clientCa;
   if (isKnown) return;
   const action = `Cannot serve node ${JSON.stringify(nodeName)}`;
-  let fits: boolean;
+  let matches: boolean;
   try {
-    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+    matches = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
     new X509Certificate(clientCa);
   } catch (cause) {
     throw new AranyaError(
       "invalid",
-      `${action}: certificate, key or client CA can't be read`,
+      `${action}: certificate, key or client CA can't be parsed`,
       { cause },
     );
   }
-  if (!fits) {
+  if (!matches) {
     throw new AranyaError(
       "invalid",
-      `${action}: the certificate is of another key`,
+      `${action}: certificate and key don't match`,
     );
   }
   checked = { cert, key, clientCa };

@@ -19,15 +19,15 @@ import {
   statusAnswer,
   textAnswer,
 } from "./exchange.ts";
-import { checkAccess } from "./gate.ts";
+import { checkAccess } from "./access_check.ts";
 import { type ServerContext, toUrl } from "./request.ts";
 import { toRoute } from "./routes.ts";
 
-/** A connection that wants another protocol. */
+/** A connection to be upgraded. */
 export interface UpgradeRequest {
   request: Request;
   socket: Socket;
-  /** What came with the request already. */
+  /** Bytes that arrived together with the request. */
   head: Uint8Array;
 }
 
@@ -40,7 +40,7 @@ export async function handleUpgrade(
   context: ServerContext,
 ): Promise<void> {
   const { socket } = upgrade;
-  // The server no longer looks after this socket: an error that nobody hears would end the process.
+  // The server has detached this socket: an unhandled error event would end the process.
   socket.on("error", () => socket.destroy());
   try {
     const refusal = await serve(upgrade, context);
@@ -53,7 +53,10 @@ export async function handleUpgrade(
   }
 }
 
-/** Resolves at the connection's end, or with what to answer instead. @throws what becomes a Status */
+/**
+ * Resolves when the connection has ended, or with the answer that refuses it.
+ * @throws an error to be answered as a Status
+ */
 async function serve(
   upgrade: UpgradeRequest,
   context: ServerContext,
@@ -85,7 +88,7 @@ async function serve(
     default:
       return textAnswer(
         400,
-        "Cannot upgrade: this path is answered without an upgrade",
+        "Cannot upgrade: this path has no upgrade",
       );
   }
 }
@@ -157,7 +160,10 @@ async function serveForward(
   }
 }
 
-/** What the client can't know is a plain sentence, as at a kubelet; what it is to show, a Status. */
+/**
+ * Returns failed negotiations as plain text, as a kubelet does; everything else as a Status, whose
+ * message kubectl shows.
+ */
 function refusalOf(error: unknown): Answer {
   const failure = asAranyaError(error, "Cannot serve connection");
   return failure.message.startsWith("unable to upgrade")
@@ -193,7 +199,7 @@ function switchProtocols(socket: Socket, protocol: string): void {
   );
 }
 
-/** Says no and closes, at once or a little later when the client doesn't take it. */
+/** Sends the answer and closes the socket, after 5 s even when the client doesn't read. */
 function refuse(socket: Socket, answer: Answer): void {
   if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), REFUSAL_TIMEOUT_MS);

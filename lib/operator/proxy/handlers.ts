@@ -50,7 +50,10 @@ export interface DeviceHandlersOptions {
 /** Upper bound of one statistics request, in milliseconds: metrics-server gives up after 10 s. */
 const STATS_TIMEOUT_MS = 10_000;
 
-/** Locates the containers that kubelet API calls name, and relays the calls as requests and streams of the device's session. */
+/**
+ * Locates the containers that kubelet API calls name, and relays the calls as requests and streams
+ * of the device's session.
+ */
 export class DeviceHandlers implements KubeletHandlers {
   readonly #session: Session;
   readonly #pods: PodDirectory;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From the container that a kubelet API call names to the target on the wire, once pod, container and device are ready for it. */
+/**
+ * From the container that a kubelet API call names to the target on the wire, once pod, container
+ * and device are ready for it.
+ */
 import { AranyaError, type Clock, toRfc3339 } from "../../shared/base/mod.ts";
 import type { LogsRequest, PodTarget } from "../../shared/exec/mod.ts";
 import type { ContainerTarget, LinkState, PodDirectory } from "../pods/mod.ts";
@@ -46,8 +49,8 @@ export class Locator {
 
   /**
    * Finds the container and waits until the device is connected, for at most five seconds.
-   * @throws {AranyaError} "not_found" when pod or container don't exist or, for exec and attach, the container doesn't run;
-   * "unavailable" when the device is offline
+   * @throws {AranyaError} "not_found" when pod or container don't exist or, for exec and attach,
+   * the container doesn't run; "unavailable" when the device is offline
    */
   async locate(target: PodTarget, verb: StreamVerb): Promise<Located> {
     const { located } = await this.#find(target, verb);
@@ -132,7 +135,10 @@ function checkRuns(found: ContainerTarget, action: string): void {
   throw new AranyaError("not_found", `${action}: ${state}`);
 }
 
-/** The messages are the kubelet's, since scripts match them (pkg/kubelet/kubelet_pods.go, validateContainerLogStatus). */
+/**
+ * The messages are the kubelet's, since scripts match them (pkg/kubelet/kubelet_pods.go,
+ * validateContainerLogStatus).
+ */
 function checkHasLog(
   found: ContainerTarget,
   { target, previous }: LogsRequest<PodTarget>,

@@ -8,13 +8,17 @@ import { LOGS_CHANNELS } from "../../shared/wire/mod.ts";
 export interface OpenLogOptions {
   /** What an error's message begins with. */
   action: string;
-  /** How long to wait for an early error before the log counts as open, in milliseconds. @default 2000 */
+  /**
+   * How long to wait for an early error before the log counts as open, in milliseconds.
+   * @default 2000
+   */
   quietMs?: number;
 }
 
 /**
- * Opens a log and returns its bytes. Resolves with the first chunk (the device sends an empty one when it has opened the log),
- * at the log's end, or after `quietMs` without either, so that an error in opening the log can still become an HTTP status.
+ * Opens a log and returns its bytes. Resolves with the first chunk (the device sends an empty one
+ * when it has opened the log), at the log's end, or after `quietMs` without either, so that an
+ * error in opening the log can still become an HTTP status.
  * @throws {AranyaError} the device's error
  */
 export async function openLog(
@@ -55,7 +59,8 @@ async function* readOn(
     ) {
       if (next.value.length > 0) yield next.value;
     }
-    // The channel also ends when the stream was reset: only the result tells that the log is complete.
+    // The channel also ends when the stream was reset: only the result tells that the log is
+    // complete.
     await stream.result;
     isComplete = true;
   } finally {

@@ -39,7 +39,8 @@ export async function pumpCommand(
   { io, stdin, tty, action }: PumpCommandOptions,
 ): Promise<Uint8Array> {
   const reset = resetOn(stream, action);
-  // Input may end before the command does, or continue after it: neither direction waits for the other.
+  // Input may end before the command does, or continue after it: neither direction waits for the
+  // other.
   void feed(stream, {
     channel: EXEC_CHANNELS.stdin,
     source: stdin ? io.stdin : EMPTY_STREAM,
@@ -67,7 +68,10 @@ export interface PumpConnectionOptions {
   action: string;
 }
 
-/** Carries one TCP connection until the device has closed it. @throws {AranyaError} as {@linkcode pumpCommand} */
+/**
+ * Carries one TCP connection until the device has closed it.
+ * @throws {AranyaError} as {@linkcode pumpCommand}
+ */
 export async function pumpConnection(
   stream: Stream,
   { io, action }: PumpConnectionOptions,
@@ -89,7 +93,10 @@ export async function pumpConnection(
   }
 }
 
-/** Returns a function that resets the stream with an error, unless it has ended already, and returns that error as ours. */
+/**
+ * Returns a function that resets the stream with an error, unless it has ended already, and returns
+ * that error as ours.
+ */
 function resetOn(
   stream: Stream,
   action: string,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A device's statistics (wire message Stats) in the form of the kubelet's Summary API. */
 import type {
+  ContainerSummary,
   CpuStats,
   PodStats,
-  StatsOfContainer,
   StatsSummary,
 } from "../kubelet/mod.ts";
 import type { PodDirectory } from "../pods/mod.ts";
@@ -28,7 +28,10 @@ const NODE = "";
 /** Returns the CPU statistics of a counter, with its rate since the reading before. */
 type CpuReader = (key: string, totalNanos: bigint) => CpuStats;
 
-/** Makes summaries of one device's statistics. Keeps the last reading of each CPU counter, from which the next one gives a rate. */
+/**
+ * Makes summaries of one device's statistics. Keeps the last reading of each CPU counter, from
+ * which the next one gives a rate.
+ */
 export class SummaryMaker {
   readonly #options: SummaryMakerOptions;
   #last = new Map<string, CpuReading>();
@@ -127,7 +130,7 @@ function toPods(
 function toContainer(
   stats: ContainerStats,
   { time, cpu }: { time: string; cpu: CpuStats },
-): StatsOfContainer {
+): ContainerSummary {
   return {
     name: stats.container,
     startTime: toTime(stats.startedUnixMs),
@@ -142,10 +145,10 @@ function toContainer(
 
 /** A pod uses what its containers use. */
 function sumOf(
-  containers: StatsOfContainer[],
+  containers: ContainerSummary[],
   time: string,
 ): Required<Pick<PodStats, "cpu" | "memory">> {
-  const sum = (valueOf: (one: StatsOfContainer) => number | undefined) =>
+  const sum = (valueOf: (one: ContainerSummary) => number | undefined) =>
     containers.reduce((total, one) => total + (valueOf(one) ?? 0), 0);
   const rates = containers.every(({ cpu }) =>
     cpu?.usageNanoCores !== undefined

@@ -32,8 +32,9 @@ export interface TerminalSize {
 }
 
 /**
- * Input and output of a command. Bytes move only as fast as the slower side: a chunk is read from `stdin` when the process
- * takes it, and the promises of `stdout` and `stderr` resolve when the client has room for more.
+ * Input and output of a command. Bytes move only as fast as the slower side: a chunk is read from
+ * `stdin` when the process takes it, and the promises of `stdout` and `stderr` resolve when the
+ * client has room for more.
  */
 export interface ExecIo {
   /** The client's input. Ends at the client's EOF; throws when the client has left. */
@@ -52,7 +53,10 @@ export interface ExecIo {
 export interface ExitStatus {
   /** Exit code; 128+n after signal n. */
   code: number;
-  /** A CamelCase word when the command could not be run, or not be followed to its end. Absent after a plain exit. */
+  /**
+   * A CamelCase word when the command could not be run, or not be followed to its end. Absent after
+   * a plain exit.
+   */
   reason?: string;
   /** A sentence for people, beside `reason`. */
   message?: string;

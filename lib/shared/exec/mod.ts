@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The types of remote calls into a pod: exec, attach, logs and port-forward. Every hop between kubectl's socket and the
- * process passes the same request, I/O and exit status on; only the request's target becomes more concrete: a name in
- * the cluster, a pod UID on the wire, a container id on the device. This room has no behaviour.
+ * The types of remote calls into a pod: exec, attach, logs and port-forward. Every hop between
+ * kubectl's socket and the process passes the same request, I/O and exit status on; only the
+ * request's target becomes more concrete: a name in the cluster, a pod UID on the wire, a container
+ * id on the device. This room has no behaviour.
  *
  * @example
  * ```ts

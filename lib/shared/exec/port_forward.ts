@@ -3,7 +3,10 @@
 
 /** Bytes of one forwarded TCP connection. Each direction closes by itself. */
 export interface ConnectionIo {
-  /** What the client sends. Ends at its half-close; throws when it has left or dropped the connection. */
+  /**
+   * What the client sends. Ends at its half-close; throws when it has left or dropped the
+   * connection.
+   */
   input: AsyncIterable<Uint8Array>;
   /** Writes to the client; resolves when there is room for more. */
   output(chunk: Uint8Array): Promise<void>;

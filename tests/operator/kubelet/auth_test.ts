@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   type AccessQuestion,
-  createKubeletAuth,
+  KubeletAuth,
 } from "../../../lib/operator/kubelet/auth.ts";
 
 function makeAuth() {
   let nowMs = 0;
   const asked: string[] = [];
-  const auth = createKubeletAuth({
+  const auth = new KubeletAuth({
     reviewToken: (token) => {
       asked.push(token);
       const user = { name: token, groups: [] };
@@ -29,7 +29,7 @@ function question(name: string): AccessQuestion {
   return { user, verb: "get", subresource: "proxy", node: "edge-1" };
 }
 
-Deno.test("authenticateToken() remembers good and bad tokens for two minutes", async () => {
+Deno.test("KubeletAuth.authenticateToken() caches valid and invalid tokens for two minutes", async () => {
   const { auth, asked, pass } = makeAuth();
   for (const token of ["good", "bad", "good", "bad"]) {
     await auth.authenticateToken(token);
@@ -43,7 +43,7 @@ Deno.test("authenticateToken() remembers good and bad tokens for two minutes", a
   assert.equal(asked.length, 3);
 });
 
-Deno.test("authorize() remembers a yes for five minutes and a no for thirty seconds", async () => {
+Deno.test("KubeletAuth.authorize() caches allowed for five minutes and denied for thirty seconds", async () => {
   const { auth, asked, pass } = makeAuth();
   assert.equal(await auth.authorize(question("admin")), true);
   assert.equal(await auth.authorize(question("eve")), false);
@@ -56,7 +56,7 @@ Deno.test("authorize() remembers a yes for five minutes and a no for thirty seco
   assert.equal(asked.length, 4);
 });
 
-Deno.test("authorize() asks apart for each node, verb, subresource and group", async () => {
+Deno.test("KubeletAuth.authorize() reviews each node, verb, subresource and group separately", async () => {
   const { auth, asked } = makeAuth();
   const base = question("admin");
   await auth.authorize(base);

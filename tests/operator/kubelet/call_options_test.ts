@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  contradictionOf,
+  findContradiction,
   parseLogOptions,
   parseStreamOptions,
 } from "../../../lib/operator/kubelet/call_options.ts";
@@ -12,7 +12,7 @@ function logs(query: string) {
   return parseLogOptions(new URLSearchParams(query), TARGET);
 }
 
-Deno.test("parseStreamOptions() takes only 1 for a yes", () => {
+Deno.test("parseStreamOptions() takes only 1 for true", () => {
   const options = parseStreamOptions(
     new URLSearchParams("input=1&output=true&error=1"),
   );
@@ -31,7 +31,7 @@ Deno.test("parseStreamOptions() drops stderr with a terminal", () => {
   assert.deepEqual({ stderr, tty }, { stderr: false, tty: true });
 });
 
-Deno.test("parseStreamOptions() refuses a call without streams", () => {
+Deno.test("parseStreamOptions() refuses a request without streams", () => {
   for (const query of ["", "tty=1", "error=1&tty=1", "input=0"]) {
     assert.throws(() => parseStreamOptions(new URLSearchParams(query)), {
       code: "invalid",
@@ -39,7 +39,7 @@ Deno.test("parseStreamOptions() refuses a call without streams", () => {
   }
 });
 
-Deno.test("parseLogOptions() reads everything that a kubelet knows", () => {
+Deno.test("parseLogOptions() parses every option of the kubelet", () => {
   assert.deepEqual(
     logs(
       "follow=true&previous=1&timestamps=&tailLines=5&limitBytes=10&sinceTime=2026-01-02T03:04:05.123456789Z&stream=All",
@@ -55,7 +55,7 @@ Deno.test("parseLogOptions() reads everything that a kubelet knows", () => {
   );
 });
 
-Deno.test("parseLogOptions() has nothing set by default", () => {
+Deno.test("parseLogOptions() sets no option by default", () => {
   assert.deepEqual(logs("follow=false&previous=0&tailLines=&sinceTime=null"), {
     follow: false,
     previous: false,
@@ -63,7 +63,7 @@ Deno.test("parseLogOptions() has nothing set by default", () => {
   });
 });
 
-Deno.test("parseLogOptions() knows the old name of tailLines", () => {
+Deno.test("parseLogOptions() accepts the old name of tailLines", () => {
   assert.equal(logs("tail=7").tailLines, 7);
   assert.equal(logs("tail=all&tailLines=3").tailLines, undefined);
 });
@@ -96,7 +96,7 @@ for (
     ["tailLines=0&limitBytes=1&sinceSeconds=1", undefined],
   ] as const
 ) {
-  Deno.test(`contradictionOf() says ${sentence ?? "nothing"} for ${query}`, () => {
-    assert.equal(contradictionOf(logs(query)), sentence);
+  Deno.test(`findContradiction() returns ${sentence} for ${query}`, () => {
+    assert.equal(findContradiction(logs(query)), sentence);
   });
 }

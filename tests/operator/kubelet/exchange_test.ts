@@ -10,7 +10,7 @@ import {
 
 const OFFLINE = new AranyaError("unavailable", "Cannot exec: it is offline");
 
-Deno.test("errorAnswer() is an error's sentence under its HTTP status", () => {
+Deno.test("errorAnswer() has the error's message and HTTP status", () => {
   const { status, body } = errorAnswer(OFFLINE);
   assert.deepEqual({ status, body }, {
     status: 503,
@@ -18,19 +18,19 @@ Deno.test("errorAnswer() is an error's sentence under its HTTP status", () => {
   });
 });
 
-Deno.test("statusAnswer() is a Status under its HTTP status", () => {
+Deno.test("statusAnswer() has a Status and the error's HTTP status", () => {
   const { status, contentType, body } = statusAnswer(OFFLINE);
   assert.deepEqual([status, contentType], [503, "application/json"]);
   assert.equal(JSON.parse(body).reason, "ServiceUnavailable");
 });
 
-Deno.test("encodeAnswer() counts bytes, not characters, and ends the connection", () => {
+Deno.test("encodeAnswer() counts bytes, not characters, and closes the connection", () => {
   assert.equal(
     encodeAnswer(textAnswer(404, "über")),
     "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nüber",
   );
 });
 
-Deno.test("encodeAnswer() has a phrase for every status", () => {
+Deno.test("encodeAnswer() has a reason phrase for every status", () => {
   assert.match(encodeAnswer(textAnswer(499, "")), /^HTTP\/1.1 499 Error\r\n/);
 });

@@ -32,7 +32,7 @@ for (
   });
 }
 
-Deno.test("sendLog() tells in plain text why there is no log", async () => {
+Deno.test("sendLog() answers with the error as plain text when there is no log", async () => {
   await using kubelet = await makeKubelet();
   const unknown = await kubelet.ask("/containerLogs/default/web/other");
   assert.equal(unknown.status, 404);
@@ -43,7 +43,7 @@ Deno.test("sendLog() tells in plain text why there is no log", async () => {
   assert.deepEqual([status, body], [400, "it is waiting to start"]);
 });
 
-Deno.test("sendLog() answers 400 where the API server would put its own words for ours", async () => {
+Deno.test("sendLog() answers 400 where the API server would replace the error's message", async () => {
   await using kubelet = await makeKubelet();
   kubelet.node.refusal = new AranyaError("unavailable", "it is offline");
   const offline = await kubelet.ask(PATH);
@@ -56,7 +56,7 @@ Deno.test("sendLog() answers 400 where the API server would put its own words fo
   ]);
 });
 
-Deno.test("sendLog() gives each line of a followed log as it comes", async () => {
+Deno.test("sendLog() sends each line of a followed log as it arrives", async () => {
   await using kubelet = await makeKubelet();
   const { promise, resolve } = Promise.withResolvers<void>();
   kubelet.node.tick = promise;
@@ -77,7 +77,7 @@ Deno.test("sendLog() ends the reader when the client leaves", async () => {
   await until(() => kubelet.node.running.logs === 0, { what: "no reader" });
 });
 
-Deno.test("sendLog() says why a log ended early, and cuts the connection", async () => {
+Deno.test("sendLog() writes the error of a log that ends early and aborts the connection", async () => {
   await using kubelet = await makeKubelet();
   kubelet.node.logs = () => Promise.resolve(brokenLog());
   await assert.rejects(kubelet.ask(PATH));
@@ -89,7 +89,7 @@ Deno.test("sendLog() says why a log ended early, and cuts the connection", async
   });
 });
 
-Deno.test("sendLog() does not run ahead of a client that does not read", async () => {
+Deno.test("sendLog() reads no further while the client doesn't read", async () => {
   await using kubelet = await makeKubelet();
   let given = 0;
   kubelet.node.logs = (_request, signal) =>

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { makeKubelet } from "../../../dev/world/kubelet_rig.ts";
 
-Deno.test("handleRequest() answers the paths that need no stream", async () => {
+Deno.test("handleRequest() answers the paths without streams", async () => {
   await using kubelet = await makeKubelet();
   const [health, pods, running, summary, metrics] = await Promise.all(
     [
@@ -46,7 +46,7 @@ for (
   });
 }
 
-Deno.test("handleRequest() gives a handler's error its HTTP status", async () => {
+Deno.test("handleRequest() answers a handler's error with its HTTP status", async () => {
   await using kubelet = await makeKubelet();
   const offline = new AranyaError("unavailable", "Cannot read: it is offline");
   kubelet.node.stats = () => Promise.reject(offline);
@@ -54,7 +54,7 @@ Deno.test("handleRequest() gives a handler's error its HTTP status", async () =>
   assert.deepEqual([status, body], [503, "Cannot read: it is offline"]);
 });
 
-Deno.test("handleRequest() renders a scrape that failed", async () => {
+Deno.test("handleRequest() renders a failed scrape", async () => {
   await using kubelet = await makeKubelet();
   kubelet.node.stats = () => Promise.reject(new Error("offline"));
   const { status, body } = await kubelet.ask("/metrics/resource");
@@ -62,7 +62,7 @@ Deno.test("handleRequest() renders a scrape that failed", async () => {
   assert.match(body, /^resource_scrape_error 1$/m);
 });
 
-Deno.test("handleRequest() survives a handler that throws anything", async () => {
+Deno.test("handleRequest() answers 500 when a handler throws something that is no error", async () => {
   await using kubelet = await makeKubelet();
   kubelet.node.pods = () => {
     throw new TypeError("surprise");

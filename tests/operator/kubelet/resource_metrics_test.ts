@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { renderResourceMetrics } from "../../../lib/operator/kubelet/resource_metrics.ts";
 import { createLocalNode, STATS_TIME } from "../../../dev/world/local_node.ts";
 
-Deno.test("renderResourceMetrics() gives a kubelet's names, labels, values and times", async () => {
+Deno.test("renderResourceMetrics() renders the kubelet's names, labels, values and times", async () => {
   const summary = await createLocalNode().stats(new AbortController().signal);
   const lines = renderResourceMetrics(summary).split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"));
@@ -22,7 +22,7 @@ Deno.test("renderResourceMetrics() gives a kubelet's names, labels, values and t
   ]);
 });
 
-Deno.test("renderResourceMetrics() says each family's type once", async () => {
+Deno.test("renderResourceMetrics() declares each family once", async () => {
   const summary = await createLocalNode().stats(new AbortController().signal);
   const types = renderResourceMetrics(summary).split("\n")
     .filter((line) => line.startsWith("# TYPE"));
@@ -30,7 +30,7 @@ Deno.test("renderResourceMetrics() says each family's type once", async () => {
   assert.ok(types.includes("# TYPE node_cpu_usage_seconds_total counter"));
 });
 
-Deno.test("renderResourceMetrics() says that figures could not be had", () => {
+Deno.test("renderResourceMetrics() renders resource_scrape_error 1 without statistics", () => {
   assert.equal(
     renderResourceMetrics(undefined).split("\n").at(-2),
     "resource_scrape_error 1",

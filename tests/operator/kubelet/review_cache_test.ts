@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
-import { createReviewCache } from "../../../lib/operator/kubelet/review_cache.ts";
+import { ReviewCache } from "../../../lib/operator/kubelet/review_cache.ts";
 
 function makeCache(maxEntries = 10) {
   let nowMs = 0;
-  const cache = createReviewCache<boolean>({
+  const cache = new ReviewCache<boolean>({
     ttlMs: (answer) => answer ? 100 : 10,
     maxEntries,
     clock: { ...SYSTEM_CLOCK, monotonicMs: () => nowMs },
@@ -23,7 +23,7 @@ function makeCache(maxEntries = 10) {
   };
 }
 
-Deno.test("createReviewCache() remembers each answer for its own time", async () => {
+Deno.test("ReviewCache.get() caches each result for its own time", async () => {
   const { get, pass, asked } = makeCache();
   await get("yes", true);
   await get("no", false);
@@ -35,7 +35,7 @@ Deno.test("createReviewCache() remembers each answer for its own time", async ()
   assert.equal(await get("yes", false), false);
 });
 
-Deno.test("createReviewCache() asks once for those who wait together", async () => {
+Deno.test("ReviewCache.get() makes one review for concurrent calls", async () => {
   const { get, asked } = makeCache();
   assert.deepEqual(
     await Promise.all([get("a", true), get("a", false), get("b", true)]),
@@ -44,13 +44,13 @@ Deno.test("createReviewCache() asks once for those who wait together", async () 
   assert.equal(asked(), 2);
 });
 
-Deno.test("createReviewCache() does not remember a rejection", async () => {
+Deno.test("ReviewCache.get() doesn't cache a rejection", async () => {
   const { cache, get } = makeCache();
   await assert.rejects(cache.get("a", () => Promise.reject(new Error("away"))));
   assert.equal(await get("a", true), true);
 });
 
-Deno.test("createReviewCache() forgets the oldest above its bound", async () => {
+Deno.test("ReviewCache drops the oldest results above its bound", async () => {
   const { cache, get, asked } = makeCache(2);
   for (const key of ["a", "b", "c"]) await get(key, true);
   assert.equal(cache.size, 2);

@@ -4,8 +4,8 @@ import { connect, type Socket } from "node:net";
 import { until } from "../../../dev/base/wait.ts";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import {
-  createKubeletAuth,
   createKubeletServer,
+  KubeletAuth,
 } from "../../../lib/operator/kubelet/mod.ts";
 import {
   makeCertificates,
@@ -13,7 +13,7 @@ import {
 } from "../../../dev/world/kubelet_rig.ts";
 import { createLocalNode } from "../../../dev/world/local_node.ts";
 
-Deno.test("setTls() gives new connections the new certificate", async () => {
+Deno.test("KubeletServer.setTls() uses the new certificate for new connections", async () => {
   await using kubelet = await makeKubelet();
   const before = await kubelet.connect();
   assert.equal(before.getPeerCertificate().subject.CN, "serving");
@@ -27,7 +27,7 @@ Deno.test("setTls() gives new connections the new certificate", async () => {
   assert.equal((await kubelet.ask("/healthz")).status, 200);
 });
 
-Deno.test("setTls() refuses a certificate of another key and keeps the old one", async () => {
+Deno.test("KubeletServer.setTls() refuses a certificate that doesn't match its key and keeps the old one", async () => {
   await using kubelet = await makeKubelet();
   const { serving, renewed } = kubelet.certificates;
   assert.throws(
@@ -37,7 +37,7 @@ Deno.test("setTls() refuses a certificate of another key and keeps the old one",
   assert.equal((await kubelet.ask("/healthz")).status, 200);
 });
 
-Deno.test("setTls() can change who signs the clients", async () => {
+Deno.test("KubeletServer.setTls() replaces the CAs of client certificates", async () => {
   await using kubelet = await makeKubelet();
   const { serving, serversCa, stranger } = kubelet.certificates;
   kubelet.server.setTls({ ...serving, clientCa: serversCa });
@@ -48,7 +48,7 @@ Deno.test("setTls() can change who signs the clients", async () => {
   assert.deepEqual(statuses.map(({ status }) => status), [401, 200]);
 });
 
-Deno.test("createKubeletServer() names a port that is taken and an address that isn't here", async () => {
+Deno.test("createKubeletServer() throws for a port that is taken and an address of another machine", async () => {
   await using kubelet = await makeKubelet();
   const { certificates } = kubelet;
   const start = (host: string, port: number) =>
@@ -57,7 +57,7 @@ Deno.test("createKubeletServer() names a port that is taken and an address that 
       handlers: createLocalNode(),
       tls: certificates.serving,
       clientCa: certificates.clientsCa,
-      auth: createKubeletAuth({
+      auth: new KubeletAuth({
         reviewToken: () => Promise.resolve(undefined),
         reviewAccess: () => Promise.resolve(false),
       }),
@@ -82,7 +82,7 @@ for (
     ["half a handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
   ] as const
 ) {
-  Deno.test(`createKubeletServer() survives a stranger that sends ${what} and leaves`, async () => {
+  Deno.test(`createKubeletServer() survives an unauthenticated client that sends ${what} and leaves`, async () => {
     await using kubelet = await makeKubelet();
     const socket = await knock(kubelet.server.port);
     socket.write(bytes);
@@ -122,7 +122,7 @@ for (
   });
 }
 
-Deno.test("close() ends followed logs with a reason, idle connections, and may be called twice", async () => {
+Deno.test("KubeletServer.close() ends followed logs with a reason and idle connections, and may be called twice", async () => {
   await using kubelet = await makeKubelet();
   kubelet.node.tick = new Promise(() => {});
   await kubelet.connect();
@@ -155,7 +155,7 @@ Deno.test("createKubeletServer() listens again on a port that was closed", async
     handlers: createLocalNode(),
     tls: certificates.serving,
     clientCa: certificates.clientsCa,
-    auth: createKubeletAuth({
+    auth: new KubeletAuth({
       reviewToken: () => Promise.resolve(undefined),
       reviewAccess: () => Promise.resolve(true),
     }),

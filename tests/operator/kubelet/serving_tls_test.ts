@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { toTlsContext } from "../../../lib/operator/kubelet/serving_tls.ts";
 import { makeCertificates } from "../../../dev/world/kubelet_rig.ts";
 
-Deno.test("toTlsContext() takes a certificate with its key only", async () => {
+Deno.test("toTlsContext() refuses a certificate that doesn't match its key", async () => {
   const { serving, renewed, clientsCa: clientCa } = await makeCertificates();
   const context = toTlsContext({ ...serving, clientCa }, "edge-1");
   assert.deepEqual(context, {
@@ -16,7 +16,7 @@ Deno.test("toTlsContext() takes a certificate with its key only", async () => {
     () => toTlsContext({ ...serving, key: renewed.key, clientCa }, "edge-1"),
     {
       code: "invalid",
-      message: 'Cannot serve node "edge-1": the certificate is of another key',
+      message: `Cannot serve node "edge-1": certificate and key don't match`,
     },
   );
   for (

@@ -13,8 +13,8 @@ import {
   SILENT_LOGGER,
 } from "../../../lib/shared/base/mod.ts";
 import {
-  createKubeletAuth,
   createKubeletServer,
+  KubeletAuth,
 } from "../../../lib/operator/kubelet/mod.ts";
 import { SpdyClient } from "../streaming/_support/spdy_client.ts";
 import {
@@ -131,7 +131,7 @@ for (
   });
 }
 
-Deno.test("handleUpgrade() lets nobody in without a right", async () => {
+Deno.test("handleUpgrade() answers 403 without the right", async () => {
   await using kubelet = await makeKubelet();
   kubelet.reviews.allow = () => false;
   const { text } = await upgrade(
@@ -183,7 +183,7 @@ async function startCluster(): Promise<Cluster> {
       key: await Deno.readTextFile(pair.key),
     },
     clientCa: await Deno.readTextFile(keys.clients.cert),
-    auth: createKubeletAuth({
+    auth: new KubeletAuth({
       reviewToken: () => Promise.resolve(undefined),
       reviewAccess: ({ user }) =>
         Promise.resolve(user.name === "kube-apiserver-kubelet-client"),

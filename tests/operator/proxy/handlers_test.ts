@@ -38,7 +38,7 @@ async function serveCat(stream: Stream): Promise<void> {
   await stream.finish(exitStatus(3));
 }
 
-Deno.test("exec() carries the call, its streams and its end", async () => {
+Deno.test("DeviceHandlers.exec() sends the request, carries its streams and returns the exit status", async () => {
   let asked: unknown;
   await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
@@ -67,7 +67,7 @@ Deno.test("exec() carries the call, its streams and its end", async () => {
   });
 });
 
-Deno.test("attach() is its own method", async () => {
+Deno.test("DeviceHandlers.attach() uses its own wire method", async () => {
   const methods: Method[] = [];
   await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
@@ -82,7 +82,7 @@ Deno.test("attach() is its own method", async () => {
   assert.deepEqual(methods, [Method.ATTACH]);
 });
 
-Deno.test("exec() sends a terminal's sizes and why a command did not run", async () => {
+Deno.test("DeviceHandlers.exec() sends terminal sizes and returns why a command did not run", async () => {
   await using bench = await makeStreamRig({
     stream: async (_method, _payload, stream) => {
       for await (const chunk of stream.read(4)) {
@@ -100,7 +100,7 @@ Deno.test("exec() sends a terminal's sizes and why a command did not run", async
   assert.deepEqual(end, { code: 127, reason: "StartError", message: "80x24" });
 });
 
-Deno.test("exec() throws the device's own error", async () => {
+Deno.test("DeviceHandlers.exec() throws the device's error", async () => {
   await using bench = await makeStreamRig({
     stream: () =>
       Promise.reject(new AranyaError("forbidden", "host.exec is off")),
@@ -112,7 +112,7 @@ Deno.test("exec() throws the device's own error", async () => {
   });
 });
 
-Deno.test("exec() ends the device's stream when the client leaves", async () => {
+Deno.test("DeviceHandlers.exec() ends the device's stream when the client leaves", async () => {
   const ended = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
   await using bench = await makeStreamRig({
@@ -134,7 +134,7 @@ Deno.test("exec() ends the device's stream when the client leaves", async () => 
   await assert.rejects(running);
 });
 
-Deno.test("logs() asks with the options and gives the bytes", async () => {
+Deno.test("DeviceHandlers.logs() sends the options and returns the log's bytes", async () => {
   let asked: unknown;
   await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
@@ -169,7 +169,7 @@ Deno.test("logs() asks with the options and gives the bytes", async () => {
   });
 });
 
-Deno.test("portForward() carries one connection with its half-closes", async () => {
+Deno.test("DeviceHandlers.portForward() carries one connection with its half-closes", async () => {
   await using bench = await makeStreamRig({
     stream: async (method, payload, stream) => {
       assert.equal(method, Method.PORT_FORWARD);
@@ -195,7 +195,7 @@ Deno.test("portForward() carries one connection with its half-closes", async () 
   assert.equal(out, "8080 ping end");
 });
 
-Deno.test("exec() locates its container once, before the command runs", async () => {
+Deno.test("DeviceHandlers.exec() locates its container once, before the command runs", async () => {
   const directory = makeDirectory();
   let lookups = 0;
   await using bench = await makeStreamRig({
@@ -215,7 +215,7 @@ Deno.test("exec() locates its container once, before the command runs", async ()
   assert.equal(lookups, 1);
 });
 
-Deno.test("exec() throws before anything runs when the container is not found", async () => {
+Deno.test("DeviceHandlers.exec() throws before anything runs when the container is not found", async () => {
   await using bench = await makeStreamRig({}, {
     pods: {
       ...makeDirectory(),
@@ -227,7 +227,7 @@ Deno.test("exec() throws before anything runs when the container is not found", 
   await assert.rejects(bench.handlers.exec(makeExec()), { code: "not_found" });
 });
 
-Deno.test("portForward() refuses a connection once the device is offline", async () => {
+Deno.test("DeviceHandlers.portForward() refuses a connection once the device is offline", async () => {
   const bench = await makeStreamRig({});
   const forward = await bench.handlers.portForward(TARGET);
   await bench[Symbol.asyncDispose]();
@@ -249,7 +249,7 @@ Deno.test("portForward() refuses a connection once the device is offline", async
   );
 });
 
-Deno.test("pods() returns the directory's list", async () => {
+Deno.test("DeviceHandlers.pods() returns the directory's list", async () => {
   await using bench = await makeStreamRig({}, {
     pods: {
       ...makeDirectory(),
@@ -267,7 +267,7 @@ Deno.test("pods() returns the directory's list", async () => {
   assert.deepEqual(running.items, []);
 });
 
-Deno.test("stats() turns the device's figures into a summary", async () => {
+Deno.test("DeviceHandlers.stats() returns the device's statistics as a summary", async () => {
   await using bench = await makeStreamRig({
     request: (method) => {
       assert.equal(method, Method.GET_STATS);

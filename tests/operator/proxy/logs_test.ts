@@ -15,7 +15,7 @@ async function open(serve: SessionHandlers["stream"]) {
   return { bench, stream };
 }
 
-Deno.test("openLog() gives a log that is empty", async () => {
+Deno.test("openLog() returns an empty log", async () => {
   const { bench, stream } = await open(
     (_method, _payload, stream) => stream.finish(new Uint8Array()),
   );
@@ -35,7 +35,7 @@ Deno.test("openLog() rejects when there is no log", async () => {
   });
 });
 
-Deno.test("openLog() resolves for a log that says nothing yet", async () => {
+Deno.test("openLog() resolves for a log without a line yet", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     await promise;
@@ -48,7 +48,7 @@ Deno.test("openLog() resolves for a log that says nothing yet", async () => {
   assert.equal(fromUtf8(await gather(log)), "later\n");
 });
 
-Deno.test("openLog() throws at the end of a log that was cut off", async () => {
+Deno.test("openLog() throws at the end of a log whose stream was reset", async () => {
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     await stream.write(1, utf8("first\n"));
     throw new AranyaError("unavailable", "Cannot go on: disk is gone");
@@ -60,7 +60,7 @@ Deno.test("openLog() throws at the end of a log that was cut off", async () => {
   );
 });
 
-Deno.test("openLog() ends the device's reader when its own reader leaves", async () => {
+Deno.test("openLog() resets the stream when its reader stops early", async () => {
   const ended = Promise.withResolvers<void>();
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     stream.signal.addEventListener("abort", () => ended.resolve());

@@ -64,7 +64,7 @@ Deno.test("pumpCommand() ends when the command does, though the client still sen
   assert.equal(fromUtf8(last), "end");
 });
 
-Deno.test("pumpCommand() closes stdin at once when there is none", async () => {
+Deno.test("pumpCommand() closes stdin at once when the client sends none", async () => {
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     await stream.finish(await gather(stream.read(0)));
   });
@@ -74,7 +74,7 @@ Deno.test("pumpCommand() closes stdin at once when there is none", async () => {
   assert.equal(last.length, 0);
 });
 
-Deno.test("pumpCommand() resets the device's stream when the client takes no more", async () => {
+Deno.test("pumpCommand() resets the stream when the client accepts no more output", async () => {
   const over = Promise.withResolvers<void>();
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     void ended(stream).then(over.resolve);
@@ -90,7 +90,7 @@ Deno.test("pumpCommand() resets the device's stream when the client takes no mor
   await over.promise;
 });
 
-Deno.test("pumpCommand() resets the device's stream when the client's input breaks", async () => {
+Deno.test("pumpCommand() resets the stream when the client's input fails", async () => {
   const over = Promise.withResolvers<void>();
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     await ended(stream);
@@ -108,7 +108,7 @@ Deno.test("pumpCommand() resets the device's stream when the client's input brea
   await over.promise;
 });
 
-Deno.test("pumpConnection() goes on giving output after the client's end", async () => {
+Deno.test("pumpConnection() continues with output after the client's half-close", async () => {
   const { bench, stream } = await open(async (_method, _payload, stream) => {
     const input = await gather(stream.read(0));
     await stream.write(1, utf8(`after ${fromUtf8(input)}`));

@@ -50,7 +50,7 @@ function makeMaker() {
   });
 }
 
-Deno.test("summarize() shows node, known pods and their containers", () => {
+Deno.test("SummaryMaker.summarize() contains the node, known pods and their containers", () => {
   const summary = makeMaker().summarize(
     makeStats({ seconds: 0, cpuSeconds: 5 }),
   );
@@ -81,7 +81,7 @@ Deno.test("summarize() shows node, known pods and their containers", () => {
   assert.equal(pod?.network?.txBytes, 8);
 });
 
-Deno.test("summarize() gives rates from the second reading on", () => {
+Deno.test("SummaryMaker.summarize() contains rates from the second reading on", () => {
   const maker = makeMaker();
   maker.summarize(makeStats({ seconds: 0, cpuSeconds: 5 }));
   const { node, pods } = maker.summarize(
@@ -92,7 +92,7 @@ Deno.test("summarize() gives rates from the second reading on", () => {
   assert.equal(pods[0]?.containers[1]?.cpu?.usageNanoCores, 1e9);
 });
 
-Deno.test("summarize() gives no rate when a counter fell or time stood still", () => {
+Deno.test("SummaryMaker.summarize() contains no rate when a counter decreased or no time passed", () => {
   const maker = makeMaker();
   maker.summarize(makeStats({ seconds: 10, cpuSeconds: 10 }));
   const fell = maker.summarize(makeStats({ seconds: 20, cpuSeconds: 1 }));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device's kubelet API handlers over real sessions and a link in memory; the agent's answers come from the test. */
+/**
+ * A device's kubelet API handlers over real sessions and a link in memory; the agent's answers come
+ * from the test.
+ */
 import { SYSTEM_CLOCK, utf8 } from "../../../../lib/shared/base/mod.ts";
 import {
   DeviceHandlers,

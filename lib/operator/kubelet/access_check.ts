@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The door of every path: nobody gets further without a name and a right. What a sender is called, and what a request asks for in terms of nodes'
- * subresources, follows kubelet pkg/kubelet/server/auth.go@v1.34.
+ * Authenticates and authorizes every request before it is routed. The mapping of users and of paths
+ * to node subresources follows kubelet pkg/kubelet/server/auth.go@v1.34.
  */
 import type { TLSSocket } from "node:tls";
 import type { Logger } from "../../shared/base/mod.ts";
@@ -16,7 +16,10 @@ export interface CheckAccessOptions {
   log: Logger;
 }
 
-/** Undefined when the sender may go on, else what it is told, in a kubelet's words. */
+/**
+ * Returns undefined when the request is allowed, else the kubelet's refusal: 401, 403, or 500 when
+ * the review failed.
+ */
 export async function checkAccess(
   request: Request,
   options: CheckAccessOptions,
@@ -32,7 +35,7 @@ export async function checkAccess(
         return undefined;
       }
     } catch (error) {
-      log.warn("could not review access", { node, error });
+      log.warn("access review failed", { node, error });
       return textAnswer(
         500,
         `Authorization error (user=${user.name}, verb=${verb}, resource=nodes, subresource=${subresource})`,
@@ -47,7 +50,7 @@ export async function checkAccess(
   );
 }
 
-/** A client certificate first, then a token; both may be there. */
+/** Tries the client certificate, then the bearer token. */
 async function authenticate(
   request: Request,
   { auth, nodeName: node, log }: CheckAccessOptions,
@@ -64,12 +67,12 @@ async function authenticate(
     const user = await auth.authenticateToken(token);
     return user && withAuthenticated(user);
   } catch (error) {
-    log.warn("could not review a token", { node, error });
+    log.warn("token review failed", { node, error });
     return undefined;
   }
 }
 
-/** Everyone who was authenticated belongs to this group. */
+/** Group of all authenticated users. */
 export const AUTHENTICATED_GROUP = "system:authenticated";
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -80,7 +83,7 @@ const VERBS: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-/** Subresources by path; any one that is allowed suffices. What has "proxy" in it may be reached with nodes/proxy too. */
+/** Subresources by path: the right to any one of them is enough. */
 const SUBRESOURCES: readonly { path: string; names: string[] }[] = [
   { path: "/stats", names: ["stats"] },
   { path: "/metrics", names: ["metrics"] },
@@ -94,12 +97,14 @@ const SUBRESOURCES: readonly { path: string; names: string[] }[] = [
   { path: "/flagz", names: ["configz"] },
 ];
 
-/** The API verb of an HTTP method, empty for methods without one. */
+/** Returns the API verb of an HTTP method; empty for methods without one. */
 export function toVerb(method: string): string {
   return VERBS[method] ?? "";
 }
 
-/** Which subresources of its node a path belongs to, in the order in which they are asked for. */
+/**
+ * Returns the node subresources that a path belongs to, in the order in which they are reviewed.
+ */
 export function toSubresources(path: string): string[] {
   const match = SUBRESOURCES.find((entry) =>
     path === entry.path || path.startsWith(`${entry.path}/`)
@@ -107,7 +112,10 @@ export function toSubresources(path: string): string[] {
   return match?.names ?? ["proxy"];
 }
 
-/** The user that a verified client certificate's subject names (CN and every O), or undefined when it names none. */
+/**
+ * Returns the user of a verified client certificate: CN is the name, each O a group. Undefined
+ * without a CN.
+ */
 export function toUser(
   subject: { CN?: string | string[]; O?: string | string[] },
 ): KubeletUser | undefined {
@@ -116,14 +124,14 @@ export function toUser(
   return withAuthenticated({ name, groups: [subject.O ?? []].flat() });
 }
 
-/** The user with the group of everyone who was authenticated. */
+/** Returns the user with {@linkcode AUTHENTICATED_GROUP} among its groups. */
 export function withAuthenticated(user: KubeletUser): KubeletUser {
   return user.groups.includes(AUTHENTICATED_GROUP)
     ? user
     : { ...user, groups: [...user.groups, AUTHENTICATED_GROUP] };
 }
 
-/** The token of an Authorization header, or undefined when it holds none. */
+/** Returns the bearer token of an Authorization header; undefined when it has none. */
 export function toBearerToken(header: string | undefined): string | undefined {
   const match = /^bearer +(\S+)$/i.exec(header ?? "");
   return match?.[1];

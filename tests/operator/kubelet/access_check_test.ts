@@ -5,10 +5,10 @@ import {
   toSubresources,
   toUser,
   toVerb,
-} from "../../../lib/operator/kubelet/gate.ts";
+} from "../../../lib/operator/kubelet/access_check.ts";
 import { makeKubelet } from "../../../dev/world/kubelet_rig.ts";
 
-Deno.test("checkAccess() knows a client by its certificate", async () => {
+Deno.test("checkAccess() authenticates a client by its certificate", async () => {
   await using kubelet = await makeKubelet();
   assert.equal((await kubelet.ask("/pods")).status, 200);
   assert.deepEqual(kubelet.reviews.questions, [{
@@ -19,7 +19,7 @@ Deno.test("checkAccess() knows a client by its certificate", async () => {
   }]);
 });
 
-Deno.test("checkAccess() turns away who has neither certificate nor token", async () => {
+Deno.test("checkAccess() answers 401 to a client without certificate and token", async () => {
   await using kubelet = await makeKubelet();
   for (const path of ["/pods", "/healthz", "/nonsense", "/exec/a/b/c"]) {
     const { status, body } = await kubelet.ask(path, { as: null });
@@ -28,13 +28,13 @@ Deno.test("checkAccess() turns away who has neither certificate nor token", asyn
   assert.deepEqual(kubelet.reviews.questions, []);
 });
 
-Deno.test("checkAccess() turns away a certificate of another authority", async () => {
+Deno.test("checkAccess() answers 401 to a certificate of another CA", async () => {
   await using kubelet = await makeKubelet();
   const as = kubelet.certificates.stranger;
   assert.equal((await kubelet.ask("/pods", { as })).status, 401);
 });
 
-Deno.test("checkAccess() knows a client by its token", async () => {
+Deno.test("checkAccess() authenticates a client by its token", async () => {
   await using kubelet = await makeKubelet();
   kubelet.reviews.users.set("secret", { name: "prometheus", groups: ["sa"] });
   const answers = await Promise.all([
@@ -48,7 +48,7 @@ Deno.test("checkAccess() knows a client by its token", async () => {
   });
 });
 
-Deno.test("checkAccess() answers 403 in a kubelet's words", async () => {
+Deno.test("checkAccess() answers 403 with the kubelet's message", async () => {
   await using kubelet = await makeKubelet();
   kubelet.reviews.allow = () => false;
   const pods = await kubelet.ask("/pods");
@@ -61,7 +61,7 @@ Deno.test("checkAccess() answers 403 in a kubelet's words", async () => {
   assert.match(exec.body, /verb=create, .*\[proxy\]/);
 });
 
-Deno.test("checkAccess() lets in with any one of the subresources", async () => {
+Deno.test("checkAccess() allows a request when any one of its subresources is allowed", async () => {
   await using kubelet = await makeKubelet();
   kubelet.reviews.allow = ({ subresource }) => subresource === "proxy";
   assert.equal((await kubelet.ask("/pods")).status, 200);
@@ -98,12 +98,12 @@ for (
     ["/", ["proxy"]],
   ] as const
 ) {
-  Deno.test(`toSubresources() asks for ${subresources.join(" or ")} on ${path}`, () => {
+  Deno.test(`toSubresources() returns ${subresources.join(" or ")} on ${path}`, () => {
     assert.deepEqual(toSubresources(path), [...subresources]);
   });
 }
 
-Deno.test("toVerb() knows the methods that Kubernetes has verbs for", () => {
+Deno.test("toVerb() maps the HTTP methods that have a Kubernetes verb", () => {
   const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "x"];
   assert.deepEqual(methods.map(toVerb), [
     "get",
@@ -116,7 +116,7 @@ Deno.test("toVerb() knows the methods that Kubernetes has verbs for", () => {
   ]);
 });
 
-Deno.test("toUser() reads name and groups of a certificate's subject", () => {
+Deno.test("toUser() reads name and groups from a certificate's subject", () => {
   assert.deepEqual(toUser({ CN: "api", O: ["a", "b"] }), {
     name: "api",
     groups: ["a", "b", "system:authenticated"],
@@ -127,7 +127,7 @@ Deno.test("toUser() reads name and groups of a certificate's subject", () => {
   assert.equal(toUser({ O: "masters" }), undefined);
 });
 
-Deno.test("toBearerToken() takes a bearer's token only", () => {
+Deno.test("toBearerToken() accepts the Bearer scheme only", () => {
   assert.equal(toBearerToken("Bearer abc.def"), "abc.def");
   assert.equal(toBearerToken("bearer  x"), "x");
   for (const header of [undefined, "", "Basic abc", "Bearer", "Bearer a b"]) {
