@@ -26,7 +26,7 @@ Deno.test("toTlsContext() refuses a certificate that doesn't match its key", asy
   ) {
     assert.throws(
       () => toTlsContext({ ...serving, clientCa, ...broken }, "edge-1"),
-      { code: "invalid", message: /can't be read/ },
+      { code: "invalid", message: /can't be parsed/ },
     );
   }
 });
