@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `deno task bench NAME [options]`: runs one benchmark; without a name, says which there are. */
 import { dirname, fromFileUrl, join } from "../dev/base/paths.ts";
-import { warn } from "../dev/base/say.ts";
+import { warn } from "../dev/base/terminal.ts";
 
 /** Name on the command line, and what it measures. */
 const BENCHES: Record<string, string> = {

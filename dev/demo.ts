@@ -10,7 +10,7 @@ import { NAMESPACE } from "./world/operator.ts";
 import { canIsolate } from "./world/network.ts";
 import { join } from "./base/paths.ts";
 import { findOnPath } from "./base/run.ts";
-import { formatElapsed, say, warn, withProgress } from "./base/say.ts";
+import { formatElapsed, print, warn, withProgress } from "./base/terminal.ts";
 import { Tour } from "./tour.ts";
 import { type Device, World } from "./world/world.ts";
 
@@ -23,7 +23,7 @@ async function main(): Promise<number> {
   >();
   let isInterrupted = false;
   const onSignal = () => {
-    if (!isInterrupted) say("\nEnding …");
+    if (!isInterrupted) print("\nEnding …");
     isInterrupted = true;
     interrupt();
   };
@@ -31,7 +31,7 @@ async function main(): Promise<number> {
     Deno.addSignalListener(signal, onSignal);
   }
   const startMs = performance.now();
-  say(
+  print(
     "aranya demo: a Kubernetes control plane, the operator, and one device with its agent.",
   );
   await prepareModules();
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   const device = world.devices.get(DEVICE);
   if (!device) throw new Error("the device is not there");
   if (isInterrupted) return 130;
-  say(`Up after ${formatElapsed(performance.now() - startMs)}.`);
+  print(`Up after ${formatElapsed(performance.now() - startMs)}.`);
   const tour = new Tour({ world, device, isEnded: () => isInterrupted });
   await tour.run();
   if (once || isInterrupted) return isInterrupted ? 130 : 0;
@@ -65,7 +65,7 @@ async function showWhatToTry(world: World, device: Device): Promise<void> {
   const kubectl = await findOnPath("kubectl") && !enter
     ? "kubectl"
     : world.kubectl.program;
-  say(`
+  print(`
 The cluster stays up until Ctrl-C. In another terminal:
 
   export KUBECONFIG=${kubeconfig}

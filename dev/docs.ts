@@ -4,7 +4,7 @@
  * classes and interfaces. `deno doc --lint` would also ask for one at each field, and for exports of every type in a signature.
  */
 import { join, ROOT } from "./base/paths.ts";
-import { say, warn } from "./base/say.ts";
+import { print, warn } from "./base/terminal.ts";
 import { run } from "./base/run.ts";
 import { findUndocumented, type RoomDocs, toRoomDocs } from "./rules/docs.ts";
 import { ROOMS } from "./rules/rooms.ts";
@@ -30,5 +30,5 @@ if (import.meta.main) {
   }));
   for (const line of missing.sort()) warn(`no docstring: ${line}`);
   if (missing.length > 0) Deno.exit(1);
-  say(`Every export of ${ROOMS.size} rooms has its docstring.`);
+  print(`Every export of ${ROOMS.size} rooms has its docstring.`);
 }

@@ -3,12 +3,12 @@
  * `deno task review`: prints what a reviewer may want to look at, see dev/rules/signals.ts.
  * These are signals, not failures: the exit code is always 0.
  */
-import { say } from "./base/say.ts";
+import { print } from "./base/terminal.ts";
 import { findSignals, readSources } from "./rules/signals.ts";
 
 if (import.meta.main) {
   for (const { heading, signals } of findSignals(await readSources())) {
-    say(`\n${heading}: ${signals.length}`);
-    for (const { text } of signals) say(`  ${text}`);
+    print(`\n${heading}: ${signals.length}`);
+    for (const { text } of signals) print(`  ${text}`);
   }
 }

@@ -10,7 +10,7 @@ import { clearLeftovers } from "./world/leftovers.ts";
 import { prepareEngine } from "./world/dockerd.ts";
 import { prepareModules } from "./build/modules.ts";
 import { dirname, join, ROOT } from "./base/paths.ts";
-import { formatElapsed, say, warn } from "./base/say.ts";
+import { formatElapsed, print, warn } from "./base/terminal.ts";
 
 const FLAGS = [
   "-A",
@@ -57,7 +57,7 @@ async function runTests(
   env: Record<string, string> = {},
 ): Promise<Results> {
   if (files.length === 0) return { passed: 0, failed: 0 };
-  say(`\n== ${title}`);
+  print(`\n== ${title}`);
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
@@ -87,7 +87,7 @@ async function prepareControlPlane(): Promise<void> {
 }
 
 async function setUp(): Promise<string | undefined> {
-  say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
+  print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
   await prepareControlPlane();
   return await prepareEngine();
 }
@@ -111,7 +111,7 @@ async function main(): Promise<number> {
     one !== "--"
   );
   if (part === "unit") {
-    say(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd`);
+    print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd`);
     await prepareControlPlane();
   } else {
     const missing = await setUp();
@@ -135,9 +135,9 @@ async function main(): Promise<number> {
     }
   }
   await clearLeftovers();
-  say(`\n== ${formatElapsed(performance.now() - startMs)}`);
+  print(`\n== ${formatElapsed(performance.now() - startMs)}`);
   if (total.passed + total.failed === 0) warn("Nothing ran.");
-  say(`${total.passed} passed, ${total.failed} failed`);
+  print(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 
@@ -146,7 +146,7 @@ if (import.meta.main) {
     Deno.exitCode = await main();
   } catch (error) {
     warn(error instanceof Error ? error.message : String(error));
-    say("0 passed, 1 failed");
+    print("0 passed, 1 failed");
     Deno.exitCode = 1;
   }
 }

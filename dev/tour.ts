@@ -4,7 +4,7 @@ import { AranyaError } from "../lib/shared/base/mod.ts";
 import { NAMESPACE } from "./world/operator.ts";
 import { IMAGES } from "./world/images.ts";
 import { join } from "./base/paths.ts";
-import { say } from "./base/say.ts";
+import { print } from "./base/terminal.ts";
 import { until } from "./base/wait.ts";
 import type { Device, World } from "./world/world.ts";
 
@@ -40,7 +40,7 @@ export class Tour {
       await station();
     }
     if (this.#device.engineMissing) {
-      say(
+      print(
         `\nLeft out: containers on the device. ${this.#device.engineMissing}`,
       );
     }
@@ -120,14 +120,14 @@ export class Tour {
   }
 
   #title(text: string): void {
-    say(`\n── ${text}`);
+    print(`\n── ${text}`);
   }
 
   async #show(...args: string[]): Promise<void> {
-    say(`\n$ kubectl -n ${NAMESPACE} ${args.map(quote).join(" ")}`);
+    print(`\n$ kubectl -n ${NAMESPACE} ${args.map(quote).join(" ")}`);
     const result = await this.#world.kubectl.tryRun(["-n", NAMESPACE, ...args]);
     const output = (result.stdout + result.stderr).trimEnd();
-    if (output) say(output);
+    if (output) print(output);
     const expected = args.at(-1) === "exit 7" ? 7 : 0;
     if (result.code !== expected) {
       throw new AranyaError(
@@ -135,7 +135,7 @@ export class Tour {
         `Cannot go on with the tour: that command ended with ${result.code}, expected ${expected}`,
       );
     }
-    if (expected !== 0) say(`(exit code ${result.code})`);
+    if (expected !== 0) print(`(exit code ${result.code})`);
   }
 }
 

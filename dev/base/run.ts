@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Short calls of other programs. */
-import { AranyaError } from "../../lib/shared/base/mod.ts";
+/** Runs other programs to their end and collects their output. */
+import { AranyaError, defined, onAbort } from "../../lib/shared/base/mod.ts";
 
 /** Options of {@linkcode run}. */
 export interface RunOptions {
@@ -11,21 +11,22 @@ export interface RunOptions {
   stdin?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
   /** Kills the program after this many milliseconds. @default 60000 */
   timeoutMs?: number;
+  /** Kills the program; {@linkcode run} then throws the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** How a program ended and what it wrote. */
+/** Exit code and output of a program. */
 export interface RunResult {
   /** Exit code; 128 + n after signal n. */
   code: number;
   stdout: string;
   stderr: string;
-  /** Standard output as it came. */
+  /** Standard output, not decoded. */
   stdoutBytes: Uint8Array;
 }
 
 /**
- * Runs a program to its end and returns what it wrote, whatever its exit code.
+ * Runs a program to its end and returns its output, whatever its exit code.
  * @throws {AranyaError} "not_found" when there is no such program, "timed_out"
  */
 export async function tryRun(
@@ -34,14 +35,12 @@ export async function tryRun(
 ): Promise<RunResult> {
   const { args = [], env, cwd, stdin, timeoutMs = 60_000, signal } = options;
   const controller = new AbortController();
-  const onAbort = () => controller.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  using _listener = onAbort(signal, (reason) => controller.abort(reason));
   const timer = setTimeout(() => controller.abort(), timeoutMs);
   try {
     const child = new Deno.Command(program, {
       args,
-      ...(env ? { env } : {}),
-      ...(cwd ? { cwd } : {}),
+      ...defined({ env, cwd }),
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -56,9 +55,9 @@ export async function tryRun(
     if (controller.signal.aborted) {
       throw new AranyaError(
         "timed_out",
-        `Cannot run ${program} ${args.join(" ")}: no end after ${timeoutMs} ms${
-          tail(decode(output.stderr))
-        }`,
+        `Cannot run ${program} ${
+          args.join(" ")
+        }: still running after ${timeoutMs} ms${tail(decode(output.stderr))}`,
       );
     }
     return {
@@ -78,7 +77,6 @@ export async function tryRun(
     throw error;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
   }
 }
 
@@ -102,7 +100,7 @@ export async function run(
   return result.stdout;
 }
 
-/** The path of a program on PATH, or undefined. */
+/** Returns the path of a program on PATH, or undefined. */
 export async function findOnPath(program: string): Promise<string | undefined> {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
     const path = `${folder}/${program}`;
@@ -124,6 +122,7 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** The last lines of a text, behind a colon; empty for an empty text. */
 function tail(text: string): string {
   const lines = text.trim().split("\n").slice(-12).join("\n");
   return lines ? `: ${lines}` : "";

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Waiting for a condition of the world outside, always with a deadline. */
+/** Waiting for a condition outside this code's control, always with a deadline. */
 import { AranyaError, SYSTEM_CLOCK } from "../../lib/shared/base/mod.ts";
 
 /** Options of {@linkcode until}. */
 export interface UntilOptions {
-  /** What is awaited, for the error's text: `Cannot see <what>: …`. */
+  /** Noun phrase for the error's text, e.g. "a ready API server". */
   what: string;
   /** Gives up after this many milliseconds. @default 30000 */
   timeoutMs?: number;
-  /** Looks again this many milliseconds after the last look. @default 100 */
+  /** Pause between two checks, in milliseconds. @default 100 */
   intervalMs?: number;
   /** Ends the wait early. */
   signal?: AbortSignal;
-  /** Said beside the time-out, e.g. the end of a log. */
+  /** Returns a text that is appended to the time-out's message, e.g. the end of a log. */
   detail?: () => Promise<string> | string;
 }
 
 /**
- * Calls `look` until it gives something other than `undefined` or `false`, and returns that.
- * What `look` throws counts as "not yet" and is named when time runs out.
+ * Calls `check` until it returns something other than `undefined` or `false`, and returns that.
+ * An error thrown by `check` counts as "not yet"; the last one is named when time runs out.
  * @throws {AranyaError} code "timed_out"
  */
 export async function until<T>(
-  look: () => Promise<T | undefined | false> | T | undefined | false,
+  check: () => Promise<T | undefined | false> | T | undefined | false,
   options: UntilOptions,
 ): Promise<T> {
   const { what, timeoutMs = 30_000, intervalMs = 100, signal, detail } =
@@ -32,8 +32,8 @@ export async function until<T>(
   for (;;) {
     signal?.throwIfAborted();
     try {
-      const seen = await look();
-      if (seen !== undefined && seen !== false) return seen;
+      const result = await check();
+      if (result !== undefined && result !== false) return result;
       last = undefined;
     } catch (error) {
       last = error;
@@ -41,15 +41,18 @@ export async function until<T>(
     if (performance.now() > endMs) break;
     await pause(intervalMs, signal);
   }
-  const more = last instanceof Error ? `: ${last.message}` : "";
+  const reason = last instanceof Error ? `: ${last.message}` : "";
   const extra = detail ? `\n${await detail()}` : "";
   throw new AranyaError(
     "timed_out",
-    `Cannot see ${what}: not there after ${timeoutMs} ms${more}${extra}`,
+    `Cannot observe ${what}: not observed within ${timeoutMs} ms${reason}${extra}`,
   );
 }
 
-/** Resolves after `ms`, or rejects when the signal is aborted. Only loops that look again use it. */
+/**
+ * Resolves after `ms` milliseconds, or rejects when the signal is aborted.
+ * For loops that check a condition again; tests wait with {@linkcode until}.
+ */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return SYSTEM_CLOCK.sleep(ms, signal ? { signal } : {});
 }

@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Where the control plane's programs come from: named assets, PATH, our cache, the official downloads, or a build from Go modules. */
-import { AranyaError, asAranyaError } from "../../lib/shared/base/mod.ts";
+/**
+ * The control plane's programs: from KUBEBUILDER_ASSETS, PATH, the cache, the official downloads, or a
+ * build from Go modules, in this order.
+ */
+import { hasCode } from "../../lib/shared/base/mod.ts";
 import { ensureCached, isCached } from "./cache.ts";
 import { download, downloadText } from "./download.ts";
 import { buildEtcd, buildKubernetes, KUBERNETES_PROGRAMS } from "./go_build.ts";
 import { join } from "../base/paths.ts";
 import { findOnPath, run, tryRun } from "../base/run.ts";
-import { type Progress, warn, withProgress } from "../base/say.ts";
+import { type Progress, warn, withProgress } from "../base/terminal.ts";
 
 const DEFAULT_KUBERNETES = "1.36.3";
 const ETCD_VERSION = "3.6.16";
 const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 
-/** The Kubernetes version that is served: `ARANYA_KUBERNETES` without `v`, else that of the named assets, else our default. */
+/** Options of everything that may download or build. */
+export interface BringOptions {
+  /** Ends a download or build; its reason is thrown. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Returns the Kubernetes version of the test world: `ARANYA_KUBERNETES` without `v`, else the version
+ * in KUBEBUILDER_ASSETS, else the default.
+ */
 export function kubernetesVersion(): Promise<string> {
   return remember("version", async () => {
     const asked = Deno.env.get("ARANYA_KUBERNETES");
@@ -26,42 +38,55 @@ export function kubernetesVersion(): Promise<string> {
 
 const resolved = new Map<string, Promise<string>>();
 
-/** The path of one of {@linkcode KUBERNETES_PROGRAMS}; brought or built when need be. */
-export async function kubernetesProgram(name: string): Promise<string> {
+/** Returns the path of one of {@linkcode KUBERNETES_PROGRAMS}; downloads or builds it unless it is there. */
+export async function kubernetesProgram(
+  name: string,
+  options: BringOptions = {},
+): Promise<string> {
   const version = await kubernetesVersion();
   const isAsked = Boolean(Deno.env.get("ARANYA_KUBERNETES"));
-  const near = await remember(
-    `near ${name}`,
+  const installed = await remember(
+    `installed ${name}`,
     async () =>
-      await nearBy(
+      await findInstalled(
         name,
         (found) => isAsked ? found === version : !isOlder(found, version),
       ) ?? "",
   );
-  if (near) return near;
+  if (installed) return installed;
   const folder = await remember(
     `kubernetes-${version}`,
-    () => cachedKubernetes(version),
+    () => cachedKubernetes(version, options),
   );
   return join(folder, name);
 }
 
-/** The path of etcd; brought or built when need be. */
-export async function etcdProgram(): Promise<string> {
-  const near = await remember(
-    "near etcd",
-    async () => await nearBy("etcd", (found) => !isOlder(found, "3.6.0")) ?? "",
+/** Returns the path of etcd; downloads or builds it unless it is there. */
+export async function etcdProgram(options: BringOptions = {}): Promise<string> {
+  const installed = await remember(
+    "installed etcd",
+    async () =>
+      await findInstalled("etcd", (found) => !isOlder(found, "3.6.0")) ?? "",
   );
-  if (near) return near;
-  return join(await remember("etcd", () => cachedEtcd(ETCD_VERSION)), "etcd");
+  if (installed) return installed;
+  const folder = await remember(
+    "etcd",
+    () => cachedEtcd(ETCD_VERSION, options),
+  );
+  return join(folder, "etcd");
 }
 
-/** Brings or builds every program, with progress on the terminal. */
-export async function prepareBinaries(): Promise<void> {
-  await etcdProgram();
-  for (const name of KUBERNETES_PROGRAMS) await kubernetesProgram(name);
+/** Downloads or builds every program that is not there, with progress on the terminal. */
+export async function prepareBinaries(
+  options: BringOptions = {},
+): Promise<void> {
+  await etcdProgram(options);
+  for (const name of KUBERNETES_PROGRAMS) {
+    await kubernetesProgram(name, options);
+  }
 }
 
+/** Calls `find` once for each key, again only after a failure. */
 function remember(key: string, find: () => Promise<string>): Promise<string> {
   let found = resolved.get(key);
   if (!found) {
@@ -72,10 +97,10 @@ function remember(key: string, find: () => Promise<string>): Promise<string> {
   return found;
 }
 
-/** The program in KUBEBUILDER_ASSETS or on PATH, when its version serves. */
-async function nearBy(
+/** Returns the program in KUBEBUILDER_ASSETS or on PATH when its version is accepted. */
+async function findInstalled(
   name: string,
-  serves: (version: string) => boolean,
+  isAccepted: (version: string) => boolean,
 ): Promise<string | undefined> {
   const assets = Deno.env.get("KUBEBUILDER_ASSETS");
   const candidates = [
@@ -85,12 +110,12 @@ async function nearBy(
   for (const path of candidates) {
     if (!path) continue;
     const found = await versionOf(path).catch(() => undefined);
-    if (found && serves(found)) return path;
+    if (found && isAccepted(found)) return path;
   }
   return undefined;
 }
 
-/** The version that a program tells of itself, e.g. `1.36.3`. */
+/** Returns the version that a program prints, e.g. `1.36.3`. */
 export async function versionOf(path: string): Promise<string | undefined> {
   const isKubectl = path.endsWith("/kubectl");
   const result = await tryRun(path, {
@@ -103,7 +128,7 @@ export async function versionOf(path: string): Promise<string | undefined> {
     ?.[1];
 }
 
-/** Whether the first version comes before the second one. */
+/** Returns whether the first version comes before the second one. */
 export function isOlder(version: string, other: string): boolean {
   const [a, b] = [version, other].map((one) => one.split(".").map(Number));
   for (let at = 0; at < 3; at++) {
@@ -113,82 +138,100 @@ export function isOlder(version: string, other: string): boolean {
   return false;
 }
 
-async function cachedKubernetes(version: string): Promise<string> {
+async function cachedKubernetes(
+  version: string,
+  options: BringOptions,
+): Promise<string> {
   const name = `kubernetes-${version}`;
   if (!await isCached(name, KUBERNETES_PROGRAMS)) {
-    warn(`Kubernetes ${version} is not in the cache yet; it is brought once.`);
+    warn(
+      `Kubernetes ${version} is not in the cache yet; this happens only once.`,
+    );
   }
   return await ensureCached(
     name,
     KUBERNETES_PROGRAMS,
     (folder) =>
-      bring(`Kubernetes ${version}`, {
-        fetch: (progress) => fetchKubernetes(version, folder, progress),
-        build: (progress) => buildKubernetes({ version, folder, progress }),
+      downloadOrBuild(`Kubernetes ${version}`, {
+        download: (progress) =>
+          downloadKubernetes(version, { folder, progress, ...options }),
+        build: (progress) =>
+          buildKubernetes({ version, folder, progress, ...options }),
       }),
   );
 }
 
-async function cachedEtcd(version: string): Promise<string> {
+async function cachedEtcd(
+  version: string,
+  options: BringOptions,
+): Promise<string> {
   return await ensureCached(
     `etcd-${version}`,
     ["etcd"],
     (folder) =>
-      bring(`etcd ${version}`, {
-        fetch: (progress) => fetchEtcd(version, folder, progress),
-        build: (progress) => buildEtcd({ version, folder, progress }),
+      downloadOrBuild(`etcd ${version}`, {
+        download: (progress) =>
+          downloadEtcd(version, { folder, progress, ...options }),
+        build: (progress) =>
+          buildEtcd({ version, folder, progress, ...options }),
       }),
   );
 }
 
-async function bring(
+/**
+ * Downloads, and builds only when the download is "unavailable". A wrong checksum is no reason to
+ * build, but an error.
+ */
+export async function downloadOrBuild(
   what: string,
-  ways: Record<"fetch" | "build", (progress: Progress) => Promise<void>>,
+  ways: Record<"download" | "build", (progress: Progress) => Promise<void>>,
 ): Promise<void> {
   try {
-    await withProgress(`downloading ${what}`, ways.fetch);
+    await withProgress(`downloading ${what}`, ways.download);
     return;
   } catch (error) {
-    const known = asAranyaError(error, `Cannot download ${what}`);
-    // A wrong checksum is no reason to fall back in silence.
-    if (!(error instanceof AranyaError) || known.code !== "unavailable") {
-      throw known;
-    }
+    if (!hasCode(error, "unavailable")) throw error;
     warn(
-      `${what} is built from source, since the download can't be reached: ${known.message}`,
+      `${what} is built from source, since it can't be downloaded: ${
+        (error as Error).message
+      }`,
     );
   }
   await withProgress(`building ${what}`, ways.build);
 }
 
-async function fetchKubernetes(
+/** Where a download goes. */
+interface Target extends BringOptions {
+  folder: string;
+  progress: Progress;
+}
+
+async function downloadKubernetes(
   version: string,
-  folder: string,
-  progress: Progress,
+  { folder, progress, signal }: Target,
 ): Promise<void> {
   for (const name of KUBERNETES_PROGRAMS) {
     const url =
       `https://dl.k8s.io/release/v${version}/bin/linux/${ARCH}/${name}`;
-    const sha256 =
-      (await downloadText(`${url}.sha256`)).trim().split(/\s/)[0] ?? "";
+    const sums = await downloadText(`${url}.sha256`, { signal });
+    const sha256 = sums.trim().split(/\s/)[0] ?? "";
     const path = join(folder, name);
-    await download({ url, sha256, path, progress });
+    await download({ url, sha256, path, progress, signal });
     await Deno.chmod(path, 0o755);
   }
 }
 
-async function fetchEtcd(
+async function downloadEtcd(
   version: string,
-  folder: string,
-  progress: Progress,
+  { folder, progress, signal }: Target,
 ): Promise<void> {
   const base = `https://github.com/etcd-io/etcd/releases/download/v${version}`;
   const file = `etcd-v${version}-linux-${ARCH}.tar.gz`;
-  const sums = await downloadText(`${base}/SHA256SUMS`);
+  const sums = await downloadText(`${base}/SHA256SUMS`, { signal });
   const sha256 =
     sums.split("\n").find((line) => line.endsWith(file))?.split(/\s/)[0] ?? "";
   const path = join(folder, file);
-  await download({ url: `${base}/${file}`, sha256, path, progress });
+  await download({ url: `${base}/${file}`, sha256, path, progress, signal });
   await run("tar", {
     args: [
       "-xzf",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Our cache of programs: a folder per version, made once however many start at the same time. */
-import { withProgress } from "../base/say.ts";
+/** The cache of programs: one folder per name and version, filled once even when several processes need it. */
+import { withProgress } from "../base/terminal.ts";
 import { join } from "../base/paths.ts";
 
-/** `ARANYA_CACHE`, else `aranya` under the user's cache folder. */
+/** Returns `ARANYA_CACHE`, else `aranya` in the user's cache folder. */
 export function cacheRoot(): string {
   const named = Deno.env.get("ARANYA_CACHE");
   if (named) return named;
@@ -11,7 +11,7 @@ export function cacheRoot(): string {
   return join(Deno.env.get("XDG_CACHE_HOME") || join(home, ".cache"), "aranya");
 }
 
-/** Whether the folder of this name holds all these files already. */
+/** Returns whether the cache's folder of this name holds all these files. */
 export async function isCached(
   name: string,
   files: string[],
@@ -20,8 +20,9 @@ export async function isCached(
 }
 
 /**
- * The path of the cache's folder `name`, filled by `make` when it is not there: `make` gets an empty folder beside it, which takes the name
- * only when it is complete. A second caller, in whatever process, waits for the first one's end.
+ * Returns the path of the cache's folder `name`. Unless it holds all `files`, `make` fills an empty
+ * folder beside it, which is renamed to `name` when `make` succeeds. Callers in other processes wait
+ * for the first one; folders that killed processes left half-filled are removed.
  */
 export async function ensureCached(
   name: string,
@@ -37,10 +38,11 @@ export async function ensureCached(
     write: true,
   });
   await withProgress(
-    `waiting for another start that makes ${name}`,
+    `waiting for another process that makes ${name}`,
     () => lock.lock(true),
   );
   if (await holdsAll(folder, files)) return folder;
+  await removeHalfFilled(root, name);
   const aside = await Deno.makeTempDir({ dir: root, prefix: `.${name}.` });
   try {
     await make(aside);
@@ -50,6 +52,15 @@ export async function ensureCached(
     return folder;
   } finally {
     await Deno.remove(aside, { recursive: true }).catch(() => {});
+  }
+}
+
+/** Removes folders of earlier calls for this name. The caller holds the lock, so none is in use. */
+async function removeHalfFilled(root: string, name: string): Promise<void> {
+  for await (const entry of Deno.readDir(root)) {
+    if (entry.isDirectory && entry.name.startsWith(`.${name}.`)) {
+      await Deno.remove(join(root, entry.name), { recursive: true });
+    }
   }
 }
 

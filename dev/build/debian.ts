@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Programs of Debian packages, installed when they are absent and we may. */
+/** Programs of Debian packages, installed on demand when this process is root. */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { findOnPath, run, tryRun } from "../base/run.ts";
-import { withProgress } from "../base/say.ts";
+import { withProgress } from "../base/terminal.ts";
 
 const INSTALL_TIMEOUT_MS = 300_000;
+/** Script that a package asks before it starts a service; exit code 101 forbids it. */
 const POLICY = "/usr/sbin/policy-rc.d";
 
 /**
- * The path of a program; its package is installed when it is absent. Services of the package are not started.
- * @throws {AranyaError} "not_found" with one line that says what is missing
+ * Returns the path of a program; its package is installed when it is absent. Services of the
+ * package are not started.
+ * @throws {AranyaError} "not_found" with one line that names the missing package
  */
 export async function ensureProgram(
   program: string,
@@ -32,7 +34,7 @@ export async function ensureProgram(
     (error) => {
       throw new AranyaError(
         "not_found",
-        `${sentence} and apt-get can't: ${error.message}`,
+        `${sentence} and apt-get failed: ${error.message}`,
         {
           cause: error,
         },
@@ -63,7 +65,7 @@ async function install(name: string): Promise<void> {
   });
 }
 
-/** Keeps packages from starting their services meanwhile, as Debian's own tools for images do. */
+/** Keeps packages from starting their services while `work` runs, as Debian's tools for images do. */
 async function withoutServices(work: () => Promise<void>): Promise<void> {
   const ours = await Deno.writeTextFile(POLICY, "#!/bin/sh\nexit 101\n", {
     createNew: true,

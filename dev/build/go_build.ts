@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Kubernetes and etcd built from their published Go modules, with a small go.mod of ours in a temporary folder. */
-import { AranyaError } from "../../lib/shared/base/mod.ts";
+/** Builds Kubernetes and etcd from their published Go modules, through a generated go.mod in a temporary folder. */
+import { AranyaError, onAbort } from "../../lib/shared/base/mod.ts";
 import { join } from "../base/paths.ts";
 import { findOnPath, run } from "../base/run.ts";
-import type { Progress } from "../base/say.ts";
+import type { Progress } from "../base/terminal.ts";
 
-/** What is built and where to. */
+/** Options of {@linkcode buildKubernetes} and {@linkcode buildEtcd}. */
 export interface GoBuildOptions {
   /** Version without `v`. */
   version: string;
-  /** Folder for the programs. */
+  /** Folder for the programs; the build's temporary files are in it too, and are removed. */
   folder: string;
   progress: Progress;
+  /** Ends the build; its reason is thrown. */
+  signal?: AbortSignal | undefined;
 }
 
 const KUBERNETES = "k8s.io/kubernetes";
@@ -25,11 +27,11 @@ export const KUBERNETES_PROGRAMS: string[] = [
   "kubectl",
 ];
 
-/** Builds the programs of a Kubernetes version; 4 to 7 minutes on two cores. */
+/** Builds the programs of a Kubernetes version; takes 4 to 7 minutes on two cores. */
 export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
   const { version, folder, progress } = options;
-  await inTemporaryModule(async (work) => {
-    progress.at("reading its module file");
+  await inTemporaryModule(folder, async (work) => {
+    progress.update("reading its module file");
     const original = await moduleFile(`${KUBERNETES}@v${version}`, work);
     await Deno.writeTextFile(
       join(work, "go.mod"),
@@ -45,20 +47,20 @@ export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
       })\n`,
     );
     await build({
+      ...options,
       work,
-      folder,
       packages,
-      progress,
-      linkFlags: stamps(version),
+      output: folder + "/",
+      linkFlags: versionFlags(version),
     });
   });
 }
 
-/** Builds etcd; a minute or two. */
+/** Builds etcd; takes a minute or two. */
 export async function buildEtcd(options: GoBuildOptions): Promise<void> {
   const { version, folder, progress } = options;
-  await inTemporaryModule(async (work) => {
-    progress.at("reading its module file");
+  await inTemporaryModule(folder, async (work) => {
+    progress.update("reading its module file");
     const original = await moduleFile(`${ETCD}@v${version}`, work);
     await Deno.writeTextFile(
       join(work, "go.mod"),
@@ -71,16 +73,16 @@ export async function buildEtcd(options: GoBuildOptions): Promise<void> {
       `package main\n\nimport (\n\t"os"\n\n\t"go.etcd.io/etcd/server/v3/etcdmain"\n)\n\nfunc main() { etcdmain.Main(os.Args) }\n`,
     );
     await build({
+      ...options,
       work,
-      folder: join(folder, "etcd"),
       packages: ["."],
-      progress,
+      output: join(folder, "etcd"),
       linkFlags: "-s -w",
     });
   });
 }
 
-/** The text of a published module's own go.mod. */
+/** Returns the go.mod of a published module. */
 async function moduleFile(module: string, work: string): Promise<string> {
   const text = await run("go", {
     args: ["mod", "download", "-json", module],
@@ -92,7 +94,10 @@ async function moduleFile(module: string, work: string): Promise<string> {
   return await Deno.readTextFile(found.GoMod ?? "");
 }
 
-/** A module file of ours: Kubernetes at this version, each staging module replaced by its published one. */
+/**
+ * Returns a go.mod that requires Kubernetes at this version.
+ * @param original Kubernetes' own go.mod, whose `./staging` replacements become published modules
+ */
 export function kubernetesModule(original: string, version: string): string {
   const staging = original.matchAll(/^\s+(k8s\.io\/\S+) => \.\/staging/gm);
   const published = `v0.${version.split(".").slice(1).join(".")}`;
@@ -112,8 +117,8 @@ export function kubernetesModule(original: string, version: string): string {
   ].join("\n\n").replaceAll("\n\n\t", "\n\t");
 }
 
-/** Linker flags by which the programs know their version. */
-function stamps(version: string): string {
+/** Returns linker flags that set the version which the programs print. */
+function versionFlags(version: string): string {
   const [major, minor] = version.split(".");
   const values = {
     gitVersion: `v${version}`,
@@ -135,76 +140,100 @@ function stamps(version: string): string {
   return `-s -w ${flags.join(" ")}`;
 }
 
-interface Build {
+interface BuildOptions extends GoBuildOptions {
+  /** Folder with go.mod. */
   work: string;
-  folder: string;
   packages: string[];
-  progress: Progress;
+  /** A program, or a folder with a trailing slash. */
+  output: string;
   linkFlags: string;
 }
 
-async function build(options: Build): Promise<void> {
-  const { work, folder, packages, progress, linkFlags } = options;
-  progress.at("fetching modules");
-  const list = await goWatched(
-    ["list", "-mod=mod", "-deps", ...packages],
+async function build(options: BuildOptions): Promise<void> {
+  const { work, packages, output, progress, linkFlags, signal } = options;
+  progress.update("downloading modules");
+  const list = await runGo({
+    args: ["list", "-mod=mod", "-deps", ...packages],
     work,
-    (line) =>
-      line.startsWith("go: downloading") &&
-      progress.at(`fetching ${line.split(" ")[2]}`),
-  );
+    signal,
+    onLine: (line) => {
+      if (line.startsWith("go: downloading")) {
+        progress.update(`downloading ${line.split(" ")[2]}`);
+      }
+    },
+  });
   const total = list.trim().split("\n").length;
   let done = 0;
-  await goWatched(
-    [
-      "build",
-      "-v",
-      "-mod=mod",
-      "-trimpath",
-      "-ldflags",
-      linkFlags,
-      "-o",
-      packages.length > 1 ? folder + "/" : folder,
-      ...packages,
+  await runGo({
+    args: [
+      ...["build", "-v", "-mod=mod", "-trimpath"],
+      ...["-ldflags", linkFlags, "-o", output, ...packages],
     ],
     work,
-    () => progress.at(`compiled ${++done} of at most ${total} packages`),
-  );
+    signal,
+    onLine: () =>
+      progress.update(`compiled ${++done} of at most ${total} packages`),
+  });
 }
 
+/** Calls `work` with a new folder inside `folder`, and removes it afterwards. */
 async function inTemporaryModule(
+  folder: string,
   work: (folder: string) => Promise<void>,
 ): Promise<void> {
   if (!await findOnPath("go")) {
     throw new AranyaError(
       "not_found",
-      "Cannot build Kubernetes or etcd: go is not installed (and the official downloads could not be reached)",
+      "Cannot build Kubernetes or etcd: go is not installed, expected it or a connection to the official downloads",
     );
   }
-  const folder = await Deno.makeTempDir({ prefix: "aranya-go-" });
+  const own = await Deno.makeTempDir({ dir: folder, prefix: ".go-" });
   try {
-    await work(folder);
+    await Deno.mkdir(join(own, "tmp"));
+    await work(own);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(own, { recursive: true });
   }
 }
 
 const GO_ENV = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
 
-/** Runs go and hands over each line of its standard error as it comes. */
-async function goWatched(
-  args: string[],
-  cwd: string,
-  onLine: (line: string) => unknown,
-): Promise<string> {
-  const child = new Deno.Command("go", {
-    args,
-    cwd,
-    env: GO_ENV,
-    stdin: "null",
+/**
+ * Runs a command in a process group of its own, and kills the whole group when standard input ends:
+ * when this process closes it, or dies in whatever way. `$$` is the group's id because of `setsid`.
+ */
+const KILLED_WITH_STDIN = `exec 3<&0 </dev/null
+(read x <&3; kill -9 -$$) & watcher=$!
+exec 3<&-
+"$@" & wait $!; status=$?
+kill $watcher; exit $status`;
+
+/** Options of {@linkcode runGo}. */
+export interface RunGoOptions {
+  args: string[];
+  /** Working folder; go's temporary files are in it too. */
+  work: string;
+  signal?: AbortSignal | undefined;
+  /** Called with each line of standard error as it comes. */
+  onLine(line: string): void;
+  /** Path of the go program. @default "go" */
+  program?: string;
+}
+
+/** Runs go to its end and returns its standard output. @throws {AranyaError} "internal" unless it exits 0 */
+export async function runGo(options: RunGoOptions): Promise<string> {
+  const { args, work, signal, onLine, program = "go" } = options;
+  signal?.throwIfAborted();
+  const child = new Deno.Command("setsid", {
+    args: ["--wait", "sh", "-c", KILLED_WITH_STDIN, "sh", program, ...args],
+    cwd: work,
+    env: { ...GO_ENV, GOTMPDIR: join(work, "tmp") },
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  const close = () => child.stdin.close().catch(() => {});
+  using _listener = onAbort(signal, () => void close());
   const output = new Response(child.stdout).text();
   const last: string[] = [];
   let rest = "";
@@ -217,13 +246,16 @@ async function goWatched(
     }
     last.splice(0, last.length - 15);
   }
-  if (!(await child.status).success) {
+  const [status, stdout] = await Promise.all([child.status, output]);
+  await close();
+  signal?.throwIfAborted();
+  if (!status.success) {
     throw new AranyaError(
       "internal",
-      `Cannot build with go ${args[0]}: it failed:\n${
+      `Cannot run go ${args[0]}: exit code ${status.code}:\n${
         [...last, rest].join("\n")
       }`,
     );
   }
-  return await output;
+  return stdout;
 }

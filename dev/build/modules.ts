@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The packages of both halves, brought into Deno's cache before anything is timed. */
+/** npm packages of both programs, put into Deno's cache before anything is timed. */
 import { ROOT } from "../base/paths.ts";
 import { run } from "../base/run.ts";
-import { withProgress } from "../base/say.ts";
+import { withProgress } from "../base/terminal.ts";
 
-/** Brings what main.ts and agent.ts import. */
+/** Downloads what main.ts and agent.ts import, unless it is cached. */
 export async function prepareModules(): Promise<void> {
-  await withProgress("bringing packages", () =>
+  await withProgress("downloading npm packages", () =>
     run(Deno.execPath(), {
       args: ["cache", "--quiet", "--no-check", "main.ts", "agent.ts"],
       cwd: ROOT,

@@ -17,7 +17,7 @@ async function withCache(work: (root: string) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("ensureCached() makes a folder once when two processes ask at the same time", async () => {
+Deno.test("ensureCached() makes a folder once when several processes need it at the same time", async () => {
   await withCache(async (root) => {
     const script = `
       import { ensureCached } from "${join(ROOT, "dev/build/cache.ts")}";
@@ -50,5 +50,23 @@ Deno.test("ensureCached() leaves no folder when making it fails", async () => {
     const names: string[] = [];
     for await (const entry of Deno.readDir(root)) names.push(entry.name);
     assert.deepEqual(names, [".thing-2.lock"]);
+  });
+});
+
+Deno.test("ensureCached() removes what a killed process left half-filled, of this name only", async () => {
+  await withCache(async (root) => {
+    for (const name of [".thing-3.abc123/half", ".thing-30.abc123/half"]) {
+      await Deno.mkdir(join(root, name), { recursive: true });
+    }
+    await ensureCached("thing-3", ["made"], async (folder) => {
+      await Deno.writeTextFile(join(folder, "made"), "");
+    });
+    const names: string[] = [];
+    for await (const entry of Deno.readDir(root)) names.push(entry.name);
+    assert.deepEqual(names.sort(), [
+      ".thing-3.lock",
+      ".thing-30.abc123",
+      "thing-3",
+    ]);
   });
 });

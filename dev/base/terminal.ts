@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the developers' programs say to the person at the terminal. */
+/** Output of the developers' programs for the person at the terminal. */
 
 const encoder = new TextEncoder();
 
 /** Writes one line to standard output. */
-export function say(line = ""): void {
+export function print(line = ""): void {
   write(Deno.stdout, line + "\n");
 }
 
@@ -13,7 +13,7 @@ export function warn(line: string): void {
   write(Deno.stderr, line + "\n");
 }
 
-/** Writes all of `text`, however little the stream takes at a time. */
+/** Writes all of `text`, also to a stream that takes only part of it per call. */
 export function write(
   stream: { writeSync(bytes: Uint8Array): number },
   text: string,
@@ -22,19 +22,19 @@ export function write(
   while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
 }
 
-/** What {@linkcode withProgress} hands to the work: says how far it is. */
+/** Reports the progress of a task that {@linkcode withProgress} runs. */
 export interface Progress {
-  /** Sets the words after the title, e.g. `212 of 1893 packages`. */
-  at(state: string): void;
+  /** Replaces the text after the title, e.g. `212 of 1893 packages`. */
+  update(state: string): void;
 }
 
-/** A line at least this often when nobody watches on a terminal. */
+/** Interval of progress lines when standard error is not a terminal. */
 const LINE_INTERVAL_MS = 10_000;
 const REDRAW_INTERVAL_MS = 250;
 
 /**
- * Runs `work` and shows on standard error what is done, how far it is and how long it takes:
- * one line redrawn on a terminal, otherwise a line every ten seconds.
+ * Runs `work` and shows its title, progress and duration on standard error:
+ * on a terminal one line that is redrawn, otherwise one line every ten seconds.
  */
 export async function withProgress<T>(
   title: string,
@@ -57,7 +57,7 @@ export async function withProgress<T>(
     onTerminal ? REDRAW_INTERVAL_MS : LINE_INTERVAL_MS,
   );
   try {
-    const result = await work({ at: (text) => state = text });
+    const result = await work({ update: (text) => state = text });
     state = "done";
     if (shown) show();
     return result;
@@ -67,7 +67,7 @@ export async function withProgress<T>(
   }
 }
 
-/** `95000` → `1m35s`. */
+/** Formats a duration: 95000 gives "1m35s". */
 export function formatElapsed(ms: number): string {
   const seconds = Math.round(ms / 1000);
   return seconds < 60
