@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Our agent as users run it on a device: its permission set, and one file. */
+/** The agent as users run it on a device: with its permission set and one configuration file. */
 import { type Launched, logTail } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 import { dirname, join, ROOT } from "../base/paths.ts";
 
 const MAIN = join(ROOT, "main.ts");
-/** A small young generation: what streams leave is collected soon. Measured in docs/dependencies.md. */
+/** A small young generation, so that buffers of streams are collected soon. Measured in docs/dependencies.md. */
 const V8_FLAGS = "--v8-flags=--optimize-for-size,--max-semi-space-size=1";
 
-/** How an agent is started. */
+/** Options of {@linkcode Agent.start}. */
 export interface AgentOptions {
   /** The device's machine. */
   machine: Machine;
   /** Content of agent.yaml. */
   config: string;
-  /** Folder for the log. */
+  /** Folder for its log. */
   logs: string;
-  /** Tells several apart. @default "agent-<machine>" */
+  /** Name of the process and its log. @default "agent-<machine>" */
   name?: string;
   env?: Record<string, string>;
   /** @default "debug" */
@@ -26,7 +26,7 @@ export interface AgentOptions {
 /** A running agent. */
 export class Agent implements AsyncDisposable {
   readonly machine: Machine;
-  /** Path of its agent.yaml, on the machine and here. */
+  /** Path of its agent.yaml, the same on the machine and here. */
   readonly configFile: string;
   readonly log: string;
   readonly #name: string;
@@ -45,7 +45,7 @@ export class Agent implements AsyncDisposable {
     this.log = join(options.logs, `${options.name}.log`);
   }
 
-  /** Writes agent.yaml and starts the agent; it dials on its own, so nothing is awaited. */
+  /** Writes agent.yaml and starts the agent; does not wait for its connection. */
   static async start(options: AgentOptions): Promise<Agent> {
     const { machine, config, name = `agent-${machine.name}` } = options;
     const configFile = join(machine.folder, name, "agent.yaml");
@@ -56,28 +56,28 @@ export class Agent implements AsyncDisposable {
     return agent;
   }
 
-  /** Its process. */
+  /** Its process; undefined before the first start. */
   get program(): Launched | undefined {
     return this.#program;
   }
 
-  /** Writes agent.yaml anew; the next start reads it. */
+  /** Replaces agent.yaml; the next start reads it. */
   async configure(config: string): Promise<void> {
     await Deno.writeTextFile(this.configFile, config, { mode: 0o600 });
   }
 
-  /** SIGKILL, as a crash. */
+  /** Kills it with SIGKILL. */
   async crash(): Promise<void> {
     this.#program?.kill("SIGKILL");
     await this.#program?.exited;
   }
 
-  /** SIGTERM and wait; the exit code. */
+  /** Sends SIGTERM and returns the exit code. */
   async stop(): Promise<number | undefined> {
     return await this.#program?.stop();
   }
 
-  /** Ends it, if it runs, and starts it again. */
+  /** Stops it, if it runs, and starts it. */
   async restart(): Promise<void> {
     await this.stop();
     this.#program = await this.machine.launch(Deno.execPath(), {
@@ -100,7 +100,7 @@ export class Agent implements AsyncDisposable {
     });
   }
 
-  /** The end of its log, for messages. */
+  /** Returns the end of its log, for a message. */
   logTail(): Promise<string> {
     return logTail(this.log);
   }

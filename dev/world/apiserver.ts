@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A real kube-apiserver of the test world, set up as kubeadm sets one up: RBAC, NodeRestriction, verified kubelet certificates. */
+/** A kube-apiserver with the settings of kubeadm: RBAC, NodeRestriction, verified kubelet certificates. */
 import { kubernetesProgram } from "../build/binaries.ts";
 import { Etcd } from "./etcd.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
@@ -15,37 +15,37 @@ import {
   makeKey,
 } from "./pki.ts";
 
-/** How an API server is started. */
+/** Options of {@linkcode Apiserver.start}. */
 export interface ApiserverOptions {
-  /** Where it runs. @default the machine we are on, with a world folder of its own */
+  /** Where it runs. @default this machine, with a new world folder */
   network?: Network;
-  /** Writes an audit log (metadata of each request) to {@linkcode Apiserver.auditLog}. @default false */
+  /** Whether {@linkcode Apiserver.auditLog} is written, with the metadata of each request. @default false */
   audits?: boolean;
   /** More flags. */
   flags?: string[];
 }
 
-/** Everything that is signed for one control plane. */
+/** Keys and certificates of one control plane. */
 export interface ClusterKeys {
-  /** Signs the API server's and the kubelets' serving certificates. */
+  /** CA of the API server's and the kubelets' serving certificates. */
   servers: KeyPair;
-  /** Signs clients' certificates. */
+  /** CA of client certificates. */
   clients: KeyPair;
   serving: KeyPair;
-  /** The API server's own, towards kubelets. */
+  /** The API server's client certificate for kubelets. */
   kubeletClient: KeyPair;
-  /** Path of the key that service accounts' tokens are signed with. */
+  /** Path of the key that signs service account tokens. */
   tokens: string;
 }
 
 const KUBELET_CLIENT = "kube-apiserver-kubelet-client";
 
-/** A running API server with its etcd. It listens on its machine's loopback only, where no device reaches it. */
+/** A running API server with its etcd. It listens on loopback only, so that devices can't reach it. */
 export class Apiserver implements AsyncDisposable {
   readonly machine: Machine;
   /** `https://127.0.0.1:<port>`, on its machine. */
   readonly url: string;
-  /** Path of an administrator's kubeconfig. */
+  /** Path of the administrator's kubeconfig. */
   readonly kubeconfig: string;
   /** kubectl as the administrator. */
   readonly kubectl: Kubectl;
@@ -83,7 +83,7 @@ export class Apiserver implements AsyncDisposable {
     this.#closes = options.closes;
   }
 
-  /** Starts etcd and the API server and waits until it is ready and its kubelet client may speak to kubelets. */
+  /** Starts etcd and the API server, waits until it is ready, and binds the rights of its kubelet client. */
   static async start(options: ApiserverOptions = {}): Promise<Apiserver> {
     const closes = new AsyncDisposableStack();
     try {
@@ -120,13 +120,13 @@ export class Apiserver implements AsyncDisposable {
     }
   }
 
-  /** Ends it at once, as a crash would; its data stay. */
+  /** Kills it with SIGKILL; its data stay. */
   async crash(): Promise<void> {
     this.#program?.kill("SIGKILL");
     await this.#program?.exited;
   }
 
-  /** Starts it again after {@linkcode crash}, and waits until it is ready. */
+  /** Starts it, after killing it if it runs, and waits until it is ready. */
   async restart(): Promise<void> {
     await this.crash();
     this.#program = await this.machine.launch(
@@ -147,7 +147,10 @@ export class Apiserver implements AsyncDisposable {
     );
   }
 
-  /** Writes a kubeconfig for a user with a certificate, and returns its path. @param user.name file name and, by default, user name */
+  /**
+   * Writes a kubeconfig for a user with a client certificate, and returns its path.
+   * @param user.name file name and, by default, user name
+   */
   makeUser(
     user: { name: string; user?: string; groups?: string[] },
   ): Promise<string> {
@@ -258,7 +261,7 @@ async function auditFlags(folder: string, logs: string): Promise<string[]> {
   ];
 }
 
-/** What kubeadm binds: the API server's client certificate belongs to no administrators' group. */
+/** As kubeadm does: the API server's client certificate for kubelets is in no group with rights. */
 const KUBELET_CLIENT_BINDING = {
   apiVersion: "rbac.authorization.k8s.io/v1",
   kind: "ClusterRoleBinding",

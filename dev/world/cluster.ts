@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An API server that knows EdgeDevices: one for all tests of a run that need no control plane to themselves. */
+/** An API server with the EdgeDevice definition, shared by all tests of a run that only read and write objects. */
 import { Apiserver } from "./apiserver.ts";
 import { join, ROOT } from "../base/paths.ts";
 import { until } from "../base/wait.ts";
 
-/** Environment variable with the path of an administrator's kubeconfig for {@linkcode startCluster}'s server. */
+/** Environment variable with the path of an administrator's kubeconfig for the shared server. */
 export const SHARED_KUBECONFIG = "ARANYA_TEST_KUBECONFIG";
 
 const DEFINITION = "edgedevices.aranya.arhat.dev";
-/** What the API server makes for itself soon after it is ready. */
+/** Objects that the API server creates soon after it is ready. */
 const BUILT_IN = [
   ["namespace", "kube-node-lease"],
   ["configmap", "extension-apiserver-authentication", "-nkube-system"],
 ];
 
-/** Starts etcd and the API server on the machine we are on, and has them serve EdgeDevices. */
+/** Starts etcd and the API server on this machine and creates the EdgeDevice definition. */
 export async function startCluster(): Promise<Apiserver> {
   const apiserver = await Apiserver.start();
   try {

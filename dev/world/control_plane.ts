@@ -4,11 +4,11 @@ import { Apiserver, type ApiserverOptions } from "./apiserver.ts";
 import { ControllerManager, Scheduler } from "./controllers.ts";
 import type { Kubectl } from "./kubectl.ts";
 
-/** How a control plane is started. */
+/** Options of {@linkcode ControlPlane.start}. */
 export interface ControlPlaneOptions extends ApiserverOptions {
-  /** Flags of the controller manager. */
+  /** More flags of the controller manager. */
   controllerFlags?: string[];
-  /** See ControllerManagerOptions. */
+  /** Client requests per second of the controller manager. @default Kubernetes' own 20 */
   requestsPerSecond?: number;
 }
 
@@ -27,7 +27,7 @@ export class ControlPlane implements AsyncDisposable {
     return this.apiserver.kubectl;
   }
 
-  /** Starts its four programs and waits until each is healthy. */
+  /** Starts the four programs and waits until each is healthy. */
   static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
     const { controllerFlags: flags = [], requestsPerSecond } = options;
     const closes = new AsyncDisposableStack();

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The real kube-controller-manager and kube-scheduler of the test world. */
+/** kube-controller-manager and kube-scheduler. */
 import type { Apiserver } from "./apiserver.ts";
 import { kubernetesProgram } from "../build/binaries.ts";
 import { type Launched, untilReady } from "./launch.ts";
 import { join } from "../base/paths.ts";
 import { get } from "./http.ts";
 
-/** How the controller manager is started. */
+/** Options of {@linkcode ControllerManager.start}. */
 export interface ControllerManagerOptions {
-  /** The API server that it serves; must be ready. */
+  /** Its API server; must be ready. */
   apiserver: Apiserver;
-  /** Its client's requests a second; the signer of certificates is bound by it. @default Kubernetes' own 20 */
+  /** Requests per second of its client, which bounds the certificate signer. @default Kubernetes' own 20 */
   requestsPerSecond?: number;
   /** More flags. */
   flags?: string[];
 }
 
-/** A running kube-controller-manager. Its certificate signer is the authority that the API server verifies kubelets by. */
+/** A running kube-controller-manager. It signs with the CA that the API server trusts for kubelets. */
 export class ControllerManager implements AsyncDisposable {
   readonly program: Launched;
 

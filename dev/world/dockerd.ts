@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A real Docker engine of the test world, on a machine of its own; as an ordinary user the one that is there. */
+/** A Docker engine on a machine of the test world; without root, the engine that runs on this machine. */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { ensureProgram } from "../build/debian.ts";
 import { loadImages } from "./images.ts";
@@ -9,20 +9,20 @@ import { canIsolate, Network } from "./network.ts";
 import { join } from "../base/paths.ts";
 import { run, type RunOptions, type RunResult, tryRun } from "../base/run.ts";
 
-/** How an engine is started. */
+/** Options of {@linkcode Dockerd.start}. */
 export interface DockerdOptions {
   /** Where it runs. @default a new machine of a new network */
   machine?: Machine;
   /** Folder for its log. @default the machine's */
   logs?: string;
-  /** Loads the test images. @default true */
+  /** Whether the test images are loaded. @default true */
   images?: boolean;
 }
 
-/** A running engine. On its machine all its paths are Docker's own (`/var/run/docker.sock`, `/var/lib/docker`). */
+/** A running engine. Its paths on the machine are Docker's defaults (`/var/run/docker.sock`, `/var/lib/docker`). */
 export class Dockerd implements AsyncDisposable {
   readonly machine: Machine;
-  /** Path of its socket as seen from here. */
+  /** Path of its socket for this process. */
   readonly socket: string;
   readonly #closes: AsyncDisposableStack;
   readonly #logs: string;
@@ -42,7 +42,7 @@ export class Dockerd implements AsyncDisposable {
     this.#closes = options.closes;
   }
 
-  /** Starts it and loads the test images. @throws {AranyaError} "not_found" with one line when no engine can be had */
+  /** Starts it and loads the test images. @throws {AranyaError} "not_found" when no engine can be started or found */
   static async start(options: DockerdOptions = {}): Promise<Dockerd> {
     const closes = new AsyncDisposableStack();
     try {
@@ -67,7 +67,7 @@ export class Dockerd implements AsyncDisposable {
     }
   }
 
-  /** Starts the engine again, or for the first time. */
+  /** Stops the engine, if it runs, and starts it. */
   async restart(): Promise<void> {
     await this.stop();
     await ensureProgram("iptables", { package: "iptables" });
@@ -88,12 +88,12 @@ export class Dockerd implements AsyncDisposable {
     );
   }
 
-  /** Ends the engine, as `systemctl stop docker` does; nothing happens to one that isn't ours. */
+  /** Stops the engine like `systemctl stop docker`; does nothing to an engine that it did not start. */
   async stop(): Promise<void> {
     await this.#program?.stop();
   }
 
-  /** Runs the docker client on it; returns its output. @throws {AranyaError} unless it exits 0 */
+  /** Runs the docker client and returns its output. @throws {AranyaError} unless it exits 0 */
   async run(
     args: string[],
     options: Omit<RunOptions, "args"> = {},
@@ -104,7 +104,7 @@ export class Dockerd implements AsyncDisposable {
     })).trim();
   }
 
-  /** Runs the docker client on it, whatever its exit code. */
+  /** Runs the docker client, whatever its exit code. */
   async tryRun(
     args: string[],
     options: Omit<RunOptions, "args"> = {},
@@ -131,9 +131,7 @@ export class Dockerd implements AsyncDisposable {
     if (result.code === 0) return;
     throw new AranyaError(
       "not_found",
-      `Cannot use a Docker engine: none answers at ${this.socket}, expected one there, or root to start one${
-        canIsolate() ? "" : " of our own"
-      }`,
+      `Cannot use a Docker engine: none answers at ${this.socket}, expected one there, or root to start one`,
     );
   }
 
@@ -142,7 +140,7 @@ export class Dockerd implements AsyncDisposable {
   }
 }
 
-/** Installs what an engine needs, as far as we may. Says in one line why there can't be one, or undefined. */
+/** Installs what an engine needs. Returns in one line why it can't run, or undefined. */
 export async function prepareEngine(): Promise<string | undefined> {
   try {
     await ensureProgram("busybox", { package: "busybox-static" });
@@ -160,7 +158,7 @@ export async function prepareEngine(): Promise<string | undefined> {
   }
 }
 
-/** The socket of the engine that is there: DOCKER_HOST when it names one, else Docker's own place. */
+/** Returns the socket of this machine's engine: DOCKER_HOST when it names one, else Docker's default. */
 function presentSocket(): string {
   const host = Deno.env.get("DOCKER_HOST") ?? "";
   return host.startsWith("unix://")

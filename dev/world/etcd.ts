@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A real etcd of the test world. */
+/** etcd, with one member. */
 import { etcdProgram } from "../build/binaries.ts";
 import { get } from "./http.ts";
 import { type Launched, untilReady } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 import { join } from "../base/paths.ts";
 
-/** How an etcd is started. */
+/** Options of {@linkcode Etcd.start}. */
 export interface EtcdOptions {
   /** Where it runs. */
   machine: Machine;
@@ -14,7 +14,7 @@ export interface EtcdOptions {
   logs: string;
 }
 
-/** A running etcd with one member; its data is in the machine's folder. */
+/** A running etcd; its data is in the machine's folder. */
 export class Etcd implements AsyncDisposable {
   /** `http://127.0.0.1:<port>`, on its machine. */
   readonly url: string;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Test images made of Debian's static busybox, so that nothing is pulled. */
+/** Test images, made from Debian's static busybox instead of a registry. */
 import { ensureProgram } from "../build/debian.ts";
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
 /** The test images by name. */
 export const IMAGES = {
-  /** busybox with all its applets; runs a shell. */
+  /** busybox with all its applets; its command is a shell. */
   busybox: "busybox:1.35",
-  /** The same with an entry point, a working folder, an environment variable and a user of its own. */
+  /** The same with an entry point, a working folder, an environment variable and a user. */
   configured: "aranya-test/configured:1",
-  /** Holds nothing but an empty folder: no command can be found in it. */
+  /** Holds only an empty folder: every command is absent. */
   empty: "aranya-test/empty:1",
 } as const;
 
@@ -69,7 +69,7 @@ function changes(lines: string[]): string[] {
   return lines.flatMap((line) => ["-c", line]);
 }
 
-/** A tar of a small Linux: busybox under all its names, the folders and files that programs expect. */
+/** Makes a tar of a small Linux: busybox under all its names, and folders and files that programs expect. */
 async function makeRoot(work: string): Promise<string> {
   const busybox = await ensureProgram("busybox", { package: "busybox-static" });
   const root = join(work, "root");

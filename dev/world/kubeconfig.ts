@@ -2,21 +2,21 @@
 /** Writes kubeconfig files. */
 import type { KeyPair } from "./pki.ts";
 
-/** Who speaks to which API server. */
+/** Options of {@linkcode writeKubeconfig}. */
 export interface KubeconfigOptions {
-  /** Where it is written. */
+  /** Path of the file. */
   path: string;
   url: string;
-  /** Path of the authority's certificate. */
+  /** Path of the CA's certificate. */
   authority: string;
-  /** A client certificate, or */
+  /** Client certificate; without one, `token` is used. */
   client?: KeyPair;
-  /** a bearer token. */
+  /** Bearer token. */
   token?: string;
   namespace?: string;
 }
 
-/** Writes the file with everything inside it, readable for its owner, and returns its path. */
+/** Writes a file with all certificates inside, readable for its owner only, and returns its path. */
 export async function writeKubeconfig(
   options: KubeconfigOptions,
 ): Promise<string> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The real kubectl, run in the control plane's network. */
+/** kubectl, run in the control plane's network. */
 import { kubernetesProgram } from "../build/binaries.ts";
 import type { Machine } from "./machine.ts";
 import { run, type RunOptions, type RunResult, tryRun } from "../base/run.ts";
@@ -11,7 +11,7 @@ export type KubeObject = Record<string, unknown> & {
   metadata: Record<string, unknown> & { name: string };
 };
 
-/** A kubectl that runs: its streams are the caller's to read and close. */
+/** A kubectl in the background; the caller reads and closes its streams. */
 export interface RunningKubectl extends AsyncDisposable {
   child: Deno.ChildProcess;
 }
@@ -32,25 +32,25 @@ export class Kubectl {
     this.kubeconfig = options.kubeconfig;
   }
 
-  /** Finds the program. */
+  /** Finds or builds the program. */
   static async create(
     options: { machine: Machine; kubeconfig: string },
   ): Promise<Kubectl> {
     return new Kubectl(await kubernetesProgram("kubectl"), options);
   }
 
-  /** kubectl as another user, on the same cluster. */
+  /** Returns kubectl as another user of the same cluster. */
   as(kubeconfig: string): Kubectl {
     return new Kubectl(this.program, { machine: this.machine, kubeconfig });
   }
 
-  /** Runs it to its end and returns its standard output. @throws {AranyaError} unless it exits 0 */
+  /** Runs a command and returns its standard output. @throws {AranyaError} unless it exits 0 */
   run(args: string[], options: Omit<RunOptions, "args"> = {}): Promise<string> {
     const { program, rest } = this.#command(args);
     return run(program, { ...options, args: rest });
   }
 
-  /** Runs it to its end, whatever its exit code. */
+  /** Runs a command, whatever its exit code. */
   tryRun(
     args: string[],
     options: Omit<RunOptions, "args"> = {},
@@ -59,7 +59,7 @@ export class Kubectl {
     return tryRun(program, { ...options, args: rest });
   }
 
-  /** One object as JSON, or undefined when there is none. */
+  /** Returns one object, or undefined when there is none. */
   async find<T = KubeObject>(args: string[]): Promise<T | undefined> {
     const text = await this.run([
       "get",
@@ -71,7 +71,7 @@ export class Kubectl {
     return text.trim() ? JSON.parse(text) as T : undefined;
   }
 
-  /** The items of a list as JSON. */
+  /** Returns the items of a list. */
   async list<T = KubeObject>(args: string[]): Promise<T[]> {
     const list: { items?: T[] } = JSON.parse(
       await this.run(["get", "-o", "json", ...args]),
@@ -79,7 +79,7 @@ export class Kubectl {
     return list.items ?? [];
   }
 
-  /** Applies objects, or a manifest's text. */
+  /** Applies objects, or the text of a manifest. */
   async apply(what: string | object | object[]): Promise<void> {
     const stdin = typeof what === "string" ? what : JSON.stringify(
       Array.isArray(what)
@@ -89,7 +89,7 @@ export class Kubectl {
     await this.run(["apply", "-f", "-"], { stdin });
   }
 
-  /** Starts it with pipes for all three streams; killed when disposed. */
+  /** Starts a command with pipes for all three streams; disposing kills it. */
   start(args: string[]): RunningKubectl {
     const { program, rest } = this.#command(args);
     const child = new Deno.Command(program, {

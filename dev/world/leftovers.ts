@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The folders of test worlds, and what is left of those whose maker was killed: mounts, control groups, files. */
+/** Folders of test worlds, and removal of what killed processes left: mounts, control groups, files. */
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
-/** Worlds' folders lie on a disk, not in memory: Docker's layers are in them. */
+/** On a disk, not a tmpfs: the folders hold Docker's layers. */
 const PARENT = "/var/tmp";
 const PREFIX = "aranya-";
+/** File in a folder that is kept for a person who looks for the cause of a failure. */
+const KEEP_MARK = "keep";
+/** How long such a folder is kept. */
+const KEEP_MS = 3 * 24 * 60 * 60 * 1000;
 
-/** Makes a folder `aranya-<process>-<random>` for a world, after clearing what dead ones left. */
+/** Makes a folder `aranya-<process>-<random>` for a world, and clears leftovers first. */
 export async function makeWorldFolder(): Promise<string> {
   await clearLeftovers();
   const folder = join(
@@ -19,7 +23,14 @@ export async function makeWorldFolder(): Promise<string> {
   return folder;
 }
 
-/** Unmounts what is mounted in a world's folder, then removes it and its control groups. */
+/** Unmounts everything in a world's folder, but keeps the files; removed by {@linkcode clearLeftovers} after three days. */
+export async function keepWorldFolder(folder: string): Promise<void> {
+  await unmountUnder(folder);
+  await removeCgroups(`/${folder.split("/").at(-1)}`);
+  await Deno.writeTextFile(join(folder, KEEP_MARK), "");
+}
+
+/** Unmounts everything in a world's folder, then removes it and its control groups. */
 export async function removeWorldFolder(folder: string): Promise<void> {
   await unmountUnder(folder);
   await removeCgroups(`/${folder.split("/").at(-1)}`);
@@ -28,7 +39,7 @@ export async function removeWorldFolder(folder: string): Promise<void> {
   });
 }
 
-/** Removes worlds whose maker is gone. Says how many. */
+/** Removes what {@linkcode leftovers} returns. Returns how many folders were removed. */
 export async function clearLeftovers(): Promise<number> {
   let count = 0;
   for (const folder of await leftovers()) {
@@ -36,7 +47,7 @@ export async function clearLeftovers(): Promise<number> {
       await removeWorldFolder(folder);
       count++;
     } catch (error) {
-      // Another user's, or being removed by somebody else at this moment.
+      // Another user's, or another process removes it at this moment.
       if (
         !(error instanceof Deno.errors.PermissionDenied) &&
         !(error instanceof Deno.errors.NotFound)
@@ -46,8 +57,11 @@ export async function clearLeftovers(): Promise<number> {
   return count;
 }
 
-/** Folders of worlds whose maker is gone and did not ask to keep them. */
-export async function leftovers(): Promise<string[]> {
+/** Returns the folders of worlds whose process has ended, without those that are kept. */
+export async function leftovers(
+  options: { nowMs?: number } = {},
+): Promise<string[]> {
+  const { nowMs = Date.now() } = options;
   const found: string[] = [];
   for await (const entry of Deno.readDir(PARENT)) {
     const maker = entry.name.match(/^aranya-(\d+)-[0-9a-f]{8}$/)?.[1];
@@ -55,16 +69,20 @@ export async function leftovers(): Promise<string[]> {
     const folder = join(PARENT, entry.name);
     const owner = await Deno.readTextFile(join(folder, "owner"))
       .catch(() => undefined);
-    // Without the file the folder is being made or removed: its process decides.
     const now = await startOf(Number(maker));
-    if (now === "" || (owner !== undefined && owner !== now)) {
-      found.push(folder);
-    }
+    // Without the owner's file the folder is being made or removed by a process that runs.
+    const hasEnded = now === "" || (owner !== undefined && owner !== now);
+    if (hasEnded && !await isKept(folder, nowMs)) found.push(folder);
   }
   return found;
 }
 
-/** Removes a control group and those below it in every hierarchy; they must be empty of processes. */
+async function isKept(folder: string, nowMs: number): Promise<boolean> {
+  const mark = await Deno.stat(join(folder, KEEP_MARK)).catch(() => undefined);
+  return mark?.mtime ? nowMs - mark.mtime.getTime() < KEEP_MS : false;
+}
+
+/** Removes a control group and those below it in every hierarchy. No process may be in them. */
 export async function removeCgroups(group: string): Promise<void> {
   if (!group.startsWith(`/${PREFIX}`)) return;
   const roots = ["/sys/fs/cgroup"];
@@ -81,7 +99,7 @@ async function removeGroup(path: string): Promise<void> {
   await Deno.remove(path).catch(() => {});
 }
 
-/** Unmounts what is mounted on a folder or below it. */
+/** Unmounts everything on a folder or below it. */
 export async function unmountUnder(folder: string): Promise<void> {
   const mounts = (await Deno.readTextFile("/proc/self/mounts"))
     .split("\n")
@@ -100,7 +118,10 @@ async function* readFolder(path: string): AsyncGenerator<Deno.DirEntry> {
   }
 }
 
-/** When a process was started, in clock ticks since boot, or "" when there is none: ids are used again. */
+/**
+ * Returns when a process was started, in clock ticks since boot, or "" when there is none.
+ * Process ids are used again; id and start time together are unique.
+ */
 async function startOf(pid: number): Promise<string> {
   const text = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
   return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "";

@@ -1,53 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The machines of the test world. One is a set of Linux namespaces (network, mounts, processes, host name) that lives as long as a first
- * process which waits for its standard input to end: when whoever made it goes, the kernel ends everything on it and takes its mounts
- * and network away. Without root there is only the machine we are on.
+ * Machines of the test world. One is a set of Linux namespaces (network, mounts, processes, host name)
+ * whose first process waits for its standard input to end. When the process that made it ends, in
+ * whatever way, the kernel ends all its processes and removes its mounts and its network.
+ * Without root, this machine is the only one.
  */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { removeCgroups } from "./leftovers.ts";
-import { launch, type Launched, launchThrough } from "./launch.ts";
-import type { LaunchOptions } from "./launch.ts";
+import {
+  childOf,
+  launch,
+  type Launched,
+  type LaunchOptions,
+  launchThrough,
+} from "./launch.ts";
 import { join, ROOT } from "../base/paths.ts";
 import { run, type RunOptions, type RunResult, tryRun } from "../base/run.ts";
-import { until } from "../base/wait.ts";
 
-/** Where programs run. */
+/** A machine on which programs run. */
 export interface Machine extends AsyncDisposable {
   readonly name: string;
-  /** The address that other machines reach it at; never a loopback one. */
+  /** The address that other machines use for it; not a loopback address. */
   readonly address: string;
-  /** A folder on a real disk, of the same name on the machine and here. What is mounted in it here shows there too. */
+  /** A folder on a disk, with the same path on the machine and here. Mounts in it here are visible there. */
   readonly folder: string;
-  /** Whether it is apart from the machine we are on. */
+  /** Whether it is a set of namespaces; false for this machine. */
   readonly isIsolated: boolean;
-  /** Control group that its containers belong under, e.g. `/aranya-12-ab/edge-1`; empty for Docker's own choice. */
+  /** Parent control group of its containers, e.g. `/aranya-12-ab/edge-1`; empty for Docker's default. */
   readonly cgroup: string;
-  /** Starts a program that runs on; ended with the machine. */
+  /** Starts a program in the background; it is killed when the machine ends. */
   launch(program: string, options: LaunchOptions): Promise<Launched>;
-  /** Program and arguments that run this command on the machine: its network and host name, and with `inside` its files and processes too. */
+  /**
+   * Returns program and arguments that run a command on the machine, in its network and host name,
+   * and with `inside` in its mounts and processes.
+   */
   wrap(command: string[], options?: { inside?: boolean }): string[];
   /** Runs a command inside to its end, whatever its exit code. */
   tryRun(program: string, options?: RunOptions): Promise<RunResult>;
-  /** Runs a command inside; throws unless it exits 0. */
+  /** Runs a command inside and returns its output. @throws {AranyaError} unless it exits 0 */
   run(program: string, options?: RunOptions): Promise<string>;
-  /** How a path on the machine is named here, e.g. for its Docker socket. */
+  /** Returns the path by which this process reaches a path of the machine, e.g. its Docker socket. */
   pathOf(path: string): string;
-  /** A TCP port that nothing listens on at the moment. */
+  /** Returns a TCP port that nothing listens on at the moment. */
   freePort(): Promise<number>;
 }
 
-/** How a machine is made. */
+/** Options of {@linkcode startMachine}. */
 export interface MachineOptions {
   name: string;
   address: string;
   folder: string;
   cgroup: string;
-  /** Folders of its own in place of the common ones: `/var/lib`, and an empty `/run`. @default false */
+  /** Whether `/var/lib` is its own, and `/run` an own, empty one. @default false */
   ownState?: boolean;
 }
 
-/** The machine we are on, with the address that its default route uses. */
+/** Returns this machine, with the address that its default route uses. */
 export function thisMachine(folder: string): Machine {
   return {
     name: Deno.hostname(),
@@ -66,14 +74,14 @@ export function thisMachine(folder: string): Machine {
 }
 
 /**
- * Makes a machine.
+ * Makes a machine of namespaces.
  * @throws {AranyaError} code "forbidden" when this user may not make namespaces
  */
 export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { name, folder, cgroup, ownState = false } = options;
   await Deno.mkdir(join(folder, "var-lib"), { recursive: true });
   await Deno.mkdir(join(folder, "etc"), { recursive: true });
-  // The folder is the machine's disk: after a power cut it is the same machine, started anew.
+  // The folder is the machine's disk: after a power failure it is the same machine with a new boot id.
   await Deno.writeTextFile(
     join(folder, "etc/machine-id"),
     crypto.randomUUID().replaceAll("-", "") + "\n",
@@ -100,14 +108,15 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const rope = child.stdin.getWriter();
+  // Held open until the machine ends: its end is what the first process waits for.
+  const stdin = child.stdin.getWriter();
   const errors = new Response(child.stderr).text();
   const reader = child.stdout.getReader();
   const first = await reader.read();
   await reader.cancel();
-  const init = first.done ? undefined : await firstChild(child.pid);
+  const init = first.done ? undefined : await childOf(child.pid, () => true);
   if (init === undefined) {
-    await rope.close().catch(() => {});
+    await stdin.close().catch(() => {});
     await child.status;
     throw new AranyaError(
       "forbidden",
@@ -118,7 +127,7 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
     ...options,
     init,
     end: async () => {
-      await rope.close().catch(() => {});
+      await stdin.close().catch(() => {});
       await child.status;
       await errors;
       await removeCgroups(cgroup);
@@ -133,7 +142,7 @@ class NamespacedMachine implements Machine {
   readonly folder: string;
   readonly cgroup: string;
   readonly init: number;
-  /** The machine is new and ours: nobody else takes ports below the range for outgoing connections. */
+  /** No other program uses this namespace's ports below the range for outgoing connections. */
   #nextPort = 6001;
   readonly #end: () => Promise<void>;
 
@@ -190,13 +199,13 @@ class NamespacedMachine implements Machine {
   }
 }
 
-/** A TCP port of this machine that nothing listens on at the moment. */
+/** Returns a TCP port of this machine that nothing listens on at the moment. */
 export function freePort(): Promise<number> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return Promise.resolve(listener.addr.port);
 }
 
-/** This machine's first address that is neither loopback nor link-local. */
+/** Returns this machine's first IPv4 address that is neither loopback nor link-local. */
 export function ownAddress(): string {
   const found = Deno.networkInterfaces().find((one) =>
     one.family === "IPv4" && !one.address.startsWith("127.") &&
@@ -209,17 +218,4 @@ export function ownAddress(): string {
     );
   }
   return found.address;
-}
-
-async function firstChild(parent: number): Promise<number | undefined> {
-  return await until(async () => {
-    const text = await Deno.readTextFile(
-      `/proc/${parent}/task/${parent}/children`,
-    );
-    return Number(text.trim().split(" ")[0]) || undefined;
-  }, {
-    what: `the first process behind ${parent}`,
-    intervalMs: 5,
-    timeoutMs: 5000,
-  });
 }

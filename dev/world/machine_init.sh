@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# First process of a machine of the test world: name, folder, "own" for a /var/lib and /run of its own.
-# Ends when its standard input does, and the kernel then ends all others.
+# First process of a machine of the test world. Arguments: name, folder, "own" for an own /var/lib and /run.
+# It ends when its standard input ends; the kernel then kills all other processes of the machine.
 set -e
 hostname "$1"
 ip link set lo up
@@ -13,5 +13,5 @@ fi
 echo ready
 exec 3<&0 >/dev/null 2>&1
 cat <&3 &
-# A shell that waits for one child also reaps the orphans that a first process inherits.
+# A shell that waits for one child also reaps the orphans that the first process inherits.
 wait $!

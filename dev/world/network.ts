@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The test world's network: one machine for the control plane and the operator, one per device, and a bridge on the first that joins them.
- * The addresses exist only inside, so that worlds at the same time can't collide. Without root everything is the machine we are on.
+ * The test world's network: one machine for the control plane and the operator, one per device, and a
+ * bridge on the first that connects them. The addresses exist only in network namespaces, so that
+ * worlds that run at the same time don't collide. Without root, all machines are this machine.
  */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import {
+  keepWorldFolder,
   makeWorldFolder,
   removeWorldFolder,
-  unmountUnder,
 } from "./leftovers.ts";
 import { type Machine, startMachine, thisMachine } from "./machine.ts";
 import { join } from "../base/paths.ts";
@@ -16,16 +17,16 @@ import { run } from "../base/run.ts";
 const SUBNET = "10.213.0";
 const MTU = "1500";
 
-/** Whether machines of their own can be made: root, on Linux. */
+/** Returns whether this process may make network namespaces: root, on Linux. */
 export function canIsolate(): boolean {
   return Deno.build.os === "linux" && Deno.uid() === 0;
 }
 
-/** Machines joined by a network. */
+/** Machines connected by a network. */
 export class Network implements AsyncDisposable {
-  /** Where the API server and the operator run. */
+  /** The machine of the API server and the operator. */
   readonly controlPlane: Machine;
-  /** The world's folder; logs are in `logs` below it. */
+  /** The world's folder; logs are in its folder `logs`. */
   readonly folder: string;
   readonly #devices = new Map<string, Machine>();
   #addressCount = 1;
@@ -36,7 +37,10 @@ export class Network implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** Makes the control plane's machine. @param options.isolated `false` for the machine we are on; default: as root, true */
+  /**
+   * Makes the control plane's machine.
+   * @param options.isolated whether machines are namespaces of their own; by default as root
+   */
   static async start(options: { isolated?: boolean } = {}): Promise<Network> {
     const isolated = options.isolated ?? canIsolate();
     const folder = await makeWorldFolder();
@@ -86,28 +90,28 @@ export class Network implements AsyncDisposable {
       ownState: true,
     });
     this.#devices.set(name, machine);
-    await this.#plugIn(machine, `dev${index}`);
+    await this.#connect(machine, `dev${index}`);
     return machine;
   }
 
-  /** Takes a device away as if its power failed: processes and mounts are gone, its disk (`folder`) stays. */
+  /** Ends a device's machine like a power failure: processes and mounts end, its disk (`folder`) stays. */
   async removeDevice(name: string): Promise<void> {
     const machine = this.#devices.get(name);
     this.#devices.delete(name);
     await machine?.[Symbol.asyncDispose]();
   }
 
-  /** Leaves the folder with its logs in place at the end, for the person who looks for a fault. */
+  /** Makes disposal keep the folder, for a person who reads its logs. */
   keepFolder(): void {
     this.#keepsFolder = true;
   }
 
-  async #plugIn(machine: Machine, port: string): Promise<void> {
+  async #connect(machine: Machine, port: string): Promise<void> {
     const bridge = this.controlPlane;
     await machine.run("ip", {
       args: `link add eth0 mtu ${MTU} type veth peer name ${port}`.split(" "),
     });
-    // From inside a machine other machines' processes have no number, so the move is made from here.
+    // Process ids of one machine are unknown in another, so the interface is moved from here.
     const [pid] = machine.pathOf("").match(/\d+/) ?? [];
     const [target] = bridge.pathOf("").match(/\d+/) ?? [];
     await run("nsenter", {
@@ -139,7 +143,7 @@ export class Network implements AsyncDisposable {
       await machine[Symbol.asyncDispose]();
     }
     await this.controlPlane[Symbol.asyncDispose]();
-    if (this.#keepsFolder) await unmountUnder(this.folder);
+    if (this.#keepsFolder) await keepWorldFolder(this.folder);
     else await removeWorldFolder(this.folder);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Our operator as users run it: its permission set, the rights of manifests/ and no more. */
+/** The operator as users run it: with its permission set and the rights that manifests/ grants. */
 import type { Apiserver } from "./apiserver.ts";
 import { get } from "./http.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
@@ -8,28 +8,28 @@ import { join, ROOT } from "../base/paths.ts";
 
 const MAIN = join(ROOT, "main.ts");
 
-/** Namespace that manifests/ makes, for the operator and its devices. */
+/** Namespace of the operator and its devices, as manifests/ creates it. */
 export const NAMESPACE = "aranya";
 const ACCOUNT = "aranya";
 /** As in manifests/operator.yaml. */
 const MEMORY_FLAGS = { DENO_V8_FLAGS: "--optimize-for-size" };
-/** More than any test or bench lasts. */
+/** Longer than any test or benchmark. */
 const TOKEN_DURATION = "24h";
 
-/** How an operator is started. */
+/** Options of {@linkcode Operator.start}. */
 export interface OperatorOptions {
   apiserver: Apiserver;
-  /** Tells several apart. @default "operator" */
+  /** Name of the process and its log. @default "operator" */
   name?: string;
-  /** Namespace that it serves. @default {@linkcode NAMESPACE} */
+  /** Namespace of its EdgeDevices. @default {@linkcode NAMESPACE} */
   namespace?: string;
-  /** Another kubeconfig than the account's own. */
+  /** Path of a kubeconfig. @default one with a token of the service account of manifests/ */
   kubeconfig?: string;
   /** More flags. */
   flags?: string[];
-  /** The devices' port; equal for operators that take turns. @default a free one */
+  /** Port for devices; the same for operators that replace each other. @default a free one */
   grpcPort?: number;
-  /** Waits until it answers. @default true */
+  /** Whether to wait until it answers. @default true */
   waits?: boolean;
 }
 
@@ -61,7 +61,7 @@ export class Operator implements AsyncDisposable {
     this.log = join(options.apiserver.logs, `${options.name}.log`);
   }
 
-  /** Applies what the operator needs in the cluster, starts it and waits until it answers. */
+  /** Applies manifests/cluster, starts the operator and waits until it answers. */
   static async start(options: OperatorOptions): Promise<Operator> {
     const { apiserver, name = "operator", flags = [], waits = true } = options;
     const { namespace = NAMESPACE } = options;
@@ -87,18 +87,18 @@ export class Operator implements AsyncDisposable {
     return operator;
   }
 
-  /** Its process, when it was started. */
+  /** Its process; undefined before the first start. */
   get program(): Launched | undefined {
     return this.#program;
   }
 
-  /** SIGKILL, as a crash. */
+  /** Kills it with SIGKILL. */
   async crash(): Promise<void> {
     this.#program?.kill("SIGKILL");
     await this.#program?.exited;
   }
 
-  /** Ends it as a roll-out does, if it runs, and starts it again. */
+  /** Stops it with SIGTERM, if it runs, and starts it. */
   async restart(options: { waits?: boolean } = {}): Promise<void> {
     await this.stop();
     this.#program = await this.apiserver.machine.launch(Deno.execPath(), {
@@ -119,18 +119,18 @@ export class Operator implements AsyncDisposable {
     });
   }
 
-  /** SIGTERM and wait; the exit code. */
+  /** Sends SIGTERM and returns the exit code. */
   async stop(): Promise<number | undefined> {
     return await this.#program?.stop();
   }
 
-  /** The body of a page of its HTTP port, or "". */
+  /** Returns the body of a page of its HTTP port, or "" without a response. */
   get(path: string): Promise<string> {
     const { machine } = this.apiserver;
     return get(machine, `http://${machine.address}:${this.httpPort}${path}`);
   }
 
-  /** Resident memory in bytes. */
+  /** Returns its resident memory in bytes. */
   async residentBytes(): Promise<number> {
     const status = await Deno.readTextFile(
       `/proc/${this.#program?.pid}/status`,
@@ -143,7 +143,7 @@ export class Operator implements AsyncDisposable {
   }
 }
 
-/** Applies namespace, resource definition and rights, and waits until EdgeDevices are served. */
+/** Applies namespace, definition and rights, and waits until the API server serves EdgeDevices. */
 export async function installManifests(apiserver: Apiserver): Promise<void> {
   const { kubectl } = apiserver;
   await kubectl.run(["apply", "-k", join(ROOT, "manifests/cluster")]);
@@ -153,7 +153,7 @@ export async function installManifests(apiserver: Apiserver): Promise<void> {
   ]);
 }
 
-/** A kubeconfig with a token of the operator's own account. */
+/** Writes a kubeconfig with a token of the operator's service account. */
 async function accountKubeconfig(apiserver: Apiserver): Promise<string> {
   const token = await apiserver.kubectl.run([
     ...["create", "token", ACCOUNT, "--namespace", NAMESPACE],

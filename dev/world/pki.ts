@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Certificates of the test control plane, made by the openssl program: files in a folder. */
+/** Certificates of the test control plane, made by openssl as files in a folder. */
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
-/** Paths of a certificate and its key, both PEM. */
+/** Paths of a certificate and its private key, both PEM. */
 export interface KeyPair {
   cert: string;
   key: string;
 }
 
-/** What a certificate is for. */
+/** Options of {@linkcode makeCertificate}. */
 export interface CertificateRequest {
-  /** File name without ending. */
+  /** File name without extension. */
   name: string;
-  /** Common name: the user's name, for clients. */
+  /** Common name; of a client certificate, the user name. */
   commonName: string;
-  /** Organizations: the user's groups, for clients. */
+  /** Organizations; of a client certificate, the user's groups. */
   organizations?: string[];
-  /** `DNS:…` and `IP:…`; absent for a client's certificate. */
+  /** `DNS:…` and `IP:…`; absent for a client certificate. */
   names?: string[];
 }
 
 const DAYS = "30";
 const EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-/** Makes a self-signed authority `<name>.crt`, `<name>.key`. */
+/** Makes a self-signed CA: `<name>.crt` and `<name>.key`. */
 export async function makeAuthority(
   folder: string,
   name: string,
@@ -51,7 +51,7 @@ export async function makeAuthority(
   return pair;
 }
 
-/** Makes a certificate that `authority` signed. */
+/** Makes a key and a certificate that `authority` signs. */
 export async function makeCertificate(
   folder: string,
   authority: KeyPair,
@@ -105,7 +105,7 @@ export async function makeCertificate(
   return pair;
 }
 
-/** Makes a plain RSA key, for the service accounts' tokens. */
+/** Makes an RSA key for service account tokens, and returns its path. */
 export async function makeKey(folder: string, name: string): Promise<string> {
   const path = join(folder, `${name}.key`);
   await run("openssl", {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The whole test world: control plane, operator, and devices with an engine and an agent each. */
+/** The complete test world: control plane, operator, and devices, each with an engine and an agent. */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { Agent } from "./agent.ts";
 import { Dockerd } from "./dockerd.ts";
@@ -12,23 +12,23 @@ import { NAMESPACE, Operator } from "./operator.ts";
 import { join } from "../base/paths.ts";
 import { until } from "../base/wait.ts";
 
-/** How a world is started. */
+/** Options of {@linkcode World.start}. */
 export interface WorldOptions extends ControlPlaneOptions {
-  /** Devices that are added at once. @default [] */
+  /** Names of devices that are added at the start. @default [] */
   devices?: string[];
-  /** Flags of the operator. */
+  /** More flags of the operator. */
   operatorFlags?: string[];
-  /** See {@linkcode DeviceOptions}. */
+  /** For devices that don't say otherwise. @default "required" */
   engine?: DeviceOptions["engine"];
 }
 
-/** How a device is added. */
+/** Options of {@linkcode World.addDevice}. */
 export interface DeviceOptions {
-  /** `spec` of its EdgeDevice. @default gRPC with short time-outs */
+  /** `spec` of its EdgeDevice. @default gRPC, offline after 10 s */
   spec?: Record<string, unknown>;
-  /** "required" fails without an engine; "optional" goes on without one. @default "required" */
+  /** "required" fails when no engine can run; "optional" continues without one. @default "required" */
   engine?: "required" | "optional" | "none";
-  /** Changes the agent.yaml that the operator wrote. */
+  /** Returns the agent.yaml to use instead of the operator's. */
   edit?: (config: string) => string;
 }
 
@@ -37,7 +37,7 @@ export interface Device {
   name: string;
   machine: Machine;
   agent: Agent;
-  /** Its engine; absent when there is none, and `engineMissing` says why. */
+  /** Its engine; when absent, `engineMissing` has the reason. */
   dockerd?: Dockerd;
   engineMissing?: string;
 }
@@ -46,7 +46,7 @@ const SPEC = {
   connectivity: { method: "grpc", timers: { offlineAfter: "10s" } },
 };
 
-/** A world; disposing it leaves nothing behind. */
+/** A running world. Disposing it ends all its programs and removes its files. */
 export class World implements AsyncDisposable {
   readonly network: Network;
   readonly controlPlane: ControlPlane;
@@ -107,12 +107,12 @@ export class World implements AsyncDisposable {
     return this.controlPlane.kubectl;
   }
 
-  /** kubectl in the operator's namespace: its output. @throws {AranyaError} unless it exits 0 */
+  /** Runs kubectl in the operator's namespace and returns its output. @throws {AranyaError} unless it exits 0 */
   run(...args: string[]): Promise<string> {
     return this.kubectl.run(["-n", NAMESPACE, ...args]);
   }
 
-  /** Applies an EdgeDevice, makes its machine with an engine, brings agent.yaml there and starts the agent. */
+  /** Applies an EdgeDevice, makes its machine with an engine, and starts an agent with the operator's agent.yaml. */
   async addDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
     const { spec = SPEC, edit = (config: string) => config } = options;
     const machine = await this.network.addDevice(name);
@@ -135,7 +135,7 @@ export class World implements AsyncDisposable {
     return device;
   }
 
-  /** The agent.yaml of a device as the operator wrote it. */
+  /** Returns the agent.yaml that the operator wrote for a device; waits for its Secret. */
   async agentConfig(name: string): Promise<string> {
     return await until(async () => {
       const secret = await this.kubectl.find<{ data?: Record<string, string> }>(
@@ -174,7 +174,7 @@ export class World implements AsyncDisposable {
     machine: Machine,
     engine: NonNullable<DeviceOptions["engine"]>,
   ): Promise<Pick<Device, "dockerd" | "engineMissing">> {
-    if (engine === "none") return { engineMissing: "none was asked for" };
+    if (engine === "none") return { engineMissing: "not requested" };
     try {
       const logs = join(this.network.folder, "logs");
       return {
@@ -196,7 +196,7 @@ export class World implements AsyncDisposable {
   }
 }
 
-/** The EdgeDevice of this name in the operator's namespace. */
+/** Returns an EdgeDevice in the operator's namespace. */
 export function edgeDevice(
   name: string,
   spec: Record<string, unknown> = SPEC,
@@ -209,7 +209,7 @@ export function edgeDevice(
   };
 }
 
-/** On the machine we are on, an agent keeps its state in the world's folder and uses the engine that is there. */
+/** Returns the agent.yaml for this machine: state in the world's folder, and the engine that runs here. */
 function adapt(
   config: string,
   options: { machine: Machine; engine: Pick<Device, "dockerd"> },
