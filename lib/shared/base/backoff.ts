@@ -25,7 +25,8 @@ export interface Backoff {
 
 /**
  * Creates a sequence of growing delays.
- * @throws {RangeError} when a delay is negative, `maxDelayMs` below `initialDelayMs` or `factor` below 1
+ * @throws {RangeError} when a delay is negative, `maxDelayMs` below `initialDelayMs` or `factor`
+ * below 1
  *
  * @example
  * ```ts

@@ -27,7 +27,7 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** Returns whether both hold the same bytes. Not for secrets: its duration depends on the content. */
+/** Returns whether both hold the same bytes. Not for secrets: timing depends on the content. */
 export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length &&
     left.every((byte, index) => byte === right[index]);

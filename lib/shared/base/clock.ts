@@ -2,7 +2,7 @@
 /** Time as a dependency, so that tests can control it. */
 import { onAbort } from "./abort.ts";
 
-/** Source of time and delays. Durations and timers use the monotonic time: a device may boot in 1970. */
+/** Source of time and delays. Timers use the monotonic time: a device may boot in 1970. */
 export interface Clock {
   /** Returns milliseconds since an arbitrary start; never goes back. */
   monotonicMs(): number;

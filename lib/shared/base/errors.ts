@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The project's one error class, and the table that maps its codes to HTTP, Kubernetes and the wire. */
+/** The project's error class, and the table that maps its codes to HTTP, Kubernetes and wire. */
 
-/** Why something failed; a closed set. docs/errors.md tells users what each means. */
+/** Why something failed; a closed set. docs/errors.md explains each to users. */
 export type ErrorCode =
   | "invalid"
   | "unauthorized"
@@ -102,7 +102,7 @@ export type ErrorDetails = Record<string, string | number | boolean>;
 export interface AranyaErrorOptions {
   /** The error that led to this one; written at log level debug only. */
   cause?: unknown;
-  /** Facts for the log and for callers that tell cases of one code apart. */
+  /** Facts for the log and for callers that distinguish cases of one code. */
   details?: ErrorDetails;
 }
 
@@ -145,9 +145,9 @@ export function hasCode(error: unknown, ...codes: ErrorCode[]): boolean {
 }
 
 /**
- * Returns an {@linkcode AranyaError} unchanged, and any other error as the cause of a new one whose message
- * begins with `action` (`Cannot <verb> <object>`). The new one's code is "cancelled" for an AbortError,
- * "timed_out" for a TimeoutError (as `AbortSignal.timeout` throws it), else "internal".
+ * Returns an {@linkcode AranyaError} unchanged, and any other error as the cause of a new one whose
+ * message begins with `action` (`Cannot <verb> <object>`). The new one's code is "cancelled" for an
+ * AbortError, "timed_out" for a TimeoutError (as `AbortSignal.timeout` throws it), else "internal".
  */
 export function asAranyaError(error: unknown, action: string): AranyaError {
   if (error instanceof AranyaError) return error;

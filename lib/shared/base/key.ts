@@ -2,7 +2,7 @@
 /** Length of keys. */
 
 /**
- * Length of every symmetric key, in bytes: of a device's credential, which is the pre-shared key of the
- * Noise handshake, and of the key that encrypts an agent's state. An X25519 key has the same length.
+ * Length of every key, in bytes: a device's credential, which is the pre-shared key of the Noise
+ * handshake, the X25519 keys of a handshake, and the key that encrypts an agent's state.
  */
 export const KEY_BYTES = 32;

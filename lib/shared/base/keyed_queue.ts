@@ -41,11 +41,11 @@ const DEFAULT_BACKOFF: BackoffOptions = {
 };
 
 /**
- * Work queue for level-based reconciling: a key names the object to reconcile, never what happened to it.
- * A key is processed by one worker at a time. Adding a queued key has no effect; a key that is added
- * while it is processed is processed once more afterwards.
+ * Work queue for level-based reconciling: a key names the object to reconcile, never what happened
+ * to it. A key is processed by one worker at a time. Adding a queued key has no effect; a key that
+ * is added while it is processed is processed once more afterwards.
  *
- * Disposing stops the queue: running work is aborted and awaited, later calls of `add` have no effect.
+ * Disposing stops the queue: running work is aborted and awaited, and `add` has no effect.
  *
  * @example
  * ```ts

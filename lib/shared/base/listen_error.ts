@@ -28,8 +28,8 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
 };
 
 /**
- * Translates the error of a server that can't listen. Codes: "conflict" when the port is taken, "forbidden"
- * without the right to use it, else "unavailable".
+ * Translates the error of a server that can't listen. Codes: "conflict" when the port is taken,
+ * "forbidden" without the right to use it, else "unavailable".
  * @param action `Cannot listen on <address>`, for the message
  */
 export function toListenError(error: unknown, action: string): AranyaError {

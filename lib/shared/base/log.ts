@@ -37,20 +37,23 @@ export interface LogFields {
 }
 
 /**
- * Severity, lowest first. "error": someone must act. "warn": it is retried. "info": a component started, stopped
- * or changed its state. "debug": for developers, e.g. one line per stream at its end.
+ * Severity, lowest first.
+ * - "debug": for developers, e.g. one line per stream at its end.
+ * - "info": a component started, stopped or changed its state.
+ * - "warn": something failed and is retried.
+ * - "error": someone must act.
  */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Writes log lines. The message is a constant, lower-case sentence; everything that varies is a field. */
+/** Writes log lines. The message is a constant, lower-case sentence; what varies is a field. */
 export interface Logger {
-  /** Writes a line of level "debug"; what the level means is at {@linkcode LogLevel}. */
+  /** Writes a line of level "debug" (see {@linkcode LogLevel}). */
   debug(message: string, fields?: LogFields): void;
-  /** Writes a line of level "info"; what the level means is at {@linkcode LogLevel}. */
+  /** Writes a line of level "info" (see {@linkcode LogLevel}). */
   info(message: string, fields?: LogFields): void;
-  /** Writes a line of level "warn"; what the level means is at {@linkcode LogLevel}. */
+  /** Writes a line of level "warn" (see {@linkcode LogLevel}). */
   warn(message: string, fields?: LogFields): void;
-  /** Writes a line of level "error"; what the level means is at {@linkcode LogLevel}. */
+  /** Writes a line of level "error" (see {@linkcode LogLevel}). */
   error(message: string, fields?: LogFields): void;
   /** Returns a logger that adds these fields to each of its lines. */
   with(fields: LogFields): Logger;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The interface through which every room records metrics. */
 
-/** Labels of one time series, by name. Every combination of values is a series of its own: keep their number small. */
+/** Labels of a time series. Each combination of values is a series: keep their number small. */
 export type MeterLabels = Record<string, string>;
 
-/** Records metrics. All calls are cheap and never throw. The operator exposes them on its metrics page. */
+/** Records metrics. All calls are cheap and never throw. The operator shows them at /metrics. */
 export interface Meter {
-  /** Increments a counter, by 1 unless `by` says otherwise. */
+  /** Increments a counter, by 1 without `by`. */
   count(name: string, options?: { by?: number; labels?: MeterLabels }): void;
   /** Sets a gauge. */
   set(name: string, options: { value: number; labels?: MeterLabels }): void;

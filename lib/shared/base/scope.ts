@@ -11,8 +11,8 @@ export interface ScopeOptions {
 }
 
 /**
- * Owns the tasks and resources of a component. Closing it aborts the signal, runs the clean-ups in reverse
- * order of their registration, then awaits the tasks.
+ * Owns the tasks and resources of a component. Closing it aborts the signal, runs the clean-ups in
+ * reverse order of their registration, then awaits the tasks.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ export class Scope implements AsyncDisposable {
     return this.#controller.signal;
   }
 
-  /** Registers a function to run at the end. Its error goes to `onError`, and the other clean-ups run all the same. */
+  /** Registers a function to run at the end. Its error goes to `onError`. */
   defer(cleanUp: () => void | Promise<void>): void {
     this.#cleanUps.push(cleanUp);
   }
@@ -68,7 +68,9 @@ export class Scope implements AsyncDisposable {
     this.#tasks.add(running);
   }
 
-  /** Closes the scope; `reason` becomes that of the signal. A second call waits for the first. Never rejects. */
+  /**
+   * Closes the scope; the signal gets the reason. A second call waits for the first. Never rejects.
+   */
   close(reason?: unknown): Promise<void> {
     this.#closing ??= this.#close(reason);
     return this.#closing;

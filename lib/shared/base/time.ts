@@ -12,8 +12,8 @@ export function toRfc3339(unixMs: number | bigint): string {
 }
 
 /**
- * Formats a time as RFC 3339 in UTC with six digits of fraction, like `metav1.MicroTime` of a Lease or an Event:
- * "2026-05-04T03:02:01.250000Z".
+ * Formats a time as RFC 3339 in UTC with six digits of fraction, like `metav1.MicroTime` of a Lease
+ * or an Event: "2026-05-04T03:02:01.250000Z".
  * @param unixMs milliseconds since 1970
  * @throws {RangeError} when the time is outside of what `Date` can hold
  */

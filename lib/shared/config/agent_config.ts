@@ -23,7 +23,10 @@ export interface AgentConfig {
   device: string;
   /** Addresses of the operator, "host:port", tried in turn; at least one. */
   endpoints: string[];
-  /** PEM of the operator's CA. Absent with `insecure`, or when a well-known CA has signed its certificate. */
+  /**
+   * PEM of the operator's CA. Absent with `insecure`, or when a well-known CA has signed its
+   * certificate.
+   */
   ca?: string;
   /** The device's credential, `KEY_BYTES` long. Never logged. */
   credential: Uint8Array;
@@ -40,7 +43,10 @@ export interface AgentConfig {
   };
   /** Directory of the agent's state. @default "/var/lib/aranya/<device>" */
   stateDir: string;
-  /** File with the key that encrypts secrets in the state. @default "<directory of agent.yaml>/<device>.key" */
+  /**
+   * File with the key that encrypts secrets in the state.
+   * @default "<directory of agent.yaml>/<device>.key"
+   */
   stateKeyFile: string;
   /** Delays between attempts to connect. */
   backoff: {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The format of agent.yaml: the operator renders it, the agent parses it. Text comes in and a config goes out, and
- * the other way round. This room never touches files.
+ * The format of agent.yaml: the operator renders it, the agent parses it. Text comes in and a
+ * config goes out, and the other way round. This room never touches files.
  *
  * @example
  * ```ts
- * const text = renderAgentConfig({ device: "edge-1", endpoints: ["operator.example:9443"], credential, ca });
+ * const text = renderAgentConfig({ device: "edge-1", endpoints: ["a.example:9443"], credential });
  * const config = parseAgentConfig(text, { file: "/etc/aranya/agent.yaml" });
  * ```
  *

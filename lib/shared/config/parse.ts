@@ -28,7 +28,8 @@ const DOCKER_HOST = {
 /**
  * Parses the text of an agent.yaml and fills in the defaults.
  * @param options.file its path, for messages and for the default of `stateKeyFile`
- * @throws {AranyaError} code "invalid"; the message names every wrong, unknown and missing key with its line
+ * @throws {AranyaError} code "invalid"; the message names every wrong, unknown and missing key with
+ * its line
  */
 export function parseAgentConfig(
   text: string,

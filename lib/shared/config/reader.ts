@@ -35,8 +35,9 @@ export interface ReadTextOptions {
 const MAX_TEXT_LENGTH = 1_000_000;
 
 /**
- * Reads one document. The methods `read…` return undefined for an absent field; for a value of the wrong kind they
- * record a problem and return undefined too. Call {@linkcode DocumentReader.throwProblems} at the end.
+ * Reads one document. The methods `read…` return undefined for an absent field; for a value of the
+ * wrong kind they record a problem and return undefined too. Call
+ * {@linkcode DocumentReader.throwProblems} at the end.
  *
  * @example
  * ```ts
@@ -92,7 +93,7 @@ export class DocumentReader {
     });
   }
 
-  /** Returns the fields of a mapping by their keys. Every key that is not in `known` is a problem. */
+  /** Returns the fields of a mapping by their keys. A key that is not in `known` is a problem. */
   readFields<K extends string>(
     field: ConfigField,
     known: readonly K[],
@@ -210,14 +211,15 @@ export class DocumentReader {
     );
   }
 
+  /** Returns the line where a node of the document begins. */
   #lineOf(node: unknown): number | undefined {
     const range = (node as Node | null)?.range;
     return range ? this.#lines.linePos(range[0]).line : undefined;
   }
 
   /**
-   * Follows an alias, and returns undefined for an empty or null value. An alias without an anchor is returned as it
-   * is, so that it is reported as a value of the wrong kind.
+   * Follows an alias, and returns undefined for an empty or null value. An alias without an anchor
+   * is returned as it is, so that it is reported as a value of the wrong kind.
    */
   #resolveNode(node: unknown): Node | undefined {
     const target = isAlias(node) ? node.resolve(this.#document) ?? node : node;

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { AgentConfig } from "./agent_config.ts";
 import { formatDuration } from "./duration.ts";
 
-/** Values that the operator sets in an agent.yaml; the agent has defaults for the optional ones and all others. */
+/** Values that the operator may set in an agent.yaml; the agent has defaults for all others. */
 export type RenderableConfig =
   & Pick<AgentConfig, "device" | "endpoints" | "credential">
   & Partial<
@@ -31,8 +31,8 @@ host:
 `;
 
 /**
- * Renders an agent.yaml with comments for the device's owner. The same config always gives the same text, and
- * `parseAgentConfig` reads the same values from it.
+ * Renders an agent.yaml with comments for the device's owner. The same config always gives the same
+ * text, and `parseAgentConfig` reads the same values from it.
  */
 export function renderAgentConfig(config: RenderableConfig): string {
   return [

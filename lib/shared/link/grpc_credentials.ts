@@ -26,9 +26,9 @@ type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 type Connected = Awaited<ReturnType<Connector["connect"]>>;
 
 /**
- * Credentials of one dial that make the TLS connection themselves. grpc-js' own refuse IP addresses as server names
- * under Deno, can't tell a wrong CA from a wrong clock, and give no access to the socket. Overrides the two private
- * hooks that the library calls; deno.json pins its version.
+ * Credentials of one dial that make the TLS connection themselves. grpc-js' own refuse IP addresses
+ * as server names under Deno, can't tell a wrong CA from a wrong clock, and give no access to the
+ * socket. The overridden methods are private to the library, whose version deno.json pins.
  */
 export class DialCredentials extends ChannelCredentials {
   readonly #options: DialCredentialsOptions;
@@ -46,7 +46,7 @@ export class DialCredentials extends ChannelCredentials {
     return this.#failure;
   }
 
-  /** Destroys every socket at once, also one that is still being connected, and refuses further ones. */
+  /** Destroys every socket at once, also one that is still connecting, and every later one. */
   destroy(): void {
     this.#isDestroyed = true;
     for (const socket of this.#sockets) socket.destroy();
@@ -76,6 +76,7 @@ export class DialCredentials extends ChannelCredentials {
     };
   }
 
+  /** Returns the socket that the library uses: the given one, or TLS on it. */
   async #connect(socket: Socket): Promise<Connected> {
     this.#sockets.add(socket);
     // Once the connection is up, its errors reach the call as a status.
@@ -96,6 +97,7 @@ export class DialCredentials extends ChannelCredentials {
     }
   }
 
+  /** Makes the TLS connection on this socket and verifies the server. */
   async #startTls(socket: Socket): Promise<TLSSocket> {
     const { serverName, ca, action } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -131,6 +133,7 @@ export class DialCredentials extends ChannelCredentials {
     return secured;
   }
 
+  /** Translates an error of node:tls, whose texts are those of rustls. */
   #toTlsError(error: unknown): AranyaError {
     const text = error instanceof Error ? error.message : String(error);
     const problem =

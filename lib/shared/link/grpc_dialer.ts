@@ -34,23 +34,32 @@ import { toCertificates } from "./server_certificate.ts";
 export interface GrpcDialerOptions {
   /** "host:port", an IPv6 address in brackets; `dial` may name another one. */
   endpoint: string;
-  /** PEM of one or several CAs, one of which must have signed the server's certificate. @default the well-known CAs */
+  /**
+   * PEM of one or several CAs, one of which must have signed the server's certificate.
+   * @default the well-known CAs
+   */
   ca?: string;
   /** Plain text instead of TLS. @default false */
   insecure?: boolean;
-  /** The name that the certificate must have; also sent to the server. @default the end point's host */
+  /**
+   * The name that the certificate must have; also sent to the server.
+   * @default the end point's host
+   */
   serverName?: string;
   log: Logger;
   /** Upper bound of a packet in bytes, both ways. @default 66560 */
   maxPacketBytes?: number;
-  /** Upper bound of name resolution, connection, TLS and the call together, in milliseconds. @default 15000 */
+  /**
+   * Upper bound of name resolution, connection, TLS and the call together, in milliseconds.
+   * @default 15000
+   */
   connectTimeoutMs?: number;
   /** Returns this device's time, in milliseconds since 1970. @default Date.now */
   now?: () => number;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 15_000;
-/** Back-off of the library. Nothing can stop its timer after a failure, so it is short, and `close` waits for it. */
+/** Back-off of the library after a failure. Nothing can stop its timer: `close` waits for it. */
 const LIBRARY_BACKOFF_MS = 1;
 /** Longer than the library's back-off. */
 const SETTLE_MS = 10;
@@ -60,8 +69,8 @@ const LIBRARY_CONNECTING_MS = 300;
 const TRY_TO_CONNECT = false;
 
 /**
- * Creates a dialer, which holds nothing between two dials. A certificate that is not valid yet is accepted with a
- * warning when everything else about it is right: this device's clock must be wrong.
+ * Creates a dialer, which holds nothing between two dials. A certificate that is not valid yet is
+ * accepted with a warning when everything else about it is right: see `verifyServer`.
  * @throws {AranyaError} code "invalid" when end point or CA can't be read
  */
 export function createGrpcDialer(options: GrpcDialerOptions): LinkDialer {
@@ -156,7 +165,7 @@ class DialAttempt {
     return promise;
   }
 
-  /** Ends a failed attempt and waits until the library has no socket and no timer of it any more. */
+  /** Ends a failed attempt and waits until the library has released its socket and timers. */
   async close(): Promise<void> {
     // The socket goes first, so that the library stops waiting for it.
     this.#credentials.destroy();
@@ -168,13 +177,14 @@ class DialAttempt {
     await SYSTEM_CLOCK.sleep(SETTLE_MS);
   }
 
+  /** Ends call and connection at once. */
   #destroy(): void {
     this.#call.cancel();
     this.#client.close();
     this.#credentials.destroy();
   }
 
-  /** Waits for the end of a TCP connection attempt, which can't be cancelled, but no longer than the library does. */
+  /** Waits for the end of a TCP connection attempt, which can't be cancelled. */
   async #waitUntilFailed(): Promise<void> {
     const endMs = SYSTEM_CLOCK.monotonicMs() + LIBRARY_CONNECTING_MS;
     const pending = [connectivityState.IDLE, connectivityState.CONNECTING];
@@ -188,6 +198,7 @@ class DialAttempt {
     return this.#client.getChannel().getConnectivityState(TRY_TO_CONNECT);
   }
 
+  /** The call has ended, which also ends the link. */
   #onStatus(status: StatusObject): void {
     this.#client.close();
     this.#credentials.destroy();

@@ -5,7 +5,10 @@ import type { Link, LinkEnd } from "./link.ts";
 
 /** `send` waits while more bytes than this are unsent. */
 const SEND_HIGH_BYTES = 256 * 1024;
-/** At this many unread bytes the call is paused, which closes the HTTP/2 window; below the low mark it is resumed. */
+/**
+ * At this many unread bytes the call is paused, which closes the HTTP/2 window; below the low mark
+ * it is resumed.
+ */
 const READ_HIGH_BYTES = 256 * 1024;
 const READ_LOW_BYTES = 64 * 1024;
 /** Time for a closing link to send what it has buffered. */

@@ -83,8 +83,9 @@ const IDLE_CONNECTION_MS = 60_000;
 
 /**
  * Starts a listener for the links of all agents.
- * @throws {AranyaError} code "conflict" when the port is taken; "forbidden" without the right to use it; "unavailable"
- * when the address doesn't belong to this machine; "invalid" when the certificate can't be used
+ * @throws {AranyaError} code "conflict" when the port is taken; "forbidden" without the right to
+ * use it; "unavailable" when the address doesn't belong to this machine; "invalid" when the
+ * certificate can't be used
  */
 export async function listenGrpc(
   options: ListenGrpcOptions,
@@ -96,8 +97,9 @@ export async function listenGrpc(
 }
 
 /**
- * Accepts the sockets itself and hands them to grpc-js one by one: the library's own TLS server doesn't work under
- * Deno, and this way sockets can be counted, timed out and given a new certificate.
+ * Accepts the sockets itself and hands them to grpc-js one by one: the library's own TLS server
+ * doesn't work under Deno, and this way sockets can be counted, timed out and given a new
+ * certificate.
  */
 class Listener implements GrpcListener {
   readonly #options: ListenGrpcOptions;
@@ -148,6 +150,7 @@ class Listener implements GrpcListener {
     return this.#queue.links;
   }
 
+  /** Starts to listen. @throws {AranyaError} as {@linkcode listenGrpc} */
   async start(): Promise<void> {
     const { host, port, log } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -196,6 +199,7 @@ class Listener implements GrpcListener {
     await stopped;
   }
 
+  /** Creates the server that accepts sockets and passes them to grpc-js. */
   #createServer(): NetServer | TlsServer {
     const { tls, log } = this.#options;
     const injector = this.#grpc.createConnectionInjector(
@@ -229,6 +233,7 @@ class Listener implements GrpcListener {
     return server;
   }
 
+  /** Makes a link of a new call and queues it. */
   #accept(call: ServerDuplexStream<Uint8Array, Uint8Array>): void {
     const peer = call.getPeer();
     const counted = this.#sockets.addLink(peer);

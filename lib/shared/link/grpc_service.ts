@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The gRPC service that both ends share. A message is a packet as it is, without protobuf around it. */
+/** The gRPC service of a link. A message is a packet as it is, without protobuf around it. */
 import { Buffer } from "node:buffer";
 import {
   type ChannelOptions,
@@ -11,8 +11,8 @@ import {
 export const CONNECT_PATH = "/aranya.v1.Link/Connect";
 
 /**
- * Default upper bound of a packet, in bytes: 64 KiB, which is what one read of a pipe or socket returns, and room for
- * all headers.
+ * Default upper bound of a packet, in bytes: 64 KiB, which is what one read of a pipe or socket
+ * returns, and room for all headers.
  */
 export const DEFAULT_MAX_PACKET_BYTES = 66_560;
 
@@ -20,8 +20,8 @@ export const DEFAULT_MAX_PACKET_BYTES = 66_560;
 const MIN_ACCEPTED_PACKET_BYTES = 1024 * 1024;
 
 /**
- * HTTP/2 flow-control window at both ends, in bytes. The default of 64 KiB is one packet of ours, so that the sender
- * would wait for a window update after each.
+ * HTTP/2 flow-control window at both ends, in bytes. The default of 64 KiB is one packet of ours,
+ * so that the sender would wait for a window update after each.
  */
 export const FLOW_WINDOW_BYTES = 256 * 1024;
 

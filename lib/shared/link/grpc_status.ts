@@ -30,7 +30,9 @@ const CODES: Partial<Record<number, ErrorCode>> = {
 const MAX_TEXT_LENGTH = 300;
 const MAX_LOGGED_LENGTH = 1000;
 
-/** Returns the error for a call that ended with this status. `action` is `Cannot <verb> <object>`. */
+/**
+ * Returns the error for a call that ended with this status. `action` is `Cannot <verb> <object>`.
+ */
 export function toDialError(
   { code, details }: Pick<StatusObject, "code" | "details">,
   action: string,

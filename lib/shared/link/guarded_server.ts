@@ -11,17 +11,18 @@ const HTTP2_FACTORY = "createHttp2Server";
 export interface GuardedServerOptions {
   /** Receives what a request made the library throw. */
   onError: (error: unknown) => void;
-  /** Flow-control window of each call and of its connection, in bytes: how much a client may send ahead. */
+  /** Flow-control window of each call and of its connection, in bytes. */
   windowBytes: number;
 }
 
 /**
  * Creates a gRPC server that no request can crash, with larger flow-control windows.
  *
- * grpc-js answers a request that is not gRPC, or asks for another method, without checking that its stream is still
- * open. When the peer has already reset it, that throws out of an event listener, where nobody can catch it: one
- * unauthenticated client would end the operator. The library's handler is therefore replaced by one that catches.
- * And it lets a client choose its HTTP/2 windows, but not a server.
+ * grpc-js answers a request that is not gRPC, or asks for another method, without checking that its
+ * stream is still open. When the peer has already reset it, that throws out of an event listener,
+ * where it can't be caught: one unauthenticated client would end the operator. The library's
+ * handler is therefore replaced by one that catches. And it lets a client choose its HTTP/2
+ * windows, but not a server.
  * @throws {TypeError} when the library has no such private methods
  */
 export function createGuardedServer(

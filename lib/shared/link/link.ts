@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The interface between transports and everything above them: whole packets, in order, until the link ends. */
+/** The interface between transports and everything above them. */
 import type { AranyaError } from "../base/mod.ts";
 
 /**
- * One connection between an operator and an agent. It carries opaque packets; each is delivered whole, in order,
- * at most once.
+ * One connection between an operator and an agent. It carries opaque packets; each is delivered
+ * whole, in order, at most once.
  */
 export interface Link {
   /** The other end, for the log, e.g. "10.0.0.7:51234"; never a credential. */
@@ -12,14 +12,16 @@ export interface Link {
   /** Upper bound of a packet given to `send`, in bytes. */
   readonly maxPacketBytes: number;
   /**
-   * Hands one packet to the transport. Resolves when the transport has room for the next one, which is its
-   * back-pressure; concurrent calls keep their order. The array must not be changed afterwards.
-   * @throws {AranyaError} code "unavailable" when the link has ended; "too_large" above `maxPacketBytes`
+   * Hands one packet to the transport; the array must not be changed afterwards. Resolves when the
+   * transport has room for the next one: that is the back-pressure. Concurrent calls keep their
+   * order.
+   * @throws {AranyaError} code "unavailable" when the link has ended; "too_large" above
+   * `maxPacketBytes`
    */
   send(packet: Uint8Array): Promise<void>;
   /**
-   * The packets that the other end sent. Ends when the link ends, without throwing. A reader that pauses makes the
-   * sender wait. One reader only; a second iterator continues where the first one stopped.
+   * The packets that the other end sent; ends with the link, without throwing. A reader that pauses
+   * makes the sender wait. One reader only; a second iterator continues where the first stopped.
    */
   readonly packets: AsyncIterable<Uint8Array>;
   /** Resolves with the reason when the link has ended. Never rejects. */
@@ -36,7 +38,7 @@ export interface LinkEnd {
   error?: AranyaError;
 }
 
-/** The operator's side of a transport: accepts links. Dispose it to stop listening and to close its links. */
+/** The operator's side of a transport: accepts links. Disposing it closes them. */
 export interface LinkListener extends AsyncDisposable {
   /** The address it listens on, with the port that the system chose. */
   readonly address: { host: string; port: number };
@@ -48,9 +50,9 @@ export interface LinkListener extends AsyncDisposable {
 export interface LinkDialer {
   /**
    * Tries once to open a link.
-   * @param options.endpoint "host:port" to dial instead of the configured one, e.g. after a redirect
-   * @throws {AranyaError} code "unavailable" when there is no route or no operator; "unauthorized" when the server's
-   * certificate can't be trusted; "timed_out"; "invalid"; the signal's reason
+   * @param options.endpoint "host:port" instead of the configured one, e.g. after a redirect
+   * @throws {AranyaError} code "unavailable" when there is no route or no operator; "unauthorized"
+   * when the server's certificate can't be trusted; "timed_out"; "invalid"; the signal's reason
    */
   dial(options: { signal: AbortSignal; endpoint?: string }): Promise<Link>;
 }

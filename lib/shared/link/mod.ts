@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Transports between operator and agent. Whole packets come in and go out over a {@linkcode Link}: the operator
- * takes links from a listener, the agent gets one from a dialer. This room never looks inside a packet and knows
- * no devices; who the peer is and what it may do is decided above.
+ * Transports between operator and agent. Whole packets come in and go out over a {@linkcode Link}:
+ * the operator takes links from a listener, the agent gets one from a dialer. This room never looks
+ * inside a packet and knows no devices; who the peer is and what it may do is decided above.
  *
  * @example
  * ```ts

@@ -32,9 +32,9 @@ export interface VerifiedServer {
 /**
  * Verifies the certificate of a TLS connection that was made with `rejectUnauthorized: false`.
  *
- * A certificate that is not valid *yet* is accepted when everything else is right: this device's clock must be behind,
- * e.g. in 1970. That is safe because the operator authenticates itself in the Noise handshake as well; refusing would
- * lock out devices without a real-time clock.
+ * A certificate that is not valid *yet* is accepted when everything else is right: this device's
+ * clock must be behind, e.g. in 1970. That is safe because the operator authenticates itself in the
+ * Noise handshake as well; refusing would lock out devices without a real-time clock.
  * @throws {AranyaError} code "unauthorized", with the problem of the certificate
  */
 export function verifyServer(
@@ -100,7 +100,7 @@ function verifyChain(
   throw untrusted(options, `its certificate can't be used: ${tlsError}`);
 }
 
-/** Returns the certificates from the server's to a trusted one; undefined when there is no such path. */
+/** Returns the certificates from the server's to a trusted one; undefined without such a path. */
 function findPath(
   chain: X509Certificate[],
   trusted: X509Certificate[],
@@ -118,6 +118,7 @@ function findPath(
   return undefined;
 }
 
+/** Returns whether `issuer` is a CA and has signed the certificate. */
 function isSignedBy(
   certificate: X509Certificate | undefined,
   issuer: X509Certificate,

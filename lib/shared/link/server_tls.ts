@@ -10,7 +10,7 @@ export interface GrpcServerTls {
 }
 
 /**
- * Checks that certificate and key belong together. TLS itself would fail only at the first connection.
+ * Checks that certificate and key belong together; TLS would fail only at the first connection.
  * @throws {AranyaError} code "invalid" when they don't, or when one can't be read
  */
 export function checkServerTls(tls: GrpcServerTls): void {

@@ -25,10 +25,11 @@ interface Entry {
 }
 
 /**
- * Holds the sockets of a listener by the address of their peer. A socket is *pending* until it carries its first link.
+ * Holds the sockets of a listener by the address of their peer. A socket is *pending* until it
+ * carries its first link.
  *
- * An agent needs a few round trips for that, so a socket that is pending for long is most likely no agent's: it is
- * destroyed after a time-out, and the oldest one makes room when there are too many.
+ * An agent needs a few round trips for that, so a socket that is pending for long is most likely no
+ * agent's: it is destroyed after a time-out, and the oldest one makes room when there are too many.
  */
 export class SocketRegistry {
   readonly #options: SocketRegistryOptions;
@@ -73,8 +74,8 @@ export class SocketRegistry {
   }
 
   /**
-   * Counts one link on the socket of this peer ("address:port"). Dispose the result when the link has ended; it may be
-   * done twice.
+   * Counts one link on the socket of this peer ("address:port"). Dispose the result when the link
+   * has ended; it may be done twice.
    */
   addLink(peer: string): Disposable {
     const entry = this.#entries.get(peer);
@@ -114,11 +115,13 @@ export class SocketRegistry {
     return true;
   }
 
+  /** Destroys a socket because of a limit. */
   #refuse(socket: Socket): void {
     socket.destroy();
     this.#options.onRefused?.();
   }
 
+  /** Ends the time-out of an entry and its place among the pending ones. */
   #endPending(peer: string, entry: Entry): void {
     clearTimeout(entry.timer);
     entry.timer = undefined;

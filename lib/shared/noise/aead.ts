@@ -21,7 +21,7 @@ export interface SealBytesOptions {
   headroomBytes?: number;
 }
 
-/** Encrypts and authenticates `data`. Returns the free bytes, the ciphertext and the tag in one array. */
+/** Encrypts and authenticates `data`. Returns free bytes, ciphertext and tag in one array. */
 export function sealBytes(
   key: Uint8Array,
   options: SealBytesOptions,
@@ -50,8 +50,8 @@ export interface OpenBytesOptions {
 }
 
 /**
- * Decrypts bytes of {@linkcode sealBytes}. Returns undefined when they were not sealed with this key, counter and
- * associated data.
+ * Decrypts bytes of {@linkcode sealBytes}. Returns undefined when they were not sealed with this
+ * key, counter and associated data.
  */
 export function openBytes(
   key: Uint8Array,

@@ -45,7 +45,7 @@ const MAX_REFUSAL_TEXT_LENGTH = 300;
 /** Control characters of a peer's text must not reach a terminal. */
 const CONTROL_CHARACTERS = /\p{Cc}/gu;
 
-/** Returns the Noise prologue: the values that both sides must agree on for the handshake to succeed. */
+/** Returns the Noise prologue: values that both sides must agree on for a handshake to succeed. */
 export function toPrologue(
   { device, protocolVersion }: { device: string; protocolVersion: number },
 ): Uint8Array {

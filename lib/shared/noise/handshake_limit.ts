@@ -6,7 +6,7 @@ export interface HandshakeLimitOptions {
   /** Upper bound of concurrent handshakes. @default 512 */
   maxCount?: number;
   /**
-   * A slot held for longer may be taken away, in milliseconds. A valid handshake needs one exchange only.
+   * A slot may be taken away after this time, in milliseconds. A valid handshake needs much less.
    * @default 2000
    */
   protectedMs?: number;
@@ -18,9 +18,9 @@ interface Slot {
 }
 
 /**
- * Bounds concurrent handshakes, so that clients which start one and never finish it cost little. When all slots
- * are taken, a new handshake evicts the oldest one that has lost its protection, or is refused.
- * One instance is shared by all handshakes of a process.
+ * Bounds concurrent handshakes, so that clients which start one and never finish it cost little.
+ * When all slots are taken, a new handshake evicts the oldest one that has lost its protection, or
+ * is refused. One instance is shared by all handshakes of a process.
  */
 export class HandshakeLimit {
   readonly #maxCount: number;
@@ -41,7 +41,8 @@ export class HandshakeLimit {
   }
 
   /**
-   * Takes a slot; dispose it to give it back, which may be done twice. Returns undefined when none is free.
+   * Takes a slot, or returns undefined when none is free. Dispose the slot to release it; that may
+   * be done twice.
    * @param onEvicted called when the slot is taken away for another handshake
    */
   acquire(onEvicted: () => void): Disposable | undefined {

@@ -30,12 +30,13 @@ export interface InitiateHandshakeOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
- * Authenticates both sides as the initiator and returns the sealed link. The given link is closed when it fails.
- * @throws {AranyaError} code "unauthorized" when the peer refuses this device or its key, or can't prove that it
- * has the key; "unsupported" for the protocol version; "conflict" for a duplicate device; "unavailable" for other
- * refusals and when the link ended; "invalid" for bytes that are no answer; "timed_out"; the signal's reason.
- * `details.refusal` names the reason of a refusal, e.g. "BAD_CREDENTIAL". It is only a hint: a refusal is not
- * authenticated.
+ * Authenticates both sides as the initiator and returns the sealed link. The given link is closed
+ * when it fails.
+ * @throws {AranyaError} code "unauthorized" when the peer refuses this device or its key, or can't
+ * prove that it has the key; "unsupported" for the protocol version; "conflict" for a duplicate
+ * device; "unavailable" for other refusals and when the link ended; "invalid" for bytes that are no
+ * answer; "timed_out"; the signal's reason. `details.refusal` names the reason of a refusal, e.g.
+ * "BAD_CREDENTIAL". It is only a hint: a refusal is not authenticated.
  */
 export async function initiateHandshake(
   link: Link,

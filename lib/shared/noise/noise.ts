@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The Noise pattern NNpsk0 with X25519, ChaCha20-Poly1305 and SHA-256. Names follow the specification. */
+/** The Noise pattern NNpsk0 with X25519, ChaCha20-Poly1305 and SHA-256. */
 import {
   createHash,
   createHmac,
@@ -48,7 +48,8 @@ export interface NoiseKeys {
 }
 
 /**
- * One side of a handshake (Noise Protocol Framework, revision 34, sections 5, 7.4 and 9):
+ * One side of a handshake (Noise Protocol Framework, revision 34, sections 5, 7.4 and 9). Names
+ * follow the specification.
  *
  * ```text
  * -> psk, e
@@ -61,9 +62,11 @@ export class NoiseHandshake {
   readonly #role: "initiator" | "responder";
   readonly #psk: Uint8Array;
   readonly #ephemeral: Uint8Array | undefined;
-  /** `ck`; the next two are `k` and `h`. `n` is always 0, since each key encrypts one payload only. */
+  /** `ck` of the specification. */
   #chainingKey: Uint8Array;
+  /** `k`. Its nonce `n` is always 0, since each key encrypts one payload only. */
   #key: Uint8Array = EMPTY;
+  /** `h`. */
   #hash: Uint8Array;
   /** `e`. */
   #ownKey: KeyObject | undefined;
@@ -104,7 +107,8 @@ export class NoiseHandshake {
 
   /**
    * Processes the peer's message and returns its payload.
-   * @throws {AranyaError} code "unauthorized" when it was made with another pre-shared key or prologue
+   * @throws {AranyaError} code "unauthorized" when it was made with another pre-shared key or
+   * prologue
    */
   readMessage(message: Uint8Array): Uint8Array {
     if (message.length < KEY_BYTES + TAG_BYTES) {
@@ -125,7 +129,10 @@ export class NoiseHandshake {
     return payload;
   }
 
-  /** Returns the keys for transport messages. @throws {TypeError} before the end of the handshake */
+  /**
+   * Returns the keys for transport messages.
+   * @throws {TypeError} before the end of the handshake
+   */
   split(): NoiseKeys {
     if (!this.#ownKey || !this.#peerKey) {
       throw new TypeError("Cannot split handshake: a message is missing");
@@ -161,13 +168,19 @@ export class NoiseHandshake {
     this.#key = key ?? EMPTY;
   }
 
-  /** Token "e". In a handshake with a pre-shared key the public key is mixed into the key too (section 9.2). */
+  /**
+   * Token "e". In a handshake with a pre-shared key the public key is mixed into the key too
+   * (section 9.2).
+   */
   #mixPublicKey(publicKey: Uint8Array): void {
     this.#mixHash(publicKey);
     this.#mixKey(publicKey);
   }
 
-  /** Token "ee". @throws {AranyaError} code "unauthorized" when the peer's public key can't be used */
+  /**
+   * Token "ee".
+   * @throws {AranyaError} code "unauthorized" when the peer's public key can't be used
+   */
   #mixSharedSecret(): void {
     if (!this.#ownKey || !this.#peerKey) {
       throw new TypeError("Cannot mix handshake keys: one is missing");

@@ -37,11 +37,14 @@ export interface DeviceKeys {
 /** Options of {@linkcode respondToHandshake}. */
 export interface RespondToHandshakeOptions {
   /**
-   * Returns the keys of a device; undefined when there is no such device. When it rejects, the initiator is refused
-   * as "overloaded" and may try again.
+   * Returns the keys of a device; undefined when there is no such device. When it rejects, the
+   * initiator is refused as "overloaded" and may try again.
    */
   findKeys: (device: string) => Promise<DeviceKeys | undefined>;
-  /** Protocol versions served, both ends included. @default MIN_PROTOCOL_VERSION to PROTOCOL_VERSION */
+  /**
+   * Protocol versions served, both ends included.
+   * @default MIN_PROTOCOL_VERSION to PROTOCOL_VERSION
+   */
   versions?: { min: number; max: number };
   /** Shared by all handshakes of a process. @default no bound */
   limit?: HandshakeLimit;
@@ -70,7 +73,7 @@ const REFUSAL_TIMEOUT_MS = 1000;
 /** One text for both cases: an unauthenticated client must not learn which device names exist. */
 const UNAUTHENTICATED_TEXT = "unknown device or wrong credential";
 
-/** An error that the initiator is told by a refusal. */
+/** An error that is sent to the initiator as a refusal. */
 class RefusedError extends AranyaError {
   readonly refusal: Refusal;
 
@@ -82,14 +85,15 @@ class RefusedError extends AranyaError {
 }
 
 /**
- * Authenticates both sides as the responder. Resolves once the initiator has proved that it holds the keys of *this*
- * handshake, so that a replayed first message is not enough. When it fails, the initiator is refused with a reason
- * where there is one, and the given link is closed.
- * @throws {AranyaError} code "unauthorized" for an unknown device or a wrong key; "unsupported" for a version that is
- * not served; "invalid" for bytes that are no handshake; "timed_out"; "cancelled"; "unavailable" when `limit` is
- * reached, `findKeys` failed or the link ended.
- * `details.device` is the device that was named, `details.known` whether it exists. With "unsupported",
- * `details.proven` is whether the initiator used a key of the device: otherwise anybody may have sent it.
+ * Authenticates both sides as the responder. Resolves once the initiator has proved that it holds
+ * the keys of *this* handshake, so that a replayed first message is not enough. When it fails, the
+ * initiator is refused with a reason where there is one, and the given link is closed.
+ * @throws {AranyaError} code "unauthorized" for an unknown device or a wrong key; "unsupported" for
+ * a version that is not served; "invalid" for bytes that are no handshake; "timed_out";
+ * "cancelled"; "unavailable" when `limit` is reached, `findKeys` failed or the link ended.
+ * `details.device` is the device that was named, `details.known` whether it exists. With
+ * "unsupported", `details.proven` is whether the initiator used a key of the device: otherwise
+ * any client may have sent it.
  */
 export async function respondToHandshake(
   link: Link,
@@ -129,7 +133,7 @@ export async function respondToHandshake(
   }
 }
 
-/** Sends the refusal of a {@linkcode RefusedError}; does nothing for other errors. Never rejects. */
+/** Sends the refusal of a {@linkcode RefusedError}; ignores other errors. Never rejects. */
 async function sendRefusal(link: Link, error: unknown): Promise<void> {
   if (!(error instanceof RefusedError)) return;
   try {
@@ -222,10 +226,11 @@ async function findKeys(
 }
 
 /**
- * Returns the handshake with the key that the first message was made with; undefined when no key of the device fits.
+ * Returns the handshake with the key that the first message was made with; undefined when no key of
+ * the device fits.
  *
- * Constant work: the keys of an unknown device and a missing previous key are replaced by random ones, so that timing
- * doesn't reveal which devices exist.
+ * Constant work: the keys of an unknown device and a missing previous key are replaced by random
+ * ones, so that timing doesn't reveal which devices exist.
  */
 function readFirstMessage(
   init: HandshakeInit,
@@ -249,7 +254,9 @@ function readFirstMessage(
   return undefined;
 }
 
-/** Returns the error for a first message that no key of the device has made. The log gets the case, the peer doesn't. */
+/**
+ * Returns the error for a first message without a key of the device. Only the log gets the case.
+ */
 function toUnauthenticatedError(
   { device }: HandshakeInit,
   keys: DeviceKeys | undefined,

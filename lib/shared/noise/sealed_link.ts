@@ -30,10 +30,10 @@ export interface SealedLinkOptions {
 }
 
 /**
- * A link whose packets only the two sides of the handshake can make and read. Each is encrypted with the key of its
- * direction and a counter that rises strictly.
+ * A link whose packets only the two sides of the handshake can make and read. Each is encrypted
+ * with the key of its direction and a counter that rises strictly.
  *
- * A replayed counter and an unknown frame type, which anybody could have sent, are dropped. A packet that can't be
+ * A frame with a replayed counter or of an unknown type is dropped. A packet that can't be
  * decrypted ends the link. Empty packets belong to the handshake and are not delivered.
  */
 export class SealedLink implements Link {
@@ -97,7 +97,8 @@ export class SealedLink implements Link {
 
   /**
    * Resolves once the peer has sent a packet, which proves that it has the keys of this handshake.
-   * @throws {AranyaError} code "unauthorized" when the packet can't be decrypted; "unavailable" when the link ends
+   * @throws {AranyaError} code "unauthorized" when the packet can't be decrypted; "unavailable"
+   * when the link ends
    */
   async confirm(): Promise<void> {
     for (;;) {
@@ -141,7 +142,7 @@ export class SealedLink implements Link {
   }
 
   /**
-   * Returns the packet in a frame; undefined for a frame to drop: a replay, or a type of a later protocol.
+   * Returns the packet in a frame; undefined for a replay and for a type of a later protocol.
    * @throws {AranyaError} code "unauthorized" when it was not sealed for this link
    */
   #open(frame: Uint8Array): Uint8Array | undefined {

@@ -10,7 +10,10 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   [RefusalReason.DUPLICATE_DEVICE]: "conflict",
 };
 
-/** Returns the error code of a refusal; "unavailable" for reasons that pass, and for those of later versions. */
+/**
+ * Returns the error code of a refusal; "unavailable" for reasons that pass, and for those of later
+ * versions.
+ */
 export function toRefusalCode(reason: RefusalReason): ErrorCode {
   return CODES[reason] ?? "unavailable";
 }

@@ -16,7 +16,7 @@ Deno.test("onAbort() calls back once with the reason", () => {
   assert.deepEqual(reasons, ["first"]);
 });
 
-Deno.test("onAbort() calls back at once when the signal is aborted already", () => {
+Deno.test("onAbort() calls back at once when the signal is already aborted", () => {
   const reasons: unknown[] = [];
   onAbort(AbortSignal.abort("before"), (reason) => reasons.push(reason));
   assert.deepEqual(reasons, ["before"]);
@@ -32,7 +32,7 @@ Deno.test("onAbort() doesn't call back after it was disposed", () => {
   assert.deepEqual(reasons, []);
 });
 
-Deno.test("onAbort() takes an absent signal", () => {
+Deno.test("onAbort() accepts an absent signal", () => {
   using _listener = onAbort(undefined, () => assert.fail("was called"));
 });
 
@@ -68,7 +68,7 @@ Deno.test("abortable() ignores a rejection that comes after the abort", async ()
   await new Promise((resolve) => setTimeout(resolve));
 });
 
-Deno.test("abortable() leaves no listener on a signal that lives on", async () => {
+Deno.test("abortable() removes its listener from the signal", async () => {
   const { signal } = new AbortController();
   let count = 0;
   const add = signal.addEventListener.bind(signal);
@@ -85,7 +85,7 @@ Deno.test("abortable() leaves no listener on a signal that lives on", async () =
   assert.equal(count, 0);
 });
 
-Deno.test("whenAborted() resolves at the abort, at once when it was before", async () => {
+Deno.test("whenAborted() resolves at the abort, or at once when it was before", async () => {
   const stop = new AbortController();
   let isDone = false;
   const waiting = whenAborted(stop.signal).then(() => isDone = true);

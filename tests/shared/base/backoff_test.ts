@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createBackoff } from "../../../lib/shared/base/mod.ts";
 
-Deno.test("createBackoff() grows by its factor up to the limit", () => {
+Deno.test("createBackoff() multiplies delays by the factor up to the limit", () => {
   const backoff = createBackoff({
     initialDelayMs: 100,
     maxDelayMs: 350,
@@ -16,7 +16,7 @@ Deno.test("createBackoff() grows by its factor up to the limit", () => {
   ], [100, 200, 350, 350]);
 });
 
-Deno.test("createBackoff() starts over after reset", () => {
+Deno.test("createBackoff() returns the first delay again after reset()", () => {
   const backoff = createBackoff({ initialDelayMs: 100, maxDelayMs: 1_000 });
   backoff.next();
   backoff.next();
@@ -24,7 +24,7 @@ Deno.test("createBackoff() starts over after reset", () => {
   assert.equal(backoff.next(), 100);
 });
 
-Deno.test("createBackoff() takes the jitter off the delay", () => {
+Deno.test("createBackoff() subtracts the jitter from the delay", () => {
   const backoff = createBackoff({
     initialDelayMs: 100,
     maxDelayMs: 100,
@@ -34,7 +34,7 @@ Deno.test("createBackoff() takes the jitter off the delay", () => {
   assert.equal(backoff.next(), 75);
 });
 
-Deno.test("createBackoff() throws when delays fall", () => {
+Deno.test("createBackoff() throws when delays would decrease", () => {
   assert.throws(
     () => createBackoff({ initialDelayMs: 10, maxDelayMs: 5 }),
     RangeError,

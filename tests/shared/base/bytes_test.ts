@@ -26,13 +26,13 @@ Deno.test("fromHex() is the inverse of toHex()", () => {
   assert.throws(() => fromHex("zz"), SyntaxError);
 });
 
-Deno.test("sha256Hex() gives the digest of the empty input", async () => {
+Deno.test("sha256Hex() returns the digest of the empty input", async () => {
   assert.equal(
     await sha256Hex(new Uint8Array()),
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
   );
 });
 
-Deno.test("fromUtf8() replaces what is not UTF-8", () => {
+Deno.test("fromUtf8() replaces bytes that are not UTF-8", () => {
   assert.equal(fromUtf8(Uint8Array.of(0x61, 0xff)), "a\ufffd");
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { defined } from "../../../lib/shared/base/defined.ts";
 
-Deno.test("defined() leaves out what is undefined and keeps every other value", () => {
+Deno.test("defined() removes undefined properties and keeps all others", () => {
   const given: { a?: number | undefined; b: string | undefined; c: null } = {
     a: 0,
     b: undefined,

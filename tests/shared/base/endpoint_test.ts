@@ -5,7 +5,7 @@ import {
   parseEndpoint,
 } from "../../../lib/shared/base/endpoint.ts";
 
-Deno.test("parseEndpoint() reads names and addresses", () => {
+Deno.test("parseEndpoint() parses names and addresses", () => {
   const table = [
     ["edge.example:443", { host: "edge.example", port: 443, kind: "name" }],
     ["localhost:1", { host: "localhost", port: 1, kind: "name" }],
@@ -18,7 +18,7 @@ Deno.test("parseEndpoint() reads names and addresses", () => {
   }
 });
 
-Deno.test("parseEndpoint() refuses everything else", () => {
+Deno.test("parseEndpoint() rejects everything else", () => {
   const texts = [
     "",
     "edge",

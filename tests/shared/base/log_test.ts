@@ -14,7 +14,7 @@ function collect(options: CreateLoggerOptions = {}) {
   };
 }
 
-Deno.test("createLogger() writes one JSON object a line", () => {
+Deno.test("createLogger() writes one JSON object per line", () => {
   const { lines, log } = collect();
   log.with({ device: "edge-1" }).info("link is up", { ms: 3 });
   const { time, ...rest } = JSON.parse(lines[0] ?? "");
@@ -27,7 +27,7 @@ Deno.test("createLogger() writes one JSON object a line", () => {
   assert.match(time, /^\d{4}-.*Z$/);
 });
 
-Deno.test("createLogger() shows an error's code and message but no stack at info", () => {
+Deno.test("createLogger() writes an error's code and message without its stack at level info", () => {
   const { lines, log } = collect();
   log.warn("pod is retried", {
     error: new AranyaError("unavailable", "Cannot reach API server: refused", {
@@ -40,7 +40,7 @@ Deno.test("createLogger() shows an error's code and message but no stack at info
   assert.equal("stack" in line || "cause" in line, false);
 });
 
-Deno.test("createLogger() adds stack and cause at debug", () => {
+Deno.test("createLogger() adds stack and cause at level debug", () => {
   const { lines, log } = collect({ level: "debug" });
   log.debug("session ended", {
     error: new AranyaError("internal", "Cannot x", {
@@ -62,5 +62,14 @@ Deno.test("createLogger() writes readable lines when asked", () => {
   assert.match(
     lines[0] ?? "",
     /^\d\d:\d\d:\d\d\.\d{3} info {2}link is up {2}device=edge-1 reason="two words"\n$/,
+  );
+});
+
+Deno.test("Logger.with() keeps level and format", () => {
+  const { lines, log } = collect({ readable: true, level: "debug" });
+  log.with({ device: "edge-1" }).with({ node: "n" }).debug("stream ended");
+  assert.match(
+    lines[0] ?? "",
+    /^\d\d:\d\d:\d\d\.\d{3} debug stream ended {2}device=edge-1 node=n\n$/,
   );
 });

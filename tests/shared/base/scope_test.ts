@@ -43,3 +43,25 @@ Deno.test("Scope.run() passes the error of a task to onError", async () => {
   scope.run(() => Promise.reject(new Error("broken")));
   assert.match(String(await seen.promise), /broken/);
 });
+
+Deno.test("Scope.use() disposes resources of both kinds in reverse order", async () => {
+  const order: string[] = [];
+  const scope = new Scope();
+  scope.use({ [Symbol.dispose]: () => void order.push("sync") });
+  const resource = {
+    [Symbol.asyncDispose]: () => {
+      order.push("async");
+      return Promise.resolve();
+    },
+  };
+  assert.equal(scope.use(resource), resource);
+  await scope[Symbol.asyncDispose]();
+  assert.deepEqual(order, ["async", "sync"]);
+});
+
+Deno.test("new Scope() is closed when its parent is already aborted", async () => {
+  const scope = new Scope({ parent: AbortSignal.abort("stopped") });
+  assert.equal(scope.signal.aborted, true);
+  assert.equal(scope.signal.reason, "stopped");
+  await scope.close();
+});

@@ -10,7 +10,7 @@ Deno.test("toRfc3339() cuts the fraction off", () => {
   assert.equal(toRfc3339(0), "1970-01-01T00:00:00Z");
 });
 
-Deno.test("toRfc3339() refuses what is no time", () => {
+Deno.test("toRfc3339() throws for what Date can't hold", () => {
   assert.throws(() => toRfc3339(NaN), RangeError);
   assert.throws(() => toRfc3339(10n ** 18n), RangeError);
 });

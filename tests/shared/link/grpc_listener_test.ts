@@ -101,12 +101,12 @@ Deno.test("Link.close() at either end ends both after what was sent before", asy
     await using fixture = await startFixture();
     const ends = await fixture.pair();
     const other = closer === "agent" ? ends.operator : ends.agent;
-    await ends[closer].send(utf8("last words"));
+    await ends[closer].send(utf8("last packet"));
     ends[closer].close("done here");
     ends[closer].close("again");
     const texts: string[] = [];
     for await (const packet of other.packets) texts.push(fromUtf8(packet));
-    assert.deepEqual(texts, ["last words"]);
+    assert.deepEqual(texts, ["last packet"]);
     assert.deepEqual(await ends[closer].closed, { reason: "done here" });
     assert.match((await other.closed).reason, /closed the link/);
     await assert.rejects(ends[closer].send(utf8("x")), { code: "unavailable" });

@@ -39,7 +39,7 @@ Deno.test("openBytes() returns undefined for another counter, key or associated 
   );
 });
 
-Deno.test("sealBytes() leaves room for a header", () => {
+Deno.test("sealBytes() reserves room for a header", () => {
   const sealed = sealBytes(KEY, {
     counter: 0,
     data: utf8("abc"),

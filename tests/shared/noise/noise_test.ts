@@ -5,8 +5,8 @@ import { openBytes, sealBytes } from "../../../lib/shared/noise/aead.ts";
 import { NoiseHandshake } from "../../../lib/shared/noise/noise.ts";
 
 /**
- * Public test vector "Noise_NNpsk0_25519_ChaChaPoly_SHA256" of haskell-cryptography/cacophony, vectors/cacophony.txt @8ee9d41
- * (public domain).
+ * Public test vector "Noise_NNpsk0_25519_ChaChaPoly_SHA256" of haskell-cryptography/cacophony,
+ * vectors/cacophony.txt @8ee9d41 (public domain).
  */
 const VECTOR = {
   prologue: "4a6f686e2047616c74",

@@ -8,7 +8,9 @@ import { createLinkPair, type Tamper } from "./_support/link_pair.ts";
 const KEY_TO_RESPONDER = new Uint8Array(32).fill(3);
 const KEY_TO_INITIATOR = new Uint8Array(32).fill(4);
 
-/** Creates both ends with keys as after a handshake; `counted` collects the responder's counters. */
+/**
+ * Creates both ends with keys as after a handshake; `counted` collects the responder's counters.
+ */
 function createSealedPair(
   tamper: Tamper,
 ): { initiator: Link; responder: Link; counted: string[] } {
@@ -122,7 +124,7 @@ Deno.test("SealedLink rejects its own packets when they are sent back", async ()
   assert.equal((await end.closed).error?.code, "unauthorized");
 });
 
-Deno.test("SealedLink.send() refuses a packet above the inner limit less 25 bytes", async () => {
+Deno.test("SealedLink.send() rejects a packet above the inner limit minus 25 bytes", async () => {
   const { initiator } = createSealedPair((packet) => [packet]);
   assert.equal(initiator.maxPacketBytes, 975);
   await initiator.send(new Uint8Array(975));
