@@ -15,7 +15,7 @@ import {
   VERSION,
 } from "./lib/shared/base/mod.ts";
 import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
-import { createDockerClient } from "./lib/agent/docker/mod.ts";
+import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
 import { createHostMachine, createTmpfsMounts } from "./lib/agent/host/mod.ts";
 import {
   createDeviceReader,
@@ -58,7 +58,7 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
     event.preventDefault();
     log.error("a failure was not handled", { error: event.reason });
   });
-  const client = createDockerClient({
+  const client = new DockerHttpClient({
     host: config.runtime.docker.host ?? Deno.env.get("DOCKER_HOST") ??
       "unix:///var/run/docker.sock",
   });

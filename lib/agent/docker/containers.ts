@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Calls about containers. "not_found" means that there is none of that id. */
+/** Calls about containers. Each fails with code "not_found" when there is no such container. */
 import type { DockerClient, DockerSocket } from "./client.ts";
 import type {
   ContainerCreate,
   ContainerInspect,
   ContainerSummary,
-  StatsReading,
+  StatsResponse,
 } from "./shapes.ts";
 
-/** Creates a container and gives its id. @throws {AranyaError} "not_found" no such image, "conflict" the name is taken, "invalid" */
+const START_TIMEOUT_MS = 120_000;
+const REMOVE_TIMEOUT_MS = 120_000;
+const STATS_TIMEOUT_MS = 10_000;
+const RESIZE_TIMEOUT_MS = 10_000;
+
+/**
+ * Creates a container and returns its id.
+ * @throws {AranyaError} code "not_found" when the image is missing, "conflict" when the name is
+ * taken, "invalid" for a bad configuration
+ */
 export async function createContainer(
   client: DockerClient,
   options: {
@@ -28,7 +37,10 @@ export async function createContainer(
   return Id;
 }
 
-/** Starts a created container; one that runs is left alone. @throws {AranyaError} with the engine's sentence when its process can't be started */
+/**
+ * Starts a created container; does nothing when it is running.
+ * @throws {AranyaError} with the engine's sentence when its process can't be started
+ */
 export async function startContainer(
   client: DockerClient,
   id: string,
@@ -36,12 +48,15 @@ export async function startContainer(
   await client.request({
     method: "POST",
     path: `/containers/${id}/start`,
-    action: `Cannot start container ${shortId(id)}`,
-    timeoutMs: 120_000,
+    action: `Cannot start container ${formatContainerId(id)}`,
+    timeoutMs: START_TIMEOUT_MS,
   });
 }
 
-/** Sends a signal. @throws {AranyaError} "conflict" when it doesn't run */
+/**
+ * Sends a signal to the container's first process.
+ * @throws {AranyaError} code "conflict" when the container is not running
+ */
 export async function killContainer(
   client: DockerClient,
   options: { id: string; signalName: string },
@@ -50,11 +65,11 @@ export async function killContainer(
     method: "POST",
     path: `/containers/${options.id}/kill`,
     query: { signal: options.signalName },
-    action: `Cannot signal container ${shortId(options.id)}`,
+    action: `Cannot signal container ${formatContainerId(options.id)}`,
   });
 }
 
-/** Resolves when the container doesn't run (any more). */
+/** Resolves when the container is not running; at once when it never was. */
 export async function waitContainer(
   client: DockerClient,
   options: { id: string; timeoutMs: number; signal?: AbortSignal | undefined },
@@ -63,13 +78,13 @@ export async function waitContainer(
     method: "POST",
     path: `/containers/${options.id}/wait`,
     query: { condition: "not-running" },
-    action: `Cannot wait for container ${shortId(options.id)}`,
+    action: `Cannot wait for container ${formatContainerId(options.id)}`,
     timeoutMs: options.timeoutMs,
     signal: options.signal,
   });
 }
 
-/** Removes a container, killing it when it runs, with its anonymous volumes. */
+/** Removes a container with its anonymous volumes; kills it first when it is running. */
 export async function removeContainer(
   client: DockerClient,
   id: string,
@@ -78,12 +93,15 @@ export async function removeContainer(
     method: "DELETE",
     path: `/containers/${id}`,
     query: { force: true, v: true },
-    action: `Cannot remove container ${shortId(id)}`,
-    timeoutMs: 120_000,
+    action: `Cannot remove container ${formatContainerId(id)}`,
+    timeoutMs: REMOVE_TIMEOUT_MS,
   });
 }
 
-/** Containers with all of these labels ("name" or "name=value"). */
+/**
+ * Returns the containers that have all of these labels, each "name" or "name=value".
+ * With `running` only those that run.
+ */
 export function listContainers(
   client: DockerClient,
   options: { labels: string[]; running?: boolean },
@@ -99,7 +117,7 @@ export function listContainers(
   });
 }
 
-/** What the engine knows of one container, by id or name. */
+/** Returns the state and configuration of one container, by id or name. */
 export function inspectContainer(
   client: DockerClient,
   id: string,
@@ -107,21 +125,21 @@ export function inspectContainer(
   return client.request({
     method: "GET",
     path: `/containers/${encodeURIComponent(id)}/json`,
-    action: `Cannot inspect container ${shortId(id)}`,
+    action: `Cannot inspect container ${formatContainerId(id)}`,
   });
 }
 
-/** One reading of a running container's figures, at once. */
+/** Returns the resource usage of a running container, without the engine's wait for a second sample. */
 export function readContainerStats(
   client: DockerClient,
   options: { id: string; signal?: AbortSignal | undefined },
-): Promise<StatsReading> {
+): Promise<StatsResponse> {
   return client.request({
     method: "GET",
     path: `/containers/${options.id}/stats`,
     query: { stream: false, "one-shot": true },
-    action: `Cannot read figures of container ${shortId(options.id)}`,
-    timeoutMs: 10_000,
+    action: `Cannot read stats of container ${formatContainerId(options.id)}`,
+    timeoutMs: STATS_TIMEOUT_MS,
     signal: options.signal,
   });
 }
@@ -129,16 +147,18 @@ export function readContainerStats(
 /** Options of {@linkcode readContainerLog}. */
 export interface ContainerLogOptions {
   id: string;
+  /** Continue with new lines until the container ends. @default false */
   follow?: boolean;
-  /** Puts an RFC 3339 time before each line. */
+  /** Put an RFC 3339 time before each line. @default false */
   timestamps?: boolean;
+  /** Number of lines from the end. @default all */
   tailLines?: number | undefined;
-  /** Seconds since 1970 with fraction. */
+  /** Seconds since 1970, with fraction. */
   since?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Log bytes as the engine sends them: multiplexed unless the container has a terminal. */
+/** Returns the log's bytes: multiplexed, or raw when the container has a terminal. */
 export function readContainerLog(
   client: DockerClient,
   options: ContainerLogOptions,
@@ -154,12 +174,15 @@ export function readContainerLog(
       tail: options.tailLines,
       since: options.since,
     },
-    action: `Cannot read log of container ${shortId(options.id)}`,
+    action: `Cannot read log of container ${formatContainerId(options.id)}`,
     signal: options.signal,
   });
 }
 
-/** Joins the streams of a container's first process. */
+/**
+ * Attaches to the streams of a container's first process. The output is multiplexed, or raw when
+ * the container has a terminal.
+ */
 export function attachContainer(
   client: DockerClient,
   options: {
@@ -175,12 +198,12 @@ export function attachContainer(
     method: "POST",
     path: `/containers/${id}/attach`,
     query: { stream: true, stdin, stdout, stderr },
-    action: `Cannot attach to container ${shortId(id)}`,
+    action: `Cannot attach to container ${formatContainerId(id)}`,
     signal: options.signal,
   });
 }
 
-/** Sets the size of a container's terminal. */
+/** Sets the size of a container's terminal, in characters. */
 export async function resizeContainer(
   client: DockerClient,
   options: { id: string; width: number; height: number },
@@ -189,12 +212,14 @@ export async function resizeContainer(
     method: "POST",
     path: `/containers/${options.id}/resize`,
     query: { w: options.width, h: options.height },
-    action: `Cannot resize terminal of container ${shortId(options.id)}`,
-    timeoutMs: 10_000,
+    action: `Cannot resize terminal of container ${
+      formatContainerId(options.id)
+    }`,
+    timeoutMs: RESIZE_TIMEOUT_MS,
   });
 }
 
-/** As the docker command shows ids. */
-export function shortId(id: string): string {
+/** Formats an id for messages as the docker command does, in 12 characters; quotes a name. */
+export function formatContainerId(id: string): string {
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : `"${id}"`;
 }

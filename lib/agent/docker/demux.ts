@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Docker's multiplexed output of processes without a terminal
- * (Engine API, "Attach to a container", stream format; moby pkg/stdcopy):
- *
- *     +------+---+---+---+------------------+---------…
- *     | type | 0 | 0 | 0 | size, big-endian | payload
- *     +------+---+---+---+------------------+---------…
- *       1       3           4                 size bytes
- */
+/** Docker's multiplexed stream of a process's two outputs. */
 import { AranyaError, concatBytes } from "../../shared/base/mod.ts";
 
 /** Bytes of one of a process's outputs. */
@@ -20,43 +12,58 @@ const HEADER_BYTES = 8;
 const SIZE_OFFSET = 4;
 const TYPE_SHIFT = 24;
 const STDERR_TYPE = 2;
-/** Errors of the engine itself, in the place of output; all types' bits. */
+/** An error of the engine in place of output. It is 3, so that it is the mask of all types too. */
 const SYSTEM_ERROR_TYPE = 3;
 
-/** Takes the headers out. Payloads come out as they arrive, whole frames are never collected. */
+/**
+ * Decodes the multiplexed output of a process without a terminal, chunk by chunk
+ * (Engine API, "Attach to a container", stream format; moby pkg/stdcopy):
+ *
+ *     +------+---+---+---+------------------+---------…
+ *     | type | 0 | 0 | 0 | size, big-endian | payload
+ *     +------+---+---+---+------------------+---------…
+ *       1       3           4                 size bytes
+ *
+ * Payloads are returned as they arrive: frames are never collected.
+ */
 export class Demuxer {
   readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #view = new DataView(this.#header.buffer);
-  #headerCount = 0;
-  #left = 0;
+  /** Bytes of the current header that have arrived. */
+  #headerBytes = 0;
+  /** Bytes of the current payload that have not arrived. */
+  #missingBytes = 0;
 
-  /** Whether the bytes so far end at a frame's end. */
-  get complete(): boolean {
-    return this.#left === 0 && this.#headerCount === 0;
+  /** Whether the bytes so far end with a whole frame. */
+  get isComplete(): boolean {
+    return this.#missingBytes === 0 && this.#headerBytes === 0;
   }
 
-  /** The next bytes in, pieces of output out. @throws {AranyaError} code "internal" when it is not such a stream */
+  /**
+   * Takes the next bytes of the stream and returns the output in them.
+   * @throws {AranyaError} code "internal" when it is no such stream
+   */
   push(chunk: Uint8Array): OutputPiece[] {
     const pieces: OutputPiece[] = [];
     for (let offset = 0; offset < chunk.length;) {
-      if (this.#left === 0) {
+      if (this.#missingBytes === 0) {
         const count = Math.min(
-          HEADER_BYTES - this.#headerCount,
+          HEADER_BYTES - this.#headerBytes,
           chunk.length - offset,
         );
         this.#header.set(
           chunk.subarray(offset, offset + count),
-          this.#headerCount,
+          this.#headerBytes,
         );
-        this.#headerCount += count;
+        this.#headerBytes += count;
         offset += count;
-        if (this.#headerCount < HEADER_BYTES) break;
-        this.#begin();
+        if (this.#headerBytes < HEADER_BYTES) break;
+        this.#decodeHeader();
         continue;
       }
-      const bytes = chunk.subarray(offset, offset + this.#left);
+      const bytes = chunk.subarray(offset, offset + this.#missingBytes);
       offset += bytes.length;
-      this.#left -= bytes.length;
+      this.#missingBytes -= bytes.length;
       pieces.push({ stream: this.#stream, bytes });
     }
     return pieces;
@@ -66,28 +73,32 @@ export class Demuxer {
     return (this.#header[0] ?? 0) >= STDERR_TYPE ? "stderr" : "stdout";
   }
 
-  #begin(): void {
-    // The first byte is the type, the other three are 0; a line of a log has a header each, so this is kept cheap.
+  #decodeHeader(): void {
+    // One comparison checks type and zeros: each line of a log has a header.
     if (this.#view.getUint32(0) & ~(SYSTEM_ERROR_TYPE << TYPE_SHIFT)) {
       throw new AranyaError(
         "internal",
-        "Cannot read output of container: the engine sent no stream header",
+        "Cannot read output of container: invalid stream header",
       );
     }
-    this.#left = this.#view.getUint32(SIZE_OFFSET);
-    this.#headerCount = 0;
+    this.#missingBytes = this.#view.getUint32(SIZE_OFFSET);
+    this.#headerBytes = 0;
   }
 }
 
-/** Splits a whole multiplexed stream. Of what came together, neighbours of one output are one piece: a line of a log is a frame of its own. */
+/**
+ * Decodes a whole multiplexed stream. Adjacent pieces of one output that arrived together are
+ * yielded as one, since the engine makes a frame of each line of a log.
+ * @throws {AranyaError} code "internal" when it is no such stream
+ */
 export async function* demux(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<OutputPiece> {
   const demuxer = new Demuxer();
-  for await (const chunk of chunks) yield* joinNeighbours(demuxer.push(chunk));
+  for await (const chunk of chunks) yield* mergeAdjacent(demuxer.push(chunk));
 }
 
-function* joinNeighbours(pieces: OutputPiece[]): Generator<OutputPiece> {
+function* mergeAdjacent(pieces: OutputPiece[]): Generator<OutputPiece> {
   for (let start = 0; start < pieces.length;) {
     const stream = pieces[start]?.stream ?? "stdout";
     let end = start;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The engine's failures in the house's words; the only place where they are translated. */
+/** Translates errors of the engine and of its connections; the only place that does. */
 import {
   AranyaError,
   type ErrorCode,
   fromUtf8,
 } from "../../shared/base/mod.ts";
 
-const CODES: Readonly<Record<number, ErrorCode>> = {
+const CODES_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: "invalid",
   401: "unauthorized",
   403: "forbidden",
@@ -16,52 +16,62 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   501: "unsupported",
   503: "unavailable",
 };
+const MAX_TEXT_CHARS = 500;
 
-/** An answer with a status of 400 and more. The engine's own sentence is kept as the state. */
+/**
+ * Returns the error for a response with a status of 400 or above. Its message has the engine's own
+ * sentence as the state, `details.httpStatus` the status.
+ */
 export function fromStatus(
   status: number,
-  body: Uint8Array,
-  action: string,
+  { body, action }: { body: Uint8Array; action: string },
 ): AranyaError {
   return new AranyaError(
-    CODES[status] ?? "internal",
-    `${action}: ${messageOf(body) ?? `Docker answered ${status}`}`,
+    CODES_BY_STATUS[status] ?? "internal",
+    `${action}: ${parseMessage(body) ?? `Docker returned status ${status}`}`,
     { details: { httpStatus: status } },
   );
 }
 
-function messageOf(body: Uint8Array): string | undefined {
+/** Returns "message" of a JSON body, or the beginning of a plain text. */
+function parseMessage(body: Uint8Array): string | undefined {
   const text = fromUtf8(body).trim();
   try {
     const { message } = JSON.parse(text) as { message?: unknown };
     if (typeof message === "string" && message !== "") return message;
   } catch {
-    // Some proxies and very old engines answer in plain text.
+    // Some proxies and very old engines return plain text.
   }
-  return text === "" ? undefined : text.slice(0, 500);
+  return text === "" ? undefined : text.slice(0, MAX_TEXT_CHARS);
 }
 
-/** A connection that could not be made. */
+/**
+ * Returns the error for a connection that could not be opened; code "unavailable".
+ * @param host the engine's address
+ */
 export function fromDialError(error: unknown, host: string): AranyaError {
-  const action = `Cannot reach Docker at "${host}"`;
-  const wanted = "expected a running engine there (see runtime.docker.host)";
-  const state = error instanceof Deno.errors.NotFound
-    ? "the socket does not exist"
-    : error instanceof Deno.errors.ConnectionRefused
-    ? "nobody listens there"
-    : error instanceof Deno.errors.PermissionDenied
-    ? "this user may not open it"
-    : error instanceof Deno.errors.NotCapable
-    ? `the agent's permission set does not allow it (${error.message})`
-    : error instanceof Error
-    ? error.message
-    : String(error);
-  return new AranyaError("unavailable", `${action}: ${state}, ${wanted}`, {
-    cause: error,
-  });
+  return new AranyaError(
+    "unavailable",
+    `Cannot connect to Docker at "${host}": ${
+      describeDialError(error)
+    }, expected a running engine (runtime.docker.host in agent.yaml)`,
+    { cause: error },
+  );
 }
 
-/** A connection that broke on the way. */
+function describeDialError(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "no such socket";
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return "connection refused";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.NotCapable) {
+    return `the agent's permission set doesn't allow it (${error.message})`;
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Returns the error for a connection that failed during an exchange; code "unavailable". */
 export function fromBrokenConnection(
   error: unknown,
   action: string,
@@ -69,7 +79,7 @@ export function fromBrokenConnection(
   const text = error instanceof Error ? error.message : String(error);
   return new AranyaError(
     "unavailable",
-    `${action}: the connection to Docker broke (${text})`,
+    `${action}: the connection to Docker failed (${text})`,
     { cause: error },
   );
 }

@@ -1,112 +1,121 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One request and its answer: who may end it early, and what its reader is told then. */
-import { AranyaError } from "../../shared/base/mod.ts";
+/** One request and its response on a connection of the client's pool. */
+import { AranyaError, onAbort } from "../../shared/base/mod.ts";
 import { fromBrokenConnection } from "./errors.ts";
 import type { HttpConnection } from "./http.ts";
 
 /** Options of {@linkcode Exchange}. */
 export interface ExchangeOptions {
   connection: HttpConnection;
-  /** The connection has served another exchange before. */
-  reused: boolean;
+  /** Whether the connection has served another exchange before. */
+  isReused: boolean;
   /** `Cannot <verb> <object>`, for errors. */
   action: string;
-  /** Ends it after this time, in milliseconds. */
+  /** Aborts the exchange after this time, in milliseconds. */
   timeoutMs: number;
+  /** Aborts the exchange. */
   signal: AbortSignal | undefined;
 }
 
-/** Ends by time, by the caller's signal, or by `close`; the connection goes with it unless it was released. */
+/**
+ * One request and its response. A timeout, the caller's signal or `abort` ends it early: the
+ * connection is closed, and pending reads and writes fail with the reason.
+ */
 export class Exchange {
-  connection: HttpConnection;
-  readonly reused: boolean;
+  readonly isReused: boolean;
   readonly #action: string;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort: () => void;
+  readonly #listener: Disposable | undefined;
+  #connection: HttpConnection;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #end: { reason: unknown } | undefined;
-  #released = false;
+  #abortion: { reason: unknown } | undefined;
+  #isReleased = false;
 
   constructor(options: ExchangeOptions) {
-    const { connection, reused, action, timeoutMs, signal } = options;
-    this.connection = connection;
-    this.reused = reused;
+    const { connection, isReused, action, timeoutMs, signal } = options;
+    this.isReused = isReused;
     this.#action = action;
-    this.#signal = signal;
-    this.#onAbort = () => this.kill(signal?.reason);
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-    this.#timer = setTimeout(() =>
-      this.kill(
+    this.#connection = connection;
+    this.#timer = setTimeout(() => {
+      this.abort(
         new AranyaError(
           "timed_out",
-          `${action}: no answer from Docker after ${timeoutMs} ms`,
+          `${action}: no response from Docker after ${timeoutMs} ms`,
         ),
-      ), timeoutMs);
-    if (signal?.aborted) this.#onAbort();
+      );
+    }, timeoutMs);
+    this.#listener = onAbort(signal, (reason) => this.abort(reason));
+  }
+
+  /** The connection that it runs on now. */
+  get connection(): HttpConnection {
+    return this.#connection;
   }
 
   /** Whether it was ended early. */
-  get ended(): boolean {
-    return this.#end !== undefined;
+  get isAborted(): boolean {
+    return this.#abortion !== undefined;
   }
 
-  /** Ends it with this reason; pending reads and writes reject with it. */
-  kill(reason: unknown): void {
-    if (this.#released) return;
-    this.#end ??= { reason };
+  /** Ends the exchange early. Does nothing once the connection was released; the first reason stays. */
+  abort(reason: unknown): void {
+    if (this.#isReleased) return;
+    this.#abortion ??= { reason };
     this.close();
   }
 
-  /** No time limit from here on. */
-  clearTimeout(): void {
+  /** Lifts the time limit. */
+  stopTimer(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  /** Goes on with another connection. */
-  replace(connection: HttpConnection): void {
-    this.connection.close();
-    this.connection = connection;
-    if (this.#end) connection.close();
+  /** Closes the current connection and continues on another one. */
+  replaceConnection(connection: HttpConnection): void {
+    this.#connection.close();
+    this.#connection = connection;
+    if (this.isAborted) connection.close();
   }
 
-  /** Gives the connection back for another exchange; false when it was ended before. */
-  release(): boolean {
-    if (this.connection.closed) return false;
-    this.#released = true;
+  /**
+   * Returns the connection to the pool: from now on the exchange doesn't close it any more.
+   * Returns false when the connection is closed already.
+   */
+  releaseConnection(): boolean {
+    if (this.#connection.isClosed) return false;
+    this.#isReleased = true;
     return true;
   }
 
-  /** Forgets timer and signal, and closes the connection unless it was released. May be called twice. */
+  /** Removes timer and listener, and closes a connection that was not released. May be called twice. */
   close(): void {
-    this.clearTimeout();
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (!this.#released) this.connection.close();
+    this.stopTimer();
+    this.#listener?.[Symbol.dispose]();
+    if (!this.#isReleased) this.#connection.close();
   }
 
-  /** What the reader is told about this failure. */
-  translate(error: unknown): unknown {
-    if (this.#end) return this.#end.reason;
+  /** Returns the error to throw to the caller: the reason of an abort, else one of this room's. */
+  toCallerError(error: unknown): unknown {
+    if (this.#abortion) return this.#abortion.reason;
     return error instanceof AranyaError
       ? error
       : fromBrokenConnection(error, this.#action);
   }
 
-  /** The work's result, its failure translated. */
-  async guard<T>(work: Promise<T>): Promise<T> {
+  /** Returns what `work` returns; translates its error with `toCallerError`. */
+  async translateErrors<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      throw this.translate(error);
+      throw this.toCallerError(error);
     }
   }
 
-  /** The same for many. */
-  async *guardEach<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  /** Yields what `items` yields; translates its error with `toCallerError`. */
+  async *translateStreamErrors<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
     try {
       yield* items;
     } catch (error) {
-      throw this.translate(error);
+      throw this.toCallerError(error);
     }
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Commands run beside a container's first process. */
+/** Calls about commands that run in a container beside its first process. */
 import type { DockerClient, DockerSocket } from "./client.ts";
-import { shortId } from "./containers.ts";
+import { formatContainerId } from "./containers.ts";
+
+const RESIZE_TIMEOUT_MS = 10_000;
 
 /** Options of {@linkcode createExec}. */
-export interface ExecOptions {
+export interface CreateExecOptions {
   containerId: string;
   command: string[];
   stdin: boolean;
@@ -14,10 +16,13 @@ export interface ExecOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Prepares a command and gives its id. @throws {AranyaError} "not_found", "conflict" when the container doesn't run */
+/**
+ * Creates a command without starting it and returns its id.
+ * @throws {AranyaError} code "not_found", or "conflict" when the container is not running
+ */
 export async function createExec(
   client: DockerClient,
-  options: ExecOptions,
+  options: CreateExecOptions,
 ): Promise<string> {
   const { Id } = await client.request<{ Id: string }>({
     method: "POST",
@@ -29,13 +34,15 @@ export async function createExec(
       Tty: options.tty,
       Cmd: options.command,
     },
-    action: `Cannot exec in container ${shortId(options.containerId)}`,
+    action: `Cannot exec in container ${
+      formatContainerId(options.containerId)
+    }`,
     signal: options.signal,
   });
   return Id;
 }
 
-/** Starts a prepared command; its output is multiplexed unless it has a terminal. */
+/** Starts a created command. Its output is multiplexed, or raw when it has a terminal. */
 export function startExec(
   client: DockerClient,
   options: { id: string; tty: boolean; signal?: AbortSignal | undefined },
@@ -49,15 +56,16 @@ export function startExec(
   });
 }
 
-/** How a command stands. */
+/** State of a command, under the API's own names. */
 export interface ExecState {
   Running: boolean;
-  /** null while it has not run. */
+  /** null before the command has started. */
   ExitCode: number | null;
+  /** On the engine's machine; 0 before the command has started. */
   Pid: number;
 }
 
-/** Looks at a command. */
+/** Returns the state of a command. */
 export function inspectExec(
   client: DockerClient,
   id: string,
@@ -65,11 +73,11 @@ export function inspectExec(
   return client.request({
     method: "GET",
     path: `/exec/${id}/json`,
-    action: "Cannot look at command in container",
+    action: "Cannot inspect command in container",
   });
 }
 
-/** Sets the size of a command's terminal. */
+/** Sets the size of a command's terminal, in characters. */
 export async function resizeExec(
   client: DockerClient,
   options: { id: string; width: number; height: number },
@@ -79,6 +87,6 @@ export async function resizeExec(
     path: `/exec/${options.id}/resize`,
     query: { w: options.width, h: options.height },
     action: "Cannot resize terminal of command",
-    timeoutMs: 10_000,
+    timeoutMs: RESIZE_TIMEOUT_MS,
   });
 }

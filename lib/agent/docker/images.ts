@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Calls about images. */
-import { AranyaError, fromUtf8 } from "../../shared/base/mod.ts";
+import { AranyaError, utf8 } from "../../shared/base/mod.ts";
 import type { DockerClient } from "./client.ts";
 import { readJsonLines } from "./json_lines.ts";
 import type { ImageInspect } from "./shapes.ts";
 
-/** A registry login. */
+const PULL_START_TIMEOUT_MS = 120_000;
+
+/** Credentials for a registry: username and password, or a token. */
 export interface RegistryLogin {
   server: string;
   username: string;
   password: string;
-  /** In the place of username and password. */
+  /** Used instead of username and password unless empty. */
   identityToken: string;
 }
 
-/** What the engine knows of one image, by name or id. @throws {AranyaError} "not_found" */
+/** Returns the state of an image, by name or id. @throws {AranyaError} code "not_found" */
 export function inspectImage(
   client: DockerClient,
   image: string,
@@ -22,7 +24,7 @@ export function inspectImage(
   return client.request({
     method: "GET",
     path: `/images/${encodeURIComponent(image)}/json`,
-    action: `Cannot find image "${image}"`,
+    action: `Cannot inspect image "${image}"`,
   });
 }
 
@@ -34,49 +36,54 @@ export interface PullImageOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Pulls an image to its end. @throws {AranyaError} "not_found", "unauthorized", "unavailable" with the engine's sentence */
+/**
+ * Pulls an image; resolves when it is on the engine.
+ * @throws {AranyaError} code "not_found", "unauthorized", "invalid" or "unavailable", with the
+ * engine's sentence
+ */
 export async function pullImage(
   client: DockerClient,
-  options: PullImageOptions,
+  { image, login, signal }: PullImageOptions,
 ): Promise<void> {
-  const action = `Cannot pull image "${options.image}"`;
-  const lines = await client.stream({
+  const action = `Cannot pull image "${image}"`;
+  const progress = await client.stream({
     method: "POST",
     path: "/images/create",
-    query: { fromImage: options.image },
-    headers: options.login ? { "x-registry-auth": encode(options.login) } : {},
+    query: { fromImage: image },
+    headers: login ? { "x-registry-auth": encodeLogin(login) } : {},
     action,
-    timeoutMs: 120_000,
-    signal: options.signal,
+    timeoutMs: PULL_START_TIMEOUT_MS,
+    signal,
   }).catch((error) => {
-    throw refine(error, action);
+    throw refinePullError(error, action);
   });
-  for await (const line of readJsonLines<{ error?: string }>(lines)) {
-    if (line.error !== undefined) throw pullFailure(line.error, action);
+  for await (const line of readJsonLines<{ error?: string }>(progress)) {
+    if (line.error !== undefined) throw toPullError(line.error, action);
   }
 }
 
-/** Loads images from a tar archive as `docker save` makes it. */
+/** Loads images from a tar archive of the form that `docker save` writes. */
 export async function loadImage(
   client: DockerClient,
   archive: Uint8Array,
 ): Promise<void> {
   const action = "Cannot load image";
-  const lines = await client.stream({
+  const progress = await client.stream({
     method: "POST",
     path: "/images/load",
     query: { quiet: true },
     body: archive,
     action,
   });
-  for await (const line of readJsonLines<{ error?: string }>(lines)) {
+  for await (const line of readJsonLines<{ error?: string }>(progress)) {
     if (line.error !== undefined) {
       throw new AranyaError("internal", `${action}: ${line.error}`);
     }
   }
 }
 
-function encode(login: RegistryLogin): string {
+/** Encodes a login for the header X-Registry-Auth: JSON as base64url (Engine API, "Authentication"). */
+function encodeLogin(login: RegistryLogin): string {
   const json = JSON.stringify(
     login.identityToken === ""
       ? {
@@ -86,20 +93,19 @@ function encode(login: RegistryLogin): string {
       }
       : { identitytoken: login.identityToken, serveraddress: login.server },
   );
-  return btoa(
-    String.fromCharCode(...new TextEncoder().encode(json)),
-  ).replaceAll("+", "-").replaceAll("/", "_");
+  return btoa(String.fromCharCode(...utf8(json)))
+    .replaceAll("+", "-").replaceAll("/", "_");
 }
 
-/** The engine answers 500 for most of what a registry may say; its sentence tells more. */
-function refine(error: unknown, action: string): unknown {
+/** The engine returns status 500 for most errors of a registry; only its sentence tells them apart. */
+function refinePullError(error: unknown, action: string): unknown {
   if (!(error instanceof AranyaError) || error.code !== "internal") {
     return error;
   }
-  return pullFailure(error.message.slice(action.length + 2), action);
+  return toPullError(error.message.slice(action.length + 2), action);
 }
 
-function pullFailure(text: string, action: string): AranyaError {
+function toPullError(text: string, action: string): AranyaError {
   const code = /unauthorized|authentication required|denied/i.test(text)
     ? "unauthorized"
     : /not found|manifest unknown|does not exist/i.test(text)
@@ -108,13 +114,4 @@ function pullFailure(text: string, action: string): AranyaError {
     ? "invalid"
     : "unavailable";
   return new AranyaError(code, `${action}: ${text}`);
-}
-
-/** For tests of what is sent: the inverse of the login's encoding. */
-export function decodeLogin(header: string): unknown {
-  const bytes = Uint8Array.from(
-    atob(header.replaceAll("-", "+").replaceAll("_", "/")),
-    (character) => character.charCodeAt(0),
-  );
-  return JSON.parse(fromUtf8(bytes));
 }

@@ -1,36 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-/** JSON objects one after the other, as the engine sends progress and events. */
+/** Streams of JSON objects, one per line: the engine's progress and events. */
 import { AranyaError } from "../../shared/base/mod.ts";
 
 const MAX_LINE_CHARS = 1024 * 1024;
 
-/** One object per line; empty lines are skipped. @throws {AranyaError} "internal" for a line that is no JSON or too long */
+/**
+ * Yields one object per line; skips empty lines.
+ * @throws {AranyaError} code "internal" for a line that is not JSON or too long
+ */
 export async function* readJsonLines<T>(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<T> {
   const decoder = new TextDecoder();
-  let held = "";
+  let partialLine = "";
   for await (const chunk of chunks) {
-    const lines = (held + decoder.decode(chunk, { stream: true })).split("\n");
-    held = lines.pop() ?? "";
-    if (held.length > MAX_LINE_CHARS) throw unreadable(undefined);
+    const text = partialLine + decoder.decode(chunk, { stream: true });
+    const lines = text.split("\n");
+    partialLine = lines.pop() ?? "";
+    if (partialLine.length > MAX_LINE_CHARS) {
+      throw toLineError("it is too long");
+    }
     for (const line of lines) if (line.trim() !== "") yield parse<T>(line);
   }
-  if (held.trim() !== "") yield parse<T>(held);
+  if (partialLine.trim() !== "") yield parse<T>(partialLine);
 }
 
 function parse<T>(line: string): T {
   try {
     return JSON.parse(line) as T;
   } catch (error) {
-    throw unreadable(error);
+    throw toLineError("it is not JSON", error);
   }
 }
 
-function unreadable(cause: unknown): AranyaError {
+function toLineError(state: string, cause?: unknown): AranyaError {
   return new AranyaError(
     "internal",
-    "Cannot read answer of Docker: a line of it is not JSON",
+    `Cannot read line of Docker's response: ${state}`,
     { cause },
   );
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The parts of the Engine API's JSON that are used here, under the API's own names (API version 1.41 to 1.44). */
+/**
+ * The fields of the Engine API's JSON that this project uses, under the API's own names. They are
+ * the same in API versions 1.41 to 1.44; https://docs.docker.com/reference/api/engine/ documents
+ * them.
+ */
 
-/** Body of "create a container". */
+/** Body of "Create a container". */
 export interface ContainerCreate {
   Image: string;
   Hostname?: string;
@@ -13,16 +17,13 @@ export interface ContainerCreate {
   Tty?: boolean;
   OpenStdin?: boolean;
   StdinOnce?: boolean;
-  AttachStdin?: boolean;
-  StopSignal?: string;
   Labels: Record<string, string>;
-  /** Switches the image's own health check off. */
+  /** Turns the health check of the image off. */
   Healthcheck?: { Test: ["NONE"] };
   HostConfig: HostConfig;
-  NetworkingConfig?: { EndpointsConfig: Record<string, unknown> };
 }
 
-/** How a container stands on its host. */
+/** The part of a container's configuration that depends on its host. */
 export interface HostConfig {
   NetworkMode?: string;
   PidMode?: string;
@@ -61,27 +62,22 @@ export interface Mount {
   BindOptions?: { Propagation?: string };
 }
 
-/** One line of "list containers". */
+/** An item of "List containers". */
 export interface ContainerSummary {
   Id: string;
-  Names: string[];
-  Image: string;
-  ImageID: string;
   State: string;
   Labels: Record<string, string>;
 }
 
-/** "Inspect a container". */
+/** Response of "Inspect a container". */
 export interface ContainerInspect {
   Id: string;
-  Name: string;
   Created: string;
   Image: string;
   State: {
     Status: string;
     Running: boolean;
     OOMKilled: boolean;
-    Pid: number;
     ExitCode: number;
     Error: string;
     StartedAt: string;
@@ -105,48 +101,36 @@ export interface ContainerInspect {
   };
 }
 
-/** "Inspect an image". */
+/** Response of "Inspect an image". */
 export interface ImageInspect {
   Id: string;
-  RepoTags: string[] | null;
   Architecture: string;
   Config: { User?: string } | null;
 }
 
-/** "Inspect a network". */
+/** Response of "Inspect a network". */
 export interface NetworkInspect {
-  Id: string;
-  Name: string;
-  Driver: string;
   Labels: Record<string, string> | null;
   IPAM: { Config: { Subnet?: string }[] | null };
   Containers: Record<string, unknown> | null;
 }
 
-/** One reading of "container stats". */
-export interface StatsReading {
-  read: string;
+/** Response of "Get container stats based on resource usage". */
+export interface StatsResponse {
   cpu_stats?: { cpu_usage?: { total_usage?: number } };
   memory_stats?: { usage?: number; stats?: Record<string, number> };
   networks?: Record<string, { rx_bytes: number; tx_bytes: number }>;
 }
 
-/** "System information". */
+/** Response of "Get system information". */
 export interface SystemInfo {
   ServerVersion: string;
   DockerRootDir: string;
-  OperatingSystem: string;
-  OSType: string;
   Architecture: string;
-  KernelVersion: string;
-  NCPU: number;
-  MemTotal: number;
-  Name: string;
 }
 
-/** One line of "monitor events". */
+/** An item of "Monitor events". */
 export interface EngineEvent {
-  Type: string;
   Action: string;
   Actor: { ID: string; Attributes: Record<string, string> };
 }

@@ -9,7 +9,7 @@ import {
   type DockerClient,
   readContainerStats,
   readSystemInfo,
-  type StatsReading,
+  type StatsResponse,
   type SystemInfo,
 } from "../docker/mod.ts";
 import { type HostMachine, PressureGauge } from "../host/mod.ts";
@@ -181,7 +181,7 @@ export async function readContainerFigures(
 }
 
 /** Working set = usage without the page cache that is not in use, as the kubelet counts; names differ between cgroup v1 and v2. */
-export function toFigures(reading: StatsReading): {
+export function toFigures(reading: StatsResponse): {
   cpuTotalNanos: bigint;
   memoryWorkingSetBytes: bigint;
   memoryRssBytes: bigint;
@@ -197,7 +197,7 @@ export function toFigures(reading: StatsReading): {
   };
 }
 
-function toTraffic(reading: StatsReading | undefined): {
+function toTraffic(reading: StatsResponse | undefined): {
   networkRxBytes: bigint;
   networkTxBytes: bigint;
 } {

@@ -130,7 +130,6 @@ export class Sandboxes {
       name: this.network,
       subnet,
       labels: { [DEVICE_LABEL]: this.#device },
-      driverOptions: {},
     });
   }
 

@@ -4,10 +4,10 @@ import { concatBytes, fromUtf8 } from "../../../lib/shared/base/mod.ts";
 import {
   attachContainer,
   createContainer,
-  createDockerClient,
   createExec,
   demux,
   type DockerClient,
+  DockerHttpClient,
   inspectContainer,
   inspectExec,
   killContainer,
@@ -16,15 +16,13 @@ import {
   pullImage,
   readContainerLog,
   readContainerStats,
-  readSystemInfo,
   removeContainer,
   resizeExec,
-  shortId,
   startContainer,
   startExec,
   waitContainer,
-  watchEvents,
 } from "../../../lib/agent/docker/mod.ts";
+import { formatContainerId } from "../../../lib/agent/docker/containers.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
 
 const LABEL = "aranya-test";
@@ -79,17 +77,13 @@ async function execute(
   };
 }
 
-Deno.test("containers on a real engine", async (test) => {
+Deno.test("container calls on a real engine", async (test) => {
   await using engine = await Dockerd.start();
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
-
-  await test.step("readSystemInfo() tells the engine's version and root", async () => {
-    const info = await readSystemInfo(client);
-    assert.match(info.ServerVersion, /^\d+\.\d+/);
-    assert.match(info.DockerRootDir, /^\//);
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
   });
 
-  await test.step("a container's life: create, start, log, signal, wait, inspect, remove", async () => {
+  await test.step("a container is created, started, listed, killed, waited for, inspected and removed", async () => {
     const id = await run(client, "echo out; echo err >&2; exec sleep 100");
     const [listed] = await listContainers(client, { labels: [LABEL] });
     assert.equal(listed?.Id, id);
@@ -111,7 +105,7 @@ Deno.test("containers on a real engine", async (test) => {
     await assert.rejects(inspectContainer(client, id), { code: "not_found" });
   });
 
-  await test.step("exec half-closes stdin and gives the exit code", async () => {
+  await test.step("startExec() half-closes stdin and returns all output, inspectExec() the exit code", async () => {
     const id = await run(client, "exec sleep 100");
     const input = [crypto.getRandomValues(new Uint8Array(50_000))];
     const result = await execute(client, {
@@ -130,7 +124,7 @@ Deno.test("containers on a real engine", async (test) => {
     await removeContainer(client, id);
   });
 
-  await test.step("exec's terminal is resized", async () => {
+  await test.step("resizeExec() resizes the terminal of a command", async () => {
     const id = await run(client, "exec sleep 100");
     const exec = await createExec(client, {
       containerId: id,
@@ -149,7 +143,7 @@ Deno.test("containers on a real engine", async (test) => {
     await removeContainer(client, id);
   });
 
-  await test.step("attach joins the first process", async () => {
+  await test.step("attachContainer() connects to the first process", async () => {
     const id = await run(client, "read line; echo got $line", {
       OpenStdin: true,
     });
@@ -169,37 +163,14 @@ Deno.test("containers on a real engine", async (test) => {
     await removeContainer(client, id);
   });
 
-  await test.step("readContainerStats() gives figures of a running container", async () => {
+  await test.step("readContainerStats() returns the memory usage of a running container", async () => {
     const id = await run(client, "exec sleep 100");
-    const reading = await readContainerStats(client, { id });
-    assert.ok((reading.memory_stats?.usage ?? 0) > 0);
+    const stats = await readContainerStats(client, { id });
+    assert.ok((stats.memory_stats?.usage ?? 0) > 0);
     await removeContainer(client, id);
   });
 
-  await test.step("watchEvents() tells of starts and ends until the signal", async () => {
-    const stop = new AbortController();
-    const events = await watchEvents(client, {
-      label: LABEL,
-      actions: ["start", "die"],
-      signal: stop.signal,
-    });
-    const id = await run(client, "exit 3");
-    const seen: string[] = [];
-    try {
-      for await (const event of events) {
-        seen.push(
-          `${event.Action} ${event.Actor.Attributes["exitCode"] ?? ""}`,
-        );
-        if (seen.length === 2) stop.abort();
-      }
-    } catch (error) {
-      assert.equal(error, stop.signal.reason);
-    }
-    assert.deepEqual(seen, ["start ", "die 3"]);
-    await removeContainer(client, id);
-  });
-
-  await test.step("failures carry the engine's sentence and our codes", async () => {
+  await test.step("errors have the engine's sentence and the code of its status", async () => {
     await assert.rejects(
       createContainer(client, {
         name: "none",
@@ -215,7 +186,7 @@ Deno.test("containers on a real engine", async (test) => {
   });
 });
 
-Deno.test("shortId() shortens ids and quotes names", () => {
-  assert.equal(shortId("a".repeat(64)), "aaaaaaaaaaaa");
-  assert.equal(shortId("web"), '"web"');
+Deno.test("formatContainerId() returns 12 characters of an id and quotes a name", () => {
+  assert.equal(formatContainerId("a".repeat(64)), "aaaaaaaaaaaa");
+  assert.equal(formatContainerId("web"), '"web"');
 });

@@ -22,33 +22,33 @@ function readAll(chunkBytes: number): Record<string, string> {
       parts[piece.stream]?.push(...piece.bytes);
     }
   }
-  assert.equal(demuxer.complete, true);
+  assert.equal(demuxer.isComplete, true);
   return {
     stdout: fromUtf8(Uint8Array.from(parts["stdout"] ?? [])),
     stderr: fromUtf8(Uint8Array.from(parts["stderr"] ?? [])),
   };
 }
 
-Deno.test("Demuxer takes the headers out wherever the stream is cut", () => {
+Deno.test("Demuxer.push() removes the headers, in chunks of any size", () => {
   for (const chunkBytes of [1, 2, 3, 7, 8, 9, STREAM.length]) {
     assert.deepEqual(readAll(chunkBytes), { stdout: "ab", stderr: "é" });
   }
 });
 
-Deno.test("Demuxer hands on payloads before their frame is whole", () => {
+Deno.test("Demuxer.push() returns payloads before their frame is complete", () => {
   const demuxer = new Demuxer();
   const pieces = demuxer.push(fromHex("01000000ffffffff" + "61"));
   assert.equal(pieces.length, 1);
-  assert.equal(demuxer.complete, false);
+  assert.equal(demuxer.isComplete, false);
 });
 
-Deno.test("Demuxer refuses what is no multiplexed stream", () => {
+Deno.test("Demuxer.push() throws for what is no multiplexed stream", () => {
   for (const bytes of [utf8("plain text"), fromHex("0900000000000001")]) {
-    assert.throws(() => new Demuxer().push(bytes), /no stream header/);
+    assert.throws(() => new Demuxer().push(bytes), /invalid stream header/);
   }
 });
 
-Deno.test("demux() gives the pieces of a whole stream", async () => {
+Deno.test("demux() yields the pieces of a whole stream", async () => {
   const pieces = await Array.fromAsync(
     demux((async function* () {
       yield STREAM;
@@ -57,7 +57,7 @@ Deno.test("demux() gives the pieces of a whole stream", async () => {
   assert.deepEqual(pieces.map(({ stream }) => stream), ["stdout", "stderr"]);
 });
 
-Deno.test("demux() joins neighbours of one output that came together, in their order", async () => {
+Deno.test("demux() merges adjacent pieces of one output that arrived together", async () => {
   const frame = (type: number, text: string) =>
     concatBytes([
       Uint8Array.of(type, 0, 0, 0, 0, 0, 0, text.length),

@@ -1,27 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
-import { fromDialError, fromStatus } from "../../../lib/agent/docker/errors.ts";
+import {
+  fromBrokenConnection,
+  fromDialError,
+  fromStatus,
+} from "../../../lib/agent/docker/errors.ts";
 
-Deno.test("fromStatus() keeps the engine's sentence and maps its status", () => {
+Deno.test("fromStatus() maps the status to a code and keeps the engine's sentence", () => {
   const cases: [number, string, string, string][] = [
     [404, '{"message":"no such image"}', "not_found", "no such image"],
     [409, '{"message":"name in use"}', "conflict", "name in use"],
     [400, '{"message":"bad"}', "invalid", "bad"],
-    [500, "plain words", "internal", "plain words"],
-    [418, "", "internal", "Docker answered 418"],
+    [500, "plain text", "internal", "plain text"],
+    [418, "", "internal", "Docker returned status 418"],
   ];
   for (const [status, body, code, state] of cases) {
-    const error = fromStatus(status, utf8(body), "Cannot do it");
+    const error = fromStatus(status, {
+      body: utf8(body),
+      action: "Cannot do it",
+    });
     assert.equal(error.code, code);
     assert.equal(error.message, `Cannot do it: ${state}`);
   }
 });
 
-Deno.test("fromDialError() names the socket and what to do", () => {
-  const error = fromDialError(new Deno.errors.PermissionDenied(), "unix:///s");
+for (
+  const [error, state] of [
+    [new Deno.errors.NotFound(), "no such socket"],
+    [new Deno.errors.ConnectionRefused(), "connection refused"],
+    [new Deno.errors.PermissionDenied(), "permission denied"],
+    [new Error("no route to host"), "no route to host"],
+  ] as const
+) {
+  Deno.test(`fromDialError() names host, state "${state}" and setting`, () => {
+    const { code, message } = fromDialError(error, "unix:///s");
+    assert.equal(code, "unavailable");
+    assert.equal(
+      message,
+      `Cannot connect to Docker at "unix:///s": ${state}, expected a running engine (runtime.docker.host in agent.yaml)`,
+    );
+  });
+}
+
+Deno.test("fromBrokenConnection() keeps the error as text and cause", () => {
+  const cause = new Error("Broken pipe");
+  const error = fromBrokenConnection(cause, "Cannot do it");
+  assert.equal(error.code, "unavailable");
   assert.equal(
     error.message,
-    'Cannot reach Docker at "unix:///s": this user may not open it, expected a running engine there (see runtime.docker.host)',
+    "Cannot do it: the connection to Docker failed (Broken pipe)",
   );
+  assert.equal(error.cause, cause);
 });

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import {
   createContainer,
-  createDockerClient,
   createExec,
   demux,
+  DockerHttpClient,
   inspectExec,
   removeContainer,
   startContainer,
@@ -12,9 +12,11 @@ import {
 } from "../../../lib/agent/docker/mod.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
 
-Deno.test("exec tells how a command ended, or that it could not be found", async () => {
+Deno.test("inspectExec() returns the exit code of a command, 126 when it can't be found", async () => {
   await using engine = await Dockerd.start();
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
   const containerId = await createContainer(client, {
     name: "exec-test",
     config: {

@@ -9,7 +9,7 @@ import {
   parseHead,
 } from "../../../lib/agent/docker/http.ts";
 
-/** A peer that says this, so many bytes at a time. */
+/** A connection on which this text arrives, so many bytes at a time. */
 function scripted(text: string, chunkBytes = text.length): ByteConnection {
   let rest = utf8(text);
   return {
@@ -26,7 +26,7 @@ function scripted(text: string, chunkBytes = text.length): ByteConnection {
   };
 }
 
-async function readAnswer(connection: HttpConnection): Promise<string> {
+async function readResponse(connection: HttpConnection): Promise<string> {
   const head = await connection.readHead();
   const parts = await Array.fromAsync(connection.readBody(head));
   return `${head.status} ${fromUtf8(concatBytes(parts))}`;
@@ -36,24 +36,24 @@ const CHUNKED =
   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=1\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
 const SIZED = "HTTP/1.1 404 Not Found\r\ncontent-length:  4\r\n\r\nnope";
 
-Deno.test("HttpConnection reads answers of every shape wherever they are cut", async () => {
-  const cases: [string, string[]][] = [
+Deno.test("HttpConnection.readBody() decodes every form of body, in chunks of any size", async () => {
+  const cases: [text: string, responses: string[]][] = [
     [CHUNKED + SIZED, ["200 abc0123456789", "404 nope"]],
     [`HTTP/1.1 103 Early\r\nLink: x\r\n\r\n${SIZED}`, ["404 nope"]],
     ["HTTP/1.1 204 No Content\r\n\r\n" + SIZED, ["204 ", "404 nope"]],
     ["HTTP/1.0 200 OK\r\n\r\nuntil the end", ["200 until the end"]],
   ];
-  for (const [text, answers] of cases) {
+  for (const [text, responses] of cases) {
     for (const chunkBytes of [1, 2, 5, text.length]) {
       const connection = new HttpConnection(scripted(text, chunkBytes));
-      for (const answer of answers) {
-        assert.equal(await readAnswer(connection), answer);
+      for (const response of responses) {
+        assert.equal(await readResponse(connection), response);
       }
     }
   }
 });
 
-Deno.test("HttpConnection gives small chunks that came together as one piece", async () => {
+Deno.test("HttpConnection.readBody() yields small chunks that arrived together as one piece", async () => {
   const chunks = Array.from({ length: 100 }, (_, index) => `line ${index}\n`);
   const body = chunks.map((text) =>
     `${text.length.toString(16)}\r\n${text}\r\n`
@@ -69,7 +69,7 @@ Deno.test("HttpConnection gives small chunks that came together as one piece", a
   assert.equal(fromUtf8(concatBytes(parts)), chunks.join(""));
 });
 
-Deno.test("HttpConnection gives raw bytes after a switch of protocols", async () => {
+Deno.test("HttpConnection.readRaw() yields the bytes after status 101", async () => {
   const connection = new HttpConnection(
     scripted("HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nraw bytes"),
   );
@@ -78,7 +78,7 @@ Deno.test("HttpConnection gives raw bytes after a switch of protocols", async ()
   assert.equal(fromUtf8(concatBytes(parts)), "raw bytes");
 });
 
-Deno.test("HttpConnection refuses broken answers", async () => {
+Deno.test("HttpConnection throws HttpSyntaxError for malformed responses", async () => {
   for (
     const text of [
       "",
@@ -92,14 +92,14 @@ Deno.test("HttpConnection refuses broken answers", async () => {
     ]
   ) {
     await assert.rejects(
-      readAnswer(new HttpConnection(scripted(text))),
+      readResponse(new HttpConnection(scripted(text))),
       HttpSyntaxError,
       text.slice(0, 60),
     );
   }
 });
 
-Deno.test("HttpConnection writes on until the connection has taken all", async () => {
+Deno.test("HttpConnection.write() continues until the connection has taken the whole chunk", async () => {
   const taken: number[] = [];
   const connection = new HttpConnection({
     ...scripted(""),
@@ -113,7 +113,7 @@ Deno.test("HttpConnection writes on until the connection has taken all", async (
   assert.equal(fromUtf8(Uint8Array.from(taken)), "more than three");
 });
 
-Deno.test("parseHead() keeps header names in lower case", () => {
+Deno.test("parseHead() returns header names in lower case", () => {
   const head = parseHead("HTTP/1.1 200 OK\r\nApi-Version: 1.41");
   assert.equal(head.headers.get("api-version"), "1.41");
 });

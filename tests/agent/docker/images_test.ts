@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { utf8 } from "../../../lib/shared/base/mod.ts";
+import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import type {
   DockerCall,
   DockerClient,
 } from "../../../lib/agent/docker/client.ts";
-import {
-  decodeLogin,
-  loadImage,
-  pullImage,
-} from "../../../lib/agent/docker/images.ts";
+import { loadImage, pullImage } from "../../../lib/agent/docker/images.ts";
 
-/** A peer that says these lines to whatever is asked. */
+/** A client whose streams consist of this text. */
 function scripted(text: string) {
   const calls: DockerCall[] = [];
   const client: DockerClient = {
     host: "scripted",
-    request: () => Promise.reject(new Error("not asked for")),
-    hijack: () => Promise.reject(new Error("not asked for")),
+    request: () => Promise.reject(new Error("unexpected call")),
+    hijack: () => Promise.reject(new Error("unexpected call")),
     stream(call) {
       calls.push(call);
       return Promise.resolve((async function* () {
@@ -29,7 +25,16 @@ function scripted(text: string) {
   return { client, calls };
 }
 
-Deno.test("pullImage() turns the engine's errors into codes", async () => {
+/** Inverse of the encoding of X-Registry-Auth. */
+function decodeLogin(header: string): unknown {
+  const bytes = Uint8Array.from(
+    atob(header.replaceAll("-", "+").replaceAll("_", "/")),
+    (character) => character.charCodeAt(0),
+  );
+  return JSON.parse(fromUtf8(bytes));
+}
+
+Deno.test("pullImage() maps the engine's errors to codes", async () => {
   const cases: [string, string][] = [
     ["manifest for x:1 not found: manifest unknown", "not_found"],
     ["pull access denied for x, may require 'docker login'", "unauthorized"],
@@ -44,7 +49,7 @@ Deno.test("pullImage() turns the engine's errors into codes", async () => {
   }
 });
 
-Deno.test("pullImage() sends its login in a header", async () => {
+Deno.test("pullImage() sends its login in a header as base64url", async () => {
   const { client, calls } = scripted('{"status":"done"}\n');
   await pullImage(client, {
     image: "r.example/x:1",

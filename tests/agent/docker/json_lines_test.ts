@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
 import { readJsonLines } from "../../../lib/agent/docker/json_lines.ts";
 
-async function* inPieces(text: string, size: number) {
+async function* inChunks(text: string, size: number) {
   const bytes = utf8(text);
   for (let at = 0; at < bytes.length; at += size) {
     yield bytes.subarray(at, at + size);
@@ -11,17 +11,17 @@ async function* inPieces(text: string, size: number) {
   }
 }
 
-Deno.test("readJsonLines() gives an object per line wherever the bytes are cut", async () => {
+Deno.test("readJsonLines() yields an object per line, in chunks of any size", async () => {
   for (const size of [1, 3, 100]) {
-    const lines = readJsonLines(inPieces('{"a":"é"}\r\n\n{"b":1}', size));
+    const lines = readJsonLines(inChunks('{"a":"é"}\r\n\n{"b":1}', size));
     assert.deepEqual(await Array.fromAsync(lines), [{ a: "é" }, { b: 1 }]);
   }
 });
 
-Deno.test("readJsonLines() refuses a line that is no JSON or has no end", async () => {
+Deno.test("readJsonLines() throws for a line that is not JSON or too long", async () => {
   for (const text of ["oops\n", "x".repeat(2 * 1024 * 1024)]) {
     await assert.rejects(
-      Array.fromAsync(readJsonLines(inPieces(text, 65_536))),
+      Array.fromAsync(readJsonLines(inChunks(text, 65_536))),
       { code: "internal" },
     );
   }

@@ -1,29 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  createDockerClient,
-  createNetwork,
-  inspectNetwork,
-  removeNetwork,
+  createContainer,
+  DockerHttpClient,
+  readSystemInfo,
+  removeContainer,
+  startContainer,
+  watchEvents,
 } from "../../../lib/agent/docker/mod.ts";
-import { Dockerd } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../_support/mod.ts";
 
-Deno.test("networks are made with their range, found and removed", async () => {
-  await using engine = await Dockerd.start({ images: false });
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
-  const network = {
-    name: "test",
-    subnet: "10.200.8.0/26",
-    labels: { a: "b" },
-    driverOptions: {},
-  };
-  await createNetwork(client, network);
-  const { IPAM, Labels } = await inspectNetwork(client, "test");
-  assert.equal(IPAM.Config?.[0]?.Subnet, "10.200.8.0/26");
-  assert.deepEqual(Labels, { a: "b" });
-  await assert.rejects(createNetwork(client, { ...network, name: "other" }), {
-    message: /overlaps/,
+const LABEL = "aranya-test";
+
+Deno.test("engine calls on a real engine", async (test) => {
+  await using engine = await Dockerd.start();
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
   });
-  await removeNetwork(client, "test");
-  await assert.rejects(inspectNetwork(client, "test"), { code: "not_found" });
+
+  await test.step("readSystemInfo() returns the engine's version and root directory", async () => {
+    const info = await readSystemInfo(client);
+    assert.match(info.ServerVersion, /^\d+\.\d+/);
+    assert.match(info.DockerRootDir, /^\//);
+  });
+
+  await test.step("watchEvents() yields starts and ends until the signal", async () => {
+    const stop = new AbortController();
+    const events = await watchEvents(client, {
+      label: LABEL,
+      actions: ["start", "die"],
+      signal: stop.signal,
+    });
+    const id = await createContainer(client, {
+      name: "watched",
+      config: {
+        Image: IMAGES.busybox,
+        Cmd: ["sh", "-c", "exit 3"],
+        Labels: { [LABEL]: "1" },
+        HostConfig: { NetworkMode: "none" },
+      },
+    });
+    await startContainer(client, id);
+    const received: string[] = [];
+    try {
+      for await (const { Action, Actor } of events) {
+        received.push(`${Action} ${Actor.Attributes["exitCode"] ?? ""}`);
+        if (received.length === 2) stop.abort();
+      }
+    } catch (error) {
+      assert.equal(error, stop.signal.reason);
+    }
+    assert.deepEqual(received, ["start ", "die 3"]);
+    await removeContainer(client, id);
+  });
 });

@@ -8,7 +8,6 @@ import { containerRequest } from "./_support/requests.ts";
 function convert(request: ContainerRequest, imageUser = "") {
   const image: ImageInspect = {
     Id: "sha256:1",
-    RepoTags: [],
     Architecture: "amd64",
     Config: { User: imageUser },
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createDockerClient } from "../../../lib/agent/docker/mod.ts";
+import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
 import { createHostMachine } from "../../../lib/agent/host/mod.ts";
 import {
   createDeviceReader,
@@ -10,7 +10,7 @@ import {
 const { signal } = new AbortController();
 
 Deno.test("a device reader without an engine tells of the machine and says so", async () => {
-  await using client = createDockerClient({
+  await using client = new DockerHttpClient({
     host: "unix:///absent/docker.sock",
   });
   const reader = createDeviceReader({
@@ -46,7 +46,6 @@ Deno.test("a device reader without an engine tells of the machine and says so", 
 Deno.test("toFigures() counts the working set on cgroup v1 and v2", () => {
   const read = (stats: Record<string, number>) =>
     toFigures({
-      read: "",
       cpu_stats: { cpu_usage: { total_usage: 7 } },
       memory_stats: { usage: 100, stats },
     });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import {
-  createDockerClient,
+  DockerHttpClient,
   inspectImage,
 } from "../../../lib/agent/docker/mod.ts";
 import {
@@ -21,7 +21,9 @@ const { signal } = new AbortController();
 
 Deno.test("DockerPods on a real engine", async (test) => {
   await using engine = await Dockerd.start();
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
   const options = { client, device: "dev", log: SILENT_LOGGER };
   const pods = new DockerPods(options);
   const { Id: imageId } = await inspectImage(client, IMAGES.busybox);

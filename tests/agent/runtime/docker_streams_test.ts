@@ -7,7 +7,7 @@ import {
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import {
-  createDockerClient,
+  DockerHttpClient,
   inspectImage,
 } from "../../../lib/agent/docker/mod.ts";
 import { toDockerTime } from "../../../lib/agent/runtime/docker_streams.ts";
@@ -30,7 +30,9 @@ const { signal } = new AbortController();
 
 Deno.test("streams of containers on a real engine", async (test) => {
   await using engine = await Dockerd.start();
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
   const runtime = new DockerRuntime({
     client,
     device: "dev",

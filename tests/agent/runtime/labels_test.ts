@@ -19,14 +19,12 @@ const REQUEST = containerRequest({ name: "app", image: "busybox" }, {
 function inspect(state: Partial<ContainerInspect["State"]>): ContainerInspect {
   return {
     Id: "id",
-    Name: "/n",
     Created: "2026-11-21T10:00:00.5Z",
     Image: "sha256:1",
     State: {
       Status: "exited",
       Running: false,
       OOMKilled: false,
-      Pid: 0,
       ExitCode: 0,
       Error: "",
       StartedAt: "0001-01-01T00:00:00Z",

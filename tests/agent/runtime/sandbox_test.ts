@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  createDockerClient,
+  DockerHttpClient,
   inspectContainer,
   inspectNetwork,
   killContainer,
@@ -62,7 +62,9 @@ Deno.test("toSandboxCreate() uses the host's namespaces when asked", () => {
 
 Deno.test("Sandboxes on a real engine", async (test) => {
   await using engine = await Dockerd.start({ images: false });
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
   const arch = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
   await ensureInfraImage(client, arch);
   await ensureInfraImage(client, arch);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {
   createContainer,
-  createDockerClient,
+  DockerHttpClient,
   inspectContainer,
   removeContainer,
   startContainer,
@@ -16,7 +16,9 @@ const POLITE = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
 
 Deno.test("Stops on a real engine", async (test) => {
   await using engine = await Dockerd.start();
-  await using client = createDockerClient({ host: `unix://${engine.socket}` });
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
   const stops = new Stops(client);
 
   async function withContainer(
