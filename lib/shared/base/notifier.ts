@@ -33,16 +33,19 @@ export class Notifier {
    */
   async wait(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.#isNotified) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      using _listener = onAbort(signal, reject);
-      this.#resolveWait = resolve;
-      try {
-        await promise;
-      } finally {
-        this.#resolveWait = undefined;
-      }
-    }
+    if (!this.#isNotified) await this.#waitForNotify(signal);
     this.#isNotified = false;
+  }
+
+  async #waitForNotify(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#resolveWait = resolve;
+    // Loops wait once per packet: without a signal they pay for no listener.
+    using _listener = signal && onAbort(signal, reject);
+    try {
+      await promise;
+    } finally {
+      this.#resolveWait = undefined;
+    }
   }
 }
