@@ -100,7 +100,7 @@ export class AgentSecret {
     const reference = edge.spec?.connectivity?.grpcConfig?.tlsSecretRef?.name;
     const own = reference === undefined;
     const ca = own ? context.authority : secretText(
-      context.sources.secret(context.namespace, reference),
+      context.sources.findSecret(context.namespace, reference),
       "ca.crt",
     );
     const key = credential.keys?.key;

@@ -58,14 +58,14 @@ export class Device implements AsyncDisposable, PodNode {
       device: this.name,
       context,
       inbox: {
-        onPods: (list) => this.pods.onReport(list),
-        onEvents: (list) => this.#onEvents(this.pods.onEvents(list)),
+        onPods: (list) => this.pods.onPodsReported(list),
+        onEvents: (list) => this.#onEvents(this.pods.recordEvents(list)),
         fetchBlobs: (request) => this.pods.fetchBlobs(request),
       },
       offlineAfterMs: () => this.settings.offlineAfterMs,
       requestTimeoutMs: () => this.settings.requestTimeoutMs,
-      onReady: (capabilities) => this.pods.onConnected({ capabilities }),
-      onGone: () => this.pods.onDisconnected(),
+      onReady: (capabilities) => this.pods.onDeviceConnected({ capabilities }),
+      onGone: () => this.pods.onDeviceOffline(),
       onChange: wake,
     });
     this.pods = new PodController({

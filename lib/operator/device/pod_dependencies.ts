@@ -102,7 +102,7 @@ export class DevicePodDirectory implements PodDirectory {
 
   list(options: { running: boolean }): PodList {
     const { context, name, pods } = this.#device;
-    const virtual = context.sources.pod(`${context.namespace}/${name}`);
+    const virtual = context.sources.findPod(`${context.namespace}/${name}`);
     const { items } = pods.directory.list(options);
     return toPodList(virtual ? [virtual, ...items] : items);
   }

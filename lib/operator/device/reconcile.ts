@@ -309,7 +309,7 @@ export class DeviceObjects {
   async #ensurePod(signal: AbortSignal): Promise<void> {
     const { edge, context, name } = this.#device;
     const key = `${context.namespace}/${name}`;
-    let pod = this.#writer.latest(POD.kind, context.sources.pod(key));
+    let pod = this.#writer.latest(POD.kind, context.sources.findPod(key));
     if (pod && this.#writer.ownership(pod) === "foreign") {
       return this.#writer.addConflict(POD.kind, key);
     }

@@ -77,7 +77,7 @@ export async function tearDown(
     remove(device, SECRET, serving, signal),
     mine(SERVICE, stores.services.get(key)),
     mine(ENDPOINT_SLICE, stores.slices.get(key)),
-    mine(POD, context.sources.pod(key)),
+    mine(POD, context.sources.findPod(key)),
   ]);
   await device.close(
     new AranyaError(
@@ -109,7 +109,7 @@ async function removePods(
   { state, signal }: { state: Teardown; signal: AbortSignal },
 ): Promise<boolean> {
   const { context, name, link } = device;
-  const pods = context.sources.podsOfNode(name).filter((pod) =>
+  const pods = context.sources.listPods(name).filter((pod) =>
     !device.isVirtualPod(pod.metadata) &&
     context.sources.serves(pod.metadata.namespace ?? "")
   );

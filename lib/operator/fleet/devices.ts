@@ -224,7 +224,7 @@ class LivingDevices implements Devices {
     const podKey = `${context.namespace}/${name}`;
     const subscription = context.sources.subscribe(name, (key) => {
       if (key !== podKey) return;
-      if (!context.sources.pod(key)) objects.forget("Pod");
+      if (!context.sources.findPod(key)) objects.forget("Pod");
       this.#queue.add(name, { afterMs: CHANGE_DELAY_MS });
     });
     const fresh = this.#wasFresh(name);

@@ -10,7 +10,7 @@ import {
   ROLE,
   ROLE_LABEL,
 } from "../device/mod.ts";
-import { createPodSources, type PodSources } from "../pods/mod.ts";
+import { InformerPodSources, type PodSources } from "../pods/mod.ts";
 import {
   CERTIFICATE_SIGNING_REQUEST,
   type CertificateSigningRequest,
@@ -80,18 +80,20 @@ export class FleetStores implements AsyncDisposable {
         [key, value],
       ) => `${key}=${value}`).join(","),
     });
-    this.sources = this.#scope.use(createPodSources({
-      client,
-      namespaces: tenantNamespaces === "*"
-        ? "*"
-        : [...new Set([namespace, ...tenantNamespaces])],
-      // The Secrets and Services of devices are in `devices` and are no concern of pods.
-      othersSelector: `${ROLE_LABEL}!=${ROLE}`,
-      isHiddenService: ({ metadata }) =>
-        metadata.labels?.[NAME_LABEL] !== undefined &&
-        metadata.labels[NAMESPACE_LABEL] !== undefined,
-      log,
-    }));
+    this.sources = this.#scope.use(
+      new InformerPodSources({
+        client,
+        namespaces: tenantNamespaces === "*"
+          ? "*"
+          : [...new Set([namespace, ...tenantNamespaces])],
+        // The Secrets and Services of devices are in `devices` and are no concern of pods.
+        labelSelector: `${ROLE_LABEL}!=${ROLE}`,
+        isHiddenService: ({ metadata }) =>
+          metadata.labels?.[NAME_LABEL] !== undefined &&
+          metadata.labels[NAMESPACE_LABEL] !== undefined,
+        log,
+      }),
+    );
   }
 
   /** Resolves when the first list of every kind is in. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a device has said about its pods, and the four commands that change them. */
-import { AranyaError } from "../../shared/base/mod.ts";
+/** The device's side of its pods: latest reports, and requests that change them. */
+import { hasCode } from "../../shared/base/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
   decodeMessage,
@@ -16,24 +16,25 @@ import {
 } from "../../shared/wire/mod.ts";
 import type { PodSettings } from "./device_state.ts";
 
-const MAX_FORGOTTEN = 1024;
+/** Bound of the UIDs that are remembered to ignore late reports. */
+const MAX_PURGED = 1024;
 
-/** See the file's first lines. */
-export class PodDevice {
+/**
+ * Pods as one device has reported them, and the requests LIST_PODS, APPLY_POD, REMOVE_POD and
+ * PURGE_POD. A request resolves when the device has accepted it, not when it has taken effect.
+ * Requests throw AranyaErrors of the device, or "unavailable" and "timed_out".
+ */
+export class DevicePods {
   readonly #session: Pick<Session, "request">;
   readonly #settings: Pick<PodSettings, "requestTimeoutMs">;
-  /** The device's last word by UID. */
-  readonly #known = new Map<string, PodStatus>();
-  /** Hash of what was sent since the last hello and taken, by UID. */
-  readonly #applied = new Map<string, string>();
-  /** Grace of removals asked for since the last hello, by UID. */
-  readonly #removals = new Map<string, number>();
-
-  /**
-   * UIDs that were forgotten since the last hello: a report that was on its way then says nothing
-   * new.
-   */
-  readonly #forgotten = new Set<string>();
+  /** Latest report by UID. */
+  readonly #reports = new Map<string, PodStatus>();
+  /** Spec hash of what was accepted since the last connect, by UID. */
+  readonly #acceptedHashes = new Map<string, string>();
+  /** Shortest grace period of removals accepted since the last connect, by UID, in seconds. */
+  readonly #removalGraces = new Map<string, number>();
+  /** UIDs purged since the last connect, oldest first: reports sent before the purge are late. */
+  readonly #purged = new Set<string>();
 
   constructor(
     session: Pick<Session, "request">,
@@ -43,57 +44,60 @@ export class PodDevice {
     this.#settings = settings;
   }
 
-  /** The device's last word; undefined: it doesn't have the pod, as far as it has told. */
+  /** Returns the latest report of a pod; undefined when the device does not have it. */
   find(uid: string): PodStatus | undefined {
-    return this.#known.get(uid);
+    return this.#reports.get(uid);
   }
 
-  /** Pods of this name: more than one while a former one ends. */
-  named(podKey: string): PodStatus[] {
-    return [...this.#known.values()].filter((pod) =>
-      keyOfRemote(pod) === podKey
+  /** Returns the reported pods of this name: more than one while an earlier one terminates. */
+  findByKey(podKey: string): PodStatus[] {
+    return [...this.#reports.values()].filter((pod) =>
+      keyOfReport(pod) === podKey
     );
   }
 
-  /** Keys of all pods the device has told of. */
+  /** Returns the keys of all reported pods, each once. */
   keys(): string[] {
-    return [...new Set([...this.#known.values()].map(keyOfRemote))];
+    return [...new Set([...this.#reports.values()].map(keyOfReport))];
   }
 
-  /** Whether this pod was sent since the last hello and taken. */
-  hasTaken(uid: string): boolean {
-    return this.#applied.has(uid);
-  }
-
-  /** Hash of what the device has: what it took last, even if its report is still under way. */
-  hashOf(uid: string): string | undefined {
-    return this.#applied.get(uid) ?? this.#known.get(uid)?.specHash;
-  }
-
-  /** A new hello: what was asked for before may not have arrived. */
-  restart(): void {
-    this.#applied.clear();
-    this.#removals.clear();
-    this.#forgotten.clear();
+  /** Returns whether the device has accepted this pod since the last connect. */
+  hasAccepted(uid: string): boolean {
+    return this.#acceptedHashes.has(uid);
   }
 
   /**
-   * Takes a report in; words older than what is known are dropped.
-   * @returns the keys that it is about
+   * Returns the spec hash of what the device has: what it has accepted since the last connect,
+   * which its reports may not show yet, else what it reports. Undefined when it has no such pod.
    */
-  learn(list: PodStatusList): string[] {
+  hashOf(uid: string): string | undefined {
+    return this.#acceptedHashes.get(uid) ?? this.#reports.get(uid)?.specHash;
+  }
+
+  /** Discards what was accepted before a new connection: the agent may have lost it. */
+  onDeviceConnected(): void {
+    this.#acceptedHashes.clear();
+    this.#removalGraces.clear();
+    this.#purged.clear();
+  }
+
+  /**
+   * Stores reported statuses, except late ones: of a purged pod, or older than the stored one.
+   * Returns the keys of the pods that were stored.
+   */
+  addReport(list: PodStatusList): string[] {
     return list.pods.flatMap((pod) => {
-      if (this.#forgotten.has(pod.uid)) return [];
-      const known = this.#known.get(pod.uid);
-      if (known && known.version > pod.version) return [];
-      this.#known.set(pod.uid, pod);
-      return [keyOfRemote(pod)];
+      if (this.#purged.has(pod.uid)) return [];
+      const latest = this.#reports.get(pod.uid);
+      if (latest && latest.version > pod.version) return [];
+      this.#reports.set(pod.uid, pod);
+      return [keyOfReport(pod)];
     });
   }
 
   /**
-   * Asks for all pods; those that aren't in the answer are forgotten.
-   * @returns keys of what was or is there
+   * Requests the list of all pods and replaces the stored reports by it. Returns the keys of all
+   * pods that were reported before or are now, each once.
    */
   async list(signal: AbortSignal): Promise<string[]> {
     const before = this.keys();
@@ -103,68 +107,72 @@ export class PodDevice {
     });
     const list = decodeMessage(PodStatusListSchema, reply);
     const present = new Set(list.pods.map(({ uid }) => uid));
-    for (const uid of [...this.#known.keys()]) {
-      if (!present.has(uid)) this.#known.delete(uid);
+    for (const uid of [...this.#reports.keys()]) {
+      if (!present.has(uid)) this.#reports.delete(uid);
     }
-    // What it took but doesn't list is sent again: at worst twice.
-    for (const uid of [...this.#applied.keys()]) {
-      if (!present.has(uid)) this.#applied.delete(uid);
+    // A pod that was accepted but is not listed is sent again; at worst it is sent twice.
+    for (const uid of [...this.#acceptedHashes.keys()]) {
+      if (!present.has(uid)) this.#acceptedHashes.delete(uid);
     }
-    // The whole list is the truth, also when an agent lost its state and counts from the beginning.
-    for (const pod of list.pods) this.#known.set(pod.uid, pod);
+    // Versions are not compared: an agent that has lost its state counts from the beginning.
+    for (const pod of list.pods) this.#reports.set(pod.uid, pod);
     return [...new Set([...before, ...this.keys()])];
   }
 
+  /** Sends a pod to the device, to be created or changed. */
   async apply(spec: PodSpec, signal: AbortSignal): Promise<void> {
-    this.#removals.delete(spec.uid);
-    this.#forgotten.delete(spec.uid);
+    this.#removalGraces.delete(spec.uid);
+    this.#purged.delete(spec.uid);
     const payload = encodeMessage(PodSpecSchema, spec);
     await this.#request(Method.APPLY_POD, { payload, signal });
-    this.#applied.set(spec.uid, spec.specHash);
+    this.#acceptedHashes.set(spec.uid, spec.specHash);
   }
 
   /**
-   * Asks for the removal, once for each grace that is smaller than before.
-   * @returns false when the device doesn't know the pod
+   * Requests the removal of a pod, unless one with the same or a shorter grace period was accepted
+   * since the last connect. Returns false when the device does not have the pod.
    */
   async remove(
     uid: string,
     { graceSeconds, signal }: { graceSeconds: number; signal: AbortSignal },
   ): Promise<boolean> {
-    const asked = this.#removals.get(uid);
-    if (asked !== undefined && asked <= graceSeconds) return true;
+    const acceptedGrace = this.#removalGraces.get(uid);
+    if (acceptedGrace !== undefined && acceptedGrace <= graceSeconds) {
+      return true;
+    }
     const payload = encodeMessage(RemovePodSchema, {
       uid,
       graceSeconds: BigInt(graceSeconds),
     });
-    const found = await this.#unlessUnknown(Method.REMOVE_POD, {
+    const isFound = await this.#requestIfFound(Method.REMOVE_POD, {
       payload,
       signal,
     });
-    if (found) this.#removals.set(uid, graceSeconds);
-    else this.#drop(uid);
-    return found;
+    if (isFound) this.#removalGraces.set(uid, graceSeconds);
+    else this.#delete(uid);
+    return isFound;
   }
 
-  /** Has the device drop what is left of a pod whose object is gone. */
-  async forget(uid: string, signal: AbortSignal): Promise<void> {
+  /** Makes the device delete what is left of a terminated pod whose object was deleted. */
+  async purge(uid: string, signal: AbortSignal): Promise<void> {
     const payload = encodeMessage(PurgePodSchema, { uid });
-    await this.#unlessUnknown(Method.PURGE_POD, { payload, signal });
-    this.#drop(uid);
-    this.#forgotten.add(uid);
-    for (const oldest of this.#forgotten) {
-      if (this.#forgotten.size <= MAX_FORGOTTEN) break;
-      this.#forgotten.delete(oldest);
+    await this.#requestIfFound(Method.PURGE_POD, { payload, signal });
+    this.#delete(uid);
+    this.#purged.add(uid);
+    for (const oldest of this.#purged) {
+      if (this.#purged.size <= MAX_PURGED) break;
+      this.#purged.delete(oldest);
     }
   }
 
-  #drop(uid: string): void {
-    this.#known.delete(uid);
-    this.#applied.delete(uid);
-    this.#removals.delete(uid);
+  #delete(uid: string): void {
+    this.#reports.delete(uid);
+    this.#acceptedHashes.delete(uid);
+    this.#removalGraces.delete(uid);
   }
 
-  async #unlessUnknown(
+  /** Sends a request; returns false when the device does not have the pod. */
+  async #requestIfFound(
     method: Method,
     call: { payload: Uint8Array; signal: AbortSignal },
   ): Promise<boolean> {
@@ -172,9 +180,7 @@ export class PodDevice {
       await this.#request(method, call);
       return true;
     } catch (error) {
-      if (error instanceof AranyaError && error.code === "not_found") {
-        return false;
-      }
+      if (hasCode(error, "not_found")) return false;
       throw error;
     }
   }
@@ -190,6 +196,6 @@ export class PodDevice {
   }
 }
 
-function keyOfRemote({ namespace, name }: PodStatus): string {
+function keyOfReport({ namespace, name }: PodStatus): string {
   return `${namespace}/${name}`;
 }

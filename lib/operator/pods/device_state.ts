@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What the pod controller and the kubelet API handlers read of one device; the device implements
- * these.
- */
+/** What pods and kubelet API calls read of one device; the device implements these interfaces. */
 import type { ObjectRef } from "../kube/mod.ts";
-import type { PodDns } from "../podspec/mod.ts";
+import type { Allocatable, PodDns } from "../podspec/mod.ts";
 
-/** State of one device's link, read anew on each use. */
+/** State of one device's link. Each use reads the current state. */
 export interface LinkState {
-  /** Whether the device is connected now. */
+  /** Whether the device is connected. */
   readonly connected: boolean;
   /**
-   * Since when the device is offline, in milliseconds since 1970.
-   * Undefined while it is connected, and when this process has never seen it.
+   * Since when the device is offline, in milliseconds since 1970. Undefined while it is connected,
+   * and when this process has never seen it.
    */
   readonly offlineSinceMs: number | undefined;
   /** Whether an offline device is expected back within seconds, so that a call may wait for it. */
   readonly mayReturn: boolean;
 }
 
-/**
- * Settings of one device that concern its pods, read anew on each use: a user may change them at
- * any time.
- */
+/** Settings of one device that concern its pods. Each use reads the current EdgeDevice. */
 export interface PodSettings {
   /** Timeout of one request to the device, in milliseconds. */
   readonly requestTimeoutMs: number;
@@ -37,13 +31,10 @@ export interface PodNode {
   /** Name of the Node, which is the device's name too. */
   readonly name: string;
   /**
-   * What the Node offers; it stands in for a missing limit in a `resourceFieldRef`.
-   * Its properties throw an AranyaError "unavailable" until the device has reported its size.
+   * What the Node offers. Reading one of its properties throws an AranyaError "unavailable" until
+   * the device has reported its size.
    */
-  readonly allocatable: {
-    readonly cpuMillis: number;
-    readonly memoryBytes: number;
-  };
-  /** Whether this names the virtual pod of the device, which is never sent there. */
+  readonly allocatable: Allocatable;
+  /** Returns whether this names the device's virtual pod, which is never sent to the device. */
   isVirtualPod(ref: ObjectRef): boolean;
 }

@@ -1,8 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The pod lane of one device: what the API server wants there, what the device runs, and making the
- * one into the other. Informers, a session's requests and the device's reports come in; commands to
- * the device, status patches and deletions go out. This room never knows links or Nodes.
+ * Pod controller of one device: desired pods, reported pods, and the difference. Pods and what they
+ * refer to come in from informers, reports and Events from the device's session; commands to the
+ * device, patches of statuses and deletions of terminated pods go out. Kubelet API calls find their
+ * containers in the {@linkcode PodDirectory}. This room never decides which devices exist, and
+ * never handles links, Nodes or kubelet connections.
+ *
+ * @example
+ * ```ts
+ * await using sources = new InformerPodSources({ client, namespaces: ["edge"], log });
+ * await using pods = new PodController({
+ *   node,
+ *   settings,
+ *   client,
+ *   sources,
+ *   events,
+ *   session,
+ *   log,
+ * });
+ * pods.onDeviceConnected({ capabilities: ["pods.v1"] });
+ * const target = { namespace: "edge", pod: "web", container: "" };
+ * const { container } = pods.directory.findContainer(target);
+ * ```
  *
  * @module
  */
@@ -15,7 +34,8 @@ export {
   toPodList,
 } from "./pod_directory.ts";
 export {
-  createPodSources,
+  InformerPodSources,
   type PodSources,
   type PodSourcesOptions,
 } from "./sources.ts";
+export type { EnqueuePod, PodSubscription } from "./subscriptions.ts";

@@ -5,7 +5,7 @@ import type { PodTarget } from "../../shared/exec/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { keyOf, type KubeContainerStatus, type Pod } from "../kube/mod.ts";
 import { toStatus } from "../podspec/mod.ts";
-import type { PodDevice } from "./device_pods.ts";
+import type { DevicePods } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
 import type { PodSources } from "./sources.ts";
 
@@ -36,7 +36,7 @@ export interface PodList {
  */
 export interface PodDirectory {
   /**
-   * Finds a container by the names of a kubelet API call. Never waits.
+   * Finds the container that a kubelet API call names. Never waits.
    * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such container
    */
   findContainer(target: PodTarget): ContainerTarget;
@@ -57,20 +57,24 @@ export function toPodList(pods: readonly Pod[]): PodList {
  */
 export class NodePods implements PodDirectory {
   readonly #node: PodNode;
-  readonly #sources: PodSources;
-  readonly #device: PodDevice;
+  readonly #sources: Pick<PodSources, "listPods" | "serves">;
+  readonly #devicePods: Pick<DevicePods, "find">;
 
   constructor(
-    options: { node: PodNode; sources: PodSources; device: PodDevice },
+    { node, sources, devicePods }: {
+      node: PodNode;
+      sources: Pick<PodSources, "listPods" | "serves">;
+      devicePods: Pick<DevicePods, "find">;
+    },
   ) {
-    this.#node = options.node;
-    this.#sources = options.sources;
-    this.#device = options.device;
+    this.#node = node;
+    this.#sources = sources;
+    this.#devicePods = devicePods;
   }
 
   /** Returns all of these pods, with the status that the API server has. */
-  all(): Pod[] {
-    return this.#sources.podsOfNode(this.#node.name).filter(({ metadata }) =>
+  listAll(): Pod[] {
+    return this.#sources.listPods(this.#node.name).filter(({ metadata }) =>
       !this.#node.isVirtualPod(metadata) &&
       this.#sources.serves(metadata.namespace ?? "")
     );
@@ -78,29 +82,29 @@ export class NodePods implements PodDirectory {
 
   /** Returns the pod with this UID. */
   findByUid(uid: string): Pod | undefined {
-    return this.all().find(({ metadata }) => metadata.uid === uid);
+    return this.listAll().find(({ metadata }) => metadata.uid === uid);
   }
 
   findContainer(target: PodTarget): ContainerTarget {
     const key = `${target.namespace}/${target.pod}`;
-    const pod = this.all().find((one) => keyOf(one) === key);
+    const pod = this.listAll().find((one) => keyOf(one) === key);
     const uid = pod?.metadata.uid;
     if (!pod || (target.uid !== undefined && target.uid !== uid)) {
       throw new AranyaError(
         "not_found",
         `Cannot find pod ${
           JSON.stringify(key)
-        }: it isn't on node "${this.#node.name}"`,
+        }: no such pod on node "${this.#node.name}"`,
       );
     }
     return findContainer(target.container, {
       pod,
-      report: this.#device.find(uid ?? ""),
+      report: this.#devicePods.find(uid ?? ""),
     });
   }
 
   list({ running }: { running: boolean }): PodList {
-    const pods = this.all();
+    const pods = this.listAll();
     return toPodList(
       running ? pods.filter(({ status }) => status?.phase === "Running") : pods,
     );
@@ -139,8 +143,9 @@ export function findContainer(
       }: it has ${all.map((one) => JSON.stringify(one.name)).join(", ")}`,
     );
   }
+  // The time goes into fields that are not read here.
   const status = report
-    ? toStatus({ pod, report, nowMs: Date.now() })
+    ? toStatus({ pod, report, nowMs: 0 })
     : pod.status ?? {};
   const statuses: KubeContainerStatus[] = [
     ...status.containerStatuses ?? [],

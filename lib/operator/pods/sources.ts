@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What all devices' pod lanes read: one informer per kind and served namespace, and who is woken by
- * which change.
- */
-import type { Logger } from "../../shared/base/mod.ts";
+/** Local copies of pods and of what they refer to, shared by the pod controllers of all devices. */
+import { defined, type Logger } from "../../shared/base/mod.ts";
 import {
   CONFIG_MAP,
   type ConfigMap,
@@ -21,121 +18,110 @@ import {
   type Service,
 } from "../kube/mod.ts";
 import { refKey } from "../podspec/mod.ts";
+import {
+  type EnqueuePod,
+  type PodSubscription,
+  PodSubscriptions,
+} from "./subscriptions.ts";
 
-/** Options of {@linkcode createPodSources}. */
+/** Options of {@linkcode InformerPodSources}. */
 export interface PodSourcesOptions {
   client: KubeClient;
   /** Namespaces whose pods are run; "*": all. */
   namespaces: readonly string[] | "*";
   /**
-   * Label selector that leaves out Secrets and Services made for devices: they are watched
-   * elsewhere, and each is as large as it is alike.
-   * @default none
+   * Label selector for Secrets and Services. It can exclude those made for devices, which are
+   * numerous and no concern of pods. @default all
    */
-  othersSelector?: string;
-  /** Services that never appear in pods' environments, such as the devices' own. @default none */
+  labelSelector?: string;
+  /** Returns whether a Service must not appear in pods' environments. @default none is hidden */
   isHiddenService?: (service: Service) => boolean;
   log: Logger;
 }
 
-/** One lane's place in the shared sources. */
-export interface PodSubscription {
-  /**
-   * What this pod's translation depends on: keys made by `refKey`. Replaces the former ones; an
-   * empty list forgets.
-   */
-  setRefs(podKey: string, refs: Iterable<string>): void;
-  /** Nothing comes any more. */
-  close(): void;
-}
-
-/** See {@linkcode createPodSources}. */
+/** Reads pods and the objects that they refer to, and notifies of changes. */
 export interface PodSources extends AsyncDisposable {
   /** Resolves when every informer has its first list. */
   readonly synced: Promise<void>;
+  /** Whether every informer has its first list. */
   readonly hasSynced: boolean;
-  /** Whether pods of this namespace are run. */
+  /** Returns whether pods of this namespace are run. */
   serves(namespace: string): boolean;
-  /** A pod of a served namespace, or of another one while it is Pending. */
-  pod(key: string): Pod | undefined;
-  /** Pods bound to this node, served or not. */
-  podsOfNode(node: string): Pod[];
-  configMap(namespace: string, name: string): ConfigMap | undefined;
-  secret(namespace: string, name: string): Secret | undefined;
-  services(namespace: string): Service[];
   /**
-   * Wakes with the keys of this node's pods when they, or what they refer to, have changed; at once
-   * for those there are.
+   * Returns a pod by "namespace/name". Of a namespace that is not served, only Pending pods are
+   * known.
    */
-  subscribe(node: string, wake: WakePod): PodSubscription;
+  findPod(key: string): Pod | undefined;
+  /** Returns the pods that are bound to a node, in served namespaces or not. */
+  listPods(node: string): Pod[];
+  /** Returns a ConfigMap of a served namespace. */
+  findConfigMap(namespace: string, name: string): ConfigMap | undefined;
+  /** Returns a Secret of a served namespace. */
+  findSecret(namespace: string, name: string): Secret | undefined;
+  /**
+   * Returns the Services of a served namespace, hidden ones excluded. Of "default" the API server's
+   * Service is known even when the namespace is not served.
+   */
+  listServices(namespace: string): Service[];
+  /**
+   * Enqueues the pods of a node: now those that exist, later those that have changed, and those
+   * that depend on a changed object.
+   */
+  subscribe(node: string, enqueue: EnqueuePod): PodSubscription;
 }
 
-/** Has a lane look at a pod, soon or after a delay in milliseconds. */
-export type WakePod = (podKey: string, options?: { afterMs?: number }) => void;
-
-/** Services come and go in groups, and change only what a container sees at its next start. */
+/** Services change in groups, and containers see the change only when they start again. */
 const SERVICE_DELAY_MS = 10_000;
-/** Pods that no node of ours runs stay in this phase, so this watch stays small. */
-const FOREIGN_SELECTOR = "status.phase=Pending,spec.nodeName!=";
+/** Pods that no operator runs stay Pending, so a watch of this phase stays small. */
+const PENDING_SELECTOR = "status.phase=Pending,spec.nodeName!=";
 
-/** Starts the informers. */
-export function createPodSources(options: PodSourcesOptions): PodSources {
-  return new Sources(options);
-}
-
-/** Local copies for one namespace, or for all. */
-interface Copies {
+/** Local copies of one namespace, or of all. */
+interface NamespaceCopies {
   pods: Informer<Pod>;
   configMaps: Informer<ConfigMap>;
   secrets: Informer<Secret>;
   services: Informer<Service>;
 }
 
-class Sources implements PodSources {
+/**
+ * Sources with one informer per kind and served namespace, so that the operator needs no right to
+ * read Secrets of others. Informers start with the construction.
+ */
+export class InformerPodSources implements PodSources {
   readonly synced: Promise<void>;
   readonly #options: PodSourcesOptions;
-  readonly #copies = new Map<string, Copies>();
-  /** Pods of namespaces that aren't served; absent when all are. */
-  readonly #foreign: Informer<Pod> | undefined;
-  /** The API server's own service, when its namespace isn't served. */
-  readonly #apiServer: Informer<Service> | undefined;
-  readonly #lanes = new Map<string, Set<Lane>>();
-  /** Who is to be woken when something changes: reference, lane, pods. */
-  readonly #waiters = new Map<string, Map<Lane, Set<string>>>();
+  /** By namespace; "*" alone when all are served. */
+  readonly #copies = new Map<string, NamespaceCopies>();
+  /** Pending pods of all namespaces; undefined when all are served. */
+  readonly #pendingPods: Informer<Pod> | undefined;
+  /** The API server's own Service; undefined when its namespace is served. */
+  readonly #apiServerService: Informer<Service> | undefined;
+  readonly #subscriptions = new PodSubscriptions();
 
   constructor(options: PodSourcesOptions) {
     this.#options = options;
     const { namespaces } = options;
-    const served = namespaces === "*" ? ["*"] : [...new Set(namespaces)];
+    const served = namespaces === "*" ? ["*"] : new Set(namespaces);
     for (const name of served) {
-      this.#copies.set(name, this.#open(name === "*" ? undefined : name));
+      const namespace = name === "*" ? undefined : name;
+      this.#copies.set(name, this.#openCopies(namespace));
     }
-    if (namespaces !== "*") {
-      this.#foreign = this.#createInformer(POD, {
-        fieldSelector: FOREIGN_SELECTOR,
-        index: nodeOf,
-      });
-      this.#foreign.onChange(({ key, now, old }) => {
-        const { namespace = "" } = (now ?? old)?.metadata ?? {};
-        if (!this.serves(namespace)) this.#onPod(key, { now, old });
-      });
-    }
+    if (namespaces !== "*") this.#pendingPods = this.#openPendingPods();
     if (!this.serves("default")) {
-      this.#apiServer = this.#createInformer(SERVICE, {
+      this.#apiServerService = this.#createInformer(SERVICE, {
         namespace: "default",
         fieldSelector: "metadata.name=kubernetes",
         strip: stripService,
       });
-      this.#apiServer.onChange(() => this.#onService("default"));
+      this.#apiServerService.onChange(() => this.#onServiceChanged("default"));
     }
-    this.synced = Promise.all(this.#served().map(({ synced }) => synced)).then(
-      () => {},
-    );
+    this.synced = this.#whenSynced();
+    // Closing before the first list must not count as an unhandled rejection.
     this.synced.catch(() => {});
   }
 
   get hasSynced(): boolean {
-    return this.#served().every(({ hasSynced }) => hasSynced);
+    return this.#servedInformers().every(({ hasSynced }) => hasSynced);
   }
 
   serves(namespace: string): boolean {
@@ -143,74 +129,73 @@ class Sources implements PodSources {
     return namespaces === "*" || namespaces.includes(namespace);
   }
 
-  pod(key: string): Pod | undefined {
+  findPod(key: string): Pod | undefined {
     const copies = this.#copiesOf(key.slice(0, key.indexOf("/")));
-    return copies ? copies.pods.get(key) : this.#foreign?.get(key);
+    return copies ? copies.pods.get(key) : this.#pendingPods?.get(key);
   }
 
-  podsOfNode(node: string): Pod[] {
-    const foreign = this.#foreign?.byIndex(node) ?? [];
+  listPods(node: string): Pod[] {
+    const pending = this.#pendingPods?.byIndex(node) ?? [];
     return [
       ...[...this.#copies.values()].flatMap(({ pods }) => pods.byIndex(node)),
-      ...foreign.filter(({ metadata }) =>
+      ...pending.filter(({ metadata }) =>
         !this.serves(metadata.namespace ?? "")
       ),
     ];
   }
 
-  configMap(namespace: string, name: string): ConfigMap | undefined {
+  findConfigMap(namespace: string, name: string): ConfigMap | undefined {
     return this.#copiesOf(namespace)?.configMaps.get(`${namespace}/${name}`);
   }
 
-  secret(namespace: string, name: string): Secret | undefined {
+  findSecret(namespace: string, name: string): Secret | undefined {
     return this.#copiesOf(namespace)?.secrets.get(`${namespace}/${name}`);
   }
 
-  services(namespace: string): Service[] {
+  listServices(namespace: string): Service[] {
     const { isHiddenService } = this.#options;
     const services = this.#copiesOf(namespace)?.services.byIndex(namespace) ??
-      (namespace === "default" ? this.#apiServer?.list() : undefined) ?? [];
+      (namespace === "default" ? this.#apiServerService?.list() : undefined) ??
+      [];
     return isHiddenService
       ? services.filter((service) => !isHiddenService(service))
       : services;
   }
 
-  subscribe(node: string, wake: WakePod): PodSubscription {
-    const lane = new Lane(wake);
-    const lanes = this.#lanes.get(node) ?? new Set();
-    lanes.add(lane);
-    this.#lanes.set(node, lanes);
-    for (const pod of this.podsOfNode(node)) wake(keyOf(pod));
-    return {
-      setRefs: (podKey, refs) => this.#setRefs(lane, { podKey, refs }),
-      close: () => {
-        for (const podKey of [...lane.refs.keys()]) {
-          this.#setRefs(lane, { podKey, refs: [] });
-        }
-        lanes.delete(lane);
-        if (lanes.size === 0) this.#lanes.delete(node);
-      },
-    };
+  subscribe(node: string, enqueue: EnqueuePod): PodSubscription {
+    const subscription = this.#subscriptions.add(node, enqueue);
+    for (const pod of this.listPods(node)) enqueue(keyOf(pod));
+    return subscription;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = [...this.#served(), this.#foreign, this.#apiServer];
+    const all = [
+      ...this.#servedInformers(),
+      this.#pendingPods,
+      this.#apiServerService,
+    ];
     await Promise.all(all.map((one) => one?.[Symbol.asyncDispose]()));
   }
 
-  #copiesOf(namespace: string): Copies | undefined {
+  async #whenSynced(): Promise<void> {
+    await Promise.all(this.#servedInformers().map(({ synced }) => synced));
+  }
+
+  #copiesOf(namespace: string): NamespaceCopies | undefined {
     return this.#copies.get("*") ?? this.#copies.get(namespace);
   }
 
-  #served(): Informer<KubeObject>[] {
-    // Only lists and promises are read from them: which objects they hold doesn't matter.
+  /** Informers that a sync waits for; pods of other namespaces and Services may come later. */
+  #servedInformers(): Informer<KubeObject>[] {
+    // The cast forgets which objects an informer holds, which its state does not depend on.
     return [...this.#copies.values()].flatMap((copies) =>
       Object.values(copies) as unknown as Informer<KubeObject>[]
     );
   }
 
-  #open(namespace: string | undefined): Copies {
-    const copies: Copies = {
+  #openCopies(namespace: string | undefined): NamespaceCopies {
+    const { labelSelector, isHiddenService } = this.#options;
+    const copies: NamespaceCopies = {
       pods: this.#createInformer(POD, { namespace, index: nodeOf }),
       configMaps: this.#createInformer(CONFIG_MAP, {
         namespace,
@@ -218,34 +203,49 @@ class Sources implements PodSources {
       }),
       secrets: this.#createInformer(SECRET, {
         namespace,
-        labelSelector: this.#options.othersSelector,
+        labelSelector,
         strip: stripSecret,
       }),
       services: this.#createInformer(SERVICE, {
         namespace,
-        labelSelector: this.#options.othersSelector,
+        labelSelector,
         strip: stripService,
         index: ({ metadata }) => metadata.namespace,
       }),
     };
-    copies.pods.onChange(({ key, now, old }) => this.#onPod(key, { now, old }));
+    copies.pods.onChange(({ key, now, old }) =>
+      this.#onPodChanged(key, { now, old })
+    );
     copies.configMaps.onChange(({ now, old }) =>
-      this.#onRef("ConfigMap", now ?? old)
+      this.#onRefChanged("ConfigMap", now ?? old)
     );
     copies.secrets.onChange(({ now, old }) =>
-      this.#onRef("Secret", now ?? old)
+      this.#onRefChanged("Secret", now ?? old)
     );
     copies.services.onChange(({ now, old }) => {
       const service = now ?? old;
-      if (service && this.#options.isHiddenService?.(service)) return;
-      this.#onService(service?.metadata.namespace ?? "");
+      if (service && isHiddenService?.(service)) return;
+      this.#onServiceChanged(service?.metadata.namespace ?? "");
     });
     return copies;
   }
 
+  #openPendingPods(): Informer<Pod> {
+    const pods = this.#createInformer(POD, {
+      fieldSelector: PENDING_SELECTOR,
+      index: nodeOf,
+    });
+    pods.onChange(({ key, now, old }) => {
+      const { namespace = "" } = (now ?? old)?.metadata ?? {};
+      // Pods of served namespaces have an informer of their own.
+      if (!this.serves(namespace)) this.#onPodChanged(key, { now, old });
+    });
+    return pods;
+  }
+
   #createInformer<T extends KubeObject>(
     type: ObjectType<T>,
-    rest: {
+    options: {
       namespace?: string | undefined;
       fieldSelector?: string;
       labelSelector?: string | undefined;
@@ -254,71 +254,30 @@ class Sources implements PodSources {
     },
   ): Informer<T> {
     const { client, log } = this.#options;
-    return createInformer({ client, log, type, ...rest });
+    return createInformer({ client, log, type, ...options });
   }
 
-  #onPod(
+  #onPodChanged(
     key: string,
     { now, old }: { now: Pod | undefined; old: Pod | undefined },
   ): void {
     for (const node of new Set([now?.spec.nodeName, old?.spec.nodeName])) {
-      for (const lane of this.#lanes.get(node ?? "") ?? []) lane.wake(key);
+      this.#subscriptions.enqueuePod(node, key);
     }
   }
 
-  #onRef(
+  #onRefChanged(
     kind: "ConfigMap" | "Secret",
     object: KubeObject | undefined,
   ): void {
     const { namespace = "", name = "" } = object?.metadata ?? {};
-    this.#wakeWaiters(refKey(kind, { namespace, name }), { afterMs: 0 });
+    const ref = refKey(kind, { namespace, name });
+    this.#subscriptions.enqueueDependents(ref, { afterMs: 0 });
   }
 
-  #onService(namespace: string): void {
-    this.#wakeWaiters(refKey("Services", { namespace }), {
-      afterMs: SERVICE_DELAY_MS,
-    });
-  }
-
-  #wakeWaiters(ref: string, options: { afterMs: number }): void {
-    for (const [lane, podKeys] of this.#waiters.get(ref) ?? []) {
-      for (const podKey of podKeys) lane.wake(podKey, options);
-    }
-  }
-
-  #setRefs(
-    lane: Lane,
-    { podKey, refs }: { podKey: string; refs: Iterable<string> },
-  ): void {
-    const wanted = new Set(refs);
-    const present = lane.refs.get(podKey) ?? new Set();
-    for (const ref of present) {
-      if (wanted.has(ref)) continue;
-      const lanes = this.#waiters.get(ref);
-      const podKeys = lanes?.get(lane);
-      podKeys?.delete(podKey);
-      if (podKeys?.size === 0) lanes?.delete(lane);
-      if (lanes?.size === 0) this.#waiters.delete(ref);
-    }
-    for (const ref of wanted) {
-      if (present.has(ref)) continue;
-      const lanes = this.#waiters.get(ref) ?? new Map<Lane, Set<string>>();
-      const podKeys = lanes.get(lane) ?? new Set();
-      podKeys.add(podKey);
-      lanes.set(lane, podKeys);
-      this.#waiters.set(ref, lanes);
-    }
-    if (wanted.size > 0) lane.refs.set(podKey, wanted);
-    else lane.refs.delete(podKey);
-  }
-}
-
-/** One subscriber. */
-class Lane {
-  readonly wake: WakePod;
-  readonly refs = new Map<string, Set<string>>();
-  constructor(wake: WakePod) {
-    this.wake = wake;
+  #onServiceChanged(namespace: string): void {
+    const ref = refKey("Services", { namespace });
+    this.#subscriptions.enqueueDependents(ref, { afterMs: SERVICE_DELAY_MS });
   }
 }
 
@@ -326,8 +285,8 @@ function nodeOf({ spec }: Pod): string | undefined {
   return spec.nodeName;
 }
 
-/** Name and version only: labels and annotations of these are never read. */
-function bareMeta({ metadata }: KubeObject): KubeObject["metadata"] {
+/** Returns only the metadata that is read; labels and annotations of these objects never are. */
+function stripMeta({ metadata }: KubeObject): KubeObject["metadata"] {
   const { name, namespace = "", uid = "", resourceVersion = "" } = metadata;
   return { name, namespace, uid, resourceVersion };
 }
@@ -335,19 +294,18 @@ function bareMeta({ metadata }: KubeObject): KubeObject["metadata"] {
 function stripConfigMap(object: ConfigMap): ConfigMap {
   const { data, binaryData } = object;
   return {
-    metadata: bareMeta(object),
-    ...(data === undefined ? {} : { data }),
-    ...(binaryData === undefined ? {} : { binaryData }),
+    metadata: stripMeta(object),
+    ...defined({ data, binaryData }),
   };
 }
 
-/** A Helm release may be a megabyte, and no pod reads it. */
+/** Drops the data of Helm releases: it may be a megabyte, and no pod reads it. */
 function stripSecret(object: Secret): Secret {
   const { type = "", data } = object;
   return {
-    metadata: bareMeta(object),
+    metadata: stripMeta(object),
     type,
-    ...(data === undefined || type === "helm.sh/release.v1" ? {} : { data }),
+    ...defined({ data: type === "helm.sh/release.v1" ? undefined : data }),
   };
 }
 
@@ -356,12 +314,11 @@ function stripService(object: Service): Service {
   const { clusterIP, ports } = object.spec ?? {};
   return {
     metadata: {
-      ...bareMeta(object),
-      ...(labels === undefined ? {} : { labels }),
+      ...stripMeta(object),
+      ...defined({ labels }),
     },
     spec: {
-      ...(clusterIP === undefined ? {} : { clusterIP }),
-      ...(ports === undefined ? {} : { ports }),
+      ...defined({ clusterIP, ports }),
     },
   };
 }

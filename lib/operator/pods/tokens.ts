@@ -1,34 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Tokens of service accounts for the pods of one device: bound to the pod, kept in memory, renewed
- * at 80 % of their life or after 24 h, whichever comes first. A device that is offline keeps the
- * last one it got; the API server refuses it once it has expired.
- */
+/** Service account tokens for the pods of one device. */
 import {
   AranyaError,
   asAranyaError,
   type Clock,
+  defined,
 } from "../../shared/base/mod.ts";
 import { type KubeClient, type Pod, requestToken } from "../kube/mod.ts";
 import { listProjectedTokens, type ProjectedToken } from "../podspec/mod.ts";
 
-interface Held {
+interface HeldToken {
   token: string;
-  /** When to get a new one, on the monotonic clock. */
+  /** When to request the next one, on the monotonic clock. */
   renewMs: number;
+  /** When it expires, on the monotonic clock. */
   expireMs: number;
 }
 
+/** As the kubelet does: a token is renewed at 80 % of its lifetime, or after 24 hours. */
 const MAX_AGE_MS = 24 * 3600 * 1000;
-const LIFE_SHARE = 0.8;
+const RENEWAL_SHARE = 0.8;
 const RETRY_MS = 30_000;
 
-/** See the file's first lines. */
+/**
+ * Requests service account tokens that are bound to their pod, keeps them in memory and renews
+ * them. A device that is offline keeps its last token, which the API server refuses after expiry.
+ */
 export class PodTokens {
   readonly #client: KubeClient;
   readonly #clock: Clock;
-  /** By pod UID, then by what was wanted. */
-  readonly #held = new Map<string, Map<string, Held>>();
+  /** By pod UID, then by what was requested. */
+  readonly #held = new Map<string, Map<string, HeldToken>>();
 
   constructor(client: KubeClient, clock: Clock) {
     this.#client = client;
@@ -36,20 +38,20 @@ export class PodTokens {
   }
 
   /**
-   * Sees to it that the pod's tokens are there and fresh.
-   * @returns when to do so again, in milliseconds from now; undefined when the pod wants none
-   * @throws {AranyaError} when one can't be had now and no former one serves
+   * Requests those tokens of a pod that are missing or due for renewal. Returns the delay until the
+   * next renewal, in milliseconds; undefined when the pod needs no token.
+   * @throws {AranyaError} when a token can't be had and no valid one is held
    */
   async ensure(pod: Pod, signal: AbortSignal): Promise<number | undefined> {
     const uid = pod.metadata.uid ?? "";
     const nowMs = this.#clock.monotonicMs();
     let nextMs: number | undefined;
-    for (const want of listProjectedTokens(pod)) {
-      const tokens = this.#held.get(uid) ?? new Map<string, Held>();
-      const key = `${want.audience} ${want.expirationSeconds}`;
+    for (const request of listProjectedTokens(pod)) {
+      const tokens = this.#held.get(uid) ?? new Map<string, HeldToken>();
+      const key = keyOfRequest(request);
       let held = tokens.get(key);
       if (!held || held.renewMs <= nowMs) {
-        held = await this.#renew({ pod, want, held, signal });
+        held = await this.#renew({ pod, request, held, signal });
         tokens.set(key, held);
         this.#held.set(uid, tokens);
       }
@@ -59,58 +61,61 @@ export class PodTokens {
     return nextMs;
   }
 
-  /** What `ensure` got. */
+  /** Returns a token that `ensure` has requested, or why there is none. */
   find(
     uid: string,
-    want: ProjectedToken,
+    request: ProjectedToken,
   ): { token: string } | { missing: string } {
-    const held = this.#held.get(uid)?.get(
-      `${want.audience} ${want.expirationSeconds}`,
-    );
+    const held = this.#held.get(uid)?.get(keyOfRequest(request));
     return held
       ? { token: held.token }
-      : { missing: "the token of its service account is not there yet" };
+      : { missing: "the service account token is not available yet" };
   }
 
-  /** The pod is gone. */
-  forget(uid: string): void {
+  /** Drops the tokens of a pod. */
+  delete(uid: string): void {
     this.#held.delete(uid);
   }
 
   async #renew(
-    { pod, want, held, signal }: {
+    { pod, request, held, signal }: {
       pod: Pod;
-      want: ProjectedToken;
-      held: Held | undefined;
+      request: ProjectedToken;
+      held: HeldToken | undefined;
       signal: AbortSignal;
     },
-  ): Promise<Held> {
+  ): Promise<HeldToken> {
     const nowMs = this.#clock.monotonicMs();
     try {
       const { namespace = "", name, uid = "" } = pod.metadata;
+      const { audience, expirationSeconds } = request;
       const { token, expiresMs } = await requestToken(this.#client, {
         namespace,
         serviceAccount: pod.spec.serviceAccountName ?? "default",
         spec: {
-          ...(want.audience === "" ? {} : { audiences: [want.audience] }),
-          expirationSeconds: want.expirationSeconds,
+          ...defined({ audiences: audience === "" ? undefined : [audience] }),
+          expirationSeconds,
           boundObjectRef: { kind: "Pod", apiVersion: "v1", name, uid },
         },
         signal,
       });
-      const lifeMs = Math.max(0, expiresMs - this.#clock.wallMs());
+      const lifetimeMs = Math.max(0, expiresMs - this.#clock.wallMs());
       return {
         token,
-        renewMs: nowMs + Math.min(MAX_AGE_MS, lifeMs * LIFE_SHARE),
-        expireMs: nowMs + lifeMs,
+        renewMs: nowMs + Math.min(MAX_AGE_MS, lifetimeMs * RENEWAL_SHARE),
+        expireMs: nowMs + lifetimeMs,
       };
     } catch (error) {
       const failure = asAranyaError(error, "Cannot get a token");
-      // The former one still serves: try again later.
+      // The held token is still valid: retry later.
       if (held && held.expireMs > nowMs && failure.code !== "cancelled") {
         return { ...held, renewMs: nowMs + RETRY_MS };
       }
       throw new AranyaError(failure.code, failure.message, { cause: error });
     }
   }
+}
+
+function keyOfRequest({ audience, expirationSeconds }: ProjectedToken): string {
+  return `${audience} ${expirationSeconds}`;
 }

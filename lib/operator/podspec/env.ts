@@ -170,7 +170,7 @@ function readConfigMap(
   const { namespace = "" } = pod.metadata;
   const name = ref.name ?? "";
   findings.refs.add(refKey("ConfigMap", { namespace, name }));
-  const configMap = lookups.configMap(namespace, name);
+  const configMap = lookups.findConfigMap(namespace, name);
   if (configMap) return configMap.data ?? {};
   if (ref.optional) return undefined;
   throw new MissingReferenceError(`configmap "${name}" not found`);
@@ -184,7 +184,7 @@ function readSecret(
   const { namespace = "" } = pod.metadata;
   const name = ref.name ?? "";
   findings.refs.add(refKey("Secret", { namespace, name }));
-  const secret = lookups.secret(namespace, name);
+  const secret = lookups.findSecret(namespace, name);
   if (secret) {
     return Object.fromEntries(
       Object.entries(secret.data ?? {}).map((

@@ -6,13 +6,13 @@ import type { FileContent } from "./file_content.ts";
 /** Reads the objects and settings that a pod refers to. All answers come from memory. */
 export interface PodLookups {
   /** Returns a ConfigMap; undefined when there is none. */
-  configMap(namespace: string, name: string): ConfigMap | undefined;
+  findConfigMap(namespace: string, name: string): ConfigMap | undefined;
   /** Returns a Secret; undefined when there is none. */
-  secret(namespace: string, name: string): Secret | undefined;
+  findSecret(namespace: string, name: string): Secret | undefined;
   /** Returns the Services of a namespace; of "default" at least the one named "kubernetes". */
-  services(namespace: string): readonly Service[];
+  listServices(namespace: string): readonly Service[];
   /** Returns a token of the pod's service account, or why there is none. */
-  token(request: ProjectedToken): { token: string } | { missing: string };
+  findToken(request: ProjectedToken): { token: string } | { missing: string };
   /** What the Node offers; it stands in for a missing limit in a `resourceFieldRef`. */
   readonly allocatable: Allocatable;
   /** Name servers of the cluster or device; undefined: the device uses its own. */

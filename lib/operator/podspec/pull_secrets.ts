@@ -23,7 +23,7 @@ export function readRegistryCredentials(
   for (const { name = "" } of pod.spec.imagePullSecrets ?? []) {
     if (name === "") continue;
     findings.refs.add(refKey("Secret", { namespace, name }));
-    const secret = lookups.secret(namespace, name);
+    const secret = lookups.findSecret(namespace, name);
     const parsed = secret && parsePullSecret(secret);
     if (parsed) credentials.push(...parsed);
     else missing.push(name);

@@ -22,7 +22,7 @@ export function toServiceEnv(
   const { namespace = "" } = pod.metadata;
   const services = new Map<string, Service>();
   findings.refs.add(refKey("Services", { namespace: "default" }));
-  for (const service of lookups.services("default")) {
+  for (const service of lookups.listServices("default")) {
     if (service.metadata.name === "kubernetes") {
       services.set("kubernetes", service);
     }
@@ -30,7 +30,7 @@ export function toServiceEnv(
   if (pod.spec.enableServiceLinks ?? true) {
     findings.refs.add(refKey("Services", { namespace }));
     // A Service named "kubernetes" of the pod's own namespace wins.
-    for (const service of lookups.services(namespace)) {
+    for (const service of lookups.listServices(namespace)) {
       services.set(service.metadata.name, service);
     }
   }

@@ -144,7 +144,7 @@ function fromConfigMap(source: FilesSource, context: VolumeContext): File[] {
   const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
   context.findings.refs.add(refKey("ConfigMap", { namespace, name }));
-  const configMap = context.lookups.configMap(namespace, name);
+  const configMap = context.lookups.findConfigMap(namespace, name);
   if (!configMap && !source.optional) {
     throw new MissingReferenceError(`configmap "${name}" not found`);
   }
@@ -166,7 +166,7 @@ function fromSecret(source: FilesSource, context: VolumeContext): File[] {
   const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
   context.findings.refs.add(refKey("Secret", { namespace, name }));
-  const secret = context.lookups.secret(namespace, name);
+  const secret = context.lookups.findSecret(namespace, name);
   if (!secret && !source.optional) {
     throw new MissingReferenceError(`secret "${name}" not found`);
   }
@@ -235,7 +235,7 @@ function fromToken(
   context: VolumeContext,
 ): File {
   const { findings, pod, lookups, volume } = context;
-  const found = lookups.token(toProjectedToken(source));
+  const found = lookups.findToken(toProjectedToken(source));
   if ("missing" in found) throw new MissingReferenceError(found.missing);
   // As the kubelet does: only the one user of all containers, or the pod's group, may read a token;
   // without either everyone may.

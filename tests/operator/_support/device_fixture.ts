@@ -157,7 +157,7 @@ export class DeviceFixture implements AsyncDisposable {
       [SECRET, { namespace, name: `${name}-agent` }, secrets],
       [SERVICE, this.ref, services],
       [ENDPOINT_SLICE, this.ref, slices],
-      [POD, this.ref, { get: (key) => sources.pod(key) }],
+      [POD, this.ref, { get: (key) => sources.findPod(key) }],
     ];
     await Promise.all(kept.map(async ([type, ref, store]) => {
       const key = toKey(ref);

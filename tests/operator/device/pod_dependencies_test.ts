@@ -64,7 +64,7 @@ function makeDirectory(virtual: Pod | undefined): DevicePodDirectory {
     context: {
       namespace: "edge",
       sources: {
-        pod: (key) => key === "edge/edge-1" ? virtual : undefined,
+        findPod: (key) => key === "edge/edge-1" ? virtual : undefined,
       } as PodSources,
     },
     isVirtualPod: ({ namespace, name }) =>

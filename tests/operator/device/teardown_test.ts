@@ -75,7 +75,7 @@ Deno.test("tearDown() deletes the pods of a device that is away without waiting"
     spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
   });
   const { sources } = fixture.stores;
-  await until(() => sources.podsOfNode(name).length === 2, "its pods");
+  await until(() => sources.listPods(name).length === 2, "its pods");
   assert.equal(await tear(), true);
   assert.deepEqual(await fixture.api.listKeys(POD), []);
 });

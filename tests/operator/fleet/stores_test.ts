@@ -49,6 +49,6 @@ Deno.test("FleetStores holds this namespace's objects, and the devices' Nodes of
   assert.deepEqual(found, [name, `${name}-2`]);
   await api.deleteObject(NODE, { name: `${name}-2` });
   await api.deleteObject(NODE, { name: `${name}-worker` });
-  assert.equal(stores.sources.secret(namespace, "a"), undefined);
-  assert.ok(stores.sources.secret(namespace, "b"));
+  assert.equal(stores.sources.findSecret(namespace, "a"), undefined);
+  assert.ok(stores.sources.findSecret(namespace, "b"));
 });

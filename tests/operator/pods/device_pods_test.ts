@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import { PodDevice } from "../../../lib/operator/pods/device_pods.ts";
+import { DevicePods } from "../../../lib/operator/pods/device_pods.ts";
 import {
   create,
   encodeMessage,
@@ -22,7 +22,7 @@ function open(
   answer: (method: Method) => Uint8Array | AranyaError = () => new Uint8Array(),
 ) {
   const calls: Method[] = [];
-  const device = new PodDevice({
+  const device = new DevicePods({
     request(method) {
       calls.push(method);
       const reply = answer(method);
@@ -34,93 +34,96 @@ function open(
   return { device, calls };
 }
 
-Deno.test("PodDevice.learn() drops words older than what is known", () => {
+Deno.test("DevicePods.addReport() drops statuses older than the stored one", () => {
   const { device } = open();
-  assert.deepEqual(device.learn(list({ uid: "a", name: "web", version: 5n })), [
-    "ns/web",
-  ]);
   assert.deepEqual(
-    device.learn(list({ uid: "a", name: "web", version: 4n })),
+    device.addReport(list({ uid: "a", name: "web", version: 5n })),
+    [
+      "ns/web",
+    ],
+  );
+  assert.deepEqual(
+    device.addReport(list({ uid: "a", name: "web", version: 4n })),
     [],
   );
   assert.equal(device.find("a")?.version, 5n);
 });
 
-Deno.test("PodDevice.list() forgets what the device no longer names, and names both", async () => {
+Deno.test("DevicePods.list() drops pods that are not listed, and returns the keys of both", async () => {
   const { device } = open(() =>
     encodeMessage(
       PodStatusListSchema,
       list({ uid: "b", name: "new", version: 1n }),
     )
   );
-  device.learn(list({ uid: "a", name: "old", version: 9n }));
+  device.addReport(list({ uid: "a", name: "old", version: 9n }));
   assert.deepEqual(await device.list(SIGNAL), ["ns/old", "ns/new"]);
   assert.equal(device.find("a"), undefined);
-  assert.equal(device.named("ns/new").length, 1);
+  assert.equal(device.findByKey("ns/new").length, 1);
 });
 
-Deno.test("PodDevice.remove() asks once for each smaller grace", async () => {
+Deno.test("DevicePods.remove() sends one request for each shorter grace period", async () => {
   const { device, calls } = open();
   for (const graceSeconds of [30, 30, 60, 5]) {
     await device.remove("a", { graceSeconds, signal: SIGNAL });
   }
   assert.equal(calls.length, 2);
-  device.restart();
+  device.onDeviceConnected();
   await device.remove("a", { graceSeconds: 30, signal: SIGNAL });
   assert.equal(calls.length, 3);
 });
 
-Deno.test("PodDevice.remove() says when the device does not know the pod", async () => {
+Deno.test("DevicePods.remove() returns false when the device does not have the pod", async () => {
   const { device } = open(() =>
     new AranyaError("not_found", "Cannot remove pod: it isn't here")
   );
-  device.learn(list({ uid: "a", name: "web" }));
+  device.addReport(list({ uid: "a", name: "web" }));
   const found = await device.remove("a", { graceSeconds: 1, signal: SIGNAL });
   assert.equal(found, false);
   assert.equal(device.find("a"), undefined);
-  await device.forget("a", SIGNAL);
+  await device.purge("a", SIGNAL);
 });
 
-Deno.test("PodDevice.learn() drops what was on its way when the pod was forgotten", async () => {
+Deno.test("DevicePods.addReport() drops a status that was sent before the pod was purged", async () => {
   const { device } = open();
-  device.learn(list({ uid: "a", name: "web", version: 5n }));
-  await device.forget("a", SIGNAL);
+  device.addReport(list({ uid: "a", name: "web", version: 5n }));
+  await device.purge("a", SIGNAL);
   const late = list({ uid: "a", name: "web", version: 4n });
-  assert.deepEqual(device.learn(late), []);
-  assert.deepEqual(device.named("ns/web"), []);
-  device.restart();
-  assert.deepEqual(device.learn(late), ["ns/web"]);
+  assert.deepEqual(device.addReport(late), []);
+  assert.deepEqual(device.findByKey("ns/web"), []);
+  device.onDeviceConnected();
+  assert.deepEqual(device.addReport(late), ["ns/web"]);
 });
 
-Deno.test("PodDevice.hashOf() knows what was taken before it is reported", async () => {
+Deno.test("DevicePods.hashOf() returns what was accepted before it is reported", async () => {
   const { device } = open();
   const spec = create(PodSpecSchema, { uid: "a", specHash: "h2" });
   assert.equal(device.hashOf("a"), undefined);
   await device.apply(spec, SIGNAL);
   assert.equal(device.hashOf("a"), "h2");
-  assert.equal(device.hasTaken("a"), true);
-  device.restart();
-  assert.equal(device.hasTaken("a"), false);
+  assert.equal(device.hasAccepted("a"), true);
+  device.onDeviceConnected();
+  assert.equal(device.hasAccepted("a"), false);
 });
 
-Deno.test("PodDevice passes other errors on", async () => {
+Deno.test("DevicePods.purge() throws other errors of the device", async () => {
   const { device } = open(() =>
     new AranyaError("unavailable", "Cannot reach device: it is offline")
   );
-  await assert.rejects(device.forget("a", SIGNAL), { code: "unavailable" });
+  await assert.rejects(device.purge("a", SIGNAL), { code: "unavailable" });
 });
 
-Deno.test("PodDevice bounds each command by the time that is set at that moment", async () => {
-  const bounds: number[] = [];
+Deno.test("DevicePods reads the request timeout anew for each request", async () => {
+  const timeouts: number[] = [];
   const settings = { requestTimeoutMs: 5_000 };
-  const device = new PodDevice({
+  const device = new DevicePods({
     request(_method, _payload, options) {
-      bounds.push(options.timeoutMs);
+      timeouts.push(options.timeoutMs);
       return Promise.resolve(new Uint8Array());
     },
   }, settings);
-  await device.forget("a", SIGNAL);
+  await device.purge("a", SIGNAL);
   settings.requestTimeoutMs = 9_000;
   await device.list(SIGNAL);
-  assert.deepEqual(bounds, [5_000, 9_000]);
+  assert.deepEqual(timeouts, [5_000, 9_000]);
 });

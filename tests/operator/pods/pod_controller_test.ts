@@ -9,40 +9,43 @@ import {
   FetchBlobsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/mod.ts";
-import { NODE_NAME, SETTINGS, Stage } from "./_support/stage.ts";
+import { NODE_NAME, PodFixture, SETTINGS } from "./_support/pod_fixture.ts";
 
 Deno.test("PodController", async (t) => {
   await using cluster = await openCluster();
-  const step = (name: string, work: (stage: Stage) => Promise<void>) =>
+  const step = (name: string, work: (fixture: PodFixture) => Promise<void>) =>
     t.step(name, async () => {
       const namespace = `ns-${crypto.randomUUID().slice(0, 8)}`;
-      await using stage = await Stage.start(cluster, namespace);
-      await work(stage);
+      await using fixture = await PodFixture.start(cluster, namespace);
+      await work(fixture);
     });
 
-  await step("asks for the whole list again from time to time", async (s) => {
-    await s.lane.close();
-    s.open({ settings: { ...SETTINGS, podSyncMs: 50 } });
-    s.connect();
-    await s.createPod("web");
-    await s.called("apply " + `${s.namespace}/web`);
-    s.device.report("web");
-    // The device lost it, and its report of that was lost too.
-    s.device.statuses.clear();
-    s.device.calls.length = 0;
-    await s.called("apply " + `${s.namespace}/web`);
-  });
+  await step(
+    "lists the device's pods after each sync interval",
+    async (fixture) => {
+      await fixture.controller.close();
+      fixture.open({ settings: { ...SETTINGS, podSyncMs: 50 } });
+      fixture.connect();
+      await fixture.createPod("web");
+      await fixture.waitForCall(`apply ${fixture.namespace}/web`);
+      fixture.device.report("web");
+      // The device has lost the pod, and its report of that was lost too.
+      fixture.device.statuses.clear();
+      fixture.device.calls.length = 0;
+      await fixture.waitForCall(`apply ${fixture.namespace}/web`);
+    },
+  );
 
   await step(
-    "sends a pod, writes its status, and ends it when deleted",
-    async (s) => {
-      s.connect();
-      await s.createPod("web");
-      await s.called("apply " + `${s.namespace}/web`);
-      assert.ok((await s.pod("web"))?.status?.startTime);
-      s.device.report("web");
-      const running = await s.until(async () => {
-        const pod = await s.pod("web");
+    "sends a pod, writes its status, and terminates it when it is deleted",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("web");
+      await fixture.waitForCall(`apply ${fixture.namespace}/web`);
+      assert.ok((await fixture.pod("web"))?.status?.startTime);
+      fixture.device.report("web");
+      const running = await fixture.until(async () => {
+        const pod = await fixture.pod("web");
         return pod?.status?.phase === "Running" && pod;
       });
       const { status } = running;
@@ -52,144 +55,170 @@ Deno.test("PodController", async (t) => {
         status?.conditions?.find(({ type }) => type === "Ready")?.status,
         "True",
       );
-      await s.client.delete(POD, { namespace: s.namespace, name: "web" }, {
+      await fixture.client.delete(POD, {
+        namespace: fixture.namespace,
+        name: "web",
+      }, {
         gracePeriodSeconds: 7,
       });
-      await s.called("remove web");
-      assert.deepEqual(s.device.graces, [7]);
-      const ending = await s.until(async () => {
-        const pod = await s.pod("web");
+      await fixture.waitForCall("remove web");
+      assert.deepEqual(fixture.device.graces, [7]);
+      const ending = await fixture.until(async () => {
+        const pod = await fixture.pod("web");
         const ready = pod?.status?.conditions?.find(({ type }) =>
           type === "Ready"
         );
         return ready?.status === "False" && pod;
       });
       assert.ok(ending.metadata.deletionTimestamp);
-      s.device.report("web", { exitCode: 143, gone: true });
-      await s.until(async () => (await s.pod("web")) === undefined);
-      await s.called("forget web");
+      fixture.device.report("web", { exitCode: 143, terminated: true });
+      await fixture.until(async () => (await fixture.pod("web")) === undefined);
+      await fixture.waitForCall("purge web");
     },
   );
 
-  await step("finalizes alone a pod that was never sent", async (s) => {
-    await s.createPod("never");
-    await s.until(() =>
-      s.lane.directory.list({ running: false }).items.length === 1
-    );
-    await s.client.delete(POD, { namespace: s.namespace, name: "never" });
-    await s.until(async () => (await s.pod("never")) === undefined);
-    assert.deepEqual(s.device.calls, []);
-  });
+  await step(
+    "deletes a pod that was never sent without the device",
+    async (fixture) => {
+      await fixture.createPod("never");
+      await fixture.until(() =>
+        fixture.controller.directory.list({ running: false }).items.length === 1
+      );
+      await fixture.client.delete(POD, {
+        namespace: fixture.namespace,
+        name: "never",
+      });
+      await fixture.until(async () =>
+        (await fixture.pod("never")) === undefined
+      );
+      assert.deepEqual(fixture.device.calls, []);
+    },
+  );
 
   await step(
-    "leaves a pod that was sent while the device is away, also after a restart",
-    async (s) => {
-      s.connect();
-      await s.createPod("sent");
-      await s.called(`apply ${s.namespace}/sent`);
-      s.device.report("sent");
-      await s.until(async () => (await s.pod("sent"))?.status?.podIP);
-      await s.lane.close();
-      s.open();
-      await s.client.delete(POD, { namespace: s.namespace, name: "sent" }, {
+    "keeps a deleted pod that was sent while the device is offline, also after a restart",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("sent");
+      await fixture.waitForCall(`apply ${fixture.namespace}/sent`);
+      fixture.device.report("sent");
+      await fixture.until(async () =>
+        (await fixture.pod("sent"))?.status?.podIP
+      );
+      await fixture.controller.close();
+      fixture.open();
+      await fixture.client.delete(POD, {
+        namespace: fixture.namespace,
+        name: "sent",
+      }, {
         gracePeriodSeconds: 1,
       });
-      await s.until(() =>
-        s.lane.directory.list({ running: false }).items[0]?.metadata
+      await fixture.until(() =>
+        fixture.controller.directory.list({ running: false }).items[0]?.metadata
           .deletionTimestamp
       );
-      await s.lane.idle();
-      assert.ok(await s.pod("sent"));
-      s.connect();
-      await s.called("remove sent");
-      s.device.report("sent", { exitCode: 0, gone: true });
-      await s.until(async () => (await s.pod("sent")) === undefined);
+      await fixture.controller.idle();
+      assert.ok(await fixture.pod("sent"));
+      fixture.connect();
+      await fixture.waitForCall("remove sent");
+      fixture.device.report("sent", { exitCode: 0, terminated: true });
+      await fixture.until(async () =>
+        (await fixture.pod("sent")) === undefined
+      );
     },
   );
 
   await step(
-    "ends a pod whose object vanished, before one of the same name starts",
-    async (s) => {
-      s.connect();
-      await s.createPod("twin", { terminationGracePeriodSeconds: 4 });
-      await s.called(`apply ${s.namespace}/twin`);
-      s.device.report("twin");
-      await s.until(async () => (await s.pod("twin"))?.status?.podIP);
-      const former = s.device.uidOf("twin");
-      await s.client.delete(POD, { namespace: s.namespace, name: "twin" }, {
+    "removes a pod that was deleted by force before one of its name starts",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("twin", { terminationGracePeriodSeconds: 4 });
+      await fixture.waitForCall(`apply ${fixture.namespace}/twin`);
+      fixture.device.report("twin");
+      await fixture.until(async () =>
+        (await fixture.pod("twin"))?.status?.podIP
+      );
+      const former = fixture.device.uidOf("twin");
+      await fixture.client.delete(POD, {
+        namespace: fixture.namespace,
+        name: "twin",
+      }, {
         gracePeriodSeconds: 0,
       });
-      await s.createPod("twin");
-      await s.called("remove twin");
-      // The last change before the object vanishes may be seen or not.
-      assert.ok([0, 4].includes(s.device.graces[0] ?? -1));
-      await s.lane.idle();
-      assert.equal(s.device.specs.size, 1);
-      s.device.report("twin", { exitCode: 137, gone: true });
-      await s.called("forget twin");
-      await s.until(() =>
-        s.device.specs.size === 1 && !s.device.specs.has(former)
+      await fixture.createPod("twin");
+      await fixture.waitForCall("remove twin");
+      // The deletion with grace period 0 may be seen as a change before the object is gone.
+      assert.ok([0, 4].includes(fixture.device.graces[0] ?? -1));
+      await fixture.controller.idle();
+      assert.equal(fixture.device.specs.size, 1);
+      fixture.device.report("twin", { exitCode: 137, terminated: true });
+      await fixture.waitForCall("purge twin");
+      await fixture.until(() =>
+        fixture.device.specs.size === 1 && !fixture.device.specs.has(former)
       );
       assert.deepEqual(
-        s.device.calls.filter((call) => call !== "list").at(-1),
-        `apply ${s.namespace}/twin`,
+        fixture.device.calls.filter((call) => call !== "list").at(-1),
+        `apply ${fixture.namespace}/twin`,
       );
     },
   );
 
   await step(
-    "refuses a field it can't serve by an Event, and the pod stays Pending",
-    async (s) => {
-      s.connect();
-      await s.createPod("odd", {
+    "leaves a pod with an unsupported field Pending, with an Event",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("odd", {
         containers: [{
           name: "app",
           image: "busybox:1",
           ports: [{ containerPort: 80, hostPort: 8080 }],
         }],
       });
-      const pod = await s.until(async () => {
-        const found = await s.pod("odd");
+      const pod = await fixture.until(async () => {
+        const found = await fixture.pod("odd");
         return found?.status?.containerStatuses && found;
       });
       assert.equal(pod.status?.phase, "Pending");
       assert.equal(pod.status?.startTime, undefined);
-      assert.deepEqual(s.device.calls, ["list"]);
-      await s.until(async () => {
-        const { items } = await s.client.list(EVENT, {
-          namespace: s.namespace,
+      assert.deepEqual(fixture.device.calls, ["list"]);
+      await fixture.until(async () => {
+        const { items } = await fixture.client.list(EVENT, {
+          namespace: fixture.namespace,
         });
         return items.some(({ message }) =>
           message?.includes("spec.containers[0].ports[0].hostPort")
         );
       });
-      await s.client.delete(POD, { namespace: s.namespace, name: "odd" });
-      await s.until(async () => (await s.pod("odd")) === undefined);
+      await fixture.client.delete(POD, {
+        namespace: fixture.namespace,
+        name: "odd",
+      });
+      await fixture.until(async () => (await fixture.pod("odd")) === undefined);
     },
   );
 
   await step(
-    "sends again what a changed ConfigMap touches, and answers for its content",
-    async (s) => {
-      const { namespace } = s;
+    "sends a pod again when its ConfigMap changes, and returns the content",
+    async (fixture) => {
+      const { namespace } = fixture;
       const metadata = { namespace, name: "cfg" };
-      s.connect();
-      await s.createPod("reads", {
+      fixture.connect();
+      await fixture.createPod("reads", {
         volumes: [{ name: "v", configMap: { name: "cfg" } }],
       });
-      await s.called(`apply ${namespace}/reads`);
-      const uid = s.device.uidOf("reads");
+      await fixture.waitForCall(`apply ${namespace}/reads`);
+      const uid = fixture.device.uidOf("reads");
       assert.equal(
-        s.device.specs.get(uid)?.volumes[0]?.blocked?.reason,
+        fixture.device.specs.get(uid)?.volumes[0]?.blocked?.reason,
         "FailedMount",
       );
-      await s.client.create(CONFIG_MAP, { metadata, data: { a: "one" } });
-      const file = await s.until(() => {
-        const source = s.device.specs.get(uid)?.volumes[0]?.source;
+      await fixture.client.create(CONFIG_MAP, { metadata, data: { a: "one" } });
+      const file = await fixture.until(() => {
+        const source = fixture.device.specs.get(uid)?.volumes[0]?.source;
         return source?.case === "files" && source.value.files[0];
       });
       const sha256 = [file.sha256];
-      const blobs = await s.lane.fetchBlobs(
+      const blobs = await fixture.controller.fetchBlobs(
         create(FetchBlobsSchema, { podUid: uid, sha256 }),
       );
       assert.deepEqual(
@@ -197,17 +226,17 @@ Deno.test("PodController", async (t) => {
         ["one"],
       );
       await assert.rejects(
-        s.lane.fetchBlobs(
+        fixture.controller.fetchBlobs(
           create(FetchBlobsSchema, { podUid: uid, sha256: ["00"] }),
         ),
         { code: "not_found" },
       );
-      s.device.report("reads");
-      await s.client.patch(CONFIG_MAP, metadata, {
+      fixture.device.report("reads");
+      await fixture.client.patch(CONFIG_MAP, metadata, {
         body: { data: { a: "two" } },
       });
-      await s.until(() => {
-        const source = s.device.specs.get(uid)?.volumes[0]?.source;
+      await fixture.until(() => {
+        const source = fixture.device.specs.get(uid)?.volumes[0]?.source;
         return source?.case === "files" &&
           source.value.files[0]?.sha256 !== file.sha256;
       });
@@ -215,85 +244,90 @@ Deno.test("PodController", async (t) => {
   );
 
   await step(
-    "writes Ready back after somebody else took it away",
-    async (s) => {
-      s.connect();
-      const { namespace } = s;
-      await s.createPod("back");
-      await s.called(`apply ${namespace}/back`);
-      s.device.report("back");
+    "restores Ready after another client has cleared it",
+    async (fixture) => {
+      fixture.connect();
+      const { namespace } = fixture;
+      await fixture.createPod("back");
+      await fixture.waitForCall(`apply ${namespace}/back`);
+      fixture.device.report("back");
       const readyOf = async () =>
-        (await s.pod("back"))?.status?.conditions?.find(({ type }) =>
+        (await fixture.pod("back"))?.status?.conditions?.find(({ type }) =>
           type === "Ready"
         )?.status;
-      await s.until(async () => (await readyOf()) === "True");
-      s.lane.onDisconnected();
+      await fixture.until(async () => (await readyOf()) === "True");
+      fixture.controller.onDeviceOffline();
       const conditions = [{ type: "Ready", status: "False" }];
-      await s.client.patch(POD, { namespace, name: "back" }, {
+      await fixture.client.patch(POD, { namespace, name: "back" }, {
         kind: "strategic",
         subresource: "status",
         body: { status: { conditions } },
       });
-      await s.until(() =>
-        s.lane.directory.list({ running: true }).items[0]?.status?.conditions
+      await fixture.until(() =>
+        fixture.controller.directory.list({ running: true }).items[0]?.status
+          ?.conditions
           ?.some((
             { type, status },
           ) => type === "Ready" && status === "False")
       );
-      await s.lane.idle();
+      await fixture.controller.idle();
       assert.equal(await readyOf(), "False");
-      s.connect();
-      await s.until(async () => (await readyOf()) === "True");
+      fixture.connect();
+      await fixture.until(async () => (await readyOf()) === "True");
       assert.equal(
-        s.device.calls.filter((call) => call.startsWith("apply")).length,
+        fixture.device.calls.filter((call) => call.startsWith("apply")).length,
         1,
       );
     },
   );
 
-  await step("goes on with others when one pod fails", async (s) => {
-    s.connect();
-    s.device.failApply = new AranyaError("invalid", "Cannot apply pod: no");
-    await s.createPod("bad");
-    await s.called(`apply ${s.namespace}/bad`);
-    s.device.failApply = undefined;
-    await s.createPod("good");
-    await s.called(`apply ${s.namespace}/good`);
+  await step("syncs other pods when one fails", async (fixture) => {
+    fixture.connect();
+    fixture.device.failApply = new AranyaError(
+      "invalid",
+      "Cannot apply pod: no",
+    );
+    await fixture.createPod("bad");
+    await fixture.waitForCall(`apply ${fixture.namespace}/bad`);
+    fixture.device.failApply = undefined;
+    await fixture.createPod("good");
+    await fixture.waitForCall(`apply ${fixture.namespace}/good`);
   });
 
   await step(
-    "leaves a pod of another namespace Pending, and tells why",
-    async (s) => {
-      s.connect();
-      const namespace = `${s.namespace}-other`;
-      await s.client.create(NAMESPACE, { metadata: { name: namespace } });
-      await s.client.create(SERVICE_ACCOUNT, {
+    "leaves a pod of a namespace that is not served Pending, with an Event",
+    async (fixture) => {
+      fixture.connect();
+      const namespace = `${fixture.namespace}-other`;
+      await fixture.client.create(NAMESPACE, { metadata: { name: namespace } });
+      await fixture.client.create(SERVICE_ACCOUNT, {
         metadata: { namespace, name: "default" },
       });
-      await s.client.create(POD, {
+      await fixture.client.create(POD, {
         metadata: { namespace, name: "ds" },
         spec: {
           nodeName: NODE_NAME,
           containers: [{ name: "app", image: "busybox:1" }],
         },
       });
-      await s.until(async () => {
-        const { items } = await s.client.list(EVENT, { namespace });
+      await fixture.until(async () => {
+        const { items } = await fixture.client.list(EVENT, { namespace });
         return items.some(({ reason }) => reason === "NamespaceNotServed");
       });
-      await s.client.delete(POD, { namespace, name: "ds" });
-      await s.until(async () =>
-        (await s.client.find(POD, { namespace, name: "ds" })) === undefined
+      await fixture.client.delete(POD, { namespace, name: "ds" });
+      await fixture.until(async () =>
+        (await fixture.client.find(POD, { namespace, name: "ds" })) ===
+          undefined
       );
-      assert.deepEqual(s.device.calls, ["list"]);
+      assert.deepEqual(fixture.device.calls, ["list"]);
     },
   );
 
   await step(
-    "gets a token for the pod's account and names targets and events",
-    async (s) => {
-      s.connect();
-      await s.createPod("token", {
+    "requests a token for the pod, finds its container and records its Events",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("token", {
         volumes: [{
           name: "t",
           projected: {
@@ -303,30 +337,42 @@ Deno.test("PodController", async (t) => {
           },
         }],
       });
-      await s.called(`apply ${s.namespace}/token`);
-      const uid = s.device.uidOf("token");
-      const source = s.device.specs.get(uid)?.volumes[0]?.source;
+      await fixture.waitForCall(`apply ${fixture.namespace}/token`);
+      const uid = fixture.device.uidOf("token");
+      const source = fixture.device.specs.get(uid)?.volumes[0]?.source;
       assert.ok(source?.case === "files" && source.value.secret);
-      const target = { namespace: s.namespace, pod: "token", container: "" };
+      const target = {
+        namespace: fixture.namespace,
+        pod: "token",
+        container: "",
+      };
       assert.equal(
-        s.lane.directory.findContainer(target).waiting?.reason,
+        fixture.controller.directory.findContainer(target).waiting?.reason,
         "ContainerCreating",
       );
-      s.device.report("token");
-      assert.equal(s.lane.directory.findContainer(target).running, true);
+      fixture.device.report("token");
+      assert.equal(
+        fixture.controller.directory.findContainer(target).running,
+        true,
+      );
       assert.throws(
-        () => s.lane.directory.findContainer({ ...target, container: "x" }),
+        () =>
+          fixture.controller.directory.findContainer({
+            ...target,
+            container: "x",
+          }),
         {
           code: "not_found",
         },
       );
       assert.throws(
-        () => s.lane.directory.findContainer({ ...target, uid: "x" }),
+        () =>
+          fixture.controller.directory.findContainer({ ...target, uid: "x" }),
         {
           code: "not_found",
         },
       );
-      const others = s.lane.onEvents(create(EventListSchema, {
+      const others = fixture.controller.recordEvents(create(EventListSchema, {
         events: [
           {
             podUid: uid,
@@ -337,14 +383,14 @@ Deno.test("PodController", async (t) => {
           {
             podUid: "",
             reason: "Rebooted",
-            message: "device was started anew",
+            message: "device has rebooted",
           },
         ],
       }));
       assert.deepEqual(others.map(({ reason }) => reason), ["Rebooted"]);
-      await s.until(async () => {
-        const { items } = await s.client.list(EVENT, {
-          namespace: s.namespace,
+      await fixture.until(async () => {
+        const { items } = await fixture.client.list(EVENT, {
+          namespace: fixture.namespace,
         });
         return items.some(({ reason, involvedObject }) =>
           reason === "Started" &&

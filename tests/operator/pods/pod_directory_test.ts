@@ -12,7 +12,7 @@ const POD: Pod = {
   },
 };
 
-Deno.test("findContainer() takes the annotated container, else the first", () => {
+Deno.test("findContainer() returns the annotated container by default, else the first", () => {
   const find = (pod: Pod) => findContainer("", { pod, report: undefined });
   assert.equal(find(POD).container, "app");
   const annotations = { "kubectl.kubernetes.io/default-container": "side" };
@@ -20,7 +20,7 @@ Deno.test("findContainer() takes the annotated container, else the first", () =>
   assert.equal(find(annotated).container, "side");
 });
 
-Deno.test("findContainer() finds init containers, and says which there are", () => {
+Deno.test("findContainer() finds init containers, and lists the names in its error", () => {
   const options = { pod: POD, report: undefined };
   assert.equal(findContainer("setup", options).container, "setup");
   assert.throws(() => findContainer("other", options), {
@@ -30,7 +30,7 @@ Deno.test("findContainer() finds init containers, and says which there are", () 
   });
 });
 
-Deno.test("findContainer() believes the device before the API server", () => {
+Deno.test("findContainer() prefers the device's report to the pod's status", () => {
   const pod: Pod = {
     ...POD,
     status: {

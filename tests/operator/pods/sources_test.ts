@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
-import { createPodSources } from "../../../lib/operator/pods/sources.ts";
+import { InformerPodSources } from "../../../lib/operator/pods/sources.ts";
 import {
   CONFIG_MAP,
   createKubeClient,
@@ -15,10 +15,10 @@ import { refKey } from "../../../lib/operator/podspec/mod.ts";
 import { Apiserver, until } from "../../_support/mod.ts";
 
 const NODE_NAME = "edge-1";
-const wait = (what: string, look: () => boolean) =>
-  until(look, { what, timeoutMs: 15_000, intervalMs: 20 });
+const wait = (what: string, condition: () => boolean) =>
+  until(condition, { what, timeoutMs: 15_000, intervalMs: 20 });
 
-Deno.test("createPodSources()", async (t) => {
+Deno.test("InformerPodSources", async (t) => {
   await using apiserver = await Apiserver.start();
   await using client = await createKubeClient({
     kubeconfigFile: apiserver.kubeconfig,
@@ -34,7 +34,7 @@ Deno.test("createPodSources()", async (t) => {
       metadata,
       spec: { nodeName, containers: [{ name: "app", image: "i" }] },
     });
-  await using sources = createPodSources({
+  await using sources = new InformerPodSources({
     client,
     namespaces: ["served"],
     isHiddenService: ({ metadata }) => metadata.labels?.hidden === "yes",
@@ -44,57 +44,60 @@ Deno.test("createPodSources()", async (t) => {
   assert.equal(sources.hasSynced, true);
 
   await t.step(
-    "wakes a node's lane for its own pods, served or not",
+    "subscribe() enqueues a node's pods when they change, served or not",
     async () => {
-      const woken: string[] = [];
-      const lane = sources.subscribe(NODE_NAME, (key) => void woken.push(key));
+      const enqueued: string[] = [];
+      const subscription = sources.subscribe(
+        NODE_NAME,
+        (key) => void enqueued.push(key),
+      );
       await createPod({ namespace: "served", name: "a" }, NODE_NAME);
       await createPod({ namespace: "served", name: "b" }, "another-node");
       await createPod({ namespace: "other", name: "c" }, NODE_NAME);
       await wait(
         "both pods",
-        () => woken.includes("served/a") && woken.includes("other/c"),
+        () => enqueued.includes("served/a") && enqueued.includes("other/c"),
       );
-      assert.equal(woken.includes("served/b"), false);
+      assert.equal(enqueued.includes("served/b"), false);
       assert.deepEqual(
-        sources.podsOfNode(NODE_NAME).map(({ metadata }) => metadata.name)
+        sources.listPods(NODE_NAME).map(({ metadata }) => metadata.name)
           .sort(),
         ["a", "c"],
       );
-      assert.equal(sources.pod("other/c")?.metadata.name, "c");
+      assert.equal(sources.findPod("other/c")?.metadata.name, "c");
       assert.equal(sources.serves("other"), false);
-      lane.close();
+      subscription.close();
     },
   );
 
   await t.step(
-    "wakes for what a pod refers to, until it no longer does",
+    "subscribe() enqueues a pod when a referenced object changes, until setRefs() drops it",
     async () => {
-      const woken: [string, number][] = [];
-      const lane = sources.subscribe(
+      const enqueued: { key: string; afterMs: number }[] = [];
+      const subscription = sources.subscribe(
         NODE_NAME,
-        (key, { afterMs = 0 } = {}) => void woken.push([key, afterMs]),
+        (key, { afterMs = 0 } = {}) => void enqueued.push({ key, afterMs }),
       );
-      woken.length = 0;
-      lane.setRefs("served/a", [
+      enqueued.length = 0;
+      subscription.setRefs("served/a", [
         refKey("ConfigMap", { namespace: "served", name: "cm" }),
         refKey("Secret", { namespace: "served", name: "s" }),
         refKey("Services", { namespace: "served" }),
       ]);
       const metadata = { namespace: "served", name: "cm", labels: { a: "b" } };
       await client.create(CONFIG_MAP, { metadata, data: { k: "v" } });
-      await wait("a wake for the ConfigMap", () => woken.length === 1);
-      assert.deepEqual(sources.configMap("served", "cm")?.data, { k: "v" });
+      await wait("a change of the ConfigMap", () => enqueued.length === 1);
+      assert.deepEqual(sources.findConfigMap("served", "cm")?.data, { k: "v" });
       assert.equal(
-        sources.configMap("served", "cm")?.metadata.labels,
+        sources.findConfigMap("served", "cm")?.metadata.labels,
         undefined,
       );
       await client.create(SECRET, {
         metadata: { namespace: "served", name: "s" },
         stringData: { k: "v" },
       });
-      await wait("a wake for the Secret", () => woken.length === 2);
-      assert.equal(sources.secret("served", "s")?.data?.k, btoa("v"));
+      await wait("a change of the Secret", () => enqueued.length === 2);
+      assert.equal(sources.findSecret("served", "s")?.data?.k, btoa("v"));
       const createService = (name: string, labels: Record<string, string>) =>
         client.create(SERVICE, {
           metadata: { namespace: "served", name, labels },
@@ -102,25 +105,37 @@ Deno.test("createPodSources()", async (t) => {
         });
       await createService("hidden", { hidden: "yes" });
       await createService("seen", {});
-      await wait("a later wake for the Service", () => woken.length === 3);
-      assert.ok((woken[2]?.[1] ?? 0) > 0);
+      await wait(
+        "a delayed change of the Service",
+        () => enqueued.length === 3,
+      );
+      assert.ok((enqueued[2]?.afterMs ?? 0) > 0);
       assert.deepEqual(
-        sources.services("served").map(({ metadata }) => metadata.name),
+        sources.listServices("served").map(({ metadata }) => metadata.name),
         ["seen"],
       );
-      lane.setRefs("served/a", []);
+      subscription.setRefs("served/a", []);
       await client.delete(CONFIG_MAP, metadata);
       await wait(
-        "its end",
-        () => sources.configMap("served", "cm") === undefined,
+        "the deletion of the ConfigMap",
+        () => sources.findConfigMap("served", "cm") === undefined,
       );
-      assert.equal(woken.length, 3);
-      lane.close();
+      assert.equal(enqueued.length, 3);
+      subscription.close();
     },
   );
 
-  await t.step("knows the API server's own service", async () => {
-    await wait("it", () => sources.services("default").length === 1);
-    assert.equal(sources.services("default")[0]?.metadata.name, "kubernetes");
-  });
+  await t.step(
+    "listServices() returns the API server's own Service",
+    async () => {
+      await wait(
+        "the Service",
+        () => sources.listServices("default").length === 1,
+      );
+      assert.equal(
+        sources.listServices("default")[0]?.metadata.name,
+        "kubernetes",
+      );
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { AranyaError, type Clock } from "../../../lib/shared/base/mod.ts";
 import { PodTokens } from "../../../lib/operator/pods/tokens.ts";
 import type { KubeClient, Pod } from "../../../lib/operator/kube/mod.ts";
 
-const WANT = { audience: "", expirationSeconds: 1000 };
+const REQUEST = { audience: "", expirationSeconds: 1000 };
 const POD: Pod = {
   metadata: { namespace: "ns", name: "web", uid: "u" },
   spec: {
@@ -21,7 +21,7 @@ const POD: Pod = {
   },
 };
 
-/** A held clock, and an API server that gives out token after token. */
+/** Opens tokens with a manual clock and an API server that issues "t1", "t2" and so on. */
 function open() {
   const time = { ms: 0 };
   const clock: Clock = {
@@ -45,9 +45,9 @@ function open() {
 
 const SIGNAL = new AbortController().signal;
 
-Deno.test("PodTokens.ensure() binds the token to the pod, and renews it at 80 % of its life", async () => {
+Deno.test("PodTokens.ensure() binds the token to the pod, and renews it at 80 % of its lifetime", async () => {
   const { tokens, time, calls } = open();
-  assert.equal("missing" in tokens.find("u", WANT), true);
+  assert.equal("missing" in tokens.find("u", REQUEST), true);
   assert.equal(await tokens.ensure(POD, SIGNAL), 800_000);
   assert.deepEqual(calls[0], [
     "/api/v1/namespaces/ns/serviceaccounts/robot/token",
@@ -65,36 +65,36 @@ Deno.test("PodTokens.ensure() binds the token to the pod, and renews it at 80 % 
       },
     },
   ]);
-  assert.deepEqual(tokens.find("u", WANT), { token: "t1" });
+  assert.deepEqual(tokens.find("u", REQUEST), { token: "t1" });
   time.ms = 799_000;
   await tokens.ensure(POD, SIGNAL);
-  assert.deepEqual(tokens.find("u", WANT), { token: "t1" });
+  assert.deepEqual(tokens.find("u", REQUEST), { token: "t1" });
   time.ms = 800_000;
   await tokens.ensure(POD, SIGNAL);
-  assert.deepEqual(tokens.find("u", WANT), { token: "t2" });
+  assert.deepEqual(tokens.find("u", REQUEST), { token: "t2" });
 });
 
-Deno.test("PodTokens.ensure() keeps the former token while no new one is to be had", async () => {
+Deno.test("PodTokens.ensure() keeps a valid token when the renewal fails", async () => {
   const { tokens, time, state } = open();
   await tokens.ensure(POD, SIGNAL);
   state.failure = new AranyaError("unavailable", "Cannot reach it");
   time.ms = 900_000;
   assert.equal(await tokens.ensure(POD, SIGNAL), 30_000);
-  assert.deepEqual(tokens.find("u", WANT), { token: "t1" });
+  assert.deepEqual(tokens.find("u", REQUEST), { token: "t1" });
   time.ms = 1_100_000;
   await assert.rejects(tokens.ensure(POD, SIGNAL), { code: "unavailable" });
 });
 
-Deno.test("PodTokens.ensure() has nothing to do for a pod without such a volume", async () => {
+Deno.test("PodTokens.ensure() requests nothing for a pod without a projected token", async () => {
   const { tokens, calls } = open();
   const bare = { ...POD, spec: { containers: [] } };
   assert.equal(await tokens.ensure(bare, SIGNAL), undefined);
   assert.deepEqual(calls, []);
 });
 
-Deno.test("PodTokens.forget() drops a pod's tokens", async () => {
+Deno.test("PodTokens.delete() drops a pod's tokens", async () => {
   const { tokens } = open();
   await tokens.ensure(POD, SIGNAL);
-  tokens.forget("u");
-  assert.equal("missing" in tokens.find("u", WANT), true);
+  tokens.delete("u");
+  assert.equal("missing" in tokens.find("u", REQUEST), true);
 });

@@ -45,11 +45,11 @@ export interface Existing {
 export function lookups(existing: Existing = {}): PodLookups {
   const { configMaps = {}, secrets = {}, services = [], token } = existing;
   return {
-    configMap(namespace, name) {
+    findConfigMap(namespace, name) {
       const values = namespace === "ns" ? configMaps[name] : undefined;
       return values && { metadata: { namespace, name }, ...values };
     },
-    secret(namespace, name): Secret | undefined {
+    findSecret(namespace, name): Secret | undefined {
       const values = namespace === "ns" ? secrets[name] : undefined;
       return values && {
         metadata: { namespace, name },
@@ -58,9 +58,10 @@ export function lookups(existing: Existing = {}): PodLookups {
         ),
       };
     },
-    services: (namespace) =>
+    listServices: (namespace) =>
       services.filter(({ metadata }) => metadata.namespace === namespace),
-    token: () => token === undefined ? { missing: "no token yet" } : { token },
+    findToken: () =>
+      token === undefined ? { missing: "no token yet" } : { token },
     allocatable: { cpuMillis: 4000, memoryBytes: 1024 },
     dns: existing.dns,
   };

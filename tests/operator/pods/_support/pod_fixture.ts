@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A lane with a scripted device at its end, on a real API server. */
+/** A pod controller on a real API server, with a scripted device. */
 import assert from "node:assert/strict";
 import {
   type AranyaError,
@@ -15,7 +15,7 @@ import type {
   PodSettings,
 } from "../../../../lib/operator/pods/device_state.ts";
 import {
-  createPodSources,
+  InformerPodSources,
   type PodSources,
 } from "../../../../lib/operator/pods/sources.ts";
 import {
@@ -61,14 +61,14 @@ export const SETTINGS: PodSettings = {
   dns: undefined,
 };
 
-/** A scripted device: keeps what it is told, and reports what the test says. */
-export class FakeDevice {
+/** A device that accepts every request, and reports what the test tells it to. */
+export class ScriptedDevice {
   readonly specs = new Map<string, PodSpec>();
   readonly statuses = new Map<string, PodStatus>();
   readonly calls: string[] = [];
   readonly graces: number[] = [];
   failApply: AranyaError | undefined;
-  lane: PodController | undefined;
+  controller: PodController | undefined;
   #version = 0n;
 
   request(method: Method, payload: Uint8Array): Promise<Uint8Array> {
@@ -95,7 +95,7 @@ export class FakeDevice {
       }
       case Method.PURGE_POD: {
         const { uid } = decodeMessage(PurgePodSchema, payload);
-        this.calls.push(`forget ${this.nameOf(uid)}`);
+        this.calls.push(`purge ${this.nameOf(uid)}`);
         this.statuses.delete(uid);
         this.specs.delete(uid);
         break;
@@ -114,8 +114,11 @@ export class FakeDevice {
     return spec.uid;
   }
 
-  /** Says that the pod's containers run, or have ended with this code. */
-  report(name: string, how: { exitCode?: number; gone?: boolean } = {}): void {
+  /** Reports that the pod's containers run, or have terminated with this code. */
+  report(
+    name: string,
+    how: { exitCode?: number; terminated?: boolean } = {},
+  ): void {
     const spec = this.specs.get(this.uidOf(name));
     assert.ok(spec);
     const status = create(PodStatusSchema, {
@@ -125,9 +128,9 @@ export class FakeDevice {
       specHash: spec.specHash,
       podIps: ["10.9.0.2"],
       hostIps: ["192.0.2.7"],
-      sandboxReady: !how.gone,
-      terminated: how.gone ?? false,
-      removing: how.gone ?? false,
+      sandboxReady: !how.terminated,
+      terminated: how.terminated ?? false,
+      removing: how.terminated ?? false,
       version: ++this.#version,
       containers: spec.containers.map((container) => ({
         name: container.name,
@@ -147,35 +150,37 @@ export class FakeDevice {
       })),
     });
     this.statuses.set(spec.uid, status);
-    void this.lane?.onReport(create(PodStatusListSchema, { pods: [status] }));
+    void this.controller?.onPodsReported(
+      create(PodStatusListSchema, { pods: [status] }),
+    );
   }
 }
 
-/** One namespace, one lane, one scripted device. */
-export class Stage implements AsyncDisposable {
+/** One namespace, one pod controller and one scripted device. */
+export class PodFixture implements AsyncDisposable {
   readonly client: KubeClient;
   readonly namespace: string;
-  readonly device = new FakeDevice();
+  readonly device = new ScriptedDevice();
   readonly sources: PodSources;
   readonly events: EventRecorder;
-  lane: PodController;
+  controller: PodController;
 
   private constructor(client: KubeClient, namespace: string) {
     this.client = client;
     this.namespace = namespace;
     this.events = createEventRecorder({ client, log: SILENT_LOGGER });
-    this.sources = createPodSources({
+    this.sources = new InformerPodSources({
       client,
       namespaces: [namespace],
       log: SILENT_LOGGER,
     });
-    this.lane = this.open();
+    this.controller = this.open();
   }
 
   static async start(
     cluster: Cluster,
     namespace: string,
-  ): Promise<Stage> {
+  ): Promise<PodFixture> {
     const client = await createKubeClient({
       kubeconfigFile: cluster.kubeconfig,
       log: SILENT_LOGGER,
@@ -189,14 +194,14 @@ export class Stage implements AsyncDisposable {
         if (!hasCode(error, "already_exists")) throw error;
       },
     );
-    const stage = new Stage(client, namespace);
-    await stage.sources.synced;
-    return stage;
+    const fixture = new PodFixture(client, namespace);
+    await fixture.sources.synced;
+    return fixture;
   }
 
-  /** A new lane, as after a restart of the operator. */
+  /** Starts a new controller, as after a restart of the operator. */
   open(more: Partial<PodControllerOptions> = {}): PodController {
-    this.lane = new PodController({
+    this.controller = new PodController({
       node: TEST_NODE,
       settings: SETTINGS,
       client: this.client,
@@ -208,12 +213,14 @@ export class Stage implements AsyncDisposable {
       log: SILENT_LOGGER,
       ...more,
     });
-    this.device.lane = this.lane;
-    return this.lane;
+    this.device.controller = this.controller;
+    return this.controller;
   }
 
   connect(): void {
-    this.lane.onConnected({ capabilities: ["pods.v1", "probes.v1"] });
+    this.controller.onDeviceConnected({
+      capabilities: ["pods.v1", "probes.v1"],
+    });
   }
 
   createPod(name: string, spec: Partial<Pod["spec"]> = {}): Promise<Pod> {
@@ -232,28 +239,29 @@ export class Stage implements AsyncDisposable {
     return this.client.find(POD, { namespace: this.namespace, name });
   }
 
-  /** Waits until it holds. */
+  /** Waits until the condition returns a value, and returns that. */
   async until<T>(
-    what: () => Promise<T | undefined | false> | T | undefined | false,
+    condition: () => Promise<T | undefined | false> | T | undefined | false,
   ): Promise<T> {
     const endMs = performance.now() + DEADLINE_MS;
     for (;;) {
-      const result = await what();
+      const result = await condition();
       if (result !== undefined && result !== false) return result;
       assert.ok(
         performance.now() < endMs,
-        `not in time: ${what}; calls: ${this.device.calls.join(", ")}`,
+        `not in time: ${condition}; calls: ${this.device.calls.join(", ")}`,
       );
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
-  called(call: string): Promise<boolean> {
+  /** Waits until the device has got this request. */
+  waitForCall(call: string): Promise<boolean> {
     return this.until(() => this.device.calls.includes(call));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.lane.close();
+    await this.controller.close();
     await this.sources[Symbol.asyncDispose]();
     await this.events[Symbol.asyncDispose]();
     await this.client[Symbol.asyncDispose]();

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Events about the pods of one device. */
+import { defined } from "../../shared/base/mod.ts";
+import type { EventList } from "../../shared/wire/mod.ts";
+import type { EventRecorder, ObjectReference, Pod } from "../kube/mod.ts";
+import type { PodWarning } from "../podspec/mod.ts";
+
+/**
+ * Returns the reference of a pod, or of one of its containers, for an Event. As with the kubelet,
+ * a container is named by its field path, such as "spec.initContainers{setup}".
+ */
+export function toPodReference(pod: Pod, container = ""): ObjectReference {
+  const { namespace = "", name, uid = "" } = pod.metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    namespace,
+    name,
+    uid,
+    ...defined({
+      fieldPath: container === "" ? undefined : toFieldPath(pod, container),
+    }),
+  };
+}
+
+function toFieldPath({ spec }: Pod, container: string): string {
+  const isInit = spec.initContainers?.some(({ name }) => name === container);
+  return `spec.${isInit ? "initContainers" : "containers"}{${container}}`;
+}
+
+/** Records Events about pods: those that the device reports, and the operator's own warnings. */
+export class PodEvents {
+  readonly #events: EventRecorder;
+  readonly #nodeName: string;
+  /** Warnings recorded since the last clearing, by UID of the pod. */
+  readonly #recorded = new Map<string, Set<string>>();
+
+  constructor(events: EventRecorder, { nodeName }: { nodeName: string }) {
+    this.#events = events;
+    this.#nodeName = nodeName;
+  }
+
+  /**
+   * Records reported Events that concern pods, and returns the others. Those of a pod that is not
+   * among `pods` are dropped: there is no object left to attach them to.
+   */
+  recordReported(
+    list: EventList,
+    pods: readonly Pod[],
+  ): EventList["events"] {
+    const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? "", pod]));
+    return list.events.filter(({ podUid, ...event }) => {
+      if (podUid === "") return true;
+      const pod = byUid.get(podUid);
+      if (!pod) return false;
+      this.#events.record({
+        involvedObject: toPodReference(pod, event.container),
+        type: event.warning ? "Warning" : "Normal",
+        reason: event.reason,
+        message: event.message,
+        host: this.#nodeName,
+      });
+      return false;
+    });
+  }
+
+  /** Records warnings about a pod, each one once until {@linkcode clearWarnings}. */
+  warnOnce(pod: Pod, warnings: readonly PodWarning[]): void {
+    const { uid = "" } = pod.metadata;
+    const recorded = this.#recorded.get(uid) ?? new Set<string>();
+    for (const { reason, message, container } of warnings) {
+      if (recorded.has(reason + message)) continue;
+      recorded.add(reason + message);
+      this.#events.record({
+        involvedObject: toPodReference(pod, container),
+        type: "Warning",
+        reason,
+        message,
+        host: this.#nodeName,
+      });
+    }
+    if (recorded.size > 0) this.#recorded.set(uid, recorded);
+  }
+
+  /** Lets warnings about a pod be recorded again, after their causes have been resolved. */
+  clearWarnings(uid: string): void {
+    this.#recorded.delete(uid);
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Writes statuses of pods to the API server. */
+import { type Clock, hasCode } from "../../shared/base/mod.ts";
+import { fromKey, keyOf, type KubeClient, POD, type Pod } from "../kube/mod.ts";
+import { type PodStatusInput, toStatusPatch } from "../podspec/mod.ts";
+
+/**
+ * Patches statuses of pods where they differ. Remembers what each write returned until the informer
+ * has caught up, because a `startTime` or transition time derived from an outdated copy would be
+ * set a second time.
+ */
+export class PodStatusWriter {
+  readonly #client: Pick<KubeClient, "patch">;
+  readonly #clock: Clock;
+  /** The pod as the last write returned it, by UID. */
+  readonly #written = new Map<string, Pod>();
+
+  constructor(client: Pick<KubeClient, "patch">, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+  }
+
+  /** Returns the newer one of the informer's copy and what the last write returned. */
+  latest(pod: Pod): Pod {
+    const { uid = "", resourceVersion } = pod.metadata;
+    const written = this.#written.get(uid);
+    if (!written) return pod;
+    if (isNewer(written.metadata.resourceVersion, resourceVersion)) {
+      return written;
+    }
+    this.#written.delete(uid);
+    return pod;
+  }
+
+  /** Writes what differs; nothing when the pod was deleted or replaced meanwhile. */
+  async write(
+    input: Omit<PodStatusInput, "nowMs">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pod } = input;
+    const body = toStatusPatch({ ...input, nowMs: this.#clock.wallMs() });
+    if (!body) return;
+    try {
+      const written = await this.#client.patch(POD, fromKey(keyOf(pod)), {
+        subresource: "status",
+        kind: "strategic",
+        body,
+        signal,
+      });
+      this.#written.set(pod.metadata.uid ?? "", written);
+    } catch (error) {
+      // The pod was deleted, or replaced by one with another UID: a watch event will follow.
+      if (!hasCode(error, "not_found", "conflict")) throw error;
+    }
+  }
+
+  /** Drops what is remembered of a deleted pod. */
+  delete(uid: string): void {
+    this.#written.delete(uid);
+  }
+}
+
+/**
+ * Compares resource versions, which rise like decimal numbers for objects of one kind. Others are
+ * never newer.
+ */
+function isNewer(version = "", other = ""): boolean {
+  const isNumber = /^\d+$/;
+  return isNumber.test(version) && isNumber.test(other) &&
+    BigInt(version) > BigInt(other);
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { fromUtf8 } from "../../../lib/shared/base/mod.ts";
+import { PodBlobs } from "../../../lib/operator/pods/pod_blobs.ts";
+import { create, FetchBlobsSchema } from "../../../lib/shared/wire/mod.ts";
+import {
+  REFERRING_POD,
+  TranslationInputs,
+} from "./_support/translation_inputs.ts";
+
+function open() {
+  const inputs = new TranslationInputs();
+  const blobs = new PodBlobs({
+    pods: {
+      findByUid: (uid) => uid === "u-1" ? REFERRING_POD : undefined,
+    },
+    translations: inputs.translations,
+  });
+  const fetch = (podUid: string, sha256: string[]) =>
+    blobs.fetch(create(FetchBlobsSchema, { podUid, sha256 })).contents.map(
+      fromUtf8,
+    );
+  return { inputs, fetch };
+}
+
+Deno.test("PodBlobs.fetch() returns contents in the order of the hashes, without translating again", () => {
+  const { inputs, fetch } = open();
+  const hashes = [
+    ...inputs.translations.findContents(REFERRING_POD).keys(),
+  ];
+  assert.deepEqual(fetch("u-1", hashes), ["1", "t1"]);
+  assert.deepEqual(fetch("u-1", [...hashes].reverse()), ["t1", "1"]);
+  assert.deepEqual(fetch("u-1", []), []);
+  assert.equal(inputs.translationCount, 1);
+});
+
+Deno.test("PodBlobs.fetch() throws for files that the pod no longer refers to", () => {
+  const { inputs, fetch } = open();
+  const [hash = ""] = inputs.translations.findContents(REFERRING_POD).keys();
+  assert.deepEqual(fetch("u-1", [hash]), ["1"]);
+  inputs.configMaps.set("ns/cm", {
+    metadata: { namespace: "ns", name: "cm" },
+    data: { a: "2" },
+  });
+  assert.throws(() => fetch("u-1", [hash]), {
+    code: "not_found",
+    message:
+      `Cannot fetch file ${hash} of pod "ns/web": the pod no longer refers to it`,
+  });
+});
+
+Deno.test("PodBlobs.fetch() throws for a pod that is not on the node", () => {
+  const { fetch } = open();
+  assert.throws(() => fetch("u-2", []), {
+    code: "not_found",
+    message:
+      'Cannot fetch files of pod with UID "u-2": no such pod on this node',
+  });
+});

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { NewEvent, Pod } from "../../../lib/operator/kube/mod.ts";
+import {
+  PodEvents,
+  toPodReference,
+} from "../../../lib/operator/pods/pod_events.ts";
+import { create, EventListSchema } from "../../../lib/shared/wire/mod.ts";
+
+const POD: Pod = {
+  metadata: { namespace: "ns", name: "web", uid: "u-1" },
+  spec: {
+    initContainers: [{ name: "setup" }],
+    containers: [{ name: "app" }],
+  },
+};
+const REFERENCE = {
+  apiVersion: "v1",
+  kind: "Pod",
+  namespace: "ns",
+  name: "web",
+  uid: "u-1",
+};
+
+function open() {
+  const recorded: NewEvent[] = [];
+  const events = new PodEvents({
+    record: (event) => void recorded.push(event),
+    flush: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }, { nodeName: "edge-1" });
+  return { events, recorded };
+}
+
+Deno.test("toPodReference() names a container by its field path", () => {
+  assert.deepEqual(toPodReference(POD), REFERENCE);
+  assert.deepEqual(toPodReference(POD, ""), REFERENCE);
+  const pathOf = (container: string) =>
+    toPodReference(POD, container).fieldPath;
+  assert.equal(pathOf("app"), "spec.containers{app}");
+  assert.equal(pathOf("setup"), "spec.initContainers{setup}");
+});
+
+Deno.test("PodEvents.recordReported() records Events of known pods and returns those of the device", () => {
+  const { events, recorded } = open();
+  const list = create(EventListSchema, {
+    events: [
+      { podUid: "u-1", container: "app", reason: "Started", message: "m" },
+      { podUid: "u-1", warning: true, reason: "Failed", message: "w" },
+      { podUid: "", reason: "Rebooted", message: "device has rebooted" },
+      { podUid: "deleted", reason: "Killing", message: "k" },
+    ],
+  });
+  const others = events.recordReported(list, [POD]);
+  assert.deepEqual(others.map(({ reason }) => reason), ["Rebooted"]);
+  assert.deepEqual(recorded, [
+    {
+      involvedObject: { ...REFERENCE, fieldPath: "spec.containers{app}" },
+      type: "Normal",
+      reason: "Started",
+      message: "m",
+      host: "edge-1",
+    },
+    {
+      involvedObject: REFERENCE,
+      type: "Warning",
+      reason: "Failed",
+      message: "w",
+      host: "edge-1",
+    },
+  ]);
+});
+
+Deno.test("PodEvents.warnOnce() records each warning once until clearWarnings()", () => {
+  const { events, recorded } = open();
+  const warning = { reason: "FailedMount", message: "missing" };
+  events.warnOnce(POD, [warning]);
+  events.warnOnce(POD, [warning, { ...warning, message: "other" }]);
+  assert.deepEqual(recorded.map(({ message }) => message), [
+    "missing",
+    "other",
+  ]);
+  assert.equal(recorded[0]?.type, "Warning");
+  assert.equal(recorded[0]?.host, "edge-1");
+  events.clearWarnings("u-2");
+  events.warnOnce(POD, [warning]);
+  assert.equal(recorded.length, 2);
+  events.clearWarnings("u-1");
+  events.warnOnce(POD, [warning]);
+  assert.equal(recorded.length, 3);
+});
