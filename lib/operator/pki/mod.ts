@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Certificates and keys: a private CA, server certificates, signing requests, credentials of
- * devices. Names and times come in; PEM texts and bytes go out. This room never stores anything, and
- * never talks to the API server.
+ * devices. Names and times come in; PEM texts and bytes go out. This room never stores anything,
+ * and never talks to the API server.
  *
  * @example
  * ```ts

@@ -42,7 +42,7 @@ Deno.test("issueServerCertificate() issues a leaf with the names, signed by the 
   assert.equal(facts.publicKeyHash, await hashPublicKeyOf(pair.key));
 });
 
-Deno.test("issueServerCertificate() ends the certificate with the CA, and rejects when that has expired", async () => {
+Deno.test("issueServerCertificate() rejects when the CA has expired, and never outlives it", async () => {
   const authority = await createAuthority({
     name: "ca",
     days: 10,

@@ -42,7 +42,7 @@ Deno.test("createSigningRequest() requests the certificate of a kubelet", async 
   assert.equal(await hashPublicKeyOf(key), publicKeyHash);
 });
 
-Deno.test("createSigningRequest() leaves out fields of the subject when they are empty", async () => {
+Deno.test("createSigningRequest() leaves out empty fields of the subject", async () => {
   const { parsed } = await createAndParse({
     subject: {
       ...SUBJECT,
