@@ -151,7 +151,7 @@ async function serveForward(
       head: upgrade.head,
       signal,
       connect,
-      describe: (port) =>
+      errorPrefix: (port) =>
         `error forwarding port ${port} to pod ${JSON.stringify(pod)}`,
     });
     return undefined;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which protocol an upgraded connection speaks: the header X-Stream-Protocol-Version, and Kubernetes' names for what it holds. */
+/** Negotiation of the protocol of an upgraded connection (header X-Stream-Protocol-Version). */
 import { AranyaError } from "../../shared/base/mod.ts";
 
-/** Remote command protocols, best first. v4 says exit codes as a Status, v3 resizes terminals, v1 and v2 do neither. */
+/**
+ * Remote command protocols, best first. v4 reports the result as a Status; v3 can resize terminals;
+ * v1 and v2 can do neither.
+ */
 export const REMOTE_COMMAND_PROTOCOLS = [
   "v4.channel.k8s.io",
   "v3.channel.k8s.io",
@@ -17,29 +20,31 @@ export type RemoteCommandProtocol = typeof REMOTE_COMMAND_PROTOCOLS[number];
 export const PORT_FORWARD_PROTOCOLS = ["portforward.k8s.io"] as const;
 
 /**
- * The client's first choice that we know.
- * @throws {AranyaError} "invalid" when the client names none, "forbidden" when it names only others, as a kubelet answers
+ * Returns the first protocol of the client's list that the server supports. Codes and texts of
+ * errors are those of the kubelet.
+ * @throws {AranyaError} code "invalid" when the client names no protocol, "forbidden" when the
+ * server supports none of them
  */
 export function negotiateProtocol<T extends string>(
   header: string | undefined,
   protocols: readonly T[],
 ): T {
-  const wanted = (header ?? "").split(",").map((name) => name.trim())
+  const requested = (header ?? "").split(",").map((name) => name.trim())
     .filter((name) => name !== "");
-  if (wanted.length === 0) {
+  if (requested.length === 0) {
     throw new AranyaError(
       "invalid",
       "unable to upgrade: X-Stream-Protocol-Version is required",
     );
   }
-  for (const name of wanted) {
+  for (const name of requested) {
     const match = protocols.find((protocol) => protocol === name);
     if (match) return match;
   }
   throw new AranyaError(
     "forbidden",
     `unable to upgrade: unable to negotiate protocol: client supports [${
-      wanted.join(" ")
+      requested.join(" ")
     }], server accepts [${protocols.join(" ")}]`,
   );
 }

@@ -1,110 +1,151 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The server's side of `portforward.k8s.io` over SPDY. Each TCP connection is a pair of streams of one `requestID`: "error" first, which
- * carries text only upon failure, and "data". Connections come and go while the SPDY connection stays; one that fails hurts no other.
- */
+/** The server's side of the protocol `portforward.k8s.io` over SPDY. */
 import type { Socket } from "node:net";
-import { asAranyaError, utf8 } from "../../shared/base/mod.ts";
+import {
+  asAranyaError,
+  defined,
+  onAbort,
+  utf8,
+  whenAborted,
+} from "../../shared/base/mod.ts";
 import type { ForwardedPort } from "../../shared/exec/mod.ts";
 import { serveSpdy } from "./spdy_connection.ts";
 import type { SpdyStream } from "./spdy_stream.ts";
 
 /** Options of {@linkcode servePortForward}. */
 export interface ServePortForwardOptions {
-  /** What came with the upgrade's request already. */
+  /** Bytes that arrived together with the upgrade request. */
   head?: Uint8Array;
-  /** Carries one connection until both directions have ended. An error's message is told to the client. */
+  /**
+   * Carries one TCP connection until both directions have ended. An error is sent to the client.
+   */
   connect(connection: ForwardedPort): Promise<void>;
-  /** What comes before an error's text, e.g. `error forwarding port 80 to pod …`. */
-  describe(port: number): string;
-  /** Ends every connection. */
+  /** Returns the text in front of an error, e.g. `error forwarding port 80 to pod …`. */
+  errorPrefix(port: number): string;
+  /** Ends all connections. */
   signal?: AbortSignal;
   /** How long the second stream of a pair may take, in milliseconds. @default 30000 */
   pairTimeoutMs?: number;
 }
 
-interface Pair {
-  error?: SpdyStream;
-  data?: SpdyStream;
-  timer?: ReturnType<typeof setTimeout>;
+type StreamKind = "error" | "data";
+
+/** The two streams of one TCP connection. */
+interface StreamPair {
+  error: SpdyStream;
+  data: SpdyStream;
 }
 
+const PAIR_TIMEOUT_MS = 30_000;
 const MAX_PORT = 65_535;
 
-/** Serves port-forwarding on a socket that was upgraded. Resolves when the connection has ended; never rejects. */
+/**
+ * Serves port-forwarding on an upgraded socket. Each TCP connection is a pair of streams with the
+ * same `requestID`: "error", which carries text only upon failure, and "data". A connection that
+ * fails doesn't affect the others.
+ *
+ * Resolves when the SPDY connection has ended; never rejects.
+ */
 export async function servePortForward(
   socket: Socket,
   options: ServePortForwardOptions,
 ): Promise<void> {
-  const pairs = new Map<string, Pair>();
-  const ended = Promise.withResolvers<void>();
-  const connection = serveSpdy(socket, {
-    ...(options.head && { head: options.head }),
-    onStream(stream) {
-      const kind = kindOf(stream);
-      if (!kind || portOf(stream) === undefined) return "refuse";
-      const id = requestIdOf(stream, kind);
-      const pair = pairs.get(id) ?? {};
-      if (pair[kind]) return "refuse";
-      pair[kind] = stream;
-      clearTimeout(pair.timer);
-      const { error, data } = pair;
-      if (error && data) {
-        pairs.delete(id);
-        void forward({ error, data }, options);
-        return;
-      }
-      pairs.set(id, pair);
-      pair.timer = setTimeout(() => {
-        pairs.delete(id);
-        expirePair(pair, id);
-      }, options.pairTimeoutMs ?? 30_000);
-    },
+  using pairs = new StreamPairs({
+    timeoutMs: options.pairTimeoutMs ?? PAIR_TIMEOUT_MS,
+    onPair: (pair) => void forwardConnection(pair, options),
   });
-  const onStop = () => void connection.close();
-  connection.signal.addEventListener("abort", () => ended.resolve());
-  options.signal?.addEventListener("abort", onStop, { once: true });
-  if (options.signal?.aborted) onStop();
-  await ended.promise;
-  options.signal?.removeEventListener("abort", onStop);
-  for (const pair of pairs.values()) clearTimeout(pair.timer);
+  const connection = serveSpdy(socket, {
+    ...defined({ head: options.head }),
+    onStream: (stream) => pairs.add(stream) ? undefined : "refuse",
+  });
+  using _listener = onAbort(options.signal, () => void connection.close());
+  await whenAborted(connection.signal);
   await connection.close();
 }
 
+/** Brings together the two streams of each TCP connection, in either order. */
+class StreamPairs implements Disposable {
+  readonly #timeoutMs: number;
+  readonly #onPair: (pair: StreamPair) => void;
+  readonly #incomplete = new Map<
+    string,
+    Partial<StreamPair> & { timer?: ReturnType<typeof setTimeout> }
+  >();
+
+  constructor(
+    options: { timeoutMs: number; onPair: (pair: StreamPair) => void },
+  ) {
+    this.#timeoutMs = options.timeoutMs;
+    this.#onPair = options.onPair;
+  }
+
+  /** Returns false for a stream with invalid headers, and for a second one of its kind. */
+  add(stream: SpdyStream): boolean {
+    const kind = kindOf(stream);
+    if (!kind || portOf(stream) === undefined) return false;
+    const id = requestIdOf(stream, kind);
+    const pair = this.#incomplete.get(id) ?? {};
+    if (pair[kind]) return false;
+    pair[kind] = stream;
+    clearTimeout(pair.timer);
+    const { error, data } = pair;
+    if (error && data) {
+      this.#incomplete.delete(id);
+      this.#onPair({ error, data });
+    } else {
+      this.#incomplete.set(id, pair);
+      pair.timer = setTimeout(() => {
+        this.#incomplete.delete(id);
+        refusePair(pair, id);
+      }, this.#timeoutMs);
+    }
+    return true;
+  }
+
+  /** Stops waiting for second streams. */
+  [Symbol.dispose](): void {
+    for (const { timer } of this.#incomplete.values()) clearTimeout(timer);
+  }
+}
+
 /** Runs one connection and ends both its streams. */
-async function forward(
-  { error, data }: { error: SpdyStream; data: SpdyStream },
+async function forwardConnection(
+  { error, data }: StreamPair,
   options: ServePortForwardOptions,
 ): Promise<void> {
   const port = portOf(data) ?? 0;
-  let outputEnded = false;
+  let isOutputEnded = false;
   try {
     await options.connect({
       port,
-      input: readInput(data, { isDone: () => outputEnded }),
+      input: readInput(data, { isDone: () => isOutputEnded }),
       output: (chunk) => data.write(chunk),
       endOutput: () => {
-        outputEnded = true;
+        isOutputEnded = true;
         return Promise.resolve(data.end());
       },
       signal: data.signal,
     });
     data.end();
     error.end();
-    dropRest(data);
+    dropInput(data);
   } catch (cause) {
     const { message } = asAranyaError(cause, "Cannot forward port");
-    // A client that has reset the connection itself takes any text for a failure of the whole.
+    // To a client that reset the connection itself, a text would mean that forwarding as a whole
+    // failed.
     if (!data.signal.aborted) {
-      await sayLast(error, `${options.describe(port)}: ${message}`);
+      await writeText(error, `${options.errorPrefix(port)}: ${message}`);
     }
     error.end();
     data.reset();
   }
-  dropRest(error);
+  dropInput(error);
 }
 
-/** kubectl resets the data stream when it has read our end: that is its own end, not a failure. */
+/**
+ * Yields the client's bytes. After the output has ended, a reset is an ordinary end: kubectl resets
+ * the data stream once it has read all.
+ */
 async function* readInput(
   data: SpdyStream,
   { isDone }: { isDone: () => boolean },
@@ -116,30 +157,30 @@ async function* readInput(
   }
 }
 
-async function sayLast(stream: SpdyStream, text: string): Promise<void> {
+async function writeText(stream: SpdyStream, text: string): Promise<void> {
   try {
     await stream.write(utf8(text));
   } catch {
-    // The client has left: nobody is there to be told.
+    // The client has closed the connection: there is no one to send it to.
   }
 }
 
-function expirePair(pair: Pair, id: string): void {
+function refusePair(pair: Partial<StreamPair>, id: string): void {
   pair.data?.reset();
   if (!pair.error) return;
   const text = `error forwarding request ${id}: timed out waiting for streams`;
-  // The FIN follows the text in the same queue.
-  void sayLast(pair.error, text);
+  // Not awaited: the FIN is queued after the text.
+  void writeText(pair.error, text);
   pair.error.end();
-  dropRest(pair.error);
+  dropInput(pair.error);
 }
 
-/** What the client still sends has nowhere to go. */
-function dropRest(stream: SpdyStream): void {
+/** Drops everything that the client sends on this stream. */
+function dropInput(stream: SpdyStream): void {
   void stream.readable[Symbol.asyncIterator]().return?.();
 }
 
-function kindOf(stream: SpdyStream): "error" | "data" | undefined {
+function kindOf(stream: SpdyStream): StreamKind | undefined {
   const kind = stream.headers["streamtype"];
   return kind === "error" || kind === "data" ? kind : undefined;
 }
@@ -150,8 +191,11 @@ function portOf(stream: SpdyStream): number | undefined {
   return port > 0 && port <= MAX_PORT ? port : undefined;
 }
 
-/** Old clients send no id; their error stream comes first and the data stream next, with the odd number after it. */
-function requestIdOf(stream: SpdyStream, kind: "error" | "data"): string {
+/**
+ * Returns the key of a pair. Old clients send no id: they open the error stream first, and the data
+ * stream with the next odd number after it.
+ */
+function requestIdOf(stream: SpdyStream, kind: StreamKind): string {
   const id = stream.headers["requestid"];
   if (id) return `id ${id}`;
   return String(kind === "error" ? stream.id : stream.id - 2);

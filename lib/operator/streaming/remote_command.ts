@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The server's side of Kubernetes' remote command protocols over SPDY (exec and attach; k8s.io/apimachinery
- * `util/remotecommand`). The client opens one stream per kind, named by its `streamType` header: error always; stdin, stdout,
- * stderr as asked for in the URL; resize with a terminal from v3 on. The end is told on the error stream.
- */
+/** The server's side of Kubernetes' remote command protocols over SPDY: exec and attach. */
 import type { Socket } from "node:net";
 import {
-  type AranyaError,
+  abortable,
   asAranyaError,
+  defined,
   EMPTY_STREAM,
+  onAbort,
   utf8,
+  whenAborted,
 } from "../../shared/base/mod.ts";
 import type { ExecIo, ExitStatus } from "../../shared/exec/mod.ts";
 import type { RemoteCommandProtocol } from "./negotiate.ts";
-import { readSizes } from "./resize.ts";
 import { serveSpdy, type SpdyConnection } from "./spdy_connection.ts";
 import type { SpdyStream } from "./spdy_stream.ts";
-import { toCommandStatus, toErrorStatus } from "./status.ts";
+import { type KubeStatus, toCommandStatus, toErrorStatus } from "./status.ts";
+import { readTerminalSizes } from "./terminal_sizes.ts";
 
 /** Options of {@linkcode serveRemoteCommand}. */
 export interface ServeRemoteCommandOptions {
-  /** What was negotiated. */
+  /** The negotiated protocol. */
   protocol: RemoteCommandProtocol;
-  /** Which streams the client said that it opens. */
+  /** Whether the client opens this stream, by the query of its request. */
   stdin: boolean;
-  /** See stdin. */
+  /** Whether the client opens this stream. */
   stdout: boolean;
-  /** See stdin; ignored with a terminal. */
+  /** Whether the client opens this stream; never with a terminal. */
   stderr: boolean;
-  /** Whether there is a terminal, and so a stream of its sizes. */
+  /** Whether the command has a terminal, and the client a stream of its sizes. */
   tty: boolean;
-  /** What came with the upgrade's request already. */
+  /** Bytes that arrived together with the upgrade request. */
   head?: Uint8Array;
-  /** Runs the command. An error is told to the client by its code and message. */
+  /** Runs the command. An error is sent to the client with its code and message. */
   run(io: ExecIo): Promise<ExitStatus>;
-  /** Ends the command and tells the client the signal's reason. */
+  /** Ends the command; its reason is sent to the client. */
   signal?: AbortSignal;
   /** How long the client may take to open its streams, in milliseconds. @default 30000 */
   creationTimeoutMs?: number;
@@ -42,116 +41,106 @@ export interface ServeRemoteCommandOptions {
 
 type StreamKind = "error" | "stdin" | "stdout" | "stderr" | "resize";
 
-/** Serves one command on a socket that was upgraded. Resolves when the connection has ended; never rejects. */
+const CREATION_TIMEOUT_MS = 30_000;
+const DONE = Promise.resolve();
+
+/**
+ * Serves one command on an upgraded socket (apimachinery `util/remotecommand`). The client opens
+ * one stream per kind, named by its header `streamType`: "error" always; "stdin", "stdout" and
+ * "stderr" as in the query of its request; "resize" with a terminal, from v3 on. The result is sent
+ * on the error stream, after all output.
+ *
+ * Resolves when the connection has ended; never rejects.
+ */
 export async function serveRemoteCommand(
   socket: Socket,
   options: ServeRemoteCommandOptions,
 ): Promise<void> {
-  const awaited = new Set(expectedKinds(options));
+  const missing = new Set(expectedKinds(options));
   const streams = new Map<StreamKind, SpdyStream>();
   const complete = Promise.withResolvers<void>();
   const connection = serveSpdy(socket, {
-    ...(options.head && { head: options.head }),
+    ...defined({ head: options.head }),
     onStream(stream) {
       const kind = stream.headers["streamtype"] as StreamKind;
-      if (!awaited.delete(kind)) return "refuse";
+      if (!missing.delete(kind)) return "refuse";
       streams.set(kind, stream);
-      if (awaited.size === 0) complete.resolve();
+      if (missing.size === 0) complete.resolve();
     },
   });
   const timer = setTimeout(
     () => void connection.close(),
-    options.creationTimeoutMs ?? 30_000,
+    options.creationTimeoutMs ?? CREATION_TIMEOUT_MS,
   );
-  connection.signal.addEventListener("abort", () => complete.resolve());
-  await complete.promise;
+  await Promise.race([complete.promise, whenAborted(connection.signal)]);
   clearTimeout(timer);
-  if (!connection.signal.aborted) await runOn(connection, streams, options);
+  if (!connection.signal.aborted) {
+    const status = await runCommand(connection, { streams, options });
+    await sendResult(streams, encodeStatus(options.protocol, status));
+  }
   await connection.close();
 }
 
 function expectedKinds(options: ServeRemoteCommandOptions): StreamKind[] {
-  const resizes = options.protocol === "v4.channel.k8s.io" ||
-    options.protocol === "v3.channel.k8s.io";
+  const { protocol, stdin, stdout, stderr, tty } = options;
+  const canResize = protocol === "v4.channel.k8s.io" ||
+    protocol === "v3.channel.k8s.io";
   const kinds: StreamKind[] = ["error"];
-  if (options.stdin) kinds.push("stdin");
-  if (options.stdout) kinds.push("stdout");
-  if (options.stderr && !options.tty) kinds.push("stderr");
-  if (options.tty && resizes) kinds.push("resize");
+  if (stdin) kinds.push("stdin");
+  if (stdout) kinds.push("stdout");
+  if (stderr && !tty) kinds.push("stderr");
+  if (tty && canResize) kinds.push("resize");
   return kinds;
 }
 
-async function runOn(
+/** Runs the command until it ends, the client disconnects or the signal is aborted. */
+async function runCommand(
   connection: SpdyConnection,
-  streams: Map<StreamKind, SpdyStream>,
-  options: ServeRemoteCommandOptions,
-): Promise<void> {
-  const { signal: stop } = options;
+  { streams, options }: {
+    streams: Map<StreamKind, SpdyStream>;
+    options: ServeRemoteCommandOptions;
+  },
+): Promise<KubeStatus> {
   const resize = streams.get("resize");
   const ended = new AbortController();
-  const stopped = Promise.withResolvers<never>();
-  stopped.promise.catch(() => {});
-  const onStop = () => {
-    stopped.reject(stop?.reason);
-    ended.abort(stop?.reason);
-  };
-  const onLeave = () => {
-    stopped.reject(connection.signal.reason);
-    ended.abort(connection.signal.reason);
-  };
-  if (stop?.aborted) onStop();
-  stop?.addEventListener("abort", onStop, { once: true });
-  connection.signal.addEventListener("abort", onLeave, { once: true });
+  onAbort(connection.signal, (reason) => ended.abort(reason));
+  using _listener = onAbort(options.signal, (reason) => ended.abort(reason));
   const io: ExecIo = {
     stdin: streams.get("stdin")?.readable ?? EMPTY_STREAM,
     stdout: (chunk) => streams.get("stdout")?.write(chunk) ?? DONE,
     stderr: (chunk) => streams.get("stderr")?.write(chunk) ?? DONE,
-    resizes: resize ? readSizes(resize.readable) : EMPTY_STREAM,
+    resizes: resize ? readTerminalSizes(resize.readable) : EMPTY_STREAM,
     signal: ended.signal,
   };
-  let last: Uint8Array;
   try {
     const running = Promise.resolve().then(() => options.run(io));
-    const end = await Promise.race([running, stopped.promise]);
-    last = encodeEnd(options.protocol, end);
+    return toCommandStatus(await abortable(running, ended.signal));
   } catch (error) {
-    last = encodeError(
-      options.protocol,
-      asAranyaError(error, "Cannot run command"),
-    );
+    return toErrorStatus(asAranyaError(error, "Cannot run command"));
   }
-  stop?.removeEventListener("abort", onStop);
-  await sayLast(streams, last);
 }
 
-/** Everything written before is on its way already: the socket keeps the order, so the status comes after all output. */
-async function sayLast(
+/**
+ * Writes the result and ends all streams. The socket keeps the order, so all output is before it.
+ */
+async function sendResult(
   streams: Map<StreamKind, SpdyStream>,
-  last: Uint8Array,
+  result: Uint8Array,
 ): Promise<void> {
   try {
-    if (last.length > 0) await streams.get("error")?.write(last);
+    if (result.length > 0) await streams.get("error")?.write(result);
   } catch {
-    // The client has left before the end of its command: nobody is there to be told.
+    // The client has closed the connection: there is no one to send it to.
   }
   for (const stream of streams.values()) stream.end();
 }
 
-function encodeEnd(
+/** Before v4 the error stream carries text, and nothing on success. */
+function encodeStatus(
   protocol: RemoteCommandProtocol,
-  end: ExitStatus,
+  status: KubeStatus,
 ): Uint8Array {
-  const status = toCommandStatus(end);
-  if (protocol === "v4.channel.k8s.io") return utf8(JSON.stringify(status));
-  return utf8(status.message ?? "");
+  return protocol === "v4.channel.k8s.io"
+    ? utf8(JSON.stringify(status))
+    : utf8(status.message ?? "");
 }
-
-function encodeError(
-  protocol: RemoteCommandProtocol,
-  error: AranyaError,
-): Uint8Array {
-  if (protocol !== "v4.channel.k8s.io") return utf8(error.message);
-  return utf8(JSON.stringify(toErrorStatus(error)));
-}
-
-const DONE = Promise.resolve();

@@ -1,33 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Holding back a sender by not reading its socket.
- *
- * Under Deno 2.9.6 `pause()` of a TLS socket stops only what comes out of it: the TCP socket below is read on, and the ciphertext is kept
- * without bound (seen: 3 GB in three seconds). So the handle below is stopped too, where there is one. Node has none of that name and
- * stops by itself. The test of this file tells when the work-around does no more.
- */
+/** Back-pressure towards a sender: reading from its socket is paused. */
 import type { Socket } from "node:net";
 
-/** What Deno's TLS sockets hold a connection by; not public. */
+/** The TCP handle below a TLS socket of Deno; not a public API. */
 interface ReadHandle {
   readStop(): unknown;
   readStart(): unknown;
 }
 
-/** Reads no more from the connection, so that TCP holds the sender back. */
+/**
+ * Stops reading from a socket, so that TCP makes the sender wait.
+ *
+ * In Deno 2.9.6 `pause()` of a TLS socket stops only the decrypted side: the TCP socket below is
+ * read on, and ciphertext is buffered without limit (3 GB in three seconds were measured).
+ * Therefore the TCP handle is stopped as well. Node has no property of that name, and needs none.
+ */
 export function pauseReading(socket: Socket): void {
   socket.pause();
-  lowerHandleOf(socket)?.readStop();
+  tcpHandleOf(socket)?.readStop();
 }
 
-/** Reads on. */
+/** Reads from the socket again. */
 export function resumeReading(socket: Socket): void {
-  lowerHandleOf(socket)?.readStart();
+  tcpHandleOf(socket)?.readStart();
   socket.resume();
 }
 
-/** The TCP handle below a TLS socket; undefined when there is none, or not any more. */
-function lowerHandleOf(socket: Socket): ReadHandle | undefined {
+const MAX_UNREAD_BYTES = 1024 * 1024;
+const RESUME_UNREAD_BYTES = MAX_UNREAD_BYTES / 2;
+
+/**
+ * Pauses a socket while more than 1 MiB that it delivered is unread, and resumes it when less than
+ * half of that is left.
+ */
+export class ReadThrottle {
+  readonly #socket: Socket;
+  #unreadBytes = 0;
+  #isPaused = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Whether the socket is paused. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Counts bytes that were received. */
+  add(byteCount: number): void {
+    this.#unreadBytes += byteCount;
+  }
+
+  /** Counts bytes that were read or dropped; may resume the socket. */
+  remove(byteCount: number): void {
+    this.#unreadBytes -= byteCount;
+    if (!this.#isPaused || this.#unreadBytes > RESUME_UNREAD_BYTES) return;
+    this.#isPaused = false;
+    resumeReading(this.#socket);
+  }
+
+  /** Pauses the socket if too much is unread. */
+  pauseIfFull(): void {
+    if (this.#unreadBytes <= MAX_UNREAD_BYTES) return;
+    this.#isPaused = true;
+    pauseReading(this.#socket);
+  }
+}
+
+/** Returns the TCP handle below a TLS socket; undefined for other and for destroyed sockets. */
+function tcpHandleOf(socket: Socket): ReadHandle | undefined {
   if (socket.destroyed) return undefined;
   const handle = fieldOf(fieldOf(socket, "_handle"), "_nativeTcpHandle");
   return isReadHandle(handle) ? handle : undefined;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The dictionary that SPDY/3 header blocks are compressed with (SPDY/3 draft, section 2.6.10.1): names with their lengths in four bytes,
- * then text without. It is part of the wire format, byte for byte; its Adler-32 is `DICTIONARY_ID`.
+ * The zlib dictionary of SPDY/3 header blocks (SPDY/3 draft, section 2.6.10.1). It is a part of the
+ * wire format, byte for byte: names, each after its length in four bytes, then text without
+ * lengths.
  */
 
-/** Adler-32 of the dictionary, which a zlib stream made with it names in its header. */
+/** Adler-32 of the dictionary, by which the header of a zlib stream names it. */
 export const DICTIONARY_ID = 0xe3c6a7c2;
 
 const NAMES = [
@@ -34,7 +35,7 @@ const TAIL = [
   "charset=utf-8charset=iso-8859-1,utf-,*,enq=0.",
 ].join("");
 
-/** The dictionary's bytes, in a new array. */
+/** Returns the dictionary in a new array. */
 export function spdyDictionary(): Uint8Array {
   const text =
     NAMES.map((name) => String.fromCharCode(0, 0, 0, name.length) + name).join(
@@ -43,7 +44,7 @@ export function spdyDictionary(): Uint8Array {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
-/** Adler-32 (RFC 1950, section 8.2). */
+/** Returns the Adler-32 checksum (RFC 1950, section 8.2). */
 export function adler32(bytes: Uint8Array): number {
   const modulus = 65_521;
   let low = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Frames of SPDY/3.1 as values, and their bytes (SPDY/3.1 draft, section 2.2:
+ * Frames of SPDY/3.1, and their encoding (SPDY/3.1 draft, section 2.2:
  * https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/).
  *
  * ```
@@ -13,27 +13,27 @@
 import { concatBytes } from "../../shared/base/mod.ts";
 import type { SpdyHeaders } from "./spdy_headers.ts";
 
-/** First bit of a frame: control, not data. */
+/** First bit of a frame: 1 in control frames, 0 in data frames. */
 export const CONTROL_BIT = 0x8000_0000;
-/** 15 bits of the first word's upper half. */
+/** Version: the lower 15 bits of the first 16. */
 export const VERSION_MASK = 0x7fff;
 /** 31 bits: stream ids, and deltas of windows. */
 export const STREAM_ID_MASK = 0x7fff_ffff;
-/** 24 bits of the second word. */
+/** Length: the lower 24 bits of the second word. */
 export const LENGTH_MASK = 0x00ff_ffff;
-/** Bits that the flags are shifted by in the second word. */
+/** Position of the flags in the second word, in bits. */
 export const FLAGS_SHIFT = 24;
-/** 24 bits: a setting's id, below its flags. */
+/** Id of a setting: 24 bits below its flags. */
 export const SETTING_ID_MASK = 0x00ff_ffff;
-/** Both words that every frame begins with. */
+/** Length of the two words that every frame begins with. */
 export const FRAME_HEADER_BYTES = 8;
-/** The version field of SPDY/3 and SPDY/3.1. */
+/** Version field of SPDY/3 and SPDY/3.1. */
 export const SPDY_VERSION = 3;
-/** Flag of SYN_STREAM, SYN_REPLY, HEADERS and data: the sender's half is closed. */
+/** Flag of SYN_STREAM, SYN_REPLY, HEADERS and data: the last frame that the sender sends. */
 export const FLAG_FIN = 0x01;
-/** Flag of SYN_STREAM: the receiver sends nothing. */
+/** Flag of SYN_STREAM: the receiver sends nothing on this stream. */
 export const FLAG_UNIDIRECTIONAL = 0x02;
-/** A priority's 3 bits are the upper ones of its byte. */
+/** Position of the 3 bits of the priority in their byte. */
 export const PRIORITY_SHIFT = 5;
 
 /** Types of control frames. */
@@ -48,7 +48,7 @@ export const CONTROL_TYPE = {
   windowUpdate: 9,
 } as const;
 
-/** Why a stream was reset (section 2.6.3). */
+/** Status codes of RST_STREAM (section 2.6.3). */
 export const RST_STATUS = {
   protocolError: 1,
   invalidStream: 2,
@@ -62,10 +62,13 @@ export const RST_STATUS = {
   frameTooLarge: 11,
 } as const;
 
-/** Why a connection ends (section 2.6.6). */
+/** Status codes of GOAWAY (section 2.6.6). */
 export const GOAWAY_STATUS = { ok: 0, protocolError: 1, internalError: 2 };
 
-/** One frame. Data of one frame may come as several values; `fin` stands in the last one. */
+/**
+ * One frame. A data frame may be split into several values as its bytes arrive; `fin` is set in the
+ * last one only.
+ */
 export type SpdyFrame =
   | {
     type: "syn_stream";
@@ -96,26 +99,32 @@ export interface SpdySetting {
   value: number;
 }
 
-/** What {@linkcode encodeFrame} takes: header blocks are compressed already, in the order in which their frames are sent. */
+/**
+ * A frame whose header block is compressed already. Blocks must be compressed in the order in which
+ * their frames are sent.
+ */
 export type EncodableFrame =
-  | (Omit<Extract<SpdyFrame, { type: "syn_stream" }>, "headers"> & WithBlock)
+  | (Omit<Extract<SpdyFrame, { type: "syn_stream" }>, "headers"> & HeaderBlock)
   | (
     & Omit<Extract<SpdyFrame, { type: "syn_reply" | "headers" }>, "headers">
-    & WithBlock
+    & HeaderBlock
   )
   | Exclude<SpdyFrame, { headers: SpdyHeaders }>;
 
-interface WithBlock {
+interface HeaderBlock {
   block: Uint8Array;
 }
 
-/** A frame's bytes. @throws {RangeError} for data longer than 24 bits can say */
+/**
+ * Returns the bytes of a frame.
+ * @throws {RangeError} when the data is longer than the 24 bits of the length can hold
+ */
 export function encodeFrame(frame: EncodableFrame): Uint8Array {
   switch (frame.type) {
     case "data":
       return encodeData(frame);
     case "syn_stream":
-      return control("synStream", {
+      return encodeControl("synStream", {
         flags: (frame.fin ? FLAG_FIN : 0) |
           (frame.unidirectional ? FLAG_UNIDIRECTIONAL : 0),
         words: [
@@ -126,15 +135,17 @@ export function encodeFrame(frame: EncodableFrame): Uint8Array {
       });
     case "syn_reply":
     case "headers":
-      return control(frame.type === "headers" ? "headers" : "synReply", {
+      return encodeControl(frame.type === "headers" ? "headers" : "synReply", {
         flags: frame.fin ? FLAG_FIN : 0,
         words: [frame.streamId],
         rest: frame.block,
       });
     case "rst_stream":
-      return control("rstStream", { words: [frame.streamId, frame.status] });
+      return encodeControl("rstStream", {
+        words: [frame.streamId, frame.status],
+      });
     case "settings":
-      return control("settings", {
+      return encodeControl("settings", {
         words: [
           frame.entries.length,
           ...frame.entries.flatMap(({ flags, id, value }) => [
@@ -144,11 +155,15 @@ export function encodeFrame(frame: EncodableFrame): Uint8Array {
         ],
       });
     case "ping":
-      return control("ping", { words: [frame.id] });
+      return encodeControl("ping", { words: [frame.id] });
     case "goaway":
-      return control("goAway", { words: [frame.lastStreamId, frame.status] });
+      return encodeControl("goAway", {
+        words: [frame.lastStreamId, frame.status],
+      });
     case "window_update":
-      return control("windowUpdate", { words: [frame.streamId, frame.delta] });
+      return encodeControl("windowUpdate", {
+        words: [frame.streamId, frame.delta],
+      });
   }
 }
 
@@ -158,7 +173,10 @@ function encodeData(frame: DataFrame): Uint8Array {
   return concatBytes([encodeDataHeader(frame), frame.bytes]);
 }
 
-/** What stands before a data frame's bytes. @throws {RangeError} for data longer than 24 bits can say */
+/**
+ * Returns the header of a data frame, without the data.
+ * @throws {RangeError} when the data is longer than the 24 bits of the length can hold
+ */
 export function encodeDataHeader(
   { streamId, fin, bytes }: Omit<DataFrame, "type">,
 ): Uint8Array {
@@ -175,7 +193,7 @@ export function encodeDataHeader(
   return header;
 }
 
-function control(
+function encodeControl(
   name: keyof typeof CONTROL_TYPE,
   { flags = 0, words, rest = [] }: {
     flags?: number;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bytes of a SPDY/3.1 connection in, frames out. The pictures stand in spdy_frames.ts; sections are those of the SPDY/3.1 draft. */
+/** Parser of SPDY/3.1 frames; layout and draft are in spdy_frames.ts. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import {
   CONTROL_BIT,
@@ -17,67 +17,66 @@ import {
   VERSION_MASK,
 } from "./spdy_frames.ts";
 import {
-  createHeaderReader,
-  type HeaderReaderOptions,
+  SpdyHeaderReader,
+  type SpdyHeaderReaderOptions,
 } from "./spdy_headers.ts";
 
-/** Limits of {@linkcode createFrameReader}. */
-export interface FrameReaderOptions extends HeaderReaderOptions {
-  /** No control frame may be longer, in bytes. @default 16384 */
+/** Limits of {@linkcode SpdyFrameReader}. */
+export interface SpdyFrameReaderOptions extends SpdyHeaderReaderOptions {
+  /** Upper bound of a control frame, in bytes. @default 16384 */
   maxControlBytes?: number;
 }
 
-/** See {@linkcode createFrameReader}. */
-export interface FrameReader {
-  /** Takes what came from the socket, in pieces of any size. The array is kept until its frames are read. */
-  push(chunk: Uint8Array): void;
-  /**
-   * The next frame, or undefined when more bytes are needed. Data comes as soon as some of it is there, without waiting for its frame's end.
-   * @throws {AranyaError} "invalid" or "too_large"; the connection can't go on after it
-   */
-  next(): SpdyFrame | undefined;
-}
-
-interface Header {
-  control: boolean;
-  /** Type of a control frame, id of a data frame's stream. */
+interface FrameHeader {
+  isControl: boolean;
+  /** Type of a control frame; stream id of a data frame. */
   subject: number;
   flags: number;
+  /** Bytes after the header; of a data frame those that are still to be returned. */
   length: number;
 }
 
-/** Makes a reader for one direction of one connection. */
-export function createFrameReader(
-  options: FrameReaderOptions = {},
-): FrameReader {
-  return new Reader(options);
-}
-
-class Reader implements FrameReader {
+/**
+ * Parses the bytes of one direction of a connection into frames. Control frames of unknown types
+ * are skipped (section 2.2.1).
+ *
+ * @example
+ * ```ts
+ * reader.push(chunk);
+ * for (let frame = reader.next(); frame; frame = reader.next()) handle(frame);
+ * ```
+ */
+export class SpdyFrameReader {
   readonly #maxControlBytes: number;
-  readonly #headers: ReturnType<typeof createHeaderReader>;
+  readonly #headers: SpdyHeaderReader;
   #chunks: Uint8Array[] = [];
-  #held = 0;
-  /** The frame whose header has been read, with what is left of its data. */
-  #current: Header | undefined;
+  #bufferedBytes = 0;
+  /** The frame whose header was read last, until it is returned as a whole. */
+  #current: FrameHeader | undefined;
 
-  constructor(options: FrameReaderOptions) {
+  constructor(options: SpdyFrameReaderOptions = {}) {
     this.#maxControlBytes = options.maxControlBytes ?? 16_384;
-    this.#headers = createHeaderReader(options);
+    this.#headers = new SpdyHeaderReader(options);
   }
 
+  /** Adds bytes from the socket, in pieces of any size. They are not copied. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
-    this.#held += chunk.length;
+    this.#bufferedBytes += chunk.length;
   }
 
+  /**
+   * Returns the next frame, or undefined when more bytes are needed. Data is returned as it
+   * arrives, before its frame is complete.
+   * @throws {AranyaError} code "invalid" or "too_large"; no later frame can be read then
+   */
   next(): SpdyFrame | undefined {
     for (;;) {
       this.#current ??= this.#readHeader();
       if (!this.#current) return undefined;
-      if (!this.#current.control) return this.#readData(this.#current);
-      if (this.#held < this.#current.length) return undefined;
+      if (!this.#current.isControl) return this.#readData(this.#current);
+      if (this.#bufferedBytes < this.#current.length) return undefined;
       const header = this.#current;
       this.#current = undefined;
       const frame = this.#parseControl(header, this.#take(header.length));
@@ -85,24 +84,24 @@ class Reader implements FrameReader {
     }
   }
 
-  #readHeader(): Header | undefined {
-    if (this.#held < FRAME_HEADER_BYTES) return undefined;
+  #readHeader(): FrameHeader | undefined {
+    if (this.#bufferedBytes < FRAME_HEADER_BYTES) return undefined;
     const view = toView(this.#take(FRAME_HEADER_BYTES));
     const first = view.getUint32(0);
     const second = view.getUint32(4);
     const header = {
-      control: (first & CONTROL_BIT) !== 0,
+      isControl: (first & CONTROL_BIT) !== 0,
       subject: first & STREAM_ID_MASK,
       flags: second >>> FLAGS_SHIFT,
       length: second & LENGTH_MASK,
     };
-    if (!header.control) {
-      if (header.subject === 0) throw invalid("data of stream 0");
+    if (!header.isControl) {
+      if (header.subject === 0) throw invalidFrame("data of stream 0");
       return header;
     }
     const version = (first >>> 16) & VERSION_MASK;
     if (version !== SPDY_VERSION) {
-      throw invalid(`version ${version}, expected ${SPDY_VERSION}`);
+      throw invalidFrame(`version ${version}, expected ${SPDY_VERSION}`);
     }
     if (header.length > this.#maxControlBytes) {
       throw new AranyaError(
@@ -113,8 +112,8 @@ class Reader implements FrameReader {
     return { ...header, subject: first & 0xffff };
   }
 
-  /** What is there of a data frame; the last piece carries its FIN. */
-  #readData(header: Header): SpdyFrame | undefined {
+  /** Returns the bytes of a data frame that have arrived; only the last piece has `fin`. */
+  #readData(header: FrameHeader): SpdyFrame | undefined {
     const chunk = this.#chunks[0];
     if (header.length > 0 && !chunk) return undefined;
     const bytes = this.#take(Math.min(header.length, chunk?.length ?? 0));
@@ -128,8 +127,8 @@ class Reader implements FrameReader {
     };
   }
 
-  /** Undefined for a type that is not known: those are skipped (section 2.2.1). */
-  #parseControl(header: Header, body: Uint8Array): SpdyFrame | undefined {
+  /** Returns undefined for an unknown type. */
+  #parseControl(header: FrameHeader, body: Uint8Array): SpdyFrame | undefined {
     const view = toView(body);
     const { flags } = header;
     const streamId = body.length >= 4 ? view.getUint32(0) & STREAM_ID_MASK : 0;
@@ -137,7 +136,7 @@ class Reader implements FrameReader {
     switch (header.subject) {
       case CONTROL_TYPE.synStream:
         // | stream id (31) | associated id (31) | priority (3) unused (5) slot (8) | header block |
-        expect(body.length >= 10 && streamId > 0, "SYN_STREAM");
+        assertValid(body.length >= 10 && streamId > 0, "SYN_STREAM");
         return {
           type: "syn_stream",
           streamId,
@@ -150,25 +149,25 @@ class Reader implements FrameReader {
       case CONTROL_TYPE.synReply:
       case CONTROL_TYPE.headers: {
         // | stream id (31) | header block |
-        const reply = header.subject === CONTROL_TYPE.synReply;
-        const type = reply ? "syn_reply" : "headers";
-        expect(body.length >= 4 && streamId > 0, type);
+        const isReply = header.subject === CONTROL_TYPE.synReply;
+        const type = isReply ? "syn_reply" : "headers";
+        assertValid(body.length >= 4 && streamId > 0, type);
         const headers = this.#headers.read(body.subarray(4));
         return { type, streamId, fin, headers };
       }
       case CONTROL_TYPE.rstStream:
         // | stream id (31) | status (32) |
-        expect(body.length === 8 && streamId > 0, "RST_STREAM");
+        assertValid(body.length === 8 && streamId > 0, "RST_STREAM");
         return { type: "rst_stream", streamId, status: view.getUint32(4) };
       case CONTROL_TYPE.settings:
         return { type: "settings", entries: parseSettings(view) };
       case CONTROL_TYPE.ping:
         // | id (32) |
-        expect(body.length === 4, "PING");
+        assertValid(body.length === 4, "PING");
         return { type: "ping", id: view.getUint32(0) };
       case CONTROL_TYPE.goAway:
         // | last good stream id (31) | status (32) |
-        expect(body.length === 8, "GOAWAY");
+        assertValid(body.length === 8, "GOAWAY");
         return {
           type: "goaway",
           lastStreamId: streamId,
@@ -176,7 +175,7 @@ class Reader implements FrameReader {
         };
       case CONTROL_TYPE.windowUpdate:
         // | stream id (31), 0: the connection | delta (31) |
-        expect(body.length === 8, "WINDOW_UPDATE");
+        assertValid(body.length === 8, "WINDOW_UPDATE");
         return {
           type: "window_update",
           streamId,
@@ -187,9 +186,9 @@ class Reader implements FrameReader {
     }
   }
 
-  /** Removes this many bytes, which must be there; without copying when they lie in one chunk. */
+  /** Removes this many buffered bytes; copies them only when they are in several chunks. */
   #take(length: number): Uint8Array {
-    this.#held -= length;
+    this.#bufferedBytes -= length;
     const [first] = this.#chunks;
     if (length === 0 || !first) return new Uint8Array();
     if (first.length > length) {
@@ -211,11 +210,11 @@ class Reader implements FrameReader {
   }
 }
 
-/** `| number of entries (32) |` then `| flags (8) | id (24) | value (32) |` each. */
+/** Layout: `| number of entries (32) |`, then `| flags (8) | id (24) | value (32) |` for each. */
 function parseSettings(view: DataView) {
-  expect(view.byteLength >= 4, "SETTINGS");
+  assertValid(view.byteLength >= 4, "SETTINGS");
   const count = view.getUint32(0);
-  expect(view.byteLength === 4 + count * 8, "SETTINGS");
+  assertValid(view.byteLength === 4 + count * 8, "SETTINGS");
   return Array.from({ length: count }, (_, index) => {
     const word = view.getUint32(4 + index * 8);
     return {
@@ -230,10 +229,10 @@ function toView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function expect(holds: boolean, what: string): void {
-  if (!holds) throw invalid(`${what} of a wrong length or stream`);
+function assertValid(isValid: boolean, frame: string): void {
+  if (!isValid) throw invalidFrame(`wrong length or stream id of ${frame}`);
 }
 
-function invalid(what: string): AranyaError {
-  return new AranyaError("invalid", `Cannot read SPDY frame: ${what}`);
+function invalidFrame(state: string): AranyaError {
+  return new AranyaError("invalid", `Cannot read SPDY frame: ${state}`);
 }

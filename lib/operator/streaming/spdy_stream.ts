@@ -1,58 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One stream of a SPDY connection: what the peer sent and has not been read yet, and both halves' ends. */
-import { AranyaError, concatBytes } from "../../shared/base/mod.ts";
+/** One stream of a SPDY connection. */
+import { AranyaError, concatBytes, Notifier } from "../../shared/base/mod.ts";
 import type { SpdyHeaders } from "./spdy_headers.ts";
 
-/** Pieces are joined up to this length: what a command or a packet takes at once. */
+/** Small chunks are joined up to this length: one packet of the session holds as much. */
 const MAX_JOINED_BYTES = 64 * 1024;
 
-/** A stream of bytes both ways, each half with its own end. */
+/** A stream of bytes in both directions; each direction ends by itself. */
 export interface SpdyStream {
   /** Odd: opened by the client. */
   readonly id: number;
-  /** What it was opened with, names in lower case. */
+  /** Headers of the client's SYN_STREAM. */
   readonly headers: SpdyHeaders;
   /**
-   * What the peer sends; ends at its FIN, throws when the stream was reset or the connection has gone. One reader. Leaving the loop
-   * early drops what is still to come.
+   * Bytes from the client. Ends at its FIN; throws when the stream is reset or the connection ends.
+   * Has one reader. Leaving the loop early drops the rest.
    */
   readonly readable: AsyncIterable<Uint8Array>;
-  /** Aborted when the stream was reset by either side, or its connection has gone; not by both halves' own ends. */
+  /**
+   * Is aborted when either side resets the stream or the connection ends; not when both directions
+   * have ended.
+   */
   readonly signal: AbortSignal;
-  /** Resolves when the connection has room for more. @throws {AranyaError} "cancelled" when stream or connection has ended */
+  /**
+   * Sends bytes. Resolves when the connection has room for more.
+   * @throws {AranyaError} code "cancelled" when the stream or the connection has ended
+   */
   write(chunk: Uint8Array): Promise<void>;
-  /** Nothing more comes from us (FIN). May be called twice. */
+  /** Ends this side's direction (FIN). May be called twice. */
   end(): void;
-  /** Ends both halves at once (RST_STREAM). May be called twice. */
+  /** Ends both directions at once (RST_STREAM). May be called twice. */
   reset(): void;
 }
 
-/** What a stream asks of its connection. */
-export interface StreamHost {
-  send(id: number, data: { bytes: Uint8Array; fin: boolean }): Promise<void>;
-  sendReset(id: number): void;
-  /** So many bytes that had come were read or dropped. */
-  consumed(bytes: number): void;
-  /** Both halves are closed. */
-  gone(id: number): void;
+/** The connection of a {@linkcode BufferedSpdyStream}. */
+export interface SpdyStreamHost {
+  /** Sends a data frame; resolves when the connection has room for more. */
+  sendData(
+    streamId: number,
+    data: { bytes: Uint8Array; fin: boolean },
+  ): Promise<void>;
+  /** Sends RST_STREAM. */
+  sendReset(streamId: number): void;
+  /** Received bytes were read or dropped. */
+  onBytesConsumed(byteCount: number): void;
+  /** Both directions of the stream have ended. */
+  onStreamClosed(streamId: number): void;
 }
 
-/** The connection's side of a stream. */
-export class HeldStream implements SpdyStream {
+/** A stream that buffers what the client sent until it is read. */
+export class BufferedSpdyStream implements SpdyStream {
   readonly id: number;
   readonly headers: SpdyHeaders;
-  readonly #host: StreamHost;
-  #queue: Uint8Array[] = [];
-  /** "dropping": nobody reads any more. */
+  readonly #host: SpdyStreamHost;
+  readonly #received = new Notifier();
+  #chunks: Uint8Array[] = [];
+  /** What happens with received bytes. "dropping": the reader has left. */
   #incoming: "open" | "ended" | "dropping" = "open";
-  #outgoing: "open" | "ended" = "open";
-  #peerEnded = false;
+  #isFinSent = false;
+  #isFinReceived = false;
   #failure: AranyaError | undefined;
-  #wake: (() => void) | undefined;
   #controller: AbortController | undefined;
 
   constructor(
-    options: { id: number; headers: SpdyHeaders; host: StreamHost },
+    options: { id: number; headers: SpdyHeaders; host: SpdyStreamHost },
   ) {
     this.id = options.id;
     this.headers = options.headers;
@@ -62,17 +73,17 @@ export class HeldStream implements SpdyStream {
   get readable(): AsyncIterable<Uint8Array> {
     return {
       [Symbol.asyncIterator]: () => ({
-        next: () => this.#next(),
+        next: () => this.#readNext(),
         return: () => {
-          this.#drop();
+          this.#stopReading();
           return Promise.resolve({ done: true as const, value: undefined });
         },
       }),
     };
   }
 
-  /** Made only when somebody looks: most streams don't need one. */
   get signal(): AbortSignal {
+    // Created on demand: most streams need none.
     this.#controller ??= new AbortController();
     if (this.#failure) this.#controller.abort(this.#failure);
     return this.#controller.signal;
@@ -80,102 +91,101 @@ export class HeldStream implements SpdyStream {
 
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (this.#outgoing === "ended") {
+    if (this.#isFinSent) {
       throw new AranyaError(
         "cancelled",
         "Cannot write to stream: it has ended",
       );
     }
-    await this.#host.send(this.id, { bytes: chunk, fin: false });
+    await this.#host.sendData(this.id, { bytes: chunk, fin: false });
   }
 
   end(): void {
-    if (this.#outgoing === "ended" || this.#failure) return;
-    this.#outgoing = "ended";
-    this.#host.send(this.id, { bytes: new Uint8Array(), fin: true }).catch(
-      // The connection's end is told to its owner and to every reader; a FIN has nobody left to wait for it.
+    if (this.#isFinSent || this.#failure) return;
+    this.#isFinSent = true;
+    // The only error is the end of the connection, which is reported by other ways.
+    this.#host.sendData(this.id, { bytes: new Uint8Array(), fin: true }).catch(
       () => {},
     );
-    this.#settle();
+    this.#closeIfEnded();
   }
 
   reset(): void {
     if (this.#failure) return;
     this.#host.sendReset(this.id);
-    this.fail(
-      new AranyaError("cancelled", "Cannot use stream: it has been reset"),
-    );
+    this.fail(new AranyaError("cancelled", "Cannot use stream: it was reset"));
   }
 
-  /** Bytes from the peer. */
-  take(bytes: Uint8Array): void {
+  /** Takes bytes from the client; they are dropped when no one reads. */
+  receive(bytes: Uint8Array): void {
     if (this.#incoming !== "open" || bytes.length === 0) {
-      this.#host.consumed(bytes.length);
+      this.#host.onBytesConsumed(bytes.length);
       return;
     }
-    this.#queue.push(bytes);
-    this.#wake?.();
+    this.#chunks.push(bytes);
+    this.#received.notify();
   }
 
-  /** The peer's FIN. */
-  takeEnd(): void {
+  /** Takes the client's FIN. */
+  receiveFin(): void {
     if (this.#incoming === "open") this.#incoming = "ended";
-    this.#peerEnded = true;
-    this.#wake?.();
-    this.#settle();
+    this.#isFinReceived = true;
+    this.#received.notify();
+    this.#closeIfEnded();
   }
 
-  /** Reset by the peer, or the connection has gone. */
+  /** Ends both directions without sending anything. May be called twice; the first error counts. */
   fail(error: AranyaError): void {
     if (this.#failure) return;
     this.#failure = error;
     this.#controller?.abort(error);
-    this.#clear();
-    this.#wake?.();
-    this.#host.gone(this.id);
+    this.#dropChunks();
+    this.#received.notify();
+    this.#host.onStreamClosed(this.id);
   }
 
-  #settle(): void {
-    if (this.#peerEnded && this.#outgoing === "ended") this.#host.gone(this.id);
+  #closeIfEnded(): void {
+    if (this.#isFinReceived && this.#isFinSent) {
+      this.#host.onStreamClosed(this.id);
+    }
   }
 
-  #drop(): void {
+  #stopReading(): void {
     this.#incoming = "dropping";
-    this.#clear();
-    this.#wake?.();
+    this.#dropChunks();
+    this.#received.notify();
   }
 
-  #clear(): void {
-    const bytes = this.#queue.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#queue = [];
-    this.#host.consumed(bytes);
+  #dropChunks(): void {
+    const byteCount = this.#chunks.reduce((sum, { length }) => sum + length, 0);
+    this.#chunks = [];
+    this.#host.onBytesConsumed(byteCount);
   }
 
-  /** The next bytes: of many small pieces that wait already, as many as one packet carries well. */
-  #shift(): Uint8Array | undefined {
-    const first = this.#queue.shift();
+  /** Removes the next chunk, joined with following ones if they are small. */
+  #shiftChunk(): Uint8Array | undefined {
+    const first = this.#chunks.shift();
     let byteCount = first?.length ?? 0;
-    let count = 0;
-    for (const { length } of this.#queue) {
+    let chunkCount = 0;
+    for (const { length } of this.#chunks) {
       if (byteCount + length > MAX_JOINED_BYTES) break;
       byteCount += length;
-      count++;
+      chunkCount++;
     }
-    if (!first || count === 0) return first;
-    return concatBytes([first, ...this.#queue.splice(0, count)]);
+    if (!first || chunkCount === 0) return first;
+    return concatBytes([first, ...this.#chunks.splice(0, chunkCount)]);
   }
 
-  async #next(): Promise<IteratorResult<Uint8Array>> {
+  async #readNext(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
       if (this.#failure) throw this.#failure;
-      const value = this.#shift();
+      const value = this.#shiftChunk();
       if (value) {
-        this.#host.consumed(value.length);
+        this.#host.onBytesConsumed(value.length);
         return { done: false, value };
       }
       if (this.#incoming !== "open") return { done: true, value: undefined };
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#wake = undefined;
+      await this.#received.wait();
     }
   }
 }

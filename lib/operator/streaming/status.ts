@@ -1,44 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A Kubernetes Status (metav1.Status), as kubectl reads it from an error stream or an answer's body. */
+/** `metav1.Status`, as kubectl reads it from an error stream or the body of a reply. */
 import { AranyaError, ERROR_MAPPINGS } from "../../shared/base/mod.ts";
 import type { ExitStatus } from "../../shared/exec/mod.ts";
 
-/** The fields of metav1.Status that are used. */
+/** The fields of `metav1.Status` that are used. */
 export interface KubeStatus {
-  /** Always the same. */
   kind: "Status";
-  /** Always the same. */
   apiVersion: "v1";
   /** Empty. */
   metadata: Record<never, never>;
-  /** Whether it went well. */
   status: "Success" | "Failure";
-  /** For people. */
+  /** A sentence for people. */
   message?: string;
-  /** One word for programs. */
+  /** In CamelCase, e.g. "NotFound". */
   reason?: string;
-  /** Holds the exit code. */
+  /** Holds the exit code of a command as a cause. */
   details?: { causes: { reason: string; message: string }[] };
-  /** The HTTP status that goes with the reason. */
+  /** HTTP status that belongs to the reason. */
   code?: number;
 }
 
-const HEAD = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
+const COMMON = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
 
 /**
- * The Status of a command that ran to its end: what kubectl makes its own exit code of, which it reads in 8 bits.
- * One with a reason could not run, or not be followed: that is an error with its message.
+ * Returns the Status of a command that has ended. kubectl takes its exit code from it, which has 8
+ * bits. An exit with a reason is an error: the command could not be run, or its exit code is
+ * unknown.
  */
-export function toCommandStatus(end: ExitStatus): KubeStatus {
-  if (end.reason) {
+export function toCommandStatus(exit: ExitStatus): KubeStatus {
+  if (exit.reason) {
     return toErrorStatus(
-      new AranyaError("internal", end.message || end.reason),
+      new AranyaError("internal", exit.message || exit.reason),
     );
   }
-  if (end.code === 0) return { ...HEAD, status: "Success" };
-  const code = String((end.code & 0xff) || 0xff);
+  if (exit.code === 0) return { ...COMMON, status: "Success" };
+  // A failure must not become 0.
+  const code = String((exit.code & 0xff) || 0xff);
   return {
-    ...HEAD,
+    ...COMMON,
     status: "Failure",
     message: `command terminated with non-zero exit code: exit status ${code}`,
     reason: "NonZeroExitCode",
@@ -46,11 +45,11 @@ export function toCommandStatus(end: ExitStatus): KubeStatus {
   };
 }
 
-/** The Status of an error. */
+/** Returns the Status of an error. */
 export function toErrorStatus(error: AranyaError): KubeStatus {
   const { httpStatus, reason } = ERROR_MAPPINGS[error.code];
   return {
-    ...HEAD,
+    ...COMMON,
     status: "Failure",
     message: error.message,
     ...(reason === "" ? {} : { reason }),

@@ -6,7 +6,7 @@ import {
   REMOTE_COMMAND_PROTOCOLS,
 } from "../../../lib/operator/streaming/negotiate.ts";
 
-Deno.test("negotiateProtocol() takes the client's first choice that is known", () => {
+Deno.test("negotiateProtocol() returns the client's first choice that is supported", () => {
   const chosen = negotiateProtocol(
     "v5.channel.k8s.io, v3.channel.k8s.io,v4.channel.k8s.io",
     REMOTE_COMMAND_PROTOCOLS,
@@ -14,7 +14,7 @@ Deno.test("negotiateProtocol() takes the client's first choice that is known", (
   assert.equal(chosen, "v3.channel.k8s.io");
 });
 
-Deno.test("negotiateProtocol() refuses a client that names none", () => {
+Deno.test("negotiateProtocol() throws when the client names no protocol", () => {
   for (const header of [undefined, "", " , "]) {
     assert.throws(
       () => negotiateProtocol(header, PORT_FORWARD_PROTOCOLS),
@@ -23,7 +23,7 @@ Deno.test("negotiateProtocol() refuses a client that names none", () => {
   }
 });
 
-Deno.test("negotiateProtocol() names both sides' protocols when none is shared", () => {
+Deno.test("negotiateProtocol() names the protocols of both sides when they share none", () => {
   assert.throws(() => negotiateProtocol("spdy", PORT_FORWARD_PROTOCOLS), {
     code: "forbidden",
     message:

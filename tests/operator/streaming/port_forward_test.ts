@@ -11,31 +11,31 @@ import {
   servePortForward,
   type ServePortForwardOptions,
 } from "../../../lib/operator/streaming/port_forward.ts";
-import { makeSocketPair, SpdyClient } from "./_support/spdy_client.ts";
+import { openSocketPair, SpdyClient } from "./_support/spdy_client.ts";
 
-interface Bench extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   client: SpdyClient;
-  /** Opens a pair as kubectl does: error first, its half closed at once. */
+  /** Opens a pair like kubectl: the error stream first, with its input ended at once. */
   openPair(requestid: string, port: string): { error: number; data: number };
-  leave(): void;
+  disconnect(): void;
   served: Promise<void>;
 }
 
-async function makeBench(
+async function createFixture(
   options: Partial<ServePortForwardOptions> & {
     connect: ServePortForwardOptions["connect"];
   },
-): Promise<Bench> {
-  const pair = await makeSocketPair();
+): Promise<Fixture> {
+  const pair = await openSocketPair();
   const served = servePortForward(pair.server, {
-    describe: (port) => `error forwarding port ${port}`,
+    errorPrefix: (port) => `error forwarding port ${port}`,
     ...options,
   });
   const client = new SpdyClient(pair.client);
   return {
     client,
     served,
-    leave: () => void pair.client.destroy(),
+    disconnect: () => void pair.client.destroy(),
     openPair(requestid, port) {
       const error = client.open({ streamtype: "error", requestid, port });
       client.data(error, "", { fin: true });
@@ -57,11 +57,11 @@ async function echo(connection: ForwardedPort): Promise<void> {
   await connection.endOutput();
 }
 
-Deno.test("servePortForward() carries connections apart from each other", async () => {
-  await using bench = await makeBench({ connect: echo });
-  const { client } = bench;
-  const first = bench.openPair("0", "80");
-  const second = bench.openPair("1", "81");
+Deno.test("servePortForward() carries several connections at once", async () => {
+  await using fixture = await createFixture({ connect: echo });
+  const { client } = fixture;
+  const first = fixture.openPair("0", "80");
+  const second = fixture.openPair("1", "81");
   client.data(second.data, "b", { fin: true });
   client.data(first.data, "a", { fin: true });
   await client.until(() =>
@@ -74,31 +74,31 @@ Deno.test("servePortForward() carries connections apart from each other", async 
   assert.equal(client.textOf(first.error), "");
 });
 
-Deno.test("servePortForward() goes on giving output after the client's half-close", async () => {
-  await using bench = await makeBench({
+Deno.test("servePortForward() sends output after the client has ended its input", async () => {
+  await using fixture = await createFixture({
     async connect(connection) {
       const input = await Array.fromAsync(connection.input);
       await connection.output(utf8(`after ${fromUtf8(concatBytes(input))}`));
       await connection.endOutput();
     },
   });
-  const { client } = bench;
-  const pair = bench.openPair("0", "80");
+  const { client } = fixture;
+  const pair = fixture.openPair("0", "80");
   client.data(pair.data, "eof", { fin: true });
   await client.until(() => client.hasEnded(pair.data));
   assert.equal(client.textOf(pair.data), "after eof");
 });
 
-Deno.test("servePortForward() tells a failed connection on its error stream and keeps the others", async () => {
-  await using bench = await makeBench({
+Deno.test("servePortForward() reports a failed connection on its error stream alone", async () => {
+  await using fixture = await createFixture({
     connect: (connection) =>
       connection.port === 1
         ? Promise.reject(new AranyaError("unavailable", "refused"))
         : echo(connection),
   });
-  const { client } = bench;
-  const good = bench.openPair("0", "80");
-  const bad = bench.openPair("1", "1");
+  const { client } = fixture;
+  const good = fixture.openPair("0", "80");
+  const bad = fixture.openPair("1", "1");
   await client.until(() => client.hasEnded(bad.error));
   assert.equal(client.textOf(bad.error), "error forwarding port 1: refused");
   await client.until(() => client.wasReset(bad.data));
@@ -107,17 +107,17 @@ Deno.test("servePortForward() tells a failed connection on its error stream and 
   assert.equal(client.textOf(good.data), "80:x");
 });
 
-Deno.test("servePortForward() takes the client's reset after our end for its end", async () => {
+Deno.test("servePortForward() ends the input when the client resets after the output has ended", async () => {
   const ended = Promise.withResolvers<void>();
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     async connect({ input, endOutput }) {
       await endOutput();
       await Array.fromAsync(input);
       ended.resolve();
     },
   });
-  const { client } = bench;
-  const pair = bench.openPair("0", "80");
+  const { client } = fixture;
+  const pair = fixture.openPair("0", "80");
   await client.until(() => client.hasEnded(pair.data));
   client.reset(pair.data);
   await ended.promise;
@@ -125,25 +125,25 @@ Deno.test("servePortForward() takes the client's reset after our end for its end
   assert.equal(client.textOf(pair.error), "");
 });
 
-Deno.test("servePortForward() aborts a connection that the client resets, without a text", async () => {
+Deno.test("servePortForward() aborts a connection without a text when the client resets it", async () => {
   const aborted = Promise.withResolvers<void>();
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     async connect({ input, signal }) {
       signal.addEventListener("abort", () => aborted.resolve());
       await Array.fromAsync(input);
     },
   });
-  const { client } = bench;
-  const pair = bench.openPair("0", "80");
+  const { client } = fixture;
+  const pair = fixture.openPair("0", "80");
   client.reset(pair.data);
   await aborted.promise;
   await client.until(() => client.hasEnded(pair.error));
   assert.equal(client.textOf(pair.error), "");
 });
 
-Deno.test("servePortForward() pairs streams of old clients without a request id", async () => {
-  await using bench = await makeBench({ connect: echo });
-  const { client } = bench;
+Deno.test("servePortForward() pairs streams when they have no request id", async () => {
+  await using fixture = await createFixture({ connect: echo });
+  const { client } = fixture;
   client.open({ streamtype: "error", port: "80" });
   const data = client.open({ streamtype: "data", port: "80" });
   client.data(data, "old", { fin: true });
@@ -162,15 +162,15 @@ for (
   ]
 ) {
   Deno.test(`servePortForward() refuses a stream with ${JSON.stringify(headers)}`, async () => {
-    await using bench = await makeBench({ connect: echo });
-    const id = bench.client.open({ ...headers } as Record<string, string>);
-    await bench.client.until(() => bench.client.wasReset(id));
+    await using fixture = await createFixture({ connect: echo });
+    const id = fixture.client.open({ ...headers } as Record<string, string>);
+    await fixture.client.until(() => fixture.client.wasReset(id));
   });
 }
 
-Deno.test("servePortForward() refuses a second stream of one kind and keeps the pair", async () => {
-  await using bench = await makeBench({ connect: echo });
-  const { client } = bench;
+Deno.test("servePortForward() refuses a second stream of one kind, and keeps the first", async () => {
+  await using fixture = await createFixture({ connect: echo });
+  const { client } = fixture;
   const headers = { streamtype: "error", port: "80", requestid: "5" };
   client.open(headers);
   const twin = client.open(headers);
@@ -180,9 +180,12 @@ Deno.test("servePortForward() refuses a second stream of one kind and keeps the 
   await client.until(() => client.hasEnded(data));
 });
 
-Deno.test("servePortForward() says that the second stream of a pair did not come", async () => {
-  await using bench = await makeBench({ connect: echo, pairTimeoutMs: 20 });
-  const { client } = bench;
+Deno.test("servePortForward() reports a time-out when the second stream does not arrive", async () => {
+  await using fixture = await createFixture({
+    connect: echo,
+    pairTimeoutMs: 20,
+  });
+  const { client } = fixture;
   const alone = client.open({
     streamtype: "error",
     port: "80",
@@ -193,33 +196,33 @@ Deno.test("servePortForward() says that the second stream of a pair did not come
   assert.match(client.textOf(alone), /timed out waiting for streams/);
 });
 
-Deno.test("servePortForward() aborts its connections when the client leaves", async () => {
+Deno.test("servePortForward() aborts its connections when the client disconnects", async () => {
   const aborted = Promise.withResolvers<void>();
-  const bench = await makeBench({
+  const fixture = await createFixture({
     connect: ({ signal }) => {
       signal.addEventListener("abort", () => aborted.resolve());
       return new Promise(() => {});
     },
   });
-  const pair = bench.openPair("0", "80");
-  await bench.client.until(() =>
-    bench.client.frames.some((one) =>
+  const pair = fixture.openPair("0", "80");
+  await fixture.client.until(() =>
+    fixture.client.frames.some((one) =>
       one.type === "syn_reply" && one.streamId === pair.data
     )
   );
-  bench.leave();
+  fixture.disconnect();
   await aborted.promise;
-  await bench.served;
-  await bench[Symbol.asyncDispose]();
+  await fixture.served;
+  await fixture[Symbol.asyncDispose]();
 });
 
-Deno.test("servePortForward() ends with its signal", async () => {
+Deno.test("servePortForward() closes the connection when its signal is aborted", async () => {
   const stop = new AbortController();
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     connect: echo,
     signal: stop.signal,
   });
-  bench.openPair("0", "80");
+  fixture.openPair("0", "80");
   stop.abort();
-  await bench.client.until(() => bench.client.ended);
+  await fixture.client.until(() => fixture.client.ended);
 });

@@ -11,23 +11,23 @@ import {
   serveRemoteCommand,
   type ServeRemoteCommandOptions,
 } from "../../../lib/operator/streaming/remote_command.ts";
-import { makeSocketPair, SpdyClient } from "./_support/spdy_client.ts";
+import { openSocketPair, SpdyClient } from "./_support/spdy_client.ts";
 
-interface Bench extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   client: SpdyClient;
-  /** Ids of the streams by kind. */
+  /** Stream ids by kind. */
   ids: Record<string, number>;
   served: Promise<void>;
-  leave(): void;
+  disconnect(): void;
 }
 
-async function makeBench(
+async function createFixture(
   options: Partial<ServeRemoteCommandOptions> & {
     run: ServeRemoteCommandOptions["run"];
   },
   kinds: string[] = ["error", "stdin", "stdout", "stderr"],
-): Promise<Bench> {
-  const pair = await makeSocketPair();
+): Promise<Fixture> {
+  const pair = await openSocketPair();
   const served = serveRemoteCommand(pair.server, {
     protocol: "v4.channel.k8s.io",
     stdin: true,
@@ -44,7 +44,7 @@ async function makeBench(
     client,
     ids,
     served,
-    leave: () => void pair.client.destroy(),
+    disconnect: () => void pair.client.destroy(),
     async [Symbol.asyncDispose]() {
       pair.client.end();
       await served;
@@ -57,15 +57,15 @@ async function readAll(source: AsyncIterable<Uint8Array>): Promise<string> {
   return fromUtf8(concatBytes(await Array.fromAsync(source)));
 }
 
-Deno.test("serveRemoteCommand() carries the streams and says Success after all output", async () => {
-  await using bench = await makeBench({
+Deno.test("serveRemoteCommand() carries the streams, and sends Success after all output", async () => {
+  await using fixture = await createFixture({
     async run(io) {
       await io.stdout(utf8(`got ${await readAll(io.stdin)}`));
       await io.stderr(utf8("warned"));
       return { code: 0 };
     },
   });
-  const { client, ids } = bench;
+  const { client, ids } = fixture;
   client.data(ids["stdin"] ?? 0, "input", { fin: true });
   await client.until(() => client.ended);
   assert.equal(client.textOf(ids["stdout"] ?? 0), "got input");
@@ -81,22 +81,22 @@ Deno.test("serveRemoteCommand() carries the streams and says Success after all o
   assert.deepEqual(order, [ids["stdout"], ids["stderr"], ids["error"]]);
 });
 
-Deno.test("serveRemoteCommand() tells the exit code", async () => {
-  await using bench = await makeBench({
+Deno.test("serveRemoteCommand() sends the exit code", async () => {
+  await using fixture = await createFixture({
     run: () => Promise.resolve({ code: 7 }),
   });
-  await bench.client.until(() => bench.client.ended);
-  const status = JSON.parse(bench.client.textOf(bench.ids["error"] ?? 0));
+  await fixture.client.until(() => fixture.client.ended);
+  const status = JSON.parse(fixture.client.textOf(fixture.ids["error"] ?? 0));
   assert.equal(status.reason, "NonZeroExitCode");
   assert.equal(status.details.causes[0].message, "7");
 });
 
-Deno.test("serveRemoteCommand() tells an error as a Status", async () => {
-  await using bench = await makeBench({
+Deno.test("serveRemoteCommand() sends a Status when the command rejects", async () => {
+  await using fixture = await createFixture({
     run: () => Promise.reject(new AranyaError("forbidden", "Cannot exec: off")),
   });
-  await bench.client.until(() => bench.client.ended);
-  const status = JSON.parse(bench.client.textOf(bench.ids["error"] ?? 0));
+  await fixture.client.until(() => fixture.client.ended);
+  const status = JSON.parse(fixture.client.textOf(fixture.ids["error"] ?? 0));
   assert.deepEqual([status.reason, status.message], [
     "Forbidden",
     "Cannot exec: off",
@@ -110,32 +110,32 @@ for (
     "v3.channel.k8s.io",
   ] as const
 ) {
-  Deno.test(`serveRemoteCommand() says failures as plain text in ${protocol}`, async () => {
-    await using bench = await makeBench({
+  Deno.test(`serveRemoteCommand() sends failures as plain text in ${protocol}`, async () => {
+    await using fixture = await createFixture({
       protocol,
       run: () => Promise.resolve({ code: 3 }),
     });
-    await bench.client.until(() => bench.client.ended);
+    await fixture.client.until(() => fixture.client.ended);
     assert.equal(
-      bench.client.textOf(bench.ids["error"] ?? 0),
+      fixture.client.textOf(fixture.ids["error"] ?? 0),
       "command terminated with non-zero exit code: exit status 3",
     );
   });
 
-  Deno.test(`serveRemoteCommand() says nothing about success in ${protocol}`, async () => {
-    await using bench = await makeBench({
+  Deno.test(`serveRemoteCommand() sends nothing on success in ${protocol}`, async () => {
+    await using fixture = await createFixture({
       protocol,
       run: () => Promise.resolve({ code: 0 }),
     });
-    await bench.client.until(() => bench.client.ended);
-    assert.equal(bench.client.textOf(bench.ids["error"] ?? 0), "");
-    assert.equal(bench.client.hasEnded(bench.ids["error"] ?? 0), true);
+    await fixture.client.until(() => fixture.client.ended);
+    assert.equal(fixture.client.textOf(fixture.ids["error"] ?? 0), "");
+    assert.equal(fixture.client.hasEnded(fixture.ids["error"] ?? 0), true);
   });
 }
 
-Deno.test("serveRemoteCommand() gives a terminal's sizes and no stderr", async () => {
+Deno.test("serveRemoteCommand() passes terminal sizes, and drops stderr, with a terminal", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     tty: true,
     async run(io) {
       for await (const size of io.resizes) {
@@ -146,19 +146,19 @@ Deno.test("serveRemoteCommand() gives a terminal's sizes and no stderr", async (
       return { code: 0 };
     },
   }, ["error", "stdin", "stdout", "resize"]);
-  bench.client.data(bench.ids["resize"] ?? 0, '{"Width":80,"Height":24}\n');
+  fixture.client.data(fixture.ids["resize"] ?? 0, '{"Width":80,"Height":24}\n');
   assert.deepEqual(await promise, { width: 80, height: 24 });
-  await bench.client.until(() => bench.client.ended);
+  await fixture.client.until(() => fixture.client.ended);
 });
 
-Deno.test("serveRemoteCommand() refuses streams of unknown kinds and second ones", async () => {
-  await using bench = await makeBench({
+Deno.test("serveRemoteCommand() refuses streams when their kind is unknown or open already", async () => {
+  await using fixture = await createFixture({
     run: async ({ stdin }) => {
       await readAll(stdin);
       return { code: 0 };
     },
   }, ["nonsense", "error", "error2", "stdin", "stdout", "stderr"]);
-  const { client, ids } = bench;
+  const { client, ids } = fixture;
   const second = client.open({ streamtype: "error" });
   await client.until(() => client.wasReset(second));
   assert.ok(client.wasReset(ids["nonsense"] ?? 0));
@@ -166,22 +166,22 @@ Deno.test("serveRemoteCommand() refuses streams of unknown kinds and second ones
   await client.until(() => client.ended);
 });
 
-Deno.test("serveRemoteCommand() gives up when the client does not open its streams", async () => {
+Deno.test("serveRemoteCommand() closes the connection when streams are missing at the time-out", async () => {
   let ran = false;
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     creationTimeoutMs: 20,
     run: () => {
       ran = true;
       return Promise.resolve({ code: 0 });
     },
   }, ["error"]);
-  await bench.client.until(() => bench.client.ended);
+  await fixture.client.until(() => fixture.client.ended);
   assert.equal(ran, false);
 });
 
-Deno.test("serveRemoteCommand() aborts the command's signal and its stdin when the client leaves", async () => {
+Deno.test("serveRemoteCommand() aborts the command and its stdin when the client disconnects", async () => {
   const started = Promise.withResolvers<ExecIo>();
-  const bench = await makeBench({
+  const fixture = await createFixture({
     run: (io) => {
       started.resolve(io);
       return new Promise(() => {});
@@ -189,18 +189,18 @@ Deno.test("serveRemoteCommand() aborts the command's signal and its stdin when t
   });
   const io = await started.promise;
   const reading = readAll(io.stdin);
-  bench.leave();
+  fixture.disconnect();
   await assert.rejects(reading, { code: "cancelled" });
-  await bench.served;
+  await fixture.served;
   assert.equal(io.signal.aborted, true);
   await assert.rejects(io.stdout(utf8("x")), { code: "cancelled" });
-  await bench[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
 });
 
-Deno.test("serveRemoteCommand() ends with the signal's reason", async () => {
+Deno.test("serveRemoteCommand() sends the signal's reason when it is aborted", async () => {
   const stop = new AbortController();
   const started = Promise.withResolvers<ExecIo>();
-  await using bench = await makeBench({
+  await using fixture = await createFixture({
     signal: stop.signal,
     run: (io) => {
       started.resolve(io);
@@ -209,20 +209,20 @@ Deno.test("serveRemoteCommand() ends with the signal's reason", async () => {
   });
   const io = await started.promise;
   stop.abort(new AranyaError("unavailable", "Cannot go on: it closes"));
-  await bench.client.until(() => bench.client.ended);
-  const status = JSON.parse(bench.client.textOf(bench.ids["error"] ?? 0));
+  await fixture.client.until(() => fixture.client.ended);
+  const status = JSON.parse(fixture.client.textOf(fixture.ids["error"] ?? 0));
   assert.equal(status.message, "Cannot go on: it closes");
   assert.equal(io.signal.aborted, true);
 });
 
-Deno.test("serveRemoteCommand() has no stdin when the client has none", async () => {
-  await using bench = await makeBench({
+Deno.test("serveRemoteCommand() passes an empty stdin when the client opens none", async () => {
+  await using fixture = await createFixture({
     stdin: false,
     run: async ({ stdin, stdout }) => {
       await stdout(utf8(`[${await readAll(stdin)}]`));
       return { code: 0 };
     },
   }, ["error", "stdout", "stderr"]);
-  await bench.client.until(() => bench.client.ended);
-  assert.equal(bench.client.textOf(bench.ids["stdout"] ?? 0), "[]");
+  await fixture.client.until(() => fixture.client.ended);
+  assert.equal(fixture.client.textOf(fixture.ids["stdout"] ?? 0), "[]");
 });

@@ -5,15 +5,16 @@ import { connect, createServer, type TLSSocket } from "node:tls";
 import { until } from "../../../dev/base/wait.ts";
 import {
   pauseReading,
+  ReadThrottle,
   resumeReading,
 } from "../../../lib/operator/streaming/socket_flow.ts";
 import { makeCertificates } from "../../../dev/world/kubelet_rig.ts";
-import { makeSocketPair, type SocketPair } from "./_support/spdy_client.ts";
+import { openSocketPair, type SocketPair } from "./_support/spdy_client.ts";
 
 const MANY_BYTES = 64 * 1024 * 1024;
 
-/** Both ends of one TLS connection over loopback. */
-async function makeTlsPair(): Promise<SocketPair> {
+/** Opens a TLS connection over loopback. */
+async function openTlsPair(): Promise<SocketPair> {
   const { serving, serversCa } = await makeCertificates();
   const listener = createServer({ ...serving });
   const accepted = new Promise<TLSSocket>((resolve) =>
@@ -48,15 +49,15 @@ async function makeTlsPair(): Promise<SocketPair> {
   };
 }
 
-/** Sends until all is taken or the socket takes nothing more, and counts what it has taken. */
-function pour(socket: Socket, totalBytes: number) {
-  const counts = { taken: 0 };
+/** Writes until `totalBytes` are flushed, and counts them. */
+function writeMany(socket: Socket, totalBytes: number) {
+  const counts = { flushedBytes: 0 };
   const chunk = new Uint8Array(1024 * 1024).fill(7);
   const next = () => {
-    if (counts.taken >= totalBytes || socket.destroyed) return;
+    if (counts.flushedBytes >= totalBytes || socket.destroyed) return;
     socket.write(chunk, (error) => {
       if (error) return;
-      counts.taken += chunk.length;
+      counts.flushedBytes += chunk.length;
       next();
     });
   };
@@ -65,37 +66,61 @@ function pour(socket: Socket, totalBytes: number) {
 }
 
 for (
-  const [kind, makePair] of [["TCP", makeSocketPair], [
+  const [kind, makePair] of [["TCP", openSocketPair], [
     "TLS",
-    makeTlsPair,
+    openTlsPair,
   ]] as const
 ) {
-  Deno.test(`pauseReading() holds the sender of a ${kind} connection back, and resumeReading() lets it go on`, async () => {
+  Deno.test(`pauseReading() blocks the sender of a ${kind} connection until resumeReading()`, async () => {
     await using pair = await makePair();
-    let got = 0;
-    let wrong = 0;
+    let receivedBytes = 0;
+    let wrongCount = 0;
     pair.server.on("data", (chunk) => {
-      if (got === 0) pauseReading(pair.server);
-      got += chunk.length;
-      if ((chunk as Uint8Array).some((byte) => byte !== 7)) wrong++;
+      if (receivedBytes === 0) pauseReading(pair.server);
+      receivedBytes += chunk.length;
+      if ((chunk as Uint8Array).some((byte) => byte !== 7)) wrongCount++;
     });
-    const sent = pour(pair.client, MANY_BYTES);
+    const sent = writeMany(pair.client, MANY_BYTES);
     let before = -1;
     await until(() => {
-      const stands = sent.taken === before && got > 0;
-      before = sent.taken;
-      return stands;
-    }, { what: "a sender that waits", intervalMs: 150 });
-    assert.ok(sent.taken < MANY_BYTES / 2, `${sent.taken} bytes were taken`);
+      const isBlocked = sent.flushedBytes === before && receivedBytes > 0;
+      before = sent.flushedBytes;
+      return isBlocked;
+    }, { what: "a blocked sender", intervalMs: 150 });
+    assert.ok(
+      sent.flushedBytes < MANY_BYTES / 2,
+      `${sent.flushedBytes} bytes were flushed`,
+    );
     resumeReading(pair.server);
-    await until(() => got === MANY_BYTES, { what: "all bytes" });
-    assert.equal(wrong, 0);
+    await until(() => receivedBytes === MANY_BYTES, { what: "all bytes" });
+    assert.equal(wrongCount, 0);
   });
 }
 
-Deno.test("resumeReading() does nothing on a socket that is destroyed", async () => {
-  await using pair = await makeTlsPair();
+Deno.test("resumeReading() does nothing when the socket is destroyed", async () => {
+  await using pair = await openTlsPair();
   pair.server.destroy();
   pauseReading(pair.server);
   resumeReading(pair.server);
+});
+
+Deno.test("ReadThrottle pauses above 1 MiB unread, and resumes at half of it", async () => {
+  await using pair = await openSocketPair();
+  const { server } = pair;
+  server.resume();
+  const throttle = new ReadThrottle(server);
+  const add = (byteCount: number) => {
+    throttle.add(byteCount);
+    throttle.pauseIfFull();
+    return [throttle.isPaused, server.isPaused()];
+  };
+  const remove = (byteCount: number) => {
+    throttle.remove(byteCount);
+    return [throttle.isPaused, server.isPaused()];
+  };
+  assert.deepEqual(add(1024 * 1024), [false, false]);
+  assert.deepEqual(add(1), [true, true]);
+  assert.deepEqual(remove(512 * 1024), [true, true]);
+  assert.deepEqual(remove(1), [false, false]);
+  assert.deepEqual(add(512 * 1024), [false, false]);
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromHex, utf8 } from "../../../lib/shared/base/mod.ts";
+import { fromHex, utf8, whenAborted } from "../../../lib/shared/base/mod.ts";
 import { encodeFrame } from "../../../lib/operator/streaming/spdy_frames.ts";
 import {
   serveSpdy,
@@ -8,21 +8,22 @@ import {
   type SpdyConnection,
 } from "../../../lib/operator/streaming/spdy_connection.ts";
 import type { SpdyStream } from "../../../lib/operator/streaming/spdy_stream.ts";
-import { makeSocketPair, SpdyClient } from "./_support/spdy_client.ts";
+import { until } from "../../../dev/base/wait.ts";
+import { openSocketPair, SpdyClient } from "./_support/spdy_client.ts";
 
-/** A connection with a scripted client, and the streams that it has opened. */
-interface Bench extends AsyncDisposable {
+/** A connection with a scripted client, and the streams that the client has opened. */
+interface Fixture extends AsyncDisposable {
   client: SpdyClient;
   connection: SpdyConnection;
   streams: SpdyStream[];
-  leave(): void;
+  disconnect(): void;
   pauseClient(): void;
 }
 
-async function makeBench(
+async function createFixture(
   options: Partial<ServeSpdyOptions> = {},
-): Promise<Bench> {
-  const pair = await makeSocketPair();
+): Promise<Fixture> {
+  const pair = await openSocketPair();
   const streams: SpdyStream[] = [];
   const connection = serveSpdy(pair.server, {
     onStream: (stream) => void streams.push(stream),
@@ -32,7 +33,7 @@ async function makeBench(
     client: new SpdyClient(pair.client),
     connection,
     streams,
-    leave: () => void pair.client.destroy(),
+    disconnect: () => void pair.client.destroy(),
     pauseClient: () => void pair.client.pause(),
     async [Symbol.asyncDispose]() {
       pair.client.resume();
@@ -43,22 +44,22 @@ async function makeBench(
   };
 }
 
-Deno.test("serveSpdy() replies to streams and gives their headers", async () => {
-  await using bench = await makeBench();
-  const id = bench.client.open({ streamtype: "data", port: "80" });
-  await bench.client.until(() => bench.client.frames.length > 0);
-  assert.deepEqual(bench.client.frames[0]?.type, "syn_reply");
-  assert.equal(bench.streams[0]?.id, id);
-  assert.equal(bench.streams[0]?.headers["port"], "80");
+Deno.test("serveSpdy() replies to new streams and passes their headers", async () => {
+  await using fixture = await createFixture();
+  const id = fixture.client.open({ streamtype: "data", port: "80" });
+  await fixture.client.until(() => fixture.client.frames.length > 0);
+  assert.deepEqual(fixture.client.frames[0]?.type, "syn_reply");
+  assert.equal(fixture.streams[0]?.id, id);
+  assert.equal(fixture.streams[0]?.headers["port"], "80");
 });
 
-Deno.test("serveSpdy() carries bytes both ways with half-closes of their own", async () => {
-  await using bench = await makeBench();
-  const { client } = bench;
+Deno.test("serveSpdy() carries bytes in both directions, which end independently", async () => {
+  await using fixture = await createFixture();
+  const { client } = fixture;
   const id = client.open({});
   client.data(id, "ping", { fin: true });
-  await client.until(() => bench.streams.length === 1);
-  const [stream] = bench.streams;
+  await client.until(() => fixture.streams.length === 1);
+  const [stream] = fixture.streams;
   assert.ok(stream);
   const read = await Array.fromAsync(stream.readable);
   assert.equal(read.length, 1);
@@ -70,42 +71,47 @@ Deno.test("serveSpdy() carries bytes both ways with half-closes of their own", a
   await assert.rejects(stream.write(utf8("x")), { code: "cancelled" });
 });
 
-Deno.test("serveSpdy() reads what came with the upgrade's request", async () => {
+Deno.test("serveSpdy() reads the bytes that arrived with the upgrade request", async () => {
   const head = encodeFrame({ type: "ping", id: 7 });
-  await using bench = await makeBench({ head });
-  await bench.client.until(() =>
-    bench.client.frames.some((frame) => frame.type === "ping" && frame.id === 7)
+  await using fixture = await createFixture({ head });
+  await fixture.client.until(() =>
+    fixture.client.frames.some((frame) =>
+      frame.type === "ping" && frame.id === 7
+    )
   );
 });
 
-Deno.test("serveSpdy() answers the client's pings and not the answers to its own", async () => {
-  await using bench = await makeBench();
+Deno.test("serveSpdy() replies to pings of the client, not to replies to its own", async () => {
+  await using fixture = await createFixture();
   for (const id of [1, 2, 3]) {
-    bench.client.raw(encodeFrame({ type: "ping", id }));
+    fixture.client.raw(encodeFrame({ type: "ping", id }));
   }
   const pings = () =>
-    bench.client.frames.flatMap((one) => one.type === "ping" ? [one.id] : []);
-  await bench.client.until(() => pings().length >= 2);
+    fixture.client.frames.flatMap((one) => one.type === "ping" ? [one.id] : []);
+  await fixture.client.until(() => pings().length >= 2);
   assert.deepEqual(pings(), [1, 3]);
 });
 
-Deno.test("serveSpdy() pings a quiet client", async () => {
-  await using bench = await makeBench({ pingIntervalMs: 5 });
-  await bench.client.until(() =>
-    bench.client.frames.filter((frame) => frame.type === "ping").length > 1
+Deno.test("serveSpdy() pings a client that sends nothing", async () => {
+  await using fixture = await createFixture({ pingIntervalMs: 5 });
+  await fixture.client.until(() =>
+    fixture.client.frames.filter((frame) => frame.type === "ping").length > 1
   );
-  assert.deepEqual(bench.client.frames[0], { type: "ping", id: 2 });
+  assert.deepEqual(fixture.client.frames[0], { type: "ping", id: 2 });
 });
 
-Deno.test("serveSpdy() ends a connection without data after the idle time", async () => {
-  await using bench = await makeBench({ pingIntervalMs: 5, idleTimeoutMs: 20 });
-  await bench.client.until(() => bench.client.ended);
-  assert.equal(bench.connection.signal.aborted, true);
+Deno.test("serveSpdy() closes the connection after the idle time-out", async () => {
+  await using fixture = await createFixture({
+    pingIntervalMs: 5,
+    idleTimeoutMs: 20,
+  });
+  await fixture.client.until(() => fixture.client.ended);
+  assert.equal(fixture.connection.signal.aborted, true);
 });
 
-Deno.test("serveSpdy() fails a stream that the client resets and keeps the others", async () => {
-  await using bench = await makeBench();
-  const { client, streams } = bench;
+Deno.test("serveSpdy() fails only the stream that the client resets", async () => {
+  await using fixture = await createFixture();
+  const { client, streams } = fixture;
   const [first, second] = [client.open({}), client.open({})];
   await client.until(() => streams.length === 2);
   client.reset(first);
@@ -119,12 +125,12 @@ Deno.test("serveSpdy() fails a stream that the client resets and keeps the other
   assert.equal(streams[1].signal.aborted, false);
 });
 
-Deno.test("serveSpdy() resets streams above its limit and those refused", async () => {
-  await using bench = await makeBench({
+Deno.test("serveSpdy() resets streams that are above the limit or refused", async () => {
+  await using fixture = await createFixture({
     maxStreams: 1,
     onStream: (stream) => stream.headers["no"] ? "refuse" : undefined,
   });
-  const { client } = bench;
+  const { client } = fixture;
   const refused = client.open({ no: "1" });
   const taken = client.open({});
   const above = client.open({});
@@ -135,9 +141,9 @@ Deno.test("serveSpdy() resets streams above its limit and those refused", async 
   ]);
 });
 
-Deno.test("serveSpdy() stops reading when a reader lags, and goes on when it reads", async () => {
-  await using bench = await makeBench();
-  const { client, streams } = bench;
+Deno.test("serveSpdy() delivers 20 MiB to a slow reader", async () => {
+  await using fixture = await createFixture();
+  const { client, streams } = fixture;
   const id = client.open({});
   const total = 20 * 1024 * 1024;
   const chunk = new Uint8Array(512 * 1024);
@@ -150,59 +156,61 @@ Deno.test("serveSpdy() stops reading when a reader lags, and goes on when it rea
   assert.equal(bytes, total);
 });
 
-Deno.test("serveSpdy() holds a writer back while the client does not read", async () => {
-  await using bench = await makeBench();
-  const { client, streams } = bench;
+Deno.test("serveSpdy() blocks a writer while the client does not read", async () => {
+  await using fixture = await createFixture();
+  const { client, streams } = fixture;
   const id = client.open({});
   await client.until(() => streams.length === 1);
   assert.ok(streams[0]);
-  bench.pauseClient();
+  fixture.pauseClient();
   let written = 0;
   const chunk = new Uint8Array(1024 * 1024);
   const writing = (async () => {
     for (; written < 200; written++) await streams[0]?.write(chunk);
   })();
-  const blocked = await Promise.race([
-    writing.then(() => false),
-    new Promise<true>((resolve) => setTimeout(() => resolve(true), 200)),
-  ]);
-  assert.equal(blocked, true);
+  let before = 0;
+  await until(() => {
+    const isBlocked = written > 0 && written === before;
+    before = written;
+    return isBlocked;
+  }, { what: "a blocked writer", intervalMs: 100 });
+  assert.ok(written < 200, `${written} MiB were written`);
   assert.equal(client.bytesOf(id) < 200 * chunk.length, true);
-  bench.leave();
+  fixture.disconnect();
   await assert.rejects(writing, { code: "cancelled" });
 });
 
-Deno.test("serveSpdy() tells every stream that the client has left", async () => {
-  await using bench = await makeBench();
-  const { client, streams } = bench;
+Deno.test("serveSpdy() fails every stream when the client disconnects", async () => {
+  await using fixture = await createFixture();
+  const { client, streams } = fixture;
   client.open({});
   await client.until(() => streams.length === 1);
   const reading = Array.fromAsync(streams[0]?.readable ?? []);
-  bench.leave();
+  fixture.disconnect();
   await assert.rejects(reading, { code: "cancelled" });
-  assert.equal(bench.connection.signal.aborted, true);
+  assert.equal(fixture.connection.signal.aborted, true);
 });
 
-Deno.test("serveSpdy() notices a client that leaves while its stream is not read", async () => {
-  await using bench = await makeBench({ pingIntervalMs: 10 });
-  const { client, streams } = bench;
+Deno.test("serveSpdy() notices that the client disconnects while reading is paused", async () => {
+  await using fixture = await createFixture({ pingIntervalMs: 10 });
+  const { client, streams } = fixture;
   const id = client.open({});
   for (let count = 0; count < 10; count++) {
     client.data(id, new Uint8Array(1024 * 1024));
   }
   await client.until(() => streams.length === 1);
-  bench.leave();
-  await new Promise<void>((resolve) => {
-    if (bench.connection.signal.aborted) return resolve();
-    bench.connection.signal.addEventListener("abort", () => resolve());
-  });
+  fixture.disconnect();
+  await whenAborted(fixture.connection.signal);
 });
 
 for (
   const [what, hex] of [
     ["an HTTP request", "474554202f20485454502f312e310d0a"],
     ["data of a stream that was never opened", "0000000900000001ff"],
-    ["a reply", "800300020000001300000001" + "7820e3c6a7c2000400fbff00000000"],
+    [
+      "a reply to a stream",
+      "800300020000001300000001" + "7820e3c6a7c2000400fbff00000000",
+    ],
     [
       "an even stream",
       "800300010000001900000002" + "000000000000" +
@@ -210,9 +218,9 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`serveSpdy() ends with GOAWAY after ${what}`, async () => {
-    await using bench = await makeBench();
-    const { client } = bench;
+  Deno.test(`serveSpdy() closes with GOAWAY after ${what}`, async () => {
+    await using fixture = await createFixture();
+    const { client } = fixture;
     client.raw(fromHex(hex));
     await client.until(() => client.ended);
     const last = client.frames.at(-1);
@@ -220,9 +228,9 @@ for (
   });
 }
 
-Deno.test("serveSpdy() ignores data that was on its way to a stream it has ended", async () => {
-  await using bench = await makeBench();
-  const { client, streams } = bench;
+Deno.test("serveSpdy() ignores data for a stream that it has reset", async () => {
+  await using fixture = await createFixture();
+  const { client, streams } = fixture;
   const id = client.open({});
   await client.until(() => streams.length === 1);
   streams[0]?.reset();
@@ -231,22 +239,20 @@ Deno.test("serveSpdy() ignores data that was on its way to a stream it has ended
   await client.until(() => client.frames.some((one) => one.type === "ping"));
 });
 
-Deno.test("serveSpdy() cuts off a client that asks without reading the answers", async () => {
-  await using bench = await makeBench();
-  bench.pauseClient();
+Deno.test("serveSpdy() disconnects a client that sends pings without reading the replies", async () => {
+  await using fixture = await createFixture();
+  fixture.pauseClient();
   const pings = new Uint8Array(12 * 60_000);
   const ping = encodeFrame({ type: "ping", id: 1 });
   for (let at = 0; at < pings.length; at += ping.length) pings.set(ping, at);
-  const feeding = setInterval(() => bench.client.raw(pings), 1);
-  await new Promise<void>((resolve) =>
-    bench.connection.signal.addEventListener("abort", () => resolve())
-  );
+  const feeding = setInterval(() => fixture.client.raw(pings), 1);
+  await whenAborted(fixture.connection.signal);
   clearInterval(feeding);
 });
 
-Deno.test("close() flushes what was written, says GOAWAY and may be called twice", async () => {
-  await using bench = await makeBench();
-  const { client, streams, connection } = bench;
+Deno.test("SpdyConnection.close() flushes, sends GOAWAY, and may be called twice", async () => {
+  await using fixture = await createFixture();
+  const { client, streams, connection } = fixture;
   const id = client.open({});
   await client.until(() => streams.length === 1);
   await streams[0]?.write(new Uint8Array(300_000));
@@ -259,6 +265,6 @@ Deno.test("close() flushes what was written, says GOAWAY and may be called twice
     lastStreamId: id,
     status: 0,
   });
-  bench.leave();
+  fixture.disconnect();
   await closing;
 });

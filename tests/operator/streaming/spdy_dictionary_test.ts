@@ -7,7 +7,7 @@ import {
   spdyDictionary,
 } from "../../../lib/operator/streaming/spdy_dictionary.ts";
 
-Deno.test("spdyDictionary() gives the bytes that the specification lists", async () => {
+Deno.test("spdyDictionary() returns the bytes of the specification", async () => {
   const dictionary = spdyDictionary();
   assert.equal(dictionary.length, 1423);
   assert.equal(adler32(dictionary), DICTIONARY_ID);
@@ -18,6 +18,6 @@ Deno.test("spdyDictionary() gives the bytes that the specification lists", async
   assert.equal(fromUtf8(dictionary.subarray(0, 11)), "\0\0\0\x07options");
 });
 
-Deno.test("adler32() gives the value of RFC 1950's well-known example", () => {
+Deno.test("adler32() returns the checksum of a known text", () => {
   assert.equal(adler32(new TextEncoder().encode("Wikipedia")), 0x11e60398);
 });

@@ -81,7 +81,7 @@ for (const { title, frame, hex } of CASES) {
   });
 }
 
-Deno.test("encodeFrame() refuses data that 24 bits can't count", () => {
+Deno.test("encodeFrame() throws when the length of the data exceeds 24 bits", () => {
   const bytes = new Uint8Array(0x1000000);
   assert.throws(
     () => encodeFrame({ type: "data", streamId: 1, fin: false, bytes }),

@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 import { deflateSync } from "node:zlib";
 import { fromHex, toHex } from "../../../lib/shared/base/mod.ts";
 import {
-  createHeaderReader,
-  createHeaderWriter,
+  SpdyHeaderReader,
+  SpdyHeaderWriter,
 } from "../../../lib/operator/streaming/spdy_headers.ts";
 
-/** Header blocks that kube-apiserver 1.36.3 sent for `kubectl exec -i`: one after the other on one connection. */
+/**
+ * Header blocks that kube-apiserver 1.36.3 sent for `kubectl exec -i`: one after the other on one
+ * connection.
+ */
 const BLOCKS_OF_EXEC = [
   "78f9e3c6a7c26260606004a7b392a2d4c45c6851c29a0a0a6800000000ffff",
   "c22e555c92929907000000ffff",
@@ -15,8 +18,8 @@ const BLOCKS_OF_EXEC = [
   "c229975a5404000000ffff",
 ];
 
-Deno.test("createHeaderReader() reads a real client's blocks in their order", () => {
-  const reader = createHeaderReader();
+Deno.test("SpdyHeaderReader.read() reads the blocks of kubectl exec", () => {
+  const reader = new SpdyHeaderReader();
   const read = BLOCKS_OF_EXEC.map((block) => ({
     ...reader.read(fromHex(block)),
   }));
@@ -28,8 +31,8 @@ Deno.test("createHeaderReader() reads a real client's blocks in their order", ()
   ]);
 });
 
-Deno.test("createHeaderReader() reads kubectl port-forward's blocks", () => {
-  const reader = createHeaderReader();
+Deno.test("SpdyHeaderReader.read() reads the blocks of kubectl port-forward", () => {
+  const reader = new SpdyHeaderReader();
   const first = reader.read(
     fromHex(
       "78f9e3c6a7c202253a060606ce2248fc6482d22da30138e59514a526e6420b17d65450d0430aea2250a26635b430b03000000000ffff",
@@ -44,8 +47,8 @@ Deno.test("createHeaderReader() reads kubectl port-forward's blocks", () => {
   assert.deepEqual({ ...second }, { ...first, streamtype: "data" });
 });
 
-Deno.test("createHeaderWriter() writes stored blocks that each end with a flush", () => {
-  const writer = createHeaderWriter();
+Deno.test("SpdyHeaderWriter.write() returns stored blocks that end with a flush", () => {
+  const writer = new SpdyHeaderWriter();
   assert.equal(
     toHex(writer.write({})),
     "7820e3c6a7c2" + "000400fbff" + "00000000" + "000000ffff",
@@ -56,16 +59,16 @@ Deno.test("createHeaderWriter() writes stored blocks that each end with a flush"
   );
 });
 
-Deno.test("createHeaderReader() reads what createHeaderWriter() writes, far beyond the window", () => {
-  const [reader, writer] = [createHeaderReader(), createHeaderWriter()];
+Deno.test("SpdyHeaderReader.read() reads what SpdyHeaderWriter writes, beyond the window", () => {
+  const [reader, writer] = [new SpdyHeaderReader(), new SpdyHeaderWriter()];
   for (let round = 0; round < 40; round++) {
     const headers = { name: `${round}`, value: "x".repeat(3_000) };
     assert.deepEqual({ ...reader.read(writer.write(headers)) }, headers);
   }
 });
 
-Deno.test("createHeaderReader() refuses a block that inflates beyond its limit", () => {
-  const reader = createHeaderReader({ maxInflatedBytes: 1_000 });
+Deno.test("SpdyHeaderReader.read() throws when a block inflates beyond the limit", () => {
+  const reader = new SpdyHeaderReader({ maxInflatedBytes: 1_000 });
   const bomb = deflateSync(new Uint8Array(1_000_000));
   assert.throws(() => reader.read(bomb), { code: "too_large" });
 });
@@ -73,29 +76,38 @@ Deno.test("createHeaderReader() refuses a block that inflates beyond its limit",
 for (
   const [what, block] of [
     ["is empty", ""],
-    ["is no zlib stream", "0102030405060708"],
+    ["is not a zlib stream", "0102030405060708"],
     ["names another dictionary", "7820010203040004"],
-    ["is cut in the dictionary's name", "7820e3c6"],
-    ["has broken compression", "7820e3c6a7c2ffffffff"],
-    ["ends before its number of pairs", "7820e3c6a7c2000200fdff0000000000ffff"],
-    ["says more pairs than it has", "7820e3c6a7c2000400fbff00000001000000ffff"],
-    ["says too many pairs", "7820e3c6a7c2000400fbffffffffff000000ffff"],
+    ["ends within the dictionary id", "7820e3c6"],
+    ["has invalid compressed data", "7820e3c6a7c2ffffffff"],
+    [
+      "is too short for the number of pairs",
+      "7820e3c6a7c2000200fdff0000000000ffff",
+    ],
+    [
+      "has fewer pairs than announced",
+      "7820e3c6a7c2000400fbff00000001000000ffff",
+    ],
+    ["announces too many pairs", "7820e3c6a7c2000400fbffffffffff000000ffff"],
     [
       "has a name in upper case",
       "7820e3c6a7c2000d00f2ff0000000100000001410000000000000000ffff",
     ],
-    ["has bytes after its pairs", "7820e3c6a7c2000500faff0000000000000000ffff"],
+    [
+      "has bytes after the last pair",
+      "7820e3c6a7c2000500faff0000000000000000ffff",
+    ],
   ] as const
 ) {
-  Deno.test(`createHeaderReader() refuses a block that ${what}`, () => {
-    assert.throws(() => createHeaderReader().read(fromHex(block)), {
+  Deno.test(`SpdyHeaderReader.read() throws when a block ${what}`, () => {
+    assert.throws(() => new SpdyHeaderReader().read(fromHex(block)), {
       name: "AranyaError",
     });
   });
 }
 
-Deno.test("createHeaderReader() takes names of Object's own for plain names", () => {
-  const [reader, writer] = [createHeaderReader(), createHeaderWriter()];
+Deno.test("SpdyHeaderReader.read() accepts names of properties of Object", () => {
+  const [reader, writer] = [new SpdyHeaderReader(), new SpdyHeaderWriter()];
   const headers = reader.read(writer.write({ "constructor": "x" }));
   assert.equal(headers["constructor"], "x");
   assert.equal(headers["hasownproperty"], undefined);

@@ -9,8 +9,8 @@ import {
   encodeFrame,
   type SpdyFrame,
 } from "../../../lib/operator/streaming/spdy_frames.ts";
-import { createHeaderWriter } from "../../../lib/operator/streaming/spdy_headers.ts";
-import { createFrameReader } from "../../../lib/operator/streaming/spdy_reader.ts";
+import { SpdyHeaderWriter } from "../../../lib/operator/streaming/spdy_headers.ts";
+import { SpdyFrameReader } from "../../../lib/operator/streaming/spdy_reader.ts";
 
 /** What kube-apiserver 1.36.3 sent for `echo abc | kubectl exec -i web -- cat`, in one piece. */
 const EXEC = fromHex([
@@ -24,7 +24,7 @@ const EXEC = fromHex([
 ].join(""));
 
 function readAll(bytes: Uint8Array, pieceBytes: number): SpdyFrame[] {
-  const reader = createFrameReader();
+  const reader = new SpdyFrameReader();
   const frames: SpdyFrame[] = [];
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     reader.push(bytes.subarray(at, at + pieceBytes));
@@ -53,7 +53,7 @@ function summarize(frames: SpdyFrame[]): string[] {
 }
 
 for (const pieceBytes of [1, 2, 7, 8, 9, 49, EXEC.length]) {
-  Deno.test(`createFrameReader() reads a real exec in pieces of ${pieceBytes} bytes`, () => {
+  Deno.test(`SpdyFrameReader.next() reads a recorded exec in pieces of ${pieceBytes} bytes`, () => {
     assert.deepEqual(summarize(readAll(EXEC, pieceBytes)), [
       'open 1 {"streamtype":"error"}',
       'open 3 {"streamtype":"stdin"}',
@@ -79,7 +79,7 @@ const FRAMES: SpdyFrame[] = [
 ];
 
 for (const frame of FRAMES) {
-  Deno.test(`createFrameReader() reads back ${Deno.inspect(frame, { compact: true, breakLength: 200 })}`, () => {
+  Deno.test(`SpdyFrameReader.next() reads ${Deno.inspect(frame, { compact: true, breakLength: 200 })}`, () => {
     if ("headers" in frame) return assert.fail("has no block");
     const bytes = encodeFrame(frame);
     assert.deepEqual(readAll(bytes, 1), [frame]);
@@ -87,7 +87,7 @@ for (const frame of FRAMES) {
   });
 }
 
-Deno.test("createFrameReader() keeps flags, priority and associated stream of SYN_STREAM", () => {
+Deno.test("SpdyFrameReader.next() returns all fields of SYN_STREAM", () => {
   const frame = {
     type: "syn_stream" as const,
     streamId: 0x12345,
@@ -96,7 +96,7 @@ Deno.test("createFrameReader() keeps flags, priority and associated stream of SY
     fin: true,
     unidirectional: true,
   };
-  const block = createHeaderWriter().write({ a: "b" });
+  const block = new SpdyHeaderWriter().write({ a: "b" });
   const [read] = readAll(encodeFrame({ ...frame, block }), 3);
   assert.deepEqual({ ...read, headers: undefined }, {
     ...frame,
@@ -104,8 +104,8 @@ Deno.test("createFrameReader() keeps flags, priority and associated stream of SY
   });
 });
 
-Deno.test("createFrameReader() gives data as it comes, with FIN in the last piece", () => {
-  const reader = createFrameReader();
+Deno.test("SpdyFrameReader.next() returns data as it arrives, with FIN in the last piece", () => {
+  const reader = new SpdyFrameReader();
   const bytes = encodeFrame({
     type: "data",
     streamId: 1,
@@ -122,7 +122,7 @@ Deno.test("createFrameReader() gives data as it comes, with FIN in the last piec
   assert.equal(second?.type === "data" && second.fin, true);
 });
 
-Deno.test("createFrameReader() skips control frames of unknown types", () => {
+Deno.test("SpdyFrameReader.next() skips control frames of unknown types", () => {
   const unknown = fromHex("800300ff" + "00000003" + "010203");
   const ping = encodeFrame({ type: "ping", id: 1 });
   assert.deepEqual(readAll(concatBytes([unknown, ping]), 4), [
@@ -149,12 +149,12 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`createFrameReader() refuses ${what}`, () => {
+  Deno.test(`SpdyFrameReader.next() throws at ${what}`, () => {
     assert.throws(() => readAll(fromHex(hex), 5), { code });
   });
 }
 
-Deno.test("createFrameReader() survives fuzzed frames: an error of ours or frames, never more", () => {
+Deno.test("SpdyFrameReader.next() returns frames or throws an AranyaError when bytes are random", () => {
   // A fixed row of pseudo-random numbers (Numerical Recipes' LCG): the same cases in every run.
   let state = 42;
   const random = (below: number) => {

@@ -5,107 +5,107 @@ import {
   concatBytes,
   utf8,
 } from "../../../lib/shared/base/mod.ts";
-import { HeldStream } from "../../../lib/operator/streaming/spdy_stream.ts";
+import { BufferedSpdyStream } from "../../../lib/operator/streaming/spdy_stream.ts";
 
-/** A stream with a host that writes down what it is asked. */
-function makeStream() {
-  const asked: string[] = [];
-  let unread = 0;
-  const stream = new HeldStream({
+/** A stream with a host that records calls. */
+function createFixture() {
+  const calls: string[] = [];
+  let unreadBytes = 0;
+  const stream = new BufferedSpdyStream({
     id: 1,
     headers: {},
     host: {
-      send: (_id, { bytes, fin }) => {
-        asked.push(`send ${bytes.length}${fin ? " fin" : ""}`);
+      sendData: (_id, { bytes, fin }) => {
+        calls.push(`send ${bytes.length}${fin ? " fin" : ""}`);
         return Promise.resolve();
       },
-      sendReset: () => void asked.push("reset"),
-      consumed: (bytes) => void (unread -= bytes),
-      gone: () => void asked.push("gone"),
+      sendReset: () => void calls.push("reset"),
+      onBytesConsumed: (byteCount) => void (unreadBytes -= byteCount),
+      onStreamClosed: () => void calls.push("closed"),
     },
   });
-  const take = (text: string) => {
-    unread += text.length;
-    stream.take(utf8(text));
+  const receive = (text: string) => {
+    unreadBytes += text.length;
+    stream.receive(utf8(text));
   };
-  return { stream, asked, take, unread: () => unread };
+  return { stream, calls, receive, unreadBytes: () => unreadBytes };
 }
 
-Deno.test("HeldStream is gone when both halves have ended, in either order", () => {
-  const first = makeStream();
+Deno.test("BufferedSpdyStream closes when both directions have ended, in either order", () => {
+  const first = createFixture();
   first.stream.end();
-  assert.deepEqual(first.asked, ["send 0 fin"]);
-  first.stream.takeEnd();
-  assert.deepEqual(first.asked, ["send 0 fin", "gone"]);
-  const second = makeStream();
-  second.stream.takeEnd();
+  assert.deepEqual(first.calls, ["send 0 fin"]);
+  first.stream.receiveFin();
+  assert.deepEqual(first.calls, ["send 0 fin", "closed"]);
+  const second = createFixture();
+  second.stream.receiveFin();
   second.stream.end();
-  assert.deepEqual(second.asked, ["send 0 fin", "gone"]);
+  assert.deepEqual(second.calls, ["send 0 fin", "closed"]);
 });
 
-Deno.test("HeldStream gives what came before the end, then ends", async () => {
-  const { stream, take, unread } = makeStream();
-  take("ab");
-  take("cd");
-  stream.takeEnd();
-  assert.equal(unread(), 4);
+Deno.test("BufferedSpdyStream.readable yields what was received before the end", async () => {
+  const { stream, receive, unreadBytes } = createFixture();
+  receive("ab");
+  receive("cd");
+  stream.receiveFin();
+  assert.equal(unreadBytes(), 4);
   const pieces = await Array.fromAsync(stream.readable);
   assert.deepEqual(concatBytes(pieces), utf8("abcd"));
-  assert.equal(unread(), 0);
+  assert.equal(unreadBytes(), 0);
 });
 
-Deno.test("HeldStream joins small pieces that wait, up to a packet's length", async () => {
-  const { stream, take, unread } = makeStream();
+Deno.test("BufferedSpdyStream.readable joins small chunks up to 64 KiB", async () => {
+  const { stream, receive, unreadBytes } = createFixture();
   for (const length of [40_000, 20_000, 6_000, 70_000, 1]) {
-    take("x".repeat(length));
+    receive("x".repeat(length));
   }
-  stream.takeEnd();
+  stream.receiveFin();
   const lengths: number[] = [];
   for await (const piece of stream.readable) lengths.push(piece.length);
   assert.deepEqual(lengths, [60_000, 6_000, 70_000, 1]);
-  assert.equal(unread(), 0);
+  assert.equal(unreadBytes(), 0);
 });
 
-Deno.test("HeldStream drops what comes after its reader has left", async () => {
-  const { stream, take, unread } = makeStream();
-  take("ab");
-  take("cd");
+Deno.test("BufferedSpdyStream.receive() drops bytes after the reader has left", async () => {
+  const { stream, receive, unreadBytes } = createFixture();
+  receive("ab");
+  receive("cd");
   for await (const _chunk of stream.readable) break;
-  take("ef");
-  assert.equal(unread(), 0);
+  receive("ef");
+  assert.equal(unreadBytes(), 0);
 });
 
-Deno.test("HeldStream ends a read that waits when its reader is told to leave", async () => {
-  const { stream } = makeStream();
+Deno.test("BufferedSpdyStream.readable ends a waiting read when the iterator returns", async () => {
+  const { stream } = createFixture();
   const reading = Array.fromAsync(stream.readable);
   await stream.readable[Symbol.asyncIterator]().return?.();
   assert.deepEqual(await reading, []);
 });
 
-Deno.test("HeldStream counts what it drops when it fails", async () => {
-  const { stream, take, unread, asked } = makeStream();
-  take("abc");
-  stream.fail(new AranyaError("cancelled", "left"));
-  stream.fail(new AranyaError("cancelled", "again"));
-  assert.equal(unread(), 0);
-  assert.deepEqual(asked, ["gone"]);
-  await assert.rejects(Array.fromAsync(stream.readable), /left/);
-  await assert.rejects(stream.write(utf8("x")), /left/);
+Deno.test("BufferedSpdyStream.fail() reports dropped bytes as consumed", async () => {
+  const { stream, receive, unreadBytes, calls } = createFixture();
+  receive("abc");
+  stream.fail(new AranyaError("cancelled", "disconnected"));
+  stream.fail(new AranyaError("cancelled", "second"));
+  assert.equal(unreadBytes(), 0);
+  assert.deepEqual(calls, ["closed"]);
+  await assert.rejects(Array.fromAsync(stream.readable), /disconnected/);
+  await assert.rejects(stream.write(utf8("x")), /disconnected/);
 });
 
-Deno.test("HeldStream wakes a reader that waits when it is reset", async () => {
-  const { stream, asked } = makeStream();
+Deno.test("BufferedSpdyStream.reset() rejects a waiting read", async () => {
+  const { stream, calls } = createFixture();
   const { signal } = stream;
   const reading = Array.fromAsync(stream.readable);
   stream.reset();
   stream.reset();
   await assert.rejects(reading, { code: "cancelled" });
   assert.equal(signal.aborted, true);
-  assert.deepEqual(asked, ["reset", "gone"]);
+  assert.deepEqual(calls, ["reset", "closed"]);
 });
 
-Deno.test("HeldStream's signal, first asked for after a failure, is aborted", () => {
-  const { stream } = makeStream();
-  stream.fail(new AranyaError("cancelled", "left"));
+Deno.test("BufferedSpdyStream.signal is aborted when it is first read after a failure", () => {
+  const { stream } = createFixture();
+  stream.fail(new AranyaError("cancelled", "disconnected"));
   assert.equal(stream.signal.aborted, true);
 });

@@ -6,7 +6,7 @@ import {
   toErrorStatus,
 } from "../../../lib/operator/streaming/status.ts";
 
-Deno.test("toCommandStatus() is Success for exit code 0", () => {
+Deno.test("toCommandStatus() returns Success for exit code 0", () => {
   assert.deepEqual(toCommandStatus({ code: 0 }), {
     kind: "Status",
     apiVersion: "v1",
@@ -15,7 +15,7 @@ Deno.test("toCommandStatus() is Success for exit code 0", () => {
   });
 });
 
-Deno.test("toCommandStatus() carries another exit code as a cause", () => {
+Deno.test("toCommandStatus() returns any other exit code as a cause", () => {
   assert.deepEqual(toCommandStatus({ code: 137 }), {
     kind: "Status",
     apiVersion: "v1",
@@ -27,13 +27,13 @@ Deno.test("toCommandStatus() carries another exit code as a cause", () => {
   });
 });
 
-Deno.test("toCommandStatus() keeps to what kubectl can read: 8 bits, never 0 for a failure", () => {
+Deno.test("toCommandStatus() limits exit codes to 8 bits, and never to 0 for a failure", () => {
   const exitCodeOf = (code: number) =>
     toCommandStatus({ code }).details?.causes[0]?.message;
   assert.deepEqual([256, -1, 259].map(exitCodeOf), ["255", "255", "3"]);
 });
 
-Deno.test("toCommandStatus() tells why a command could not run", () => {
+Deno.test("toCommandStatus() returns the message when a command could not run", () => {
   const end = { code: 128, reason: "StartError", message: "no such file" };
   const { status, reason, message, code } = toCommandStatus(end);
   assert.deepEqual({ status, reason, message, code }, {
@@ -44,7 +44,7 @@ Deno.test("toCommandStatus() tells why a command could not run", () => {
   });
 });
 
-Deno.test("toErrorStatus() shows an error's face", () => {
+Deno.test("toErrorStatus() maps the code to HTTP status and reason", () => {
   const error = new AranyaError("unavailable", "Cannot exec: it is offline");
   assert.deepEqual(toErrorStatus(error), {
     kind: "Status",
@@ -57,7 +57,7 @@ Deno.test("toErrorStatus() shows an error's face", () => {
   });
 });
 
-Deno.test("toErrorStatus() has no reason where Kubernetes has none", () => {
+Deno.test("toErrorStatus() has no reason when Kubernetes has none for the code", () => {
   const status = toErrorStatus(new AranyaError("unsupported", "Cannot"));
   assert.equal("reason" in status, false);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The client's end of a SPDY connection, scripted by a test, and a pair of sockets to have one on. */
+/** A SPDY client that a test scripts, and a pair of connected sockets for it. */
 import { connect, createServer, type Socket } from "node:net";
 import {
   AranyaError,
@@ -10,17 +10,17 @@ import {
   encodeFrame,
   type SpdyFrame,
 } from "../../../../lib/operator/streaming/spdy_frames.ts";
-import { createHeaderWriter } from "../../../../lib/operator/streaming/spdy_headers.ts";
-import { createFrameReader } from "../../../../lib/operator/streaming/spdy_reader.ts";
+import { SpdyHeaderWriter } from "../../../../lib/operator/streaming/spdy_headers.ts";
+import { SpdyFrameReader } from "../../../../lib/operator/streaming/spdy_reader.ts";
 
-/** Two ends of one TCP connection over loopback; both are destroyed at the end. */
+/** Both ends of a TCP connection over loopback. Disposing destroys them. */
 export interface SocketPair extends AsyncDisposable {
   server: Socket;
   client: Socket;
 }
 
-/** Makes a pair of sockets. */
-export async function makeSocketPair(): Promise<SocketPair> {
+/** Opens a connection over loopback. */
+export async function openSocketPair(): Promise<SocketPair> {
   const listener = createServer({ allowHalfOpen: true });
   const accepted = new Promise<Socket>((resolve) =>
     listener.once("connection", resolve)
@@ -54,31 +54,31 @@ export async function makeSocketPair(): Promise<SocketPair> {
   };
 }
 
-/** A scripted client. */
+/** The client's end of a connection: sends what the test asks for, records what it receives. */
 export class SpdyClient {
-  /** Every frame that has come. */
+  /** All frames that were received. */
   readonly frames: SpdyFrame[] = [];
-  /** Whether the server has shut its half. */
+  /** Whether the server has ended the TCP connection. */
   ended = false;
   readonly #socket: Socket;
-  readonly #writer = createHeaderWriter();
+  readonly #writer = new SpdyHeaderWriter();
   readonly #waiters = new Set<() => void>();
   #nextId = 1;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const reader = createFrameReader();
+    const reader = new SpdyFrameReader();
     socket.on("data", (chunk) => {
       reader.push(chunk as Uint8Array);
       for (let frame = reader.next(); frame; frame = reader.next()) {
         this.frames.push(frame);
       }
-      this.#wake();
+      this.#notify();
     });
     for (const event of ["end", "close"]) {
       socket.on(event, () => {
         this.ended = true;
-        this.#wake();
+        this.#notify();
       });
     }
   }
@@ -99,7 +99,7 @@ export class SpdyClient {
     return streamId;
   }
 
-  /** Sends data, text or bytes, with or without FIN. */
+  /** Sends a data frame with text or bytes. */
   data(
     streamId: number,
     bytes: string | Uint8Array,
@@ -120,19 +120,19 @@ export class SpdyClient {
     );
   }
 
-  /** Sends raw bytes. */
+  /** Sends bytes that may be no frames. */
   raw(bytes: Uint8Array): void {
     this.#socket.write(bytes);
   }
 
-  /** What has come on a stream, as text. */
+  /** Returns the data that was received on a stream, as text. */
   textOf(streamId: number): string {
     return fromUtf8(
       concatBytes(this.#dataOf(streamId).map((one) => one.bytes)),
     );
   }
 
-  /** How many bytes have come on a stream. */
+  /** Returns how many bytes were received on a stream. */
   bytesOf(streamId: number): number {
     return this.#dataOf(streamId).reduce(
       (sum, { bytes }) => sum + bytes.length,
@@ -140,27 +140,33 @@ export class SpdyClient {
     );
   }
 
-  /** Whether the server has sent FIN on a stream. */
+  /** Returns whether the server has sent FIN on a stream. */
   hasEnded(streamId: number): boolean {
     return this.#dataOf(streamId).some((one) => one.fin);
   }
 
-  /** Whether the server has reset a stream. */
+  /** Returns whether the server has reset a stream. */
   wasReset(streamId: number): boolean {
     return this.frames.some((frame) =>
       frame.type === "rst_stream" && frame.streamId === streamId
     );
   }
 
-  /** Waits until this holds; looked at after whatever comes. @throws {AranyaError} "timed_out" after 5 s */
-  async until(holds: () => boolean, what = "what was expected"): Promise<void> {
+  /**
+   * Resolves once the condition holds, which is checked after each event of the socket.
+   * @throws {AranyaError} code "timed_out" after 5 s
+   */
+  async until(
+    condition: () => boolean,
+    what = "the expected frames",
+  ): Promise<void> {
     const deadlineMs = performance.now() + 5_000;
-    while (!holds()) {
+    while (!condition()) {
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) {
         throw new AranyaError(
           "timed_out",
-          `Cannot find ${what}: there is ${
+          `Cannot find ${what}: the last frames are ${
             Deno.inspect(this.frames.slice(-5))
           }`,
         );
@@ -180,7 +186,7 @@ export class SpdyClient {
     );
   }
 
-  #wake(): void {
-    for (const wake of this.#waiters) wake();
+  #notify(): void {
+    for (const resolve of this.#waiters) resolve();
   }
 }
