@@ -72,7 +72,7 @@ Deno.test("runAgent() re-sends statuses that a link lost", async () => {
   );
   operator.decide = () => ({ redirect: { endpoint: "127.0.0.1:1" } });
   operator.cut();
-  agent.engine.end("app-0", 3);
+  agent.engine.exitContainer("app-0", 3);
   await operator.until(
     "restarted",
     () => agent.engine.calls.includes("start app-1"),

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What every worker of one device shares, and what it tells. */
+/** What the workers of one device share, as named interfaces. */
 import type { Clock, Logger } from "../../shared/base/mod.ts";
-import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
+import type { ContainerRuntime } from "../runtime/mod.ts";
+import type { PodStatus } from "../../shared/wire/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
-import type { Dns, PodStatus } from "../../shared/wire/mod.ts";
-import type { PodRecord } from "./record.ts";
+import type { EngineCache } from "./engine_cache.ts";
+import type { PodRecord } from "./pod_record.ts";
+import type { PodStore } from "./pod_store.ts";
 
-/** Something worth telling the cluster about a pod. */
+/** Something that the cluster should show as an Event of a pod. */
 export interface PodEvent {
-  /** Whose. */
   podUid: string;
-  /** Empty: about the pod as a whole. */
+  /** Name of the container; empty when it is about the pod as a whole. */
   container: string;
-  /** Not just for information. */
+  /** Event type Warning rather than Normal. */
   warning: boolean;
-  /** One word, as a kubelet says it. */
+  /** In UpperCamelCase, as a kubelet names it, e.g. "BackOff". */
   reason: string;
-  /** A sentence. */
+  /** For people to read. */
   message: string;
 }
 
@@ -36,25 +37,25 @@ export interface HostAddresses {
   readonly addresses: readonly string[];
 }
 
-/** What every worker of one device shares. */
-export interface WorkerSurroundings {
-  runtime: ContainerRuntime;
-  volumes: Volumes;
-  clock: Clock;
-  log: Logger;
-  /** What the engine holds of this pod; rejects while the engine is away. */
-  observe(uid: string): Promise<RuntimePod | undefined>;
-  /** Keeps the record durably. */
-  keep(record: PodRecord): Promise<void>;
-  /** Drops the record and the worker: nothing of the pod is left. */
-  drop(uid: string): Promise<void>;
-  /** Whether this pod's turn has come: an older one of the same name is to be gone first. */
+/** The pods of one device, as far as a single worker has to know of the others. */
+export interface PodRegistry {
+  /** Returns whether the pod may run: an older pod of the same name must have terminated. */
   mayRun(record: PodRecord): boolean;
-  /** The pod's status is another now; its version is set by the callee. */
-  onStatus(status: PodStatus): void;
-  onEvent(event: PodEvent): void;
-  /** Device-wide wishes. */
-  settings(): { podCidr: string; dns: Dns | undefined };
-  /** The device's own addresses, preferred first. */
-  hostIps(): readonly string[];
+  /** Numbers a status and reports it. */
+  publishStatus(status: PodStatus): void;
+  /** Removes the record and the worker of a pod of which nothing else is left. */
+  dropPod(uid: string): Promise<void>;
+}
+
+/** What the workers of one device share. */
+export interface WorkerContext {
+  readonly runtime: ContainerRuntime;
+  readonly engine: Pick<EngineCache, "findPod">;
+  readonly volumes: Volumes;
+  readonly store: Pick<PodStore, "save" | "settings">;
+  readonly registry: PodRegistry;
+  readonly reporter: Pick<PodReporter, "onPodEvent">;
+  readonly host: HostAddresses;
+  readonly clock: Clock;
+  readonly log: Logger;
 }

@@ -1,89 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the engine holds, asked for by many workers at once and listed as seldom as can be. */
+/** Reads the pods of the engine on behalf of many workers. */
 import {
   type Clock,
   createBackoff,
   type Logger,
 } from "../../shared/base/mod.ts";
 import type { PodRuntime, RuntimePod } from "../runtime/mod.ts";
-import { create, type PodSpec, PodSpecSchema } from "../../shared/wire/mod.ts";
 
-/** By pod UID. */
-export type EnginePods = ReadonlyMap<string, RuntimePod>;
-
-/** Options of {@linkcode EngineView}. */
-export interface EngineViewOptions {
+/** Options of {@linkcode EngineCache}. */
+export interface EngineCacheOptions {
   runtime: PodRuntime;
   clock: Clock;
   log: Logger;
-  /** Called with the first listing that worked, before anyone sees it. */
-  onFirstSight(pods: RuntimePod[]): Promise<void>;
+  /** Called with the first listing that succeeds, before any caller gets it. */
+  onFirstListing(pods: RuntimePod[]): Promise<void>;
+}
+
+/** Options of {@linkcode EngineCache.watch}. */
+export interface WatchEngineOptions {
+  /** Ends the watch. */
+  signal: AbortSignal;
+  /** Something about this pod changed on the engine. */
+  onPodChanged(uid: string): void;
+  /** Any pod may have changed: the event stream was opened or lost. */
+  onAllChanged(): void;
 }
 
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 5_000;
 
-/** See the file's head. */
-export class EngineView {
-  /** Whether a listing has worked. */
-  seen = false;
-  readonly #options: EngineViewOptions;
-  #running: Promise<EnginePods> | undefined;
-  #next: Promise<EnginePods> | undefined;
+/**
+ * Lists the pods of the engine, as seldom as possible: callers that ask while a listing runs share
+ * the next one. No caller gets a listing that began before its call, so that a change that woke it
+ * is always included.
+ */
+export class EngineCache {
+  readonly #options: EngineCacheOptions;
+  #hasListed = false;
+  #running: Promise<ReadonlyMap<string, RuntimePod>> | undefined;
+  #next: Promise<ReadonlyMap<string, RuntimePod>> | undefined;
 
-  constructor(options: EngineViewOptions) {
+  constructor(options: EngineCacheOptions) {
     this.#options = options;
   }
 
-  /** What it holds now. Calls made while a listing runs share the one after it, which begins later than they did. */
-  list(): Promise<EnginePods> {
-    if (!this.#running) return this.#begin();
-    this.#next ??= this.#running.then(() => this.#begin(), () => this.#begin());
+  /** Whether a listing has succeeded since the start of the agent. */
+  get hasListed(): boolean {
+    return this.#hasListed;
+  }
+
+  /**
+   * Returns all pods that the engine holds now, by UID.
+   * @throws {AranyaError} code "unavailable" while the engine can't be reached
+   */
+  listPods(): Promise<ReadonlyMap<string, RuntimePod>> {
+    if (!this.#running) return this.#startListing();
+    const startListing = () => this.#startListing();
+    this.#next ??= this.#running.then(startListing, startListing);
     return this.#next;
   }
 
-  #begin(): Promise<EnginePods> {
-    this.#next = undefined;
-    const running = this.#ask().finally(() => {
-      if (this.#running === running) this.#running = undefined;
-    });
-    this.#running = running;
-    return running;
+  /**
+   * Returns what the engine holds of one pod now.
+   * @throws {AranyaError} code "unavailable" while the engine can't be reached
+   */
+  async findPod(uid: string): Promise<RuntimePod | undefined> {
+    return (await this.listPods()).get(uid);
   }
 
-  async #ask(): Promise<EnginePods> {
-    const { runtime, onFirstSight } = this.#options;
-    const pods = await runtime.listPods();
-    if (!this.seen) {
-      await onFirstSight(pods);
-      this.seen = true;
-    }
-    return new Map(pods.map((pod) => [pod.uid, pod]));
-  }
-
-  /** Lists until it has worked once, so that pods which no record knows are seen too. */
-  async firstLook(signal: AbortSignal): Promise<void> {
+  /** Lists until it has succeeded once, so that pods without a record are found. Never rejects. */
+  async listUntilSuccess(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    while (!this.seen && !signal.aborted) {
+    while (!this.#hasListed && !signal.aborted) {
       try {
-        await this.list();
+        await this.listPods();
       } catch {
-        // The device's facts say that the engine is away.
+        // Not logged: the facts of the device report that the engine is unavailable.
         await clock.sleep(MAX_RETRY_MS, { signal }).catch(() => {});
       }
     }
   }
 
-  /** Tells of changes until the signal; `onLost`: the connection was lost, and all must be looked at. */
-  async watch(
-    options: {
-      signal: AbortSignal;
-      onChange(uid: string): void;
-      onLost(): void;
-    },
-  ): Promise<void> {
+  /** Watches the engine until the signal, and starts again after failures. Never rejects. */
+  async watch(options: WatchEngineOptions): Promise<void> {
     const { runtime, clock, log } = this.#options;
-    const { signal, onChange, onLost } = options;
+    const { signal, onPodChanged, onAllChanged } = options;
     const backoff = createBackoff({
       initialDelayMs: FIRST_RETRY_MS,
       maxDelayMs: MAX_RETRY_MS,
@@ -92,34 +93,34 @@ export class EngineView {
       try {
         for await (const uid of runtime.watchPods(signal)) {
           backoff.reset();
-          if (uid === "") onLost();
-          else onChange(uid);
+          if (uid === "") onAllChanged();
+          else onPodChanged(uid);
         }
       } catch (error) {
         if (signal.aborted) return;
-        log.debug("engine can't be watched", { error });
+        log.debug("watch of the engine failed", { error });
       }
       if (signal.aborted) return;
       await clock.sleep(backoff.next(), { signal }).catch(() => {});
     }
   }
-}
 
-/** What the engine alone says of a pod. */
-export function toBareSpec(pod: RuntimePod): PodSpec {
-  const named = (kind: "init" | "app") => [
-    ...new Map(
-      pod.containers.filter((one) => one.kind === kind).map((one) => [
-        one.name,
-        { name: one.name, image: one.image },
-      ]),
-    ).values(),
-  ];
-  return create(PodSpecSchema, {
-    uid: pod.uid,
-    namespace: pod.namespace,
-    name: pod.name,
-    initContainers: named("init"),
-    containers: named("app"),
-  });
+  #startListing(): Promise<ReadonlyMap<string, RuntimePod>> {
+    this.#next = undefined;
+    const running = this.#list().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #list(): Promise<ReadonlyMap<string, RuntimePod>> {
+    const { runtime, onFirstListing } = this.#options;
+    const pods = await runtime.listPods();
+    if (!this.#hasListed) {
+      await onFirstListing(pods);
+      this.#hasListed = true;
+    }
+    return new Map(pods.map((pod) => [pod.uid, pod]));
+  }
 }

@@ -1,54 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Carrying one action of a plan out, with its failures remembered for the next plan. Nothing in here rejects. */
+/** Executes the actions of a plan. */
 import {
   asAranyaError,
+  hasCode,
   type Logger,
   withDeadline,
 } from "../../shared/base/mod.ts";
-import type { Handler } from "../../shared/wire/mod.ts";
-import { type Action, MIN_GRACE_MS } from "./plan_input.ts";
-import { type HandlerResult, runHandler } from "./lifecycle_handler.ts";
-import type { PodMemory } from "./pod_state.ts";
-import { startContainer } from "./start.ts";
-import type { WorkerSurroundings } from "./context.ts";
+import type { WorkerContext } from "./context.ts";
+import { runHandler } from "./lifecycle_handler.ts";
+import type { Action, StartAction } from "./plan_builder.ts";
+import type { PodState } from "./pod_state.ts";
+import { startContainer } from "./start_container.ts";
+import { ContainerStop } from "./stop_container.ts";
 
 const SANDBOX_TIMEOUT_MS = 120_000;
-const FORGET_RETRY_MS = 5_000;
+const PURGE_RETRY_MS = 5_000;
 const REMOVE_RETRY_MS = 5_000;
 
-/** An action on its way. */
+/** An action that runs. */
 export interface RunningAction {
-  /** As asked for; `stopByMs` of a stop follows `hurry`. */
+  /** The action as planned; `stopByMs` of a stop follows `shorten`. */
   readonly action: Action;
-  /** Resolves, never rejects, at its end. */
+  /** Resolves when the action has ended. Never rejects. */
   readonly done: Promise<void>;
-  /** Gives it up. */
+  /** Aborts the action. */
   abort(): void;
-  /** Of a stop: has it end by an earlier time. */
-  hurry?(stopByMs: number): void;
+  /** Of a stop only: moves its deadline forward. */
+  shorten?(stopByMs: number): void;
 }
 
-/** Options of {@linkcode carryOut}. */
-export interface CarryOutOptions {
-  around: WorkerSurroundings;
-  memory: PodMemory;
+/** Options of {@linkcode executeAction}. */
+export interface ExecuteActionOptions {
+  context: WorkerContext;
+  /** Receives the outcome. */
+  state: PodState;
   log: Logger;
 }
 
-interface Running extends CarryOutOptions {
+interface RunActionOptions extends ExecuteActionOptions {
   signal: AbortSignal;
 }
 
-/** Begins. */
-export function carryOut(
+/**
+ * Starts an action. Failures that the next plan has to know are recorded in `state`; others are
+ * logged.
+ */
+export function executeAction(
   action: Action,
-  options: CarryOutOptions,
+  options: ExecuteActionOptions,
 ): RunningAction {
   const controller = new AbortController();
   const { signal } = controller;
   const abort = () =>
-    controller.abort(new DOMException("given up", "AbortError"));
-  const guarded = (work: Promise<void>): Promise<void> =>
+    controller.abort(new DOMException("the action was aborted", "AbortError"));
+  const logFailure = (work: Promise<void>): Promise<void> =>
     work.catch((error) => {
       if (signal.aborted) return;
       options.log.warn("action on a pod failed", {
@@ -58,58 +63,54 @@ export function carryOut(
       });
     });
   if (action.kind === "stop") {
-    const stop = new Stop(action, { ...options, signal });
+    const stop = new ContainerStop(action, { ...options, signal });
     return {
       action: stop.action,
-      done: guarded(stop.run()),
+      done: logFailure(stop.run()),
       abort,
-      hurry: (stopByMs) => stop.hurry(stopByMs),
+      shorten: (stopByMs) => stop.shorten(stopByMs),
     };
   }
-  return { action, done: guarded(run(action, { ...options, signal })), abort };
+  return {
+    action,
+    done: logFailure(runAction(action, { ...options, signal })),
+    abort,
+  };
 }
 
-async function run(
+async function runAction(
   action: Exclude<Action, { kind: "stop" }>,
-  running: Running,
+  options: RunActionOptions,
 ): Promise<void> {
-  const { around, memory, signal } = running;
   switch (action.kind) {
     case "prepareVolumes":
-      return await prepareVolumes(running);
+      return await prepareVolumes(options);
     case "ensureSandbox":
-      return await ensureSandbox(running);
+      return await ensureSandbox(options);
     case "start":
-      return await start(action, running);
+      return await start(action, options);
     case "failPod":
-      return await memory.fail(action);
+      return await options.state.fail(action);
     case "removeInstance":
-      try {
-        await around.runtime.removeContainer(action.id);
-        await memory.dropInstance(action.name, action.id);
-      } catch (error) {
-        // Not again at once: the plan would ask for it in a loop.
-        await around.clock.sleep(REMOVE_RETRY_MS, { signal });
-        throw error;
-      }
-      return;
-    case "forget":
-      return await forget(running);
+      return await removeInstance(action, options);
+    case "purge":
+      return await purge(options);
   }
 }
 
-async function prepareVolumes(running: Running): Promise<void> {
-  const { around, memory, signal } = running;
-  const { spec } = memory.record;
+async function prepareVolumes(
+  { context, state, log, signal }: RunActionOptions,
+): Promise<void> {
+  const { spec } = state.record;
   try {
-    await around.volumes.prepare(spec, signal);
-    memory.volumesReady(spec);
+    await context.volumes.prepare(spec, signal);
+    state.recordVolumesReady(spec);
   } catch (error) {
     if (signal.aborted) return;
     const { message, code } = asAranyaError(error, "Cannot set up volumes");
-    memory.volumesFailed(message);
-    running.log.warn("volumes of a pod could not be set up", { code, error });
-    memory.event({
+    state.recordVolumesFailure(message);
+    log.warn("volumes of a pod can't be set up", { code, error });
+    state.reportEvent({
       container: "",
       warning: true,
       reason: "FailedMount",
@@ -119,14 +120,15 @@ async function prepareVolumes(running: Running): Promise<void> {
 }
 
 async function ensureSandbox(
-  { around, memory, signal }: Running,
+  { context, state, signal }: RunActionOptions,
 ): Promise<void> {
-  const { spec } = memory.record;
-  const { podCidr, dns } = around.settings();
+  const { spec } = state.record;
+  const { podCidr, dns } = context.store.settings;
+  const action = "Cannot create pod sandbox";
   try {
     await withDeadline(
       (signal) =>
-        around.runtime.ensureSandbox({
+        context.runtime.ensureSandbox({
           podUid: spec.uid,
           namespace: spec.namespace,
           name: spec.name,
@@ -140,38 +142,34 @@ async function ensureSandbox(
           hostAliases: spec.hostAliases,
           sysctls: spec.sysctls,
         }, signal),
-      {
-        timeoutMs: SANDBOX_TIMEOUT_MS,
-        action: "Cannot create pod sandbox",
-        signal,
-      },
+      { timeoutMs: SANDBOX_TIMEOUT_MS, action, signal },
     );
   } catch (error) {
     if (signal.aborted) return;
-    const { message, code } = asAranyaError(error, "Cannot create pod sandbox");
-    memory.sandboxFailed();
-    if (code === "unavailable") return;
-    memory.event({
+    state.recordSandboxFailure();
+    // No Event: an unavailable engine is a condition of the node.
+    if (hasCode(error, "unavailable")) return;
+    state.reportEvent({
       container: "",
       warning: true,
       reason: "FailedCreatePodSandBox",
-      message,
+      message: asAranyaError(error, action).message,
     });
   }
 }
 
+/** Starts a container and runs its postStart hook. An instance whose hook fails is replaced. */
 async function start(
-  action: Action & { kind: "start" },
-  running: Running,
+  action: StartAction,
+  { context, state, signal }: RunActionOptions,
 ): Promise<void> {
-  const { around, memory, signal } = running;
   const { name, attempt, backoffLevel } = action;
-  const role = memory.roleOf(name);
-  const container = memory.containerOf(name);
-  if (!role || !container) return;
-  const { spec } = memory.record;
+  const container = state.findContainer(name);
+  if (!container) return;
+  const { spec } = state.record;
+  // The first restart comes at once, as does a kubelet's.
   if (backoffLevel > 1) {
-    memory.event({
+    state.reportEvent({
       container: name,
       warning: true,
       reason: "BackOff",
@@ -179,160 +177,68 @@ async function start(
         `Back-off restarting failed container ${name} in pod ${spec.name}_${spec.namespace}(${spec.uid})`,
     });
   }
-  const started = await startContainer({
+  const result = await startContainer({
     spec,
-    container,
-    role,
+    container: container.spec,
+    role: container.role,
     attempt,
     backoffLevel,
-    sandboxId: memory.sandboxId,
-    fields: { podIps: memory.podIps(), hostIps: around.hostIps() },
-    runtime: around.runtime,
-    volumes: around.volumes,
+    sandboxId: state.sandboxId,
+    fields: { podIps: state.podIps, hostIps: context.host.addresses },
+    runtime: context.runtime,
+    volumes: context.volumes,
     signal,
-    onEvent: (event) => memory.event({ container: name, ...event }),
+    reportEvent: (event) => state.reportEvent({ container: name, ...event }),
   });
-  if (!("id" in started)) {
-    return memory.startFailed(name, { attempt, ...started });
-  }
-  memory.startSucceeded(name, started.id);
-  if (!container.postStart) return;
-  const result = await hook(container.postStart, {
-    ...running,
-    containerId: started.id,
+  const health = state.healthOf(name);
+  if (!("id" in result)) return health.recordStartFailure(result, attempt);
+  health.recordStart(result.id);
+  const { postStart } = container.spec;
+  if (!postStart) return;
+  const hookResult = await runHandler(postStart, {
+    target: state.toHandlerTarget(result.id),
+    streams: context.runtime,
+    clock: context.clock,
+    signal,
   });
-  if (result.ok || signal.aborted) return;
-  memory.event({
+  if (hookResult.ok || signal.aborted) return;
+  state.reportEvent({
     container: name,
     warning: true,
     reason: "FailedPostStartHook",
-    message: `PostStartHook failed: ${result.message}`,
+    message: `PostStartHook failed: ${hookResult.message}`,
   });
-  memory.giveUpInstance(name, started.id);
+  health.markUnhealthy(result.id, { failedCheck: "postStart hook" });
 }
 
-function hook(
-  handler: Handler,
-  { around, memory, signal, containerId }: Running & { containerId: string },
-): Promise<HandlerResult> {
-  return runHandler(handler, {
-    target: {
-      containerId,
-      podUid: memory.record.spec.uid,
-      podIp: memory.podIps()[0] ?? "127.0.0.1",
-    },
-    streams: around.runtime,
-    clock: around.clock,
-    signal,
-  });
+async function removeInstance(
+  { id, name }: { id: string; name: string },
+  { context, state, signal }: RunActionOptions,
+): Promise<void> {
+  try {
+    await context.runtime.removeContainer(id);
+    await state.dropInstance(name, id);
+  } catch (error) {
+    // The action stays busy for a while, since the next plan would repeat it at once.
+    await context.clock.sleep(REMOVE_RETRY_MS, { signal });
+    throw error;
+  }
 }
 
-async function forget({ around, memory, log, signal }: Running): Promise<void> {
-  const { uid } = memory.record.spec;
+/** Removes everything of the pod; tries again until it succeeds or is aborted. */
+async function purge(
+  { context, state, log, signal }: RunActionOptions,
+): Promise<void> {
+  const { uid } = state.record.spec;
   for (;;) {
     try {
-      await around.runtime.removeSandbox(uid);
-      await around.volumes.remove(uid);
-      return await around.drop(uid);
+      await context.runtime.removeSandbox(uid);
+      await context.volumes.remove(uid);
+      return await context.registry.dropPod(uid);
     } catch (error) {
       if (signal.aborted) return;
-      log.warn("pod could not be cleaned up", { error });
+      log.warn("pod can't be purged, will retry", { error });
     }
-    await around.clock.sleep(FORGET_RETRY_MS, { signal });
-  }
-}
-
-/** One container's end: preStop hook, then the engine's stop; both within one time that may be drawn nearer. */
-class Stop {
-  readonly action: Action & { kind: "stop" };
-  readonly #running: Running;
-  readonly #hook = new AbortController();
-  #hookTimer: ReturnType<typeof setTimeout> | undefined;
-  #signalled = false;
-
-  constructor(action: Action & { kind: "stop" }, running: Running) {
-    this.action = { ...action };
-    this.#running = running;
-  }
-
-  async run(): Promise<void> {
-    const { around, memory, signal } = this.#running;
-    const { name, id, why, what } = this.action;
-    memory.event({
-      container: name,
-      warning: false,
-      reason: "Killing",
-      message: why === "unhealthy"
-        ? `Container ${name} failed ${what}, will be restarted`
-        : why === "changed"
-        ? `Container ${name} definition changed, will be restarted`
-        : `Stopping container ${name}`,
-    });
-    await this.#preStop();
-    signal.throwIfAborted();
-    this.#signalled = true;
-    await around.runtime.stopContainer(id, {
-      graceMs: this.#graceMs(),
-      signal,
-    });
-  }
-
-  hurry(stopByMs: number): void {
-    if (stopByMs >= this.action.stopByMs) return;
-    this.action.stopByMs = stopByMs;
-    if (!this.#signalled) return this.#armHook();
-    const { around, signal, log } = this.#running;
-    around.runtime.stopContainer(this.action.id, {
-      graceMs: this.#graceMs(),
-      signal,
-    }).catch((error) => {
-      if (signal.aborted) return;
-      log.warn("a stop could not be shortened", {
-        container: this.action.name,
-        error,
-      });
-    });
-  }
-
-  #graceMs(): number {
-    const leftMs = this.action.stopByMs -
-      this.#running.around.clock.monotonicMs();
-    return Math.max(MIN_GRACE_MS, leftMs);
-  }
-
-  #armHook(): void {
-    clearTimeout(this.#hookTimer);
-    const leftMs = this.action.stopByMs -
-      this.#running.around.clock.monotonicMs();
-    this.#hookTimer = setTimeout(
-      () => this.#hook.abort(new DOMException("time ran out", "TimeoutError")),
-      Math.max(0, leftMs),
-    );
-  }
-
-  async #preStop(): Promise<void> {
-    const { memory, signal } = this.#running;
-    const { name, id } = this.action;
-    const handler = memory.containerOf(name)?.preStop;
-    if (!handler) return;
-    this.#armHook();
-    try {
-      const result = await hook(handler, {
-        ...this.#running,
-        containerId: id,
-        signal: AbortSignal.any([signal, this.#hook.signal]),
-      });
-      if (result.ok) return;
-      memory.event({
-        container: name,
-        warning: true,
-        reason: "FailedPreStopHook",
-        message: `PreStopHook failed: ${result.message}`,
-      });
-    } catch {
-      // The hook's time is over, or the agent stops: the caller looks which.
-    } finally {
-      clearTimeout(this.#hookTimer);
-    }
+    await context.clock.sleep(PURGE_RETRY_MS, { signal });
   }
 }

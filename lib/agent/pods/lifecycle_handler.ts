@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One action of a hook or a probe, carried out once: a command in the container, an HTTP request, a TCP connection, a sleep. */
+/** Runs one handler of a probe or a lifecycle hook: a command, an HTTP request, a TCP connection or a sleep. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import {
+  abortable,
   AranyaError,
   type Clock,
   concatBytes,
+  EMPTY_STREAM,
+  formatEndpoint,
   fromUtf8,
+  onAbort,
 } from "../../shared/base/mod.ts";
 import type { ContainerRef, StreamRuntime } from "../runtime/mod.ts";
 import type { Handler, HttpAction } from "../../shared/wire/mod.ts";
 
-/** Output of a failing command that goes into the event. */
+/** Upper bound of a failed command's output in the Event. */
 const MAX_OUTPUT_BYTES = 10_240;
-/** Head and beginning of an HTTP answer that is read. */
-const MAX_ANSWER_BYTES = 10_240;
+/** Where to look for the status line of an HTTP response. */
+const MAX_RESPONSE_BYTES = 10_240;
 
-/** Where a handler acts. */
+/** The instance that a handler runs in. */
 export interface HandlerTarget {
-  containerId: string;
-  podUid: string;
-  /** The pod's own address; the device's for hostNetwork. */
+  container: ContainerRef;
+  /** Address of HTTP and TCP handlers that name no host: the pod's, or the device's for hostNetwork. */
   podIp: string;
 }
 
@@ -29,37 +32,39 @@ export interface RunHandlerOptions {
   target: HandlerTarget;
   streams: StreamRuntime<ContainerRef>;
   clock: Clock;
-  /** Ends it; the caller sets the time. */
+  /** Aborts the handler. There is no other limit of time. */
   signal: AbortSignal;
 }
 
-/** Succeeds or says why not. */
+/** Whether a handler succeeded, and if not, why. */
 export type HandlerResult = { ok: true } | { ok: false; message: string };
 
-/** Carries a handler out. Never rejects but with the signal's reason. */
+/** Runs a handler once. Rejects only with the signal's reason. */
 export async function runHandler(
   handler: Handler,
   options: RunHandlerOptions,
 ): Promise<HandlerResult> {
   const { target, clock, signal } = options;
+  const { action } = handler;
   signal.throwIfAborted();
   try {
-    switch (handler.action.case) {
+    switch (action.case) {
       case "exec":
-        return await runCommand(handler.action.value.command, options);
+        return await runCommand(action.value.command, options);
       case "http":
-        return await askHttp(handler.action.value, options);
+        return await requestHttp(action.value, options);
       case "tcp": {
-        const { host, port } = handler.action.value;
+        const { host, port } = action.value;
         const socket = await dial({ host: host || target.podIp, port, signal });
         socket.destroy();
         return { ok: true };
       }
       case "sleepSeconds":
-        await clock.sleep(Number(handler.action.value) * 1_000, { signal });
+        await clock.sleep(Number(action.value) * 1_000, { signal });
         return { ok: true };
       default:
-        return { ok: false, message: "this kind of handler is not supported" };
+        // An operator of a later version may know more kinds.
+        return { ok: false, message: "unsupported kind of handler" };
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -70,25 +75,22 @@ export async function runHandler(
   }
 }
 
+/** Succeeds when the command exits with 0; otherwise the message is the beginning of its output. */
 async function runCommand(
   command: string[],
   options: RunHandlerOptions,
 ): Promise<HandlerResult> {
   const { target, streams, signal } = options;
   const output: Uint8Array[] = [];
-  let held = 0;
-  const take = (chunk: Uint8Array) => {
-    if (held < MAX_OUTPUT_BYTES) output.push(chunk);
-    held += chunk.length;
+  let outputBytes = 0;
+  const collect = (chunk: Uint8Array) => {
+    if (outputBytes < MAX_OUTPUT_BYTES) output.push(chunk);
+    outputBytes += chunk.length;
     return Promise.resolve();
   };
-  const running = streams.exec(
+  const exit = streams.exec(
     {
-      target: {
-        kind: "container",
-        containerId: target.containerId,
-        podUid: target.podUid,
-      },
+      target: target.container,
       command,
       stdin: false,
       stdout: true,
@@ -96,14 +98,15 @@ async function runCommand(
       tty: false,
     },
     {
-      stdin: nothing(),
-      stdout: take,
-      stderr: take,
-      resizes: nothing(),
+      stdin: EMPTY_STREAM,
+      stdout: collect,
+      stderr: collect,
+      resizes: EMPTY_STREAM,
       signal,
     },
   );
-  const { code, message } = await untilAborted(running, signal);
+  // The engine may take longer than the signal to give the command up.
+  const { code, message } = await abortable(exit, signal);
   if (code === 0) return { ok: true };
   const text = fromUtf8(concatBytes(output)).slice(0, MAX_OUTPUT_BYTES).trim();
   return {
@@ -112,49 +115,31 @@ async function runCommand(
   };
 }
 
-async function* nothing(): AsyncGenerator<never> {}
-
-async function untilAborted<T>(
-  work: Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    work.catch(() => {});
-  }
-}
-
-async function askHttp(
+/** Succeeds when the response has a status from 200 to 399, as for a kubelet. */
+async function requestHttp(
   action: HttpAction,
   { target, signal }: RunHandlerOptions,
 ): Promise<HandlerResult> {
   const host = action.host || target.podIp;
+  const { port, path, scheme, headers } = action;
   const socket = await dial({
     host,
-    port: action.port,
-    tls: action.scheme.toUpperCase() === "HTTPS",
+    port,
+    tls: scheme.toUpperCase() === "HTTPS",
     signal,
   });
-  const named = action.headers.some(({ name }) =>
-    name.toLowerCase() === "host"
-  );
+  const hasHost = headers.some(({ name }) => name.toLowerCase() === "host");
   const head = [
-    `GET ${action.path || "/"} HTTP/1.1`,
-    ...(named
-      ? []
-      : [`Host: ${host.includes(":") ? `[${host}]` : host}:${action.port}`]),
-    ...action.headers.map(({ name, value }) => `${name}: ${value}`),
+    `GET ${path || "/"} HTTP/1.1`,
+    ...(hasHost ? [] : [`Host: ${formatEndpoint({ host, port })}`]),
+    ...headers.map(({ name, value }) => `${name}: ${value}`),
     "User-Agent: kube-probe/1.34",
     "Accept: */*",
     "Connection: close",
+    // A line break in a value must not become another header.
   ].map((line) => line.replace(/[\r\n]/g, " "));
   const status = await readStatus(socket, {
-    request: head.join("\r\n") + "\r\n\r\n",
+    request: `${head.join("\r\n")}\r\n\r\n`,
     signal,
   });
   return status >= 200 && status < 400
@@ -162,7 +147,7 @@ async function askHttp(
     : { ok: false, message: `HTTP probe failed with statuscode: ${status}` };
 }
 
-/** A connection; kubelets do not verify the certificates of what they probe. */
+/** Connects. Certificates are not verified: kubelets don't verify those of what they probe. */
 function dial(
   options: { host: string; port: number; tls?: boolean; signal: AbortSignal },
 ): Promise<Socket> {
@@ -171,14 +156,14 @@ function dial(
     const socket: Socket = tls
       ? connectTls({ host, port, rejectUnauthorized: false })
       : connectTcp({ host, port });
-    const onAbort = () => socket.destroy(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    const abortListener = onAbort(signal, () => socket.destroy(signal.reason));
     socket.on("close", () => {
-      signal.removeEventListener("abort", onAbort);
+      abortListener[Symbol.dispose]();
+      const endpoint = formatEndpoint({ host, port });
       reject(
         new AranyaError(
           "unavailable",
-          `Cannot connect to ${host}:${port}: the connection was closed`,
+          `Cannot connect to ${endpoint}: the connection was closed`,
         ),
       );
     });
@@ -187,27 +172,31 @@ function dial(
   });
 }
 
-function readStatus(
+/** Sends a request and returns the status of its response; the connection is closed in any case. */
+async function readStatus(
   socket: Socket,
   { request, signal }: { request: string; signal: AbortSignal },
 ): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    const fail = () =>
-      reject(
-        new AranyaError("unavailable", "Cannot read HTTP answer: it is none"),
-      );
-    socket.on("data", (chunk) => {
-      text += chunk.toString("latin1");
-      const match = /^HTTP\/1\.[01] (\d{3})/.exec(text);
-      if (match) resolve(Number(match[1]));
-      else if (text.length > MAX_ANSWER_BYTES) fail();
-    });
-    socket.once("end", fail);
-    socket.once("close", fail);
-    socket.once("error", reject);
-    socket.write(request);
-  }).then((status) => status as number).finally(() => socket.destroy());
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  using _abortListener = onAbort(signal, reject);
+  const refuse = () =>
+    reject(
+      new AranyaError("unavailable", "Cannot read HTTP response: not HTTP"),
+    );
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+    const match = /^HTTP\/1\.[01] (\d{3})/.exec(text);
+    if (match) resolve(Number(match[1]));
+    else if (text.length > MAX_RESPONSE_BYTES) refuse();
+  });
+  socket.once("end", refuse);
+  socket.once("close", refuse);
+  socket.once("error", reject);
+  socket.write(request);
+  try {
+    return await promise;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -1,114 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The terms of the planner: what it sees of one pod (the wish, what the engine holds, what is remembered between two looks), the actions
- * it decides on, and the arithmetic of restarts. Times are monotonic milliseconds.
- */
+/** What the planner knows of one pod. Times are milliseconds of the monotonic clock. */
 import type { RuntimeContainer, RuntimePod } from "../runtime/mod.ts";
 import type { Container, PodSpec } from "../../shared/wire/mod.ts";
 
-/** Labels that this room gives its containers; they make restart counts, back-off and init order survive the agent. */
+/**
+ * Labels of the containers that this room starts. They keep the restart count, the back-off and the
+ * order of init containers when the agent restarts. The names are a format on the engine.
+ */
 export const LABELS = {
   /** Consecutive restarts before this instance. */
   backoffLevel: "aranya.arhat.dev/backoff-level",
-  /** Id of the infra container it was started in. */
+  /** Engine id of the sandbox that the instance was started in. */
   sandbox: "aranya.arhat.dev/sandbox",
-  /** The image as the pod named it. */
+  /** Image as the pod spec names it. */
   image: "aranya.arhat.dev/image",
 } as const;
 
-/** What shall become of the pod. "leave": known from the engine only, and nobody has said anything about it yet. */
-export type Goal =
-  | { kind: "run" }
-  | { kind: "leave" }
-  /** The pod as a whole can't go on (DeadlineExceeded): its containers end and stay. */
-  | { kind: "fail"; stopByMs: number }
-  | { kind: "remove"; stopByMs: number }
-  /** The object is gone: everything goes at once. */
-  | { kind: "forget" };
+/** Shortest grace period of a stop, as a kubelet has it (`minimumGracePeriodInSeconds`). */
+export const MIN_GRACE_MS = 2_000;
 
-/** One container instance on the engine. */
-export interface Instance {
+/** What a sync works towards; derived from the goal and the failure of the pod's record. */
+export type PodGoal =
+  /** Containers run as the spec asks. */
+  | { kind: "run" }
+  /** Nothing is done: the pod was found on the engine and no spec was applied yet. */
+  | { kind: "unmanaged" }
+  /** The pod as a whole has failed, e.g. DeadlineExceeded: its containers are stopped and kept. */
+  | { kind: "fail"; stopByMs: number }
+  /** The containers are stopped and kept until the Pod object is deleted. */
+  | { kind: "remove"; stopByMs: number }
+  /** The Pod object is deleted: containers, volumes and the record are removed. */
+  | { kind: "purge" };
+
+/** How a container takes part in its pod; sidecars are init containers that restart always. */
+export type ContainerRole = "init" | "sidecar" | "app";
+
+/** One container on the engine: one attempt to run a container of the spec. */
+export interface ContainerInstance {
+  /** Engine id. */
   id: string;
+  /** Restart count of this instance, from 0. */
   attempt: number;
   state: "created" | "running" | "exited";
   exitCode: number;
-  /** When it was first seen dead. */
-  deadAtMs: number;
+  /** When it exited; 0 unless it has. */
+  exitedAtMs: number;
   /** How long it ran. */
   ranMs: number;
+  /** Consecutive restarts before this instance. */
   backoffLevel: number;
+  /** Engine id of the sandbox that it was started in. */
   sandboxId: string;
+  /** Image as the pod spec named it at the start. */
   image: string;
-  /** The engine's record, for the status. */
+  /** What the engine reports, for the status. */
   raw: RuntimeContainer;
 }
 
-/** Why the last try to start a container came to nothing; the engine holds no instance of it. */
+/** Why the last attempt to start a container failed before the engine held an instance of it. */
 export interface StartFailure {
   attempt: number;
   reason: string;
   message: string;
   failedAtMs: number;
+  /** The next attempt is not made before. */
   retryAtMs: number;
 }
 
-/** One container of the spec. */
-export interface ContainerView {
-  spec: Container;
-  role: "init" | "sidecar" | "app";
-  /** Newest attempt first. */
-  instances: Instance[];
-  startFailure?: StartFailure | undefined;
-  /** Ended for good in an earlier life of the agent, and no longer on the engine. */
-  settledExitCode?: number | undefined;
-  /** The startup probe has passed, or there is none; of the living instance. */
-  started: boolean;
-  /** A probe or the start hook has given this instance up; `what` did, for the event. */
-  unhealthy?: { id: string; graceMs: number; what: string } | undefined;
+/** An instance that a probe or the postStart hook has failed, and that is to be replaced. */
+export interface UnhealthyInstance {
+  /** Engine id. */
+  id: string;
+  /** Grace period of its stop. */
+  graceMs: number;
+  /** What failed, e.g. "liveness probe"; for the Event. */
+  failedCheck: string;
 }
 
-/** Whether the pod's volumes are there. */
+/** One container of the spec and what is known of it. */
+export interface ContainerInput {
+  spec: Container;
+  role: ContainerRole;
+  /** Newest attempt first. */
+  instances: ContainerInstance[];
+  startFailure?: StartFailure | undefined;
+  /** Recorded exit code of a completed container; used when the engine no longer holds it. */
+  completedExitCode?: number | undefined;
+  /** Whether the running instance has passed its startup probe, or has none. */
+  started: boolean;
+  unhealthy?: UnhealthyInstance | undefined;
+}
+
+/** Whether the pod's volumes are set up. */
 export type VolumesState =
   | { kind: "pending" }
   | { kind: "ready" }
   | { kind: "failed"; message: string; retryAtMs: number };
 
-/** See {@linkcode planPod}. */
-export interface PodView {
+/** Input of `planPod`. */
+export interface PlanInput {
   spec: PodSpec;
-  goal: Goal;
+  goal: PodGoal;
   nowMs: number;
-  /** When activeDeadlineSeconds ends; absent: never. */
+  /** When activeDeadlineSeconds end; undefined without a deadline. */
   deadlineAtMs?: number | undefined;
+  /** The pod's network namespace; `id` is the engine id, empty when absent. */
   sandbox: { kind: "absent" | "dead" | "ready"; id: string };
+  /** The sandbox is not created before, since the last attempt failed. */
   sandboxRetryAtMs: number;
   volumes: VolumesState;
   /** In the order of the spec, init containers first. */
-  containers: ContainerView[];
-  /** Keys of actions still running: "sandbox", "volumes", "forget", or `container/<name>`, and `remove/<id>`. */
+  containers: ContainerInput[];
+  /** Keys of the running actions, see `actionKey`. */
   busy: ReadonlySet<string>;
-  /** Containers whose running action is a stop, with the time by which it ends. */
+  /** When each running stop ends at the latest, by container name. */
   stopping: ReadonlyMap<string, number>;
 }
 
-/** Turns the engine's containers into instances; `seenDeadMs` gives (and remembers) when each was first seen dead. */
+/** Options of {@linkcode toInstances}. */
+export interface ToInstancesOptions {
+  /** Name of the container in the pod. */
+  name: string;
+  /** When each exited container exited, by engine id. */
+  exitedAtMs: ReadonlyMap<string, number>;
+}
+
+/** Returns the instances of one container that the engine holds, newest attempt first. */
 export function toInstances(
   pod: RuntimePod | undefined,
-  options: {
-    name: string;
-    seenDeadMs: (container: RuntimeContainer) => number;
-  },
-): Instance[] {
+  { name, exitedAtMs }: ToInstancesOptions,
+): ContainerInstance[] {
   return (pod?.containers ?? [])
-    .filter((container) => container.name === options.name)
+    .filter((container) => container.name === name)
     .sort((left, right) => right.attempt - left.attempt)
     .map((raw) => ({
       id: raw.id,
       attempt: raw.attempt,
       state: raw.state,
       exitCode: raw.exitCode,
-      deadAtMs: raw.state === "exited" ? options.seenDeadMs(raw) : 0,
+      exitedAtMs: raw.state === "exited" ? exitedAtMs.get(raw.id) ?? 0 : 0,
       ranMs: Math.max(0, raw.finishedUnixMs - raw.startedUnixMs),
+      // A label that is no number counts as 0.
       backoffLevel: Number(raw.labels[LABELS.backoffLevel] ?? 0) || 0,
       sandboxId: raw.labels[LABELS.sandbox] ?? "",
       image: raw.labels[LABELS.image] ?? raw.image,
@@ -116,113 +148,19 @@ export function toInstances(
     }));
 }
 
-/** First and longest delay between restarts, and the good run after which counting starts over. */
-export const RESTART_DELAY_MS = 10_000;
-export const MAX_RESTART_DELAY_MS = 300_000;
-export const GOOD_RUN_MS = 600_000;
-/** No stop is given less than this. */
-export const MIN_GRACE_MS = 2_000;
-/** How long a failed pull is shown as such before it reads as waiting for the next. */
-export const PULL_ERROR_SHOWN_MS = 5_000;
-
-/** One thing to do. Actions of one plan may run at the same time; each is told apart by its {@linkcode keyOf}. */
-export type Action =
-  | { kind: "prepareVolumes" }
-  | { kind: "ensureSandbox" }
-  | { kind: "forget" }
-  | { kind: "start"; name: string; attempt: number; backoffLevel: number }
-  | {
-    kind: "stop";
-    name: string;
-    id: string;
-    stopByMs: number;
-    /** For the event. */
-    why:
-      | "removed"
-      | "unhealthy"
-      | "changed"
-      | "sandbox"
-      | "finished"
-      | "failed";
-    /** What gave an unhealthy one up. */
-    what?: string;
-  }
-  | { kind: "removeInstance"; id: string; name: string }
-  | { kind: "failPod"; reason: string; message: string };
-
-/** Why a container does not run (yet). */
-export interface Waiting {
-  reason: string;
-  message: string;
+/** Returns the running instance of a container. */
+export function findRunning(
+  container: ContainerInput,
+): ContainerInstance | undefined {
+  return container.instances.find((instance) => instance.state === "running");
 }
 
-/** See {@linkcode planPod}. */
-export interface Plan {
-  actions: Action[];
-  /** By container name; only those that wait. */
-  waiting: Map<string, Waiting>;
-  /** When to look again even if nothing happens. */
-  wakeAtMs: number | undefined;
-  /** No container of it lives, none will be started again, and no action runs. */
-  ended: boolean;
-}
-
-/** The key under which an action counts as busy. */
-export function keyOf(action: Action): string {
-  switch (action.kind) {
-    case "prepareVolumes":
-      return "volumes";
-    case "ensureSandbox":
-      return "sandbox";
-    case "removeInstance":
-      return `remove/${action.id}`;
-    case "start":
-    case "stop":
-      return `container/${action.name}`;
-    default:
-      return action.kind;
-  }
-}
-
-/** Delay before the restart that follows this instance's death. */
-export function restartDelayMs(instance: Instance): number {
-  const level = levelAfter(instance) - 1;
-  return level === 0
-    ? 0
-    : Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** (level - 1));
-}
-
-/** How many restarts in a row its successor will count. */
-export function levelAfter(instance: Instance): number {
-  return (instance.ranMs >= GOOD_RUN_MS ? 0 : instance.backoffLevel) + 1;
-}
-
-/** The instance that lives. */
-export function livingOf(view: ContainerView): Instance | undefined {
-  return view.instances.find((instance) => instance.state === "running");
-}
-
-/** Exit code of the newest instance when it is dead, or of one that the engine no longer holds. */
-export function lastExitCode(view: ContainerView): number | undefined {
-  const newest = view.instances.find((one) => one.state !== "created");
-  if (newest === undefined) return view.settledExitCode;
+/**
+ * Returns the exit code of the newest instance, or the recorded one when the engine holds no
+ * instance; undefined while the container runs or when it never ran.
+ */
+export function findExitCode(container: ContainerInput): number | undefined {
+  const newest = container.instances.find(({ state }) => state !== "created");
+  if (newest === undefined) return container.completedExitCode;
   return newest.state === "exited" ? newest.exitCode : undefined;
-}
-
-/** The kubelet's words for a container that waits before its next start. */
-export function crashLoop(
-  spec: Container,
-  { last, pod }: { last: Instance; pod: PodSpec },
-): Waiting {
-  const delay = restartDelayMs(last);
-  const text = delay >= 60_000 && delay % 60_000 !== 0
-    ? `${Math.floor(delay / 60_000)}m${(delay % 60_000) / 1_000}s`
-    : delay >= 60_000
-    ? `${delay / 60_000}m0s`
-    : `${delay / 1_000}s`;
-  return {
-    reason: "CrashLoopBackOff",
-    message:
-      `back-off ${text} restarting failed container=${spec.name} pod=${pod.name}_${pod.namespace}(${pod.uid})`,
-  };
 }

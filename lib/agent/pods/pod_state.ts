@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What one pod's worker knows between two looks: the durable record, failures and their next tries, probes, messages of the dead. */
+/** What one worker knows of its pod between two syncs. */
 import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
-import type { RuntimeContainer, RuntimePod } from "../runtime/mod.ts";
+import type { RuntimePod } from "../runtime/mod.ts";
 import {
   type Container,
   encodeMessage,
@@ -9,129 +9,208 @@ import {
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
-import { planPod } from "./plan.ts";
-import { ContainerMemory, readTermination } from "./container_state.ts";
+import { ContainerHealth, type ContainerPod } from "./container_health.ts";
+import type { PodEvent, WorkerContext } from "./context.ts";
+import type { HandlerTarget } from "./lifecycle_handler.ts";
+import type { Plan } from "./plan_builder.ts";
 import {
-  type ContainerView,
-  type Goal,
-  livingOf,
+  type ContainerInput,
+  type ContainerRole,
+  findRunning,
   MIN_GRACE_MS,
-  type Plan,
-  type PodView,
-  toInstances,
+  type PlanInput,
+  type PodGoal,
   type VolumesState,
 } from "./plan_input.ts";
-import type { StartRefusal } from "./start.ts";
-import { type PodRecord, toPodStatus, toTerminated } from "./record.ts";
-import type { PodEvent, WorkerSurroundings } from "./context.ts";
+import { PodObservation } from "./pod_observation.ts";
+import type { PodRecord } from "./pod_record.ts";
+import { toPodStatus, toTerminated } from "./pod_status.ts";
 
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
 
-/** See the file's head. */
-export class PodMemory {
+/** Options of {@linkcode PodState}. */
+export interface PodStateOptions {
+  context: WorkerContext;
   record: PodRecord;
-  /** The last published. */
-  status: PodStatus | undefined;
-  readonly #around: WorkerSurroundings;
-  readonly #wake: () => void;
-  readonly #containers = new Map<string, ContainerMemory>();
-  readonly #deadSinceMs = new Map<string, number>();
-  readonly #messages = new Map<string, string>();
+  /**
+   * The operator named the pod for the first time since the agent started. Its first status is
+   * published even while the engine is unavailable; that of an older pod waits for the engine.
+   */
+  isNew: boolean;
+  /** Asks the worker for a sync. */
+  enqueueSync(): void;
+}
+
+/** A container of the spec and how it takes part in the pod. */
+export interface PodContainer {
+  spec: Container;
+  role: ContainerRole;
+}
+
+/**
+ * The state of one pod: its durable record, what the engine holds of it, the health of its
+ * containers, and the outcome of actions. It builds the planner's input and publishes statuses.
+ *
+ * Every method that changes the record persists it before the change takes effect.
+ */
+export class PodState implements ContainerPod {
+  readonly #context: WorkerContext;
+  readonly #options: PodStateOptions;
+  readonly #observation: PodObservation;
+  readonly #health = new Map<string, ContainerHealth>();
   readonly #firstSeenMs: number;
-  #pod: RuntimePod | undefined;
+  #record: PodRecord;
+  #status: PodStatus | undefined;
   #volumes: VolumesState = { kind: "pending" };
-  #volumesFailures = 0;
+  #volumesFailureCount = 0;
   #sandboxRetryAtMs = 0;
   #stopByMs: number | undefined;
-  readonly #isNew: boolean;
 
-  constructor(
-    around: WorkerSurroundings,
-    options: { record: PodRecord; isNew: boolean; wake: () => void },
-  ) {
-    this.#around = around;
-    this.record = options.record;
-    this.#isNew = options.isNew;
-    this.#wake = options.wake;
-    const { clock } = around;
-    // The pod's age on the monotonic clock; a wall clock that was set meanwhile makes it neither negative nor endless.
-    const ageMs = Math.max(0, clock.wallMs() - options.record.firstSeenUnixMs);
-    this.#firstSeenMs = clock.monotonicMs() - ageMs;
-    if (this.record.goal === "remove" || this.record.failure) this.#limit();
+  constructor(options: PodStateOptions) {
+    const { context, record } = options;
+    this.#context = context;
+    this.#options = options;
+    this.#record = record;
+    this.#observation = new PodObservation({
+      context,
+      podUid: record.spec.uid,
+    });
+    // The age of the pod moves to the monotonic clock here. A wall clock that was set back meanwhile
+    // makes the pod young, but never gives it a negative age.
+    const ageMs = Math.max(0, context.clock.wallMs() - record.firstSeenUnixMs);
+    this.#firstSeenMs = context.clock.monotonicMs() - ageMs;
+    if (record.goal === "remove" || record.failure) this.#limitStopTime();
   }
 
-  // ------------------------------------------------------------------------------------------------------------ wishes
+  /** The durable record; replaced as a whole when it changes. */
+  get record(): PodRecord {
+    return this.#record;
+  }
 
+  /** The status that was published last. */
+  get status(): PodStatus | undefined {
+    return this.#status;
+  }
+
+  /** Whether a first status is to be published although the engine could not be read yet. */
+  get needsInitialStatus(): boolean {
+    return this.#status === undefined && this.#options.isNew;
+  }
+
+  /** Engine id of the sandbox; empty without one. */
+  get sandboxId(): string {
+    return this.#observation.sandbox.id;
+  }
+
+  /** Addresses of the pod: those of its sandbox, or the device's for hostNetwork. */
+  get podIps(): readonly string[] {
+    return this.#record.spec.hostNetwork
+      ? this.#context.host.addresses
+      : this.#observation.podIps;
+  }
+
+  /** Returns a container of the spec by name. */
+  findContainer(name: string): PodContainer | undefined {
+    return this.#listContainers().find(({ spec }) => spec.name === name);
+  }
+
+  /** Returns where the probes and hooks of an instance run. */
+  toHandlerTarget(containerId: string): HandlerTarget {
+    const podUid = this.#record.spec.uid;
+    return {
+      container: { kind: "container", containerId, podUid },
+      podIp: this.podIps[0] ?? "127.0.0.1",
+    };
+  }
+
+  /** Reports an Event of the pod. */
+  reportEvent(event: Omit<PodEvent, "podUid">): void {
+    const podUid = this.#record.spec.uid;
+    this.#context.reporter.onPodEvent({ ...event, podUid });
+  }
+
+  // ---- Goal --------------------------------------------------------------------------------
+
+  /**
+   * Sets the desired spec; resolves once it is persisted.
+   * @throws {AranyaError} code "conflict" when the pod is being removed
+   */
   async apply(spec: PodSpec): Promise<void> {
-    const { record } = this;
-    if (record.goal !== "run" && record.goal !== "leave") {
+    const { goal } = this.#record;
+    if (goal !== "run" && goal !== "unmanaged") {
       throw new AranyaError(
         "conflict",
         `Cannot apply pod "${spec.namespace}/${spec.name}": it is being removed`,
       );
     }
-    await this.#keep({ ...record, spec, goal: "run" });
-    // Their content is compared before anything is written: an unchanged volume costs nothing.
+    await this.#saveRecord({ ...this.#record, spec, goal: "run" });
+    // Preparing them again is cheap: unchanged volumes are not written.
     this.#volumes = { kind: "pending" };
-    this.#volumesFailures = 0;
+    this.#volumesFailureCount = 0;
   }
 
+  /** Stops the pod within the shortest grace period of all calls; resolves once that is persisted. */
   async remove(graceSeconds: number): Promise<void> {
-    const { record } = this;
-    if (record.goal === "gone" || record.goal === "forget") return;
-    const grace = record.goal === "remove"
-      ? Math.min(record.graceSeconds, graceSeconds)
-      : graceSeconds;
-    await this.#keep({ ...record, goal: "remove", graceSeconds: grace });
-    this.#limit();
+    const record = this.#record;
+    if (record.goal === "terminated" || record.goal === "purge") return;
+    await this.#saveRecord({
+      ...record,
+      goal: "remove",
+      graceSeconds: record.goal === "remove"
+        ? Math.min(record.graceSeconds, graceSeconds)
+        : graceSeconds,
+    });
+    this.#limitStopTime();
   }
 
-  async forget(): Promise<void> {
-    if (this.record.goal === "forget") return;
-    await this.#keep({ ...this.record, goal: "forget" });
+  /** Marks everything of the pod for removal; resolves once that is persisted. */
+  async purge(): Promise<void> {
+    if (this.#record.goal === "purge") return;
+    await this.#saveRecord({ ...this.#record, goal: "purge" });
   }
 
+  /** Fails the pod as a whole and reports that; resolves once it is persisted. */
   async fail(failure: { reason: string; message: string }): Promise<void> {
     const { reason, message } = failure;
-    await this.#keep({ ...this.record, failure: { reason, message } });
-    this.#limit();
-    this.event({ container: "", warning: true, reason, message });
+    await this.#saveRecord({ ...this.#record, failure: { reason, message } });
+    this.#limitStopTime();
+    this.reportEvent({ container: "", warning: true, reason, message });
   }
 
-  async #keep(record: PodRecord): Promise<void> {
-    await this.#around.keep(record);
-    this.record = record;
+  async #saveRecord(record: PodRecord): Promise<void> {
+    await this.#context.store.save(record);
+    this.#record = record;
   }
 
-  /** Draws the end of what lives as near as the grace says. */
-  #limit(): void {
-    const { record } = this;
+  /** Moves the stop deadline forward when the grace period got shorter; never back. */
+  #limitStopTime(): void {
+    const { goal, graceSeconds, spec } = this.#record;
     const graceMs = 1_000 *
-      (record.goal === "remove"
-        ? record.graceSeconds
-        : Number(record.spec.terminationGraceSeconds));
-    const byMs = this.#nowMs() + Math.max(MIN_GRACE_MS, graceMs);
-    this.#stopByMs = Math.min(this.#stopByMs ?? Infinity, byMs);
+      (goal === "remove" ? graceSeconds : Number(spec.terminationGraceSeconds));
+    const stopByMs = this.#nowMs() + Math.max(MIN_GRACE_MS, graceMs);
+    this.#stopByMs = Math.min(this.#stopByMs ?? Infinity, stopByMs);
   }
 
-  retry(): void {
+  // ---- Outcome of actions ------------------------------------------------------------------
+
+  /** Ends the back-off of failed volumes and of a failed sandbox. */
+  retryFailures(): void {
     if (this.#volumes.kind === "failed") this.#volumes = { kind: "pending" };
     this.#sandboxRetryAtMs = 0;
   }
 
-  // ------------------------------------------------------------------------------------------------ outcome of actions
-
-  volumesReady(spec: PodSpec): void {
-    // Another spec may have come meanwhile.
-    if (this.record.spec !== spec) return;
+  /** Records that the volumes of this spec are set up; ignored when another spec was applied since. */
+  recordVolumesReady(spec: PodSpec): void {
+    if (this.#record.spec !== spec) return;
     this.#volumes = { kind: "ready" };
-    this.#volumesFailures = 0;
+    this.#volumesFailureCount = 0;
   }
 
-  volumesFailed(message: string): void {
-    const delayMs = FIRST_VOLUMES_RETRY_MS * 2 ** this.#volumesFailures++;
+  /** Records that the volumes could not be set up, and backs off. */
+  recordVolumesFailure(message: string): void {
+    const delayMs = FIRST_VOLUMES_RETRY_MS * 2 ** this.#volumesFailureCount++;
     this.#volumes = {
       kind: "failed",
       message,
@@ -139,112 +218,119 @@ export class PodMemory {
     };
   }
 
-  sandboxFailed(): void {
+  /** Records that the sandbox could not be created. */
+  recordSandboxFailure(): void {
     this.#sandboxRetryAtMs = this.#nowMs() + SANDBOX_RETRY_MS;
   }
 
-  startFailed(name: string, failure: StartRefusal & { attempt: number }): void {
-    this.#memoryOf(name).startFailed(failure);
+  /** Returns the start failures and probe results of a container. */
+  healthOf(name: string): ContainerHealth {
+    let health = this.#health.get(name);
+    if (!health) {
+      health = new ContainerHealth({
+        context: this.#context,
+        name,
+        pod: this,
+        enqueueSync: this.#options.enqueueSync,
+      });
+      this.#health.set(name, health);
+    }
+    return health;
   }
 
-  startSucceeded(name: string, id: string): void {
-    this.#memoryOf(name).startSucceeded(id);
-  }
-
-  /** Has this instance ended and replaced. */
-  giveUpInstance(name: string, id: string): void {
-    this.#memoryOf(name).giveUp(id, { what: "postStart hook" });
-  }
-
+  /** Drops what is kept of an instance that was removed from the engine. */
   async dropInstance(name: string, id: string): Promise<void> {
-    const attempt = this.#pod?.containers.find((one) => one.id === id)?.attempt;
-    this.#messages.delete(id);
-    this.#deadSinceMs.delete(id);
+    const attempt = this.#observation.dropInstance(id);
     if (attempt === undefined) return;
-    await this.#around.volumes.removeMessageFile({
-      podUid: this.record.spec.uid,
+    await this.#context.volumes.removeMessageFile({
+      podUid: this.#record.spec.uid,
       container: name,
       attempt,
     });
   }
 
-  // ------------------------------------------------------------------------------------------------------------ facts
+  // ---- Sync --------------------------------------------------------------------------------
 
-  get sandboxId(): string {
-    return this.#pod?.sandbox?.id ?? "";
+  /** Replaces what is known of the engine; undefined when it holds nothing of the pod. */
+  async observe(pod: RuntimePod | undefined): Promise<void> {
+    await this.#observation.update(
+      pod,
+      (name) => this.findContainer(name)?.spec,
+    );
   }
 
-  podIps(): readonly string[] {
-    return this.record.spec.hostNetwork
-      ? this.#around.hostIps()
-      : this.#pod?.sandbox?.podIps ?? [];
-  }
-
-  containerOf(name: string): Container | undefined {
-    return this.#specs().find(({ spec }) => spec.name === name)?.spec;
-  }
-
-  roleOf(name: string): ContainerView["role"] | undefined {
-    return this.#specs().find(({ spec }) => spec.name === name)?.role;
-  }
-
-  /** Tells the cluster; without `container` it is about the pod as a whole. */
-  event(event: Omit<PodEvent, "podUid">): void {
-    this.#around.onEvent({ ...event, podUid: this.record.spec.uid });
-  }
-
-  /** Takes in what the engine holds now. */
-  async see(pod: RuntimePod | undefined): Promise<void> {
-    this.#pod = pod;
-    for (const container of pod?.containers ?? []) {
-      if (container.state !== "exited") continue;
-      if (!this.#messages.has(container.id)) {
-        this.#messages.set(
-          container.id,
-          await readTermination(container, {
-            around: this.#around,
-            podUid: this.record.spec.uid,
-            fallback: this.containerOf(container.name)
-              ?.terminationMessageFallbackToLogs ?? false,
-          }),
-        );
-      }
+  /** Starts the probes of instances that run now, and stops those of instances that don't. */
+  syncProbes(): void {
+    for (const container of this.#listContainers()) {
+      const { spec } = container;
+      const running = findRunning(this.#toContainerInput(container));
+      this.healthOf(spec.name).syncProbes(spec, running?.id);
     }
   }
 
-  view(
-    running: Pick<PodView, "busy" | "stopping">,
-  ): PodView {
-    const { spec } = this.record;
-    const sandbox = this.#pod?.sandbox;
+  /** Returns the planner's input. `running` are the actions that run. */
+  toPlanInput(running: Pick<PlanInput, "busy" | "stopping">): PlanInput {
+    const { spec } = this.#record;
     return {
       spec,
-      goal: this.#goal(),
+      goal: this.#toGoal(),
       nowMs: this.#nowMs(),
       deadlineAtMs: spec.activeDeadlineSeconds > 0n
         ? this.#firstSeenMs + Number(spec.activeDeadlineSeconds) * 1_000
         : undefined,
-      sandbox: {
-        kind: sandbox ? sandbox.running ? "ready" : "dead" : "absent",
-        id: sandbox?.id ?? "",
-      },
+      sandbox: this.#observation.sandbox,
       sandboxRetryAtMs: this.#sandboxRetryAtMs,
       volumes: this.#volumes,
-      containers: this.#specs().map((one) => this.#containerView(one)),
+      containers: this.#listContainers().map((container) =>
+        this.#toContainerInput(container)
+      ),
       ...running,
     };
   }
 
-  #goal(): Goal {
-    const { goal, failure } = this.record;
+  /** Persists which containers have completed and whether the pod has, then publishes the status. */
+  async recordPlan(planned: { input: PlanInput; plan: Plan }): Promise<void> {
+    const status = this.#toStatus(planned);
+    const completed = this.#toCompleted(planned);
+    if (status.terminated) {
+      await this.#saveRecord({
+        ...this.#record,
+        ...completed,
+        goal: "terminated",
+        lastStatus: status,
+      });
+    } else if (completed) {
+      await this.#saveRecord({ ...this.#record, ...completed });
+    }
+    this.#publish(status);
+  }
+
+  /** Publishes the final status of a terminated pod. */
+  publishLastStatus(): void {
+    const { lastStatus } = this.#record;
+    if (lastStatus) this.#publish(lastStatus);
+  }
+
+  /** Publishes the status that follows from this plan, without persisting anything. */
+  publishStatus(planned: { input: PlanInput; plan: Plan }): void {
+    this.#publish(this.#toStatus(planned));
+  }
+
+  /** Stops all probes. */
+  async close(): Promise<void> {
+    for (const health of this.#health.values()) await health.close();
+  }
+
+  #toGoal(): PodGoal {
+    const { goal, failure } = this.#record;
     const stopByMs = this.#stopByMs ?? 0;
     if (goal === "remove") return { kind: "remove", stopByMs };
-    if (goal === "forget" || goal === "leave") return { kind: goal };
+    if (goal === "purge" || goal === "unmanaged") return { kind: goal };
     return failure ? { kind: "fail", stopByMs } : { kind: "run" };
   }
 
-  #specs(): { spec: Container; role: ContainerView["role"] }[] {
-    const { initContainers, containers } = this.record.spec;
+  #listContainers(): PodContainer[] {
+    const { initContainers, containers } = this.#record.spec;
     return [
       ...initContainers.map((spec) => ({
         spec,
@@ -254,147 +340,67 @@ export class PodMemory {
     ];
   }
 
-  #containerView(
-    { spec, role }: { spec: Container; role: ContainerView["role"] },
-  ): ContainerView {
-    const memory = this.#memoryOf(spec.name);
-    const view: ContainerView = {
+  #toContainerInput({ spec, role }: PodContainer): ContainerInput {
+    const { name } = spec;
+    const health = this.#health.get(name);
+    const container: ContainerInput = {
       spec,
       role,
-      instances: toInstances(this.#pod, {
-        name: spec.name,
-        seenDeadMs: (container) => this.#seenDeadMs(container),
-      }),
-      startFailure: memory.failure,
-      settledExitCode: this.record.settled.get(spec.name)?.exitCode,
+      instances: this.#observation.listInstances(name),
+      startFailure: health?.startFailure,
+      completedExitCode: this.#record.completed.get(name)?.exitCode,
       started: false,
-      unhealthy: memory.unhealthy,
+      unhealthy: health?.unhealthy,
     };
-    memory.probe(spec, livingOf(view)?.id);
-    view.started = memory.started;
-    return view;
+    container.started = health?.isStarted(findRunning(container)?.id) ?? false;
+    return container;
   }
 
-  /** On the monotonic clock, from the engine's wall time when that is believable. */
-  #seenDeadMs(container: RuntimeContainer): number {
-    const known = this.#deadSinceMs.get(container.id);
-    if (known !== undefined) return known;
-    // What could not be started has no time of its end.
-    const agoMs = container.finishedUnixMs > 0
-      ? this.#around.clock.wallMs() - container.finishedUnixMs
-      : 0;
-    const sinceMs = this.#nowMs() - Math.max(0, agoMs);
-    this.#deadSinceMs.set(container.id, sinceMs);
-    return sinceMs;
-  }
-
-  // ----------------------------------------------------------------------------------------------------------- results
-
-  /** Keeps what has ended for good and says what is true now. */
-  async note({ view, plan }: { view: PodView; plan: Plan }): Promise<void> {
-    const { record } = this;
-    const status = this.#toStatus({ view, plan });
-    const settled = this.#settled(view, plan);
-    if (status.terminated) {
-      await this.#keep({
-        ...record,
-        ...settled,
-        goal: "gone",
-        lastStatus: status,
-      });
-    } else if (settled) await this.#keep({ ...record, ...settled });
-    this.#publish(status);
-  }
-
-  #toStatus({ view, plan }: { view: PodView; plan: Plan }): PodStatus {
+  #toStatus({ input, plan }: { input: PlanInput; plan: Plan }): PodStatus {
+    const ready = [...this.#health].filter(([_name, health]) => health.ready);
     return toPodStatus({
-      view,
+      input,
       plan,
-      record: this.record,
-      podIps: this.#pod?.sandbox?.podIps ?? [],
-      hostIps: this.#around.hostIps(),
-      ready: this.#ready(),
-      messages: this.#messages,
+      record: this.#record,
+      podIps: this.#observation.podIps,
+      hostIps: this.#context.host.addresses,
+      ready: new Set(ready.map(([name]) => name)),
+      terminationMessages: this.#observation.terminationMessages,
     });
   }
 
-  /** Newly settled containers; undefined when there are none. */
-  #settled(
-    view: PodView,
-    plan: Plan,
-  ): Pick<PodRecord, "settled" | "restarts"> | undefined {
-    const { record } = this;
-    if (!plan.ended || view.goal.kind === "forget") return undefined;
-    const settled = new Map(record.settled);
-    const restarts = new Map(record.restarts);
-    for (const container of view.containers) {
-      const [newest] = container.instances;
+  /** Returns the record's containers that have completed; undefined when there are no new ones. */
+  #toCompleted(
+    { input, plan }: { input: PlanInput; plan: Plan },
+  ): Pick<PodRecord, "completed" | "restartCounts"> | undefined {
+    if (!plan.terminated || input.goal.kind === "purge") return undefined;
+    const completed = new Map(this.#record.completed);
+    const restartCounts = new Map(this.#record.restartCounts);
+    const messages = this.#observation.terminationMessages;
+    for (const { spec: { name }, instances: [newest] } of input.containers) {
       if (newest?.state !== "exited") continue;
-      const { name } = container.spec;
-      settled.set(
-        name,
-        toTerminated(newest, this.#messages.get(newest.id) ?? ""),
-      );
-      restarts.set(name, newest.attempt);
+      completed.set(name, toTerminated(newest, messages.get(newest.id) ?? ""));
+      restartCounts.set(name, newest.attempt);
     }
-    return settled.size === record.settled.size
+    return completed.size === this.#record.completed.size
       ? undefined
-      : { settled, restarts };
-  }
-
-  #ready(): Set<string> {
-    return new Set(
-      [...this.#containers].filter(([_name, memory]) => memory.ready).map((
-        [name],
-      ) => name),
-    );
-  }
-
-  publishGone(): void {
-    if (this.record.lastStatus) this.#publish(this.record.lastStatus);
-  }
-
-  /** Says something about a pod that is new while the engine can't be asked. */
-  publishUnseen(): void {
-    if (this.status || !this.#isNew) return;
-    const view = this.view({ busy: new Set(), stopping: new Map() });
-    this.#publish(this.#toStatus({ view, plan: planPod(view) }));
+      : { completed, restartCounts };
   }
 
   #publish(status: PodStatus): void {
-    if (this.status && sameBut(this.status, status)) return;
-    this.status = status;
-    this.#around.onStatus(status);
-  }
-
-  async close(): Promise<void> {
-    for (const memory of this.#containers.values()) {
-      await memory.close();
-    }
-  }
-
-  #memoryOf(name: string): ContainerMemory {
-    let memory = this.#containers.get(name);
-    if (!memory) {
-      memory = new ContainerMemory({
-        around: this.#around,
-        name,
-        pod: this,
-        wake: this.#wake,
-      });
-      this.#containers.set(name, memory);
-    }
-    return memory;
+    if (this.#status && isSameStatus(this.#status, status)) return;
+    this.#status = status;
+    this.#context.registry.publishStatus(status);
   }
 
   #nowMs(): number {
-    return this.#around.clock.monotonicMs();
+    return this.#context.clock.monotonicMs();
   }
 }
 
-/** Equal but for the version. */
-function sameBut(left: PodStatus, right: PodStatus): boolean {
-  const bytes = (status: PodStatus) =>
+/** Compares two statuses apart from their version. */
+function isSameStatus(left: PodStatus, right: PodStatus): boolean {
+  const encode = (status: PodStatus) =>
     encodeMessage(PodStatusSchema, { ...status, version: 0n });
-  return equalBytes(bytes(left), bytes(right));
+  return equalBytes(encode(left), encode(right));
 }

@@ -1,216 +1,264 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * One pod's worker: looks at what is wished and what is there, has the plan made, and carries its actions out, each on its own, so that
- * a long pull of one container holds no other up. It looks again whenever something may have changed.
- */
-import { asAranyaError, type Logger } from "../../shared/base/mod.ts";
-import { DISK_LOOK_MS, limitedVolumes } from "../volumes/mod.ts";
+/** Runs one pod. */
+import {
+  asAranyaError,
+  hasCode,
+  type Logger,
+  Notifier,
+} from "../../shared/base/mod.ts";
 import type { PodSpec, PodStatus } from "../../shared/wire/mod.ts";
-import { carryOut, type RunningAction } from "./execute.ts";
+import { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "../volumes/mod.ts";
+import type { WorkerContext } from "./context.ts";
+import { executeAction, type RunningAction } from "./execute.ts";
 import { planPod } from "./plan.ts";
-import { PodMemory } from "./pod_state.ts";
-import { type Action, keyOf, type Plan } from "./plan_input.ts";
-import type { PodRecord } from "./record.ts";
-import type { WorkerSurroundings } from "./context.ts";
+import { type Action, actionKey } from "./plan_builder.ts";
+import type { PlanInput } from "./plan_input.ts";
+import type { PodRecord } from "./pod_record.ts";
+import { PodState } from "./pod_state.ts";
 
-const RETRY_LOOK_MS = 5_000;
+const SYNC_RETRY_MS = 5_000;
+/** Limit of setTimeout. A sync that is due later happens once too early. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** Actions that make no sense for a pod that ends. */
+const START_ACTIONS: readonly Action["kind"][] = [
+  "start",
+  "prepareVolumes",
+  "ensureSandbox",
+];
 
-/** See the file's head. */
+/** Options of {@linkcode PodWorker}. */
+export interface PodWorkerOptions {
+  record: PodRecord;
+  /** The operator named the pod for the first time since the agent started. */
+  isNew: boolean;
+}
+
+/**
+ * The worker of one pod. A sync compares what is desired with what the engine holds, lets the
+ * planner decide, and starts the planned actions. Each action runs on its own, so that the slow pull
+ * of one container does not block the others. Syncs are level-based: an event, the end of an action
+ * or a timer only enqueues a sync, and the sync reads everything again.
+ */
 export class PodWorker implements AsyncDisposable {
-  readonly #around: WorkerSurroundings;
-  readonly #memory: PodMemory;
+  readonly #context: WorkerContext;
+  readonly #state: PodState;
   readonly #log: Logger;
-  readonly #busy = new Map<string, RunningAction>();
+  readonly #running = new Map<string, RunningAction>();
   readonly #closing = new AbortController();
-  #looking: Promise<void> | undefined;
-  #measuring: Promise<void> | undefined;
-  #again = false;
+  readonly #notifier = new Notifier();
+  #loops: Promise<void>[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    around: WorkerSurroundings,
-    { record, isNew }: { record: PodRecord; isNew: boolean },
-  ) {
-    this.#around = around;
-    this.#memory = new PodMemory(around, {
+  constructor(context: WorkerContext, { record, isNew }: PodWorkerOptions) {
+    const { namespace, name } = record.spec;
+    this.#context = context;
+    this.#log = context.log.with({ pod: `${namespace}/${name}` });
+    this.#state = new PodState({
+      context,
       record,
       isNew,
-      wake: () => this.wake(),
+      enqueueSync: () => this.enqueueSync(),
     });
-    this.#log = around.log.with({
-      pod: `${record.spec.namespace}/${record.spec.name}`,
-    });
-    if (limitedVolumes(record.spec).length > 0) {
-      this.#measuring = this.#measure(this.#closing.signal);
-    }
   }
 
-  /** What is remembered of the pod. */
+  /** The durable record of the pod. */
   get record(): PodRecord {
-    return this.#memory.record;
+    return this.#state.record;
   }
 
-  /** The last status published. */
+  /** The status that was published last. */
   get status(): PodStatus | undefined {
-    return this.#memory.status;
+    return this.#state.status;
   }
 
-  /** Has the pod follow this spec. Resolves when it is kept durably. */
+  /** Starts the worker and enqueues its first sync. Call it once. */
+  start(): void {
+    const { signal } = this.#closing;
+    this.#loops = [this.#syncWhenNotified(signal)];
+    if (listLimitedVolumes(this.record.spec).length > 0) {
+      this.#loops.push(this.#watchDiskUsage(signal));
+    }
+    this.enqueueSync();
+  }
+
+  /**
+   * Sets the desired spec; resolves once it is persisted.
+   * @throws {AranyaError} code "conflict" when the pod is being removed
+   */
   async apply(spec: PodSpec): Promise<void> {
-    await this.#memory.apply(spec);
-    this.wake();
+    await this.#state.apply(spec);
+    this.enqueueSync();
   }
 
-  /** Has the pod end within the grace; the smallest ever asked for counts. Resolves when it is kept durably. */
+  /** Stops the pod within the shortest grace period of all calls; resolves once that is persisted. */
   async remove(graceSeconds: number): Promise<void> {
-    await this.#memory.remove(graceSeconds);
-    this.#giveUpStarts();
-    this.wake();
+    await this.#state.remove(graceSeconds);
+    this.#abortStarts();
+    this.enqueueSync();
   }
 
-  /** The object is gone: everything of the pod goes. Resolves when it is kept durably. */
-  async forget(): Promise<void> {
-    await this.#memory.forget();
-    this.#giveUpStarts();
-    this.wake();
+  /** Removes everything of the pod; resolves once the intent is persisted. */
+  async purge(): Promise<void> {
+    await this.#state.purge();
+    this.#abortStarts();
+    this.enqueueSync();
   }
 
-  /** Looks again soon. */
-  wake(): void {
-    if (this.#closing.signal.aborted) return;
-    this.#again = true;
-    this.#looking ??= this.#lookWhileAsked().finally(() => {
-      this.#looking = undefined;
-      if (this.#again) this.wake();
-    });
+  /** Asks for a sync; calls that come before it starts share one. */
+  enqueueSync(): void {
+    if (!this.#closing.signal.aborted) this.#notifier.notify();
   }
 
-  /** What failed for a passing reason is tried again at once, e.g. since the link is back. */
-  retry(): void {
-    this.#memory.retry();
-    this.wake();
+  /** Ends the back-off of failures that may have passed, e.g. since the link is back. */
+  retryFailures(): void {
+    this.#state.retryFailures();
+    this.enqueueSync();
   }
 
-  /** Ends the worker; containers are left as they are. */
+  /** Stops the worker and aborts its actions; containers are left running. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(
       new DOMException("the agent is stopping", "AbortError"),
     );
     clearTimeout(this.#timer);
-    this.#again = false;
-    for (const running of this.#busy.values()) running.abort();
+    for (const running of this.#running.values()) running.abort();
     await Promise.allSettled([
-      this.#looking,
-      this.#measuring,
-      ...[...this.#busy.values()].map(({ done }) => done),
+      ...this.#loops,
+      ...[...this.#running.values()].map(({ done }) => done),
     ]);
-    await this.#memory.close();
+    await this.#state.close();
+  }
+
+  async #syncWhenNotified(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#notifier.wait(signal);
+      } catch {
+        return;
+      }
+      // Changes that were made together are seen together.
+      await Promise.resolve();
+      await this.#syncOrRetry();
+    }
+  }
+
+  async #syncOrRetry(): Promise<void> {
+    try {
+      await this.#sync();
+    } catch (error) {
+      // Not logged: the facts of the device report that the engine is unavailable.
+      if (!hasCode(error, "unavailable")) {
+        this.#log.warn("sync of a pod failed, will retry", {
+          error: asAranyaError(error, "Cannot sync pod"),
+        });
+      }
+      this.#publishInitialStatus();
+      this.#enqueueSyncAfter(SYNC_RETRY_MS);
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const { record } = this.#state;
+    if (record.goal === "terminated") return this.#state.publishLastStatus();
+    if (!this.#context.registry.mayRun(record)) {
+      return this.#publishInitialStatus();
+    }
+    const pod = await this.#context.engine.findPod(record.spec.uid);
+    if (this.#closing.signal.aborted) return;
+    await this.#state.observe(pod);
+    this.#state.syncProbes();
+    const input = this.#state.toPlanInput({
+      busy: new Set(this.#running.keys()),
+      stopping: this.#listStops(),
+    });
+    const plan = planPod(input);
+    await this.#state.recordPlan({ input, plan });
+    for (const action of plan.actions) this.#execute(action);
+    this.#setTimer(plan.syncAtMs);
+    // A goal that changed meanwhile, e.g. to "terminated", has work of its own.
+    if (this.#state.record.goal !== record.goal) this.enqueueSync();
+  }
+
+  /** Publishes a first status of a new pod while the engine can't be read or the pod may not run. */
+  #publishInitialStatus(): void {
+    if (!this.#state.needsInitialStatus) return;
+    this.#state.syncProbes();
+    const input: PlanInput = this.#state.toPlanInput({
+      busy: new Set(),
+      stopping: new Map(),
+    });
+    this.#state.publishStatus({ input, plan: planPod(input) });
+  }
+
+  #execute(action: Action): void {
+    const key = actionKey(action);
+    const running = this.#running.get(key);
+    if (running) {
+      if (action.kind === "stop") running.shorten?.(action.stopByMs);
+      return;
+    }
+    const started = executeAction(action, {
+      context: this.#context,
+      state: this.#state,
+      log: this.#log,
+    });
+    this.#running.set(key, started);
+    void started.done.finally(() => {
+      this.#running.delete(key);
+      this.enqueueSync();
+    });
+  }
+
+  /** Returns when each running stop ends at the latest, by container name. */
+  #listStops(): Map<string, number> {
+    const stops = new Map<string, number>();
+    for (const { action } of this.#running.values()) {
+      if (action.kind === "stop") stops.set(action.name, action.stopByMs);
+    }
+    return stops;
+  }
+
+  #abortStarts(): void {
+    for (const running of this.#running.values()) {
+      if (START_ACTIONS.includes(running.action.kind)) running.abort();
+    }
+  }
+
+  /** Replaces the timer of the next sync; undefined sets none. */
+  #setTimer(syncAtMs: number | undefined): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (syncAtMs === undefined) return;
+    const delayMs = syncAtMs - this.#context.clock.monotonicMs();
+    this.#enqueueSyncAfter(Math.max(0, delayMs));
+  }
+
+  #enqueueSyncAfter(delayMs: number): void {
+    if (this.#closing.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.enqueueSync(),
+      Math.min(delayMs, MAX_TIMEOUT_MS),
+    );
   }
 
   /** Evicts the pod once an emptyDir has grown over its limit. */
-  async #measure(signal: AbortSignal): Promise<void> {
-    const { clock, volumes } = this.#around;
+  async #watchDiskUsage(signal: AbortSignal): Promise<void> {
+    const { clock, volumes } = this.#context;
     while (this.record.goal === "run" && !this.record.failure) {
       try {
-        await clock.sleep(DISK_LOOK_MS, { signal });
-        const message = await volumes.overfull(this.record.spec, signal);
+        await clock.sleep(DISK_USAGE_INTERVAL_MS, { signal });
+        const message = await volumes.findExceededLimit(
+          this.record.spec,
+          signal,
+        );
         if (message === undefined || this.record.goal !== "run") continue;
-        await this.#memory.fail({ reason: "Evicted", message });
-        this.wake();
+        await this.#state.fail({ reason: "Evicted", message });
+        this.enqueueSync();
       } catch (error) {
         if (signal.aborted) return;
-        this.#log.warn("volumes could not be measured", { error });
+        this.#log.warn("disk usage of volumes can't be measured", { error });
       }
     }
-  }
-
-  async #lookWhileAsked(): Promise<void> {
-    // The tick lets all that changed together be seen together.
-    await Promise.resolve();
-    while (this.#again && !this.#closing.signal.aborted) {
-      this.#again = false;
-      try {
-        await this.#look();
-      } catch (error) {
-        const known = asAranyaError(error, "Cannot look at pod");
-        if (known.code !== "unavailable") {
-          this.#log.warn("pod could not be looked at", { error: known });
-        }
-        this.#memory.publishUnseen();
-        this.#wakeIn(RETRY_LOOK_MS);
-      }
-    }
-  }
-
-  async #look(): Promise<void> {
-    const { record } = this.#memory;
-    if (record.goal === "gone") return this.#memory.publishGone();
-    if (!this.#around.mayRun(record)) return this.#memory.publishUnseen();
-    const pod = await this.#around.observe(record.spec.uid);
-    if (this.#closing.signal.aborted) return;
-    await this.#memory.see(pod);
-    const view = this.#memory.view({
-      busy: new Set(this.#busy.keys()),
-      stopping: this.#stopping(),
-    });
-    const plan = planPod(view);
-    await this.#memory.note({ view, plan });
-    for (const action of plan.actions) this.#begin(action);
-    this.#planWake(plan);
-    // A pod that is gone is looked at once more for its last word.
-    if (this.#memory.record.goal !== record.goal) this.#again = true;
-  }
-
-  #begin(action: Action): void {
-    const key = keyOf(action);
-    const present = this.#busy.get(key);
-    if (present) {
-      if (action.kind === "stop") present.hurry?.(action.stopByMs);
-      return;
-    }
-    const running = carryOut(action, {
-      around: this.#around,
-      memory: this.#memory,
-      log: this.#log,
-    });
-    this.#busy.set(key, running);
-    void running.done.finally(() => {
-      this.#busy.delete(key);
-      this.wake();
-    });
-  }
-
-  #stopping(): Map<string, number> {
-    const stopping = new Map<string, number>();
-    for (const running of this.#busy.values()) {
-      if (running.action.kind === "stop") {
-        stopping.set(running.action.name, running.action.stopByMs);
-      }
-    }
-    return stopping;
-  }
-
-  #giveUpStarts(): void {
-    for (const running of this.#busy.values()) {
-      if (
-        ["start", "prepareVolumes", "ensureSandbox"].includes(
-          running.action.kind,
-        )
-      ) running.abort();
-    }
-  }
-
-  #planWake(plan: Plan): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (plan.wakeAtMs === undefined) return;
-    this.#wakeIn(Math.max(0, plan.wakeAtMs - this.#around.clock.monotonicMs()));
-  }
-
-  #wakeIn(delayMs: number): void {
-    if (this.#closing.signal.aborted) return;
-    clearTimeout(this.#timer);
-    // setTimeout's own limit is 2^31 ms; a later time is only looked at once before.
-    this.#timer = setTimeout(() => this.wake(), Math.min(delayMs, 2 ** 31 - 1));
   }
 }

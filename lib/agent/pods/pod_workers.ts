@@ -1,157 +1,176 @@
 // SPDX-License-Identifier: Apache-2.0
-/** All pods of one device: one worker each, what they share, and what the agent says to them. */
+/** All pods of one device. */
 import {
   AranyaError,
   type Clock,
   type Logger,
   Scope,
+  Sequencer,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
-import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
-import { loadBlobs, type StateStore } from "../state/mod.ts";
 import {
   type Configure,
-  ConfigureSchema,
   create,
-  decodeMessage,
-  encodeMessage,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
-import { EngineView, toBareSpec } from "./engine_cache.ts";
-import {
-  createRecord,
-  decodeRecord,
-  encodeRecord,
-  type PodRecord,
-} from "./record.ts";
+import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
+import type { StateStore } from "../state/mod.ts";
 import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
 import type {
   HostAddresses,
+  PodRegistry,
   PodReporter,
-  WorkerSurroundings,
+  WorkerContext,
 } from "./context.ts";
+import { EngineCache } from "./engine_cache.ts";
+import {
+  createPodRecord,
+  type PodRecord,
+  toUnmanagedSpec,
+} from "./pod_record.ts";
+import { PodStore } from "./pod_store.ts";
 import { PodWorker } from "./pod_worker.ts";
+
+/** Volume contents that a pod needs and the device does not have. */
+export interface BlobRequest {
+  podUid: string;
+  /** Hexadecimal SHA-256 of each content. */
+  hashes: readonly string[];
+  signal: AbortSignal;
+}
 
 /** Options of {@linkcode createPodWorkers}. */
 export interface PodWorkersOptions {
-  /** The engine. */
+  /** The container engine. */
   runtime: ContainerRuntime;
-  /** What the device keeps; held by this process. */
+  /** The state directory; locked by this process. */
   store: StateStore;
-  /** Memory for secrets and emptyDirs. */
+  /** Mounts memory for secrets and emptyDirs. */
   mounts: Mounts;
   /** Life-cycle and failures; never content. */
   log: Logger;
-  /** Time. @default the machine's */
+  /** @default the machine's */
   clock?: Clock;
   /** The device's own addresses. */
   host: HostAddresses;
-  /** Contents by hash in the order asked for, from the operator. @throws {AranyaError} when it can't be had now */
-  fetchBlobs(
-    request: { podUid: string; hashes: readonly string[]; signal: AbortSignal },
-  ): Promise<Uint8Array[]>;
+  /**
+   * Fetches volume contents from the operator, in the order of the hashes.
+   * @throws {AranyaError} code "unavailable" without a link
+   */
+  fetchBlobs(request: BlobRequest): Promise<Uint8Array[]>;
   /** Receives statuses and events of the pods. */
   reporter: PodReporter;
 }
 
-/** See {@linkcode createPodWorkers}. Calls about one pod take effect in their order. */
+/** The pods of one device. Calls about the same pod take effect in their order. */
 export interface PodWorkers extends AsyncDisposable {
-  /** Has this pod run as the spec says. Resolves when that is kept durably. @throws {AranyaError} "conflict" when it is being removed */
+  /**
+   * Creates a pod or replaces its spec; resolves once that is persisted.
+   * @throws {AranyaError} code "conflict" when the pod is being removed
+   */
   apply(spec: PodSpec): Promise<void>;
-  /** Has the pod end; also one that is unknown here. Resolves when that is kept durably. */
+  /**
+   * Stops a pod within the shortest grace period of all calls; resolves once that is persisted. Its
+   * containers and its record stay until `purge`. Repeats the final status of a terminated pod.
+   * @throws {AranyaError} code "not_found" when neither the agent nor the engine knows the pod
+   */
   remove(pod: { uid: string; graceSeconds: number }): Promise<void>;
-  /** The object is gone: drops tombstone, containers and volumes. */
+  /** Removes everything of a pod whose object is deleted; resolves once the intent is persisted. */
   purge(uid: string): Promise<void>;
-  /** Device-wide wishes; kept. */
+  /** Replaces the settings of the device; resolves once they are persisted. */
   configure(settings: Configure): Promise<void>;
-  /** Everything that is or was here. Waits a little for a first look after a start. */
+  /** Returns the status of every pod. After a start it waits up to 5 s for the first syncs. */
   list(): Promise<PodStatus[]>;
-  /** The last status of one pod. */
+  /** Returns the last status of a pod. */
   findStatus(uid: string): PodStatus | undefined;
-  /** The spec of one pod. */
+  /** Returns the spec of a pod that was applied last. */
   findSpec(uid: string): PodSpec | undefined;
-  /** What failed for a passing reason is tried again at once, e.g. since the link is back. */
+  /** Ends the back-off of failures that may have passed, e.g. since the link is back. */
   retryFailures(): void;
 }
 
-const FIRST_LOOK_TIMEOUT_MS = 5_000;
-const FIRST_LOOK_INTERVAL_MS = 100;
-const CONFIGURE = { kind: "setting", key: "configure" } as const;
-const EPOCH = { kind: "setting", key: "epoch" } as const;
-/** Versions of one start of the agent are counted below this. */
+const FIRST_SYNC_TIMEOUT_MS = 5_000;
+const FIRST_SYNC_POLL_MS = 100;
+/** Upper bound of the status versions that one start of the agent may use. */
 const VERSIONS_PER_START = 2n ** 32n;
 
-/** Takes up what the store holds and goes on from there, with or without a link. */
+/**
+ * Reads the records in the store and runs their pods, with or without a link to the operator.
+ * @throws {AranyaError} when the store can't be read or written
+ */
 export async function createPodWorkers(
   options: PodWorkersOptions,
 ): Promise<PodWorkers> {
   const podWorkers = new DevicePodWorkers(options);
-  await podWorkers.load();
+  await podWorkers.start();
   return podWorkers;
 }
 
-class DevicePodWorkers implements PodWorkers {
+class DevicePodWorkers implements PodWorkers, PodRegistry {
   readonly #options: PodWorkersOptions;
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #scope: Scope;
   readonly #workers = new Map<string, PodWorker>();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #commands = new Sequencer();
+  readonly #store: PodStore;
   readonly #volumes: Volumes;
-  readonly #around: WorkerSurroundings;
-  readonly #engine: EngineView;
-  #settings: Configure = create(ConfigureSchema);
+  readonly #engine: EngineCache;
+  readonly #context: WorkerContext;
   #version = 0n;
 
   constructor(options: PodWorkersOptions) {
+    const { runtime, log, clock = SYSTEM_CLOCK, mounts, host, reporter } =
+      options;
     this.#options = options;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#log = options.log;
+    this.#clock = clock;
     this.#scope = new Scope({
-      onError: (error) => this.#log.error("pod watch has ended", { error }),
+      onError: (error) =>
+        log.error("task of the pod workers failed", { error }),
     });
+    this.#store = new PodStore({ store: options.store, log });
     this.#volumes = createVolumes({
       root: `${options.store.dir}/volumes`,
-      mounts: options.mounts,
+      mounts,
       loadBlobs: ({ podUid, hashes, signal }) =>
-        loadBlobs(options.store, {
+        this.#store.loadBlobs({
           hashes,
           fetch: (hashes) => options.fetchBlobs({ podUid, hashes, signal }),
         }),
     });
-    this.#engine = new EngineView({
-      runtime: options.runtime,
-      clock: this.#clock,
-      log: this.#log,
-      onFirstSight: (pods) => this.#firstSight(pods),
+    this.#engine = new EngineCache({
+      runtime,
+      clock,
+      log,
+      onFirstListing: (pods) => this.#onFirstListing(pods),
     });
-    this.#around = this.#surroundings();
+    this.#context = {
+      runtime,
+      engine: this.#engine,
+      volumes: this.#volumes,
+      store: this.#store,
+      registry: this,
+      reporter,
+      host,
+      clock,
+      log,
+    };
   }
 
-  async load(): Promise<void> {
-    const { store } = this.#options;
-    await this.#countStart();
-    const settings = await store.read(CONFIGURE);
-    if (settings) this.#settings = decodeMessage(ConfigureSchema, settings);
-    for (const key of store.keys("pod")) {
-      const bytes = await store.read({ kind: "pod", key });
-      if (!bytes) continue;
-      try {
-        this.#add(decodeRecord(bytes), { isNew: false });
-      } catch (error) {
-        // Its containers are left alone until the operator says what shall be.
-        this.#log.error("pod record can't be used", { object: key, error });
-      }
+  async start(): Promise<void> {
+    this.#version = await this.#store.countStart() * VERSIONS_PER_START;
+    await this.#store.loadSettings();
+    for (const record of await this.#store.loadRecords()) {
+      this.#startWorker(record, { isNew: false });
     }
-    this.#scope.run((signal) => this.#engine.firstLook(signal));
+    this.#scope.run((signal) => this.#engine.listUntilSuccess(signal));
     this.#scope.run((signal) =>
       this.#engine.watch({
         signal,
-        onChange: (uid) => this.#workers.get(uid)?.wake(),
-        onLost: () => {
+        onPodChanged: (uid) => this.#workers.get(uid)?.enqueueSync(),
+        onAllChanged: () => {
           this.retryFailures();
           this.#options.reporter.onEngineChanged();
         },
@@ -159,92 +178,69 @@ class DevicePodWorkers implements PodWorkers {
     );
   }
 
-  /** Versions must rise over restarts, on devices without a clock too: one small write a start. */
-  async #countStart(): Promise<void> {
-    const { store } = this.#options;
-    const bytes = await store.read(EPOCH);
-    const epoch = bytes?.length === 8
-      ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)
-      : 0n;
-    const next = new Uint8Array(8);
-    new DataView(next.buffer).setBigUint64(0, epoch + 1n);
-    await store.write(EPOCH, next);
-    this.#version = (epoch + 1n) * VERSIONS_PER_START;
-  }
-
   apply(spec: PodSpec): Promise<void> {
-    return this.#inTurn(spec.uid, async () => {
+    return this.#commands.run(spec.uid, async () => {
       const worker = this.#workers.get(spec.uid);
       if (worker) await worker.apply(spec);
       else {
-        const record = createRecord(spec, {
+        await this.#createPod(createPodRecord(spec, {
           firstSeenUnixMs: this.#clock.wallMs(),
-        });
-        await this.#around.keep(record);
-        this.#add(record, { isNew: true });
+        }));
       }
       await this.#collectBlobs();
     });
   }
 
   remove(pod: { uid: string; graceSeconds: number }): Promise<void> {
-    return this.#inTurn(pod.uid, async () => {
+    return this.#commands.run(pod.uid, async () => {
       const worker = this.#workers.get(pod.uid);
       if (worker) {
         await worker.remove(pod.graceSeconds);
-        // What is gone already is said again: the operator may have missed it.
-        if (worker.status?.terminated) this.#publish(worker.status);
+        // The operator may have missed the final status.
+        const { status } = worker;
+        if (status?.terminated) this.publishStatus(status);
         return;
       }
-      if (this.#engine.seen) {
+      if (this.#engine.hasListed) {
         throw new AranyaError(
           "not_found",
           `Cannot remove pod ${pod.uid}: the device does not have it`,
         );
       }
-      // Its containers may be there all the same: the engine has not been seen yet.
-      const record = createRecord(
+      // The engine may hold its containers although the record is lost.
+      await this.#createPod(createPodRecord(
         create(PodSpecSchema, { uid: pod.uid }),
-        { firstSeenUnixMs: this.#clock.wallMs(), goal: "remove" },
-      );
-      record.graceSeconds = pod.graceSeconds;
-      await this.#around.keep(record);
-      this.#add(record, { isNew: true });
+        {
+          firstSeenUnixMs: this.#clock.wallMs(),
+          goal: "remove",
+          graceSeconds: pod.graceSeconds,
+        },
+      ));
     });
   }
 
   purge(uid: string): Promise<void> {
-    return this.#inTurn(uid, async () => {
-      await this.#workers.get(uid)?.forget();
+    return this.#commands.run(uid, async () => {
+      await this.#workers.get(uid)?.purge();
     });
   }
 
   async configure(settings: Configure): Promise<void> {
-    await this.#options.store.write(
-      CONFIGURE,
-      encodeMessage(ConfigureSchema, settings),
-    );
-    this.#settings = settings;
+    await this.#store.saveSettings(settings);
   }
 
   async list(): Promise<PodStatus[]> {
-    const deadlineMs = this.#clock.monotonicMs() + FIRST_LOOK_TIMEOUT_MS;
-    const missing = () =>
-      !this.#engine.seen ||
+    const deadlineMs = this.#clock.monotonicMs() + FIRST_SYNC_TIMEOUT_MS;
+    const isIncomplete = () =>
+      !this.#engine.hasListed ||
       [...this.#workers.values()].some((worker) => !worker.status);
-    while (missing() && this.#clock.monotonicMs() < deadlineMs) {
-      await this.#clock.sleep(FIRST_LOOK_INTERVAL_MS, {
+    while (isIncomplete() && this.#clock.monotonicMs() < deadlineMs) {
+      await this.#clock.sleep(FIRST_SYNC_POLL_MS, {
         signal: this.#scope.signal,
       });
     }
     return [...this.#workers.values()].map((worker) =>
-      worker.status ?? create(PodStatusSchema, {
-        uid: worker.record.spec.uid,
-        namespace: worker.record.spec.namespace,
-        name: worker.record.spec.name,
-        specHash: worker.record.spec.specHash,
-        startedUnixMs: BigInt(worker.record.firstSeenUnixMs),
-      })
+      worker.status ?? toUnknownStatus(worker.record)
     );
   }
 
@@ -257,7 +253,7 @@ class DevicePodWorkers implements PodWorkers {
   }
 
   retryFailures(): void {
-    for (const worker of this.#workers.values()) worker.retry();
+    for (const worker of this.#workers.values()) worker.retryFailures();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -269,96 +265,80 @@ class DevicePodWorkers implements PodWorkers {
     );
   }
 
-  #add(record: PodRecord, { isNew }: { isNew: boolean }): void {
-    const worker = new PodWorker(this.#around, { record, isNew });
-    this.#workers.set(record.spec.uid, worker);
-    worker.wake();
+  // ---- PodRegistry -------------------------------------------------------------------------
+
+  mayRun(record: PodRecord): boolean {
+    if (record.goal !== "run") return true;
+    const { spec: { uid }, firstSeenUnixMs } = record;
+    // Kubernetes promises, e.g. to StatefulSets, that no two pods of a name run at the same time.
+    return !this.#listNamesakes(record.spec).some(({ record: other }) =>
+      other.spec.uid !== uid && other.goal !== "terminated" &&
+      (other.goal !== "run" || other.firstSeenUnixMs < firstSeenUnixMs)
+    );
   }
 
-  #surroundings(): WorkerSurroundings {
-    const { runtime, store, reporter, host } = this.#options;
-    return {
-      runtime,
-      volumes: this.#volumes,
-      clock: this.#clock,
-      log: this.#log,
-      observe: async (uid) => (await this.#engine.list()).get(uid),
-      keep: (record) =>
-        store.write(
-          { kind: "pod", key: record.spec.uid },
-          encodeRecord(record),
-        ),
-      drop: (uid) => this.#drop(uid),
-      mayRun: (record) => this.#mayRun(record),
-      onStatus: (status) => this.#publish(status),
-      onEvent: (event) => reporter.onPodEvent(event),
-      settings: () => ({
-        podCidr: this.#settings.podCidr,
-        dns: this.#settings.dns,
-      }),
-      hostIps: () => host.addresses,
-    };
-  }
-
-  #publish(status: PodStatus): void {
-    // A worker that was forgotten may still finish what it was about.
+  publishStatus(status: PodStatus): void {
+    // A purged worker may still end what it was doing.
     if (!this.#workers.has(status.uid)) return;
     status.version = ++this.#version;
     this.#options.reporter.onPodStatus(status);
-    if (status.terminated) this.#wakeNamesakes(status);
+    if (status.terminated) this.#syncNamesakes(status);
   }
 
-  async #drop(uid: string): Promise<void> {
-    await this.#options.store.remove({ kind: "pod", key: uid });
+  async dropPod(uid: string): Promise<void> {
+    await this.#store.remove(uid);
     const worker = this.#workers.get(uid);
     this.#workers.delete(uid);
     if (worker) {
-      this.#wakeNamesakes(worker.record.spec);
-      // Not awaited: the worker's own action is what runs here.
+      this.#syncNamesakes(worker.record.spec);
+      // Not awaited: the caller is an action of this worker, which the disposal waits for.
       void worker[Symbol.asyncDispose]();
     }
     await this.#collectBlobs();
   }
 
-  #wakeNamesakes(pod: { namespace: string; name: string }): void {
-    for (const { record } of this.#workers.values()) {
-      const { spec } = record;
-      if (spec.namespace === pod.namespace && spec.name === pod.name) {
-        this.#workers.get(spec.uid)?.wake();
-      }
-    }
+  async #createPod(record: PodRecord): Promise<void> {
+    await this.#store.save(record);
+    this.#startWorker(record, { isNew: true });
   }
 
-  #mayRun(record: PodRecord): boolean {
-    if (record.goal !== "run") return true;
-    const { uid, namespace, name } = record.spec;
-    return ![...this.#workers.values()].some(({ record: other }) =>
-      other.spec.uid !== uid && other.spec.name === name &&
-      other.spec.namespace === namespace && other.goal !== "gone" &&
-      (other.goal !== "run" || other.firstSeenUnixMs < record.firstSeenUnixMs)
+  #startWorker(record: PodRecord, { isNew }: { isNew: boolean }): void {
+    const worker = new PodWorker(this.#context, { record, isNew });
+    this.#workers.set(record.spec.uid, worker);
+    worker.start();
+  }
+
+  #listNamesakes(pod: { namespace: string; name: string }): PodWorker[] {
+    return [...this.#workers.values()].filter(({ record: { spec } }) =>
+      spec.namespace === pod.namespace && spec.name === pod.name
     );
   }
 
-  /** Pods of ours that no record knows (it was damaged, or lost) are shown to the operator and else left alone. */
-  async #firstSight(pods: RuntimePod[]): Promise<void> {
+  /** Syncs the pods of this name: one of them may run now. */
+  #syncNamesakes(pod: { namespace: string; name: string }): void {
+    for (const worker of this.#listNamesakes(pod)) worker.enqueueSync();
+  }
+
+  /** Takes up pods that have containers but no record, and removes volumes that have no pod. */
+  async #onFirstListing(pods: RuntimePod[]): Promise<void> {
+    const { log } = this.#options;
     for (const pod of pods) {
       if (this.#workers.has(pod.uid)) continue;
-      this.#log.warn("pod runs here that no record knows", {
+      log.warn("pod has containers but no record", {
         pod: `${pod.namespace}/${pod.name}`,
       });
-      this.#add(
-        createRecord(toBareSpec(pod), {
-          firstSeenUnixMs: this.#clock.wallMs(),
-          goal: "leave",
-        }),
-        { isNew: false },
-      );
+      const record = createPodRecord(toUnmanagedSpec(pod), {
+        firstSeenUnixMs: this.#clock.wallMs(),
+        goal: "unmanaged",
+      });
+      this.#startWorker(record, { isNew: false });
     }
-    if (this.#options.store.damaged.length > 0) return;
-    for (const uid of await this.#volumes.list()) {
+    // A damaged record may belong to a pod that still needs its volumes.
+    if (this.#store.hasDamage) return;
+    for (const uid of await this.#volumes.listPods()) {
       if (this.#workers.has(uid)) continue;
       await this.#volumes.remove(uid).catch((error) =>
-        this.#log.warn("volumes of a former pod could not be removed", {
+        log.warn("volumes of a purged pod can't be removed", {
           object: uid,
           error,
         })
@@ -367,25 +347,18 @@ class DevicePodWorkers implements PodWorkers {
   }
 
   async #collectBlobs(): Promise<void> {
-    const keep = new Set<string>();
-    for (const { record } of this.#workers.values()) {
-      for (const { source } of record.spec.volumes) {
-        if (source.case !== "files") continue;
-        for (const file of source.value.files) keep.add(file.sha256);
-      }
-    }
-    await this.#options.store.collectBlobs(keep).catch((error) =>
-      this.#log.warn("old volume content could not be removed", { error })
-    );
+    const workers = [...this.#workers.values()];
+    await this.#store.collectBlobs(workers.map(({ record }) => record.spec));
   }
+}
 
-  /** One command after the other about a pod. */
-  #inTurn(uid: string, work: () => Promise<void>): Promise<void> {
-    const turn = (this.#turns.get(uid) ?? Promise.resolve()).then(work, work);
-    const tail = turn.catch(() => {}).then(() => {
-      if (this.#turns.get(uid) === tail) this.#turns.delete(uid);
-    });
-    this.#turns.set(uid, tail);
-    return turn;
-  }
+/** Returns the status of a pod that has not been synced since the start of the agent. */
+function toUnknownStatus({ spec, firstSeenUnixMs }: PodRecord): PodStatus {
+  return create(PodStatusSchema, {
+    uid: spec.uid,
+    namespace: spec.namespace,
+    name: spec.name,
+    specHash: spec.specHash,
+    startedUnixMs: BigInt(firstSeenUnixMs),
+  });
 }

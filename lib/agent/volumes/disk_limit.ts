@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How much an emptyDir on disk holds, for its sizeLimit: looked at now and then, as a kubelet's eviction manager does. */
+/** Size limits of emptyDirs on disk, which are measured from time to time as by a kubelet's eviction manager. */
 import type { PodSpec } from "../../shared/wire/mod.ts";
+import { ignoreNotFound } from "./not_found.ts";
 
-/** Pause between two looks, as long as a kubelet's. */
-export const DISK_LOOK_MS = 10_000;
+/** Pause between two measurements; that of a kubelet's eviction manager. */
+export const DISK_USAGE_INTERVAL_MS = 10_000;
 
+/** Unit of `st_blocks` in stat(2), whatever the file system. */
 const BLOCK_BYTES = 512;
-const UNITS: [string, bigint][] = [
-  ["Gi", 1n << 30n],
-  ["Mi", 1n << 20n],
-  ["Ki", 1n << 10n],
+/** Binary suffixes of Kubernetes quantities, largest first. */
+const QUANTITY_UNITS: readonly { suffix: string; bytes: bigint }[] = [
+  { suffix: "Gi", bytes: 1n << 30n },
+  { suffix: "Mi", bytes: 1n << 20n },
+  { suffix: "Ki", bytes: 1n << 10n },
 ];
 
-/** A volume that may not grow without end. */
+/** A volume with a size limit. */
 export interface LimitedVolume {
   name: string;
   limitBytes: bigint;
 }
 
-/** The pod's emptyDirs on disk that have a limit; those in memory are held to theirs by the kernel. */
-export function limitedVolumes(spec: PodSpec): LimitedVolume[] {
+/** Returns the pod's emptyDirs on disk that have a sizeLimit. The kernel enforces that of emptyDirs in memory. */
+export function listLimitedVolumes(spec: PodSpec): LimitedVolume[] {
   return spec.volumes.flatMap(({ name, source }) =>
     source.case === "emptyDir" && !source.value.memory &&
       source.value.sizeLimitBytes > 0n
@@ -28,38 +31,32 @@ export function limitedVolumes(spec: PodSpec): LimitedVolume[] {
   );
 }
 
-/** Why the pod is evicted, in a kubelet's words. */
-export function evictionMessage({ name, limitBytes }: LimitedVolume): string {
-  const unit = UNITS.find(([_name, size]) => limitBytes % size === 0n);
-  const limit = unit ? `${limitBytes / unit[1]}${unit[0]}` : `${limitBytes}`;
+/** Returns why the pod is evicted, in the words of a kubelet. */
+export function toEvictionMessage({ name, limitBytes }: LimitedVolume): string {
+  const unit = QUANTITY_UNITS.find(({ bytes }) => limitBytes % bytes === 0n);
+  const limit = unit ? `${limitBytes / unit.bytes}${unit.suffix}` : limitBytes;
   return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}".`;
 }
 
-/** Bytes of disk that a folder takes with all in it; files that go meanwhile count nothing, links are not followed. */
-export async function diskUsage(
+/**
+ * Returns the bytes that a directory and everything in it take on disk. Files that disappear
+ * meanwhile don't count, and symbolic links are not followed.
+ */
+export async function measureDiskUsage(
   path: string,
   signal: AbortSignal,
 ): Promise<number> {
-  let bytes = 0;
-  const folders = [path];
-  for (let folder; (folder = folders.pop()) !== undefined;) {
+  let totalBytes = 0;
+  const pending = [path];
+  for (let dir; (dir = pending.pop()) !== undefined;) {
     signal.throwIfAborted();
-    const entries = await ignoreAbsent(Array.fromAsync(Deno.readDir(folder)));
+    const entries = await ignoreNotFound(Array.fromAsync(Deno.readDir(dir)));
     for (const { name, isDirectory } of entries ?? []) {
-      const inside = `${folder}/${name}`;
-      const info = await ignoreAbsent(Deno.lstat(inside));
-      bytes += (info?.blocks ?? 0) * BLOCK_BYTES;
-      if (isDirectory) folders.push(inside);
+      const entryPath = `${dir}/${name}`;
+      const info = await ignoreNotFound(Deno.lstat(entryPath));
+      totalBytes += (info?.blocks ?? 0) * BLOCK_BYTES;
+      if (isDirectory) pending.push(entryPath);
     }
   }
-  return bytes;
-}
-
-async function ignoreAbsent<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  return totalBytes;
 }

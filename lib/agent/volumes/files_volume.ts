@@ -1,58 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Files of a configMap, secret, downwardAPI or projected volume, changed all at once under the eyes of running containers:
- *
- * ```
- * volume/..data           -> ..3f9a12c0        swapped by one rename
- * volume/..3f9a12c0/conf/app.toml              this state's files
- * volume/conf             -> ..data/conf       what containers open
- * ```
- */
+/** Volumes that hold files: configMap, secret, downwardAPI and projected. */
 import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
+import { ignoreNotFound } from "./not_found.ts";
 
-/** One file as it shall be. */
+/** One file of a volume. */
 export interface VolumeFile {
-  /** Relative, no `..` in it. */
+  /** Relative to the volume, without `..`. */
   path: string;
   content: Uint8Array;
   /** Permission bits. */
   mode: number;
+  /** Owner; the agent's user when undefined. */
   uid?: number | undefined;
 }
 
 /** Options of {@linkcode writeFilesVolume}. */
 export interface WriteFilesVolumeOptions {
-  /** The volume's folder; it exists. */
+  /** Root of the volume; it exists. */
   dir: string;
   files: readonly VolumeFile[];
-  /** Owning group of all files, as `fsGroup` wishes. */
+  /** Owning group of all files (`fsGroup`); the group may read them. */
   gid?: number | undefined;
 }
 
-const DATA = "..data";
-const DATA_ASIDE = "..data_aside";
+/** Name of the symbolic link to the current files. */
+const DATA_LINK = "..data";
+const NEW_DATA_LINK = "..data_aside";
 
 /**
- * Has the folder hold these files and no others. Nothing is touched when it does already. Gives whether something changed.
- * @throws {AranyaError} code "invalid" for a path that leaves the volume
+ * Replaces the files of a volume, all at once for the containers that read them, and returns whether
+ * anything changed. Nothing is written when the volume holds exactly these files already.
+ *
+ * The layout is that of a kubelet (`AtomicWriter`), which programs rely on to notice changes:
+ *
+ * ```
+ * volume/..data           -> ..3f9a12c0        swapped by one rename
+ * volume/..3f9a12c0/conf/app.toml              the current files
+ * volume/conf             -> ..data/conf       what containers open
+ * ```
+ * @throws {AranyaError} code "invalid" for a path that leads out of the volume
  */
 export async function writeFilesVolume(
   options: WriteFilesVolumeOptions,
 ): Promise<{ changed: boolean }> {
   const { dir, files } = options;
   for (const { path } of files) checkPath(path);
-  const former = await Deno.readLink(`${dir}/${DATA}`).catch(() => undefined);
-  if (former !== undefined && await holds(`${dir}/${former}`, options)) {
+  const current = await readLink(`${dir}/${DATA_LINK}`);
+  if (current !== undefined && await hasFiles(`${dir}/${current}`, options)) {
     await linkNames(dir, files);
     return { changed: false };
   }
-  const name = `..${crypto.randomUUID().slice(0, 8)}`;
-  await writeFiles(`${dir}/${name}`, options);
-  await Deno.remove(`${dir}/${DATA_ASIDE}`).catch(ignoreAbsent);
-  await Deno.symlink(name, `${dir}/${DATA_ASIDE}`);
-  await Deno.rename(`${dir}/${DATA_ASIDE}`, `${dir}/${DATA}`);
+  const next = `..${crypto.randomUUID().slice(0, 8)}`;
+  await writeFiles(`${dir}/${next}`, options);
+  // Left over when an earlier call was interrupted.
+  await ignoreNotFound(Deno.remove(`${dir}/${NEW_DATA_LINK}`));
+  await Deno.symlink(next, `${dir}/${NEW_DATA_LINK}`);
+  await Deno.rename(`${dir}/${NEW_DATA_LINK}`, `${dir}/${DATA_LINK}`);
   await linkNames(dir, files);
-  await removeStale(dir, { keep: name, files });
+  await removeOthers(dir, { current: next, files });
   return { changed: true };
 }
 
@@ -64,7 +69,7 @@ function checkPath(path: string): void {
   ) {
     throw new AranyaError(
       "invalid",
-      `Cannot write file "${path}" to volume: its path is not a plain relative one`,
+      `Cannot write file "${path}" to volume: not a relative path inside the volume`,
     );
   }
 }
@@ -73,44 +78,42 @@ async function writeFiles(
   dir: string,
   { files, gid }: WriteFilesVolumeOptions,
 ): Promise<void> {
-  await makeFolder(dir, gid);
+  await createDir(dir, gid);
   for (const file of files) {
     const path = `${dir}/${file.path}`;
-    const parts = file.path.split("/").slice(0, -1);
-    for (let depth = 1; depth <= parts.length; depth++) {
-      await makeFolder(`${dir}/${parts.slice(0, depth).join("/")}`, gid);
+    const parents = file.path.split("/").slice(0, -1);
+    for (let depth = 1; depth <= parents.length; depth++) {
+      await createDir(`${dir}/${parents.slice(0, depth).join("/")}`, gid);
     }
+    // Others must not read it before owner and mode are set.
     await Deno.writeFile(path, file.content, { mode: 0o600 });
     if (gid !== undefined || file.uid !== undefined) {
       await Deno.chown(path, file.uid ?? null, gid ?? null);
     }
-    await Deno.chmod(path, modeOf(file, gid));
+    await Deno.chmod(path, toMode(file, gid));
   }
 }
 
-/** With an fsGroup, that group may read. */
-function modeOf(file: VolumeFile, gid: number | undefined): number {
+/** Returns the permission bits of a file; with an fsGroup, that group may read it. */
+function toMode(file: VolumeFile, gid: number | undefined): number {
   return gid === undefined ? file.mode : file.mode | 0o440;
 }
 
-async function makeFolder(
-  path: string,
-  gid: number | undefined,
-): Promise<void> {
+async function createDir(path: string, gid: number | undefined): Promise<void> {
   await Deno.mkdir(path, { recursive: true });
   if (gid !== undefined) await Deno.chown(path, null, gid);
   await Deno.chmod(path, gid === undefined ? 0o755 : 0o2775);
 }
 
-/** Whether the folder of the present state is what is wished. */
-async function holds(
+/** Returns whether a directory holds exactly these files, with their owners and modes. */
+async function hasFiles(
   dir: string,
   { files, gid }: WriteFilesVolumeOptions,
 ): Promise<boolean> {
   try {
     for (const file of files) {
       const info = await Deno.stat(`${dir}/${file.path}`);
-      if (((info.mode ?? 0) & 0o7777) !== modeOf(file, gid)) return false;
+      if (((info.mode ?? 0) & 0o7777) !== toMode(file, gid)) return false;
       if (gid !== undefined && info.gid !== gid) return false;
       if (file.uid !== undefined && info.uid !== file.uid) return false;
       if (info.size !== file.content.length) return false;
@@ -132,34 +135,44 @@ async function countFiles(dir: string): Promise<number> {
   return count;
 }
 
-const firstPart = (file: VolumeFile) => file.path.split("/")[0] ?? "";
-
+/** Creates the links to the files and directories at the top of the volume, where they are missing. */
 async function linkNames(
   dir: string,
   files: readonly VolumeFile[],
 ): Promise<void> {
-  for (const name of new Set(files.map(firstPart))) {
+  for (const name of new Set(files.map(toTopName))) {
     const path = `${dir}/${name}`;
-    const present = await Deno.readLink(path).catch(() => undefined);
-    if (present === `${DATA}/${name}`) continue;
-    await Deno.remove(path, { recursive: true }).catch(ignoreAbsent);
-    await Deno.symlink(`${DATA}/${name}`, path);
+    const target = `${DATA_LINK}/${name}`;
+    if (await readLink(path) === target) continue;
+    await ignoreNotFound(Deno.remove(path, { recursive: true }));
+    await Deno.symlink(target, path);
   }
 }
 
-async function removeStale(
+/** Removes the files before the swap, and links to names that are no longer in the volume. */
+async function removeOthers(
   dir: string,
-  { keep, files }: { keep: string; files: readonly VolumeFile[] },
+  { current, files }: { current: string; files: readonly VolumeFile[] },
 ): Promise<void> {
-  const wanted = new Set([keep, DATA, ...files.map(firstPart)]);
+  const kept = new Set([current, DATA_LINK, ...files.map(toTopName)]);
   for (const entry of await Array.fromAsync(Deno.readDir(dir))) {
-    if (wanted.has(entry.name)) continue;
-    await Deno.remove(`${dir}/${entry.name}`, { recursive: true }).catch(
-      ignoreAbsent,
+    if (kept.has(entry.name)) continue;
+    await ignoreNotFound(
+      Deno.remove(`${dir}/${entry.name}`, { recursive: true }),
     );
   }
 }
 
-function ignoreAbsent(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** Returns the first part of a file's path. */
+function toTopName(file: VolumeFile): string {
+  return file.path.split("/")[0] ?? "";
+}
+
+/** Returns the target of a symbolic link; undefined when the path is something else. */
+async function readLink(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readLink(path);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Pods' volumes on the device's disk and in its memory: emptyDirs with their limits, hostPaths, files with an atomic swap. A pod's spec and a
- * function for content come in, paths to bind come out. This room never knows containers, and never decides when a volume is made.
+ * The volumes of pods on the device's disk and in its memory: emptyDirs with their limits, hostPaths,
+ * and files that are swapped atomically. Pod specs and file contents come in, paths to bind into
+ * containers go out. This room never starts a container, and never decides when a volume is set up.
+ *
+ * @example
+ * ```ts
+ * const volumes = createVolumes({ root, mounts, loadBlobs });
+ * await volumes.prepare(spec, signal);
+ * const binds = await volumes.resolveBinds(spec, container);
+ * ```
  *
  * @module
  */
-export { DISK_LOOK_MS, limitedVolumes } from "./disk_limit.ts";
-export * from "./volumes.ts";
+export { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "./disk_limit.ts";
+export {
+  createVolumes,
+  type MessageFile,
+  type Mounts,
+  type VolumeBlobsRequest,
+  type Volumes,
+  type VolumesOptions,
+} from "./volumes.ts";

@@ -1,77 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A pod's volumes as folders on the device, and how its containers see them. */
+/** The volumes of one device's pods, as directories on the device. */
 import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
-import type { ContainerRequest } from "../runtime/mod.ts";
 import type {
   Container,
   EmptyDir,
   Files,
-  HostPath,
-  Mount,
   PodSpec,
   Volume,
 } from "../../shared/wire/mod.ts";
-import { diskUsage, evictionMessage, limitedVolumes } from "./disk_limit.ts";
+import type { ContainerRequest } from "../runtime/mod.ts";
+import {
+  listLimitedVolumes,
+  measureDiskUsage,
+  toEvictionMessage,
+} from "./disk_limit.ts";
 import { writeFilesVolume } from "./files_volume.ts";
+import { ensureHostPath } from "./host_path.ts";
+import { ignoreNotFound } from "./not_found.ts";
+import { resolveSubPath } from "./sub_path.ts";
 
-/** Memory file systems; who makes them is told from outside, since it needs a program. */
+/** Mounts memory file systems; implemented outside of this room, since it takes a program. */
 export interface Mounts {
-  /** Mounts a tmpfs on this empty folder. `sizeBytes` 0: half of the memory. @throws {AranyaError} when it can't */
+  /**
+   * Mounts a tmpfs on an empty directory.
+   * @param options.sizeBytes its limit; 0 for half of the machine's memory
+   * @throws {AranyaError} when it can't be mounted, e.g. without root
+   */
   mountTmpfs(path: string, options: { sizeBytes: number }): Promise<void>;
-  /** Unmounts it. @throws {AranyaError} when it can't */
+  /** Unmounts it. @throws {AranyaError} when it can't be unmounted */
   unmount(path: string): Promise<void>;
+}
+
+/** File contents that a volume needs. */
+export interface VolumeBlobsRequest {
+  podUid: string;
+  /** Hexadecimal SHA-256 of each content. */
+  hashes: readonly string[];
+  signal: AbortSignal;
 }
 
 /** Options of {@linkcode createVolumes}. */
 export interface VolumesOptions {
-  /** Folder for all pods' volumes. */
+  /** Directory of all pods' volumes; created when absent. */
   root: string;
   mounts: Mounts;
-  /** Content by hash, fetched from the operator where it isn't held. @throws {AranyaError} when it can't be had now */
+  /**
+   * Returns all contents by hash.
+   * @throws {AranyaError} code "unavailable" when one has to be fetched and can't be
+   */
   loadBlobs(
-    request: { podUid: string; hashes: readonly string[]; signal: AbortSignal },
+    request: VolumeBlobsRequest,
   ): Promise<ReadonlyMap<string, Uint8Array>>;
 }
 
-/** See {@linkcode createVolumes}. All calls may be repeated. */
-export interface Volumes {
-  /** Has the pod's volumes there, with their present content. @throws {AranyaError} naming the volume */
-  prepare(spec: PodSpec, signal: AbortSignal): Promise<void>;
-  /** What one container mounts. @throws {AranyaError} code "invalid" for a sub-path that isn't there or leaves its volume */
-  binds(
-    spec: PodSpec,
-    container: Container,
-  ): Promise<ContainerRequest["binds"]>;
-  /** Why the pod has to go: an emptyDir on disk holds more than its sizeLimit. */
-  overfull(spec: PodSpec, signal: AbortSignal): Promise<string | undefined>;
-  /** A fresh file for the termination message of one instance. */
-  createMessageFile(instance: MessageFile): Promise<string>;
-  /** What the instance has written there, at most 4096 bytes. */
-  readMessage(instance: MessageFile): Promise<Uint8Array>;
-  /** Removes the instance's termination message file; may be called again. */
-  removeMessageFile(instance: MessageFile): Promise<void>;
-  /** Unmounts and removes everything of the pod. */
-  remove(podUid: string): Promise<void>;
-  /** Pods that have a folder here. */
-  list(): Promise<string[]>;
-}
-
-/** Whose termination message. */
+/** One instance of a container, whose termination message is kept in a file. */
 export interface MessageFile {
   podUid: string;
+  /** Name of the container in the pod. */
   container: string;
+  /** Restart count of the instance. */
   attempt: number;
 }
 
+/** The volumes of one device's pods. All calls may be repeated. */
+export interface Volumes {
+  /**
+   * Creates the pod's volumes, and updates the files of those that exist.
+   * @throws {AranyaError} naming the volume that can't be set up
+   */
+  prepare(spec: PodSpec, signal: AbortSignal): Promise<void>;
+  /**
+   * Returns the bind mounts of a container. The volumes must have been prepared.
+   * @throws {AranyaError} code "invalid" when a volume or a subPath does not exist, or a subPath leads out of its volume
+   */
+  resolveBinds(
+    spec: PodSpec,
+    container: Container,
+  ): Promise<ContainerRequest["binds"]>;
+  /** Returns why the pod must be evicted: an emptyDir on disk exceeds its sizeLimit. Undefined when none does. */
+  findExceededLimit(
+    spec: PodSpec,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
+  /** Creates an empty file that the instance may write its termination message to; returns its path. */
+  createMessageFile(instance: MessageFile): Promise<string>;
+  /** Reads the termination message, at most 4096 bytes; empty without a file. */
+  readMessage(instance: MessageFile): Promise<Uint8Array>;
+  /** Removes the file of a termination message. */
+  removeMessageFile(instance: MessageFile): Promise<void>;
+  /** Unmounts and removes all volumes and message files of a pod. */
+  remove(podUid: string): Promise<void>;
+  /** Returns the UIDs of the pods that have volumes or message files. */
+  listPods(): Promise<string[]>;
+}
+
+/** Longest termination message that Kubernetes keeps. */
 const MAX_MESSAGE_BYTES = 4_096;
-/** Upper limit of a secret volume: two states of what Kubernetes allows in one, while they are swapped. */
+/** Size of a secret volume: while they are swapped it holds two states of what Kubernetes allows in one. */
 const SECRET_TMPFS_BYTES = 64 * 1024 * 1024;
 
-/** Makes the volumes of one device's pods. */
+/** Returns the volumes below a directory. Nothing is created before `prepare`. */
 export function createVolumes(options: VolumesOptions): Volumes {
   return new PodVolumes(options);
 }
 
+/**
+ * ```
+ * <root>/<pod UID>/volumes/<volume>                 an emptyDir, or files
+ * <root>/<pod UID>/messages/<container>-<attempt>   a termination message
+ * ```
+ */
 class PodVolumes implements Volumes {
   readonly #options: VolumesOptions;
 
@@ -80,99 +118,20 @@ class PodVolumes implements Volumes {
   }
 
   async prepare(spec: PodSpec, signal: AbortSignal): Promise<void> {
+    // Containers run as any user: they may pass through, but not list.
     await Deno.mkdir(this.#options.root, { recursive: true, mode: 0o711 });
     for (const volume of spec.volumes) {
       signal.throwIfAborted();
       try {
-        await this.#prepareOne(spec, { volume, signal });
+        await this.#prepareVolume(spec, { volume, signal });
       } catch (error) {
         signal.throwIfAborted();
-        const known = asAranyaError(
-          error,
-          `Cannot set up volume "${volume.name}"`,
-        );
-        throw known.message.includes(`"${volume.name}"`)
-          ? known
-          : new AranyaError(
-            known.code,
-            `Cannot set up volume "${volume.name}": ${known.message}`,
-            { cause: error },
-          );
+        throw toVolumeError(error, volume.name);
       }
     }
   }
 
-  #prepareOne(
-    spec: PodSpec,
-    { volume, signal }: { volume: Volume; signal: AbortSignal },
-  ): Promise<void> {
-    switch (volume.source.case) {
-      case "emptyDir":
-        return this.#emptyDir(spec, { volume, source: volume.source.value });
-      case "hostPath":
-        return checkHostPath(volume.source.value);
-      case "files":
-        return this.#files(spec, {
-          volume,
-          source: volume.source.value,
-          signal,
-        });
-      default:
-        // A blocked volume has no source; the planner waits for it.
-        return Promise.resolve();
-    }
-  }
-
-  async #emptyDir(
-    spec: PodSpec,
-    { volume, source }: { volume: Volume; source: EmptyDir },
-  ): Promise<void> {
-    const dir = this.#dirOf(spec.uid, volume.name);
-    const isNew = await makeDir(dir);
-    if (source.memory) {
-      const sizeBytes = Number(source.sizeLimitBytes);
-      const mounted = await this.#ensureTmpfs(dir, sizeBytes);
-      if (!mounted && !isNew) return;
-    } else if (!isNew) return;
-    const gid = groupOf(spec);
-    if (gid !== undefined) await Deno.chown(dir, null, gid);
-    await Deno.chmod(dir, gid === undefined ? 0o777 : 0o2777);
-  }
-
-  async #files(
-    spec: PodSpec,
-    options: { volume: Volume; source: Files; signal: AbortSignal },
-  ): Promise<void> {
-    const { volume, source, signal } = options;
-    const blobs = await this.#options.loadBlobs({
-      podUid: spec.uid,
-      hashes: [...new Set(source.files.map((file) => file.sha256))],
-      signal,
-    });
-    const dir = this.#dirOf(spec.uid, volume.name);
-    await makeDir(dir);
-    if (source.secret) await this.#ensureTmpfs(dir, SECRET_TMPFS_BYTES);
-    await Deno.chmod(dir, 0o755);
-    await writeFilesVolume({
-      dir,
-      gid: groupOf(spec),
-      files: source.files.map((file) => ({
-        path: file.path,
-        content: mustHave(blobs, file.sha256),
-        mode: file.mode,
-        uid: file.uid === undefined ? undefined : Number(file.uid),
-      })),
-    });
-  }
-
-  /** Gives whether it was mounted now. */
-  async #ensureTmpfs(dir: string, sizeBytes: number): Promise<boolean> {
-    if (await isMountPoint(dir)) return false;
-    await this.#options.mounts.mountTmpfs(dir, { sizeBytes });
-    return true;
-  }
-
-  async binds(
+  async resolveBinds(
     spec: PodSpec,
     container: Container,
   ): Promise<ContainerRequest["binds"]> {
@@ -182,12 +141,13 @@ class PodVolumes implements Volumes {
       if (volume === undefined) {
         throw new AranyaError(
           "invalid",
-          `Cannot mount volume "${mount.volume}": the pod has none of that name`,
+          `Cannot mount volume "${mount.volume}": the pod has no volume of that name`,
         );
       }
       const source = volume.source.case === "hostPath"
         ? volume.source.value.path
-        : this.#dirOf(spec.uid, volume.name);
+        : this.#volumeDir(spec.uid, volume.name);
+      // Files of ConfigMaps, Secrets and tokens are always read-only, as on a kubelet.
       const isFiles = volume.source.case === "files";
       binds.push({
         source: mount.subPath === ""
@@ -201,14 +161,14 @@ class PodVolumes implements Volumes {
     return binds;
   }
 
-  async overfull(
+  async findExceededLimit(
     spec: PodSpec,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    for (const volume of limitedVolumes(spec)) {
-      const dir = this.#dirOf(spec.uid, volume.name);
-      if (await diskUsage(dir, signal) > volume.limitBytes) {
-        return evictionMessage(volume);
+    for (const volume of listLimitedVolumes(spec)) {
+      const dir = this.#volumeDir(spec.uid, volume.name);
+      if (await measureDiskUsage(dir, signal) > volume.limitBytes) {
+        return toEvictionMessage(volume);
       }
     }
     return undefined;
@@ -216,42 +176,114 @@ class PodVolumes implements Volumes {
 
   async createMessageFile(instance: MessageFile): Promise<string> {
     const path = this.#messagePath(instance);
-    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.mkdir(parentOf(path), { recursive: true });
     await Deno.writeFile(path, new Uint8Array());
+    // The container may run as any user; writeFile's mode would be cut by the umask.
     await Deno.chmod(path, 0o666);
     return path;
   }
 
   async readMessage(instance: MessageFile): Promise<Uint8Array> {
-    try {
-      using file = await Deno.open(this.#messagePath(instance));
-      const buffer = new Uint8Array(MAX_MESSAGE_BYTES);
-      const count = await file.read(buffer) ?? 0;
-      return buffer.subarray(0, count);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-      throw error;
-    }
+    using file = await ignoreNotFound(Deno.open(this.#messagePath(instance)));
+    if (!file) return new Uint8Array();
+    const buffer = new Uint8Array(MAX_MESSAGE_BYTES);
+    const readBytes = await file.read(buffer) ?? 0;
+    return buffer.subarray(0, readBytes);
   }
 
   async removeMessageFile(instance: MessageFile): Promise<void> {
-    await Deno.remove(this.#messagePath(instance)).catch(ignoreAbsent);
+    await ignoreNotFound(Deno.remove(this.#messagePath(instance)));
   }
 
   async remove(podUid: string): Promise<void> {
-    const dir = `${this.#options.root}/${podUid}`;
-    for (const name of await namesIn(`${dir}/volumes`)) {
-      const path = `${dir}/volumes/${name}`;
+    const podDir = `${this.#options.root}/${podUid}`;
+    for (const name of await listNames(`${podDir}/volumes`)) {
+      const path = `${podDir}/volumes/${name}`;
       if (await isMountPoint(path)) await this.#options.mounts.unmount(path);
     }
-    await Deno.remove(dir, { recursive: true }).catch(ignoreAbsent);
+    await ignoreNotFound(Deno.remove(podDir, { recursive: true }));
   }
 
-  list(): Promise<string[]> {
-    return namesIn(this.#options.root);
+  listPods(): Promise<string[]> {
+    return listNames(this.#options.root);
   }
 
-  #dirOf(podUid: string, volume: string): string {
+  async #prepareVolume(
+    spec: PodSpec,
+    { volume, signal }: { volume: Volume; signal: AbortSignal },
+  ): Promise<void> {
+    const { source } = volume;
+    const dir = this.#volumeDir(spec.uid, volume.name);
+    switch (source.case) {
+      case "emptyDir":
+        return await this.#prepareEmptyDir(spec, { dir, source: source.value });
+      case "hostPath":
+        return await ensureHostPath(source.value);
+      case "files":
+        return await this.#prepareFiles(spec, {
+          dir,
+          source: source.value,
+          signal,
+        });
+      default:
+        // A blocked volume has no source; the planner waits for it.
+    }
+  }
+
+  async #prepareEmptyDir(
+    spec: PodSpec,
+    { dir, source }: { dir: string; source: EmptyDir },
+  ): Promise<void> {
+    const { created } = await ensureDir(dir);
+    const { mounted } = source.memory
+      ? await this.#ensureTmpfs(dir, Number(source.sizeLimitBytes))
+      : { mounted: false };
+    // The containers own what is in it, and may have changed its mode.
+    if (!created && !mounted) return;
+    const gid = groupOf(spec);
+    if (gid !== undefined) await Deno.chown(dir, null, gid);
+    await Deno.chmod(dir, gid === undefined ? 0o777 : 0o2777);
+  }
+
+  async #prepareFiles(
+    spec: PodSpec,
+    { dir, source, signal }: {
+      dir: string;
+      source: Files;
+      signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const blobs = await this.#options.loadBlobs({
+      podUid: spec.uid,
+      hashes: [...new Set(source.files.map((file) => file.sha256))],
+      signal,
+    });
+    await ensureDir(dir);
+    if (source.secret) await this.#ensureTmpfs(dir, SECRET_TMPFS_BYTES);
+    await Deno.chmod(dir, 0o755);
+    await writeFilesVolume({
+      dir,
+      gid: groupOf(spec),
+      files: source.files.map(({ path, sha256, mode, uid }) => ({
+        path,
+        content: getBlob(blobs, sha256),
+        mode,
+        uid: uid === undefined ? undefined : Number(uid),
+      })),
+    });
+  }
+
+  /** Mounts a tmpfs unless one is mounted. Returns whether it was mounted now. */
+  async #ensureTmpfs(
+    dir: string,
+    sizeBytes: number,
+  ): Promise<{ mounted: boolean }> {
+    if (await isMountPoint(dir)) return { mounted: false };
+    await this.#options.mounts.mountTmpfs(dir, { sizeBytes });
+    return { mounted: true };
+  }
+
+  #volumeDir(podUid: string, volume: string): string {
     return `${this.#options.root}/${podUid}/volumes/${volume}`;
   }
 
@@ -260,12 +292,24 @@ class PodVolumes implements Volumes {
   }
 }
 
+/** Returns an error whose message names the volume. */
+function toVolumeError(error: unknown, name: string): AranyaError {
+  const action = `Cannot set up volume "${name}"`;
+  const known = asAranyaError(error, action);
+  return known.message.includes(`"${name}"`)
+    ? known
+    : new AranyaError(known.code, `${action}: ${known.message}`, {
+      cause: error,
+    });
+}
+
+/** Returns the owning group of the pod's volumes; undefined without an fsGroup. */
 function groupOf(spec: PodSpec): number | undefined {
   const gid = spec.security?.fsGroup;
   return gid === undefined ? undefined : Number(gid);
 }
 
-function mustHave(
+function getBlob(
   blobs: ReadonlyMap<string, Uint8Array>,
   hash: string,
 ): Uint8Array {
@@ -274,104 +318,33 @@ function mustHave(
   return content;
 }
 
-/** Gives whether it was made now. */
-async function makeDir(path: string): Promise<boolean> {
-  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+/** Creates a directory unless it exists. Returns whether it was created now. */
+async function ensureDir(path: string): Promise<{ created: boolean }> {
+  await Deno.mkdir(parentOf(path), { recursive: true });
   try {
     await Deno.mkdir(path);
-    return true;
+    return { created: true };
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return false;
+    if (error instanceof Deno.errors.AlreadyExists) return { created: false };
     throw error;
   }
 }
 
-/** Whether another file system begins at this folder. */
+/** Returns whether the directory is on another file system than its parent. */
 async function isMountPoint(path: string): Promise<boolean> {
-  const [here, above] = await Promise.all([
+  const [own, parent] = await Promise.all([
     Deno.lstat(path),
     Deno.lstat(`${path}/..`),
   ]);
-  return here.dev !== above.dev;
+  return own.dev !== parent.dev;
 }
 
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+/** Returns the names in a directory; none when it does not exist. */
+async function listNames(dir: string): Promise<string[]> {
+  const entries = await ignoreNotFound(Array.fromAsync(Deno.readDir(dir)));
+  return (entries ?? []).map(({ name }) => name);
 }
 
-function ignoreAbsent(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
-}
-
-/** Types of the API's HostPathType; what may be made is made as a kubelet does: folders 0755, files 0644. */
-async function checkHostPath({ path, type }: HostPath): Promise<void> {
-  const found = await Deno.stat(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  const fail = (state: string): never => {
-    throw new AranyaError(
-      "invalid",
-      `hostPath type check failed: ${path} is ${state}`,
-    );
-  };
-  switch (type) {
-    case "DirectoryOrCreate":
-      if (!found) {
-        return await Deno.mkdir(path, { recursive: true, mode: 0o755 });
-      }
-      return found.isDirectory ? undefined : fail("not a directory");
-    case "FileOrCreate":
-      if (!found) {
-        return await Deno.writeFile(path, new Uint8Array(), { mode: 0o644 });
-      }
-      return found.isFile ? undefined : fail("not a file");
-    case "Directory":
-      return found?.isDirectory ? undefined : fail("not a directory");
-    case "File":
-      return found?.isFile ? undefined : fail("not a file");
-    case "Socket":
-      return found?.isSocket ? undefined : fail("not a socket file");
-    case "CharDevice":
-      return found?.isCharDevice ? undefined : fail("not a character device");
-    case "BlockDevice":
-      return found?.isBlockDevice ? undefined : fail("not a block device");
-  }
-}
-
-/** The real path of a volume's part. It may not lead out of the volume, over links neither. */
-async function resolveSubPath(
-  source: string,
-  { mount, mayCreate }: { mount: Mount; mayCreate: boolean },
-): Promise<string> {
-  const action =
-    `Cannot mount sub-path "${mount.subPath}" of volume "${mount.volume}"`;
-  if (
-    mount.subPath.split("/").includes("..") || mount.subPath.startsWith("/")
-  ) {
-    throw new AranyaError("invalid", `${action}: it leaves the volume`);
-  }
-  const root = await Deno.realPath(source);
-  const path = `${source}/${mount.subPath}`;
-  if (mayCreate) {
-    await Deno.lstat(path).catch(async (error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await Deno.mkdir(path, { recursive: true, mode: 0o750 });
-      await Deno.chmod(path, (await Deno.stat(source)).mode ?? 0o755);
-    });
-  }
-  const real = await Deno.realPath(path).catch((error) => {
-    throw new AranyaError("invalid", `${action}: it is not there`, {
-      cause: error,
-    });
-  });
-  if (real !== root && !real.startsWith(`${root}/`)) {
-    throw new AranyaError("invalid", `${action}: it leaves the volume`);
-  }
-  return real;
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }

@@ -5,74 +5,114 @@ import {
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
-import { EngineView } from "../../../lib/agent/pods/engine_cache.ts";
+import type { RuntimePod } from "../../../lib/agent/runtime/mod.ts";
+import { EngineCache } from "../../../lib/agent/pods/engine_cache.ts";
 import { FakeEngine } from "./_support/fake_engine.ts";
 
-function start() {
+const POD: RuntimePod = {
+  uid: "u1",
+  namespace: "ns",
+  name: "web",
+  sandbox: undefined,
+  containers: [],
+};
+
+/** A cache whose listings end when the test resolves them. */
+function createFixture() {
   const engine = new FakeEngine(SYSTEM_CLOCK);
+  engine.pods.set("u1", POD);
   const listings: PromiseWithResolvers<void>[] = [];
-  const list = engine.listPods.bind(engine);
+  const listPods = engine.listPods.bind(engine);
   engine.listPods = async () => {
-    const gate = Promise.withResolvers<void>();
-    listings.push(gate);
-    await gate.promise;
-    return await list();
+    const listing = Promise.withResolvers<void>();
+    listings.push(listing);
+    await listing.promise;
+    return await listPods();
   };
-  let sights = 0;
-  const view = new EngineView({
+  const firstListings: RuntimePod[][] = [];
+  const cache = new EngineCache({
     runtime: engine,
     clock: SYSTEM_CLOCK,
     log: SILENT_LOGGER,
-    onFirstSight() {
-      sights++;
+    onFirstListing(pods) {
+      firstListings.push(pods);
       return Promise.resolve();
     },
   });
-  return { engine, listings, view, sights: () => sights };
+  return { engine, listings, cache, firstListings };
 }
 
-Deno.test("list() shares one listing among those who ask while another runs", async () => {
-  const { listings, view, sights } = start();
-  const first = view.list();
-  const others = [view.list(), view.list(), view.list()];
+Deno.test("listPods() shares one listing when several callers ask while another runs", async () => {
+  const { listings, cache, firstListings } = createFixture();
+  const first = cache.listPods();
+  const others = [cache.listPods(), cache.listPods(), cache.listPods()];
   assert.equal(listings.length, 1);
+  assert.equal(cache.hasListed, false);
   listings[0]?.resolve();
   await first;
+  assert.equal(cache.hasListed, true);
   await SYSTEM_CLOCK.sleep(0);
   assert.equal(listings.length, 2);
   listings[1]?.resolve();
   await Promise.all(others);
   assert.equal(listings.length, 2);
-  assert.equal(sights(), 1);
+  assert.deepEqual(firstListings, [[POD]]);
 });
 
-Deno.test("list() goes on after a listing that failed", async () => {
-  const { listings, view } = start();
-  const failing = view.list();
-  const next = view.list();
-  listings[0]?.reject(new AranyaError("unavailable", "Cannot list: away"));
-  await assert.rejects(failing, /away/);
+Deno.test("listPods() lists again when the listing before failed", async () => {
+  const { listings, cache } = createFixture();
+  const failing = cache.listPods();
+  const next = cache.listPods();
+  listings[0]?.reject(new AranyaError("unavailable", "Cannot list: no answer"));
+  await assert.rejects(failing, /no answer/);
   await SYSTEM_CLOCK.sleep(0);
   listings[1]?.resolve();
-  assert.equal((await next).size, 0);
+  assert.equal((await next).size, 1);
 });
 
-Deno.test("watch() tells of changes and of losses, and watches again after a failure", async () => {
-  const { engine, view } = start();
-  const stop = new AbortController();
-  const told: string[] = [];
-  let round = 0;
+Deno.test("findPod() returns one pod of a listing", async () => {
+  const { listings, cache } = createFixture();
+  const found = cache.findPod("u1");
+  const absent = cache.findPod("u2");
+  listings[0]?.resolve();
+  assert.deepEqual(await found, POD);
+  await SYSTEM_CLOCK.sleep(0);
+  listings[1]?.resolve();
+  assert.equal(await absent, undefined);
+});
+
+Deno.test("listUntilSuccess() ends when a listing succeeds or the signal is aborted", async () => {
+  const { listings, cache } = createFixture();
+  const done = cache.listUntilSuccess(new AbortController().signal);
+  listings[0]?.resolve();
+  await done;
+  await cache.listUntilSuccess(new AbortController().signal);
+  assert.equal(listings.length, 1);
+  const other = createFixture();
+  const controller = new AbortController();
+  const waiting = other.cache.listUntilSuccess(controller.signal);
+  other.listings[0]?.reject(new AranyaError("unavailable", "no answer"));
+  controller.abort();
+  await waiting;
+  assert.equal(other.cache.hasListed, false);
+});
+
+Deno.test("watch() reports changes of one pod and of all, and goes on when it failed", async () => {
+  const { engine, cache } = createFixture();
+  const controller = new AbortController();
+  const reported: string[] = [];
+  let watchCount = 0;
   engine.watchPods = async function* () {
-    round++;
-    if (round === 1) throw new AranyaError("unavailable", "Cannot watch");
+    watchCount++;
+    if (watchCount === 1) throw new AranyaError("unavailable", "Cannot watch");
     yield "";
     yield "u1";
-    stop.abort();
+    controller.abort();
   };
-  await view.watch({
-    signal: stop.signal,
-    onChange: (uid) => void told.push(uid),
-    onLost: () => void told.push("lost"),
+  await cache.watch({
+    signal: controller.signal,
+    onPodChanged: (uid) => void reported.push(uid),
+    onAllChanged: () => void reported.push("all"),
   });
-  assert.deepEqual(told, ["lost", "u1"]);
+  assert.deepEqual(reported, ["all", "u1"]);
 });

@@ -1,15 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { DeviceFixture, podOf, readDir } from "./_support/device_fixture.ts";
+import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { executeAction } from "../../../lib/agent/pods/execute.ts";
+import type { Action } from "../../../lib/agent/pods/plan_builder.ts";
+import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
+import { PodState } from "../../../lib/agent/pods/pod_state.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
+import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
+import { createWorkerContext } from "./_support/worker_context.ts";
 
-Deno.test("remove() runs preStop, stops with the rest of the grace, and says gone; forget() leaves nothing", async () => {
-  await using device = await DeviceFixture.start();
-  const hooks: string[] = [];
-  device.engine.exec = ({ command }) => {
-    hooks.push(command.join(" "));
+const NOTHING_RUNS = { busy: new Set<string>(), stopping: new Map() };
+
+function createFixture(spec = podOf()) {
+  const clock = new VirtualClock();
+  const worker = createWorkerContext(clock);
+  const { context } = worker;
+  const state = new PodState({
+    context,
+    record: createPodRecord(spec, { firstSeenUnixMs: 0 }),
+    isNew: true,
+    enqueueSync() {},
+  });
+  const execute = (action: Action) =>
+    executeAction(action, { context, state, log: SILENT_LOGGER });
+  return { ...worker, clock, state, execute };
+}
+
+Deno.test("executeAction() records a failure and reports it when volumes can't be set up", async () => {
+  const { context, state, events, execute } = createFixture();
+  context.volumes.prepare = () =>
+    Promise.reject(new AranyaError("invalid", "Cannot set up volume: no"));
+  await execute({ kind: "prepareVolumes" }).done;
+  assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "failed");
+  assert.deepEqual(events.map(({ reason, message }) => [reason, message]), [
+    ["FailedMount", "Cannot set up volume: no"],
+  ]);
+  context.volumes.prepare = () => Promise.resolve();
+  await execute({ kind: "prepareVolumes" }).done;
+  assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "ready");
+});
+
+for (
+  const [code, reasons] of [
+    ["internal", ["FailedCreatePodSandBox"]],
+    ["unavailable", []],
+  ] as const
+) {
+  Deno.test(`executeAction() backs off and reports [${reasons}] when the sandbox is "${code}"`, async () => {
+    const { engine, state, events, clock, execute } = createFixture();
+    engine.ensureSandbox = () =>
+      Promise.reject(new AranyaError(code, "Cannot create sandbox: no"));
+    await execute({ kind: "ensureSandbox" }).done;
+    assert.equal(
+      state.toPlanInput(NOTHING_RUNS).sandboxRetryAtMs,
+      clock.monotonicMs() + 5_000,
+    );
+    assert.deepEqual(events.map(({ reason }) => reason), reasons);
+  });
+}
+
+Deno.test("executeAction() marks an instance as unhealthy when its postStart hook fails", async () => {
+  const { engine, state, events, execute } = createFixture(podOf({
+    containers: [{
+      name: "app",
+      image: "img",
+      postStart: { action: { case: "exec", value: { command: ["hi"] } } },
+    }],
+  }));
+  engine.exec = () => Promise.resolve({ code: 3 });
+  await execute({ kind: "start", name: "app", attempt: 0, backoffLevel: 0 })
+    .done;
+  assert.deepEqual(state.healthOf("app").unhealthy, {
+    id: "app-0",
+    graceMs: 30_000,
+    failedCheck: "postStart hook",
+  });
+  assert.equal(events.at(-1)?.reason, "FailedPostStartHook");
+});
+
+Deno.test("executeAction() reports BackOff when it is not the first restart in a row", async () => {
+  const { events, execute } = createFixture();
+  for (const backoffLevel of [0, 1, 2]) {
+    await execute({
+      kind: "start",
+      name: "app",
+      attempt: backoffLevel,
+      backoffLevel,
+    }).done;
+  }
+  const backOffs = events.filter(({ reason }) => reason === "BackOff");
+  assert.deepEqual(backOffs.map(({ message }) => message), [
+    "Back-off restarting failed container app in pod web_ns(u1)",
+  ]);
+});
+
+Deno.test("executeAction() stays busy for 5 s when an instance can't be removed", async () => {
+  const { engine, clock, execute } = createFixture();
+  engine.unavailable = true;
+  const startMs = clock.monotonicMs();
+  const running = execute({ kind: "removeInstance", id: "c0", name: "app" });
+  await clock.run(running.done);
+  assert.equal(clock.monotonicMs() - startMs, 5_000);
+});
+
+Deno.test("executeAction() tries to purge a pod again when the engine is unavailable", async () => {
+  const { engine, clock, dropped, execute } = createFixture();
+  engine.unavailable = true;
+  const running = execute({ kind: "purge" });
+  await clock.pass(12_000);
+  assert.deepEqual(dropped, []);
+  engine.unavailable = false;
+  await clock.run(running.done);
+  assert.deepEqual(dropped, ["u1"]);
+  assert.deepEqual(engine.calls, ["remove sandbox u1"]);
+});
+
+Deno.test("executeAction() resolves when it is aborted", async () => {
+  const { engine, dropped, execute } = createFixture();
+  engine.unavailable = true;
+  const running = execute({ kind: "purge" });
+  running.abort();
+  await running.done;
+  assert.deepEqual(dropped, []);
+});
+
+Deno.test("remove() runs preStop and stops with the rest of the grace period; purge() removes everything", async () => {
+  await using fixture = await PodsFixture.start();
+  const commands: string[] = [];
+  fixture.engine.exec = ({ command }) => {
+    commands.push(command.join(" "));
     return Promise.resolve({ code: 0 });
   };
-  await device.podWorkers.apply(podOf({
+  await fixture.podWorkers.apply(podOf({
     volumes: [{ name: "v", source: { case: "emptyDir", value: {} } }],
     containers: [{
       name: "app",
@@ -17,69 +139,36 @@ Deno.test("remove() runs preStop, stops with the rest of the grace, and says gon
       preStop: { action: { case: "exec", value: { command: ["bye"] } } },
     }],
   }));
-  await device.shows("app:running#0 ready");
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 20 });
-  await device.shows("app:terminated:143#0 gone");
-  assert.deepEqual(hooks, ["bye"]);
-  assert.ok(device.engine.calls.includes("stop app-0 20s"));
-  await assert.rejects(device.podWorkers.apply(podOf()), /it is being removed/);
-  await device.podWorkers.purge("u1");
-  await device.called("remove sandbox u1");
-  await device.until(
-    "kept",
-    () => device.podWorkers.findStatus("u1") === undefined,
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 20 });
+  await fixture.waitForStatus("app:terminated:143#0 pod:terminated");
+  assert.deepEqual(commands, ["bye"]);
+  assert.ok(fixture.engine.calls.includes("stop app-0 20s"));
+  await assert.rejects(
+    fixture.podWorkers.apply(podOf()),
+    /it is being removed/,
   );
-  assert.deepEqual(await device.podWorkers.list(), []);
-  assert.deepEqual(await Array.fromAsync(readDir(`${device.dir}/pods`)), []);
-  assert.deepEqual(await Array.fromAsync(readDir(`${device.dir}/volumes`)), []);
-});
-
-Deno.test("remove() again with less grace shortens the stop that runs", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  const gate = Promise.withResolvers<void>();
-  device.engine.gates.set("stop app-0", gate.promise);
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 600 });
-  await device.called("stop app-0 600s");
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 5 });
-  await device.called("stop app-0 5s");
-  gate.resolve();
-  await device.shows("gone");
-});
-
-Deno.test("remove() cuts a preStop hook short when the grace is over", async () => {
-  await using device = await DeviceFixture.start();
-  device.engine.exec = (_request, { signal }) =>
-    new Promise((_resolve, reject) =>
-      signal.addEventListener("abort", () => reject(signal.reason))
-    );
-  await device.podWorkers.apply(podOf({
-    containers: [{
-      name: "app",
-      image: "img",
-      preStop: { action: { case: "exec", value: { command: ["hang"] } } },
-    }],
-  }));
-  await device.shows("app:running#0 ready");
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 600 });
-  await device.until(
-    "no stop began",
-    () => device.events.some(({ reason }) => reason === "Killing"),
+  await fixture.podWorkers.purge("u1");
+  await fixture.waitForCall("remove sandbox u1");
+  await fixture.waitUntil(
+    "the pod is still there",
+    () => fixture.podWorkers.findStatus("u1") === undefined,
   );
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 0 });
-  await device.called("stop app-0 2s");
-  await device.shows("gone");
+  assert.deepEqual(await fixture.podWorkers.list(), []);
+  const list = (name: string) =>
+    Array.fromAsync(readDir(`${fixture.dir}/${name}`));
+  assert.deepEqual(await list("pods"), []);
+  assert.deepEqual(await list("volumes"), []);
 });
 
-Deno.test("remove() gives up a start that hangs", async () => {
-  await using device = await DeviceFixture.start();
-  const gate = Promise.withResolvers<void>();
-  device.engine.gates.set("app", gate.promise);
-  await device.podWorkers.apply(podOf());
-  await device.called("sandbox u1");
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
-  gate.resolve();
-  await device.shows("gone");
-  assert.equal(device.engine.find("app-0"), undefined);
+Deno.test("remove() aborts a start that hangs", async () => {
+  await using fixture = await PodsFixture.start();
+  const started = Promise.withResolvers<void>();
+  fixture.engine.gates.set("app", started.promise);
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForCall("sandbox u1");
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  started.resolve();
+  await fixture.waitForStatus("pod:terminated");
+  assert.equal(fixture.engine.findContainer("app-0"), undefined);
 });

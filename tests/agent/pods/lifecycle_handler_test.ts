@@ -17,38 +17,41 @@ function run(
   options: { engine?: FakeEngine; timeoutMs?: number } = {},
 ): Promise<HandlerResult> {
   return runHandler(create(HandlerSchema, { ...(action && { action }) }), {
-    target: { containerId: "c1", podUid: "u1", podIp: "127.0.0.1" },
+    target: {
+      container: { kind: "container", containerId: "c1", podUid: "u1" },
+      podIp: "127.0.0.1",
+    },
     streams: options.engine ?? new FakeEngine(SYSTEM_CLOCK),
     clock: SYSTEM_CLOCK,
     signal: AbortSignal.timeout(options.timeoutMs ?? 5_000),
   });
 }
 
-/** Serves one answer to whoever connects, and gives what was asked. */
+/** Sends one response to every request, and returns what was requested. */
 async function withServer(
-  answer: string,
+  response: string,
   work: (port: number) => Promise<HandlerResult>,
-): Promise<{ result: HandlerResult; asked: string }> {
-  let asked = "";
+): Promise<{ result: HandlerResult; requested: string }> {
+  let requested = "";
   const server: Server = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", (chunk) => {
-      asked += chunk.toString();
-      if (asked.endsWith("\r\n\r\n")) socket.end(answer);
+      requested += chunk.toString();
+      if (requested.endsWith("\r\n\r\n")) socket.end(response);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert.ok(address && typeof address === "object");
   try {
-    return { result: await work(address.port), asked };
+    return { result: await work(address.port), requested };
   } finally {
     await new Promise((resolve) => server.close(resolve));
   }
 }
 
 for (
-  const [line, ok] of [
+  const [statusLine, ok] of [
     ["HTTP/1.1 200 OK", true],
     ["HTTP/1.0 204 No Content", true],
     ["HTTP/1.1 302 Found", true],
@@ -57,17 +60,17 @@ for (
     ["HTTP/1.1 503 x", false],
   ] as const
 ) {
-  Deno.test(`runHandler() ${ok ? "is content with" : "does not accept"} "${line}"`, async () => {
+  Deno.test(`runHandler() ${ok ? "succeeds" : "fails"} when the response is "${statusLine}"`, async () => {
     const { result } = await withServer(
-      `${line}\r\n\r\n`,
+      `${statusLine}\r\n\r\n`,
       (port) => run({ case: "http", value: { port, path: "/healthz" } }),
     );
     assert.equal(result.ok, ok);
   });
 }
 
-Deno.test("runHandler() asks for the path, with the headers given", async () => {
-  const { asked } = await withServer(
+Deno.test("runHandler() requests the path with the headers of the handler", async () => {
+  const { requested } = await withServer(
     "HTTP/1.1 200 OK\r\n\r\n",
     (port) =>
       run({
@@ -83,34 +86,35 @@ Deno.test("runHandler() asks for the path, with the headers given", async () => 
       }),
   );
   assert.match(
-    asked,
+    requested,
     /^GET \/a\?b=c HTTP\/1\.1\r\nHost: web\r\nX: 1 {2}Y: 2\r\n/,
   );
-  assert.equal(asked.match(/Host:/g)?.length, 1);
+  assert.equal(requested.match(/Host:/g)?.length, 1);
 });
 
-Deno.test("runHandler() says when the answer is none", async () => {
+Deno.test("runHandler() fails when the response is not HTTP", async () => {
   const { result } = await withServer(
     "garbage",
     (port) => run({ case: "http", value: { port } }),
   );
   assert.deepEqual(result, {
     ok: false,
-    message: "Cannot read HTTP answer: it is none",
+    message: "Cannot read HTTP response: not HTTP",
   });
 });
 
-Deno.test("runHandler() finds an open port, and not a closed one", async () => {
-  let open = 0;
+Deno.test("runHandler() succeeds when the TCP port is open, and fails when it is closed", async () => {
+  let usedPort = 0;
   const { result } = await withServer("", (port) => {
-    open = port;
+    usedPort = port;
     return run({ case: "tcp", value: { port } });
   });
   assert.deepEqual(result, { ok: true });
-  assert.equal((await run({ case: "tcp", value: { port: open } })).ok, false);
+  const closed = await run({ case: "tcp", value: { port: usedPort } });
+  assert.equal(closed.ok, false);
 });
 
-Deno.test("runHandler() gives the output of a command that failed", async () => {
+Deno.test("runHandler() returns the output when the command failed", async () => {
   const engine = new FakeEngine(SYSTEM_CLOCK);
   engine.exec = async (_request, { stdout, stderr }) => {
     await stdout(utf8("not "));
@@ -126,10 +130,10 @@ Deno.test("runHandler() gives the output of a command that failed", async () => 
   assert.deepEqual(await run(action, { engine }), { ok: true });
 });
 
-Deno.test("runHandler() does not wait for a command longer than its signal", async () => {
+Deno.test("runHandler() rejects at once when its signal is aborted while a command hangs", async () => {
   const engine = new FakeEngine(SYSTEM_CLOCK);
-  const ended = Promise.withResolvers<{ code: number }>();
-  engine.exec = () => ended.promise;
+  const exit = Promise.withResolvers<{ code: number }>();
+  engine.exec = () => exit.promise;
   await assert.rejects(
     run({ case: "exec", value: { command: ["hang"] } }, {
       engine,
@@ -137,10 +141,10 @@ Deno.test("runHandler() does not wait for a command longer than its signal", asy
     }),
     { name: "TimeoutError" },
   );
-  ended.resolve({ code: 0 });
+  exit.resolve({ code: 0 });
 });
 
-Deno.test("runHandler() sleeps", async () => {
+Deno.test("runHandler() succeeds after the sleep of its handler", async () => {
   const startedMs = performance.now();
   assert.deepEqual(await run({ case: "sleepSeconds", value: 1n }), {
     ok: true,
@@ -148,6 +152,9 @@ Deno.test("runHandler() sleeps", async () => {
   assert.ok(performance.now() - startedMs >= 990);
 });
 
-Deno.test("runHandler() refuses what it does not know", async () => {
-  assert.equal((await run(undefined)).ok, false);
+Deno.test("runHandler() fails when it does not know the kind of handler", async () => {
+  assert.deepEqual(await run(undefined), {
+    ok: false,
+    message: "unsupported kind of handler",
+  });
 });

@@ -5,19 +5,19 @@ import type {
   RuntimePod,
 } from "../../../lib/agent/runtime/mod.ts";
 import {
-  ContainerSchema,
-  create,
-  PodSpecSchema,
-} from "../../../lib/shared/wire/mod.ts";
-import {
-  crashLoop,
+  findExitCode,
+  findRunning,
   LABELS,
-  restartDelayMs,
   toInstances,
 } from "../../../lib/agent/pods/plan_input.ts";
-import { exited } from "./_support/plan_scenario.ts";
+import {
+  containerInput,
+  exited,
+  running,
+  toInstance,
+} from "./_support/plan_scenario.ts";
 
-const container = (more: Partial<RuntimeContainer>): RuntimeContainer => ({
+const toContainer = (changes: Partial<RuntimeContainer>): RuntimeContainer => ({
   id: "c",
   name: "app",
   kind: "app",
@@ -31,10 +31,10 @@ const container = (more: Partial<RuntimeContainer>): RuntimeContainer => ({
   oomKilled: false,
   error: "",
   labels: {},
-  ...more,
+  ...changes,
 });
 
-const podOf = (...containers: RuntimeContainer[]): RuntimePod => ({
+const toPod = (...containers: RuntimeContainer[]): RuntimePod => ({
   uid: "u1",
   namespace: "ns",
   name: "web",
@@ -42,11 +42,11 @@ const podOf = (...containers: RuntimeContainer[]): RuntimePod => ({
   containers,
 });
 
-Deno.test("toInstances() gives those of one name, newest first, with what their labels say", () => {
-  const pod = podOf(
-    container({ id: "c0" }),
-    container({ id: "other", name: "b" }),
-    container({
+Deno.test("toInstances() returns the instances of one name, newest first, with their labels", () => {
+  const pod = toPod(
+    toContainer({ id: "c0" }),
+    toContainer({ id: "other", name: "b" }),
+    toContainer({
       id: "c1",
       attempt: 1,
       state: "running",
@@ -57,46 +57,54 @@ Deno.test("toInstances() gives those of one name, newest first, with what their 
       },
     }),
   );
-  const found = toInstances(pod, { name: "app", seenDeadMs: () => 77 });
+  const found = toInstances(pod, {
+    name: "app",
+    exitedAtMs: new Map([["c0", 77], ["c1", 88]]),
+  });
   assert.deepEqual(found.map(({ id }) => id), ["c1", "c0"]);
   assert.equal(found[0]?.backoffLevel, 3);
   assert.equal(found[0]?.sandboxId, "s9");
   assert.equal(found[0]?.image, "named:1");
-  assert.equal(found[1]?.deadAtMs, 77);
+  assert.equal(found[0]?.exitedAtMs, 0);
+  assert.equal(found[1]?.exitedAtMs, 77);
   assert.equal(found[1]?.ranMs, 4_000);
   assert.equal(found[1]?.image, "img");
 });
 
-Deno.test("toInstances() survives labels that are no numbers, and a pod that isn't there", () => {
-  const pod = podOf(container({ labels: { [LABELS.backoffLevel]: "x" } }));
-  const options = { name: "app", seenDeadMs: () => 0 };
+Deno.test("toInstances() takes a back-off level of 0 when the label is no number", () => {
+  const pod = toPod(toContainer({ labels: { [LABELS.backoffLevel]: "x" } }));
+  const options = { name: "app", exitedAtMs: new Map() };
   assert.equal(toInstances(pod, options)[0]?.backoffLevel, 0);
+});
+
+Deno.test("toInstances() returns nothing when the engine does not hold the pod", () => {
+  const options = { name: "app", exitedAtMs: new Map() };
   assert.deepEqual(toInstances(undefined, options), []);
 });
 
-Deno.test("restartDelayMs() is nothing at first, and after a good run", () => {
-  assert.equal(restartDelayMs(exited(1)), 0);
-  assert.equal(restartDelayMs(exited(1, { attempt: 8, ranMs: 600_000 })), 0);
+Deno.test("findRunning() finds the instance that runs", () => {
+  const instances = [running({ attempt: 1 }), exited(1)];
+  assert.equal(findRunning(containerInput("app", { instances }))?.id, "c1");
+  assert.equal(
+    findRunning(containerInput("app", { instances: instances.slice(1) })),
+    undefined,
+  );
 });
 
 for (
-  const [attempt, text] of [
-    [1, "10s"],
-    [3, "40s"],
-    [4, "1m20s"],
-    [6, "5m0s"],
+  const [title, instances, expected] of [
+    ["the newest one exited", [exited(3, { attempt: 1 }), exited(4)], 3],
+    ["the newest one runs", [running({ attempt: 1 }), exited(4)], undefined],
+    ["the newest one was never started", [toInstance("created"), exited(4)], 4],
+    ["there is none", [], 9],
+    ["there is only one that was never started", [toInstance("created")], 9],
   ] as const
 ) {
-  Deno.test(`crashLoop() says "${text}"`, () => {
-    const spec = create(ContainerSchema, { name: "app" });
-    const pod = create(PodSpecSchema, {
-      name: "web",
-      namespace: "edge",
-      uid: "u1",
+  Deno.test(`findExitCode() returns ${expected} when of the instances ${title}`, () => {
+    const container = containerInput("app", {
+      instances: [...instances],
+      input: { completedExitCode: 9 },
     });
-    assert.equal(
-      crashLoop(spec, { last: exited(1, { attempt }), pod }).message,
-      `back-off ${text} restarting failed container=app pod=web_edge(u1)`,
-    );
+    assert.equal(findExitCode(container), expected);
   });
 }

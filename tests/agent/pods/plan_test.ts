@@ -1,172 +1,242 @@
 // SPDX-License-Identifier: Apache-2.0
-import assert from "node:assert/strict";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
-import { planPod } from "../../../lib/agent/pods/plan.ts";
-import { CASES as RESTART_CASES } from "./_support/plan_cases_restart.ts";
-import { CASES as UP_CASES } from "./_support/plan_cases_up.ts";
 import {
-  type Case,
   exited,
-  NOW,
-  podView,
+  NOW_MS,
+  planInput,
   running,
-  sayAction,
+  testPlan,
 } from "./_support/plan_scenario.ts";
 
 const { ON_FAILURE, NEVER } = RestartPolicy;
 
-function check({ title, view, ...expected }: Case): void {
-  Deno.test(`planPod() ${title}`, () => {
-    const plan = planPod(view);
-    assert.deepEqual(
-      {
-        actions: plan.actions.map(sayAction),
-        waiting: Object.fromEntries(
-          [...plan.waiting].map(([name, { reason }]) => [name, reason]),
-        ),
-        wakeInMs: plan.wakeAtMs === undefined ? undefined : plan.wakeAtMs - NOW,
-        ended: plan.ended,
-      },
-      {
-        actions: expected.actions ?? [],
-        waiting: expected.waiting ?? {},
-        wakeInMs: expected.wakeInMs,
-        ended: expected.ended ?? false,
-      },
-    );
-  });
-}
+// ---- Volumes -------------------------------------------------------------------------------
 
-for (const one of [...UP_CASES, ...RESTART_CASES]) check(one);
+testPlan({
+  title: "prepares volumes before anything else",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    volumes: { kind: "pending" },
+  }),
+  actions: ["prepareVolumes"],
+  waiting: { app: "ContainerCreating" },
+});
+testPlan({
+  title: "waits while volumes are being prepared",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    volumes: { kind: "pending" },
+    busy: new Set(["volumes"]),
+  }),
+  waiting: { app: "ContainerCreating" },
+});
+testPlan({
+  title: "backs off when volumes failed",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    volumes: { kind: "failed", message: "no", retryAtMs: NOW_MS + 500 },
+  }),
+  waiting: { app: "ContainerCreating" },
+  syncInMs: 500,
+});
+testPlan({
+  title: "prepares failed volumes again when the back-off is over",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    volumes: { kind: "failed", message: "no", retryAtMs: NOW_MS },
+  }),
+  actions: ["prepareVolumes"],
+  waiting: { app: "ContainerCreating" },
+});
 
-// ------------------------------------------------------------------------------------------------- sandbox and boot
+// ---- Sandbox -------------------------------------------------------------------------------
 
-check({
-  title: "makes a new sandbox after a reboot and starts at once",
-  view: podView({
+testPlan({
+  title: "creates the sandbox once volumes are ready",
+  input: planInput({ app: {} }, { sandbox: { kind: "absent", id: "" } }),
+  actions: ["ensureSandbox"],
+  waiting: { app: "ContainerCreating" },
+});
+testPlan({
+  title: "backs off when the sandbox failed",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    sandboxRetryAtMs: NOW_MS + 2_000,
+  }),
+  waiting: { app: "ContainerCreating" },
+  syncInMs: 2_000,
+});
+testPlan({
+  title: "replaces a dead sandbox at once when the device was rebooted",
+  input: planInput({
     app: { instances: [exited(137, { attempt: 5, sandboxId: "s0" })] },
   }, { sandbox: { kind: "dead", id: "s0" } }),
   actions: ["ensureSandbox"],
 });
-check({
-  title: "does not hold a restart back in a new sandbox",
-  view: podView({
+testPlan({
+  title: "does not back off a restart in a new sandbox",
+  input: planInput({
     app: { instances: [exited(137, { attempt: 5, sandboxId: "s0" })] },
   }),
   actions: ["start app#6 level 6"],
 });
-check({
-  title: "ends what lost its sandbox before it makes another",
-  view: podView({ app: { instances: [running()] } }, {
+testPlan({
+  title: "stops what runs in a dead sandbox before it creates another",
+  input: planInput({ app: { instances: [running()] } }, {
     sandbox: { kind: "dead", id: "s1" },
   }),
   actions: ["stop app c0 in 2000 sandbox"],
 });
-check({
-  title: "does not run a pod with policy Never again after a reboot",
-  view: podView({ app: { instances: [exited(137)] } }, {
+testPlan({
+  title: "does not run a pod again after a reboot when its policy is Never",
+  input: planInput({ app: { instances: [exited(137)] } }, {
     policy: NEVER,
     sandbox: { kind: "dead", id: "s1" },
   }),
-  ended: true,
+  terminated: true,
 });
-check({
-  title: "does not make a sandbox for a pod that has succeeded",
-  view: podView({ app: { instances: [exited(0)] } }, {
+testPlan({
+  title: "does not create a sandbox when the pod has succeeded",
+  input: planInput({ app: { instances: [exited(0)] } }, {
     policy: ON_FAILURE,
     sandbox: { kind: "absent", id: "" },
   }),
-  ended: true,
+  terminated: true,
+});
+testPlan({
+  title:
+    "fails the pod when its sandbox was lost before all had run and its policy is Never",
+  input: planInput({
+    init1: { instances: [exited(0, { sandboxId: "s0" })] },
+    app: {},
+  }, { policy: NEVER, sandbox: { kind: "dead", id: "s0" } }),
+  actions: ["fail SandboxLost"],
+  waiting: { app: "PodInitializing" },
 });
 
-// ---------------------------------------------------------------------------------------------------------- the end
+// ---- End of the pod ------------------------------------------------------------------------
+
+testPlan({
+  title: "ends the pod when an init container failed and its policy is Never",
+  input: planInput({ init1: { instances: [exited(1)] }, app: {} }, {
+    policy: NEVER,
+  }),
+  waiting: { app: "PodInitializing" },
+  terminated: true,
+});
+testPlan({
+  title: "stops sidecars when all app containers have completed",
+  input: planInput({
+    side: { instances: [running()] },
+    app: { instances: [exited(0)] },
+  }, { policy: NEVER }),
+  actions: ["stop side c0 in 30000 finished"],
+});
+testPlan({
+  title: "ends the pod when its sidecars failed while they were stopped",
+  input: planInput({
+    side: { instances: [exited(137)] },
+    app: { instances: [exited(0)] },
+  }, { policy: NEVER }),
+  terminated: true,
+});
+testPlan({
+  title: "fails the pod when its active deadline is over",
+  input: planInput({ app: { instances: [running()] } }, {
+    deadlineAtMs: NOW_MS,
+  }),
+  actions: ["fail DeadlineExceeded"],
+});
+testPlan({
+  title: "syncs at the active deadline",
+  input: planInput({ app: { instances: [running()] } }, {
+    deadlineAtMs: NOW_MS + 70,
+  }),
+  syncInMs: 70,
+});
+testPlan({
+  title: "stops the containers of a failed pod and does not restart them",
+  input: planInput({
+    a: { instances: [running()] },
+    b: { instances: [exited(1)] },
+  }, { goal: { kind: "fail", stopByMs: NOW_MS + 30_000 } }),
+  actions: ["stop a c0 in 30000 failed"],
+});
+
+// ---- Removal -------------------------------------------------------------------------------
 
 const remove = (stopInMs: number) => ({
-  goal: { kind: "remove", stopByMs: NOW + stopInMs } as const,
+  goal: { kind: "remove", stopByMs: NOW_MS + stopInMs } as const,
 });
-check({
+testPlan({
+  title: "does nothing when the pod is unmanaged",
+  input: planInput({ app: { instances: [exited(1)] } }, {
+    goal: { kind: "unmanaged" },
+  }),
+});
+testPlan({
   title: "stops all app containers at once when the pod is removed",
-  view: podView(
+  input: planInput(
     { a: { instances: [running()] }, b: { instances: [running()] } },
     remove(30_000),
   ),
   actions: ["stop a c0 in 30000 removed", "stop b c0 in 30000 removed"],
 });
-check({
-  title: "does not ask twice for a stop",
-  view: podView({ a: { instances: [running()] } }, {
+testPlan({
+  title: "does not repeat a stop that runs",
+  input: planInput({ a: { instances: [running()] } }, {
     ...remove(30_000),
     busy: new Set(["container/a"]),
-    stopping: new Map([["a", NOW + 30_000]]),
+    stopping: new Map([["a", NOW_MS + 30_000]]),
   }),
 });
-check({
-  title: "shortens a stop that runs",
-  view: podView({ a: { instances: [running()] } }, {
+testPlan({
+  title: "shortens a stop that runs when the grace period got shorter",
+  input: planInput({ a: { instances: [running()] } }, {
     ...remove(5_000),
     busy: new Set(["container/a"]),
-    stopping: new Map([["a", NOW + 30_000]]),
+    stopping: new Map([["a", NOW_MS + 30_000]]),
   }),
   actions: ["stop a c0 in 5000 removed"],
 });
-check({
+testPlan({
   title: "stops sidecars after the app containers, the last one first",
-  view: podView({
+  input: planInput({
     side1: { instances: [running()] },
     side2: { instances: [running()] },
     app: { instances: [exited(0)] },
   }, remove(30_000)),
   actions: ["stop side2 c0 in 30000 removed"],
 });
-check({
-  title: "keeps sidecars while an app container lives",
-  view: podView({
+testPlan({
+  title: "keeps sidecars while an app container is being stopped",
+  input: planInput({
     side: { instances: [running()] },
     app: { instances: [running()] },
   }, {
     ...remove(30_000),
     busy: new Set(["container/app"]),
-    stopping: new Map([["app", NOW + 30_000]]),
+    stopping: new Map([["app", NOW_MS + 30_000]]),
   }),
 });
-check({
+testPlan({
   title: "starts nothing when the pod is removed",
-  view: podView({ init1: { instances: [exited(1)] }, app: {} }, remove(0)),
-  ended: true,
+  input: planInput({ init1: { instances: [exited(1)] }, app: {} }, remove(0)),
+  terminated: true,
 });
-check({
-  title: "has not ended while an action runs",
-  view: podView({ app: {} }, { ...remove(0), busy: new Set(["volumes"]) }),
+testPlan({
+  title: "does not end the pod while an action runs",
+  input: planInput({ app: {} }, { ...remove(0), busy: new Set(["volumes"]) }),
 });
-check({
-  title: "fails the pod when its active deadline is over",
-  view: podView({ app: { instances: [running()] } }, { deadlineAtMs: NOW }),
-  actions: ["fail DeadlineExceeded"],
+testPlan({
+  title: "purges a pod",
+  input: planInput({ a: {} }, { goal: { kind: "purge" } }),
+  actions: ["purge"],
 });
-check({
-  title: "wakes at the active deadline",
-  view: podView({ app: { instances: [running()] } }, {
-    deadlineAtMs: NOW + 70,
-  }),
-  wakeInMs: 70,
-});
-check({
-  title: "stops a failed pod's containers and does not restart them",
-  view: podView({
-    a: { instances: [running()] },
-    b: { instances: [exited(1)] },
-  }, { goal: { kind: "fail", stopByMs: NOW + 30_000 } }),
-  actions: ["stop a c0 in 30000 failed"],
-});
-check({
-  title: "forgets a pod once",
-  view: podView({ a: {} }, { goal: { kind: "forget" } }),
-  actions: ["forget"],
-});
-check({
-  title: "does not forget twice",
-  view: podView({ a: {} }, {
-    goal: { kind: "forget" },
-    busy: new Set(["forget"]),
+testPlan({
+  title: "does not purge a pod again while that runs",
+  input: planInput({ a: {} }, {
+    goal: { kind: "purge" },
+    busy: new Set(["purge"]),
   }),
 });

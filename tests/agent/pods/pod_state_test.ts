@@ -1,47 +1,300 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { planPod } from "../../../lib/agent/pods/plan.ts";
+import {
+  createPodRecord,
+  type RecordGoal,
+} from "../../../lib/agent/pods/pod_record.ts";
+import { PodState } from "../../../lib/agent/pods/pod_state.ts";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
-import { DeviceFixture, podOf } from "./_support/device_fixture.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
+import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
+import { createWorkerContext } from "./_support/worker_context.ts";
 
-Deno.test("a tombstone outlives the agent", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
-  await device.shows("gone");
-  await device.stopAgent();
-  device.engine.pods.clear();
-  await device.startAgent();
-  const [status] = await device.podWorkers.list();
+const NOTHING_RUNS = { busy: new Set<string>(), stopping: new Map() };
+
+/** The state of one pod with a running container that has a liveness probe. */
+async function createFixture(
+  changes: Parameters<typeof podOf>[0] = {},
+  options: { goal?: RecordGoal; isNew?: boolean } = {},
+) {
+  const clock = new VirtualClock();
+  const worker = createWorkerContext(clock);
+  const { context, engine } = worker;
+  let probeCount = 0;
+  engine.exec = () => {
+    probeCount++;
+    return Promise.resolve({ code: 0 });
+  };
+  const spec = podOf({
+    containers: [{
+      name: "app",
+      image: "img",
+      liveness: {
+        handler: { action: { case: "exec", value: { command: ["check"] } } },
+      },
+    }],
+    ...changes,
+  });
+  let syncCount = 0;
+  const state = new PodState({
+    context,
+    record: createPodRecord(spec, {
+      firstSeenUnixMs: clock.wallMs(),
+      ...(options.goal && { goal: options.goal }),
+    }),
+    isNew: options.isNew ?? true,
+    enqueueSync: () => void syncCount++,
+  });
+  await engine.ensureSandbox(
+    {
+      podUid: "u1",
+      namespace: "ns",
+      name: "web",
+    } as Parameters<typeof engine.ensureSandbox>[0],
+  );
+  await engine.startContainer(
+    {
+      podUid: "u1",
+      container: spec.containers[0],
+      kind: "app",
+      attempt: 0,
+      labels: {},
+    } as unknown as Parameters<typeof engine.startContainer>[0],
+    new AbortController().signal,
+  );
+  return {
+    ...worker,
+    clock,
+    spec,
+    state,
+    probeCount: () => probeCount,
+    syncCount: () => syncCount,
+    observe: async () =>
+      await state.observe(await context.engine.findPod("u1")),
+    [Symbol.asyncDispose]: () => state.close(),
+  };
+}
+
+Deno.test("toPlanInput() has no effects", async () => {
+  await using fixture = await createFixture();
+  await fixture.observe();
+  const input = fixture.state.toPlanInput(NOTHING_RUNS);
+  await fixture.clock.pass(30_000);
+  assert.equal(fixture.probeCount(), 0);
+  assert.equal(input.containers[0]?.instances[0]?.state, "running");
+  assert.equal(input.containers[0]?.started, false);
+  assert.deepEqual(
+    { ...fixture.state.toPlanInput(NOTHING_RUNS), nowMs: 0 },
+    { ...input, nowMs: 0 },
+  );
+  assert.deepEqual(fixture.statuses, []);
+  assert.deepEqual(fixture.saved, []);
+});
+
+Deno.test("syncProbes() starts the probes when a container runs and stops them when it has exited", async () => {
+  await using fixture = await createFixture();
+  const { state, clock, engine } = fixture;
+  await fixture.observe();
+  state.syncProbes();
+  state.syncProbes();
+  const [container] = state.toPlanInput(NOTHING_RUNS).containers;
+  assert.equal(container?.started, true);
+  await clock.pass(25_000);
+  assert.equal(fixture.probeCount(), 3);
+  engine.exitContainer("app-0", 1);
+  await fixture.observe();
+  assert.equal(
+    state.toPlanInput(NOTHING_RUNS).containers[0]?.started,
+    false,
+  );
+  state.syncProbes();
+  await clock.pass(25_000);
+  assert.equal(fixture.probeCount(), 3);
+});
+
+Deno.test("apply() replaces the spec, persists it and prepares the volumes again", async () => {
+  await using fixture = await createFixture();
+  const { state } = fixture;
+  state.recordVolumesReady(fixture.spec);
+  assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "ready");
+  const next = podOf({ specHash: "h2" });
+  await state.apply(next);
+  assert.equal(state.record.spec, next);
+  assert.deepEqual(fixture.saved, [state.record]);
+  assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "pending");
+  // The outcome of an action for the former spec.
+  state.recordVolumesReady(fixture.spec);
+  assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "pending");
+});
+
+for (
+  const [goal, isRefused] of [
+    ["run", false],
+    ["unmanaged", false],
+    ["remove", true],
+    ["terminated", true],
+    ["purge", true],
+  ] as const
+) {
+  Deno.test(`apply() ${isRefused ? "throws" : "succeeds"} when the goal is ${goal}`, async () => {
+    await using fixture = await createFixture({}, { goal });
+    const applied = fixture.state.apply(podOf());
+    if (isRefused) {
+      await assert.rejects(applied, { code: "conflict" });
+      assert.equal(fixture.state.record.goal, goal);
+    } else {
+      await applied;
+      assert.equal(fixture.state.record.goal, "run");
+    }
+  });
+}
+
+Deno.test("remove() keeps the shortest grace period and its deadline", async () => {
+  await using fixture = await createFixture();
+  const { state, clock } = fixture;
+  const startMs = clock.monotonicMs();
+  const goalOf = () => state.toPlanInput(NOTHING_RUNS).goal;
+  await state.remove(20);
+  assert.deepEqual(goalOf(), { kind: "remove", stopByMs: startMs + 20_000 });
+  await clock.pass(5_000);
+  await state.remove(600);
+  assert.equal(state.record.graceSeconds, 20);
+  assert.deepEqual(goalOf(), { kind: "remove", stopByMs: startMs + 20_000 });
+  await state.remove(1);
+  assert.equal(state.record.graceSeconds, 1);
+  // Not less than the minimum of 2 s.
+  assert.deepEqual(goalOf(), { kind: "remove", stopByMs: startMs + 7_000 });
+});
+
+Deno.test("remove() does nothing when the pod is terminated", async () => {
+  await using fixture = await createFixture({}, { goal: "terminated" });
+  await fixture.state.remove(5);
+  assert.equal(fixture.state.record.goal, "terminated");
+  assert.deepEqual(fixture.saved, []);
+});
+
+Deno.test("fail() persists the failure, reports it and sets the stop deadline", async () => {
+  await using fixture = await createFixture();
+  const { state, clock } = fixture;
+  await state.fail({ reason: "Evicted", message: "disk full" });
+  assert.equal(state.record.failure?.reason, "Evicted");
+  assert.deepEqual(fixture.events, [{
+    podUid: "u1",
+    container: "",
+    warning: true,
+    reason: "Evicted",
+    message: "disk full",
+  }]);
+  assert.deepEqual(state.toPlanInput(NOTHING_RUNS).goal, {
+    kind: "fail",
+    stopByMs: clock.monotonicMs() + 30_000,
+  });
+});
+
+Deno.test("recordVolumesFailure() doubles the back-off up to a minute; retryFailures() ends it", async () => {
+  await using fixture = await createFixture();
+  const { state, clock } = fixture;
+  const volumesOf = () => state.toPlanInput(NOTHING_RUNS).volumes;
+  for (const delayMs of [1, 2, 4, 8, 16, 32, 60, 60].map((s) => s * 1_000)) {
+    state.recordVolumesFailure("no");
+    assert.deepEqual(volumesOf(), {
+      kind: "failed",
+      message: "no",
+      retryAtMs: clock.monotonicMs() + delayMs,
+    });
+  }
+  state.recordSandboxFailure();
+  assert.equal(
+    state.toPlanInput(NOTHING_RUNS).sandboxRetryAtMs,
+    clock.monotonicMs() + 5_000,
+  );
+  state.retryFailures();
+  assert.deepEqual(volumesOf(), { kind: "pending" });
+  assert.equal(state.toPlanInput(NOTHING_RUNS).sandboxRetryAtMs, 0);
+});
+
+Deno.test("toPlanInput() counts the active deadline from when the pod was first seen", async () => {
+  await using fixture = await createFixture({ activeDeadlineSeconds: 60n });
+  const { state, clock } = fixture;
+  const startMs = clock.monotonicMs();
+  await clock.pass(5_000);
+  const { deadlineAtMs } = state.toPlanInput(NOTHING_RUNS);
+  assert.equal(deadlineAtMs, startMs + 60_000);
+});
+
+Deno.test("recordPlan() publishes a status once when nothing changes", async () => {
+  await using fixture = await createFixture();
+  const { state } = fixture;
+  await fixture.observe();
+  assert.equal(state.needsInitialStatus, true);
+  for (let round = 0; round < 2; round++) {
+    const input = state.toPlanInput(NOTHING_RUNS);
+    await state.recordPlan({ input, plan: planPod(input) });
+  }
+  assert.equal(fixture.statuses.length, 1);
+  assert.equal(state.needsInitialStatus, false);
+  assert.deepEqual(fixture.saved, []);
+});
+
+Deno.test("recordPlan() persists the final status when the removal is done", async () => {
+  await using fixture = await createFixture({}, { goal: "remove" });
+  const { state, engine } = fixture;
+  engine.exitContainer("app-0", 143);
+  await fixture.observe();
+  const input = state.toPlanInput(NOTHING_RUNS);
+  await state.recordPlan({ input, plan: planPod(input) });
+  assert.equal(state.record.goal, "terminated");
+  assert.equal(state.record.completed.get("app")?.exitCode, 143);
+  assert.equal(state.record.lastStatus?.terminated, true);
+  assert.deepEqual(fixture.saved, [state.record]);
+  assert.deepEqual(fixture.statuses, [state.record.lastStatus]);
+});
+
+Deno.test("needsInitialStatus is false when the pod is not new", async () => {
+  await using fixture = await createFixture({}, { isNew: false });
+  assert.equal(fixture.state.needsInitialStatus, false);
+});
+
+Deno.test("a terminated pod keeps its status when the agent was restarted", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.waitForStatus("pod:terminated");
+  await fixture.stopAgent();
+  fixture.engine.pods.clear();
+  await fixture.startAgent();
+  const [status] = await fixture.podWorkers.list();
   assert.equal(status?.terminated, true);
   const state = status?.containers[0]?.state?.state;
   assert.equal(state?.case === "terminated" && state.value.exitCode, 143);
 });
 
-Deno.test("a finished pod is not run again when somebody pruned the engine", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf({ restartPolicy: RestartPolicy.NEVER }));
-  await device.called("start app-0");
-  device.engine.end("app-0", 3);
-  await device.shows("app:terminated:3#0");
-  await device.stopAgent();
-  device.engine.pods.clear();
-  await device.startAgent();
-  await device.shows("app:terminated:3#0");
+Deno.test("a completed pod is not run again when the engine was pruned", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({ restartPolicy: RestartPolicy.NEVER }));
+  await fixture.waitForCall("start app-0");
+  fixture.engine.exitContainer("app-0", 3);
+  await fixture.waitForStatus("app:terminated:3#0");
+  await fixture.stopAgent();
+  fixture.engine.pods.clear();
+  await fixture.startAgent();
+  await fixture.waitForStatus("app:terminated:3#0");
   assert.equal(
-    device.engine.calls.filter((call) => call.startsWith("start")).length,
+    fixture.engine.calls.filter((call) => call.startsWith("start")).length,
     1,
   );
 });
 
-Deno.test("a pod is failed and its containers stopped at its active deadline", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf({ activeDeadlineSeconds: 60n }));
-  await device.shows("app:running#0 ready");
-  device.pass(61_000);
-  await device.shows("app:terminated:143#0");
+Deno.test("a pod fails and its containers are stopped when its active deadline is over", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({ activeDeadlineSeconds: 60n }));
+  await fixture.waitForStatus("app:running#0 ready");
+  fixture.advance(61_000);
+  await fixture.waitForStatus("app:terminated:143#0");
   assert.equal(
-    device.podWorkers.findStatus("u1")?.failureReason,
+    fixture.podWorkers.findStatus("u1")?.failureReason,
     "DeadlineExceeded",
   );
 });

@@ -1,75 +1,182 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import { DeviceFixture, podOf } from "./_support/device_fixture.ts";
+import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
+import { PodWorker } from "../../../lib/agent/pods/pod_worker.ts";
+import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
+import { createWorkerContext } from "./_support/worker_context.ts";
 
-Deno.test("apply() brings a pod up: sandbox, init containers in order, then the others", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf({
+const PROBED = podOf({
+  containers: [{
+    name: "app",
+    image: "img",
+    liveness: {
+      handler: { action: { case: "exec", value: { command: ["check"] } } },
+    },
+  }],
+});
+
+/** A worker whose syncs and probes are counted. */
+function createFixture({ isNew = true } = {}) {
+  const worker = createWorkerContext(SYSTEM_CLOCK);
+  const { context, engine } = worker;
+  const counts = { listings: 0, probes: 0 };
+  const findPod = context.engine.findPod.bind(context.engine);
+  context.engine.findPod = (uid) => {
+    counts.listings++;
+    return findPod(uid);
+  };
+  engine.exec = () => {
+    counts.probes++;
+    return Promise.resolve({ code: 0 });
+  };
+  const pod = new PodWorker(context, {
+    record: createPodRecord(PROBED, { firstSeenUnixMs: Date.now() }),
+    isNew,
+  });
+  return { ...worker, counts, pod };
+}
+
+async function waitUntil(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 5_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadlineMs, "not within 5 s");
+    await SYSTEM_CLOCK.sleep(2);
+  }
+}
+
+Deno.test("a sync starts the probes of a container that runs", async () => {
+  const { pod, counts } = createFixture();
+  pod.start();
+  await waitUntil(() => counts.probes > 0);
+  await pod[Symbol.asyncDispose]();
+});
+
+Deno.test("enqueueSync() leads to one sync when it is called several times", async () => {
+  const { pod, engine, counts } = createFixture();
+  engine.unavailable = true;
+  pod.start();
+  for (let round = 0; round < 5; round++) pod.enqueueSync();
+  await waitUntil(() => counts.listings > 0);
+  await SYSTEM_CLOCK.sleep(0);
+  assert.equal(counts.listings, 1);
+  await pod[Symbol.asyncDispose]();
+  pod.enqueueSync();
+  await SYSTEM_CLOCK.sleep(0);
+  assert.equal(counts.listings, 1);
+});
+
+for (const isNew of [true, false]) {
+  Deno.test(`a ${isNew ? "new" : "known"} pod ${isNew ? "has a" : "has no"} status when the engine is unavailable`, async () => {
+    const { pod, engine, counts, statuses } = createFixture({ isNew });
+    engine.unavailable = true;
+    pod.start();
+    await waitUntil(() => counts.listings > 0);
+    await SYSTEM_CLOCK.sleep(0);
+    assert.equal(statuses.length, isNew ? 1 : 0);
+    assert.equal(counts.probes, 0);
+    await pod[Symbol.asyncDispose]();
+  });
+}
+
+Deno.test("a status before the first sync starts the probes of what was observed", async () => {
+  const { context, engine, counts, pod, statuses } = createFixture();
+  await engine.ensureSandbox(
+    {
+      podUid: "u1",
+      namespace: "ns",
+      name: "web",
+    } as Parameters<typeof engine.ensureSandbox>[0],
+  );
+  for (const attempt of [0, 1]) {
+    await engine.startContainer(
+      {
+        podUid: "u1",
+        container: PROBED.containers[0],
+        kind: "app",
+        attempt,
+        labels: {},
+      } as unknown as Parameters<typeof engine.startContainer>[0],
+      new AbortController().signal,
+    );
+  }
+  engine.exitContainer("app-0", 1);
+  // The sync fails after the engine was observed.
+  context.volumes.readMessage = () => Promise.reject(new Error("disk fails"));
+  pod.start();
+  await waitUntil(() => counts.probes > 0);
+  assert.equal(statuses.length, 1);
+  assert.equal(statuses[0]?.containers[0]?.started, true);
+  await pod[Symbol.asyncDispose]();
+});
+
+Deno.test("apply() starts a pod: sandbox, init containers in order, then the others", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({
     initContainers: [{ name: "i1", image: "img" }, {
       name: "i2",
       image: "img",
     }],
     containers: [{ name: "a", image: "img" }, { name: "b", image: "img" }],
   }));
-  await device.called("start i1-0");
-  await device.shows("a:waiting:PodInitializing#0");
-  device.engine.end("i1-0", 0);
-  await device.called("start i2-0");
-  device.engine.end("i2-0", 0);
-  await device.shows(
+  await fixture.waitForCall("start i1-0");
+  await fixture.waitForStatus("a:waiting:PodInitializing#0");
+  fixture.engine.exitContainer("i1-0", 0);
+  await fixture.waitForCall("start i2-0");
+  fixture.engine.exitContainer("i2-0", 0);
+  await fixture.waitForStatus(
     "i1:terminated:0#0 ready i2:terminated:0#0 ready a:running#0 ready b:running#0 ready",
   );
-  assert.deepEqual(device.engine.calls, [
+  assert.deepEqual(fixture.engine.calls, [
     "sandbox u1",
     "start i1-0",
     "start i2-0",
     "start a-0",
     "start b-0",
   ]);
-  const status = device.podWorkers.findStatus("u1");
+  const status = fixture.podWorkers.findStatus("u1");
   assert.deepEqual(status?.podIps, ["10.0.0.2"]);
   assert.deepEqual(status?.hostIps, ["192.0.2.1"]);
   assert.equal(status?.specHash, "h1");
 });
 
-Deno.test("a failing container is restarted, at growing intervals, and the former is in lastState", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.called("start app-0");
-  device.engine.end("app-0", 7);
-  await device.called("start app-1");
-  await device.shows("app:running#1 ready");
-  const status = device.podWorkers.findStatus("u1");
+Deno.test("a failing container is restarted with growing delays, and its last end is in the status", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForCall("start app-0");
+  fixture.engine.exitContainer("app-0", 7);
+  await fixture.waitForCall("start app-1");
+  await fixture.waitForStatus("app:running#1 ready");
+  const status = fixture.podWorkers.findStatus("u1");
   const last = status?.containers[0]?.lastTerminated?.state;
   assert.equal(last?.case === "terminated" && last.value.exitCode, 7);
-  device.engine.end("app-1", 7);
-  await device.shows("app:waiting:CrashLoopBackOff#1");
-  device.pass(10_000);
-  await device.called("start app-2");
-  device.engine.end("app-2", 7);
-  await device.shows("app:waiting:CrashLoopBackOff#2");
-  await device.called("remove app-0");
-  assert.ok(device.events.some(({ reason }) => reason === "BackOff"));
+  fixture.engine.exitContainer("app-1", 7);
+  await fixture.waitForStatus("app:waiting:CrashLoopBackOff#1");
+  fixture.advance(10_000);
+  await fixture.waitForCall("start app-2");
+  fixture.engine.exitContainer("app-2", 7);
+  await fixture.waitForStatus("app:waiting:CrashLoopBackOff#2");
+  await fixture.waitForCall("remove app-0");
+  assert.ok(fixture.events.some(({ reason }) => reason === "BackOff"));
 });
 
-Deno.test("one pod that can't be started does not touch another", async () => {
-  await using device = await DeviceFixture.start();
-  device.engine.failures.set("bad", new AranyaError("internal", "Cannot x"));
-  await device.podWorkers.apply(
+Deno.test("a pod that can't be started does not affect another one", async () => {
+  await using fixture = await PodsFixture.start();
+  fixture.engine.failures.set("bad", new AranyaError("internal", "Cannot x"));
+  await fixture.podWorkers.apply(
     podOf({ containers: [{ name: "bad", image: "img" }] }),
   );
-  await device.podWorkers.apply(podOf({ uid: "u2", name: "other" }));
-  await device.shows("app:running#0 ready", "u2");
-  await device.shows("bad:waiting:RunContainerError#0");
+  await fixture.podWorkers.apply(podOf({ uid: "u2", name: "other" }));
+  await fixture.waitForStatus("app:running#0 ready", "u2");
+  await fixture.waitForStatus("bad:waiting:RunContainerError#0");
 });
 
-Deno.test("an engine that is away is waited for", async () => {
-  await using device = await DeviceFixture.start();
-  device.engine.away = true;
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:waiting:ContainerCreating#0");
-  device.engine.away = false;
-  device.engine.tell("");
-  await device.shows("app:running#0 ready");
+Deno.test("a pod starts when an unavailable engine becomes available", async () => {
+  await using fixture = await PodsFixture.start();
+  fixture.engine.unavailable = true;
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:waiting:ContainerCreating#0");
+  fixture.engine.unavailable = false;
+  fixture.engine.notifyWatchers("");
+  await fixture.waitForStatus("app:running#0 ready");
 });

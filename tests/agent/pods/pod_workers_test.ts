@@ -1,75 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
-import { DeviceFixture, podOf, readDir } from "./_support/device_fixture.ts";
+import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
-Deno.test("a restarted agent finds its pods running and starts nothing", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  const before = device.podWorkers.findStatus("u1");
-  const calls = device.engine.calls.length;
-  await device.stopAgent();
-  await device.startAgent();
-  const [after] = await device.podWorkers.list();
+Deno.test("createPodWorkers() keeps pods running when the agent was restarted", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  const before = fixture.podWorkers.findStatus("u1");
+  const calls = fixture.engine.calls.length;
+  await fixture.stopAgent();
+  await fixture.startAgent();
+  const [after] = await fixture.podWorkers.list();
   assert.equal(after?.containers[0]?.containerId, "docker://app-0");
   assert.deepEqual(after?.containers, before?.containers);
-  assert.equal(device.engine.calls.length, calls);
+  assert.equal(fixture.engine.calls.length, calls);
   assert.ok((after?.version ?? 0n) > (before?.version ?? 0n));
 });
 
-Deno.test("a device that boots without a link starts its pods in a new sandbox", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  await device.stopAgent();
-  device.online = false;
-  device.engine.end("app-0", 137);
-  const pod = device.engine.pods.get("u1");
+Deno.test("createPodWorkers() starts pods in a new sandbox when the device boots without a link", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  fixture.online = false;
+  fixture.engine.exitContainer("app-0", 137);
+  const pod = fixture.engine.pods.get("u1");
   assert.ok(pod?.sandbox);
   pod.sandbox.running = false;
-  await device.startAgent();
-  await device.called("start app-1");
-  await device.shows("app:running#1 ready");
+  await fixture.startAgent();
+  await fixture.waitForCall("start app-1");
+  await fixture.waitForStatus("app:running#1 ready");
 });
 
-Deno.test("remove() of a pod that is unknown here is not found", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.list();
+Deno.test('remove() throws "not_found" when the device does not have the pod', async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.list();
   await assert.rejects(
-    device.podWorkers.remove({ uid: "u1", graceSeconds: 30 }),
+    fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 }),
     {
       code: "not_found",
     },
   );
-  assert.equal(device.podWorkers.findStatus("u1"), undefined);
+  assert.equal(fixture.podWorkers.findStatus("u1"), undefined);
 });
 
-Deno.test("a damaged record leaves its containers alone until the operator speaks", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  await device.stopAgent();
-  await Deno.writeFile(`${device.dir}/pods/u1`, utf8("torn"));
-  const calls = device.engine.calls.length;
-  await device.startAgent();
-  const [orphan] = await device.podWorkers.list();
+Deno.test("createPodWorkers() leaves the containers of a damaged record alone until apply()", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  await Deno.writeFile(`${fixture.dir}/pods/u1`, utf8("torn"));
+  const calls = fixture.engine.calls.length;
+  await fixture.startAgent();
+  const [orphan] = await fixture.podWorkers.list();
   assert.equal(orphan?.specHash, "");
   assert.equal(orphan?.containers[0]?.state?.state.case, "running");
-  await device.podWorkers.apply(podOf());
-  await device.until(
-    "not adopted",
-    () => device.podWorkers.findStatus("u1")?.specHash === "h1",
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitUntil(
+    "the spec is not applied",
+    () => fixture.podWorkers.findStatus("u1")?.specHash === "h1",
   );
-  await device.shows("app:running#0 ready");
-  assert.equal(device.engine.calls.length, calls);
+  await fixture.waitForStatus("app:running#0 ready");
+  assert.equal(fixture.engine.calls.length, calls);
 });
 
-Deno.test("a changed ConfigMap reaches the file while the container runs; its content survives without a link", async () => {
-  await using device = await DeviceFixture.start();
+Deno.test("apply() updates the files of a running container, and their content is kept on disk", async () => {
+  await using fixture = await PodsFixture.start();
   const specOf = async (text: string) => {
     const sha256 = await sha256Hex(utf8(text));
-    device.blobs.set(sha256, utf8(text));
+    fixture.blobs.set(sha256, utf8(text));
     return podOf({
       specHash: text,
       volumes: [{
@@ -81,28 +81,28 @@ Deno.test("a changed ConfigMap reaches the file while the container runs; its co
       }],
     });
   };
-  await device.podWorkers.apply(await specOf("one"));
-  await device.shows("app:running#0 ready");
-  const path = `${device.dir}/volumes/u1/volumes/conf/a`;
+  await fixture.podWorkers.apply(await specOf("one"));
+  await fixture.waitForStatus("app:running#0 ready");
+  const path = `${fixture.dir}/volumes/u1/volumes/conf/a`;
   assert.equal(await Deno.readTextFile(path), "one");
-  await device.podWorkers.apply(await specOf("two"));
-  await device.until(
-    "not changed",
+  await fixture.podWorkers.apply(await specOf("two"));
+  await fixture.waitUntil(
+    "the file is not changed",
     () => Deno.readTextFileSync(path) === "two",
   );
   assert.equal(
-    device.engine.calls.filter((call) => call.startsWith("start")).length,
+    fixture.engine.calls.filter((call) => call.startsWith("start")).length,
     1,
   );
   assert.equal(
-    (await Array.fromAsync(readDir(`${device.dir}/blobs`))).length,
+    (await Array.fromAsync(readDir(`${fixture.dir}/blobs`))).length,
     1,
   );
-  await device.stopAgent();
-  device.online = false;
-  await Deno.remove(`${device.dir}/volumes`, { recursive: true });
-  await device.startAgent();
-  await device.until("not restored", () => {
+  await fixture.stopAgent();
+  fixture.online = false;
+  await Deno.remove(`${fixture.dir}/volumes`, { recursive: true });
+  await fixture.startAgent();
+  await fixture.waitUntil("the file is not restored", () => {
     try {
       return Deno.readTextFileSync(path) === "two";
     } catch {
@@ -111,38 +111,78 @@ Deno.test("a changed ConfigMap reaches the file while the container runs; its co
   });
 });
 
-Deno.test("content that can't be had holds the pod back until there is a link", async () => {
-  await using device = await DeviceFixture.start();
-  device.online = false;
+Deno.test("retryFailures() sets up volumes whose content could not be fetched", async () => {
+  await using fixture = await PodsFixture.start();
+  fixture.online = false;
   const sha256 = await sha256Hex(utf8("x"));
-  device.blobs.set(sha256, utf8("x"));
-  await device.podWorkers.apply(podOf({
+  fixture.blobs.set(sha256, utf8("x"));
+  await fixture.podWorkers.apply(podOf({
     volumes: [{
       name: "conf",
       source: { case: "files", value: { files: [{ path: "a", sha256 }] } },
     }],
   }));
-  await device.until(
-    "no event",
-    () => device.events.some(({ reason }) => reason === "FailedMount"),
+  await fixture.waitUntil(
+    "no Event",
+    () => fixture.events.some(({ reason }) => reason === "FailedMount"),
   );
-  assert.match(device.say(), /app:waiting:ContainerCreating/);
-  device.online = true;
-  device.podWorkers.retryFailures();
-  await device.shows("app:running#0 ready");
+  assert.match(fixture.describe(), /app:waiting:ContainerCreating/);
+  fixture.online = true;
+  fixture.podWorkers.retryFailures();
+  await fixture.waitForStatus("app:running#0 ready");
 });
 
-Deno.test("a new pod of the same name waits for the old one to be gone", async () => {
-  await using device = await DeviceFixture.start();
-  await device.podWorkers.apply(podOf());
-  await device.shows("app:running#0 ready");
-  const gate = Promise.withResolvers<void>();
-  device.engine.gates.set("stop app-0", gate.promise);
-  await device.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
-  await device.podWorkers.apply(podOf({ uid: "u2" }));
-  await device.called("stop app-0 30s");
-  await device.shows("app:waiting:ContainerCreating#0", "u2");
-  assert.ok(!device.engine.calls.includes("sandbox u2"));
-  gate.resolve();
-  await device.called("sandbox u2");
+Deno.test("apply() waits when an older pod of the same name has not terminated", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  const stopped = Promise.withResolvers<void>();
+  fixture.engine.gates.set("stop app-0", stopped.promise);
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.podWorkers.apply(podOf({ uid: "u2" }));
+  await fixture.waitForCall("stop app-0 30s");
+  await fixture.waitForStatus("app:waiting:ContainerCreating#0", "u2");
+  assert.ok(!fixture.engine.calls.includes("sandbox u2"));
+  stopped.resolve();
+  await fixture.waitForCall("sandbox u2");
+});
+
+Deno.test("remove() creates a removal when the engine was not listed yet", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  await Deno.remove(`${fixture.dir}/pods/u1`);
+  fixture.engine.unavailable = true;
+  await fixture.startAgent();
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 5 });
+  fixture.engine.unavailable = false;
+  fixture.engine.notifyWatchers("");
+  await fixture.waitForStatus("pod:terminated");
+});
+
+Deno.test("remove() reports the final status again when the pod is terminated", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.waitForStatus("pod:terminated");
+  const count = fixture.statuses.length;
+  const version = fixture.statuses.at(-1)?.version ?? 0n;
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  assert.equal(fixture.statuses.length, count + 1);
+  assert.equal(fixture.statuses.at(-1)?.terminated, true);
+  assert.equal(fixture.statuses.at(-1)?.version, version + 1n);
+});
+
+Deno.test("createPodWorkers() removes the volumes of pods that have neither record nor containers", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.stopAgent();
+  await Deno.mkdir(`${fixture.dir}/volumes/u9/volumes`, { recursive: true });
+  await fixture.startAgent();
+  await fixture.podWorkers.list();
+  assert.deepEqual(
+    await Array.fromAsync(readDir(`${fixture.dir}/volumes`)),
+    [],
+  );
 });

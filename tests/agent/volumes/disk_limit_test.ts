@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { create, PodSpecSchema } from "../../../lib/shared/wire/mod.ts";
 import {
-  diskUsage,
-  evictionMessage,
-  limitedVolumes,
+  listLimitedVolumes,
+  measureDiskUsage,
+  toEvictionMessage,
 } from "../../../lib/agent/volumes/disk_limit.ts";
-import { DeviceFixture, podOf } from "../pods/_support/device_fixture.ts";
+import { podOf, PodsFixture } from "../pods/_support/pods_fixture.ts";
 
 const SIGNAL = new AbortController().signal;
 const scratch = (value: { memory?: boolean; sizeLimitBytes?: bigint }) => ({
@@ -14,58 +14,58 @@ const scratch = (value: { memory?: boolean; sizeLimitBytes?: bigint }) => ({
   source: { case: "emptyDir" as const, value },
 });
 
-Deno.test("limitedVolumes() gives emptyDirs on disk that have a limit", () => {
-  const found = (value: Parameters<typeof scratch>[0]) =>
-    limitedVolumes(create(PodSpecSchema, { volumes: [scratch(value)] }));
-  assert.deepEqual(found({ sizeLimitBytes: 5n }), [
+Deno.test("listLimitedVolumes() returns the emptyDirs on disk that have a limit", () => {
+  const list = (value: Parameters<typeof scratch>[0]) =>
+    listLimitedVolumes(create(PodSpecSchema, { volumes: [scratch(value)] }));
+  assert.deepEqual(list({ sizeLimitBytes: 5n }), [
     { name: "scratch", limitBytes: 5n },
   ]);
-  assert.deepEqual(found({}), []);
-  assert.deepEqual(found({ sizeLimitBytes: 5n, memory: true }), []);
+  assert.deepEqual(list({}), []);
+  assert.deepEqual(list({ sizeLimitBytes: 5n, memory: true }), []);
 });
 
-Deno.test("evictionMessage() writes the limit as a quantity", () => {
-  const say = (limitBytes: bigint) =>
-    evictionMessage({ name: "scratch", limitBytes });
+Deno.test("toEvictionMessage() formats the limit as a quantity", () => {
+  const format = (limitBytes: bigint) =>
+    toEvictionMessage({ name: "scratch", limitBytes });
   assert.equal(
-    say(10n << 20n),
+    format(10n << 20n),
     'Usage of EmptyDir volume "scratch" exceeds the limit "10Mi".',
   );
-  assert.match(say(1_000n), /limit "1000"/);
+  assert.match(format(1_000n), /limit "1000"/);
 });
 
-Deno.test("diskUsage() counts what folders hold, and follows no link", async () => {
+Deno.test("measureDiskUsage() counts what directories hold, and does not follow links", async () => {
   const dir = await Deno.makeTempDir();
   try {
     await Deno.mkdir(`${dir}/a/b`, { recursive: true });
     await Deno.writeFile(`${dir}/a/b/file`, new Uint8Array(100_000));
     await Deno.symlink("/usr", `${dir}/link`);
-    const bytes = await diskUsage(dir, SIGNAL);
+    const bytes = await measureDiskUsage(dir, SIGNAL);
     assert.ok(bytes >= 100_000 && bytes < 200_000, String(bytes));
-    assert.equal(await diskUsage(`${dir}/absent`, SIGNAL), 0);
+    assert.equal(await measureDiskUsage(`${dir}/absent`, SIGNAL), 0);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
 });
 
-Deno.test("a pod whose emptyDir grows over its limit is evicted", async () => {
-  await using device = await DeviceFixture.start();
-  const sleeps = device.holdSleeps();
-  await device.podWorkers.apply(
+Deno.test("a pod is evicted when its emptyDir exceeds its limit", async () => {
+  await using fixture = await PodsFixture.start();
+  const sleeps = fixture.holdSleeps();
+  await fixture.podWorkers.apply(
     podOf({ volumes: [scratch({ sizeLimitBytes: 65_536n })] }),
   );
-  await device.shows("app:running#0");
+  await fixture.waitForStatus("app:running#0");
   await Deno.writeFile(
-    `${device.dir}/volumes/u1/volumes/scratch/big`,
+    `${fixture.dir}/volumes/u1/volumes/scratch/big`,
     new Uint8Array(200_000),
   );
-  sleeps.pass();
-  await device.until(
-    "never failed",
-    () => device.podWorkers.findStatus("u1")?.failureReason === "Evicted",
+  sleeps.release();
+  await fixture.waitUntil(
+    "the pod never failed",
+    () => fixture.podWorkers.findStatus("u1")?.failureReason === "Evicted",
   );
   assert.ok(
-    device.events.some(({ reason, message }) =>
+    fixture.events.some(({ reason, message }) =>
       reason === "Evicted" && /"scratch" exceeds the limit "64Ki"/.test(message)
     ),
   );

@@ -53,7 +53,7 @@ Deno.test("writeFilesVolume() changes all files by one swap and leaves nothing b
     await assert.rejects(Deno.lstat(`${dir}/${first}`), Deno.errors.NotFound);
   }));
 
-Deno.test("writeFilesVolume() touches nothing when all is as wished", () =>
+Deno.test("writeFilesVolume() writes nothing when the volume holds these files already", () =>
   withDir(async (dir) => {
     const files = [file("a", "1"), file("sub/b", "2")];
     await writeFilesVolume({ dir, files });
@@ -64,7 +64,7 @@ Deno.test("writeFilesVolume() touches nothing when all is as wished", () =>
     assert.equal(await Deno.readLink(`${dir}/..data`), first);
   }));
 
-Deno.test("writeFilesVolume() notices a file that is too many, and another mode", () =>
+Deno.test("writeFilesVolume() writes when there is a file too many or another mode", () =>
   withDir(async (dir) => {
     await writeFilesVolume({ dir, files: [file("a", "1"), file("b", "1")] });
     const fewer = await writeFilesVolume({ dir, files: [file("a", "1")] });
@@ -76,7 +76,7 @@ Deno.test("writeFilesVolume() notices a file that is too many, and another mode"
     assert.equal(mode.changed, true);
   }));
 
-Deno.test("writeFilesVolume() gives files to the group of fsGroup", () =>
+Deno.test("writeFilesVolume() makes files readable for the group of fsGroup", () =>
   withDir(async (dir) => {
     await writeFilesVolume({ dir, files: [file("a", "1", 0o400)], gid: 2_000 });
     const { gid, mode } = await Deno.stat(`${dir}/a`);
@@ -85,17 +85,21 @@ Deno.test("writeFilesVolume() gives files to the group of fsGroup", () =>
   }));
 
 for (const path of ["../x", "a/../../x", "/x", "", "..data", "a//b"]) {
-  Deno.test(`writeFilesVolume() refuses the path "${path}"`, () =>
+  Deno.test(`writeFilesVolume() throws when the path is "${path}"`, () =>
     withDir(async (dir) => {
       await assert.rejects(
         writeFilesVolume({ dir, files: [file(path, "1")] }),
-        /Cannot write file/,
+        {
+          code: "invalid",
+          message:
+            `Cannot write file "${path}" to volume: not a relative path inside the volume`,
+        },
       );
       assert.deepEqual(await namesIn(dir), []);
     }));
 }
 
-Deno.test("writeFilesVolume() makes an empty volume and heals one whose links are gone", () =>
+Deno.test("writeFilesVolume() creates an empty volume, and links that are missing", () =>
   withDir(async (dir) => {
     await writeFilesVolume({ dir, files: [] });
     assert.deepEqual(await namesIn(dir), ["..data"]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An engine whose containers do what a test says: for turns that a real one can't be brought to at will (away, slow, failing, dead for hours). */
+/** A container engine in memory, for states that a real one can't be brought to at will: unavailable, slow, failing. */
 import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
 import type { ExitStatus } from "../../../../lib/shared/exec/mod.ts";
 import type {
@@ -12,18 +12,21 @@ import type {
 } from "../../../../lib/agent/runtime/mod.ts";
 import { Pipe } from "../../../../dev/base/pipe.ts";
 
-/** See the file's head. */
+/** Containers run as long as the test wants them to; see `exitContainer`. */
 export class FakeEngine implements ContainerRuntime {
-  /** What was asked of it, in order. */
+  /** Calls that changed something, in order, e.g. "start app-0", "stop app-0 30s". */
   readonly calls: string[] = [];
+  /** By pod UID. */
   readonly pods = new Map<string, RuntimePod>();
+  /** Requests of the containers that were started, by container id. */
   readonly requests = new Map<string, ContainerRequest>();
-  away = false;
-  /** Waited for by each start, pull and stop of this container. */
+  /** Makes every call fail. */
+  unavailable = false;
+  /** Awaited by calls: "<container>" by its starts, "pull <image>", "stop <container id>". */
   readonly gates = new Map<string, Promise<void>>();
-  /** Thrown by pulls and starts of this container. */
+  /** Thrown by calls: "<container>" by its starts, "pull <image>". */
   readonly failures = new Map<string, AranyaError>();
-  /** Gives the log of a container. */
+  /** The log of every container. */
   log = "";
   exec: StreamRuntime["exec"] = () => Promise.resolve({ code: 0 });
   readonly #clock: Clock;
@@ -35,12 +38,13 @@ export class FakeEngine implements ContainerRuntime {
   }
 
   #check(): void {
-    if (this.away) {
-      throw new AranyaError("unavailable", "Cannot reach engine: it is away");
+    if (this.unavailable) {
+      throw new AranyaError("unavailable", "Cannot reach engine: no answer");
     }
   }
 
-  tell(uid: string): void {
+  /** Reports a change of this pod to the watchers; "" stands for all pods. */
+  notifyWatchers(uid: string): void {
     for (const watcher of this.#watchers) watcher(uid);
   }
 
@@ -96,24 +100,24 @@ export class FakeEngine implements ContainerRuntime {
       error: "",
       labels: request.labels,
     });
-    this.tell(request.podUid);
+    this.notifyWatchers(request.podUid);
     return id;
   }
 
-  find(id: string): RuntimeContainer | undefined {
+  findContainer(id: string): RuntimeContainer | undefined {
     return [...this.pods.values()].flatMap(({ containers }) => containers)
       .find((container) => container.id === id);
   }
 
-  /** Has a container end by itself. */
-  end(id: string, exitCode: number): void {
-    const container = this.find(id);
+  /** Ends a container as if its process had exited. */
+  exitContainer(id: string, exitCode: number): void {
+    const container = this.findContainer(id);
     if (!container || container.state === "exited") return;
     container.state = "exited";
     container.exitCode = exitCode;
     container.finishedUnixMs = this.#clock.wallMs();
     for (const pod of this.pods.values()) {
-      if (pod.containers.includes(container)) this.tell(pod.uid);
+      if (pod.containers.includes(container)) this.notifyWatchers(pod.uid);
     }
   }
 
@@ -125,7 +129,7 @@ export class FakeEngine implements ContainerRuntime {
     this.calls.push(`stop ${id} ${Math.round(graceMs / 1_000)}s`);
     await this.gates.get(`stop ${id}`);
     signal.throwIfAborted();
-    this.end(id, 143);
+    this.exitContainer(id, 143);
   }
 
   removeContainer(id: string): Promise<void> {

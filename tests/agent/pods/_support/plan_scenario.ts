@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Pods as the planner sees them, drawn in few words, and what is expected of a plan. */
+/** Inputs of the planner in few words, and what is expected of the plan. */
+import assert from "node:assert/strict";
 import type { RuntimeContainer } from "../../../../lib/agent/runtime/mod.ts";
 import {
   ContainerSchema,
@@ -7,50 +8,85 @@ import {
   PodSpecSchema,
   RestartPolicy,
 } from "../../../../lib/shared/wire/mod.ts";
-import type { Action } from "../../../../lib/agent/pods/plan_input.ts";
+import { planPod } from "../../../../lib/agent/pods/plan.ts";
+import type { Action } from "../../../../lib/agent/pods/plan_builder.ts";
 import type {
-  ContainerView,
-  Instance,
-  PodView,
+  ContainerInput,
+  ContainerInstance,
+  ContainerRole,
+  PlanInput,
 } from "../../../../lib/agent/pods/plan_input.ts";
 
-export const NOW = 1_000_000;
+export const NOW_MS = 1_000_000;
 
-interface Sketch {
-  role?: ContainerView["role"];
-  instances?: Instance[];
-  more?: Partial<ContainerView>;
+/** What distinguishes one container from a container that has never run. */
+export interface ContainerChanges {
+  instances?: ContainerInstance[];
   blocked?: { reason: string; message: string };
+  input?: Partial<ContainerInput>;
 }
 
-/** A container named after its key: `init…`, `side…`, anything else is an app. */
-function containerView(name: string, sketch: Sketch): ContainerView {
-  const role = sketch.role ??
-    (name.startsWith("init")
-      ? "init"
-      : name.startsWith("side")
-      ? "sidecar"
-      : "app");
+/** Returns an instance in this state: attempt 0, started in the current sandbox, unless changed. */
+export function toInstance(
+  state: ContainerInstance["state"],
+  changes: Partial<ContainerInstance> = {},
+): ContainerInstance {
+  const attempt = changes.attempt ?? 0;
+  return {
+    id: `c${attempt}`,
+    attempt,
+    state,
+    exitCode: 0,
+    exitedAtMs: NOW_MS,
+    ranMs: 1_000,
+    backoffLevel: attempt,
+    sandboxId: "s1",
+    image: "img:1",
+    raw: {} as RuntimeContainer,
+    ...changes,
+  };
+}
+
+export const running = (
+  changes: Partial<ContainerInstance> = {},
+): ContainerInstance => toInstance("running", changes);
+
+export const exited = (
+  exitCode: number,
+  changes: Partial<ContainerInstance> = {},
+): ContainerInstance => toInstance("exited", { exitCode, ...changes });
+
+/** Returns a container whose role follows from its name: "init…", "side…", anything else is an app. */
+export function containerInput(
+  name: string,
+  { instances = [], blocked, input }: ContainerChanges = {},
+): ContainerInput {
+  const role = toRole(name);
   return {
     spec: create(ContainerSchema, {
       name,
       image: "img:1",
       restartAlways: role === "sidecar",
-      ...(sketch.blocked && { blocked: sketch.blocked }),
+      ...(blocked && { blocked }),
     }),
     role,
-    instances: sketch.instances ?? [],
+    instances,
     started: true,
-    ...sketch.more,
+    ...input,
   };
 }
 
-/** A pod of these containers that shall run, all else ready. */
-export function podView(
-  containers: Record<string, Sketch>,
-  more: Partial<PodView> & { policy?: RestartPolicy } = {},
-): PodView {
-  const { policy = RestartPolicy.ALWAYS, ...view } = more;
+function toRole(name: string): ContainerRole {
+  if (name.startsWith("init")) return "init";
+  return name.startsWith("side") ? "sidecar" : "app";
+}
+
+/** Returns a running pod with these containers, whose volumes and sandbox are ready. */
+export function planInput(
+  containers: Record<string, ContainerChanges>,
+  changes: Partial<PlanInput> & { policy?: RestartPolicy } = {},
+): PlanInput {
+  const { policy = RestartPolicy.ALWAYS, ...input } = changes;
   return {
     spec: create(PodSpecSchema, {
       uid: "u",
@@ -58,56 +94,68 @@ export function podView(
       terminationGraceSeconds: 30n,
     }),
     goal: { kind: "run" },
-    nowMs: NOW,
+    nowMs: NOW_MS,
     sandbox: { kind: "ready", id: "s1" },
     sandboxRetryAtMs: 0,
     volumes: { kind: "ready" },
-    containers: Object.entries(containers).map(([name, sketch]) =>
-      containerView(name, sketch)
+    containers: Object.entries(containers).map(([name, changes]) =>
+      containerInput(name, changes)
     ),
     busy: new Set(),
     stopping: new Map(),
-    ...view,
+    ...input,
   };
 }
 
-/** One instance. */
-export function instance(
-  state: Instance["state"],
-  more: Partial<Instance> = {},
-): Instance {
-  const attempt = more.attempt ?? 0;
-  return {
-    id: `c${attempt}`,
-    attempt,
-    state,
-    exitCode: 0,
-    deadAtMs: NOW,
-    ranMs: 1_000,
-    backoffLevel: attempt,
-    sandboxId: "s1",
-    image: "img:1",
-    raw: {} as RuntimeContainer,
-    ...more,
-  };
+/** One call of the planner and its result; what is absent is expected to be empty. */
+export interface PlanScenario {
+  /** Continues "planPod() …". */
+  title: string;
+  input: PlanInput;
+  /** See {@linkcode describeAction}. */
+  actions?: string[];
+  /** Waiting reasons by container name. */
+  waiting?: Record<string, string>;
+  /** When to sync again, from now. */
+  syncInMs?: number;
+  terminated?: boolean;
 }
 
-export const running = (more: Partial<Instance> = {}): Instance =>
-  instance("running", more);
-export const exited = (
-  exitCode: number,
-  more: Partial<Instance> = {},
-): Instance => instance("exited", { exitCode, ...more });
+/** Registers a test of one scenario. */
+export function testPlan(scenario: PlanScenario): void {
+  const { title, input, ...expected } = scenario;
+  Deno.test(`planPod() ${title}`, () => {
+    const plan = planPod(input);
+    assert.deepEqual(
+      {
+        actions: plan.actions.map(describeAction),
+        waiting: Object.fromEntries(
+          [...plan.waiting].map(([name, { reason }]) => [name, reason]),
+        ),
+        syncInMs: plan.syncAtMs === undefined
+          ? undefined
+          : plan.syncAtMs - NOW_MS,
+        terminated: plan.terminated,
+      },
+      {
+        actions: expected.actions ?? [],
+        waiting: expected.waiting ?? {},
+        syncInMs: expected.syncInMs,
+        terminated: expected.terminated ?? false,
+      },
+    );
+  });
+}
 
-/** `start app#0`, `stop app c0 by 30000 removed`, `remove c0`, … with times counted from now. */
-export function sayAction(action: Action): string {
+/** Returns e.g. "start app#0 level 0", "stop app c0 in 30000 removed", "remove c0"; times from now. */
+export function describeAction(action: Action): string {
   switch (action.kind) {
     case "start":
       return `start ${action.name}#${action.attempt} level ${action.backoffLevel}`;
     case "stop":
       return `stop ${action.name} ${action.id} in ${
-        action.stopByMs - NOW
-      } ${action.why}`;
+        action.stopByMs - NOW_MS
+      } ${action.cause}`;
     case "removeInstance":
       return `remove ${action.id}`;
     case "failPod":
@@ -115,14 +163,4 @@ export function sayAction(action: Action): string {
     default:
       return action.kind;
   }
-}
-
-/** One turn and what is expected of it. */
-export interface Case {
-  title: string;
-  view: PodView;
-  actions?: string[];
-  waiting?: Record<string, string>;
-  wakeInMs?: number;
-  ended?: boolean;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One device with a scripted engine, whose agent may be stopped and started. */
+/** The pods of one device on a fake engine, with an agent that can be stopped and started. */
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   AranyaError,
   type Clock,
+  onAbort,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../../lib/shared/base/mod.ts";
@@ -25,10 +26,13 @@ import { FakeEngine } from "./fake_engine.ts";
 
 type SpecInit = Omit<MessageInitShape<typeof PodSpecSchema>, "$typeName">;
 
-/** One device: its directory and engine outlive agents. */
-export class DeviceFixture implements AsyncDisposable {
+const WAIT_TIMEOUT_MS = 5_000;
+const POLL_MS = 2;
+
+/** One device. Its directory and its engine outlive the agents. */
+export class PodsFixture implements AsyncDisposable {
   readonly dir = Deno.makeTempDirSync();
-  /** Added to both clocks, to make waiting short. */
+  /** Added to both clocks, see `advance`. */
   aheadMs = 0;
   readonly clock: Clock = {
     ...SYSTEM_CLOCK,
@@ -38,33 +42,21 @@ export class DeviceFixture implements AsyncDisposable {
   readonly engine = new FakeEngine(this.clock);
   readonly events: PodEvent[] = [];
   readonly statuses: PodStatus[] = [];
+  /** Volume contents that the operator has, by hash. */
   blobs = new Map<string, Uint8Array>();
+  /** Whether there is a link to the operator. */
   online = true;
   #podWorkers: PodWorkers | undefined;
+
+  static async start(): Promise<PodsFixture> {
+    const fixture = new PodsFixture();
+    await fixture.startAgent();
+    return fixture;
+  }
 
   get podWorkers(): PodWorkers {
     assert.ok(this.#podWorkers, "no agent runs");
     return this.#podWorkers;
-  }
-
-  /** Has sleeps last until `pass()`, which ends them all and those to come. */
-  holdSleeps(): { pass(): void } {
-    const gate = Promise.withResolvers<void>();
-    this.clock.sleep = (_ms, { signal } = {}) => {
-      const ended = Promise.withResolvers<void>();
-      if (signal?.aborted) ended.reject(signal.reason);
-      const end = () => ended.reject(signal?.reason);
-      signal?.addEventListener("abort", end, { once: true });
-      gate.promise.then(ended.resolve);
-      return ended.promise;
-    };
-    return { pass: gate.resolve };
-  }
-
-  static async start(): Promise<DeviceFixture> {
-    const device = new DeviceFixture();
-    await device.startAgent();
-    return device;
   }
 
   async startAgent(): Promise<void> {
@@ -102,49 +94,69 @@ export class DeviceFixture implements AsyncDisposable {
     this.#podWorkers = undefined;
   }
 
-  /** Waits until this is so. */
-  async until(what: string, condition: () => boolean): Promise<void> {
-    const deadline = performance.now() + 5_000;
+  /** Makes sleeps last until `release`, which ends those that run and all later ones. */
+  holdSleeps(): { release(): void } {
+    const released = Promise.withResolvers<void>();
+    this.clock.sleep = async (_ms, { signal } = {}) => {
+      const { promise: aborted, reject } = Promise.withResolvers<never>();
+      using _listener = onAbort(signal, reject);
+      await Promise.race([aborted, released.promise]);
+    };
+    return { release: released.resolve };
+  }
+
+  /** Moves the clocks forward and makes every pod sync. */
+  advance(ms: number): void {
+    this.aheadMs += ms;
+    this.engine.notifyWatchers("");
+  }
+
+  /** Waits for a condition; `problem` is what a failure says. */
+  async waitUntil(problem: string, condition: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + WAIT_TIMEOUT_MS;
     while (!condition()) {
       assert.ok(
-        performance.now() < deadline,
-        `${what}; calls: ${
+        performance.now() < deadlineMs,
+        `${problem}; calls: ${
           this.engine.calls.join(", ")
-        }; status: ${this.say()}`,
+        }; status: ${this.describe()}`,
       );
-      await SYSTEM_CLOCK.sleep(2);
+      await SYSTEM_CLOCK.sleep(POLL_MS);
     }
   }
 
-  called(call: string): Promise<void> {
-    return this.until(`never: ${call}`, () => this.engine.calls.includes(call));
+  /** Waits for a call of the engine, e.g. "start app-0". */
+  waitForCall(call: string): Promise<void> {
+    return this.waitUntil(
+      `no call "${call}"`,
+      () => this.engine.calls.includes(call),
+    );
   }
 
-  shows(text: string, uid = "u1"): Promise<void> {
-    return this.until(`never: ${text}`, () => this.say(uid).includes(text));
+  /** Waits until `describe` contains a text. */
+  waitForStatus(text: string, uid = "u1"): Promise<void> {
+    return this.waitUntil(
+      `status never contains "${text}"`,
+      () => this.describe(uid).includes(text),
+    );
   }
 
-  /** `init:terminated:0 app:running#1 ready`, … */
-  say(uid = "u1"): string {
+  /** Describes the status of a pod, e.g. "init:terminated:0#0 ready app:running#1" or "… pod:terminated". */
+  describe(uid = "u1"): string {
     const status = this.#podWorkers?.findStatus(uid);
-    if (!status) return "nothing";
+    if (!status) return "no status";
     const containers = [...status.initContainers, ...status.containers].map(
       ({ name, state, restartCount, ready }) => {
-        const word = state?.state.case === "waiting"
+        const text = state?.state.case === "waiting"
           ? `waiting:${state.state.value.reason}`
           : state?.state.case === "terminated"
           ? `terminated:${state.state.value.exitCode}`
           : `running`;
-        return `${name}:${word}#${restartCount}${ready ? " ready" : ""}`;
+        return `${name}:${text}#${restartCount}${ready ? " ready" : ""}`;
       },
     );
-    return [...containers, ...status.terminated ? ["gone"] : []].join(" ");
-  }
-
-  /** Lets time go by and has everybody look. */
-  pass(ms: number): void {
-    this.aheadMs += ms;
-    this.engine.tell("");
+    return [...containers, ...status.terminated ? ["pod:terminated"] : []]
+      .join(" ");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,7 +171,7 @@ export class DeviceFixture implements AsyncDisposable {
   }
 }
 
-/** Entries of a folder that may be absent. */
+/** Entries of a directory that may be absent. */
 export async function* readDir(dir: string): AsyncGenerator<Deno.DirEntry> {
   try {
     yield* Deno.readDir(dir);
@@ -168,8 +180,8 @@ export async function* readDir(dir: string): AsyncGenerator<Deno.DirEntry> {
   }
 }
 
-/** A pod with one container, changed as given. */
-export const podOf = (more: SpecInit = {}): PodSpec =>
+/** A pod with the container "app", changed as given. */
+export const podOf = (changes: SpecInit = {}): PodSpec =>
   create(PodSpecSchema, {
     uid: "u1",
     namespace: "ns",
@@ -177,5 +189,5 @@ export const podOf = (more: SpecInit = {}): PodSpec =>
     specHash: "h1",
     terminationGraceSeconds: 30n,
     containers: [{ name: "app", image: "img" }],
-    ...more,
+    ...changes,
   });

@@ -6,7 +6,7 @@ import {
   EnvEntrySchema,
   EnvField,
 } from "../../../lib/shared/wire/mod.ts";
-import { expand, resolveEnv } from "../../../lib/agent/pods/start.ts";
+import { expandEnv, expandReferences } from "../../../lib/agent/pods/env.ts";
 
 const VALUES = new Map([["A", "a"], ["B", "$(A)"], ["EMPTY", ""]]);
 
@@ -31,8 +31,8 @@ for (
     ["${A}", "${A}"],
   ] as const
 ) {
-  Deno.test(`expand() makes ${JSON.stringify(text)} into ${JSON.stringify(expected)}`, () => {
-    assert.equal(expand(text, VALUES), expected);
+  Deno.test(`expandReferences() returns ${JSON.stringify(expected)} when the text is ${JSON.stringify(text)}`, () => {
+    assert.equal(expandReferences(text, VALUES), expected);
   });
 }
 
@@ -40,8 +40,8 @@ const entries = (...list: MessageInitShape<typeof EnvEntrySchema>[]) =>
   list.map((entry) => create(EnvEntrySchema, entry));
 const NO_FIELDS = { podIps: [], hostIps: [] };
 
-Deno.test("resolveEnv() expands $(VAR) from an earlier entry, not from a later one", () => {
-  const env = resolveEnv(
+Deno.test("expandEnv() expands $(VAR) when an earlier entry has that name, not a later one", () => {
+  const env = expandEnv(
     entries(
       { name: "A", value: "$(B)" },
       { name: "B", value: "1" },
@@ -52,8 +52,8 @@ Deno.test("resolveEnv() expands $(VAR) from an earlier entry, not from a later o
   assert.deepEqual([...env], [["A", "$(B)"], ["B", "1"], ["C", "12"]]);
 });
 
-Deno.test("resolveEnv() leaves literal values alone and lets a later name win", () => {
-  const env = resolveEnv(
+Deno.test("expandEnv() keeps literal values, and the last entry when a name is repeated", () => {
+  const env = expandEnv(
     entries(
       { name: "A", value: "1" },
       { name: "L", value: "$(A)", literal: true },
@@ -64,8 +64,8 @@ Deno.test("resolveEnv() leaves literal values alone and lets a later name win", 
   assert.deepEqual([...env], [["A", "12"], ["L", "$(A)"]]);
 });
 
-Deno.test("resolveEnv() fills in addresses of pod and host", () => {
-  const env = resolveEnv(
+Deno.test("expandEnv() fills in the addresses of pod and host", () => {
+  const env = expandEnv(
     entries(
       { name: "P", field: EnvField.POD_IP },
       { name: "PS", field: EnvField.POD_IPS },

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Failed starts and probe results of one container. */
+import type { Container } from "../../shared/wire/mod.ts";
+import type { PodEvent, WorkerContext } from "./context.ts";
+import { type HandlerTarget, runHandler } from "./lifecycle_handler.ts";
+import type { StartFailure, UnhealthyInstance } from "./plan_input.ts";
+import type { PodRecord } from "./pod_record.ts";
+import { ContainerProbes, type ProbeTarget } from "./probes.ts";
+import type { StartContainerFailure } from "./start_container.ts";
+
+/** Back-off of failed starts, as a kubelet has it for image pulls. */
+const FIRST_RETRY_MS = 10_000;
+const MAX_RETRY_MS = 300_000;
+/** Pause after a start that failed because the engine is unavailable; it does not back off. */
+const ENGINE_RETRY_MS = 2_000;
+
+/** The pod that a container belongs to, as far as its health needs it. */
+export interface ContainerPod {
+  readonly record: PodRecord;
+  /** Returns where handlers of an instance run. */
+  toHandlerTarget(containerId: string): HandlerTarget;
+  /** Reports an Event of the pod. */
+  reportEvent(event: Omit<PodEvent, "podUid">): void;
+}
+
+/** Options of {@linkcode ContainerHealth}. */
+export interface ContainerHealthOptions {
+  context: Pick<WorkerContext, "clock" | "runtime">;
+  /** Name of the container in the pod. */
+  name: string;
+  pod: ContainerPod;
+  /** Asks the worker for a sync. */
+  enqueueSync(): void;
+}
+
+/**
+ * Keeps why a container could not be started, and probes its running instance. Lives as long as the
+ * worker; nothing in it is persisted.
+ */
+export class ContainerHealth {
+  readonly #options: ContainerHealthOptions;
+  #startFailure: StartFailure | undefined;
+  #unhealthy: UnhealthyInstance | undefined;
+  #failureCount = 0;
+  #startedId: string | undefined;
+  #probes: { id: string; value: ContainerProbes } | undefined;
+
+  constructor(options: ContainerHealthOptions) {
+    this.#options = options;
+  }
+
+  /** Why the last start failed; undefined since it succeeded. */
+  get startFailure(): StartFailure | undefined {
+    return this.#startFailure;
+  }
+
+  /** The instance that was marked last; it may have been replaced since. */
+  get unhealthy(): UnhealthyInstance | undefined {
+    return this.#unhealthy;
+  }
+
+  /** Whether the instance that is probed passes its readiness probe; false when none is probed. */
+  get ready(): boolean {
+    return this.#probes?.value.ready ?? false;
+  }
+
+  /** Returns whether this instance is probed and has passed its startup probe. */
+  isStarted(id: string | undefined): boolean {
+    return this.#probes !== undefined && this.#probes.id === id &&
+      this.#probes.value.started;
+  }
+
+  /** Records a failed start and when to try again. */
+  recordStartFailure(failure: StartContainerFailure, attempt: number): void {
+    const { reason, message, engineUnavailable } = failure;
+    const delayMs = engineUnavailable
+      ? ENGINE_RETRY_MS
+      : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failureCount++);
+    const nowMs = this.#options.context.clock.monotonicMs();
+    this.#startFailure = {
+      attempt,
+      reason,
+      message,
+      failedAtMs: nowMs,
+      retryAtMs: nowMs + delayMs,
+    };
+  }
+
+  /** Records that this instance was started, which resets the back-off of failed starts. */
+  recordStart(id: string): void {
+    this.#startFailure = undefined;
+    this.#failureCount = 0;
+    this.#startedId = id;
+  }
+
+  /**
+   * Marks an instance to be replaced.
+   * @param cause what failed, and the grace period of the stop; without one the pod's counts
+   */
+  markUnhealthy(
+    id: string,
+    cause: { failedCheck: string; graceSeconds?: number | undefined },
+  ): void {
+    const { pod, enqueueSync } = this.#options;
+    const graceSeconds = cause.graceSeconds ??
+      Number(pod.record.spec.terminationGraceSeconds);
+    this.#unhealthy = {
+      id,
+      graceMs: graceSeconds * 1_000,
+      failedCheck: cause.failedCheck,
+    };
+    enqueueSync();
+  }
+
+  /**
+   * Probes this instance and stops the probes of any other one; undefined stops all.
+   * Does nothing when the instance is probed already, also when its spec changed.
+   */
+  syncProbes(container: Container, id: string | undefined): void {
+    if (this.#probes?.id === id) return;
+    void this.#probes?.value[Symbol.asyncDispose]();
+    this.#probes = undefined;
+    if (id === undefined) return;
+    const value = new ContainerProbes({
+      container,
+      target: this.#toProbeTarget(id),
+      clock: this.#options.context.clock,
+      adopted: this.#startedId !== id,
+    });
+    this.#probes = { id, value };
+    value.start();
+  }
+
+  /** Stops the probes. */
+  async close(): Promise<void> {
+    await this.#probes?.value[Symbol.asyncDispose]();
+  }
+
+  #toProbeTarget(id: string): ProbeTarget {
+    const { context, name, pod, enqueueSync } = this.#options;
+    return {
+      runHandler: (handler, signal) =>
+        runHandler(handler, {
+          target: pod.toHandlerTarget(id),
+          streams: context.runtime,
+          clock: context.clock,
+          signal,
+        }),
+      onProbeStateChanged: enqueueSync,
+      onUnhealthy: (kind, { graceSeconds }) =>
+        this.markUnhealthy(id, { failedCheck: `${kind} probe`, graceSeconds }),
+      onProbeFailed: (kind, message) =>
+        pod.reportEvent({
+          container: name,
+          warning: true,
+          reason: "Unhealthy",
+          message: `${capitalize(kind)} probe failed: ${message}`,
+        }),
+    };
+  }
+}
+
+function capitalize(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}

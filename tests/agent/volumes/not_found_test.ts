@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { ignoreNotFound } from "../../../lib/agent/volumes/not_found.ts";
+
+Deno.test("ignoreNotFound() returns the result, or undefined when the path does not exist", async () => {
+  const info = await ignoreNotFound(Deno.stat("/"));
+  assert.equal(info?.isDirectory, true);
+  assert.equal(await ignoreNotFound(Deno.stat("/nonexistent")), undefined);
+});
+
+Deno.test("ignoreNotFound() rejects with any other error", async () => {
+  await assert.rejects(
+    ignoreNotFound(Deno.readDir("/etc/passwd")[Symbol.asyncIterator]().next()),
+    Deno.errors.NotADirectory,
+  );
+});
