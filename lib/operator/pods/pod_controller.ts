@@ -4,7 +4,6 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
-  createBackoff,
   KeyedQueue,
   type Logger,
   type Meter,
@@ -20,7 +19,7 @@ import type {
   PodStatusList,
 } from "../../shared/wire/mod.ts";
 import { type EventRecorder, keyOf, type KubeClient } from "../kube/mod.ts";
-import { PodConnection } from "./connection.ts";
+import { DeviceConnection } from "./device_connection.ts";
 import { DevicePods } from "./device_pods.ts";
 import type { PodNode, PodSettings } from "./device_state.ts";
 import { PodBlobs } from "./pod_blobs.ts";
@@ -53,9 +52,8 @@ export interface PodControllerOptions {
 
 /** Number of pods of one device that are synced at the same time. */
 const CONCURRENCY = 8;
-/** Share of the sync interval that is random, so that devices are not all asked at once. */
-const SYNC_SPREAD = 0.2;
-const LIST_BACKOFF = { initialDelayMs: 500, maxDelayMs: 15_000, jitter: 0.5 };
+/** Retries after longer delays are not logged as warnings again. */
+const MAX_WARNED_RETRY_MS = 1000;
 
 /**
  * Pod controller of one device: compares the pods that the API server wants on the device with
@@ -70,7 +68,6 @@ export class PodController implements AsyncDisposable {
   readonly #options: PodControllerOptions;
   readonly #log: Logger;
   readonly #meter: Meter;
-  readonly #clock: Clock;
   readonly #devicePods: DevicePods;
   readonly #pods: NodePods;
   readonly #blobs: PodBlobs;
@@ -78,17 +75,18 @@ export class PodController implements AsyncDisposable {
   readonly #syncer: PodSyncer;
   readonly #queue: KeyedQueue;
   readonly #subscription: PodSubscription;
-  readonly #connection = new PodConnection();
+  readonly #connection: DeviceConnection;
   #closed = false;
 
   constructor(options: PodControllerOptions) {
     this.#options = options;
     const { node, settings, client, sources, session } = options;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#log = options.log.with({ node: node.name });
+    const clock = options.clock ?? SYSTEM_CLOCK;
+    const log = options.log.with({ node: node.name });
+    this.#log = log;
     this.#meter = options.meter ?? NO_METER;
     const devicePods = new DevicePods(session, settings);
-    const tokens = new PodTokens(client, this.#clock);
+    const tokens = new PodTokens(client, clock);
     const translations = new PodTranslations({
       node,
       settings,
@@ -96,6 +94,13 @@ export class PodController implements AsyncDisposable {
       tokens,
     });
     this.#devicePods = devicePods;
+    this.#connection = new DeviceConnection({
+      devicePods,
+      settings,
+      onListed: (keys) => this.#onListed(keys),
+      log,
+      clock,
+    });
     this.#pods = new NodePods({ node, sources, devicePods });
     this.#blobs = new PodBlobs({ pods: this.#pods, translations });
     this.#events = new PodEvents(options.events, { nodeName: node.name });
@@ -116,7 +121,7 @@ export class PodController implements AsyncDisposable {
       translations,
       tokens,
       events: this.#events,
-      statusWriter: new PodStatusWriter(client, this.#clock),
+      statusWriter: new PodStatusWriter(client, clock),
       enqueue,
     });
     // Rejects only when the sources are closed; then there is nothing to sync.
@@ -137,12 +142,7 @@ export class PodController implements AsyncDisposable {
   ): void {
     if (this.#closed) return;
     void this.#disconnect();
-    this.#devicePods.onDeviceConnected();
-    this.#connection.open({
-      capabilities,
-      list: (onListed, signal) => this.#listPeriodically(onListed, signal),
-      onError: (error) => this.#log.error("pod controller failed", { error }),
-    });
+    this.#connection.open({ capabilities });
   }
 
   /**
@@ -195,33 +195,9 @@ export class PodController implements AsyncDisposable {
     return this.#connection.close(
       new AranyaError(
         "unavailable",
-        `Cannot reach device "${this.#options.node.name}": it is offline`,
+        `Cannot reach device "${this.#options.node.name}": its link has ended`,
       ),
     );
-  }
-
-  /** Lists the device's pods, with retries; then after each interval, in case a report was lost. */
-  async #listPeriodically(
-    onListed: () => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const backoff = createBackoff(LIST_BACKOFF);
-    for (;;) {
-      try {
-        const keys = await this.#devicePods.list(signal);
-        onListed();
-        for (const key of keys) this.#queue.add(key);
-        this.#enqueueAll();
-        backoff.reset();
-        const { podSyncMs } = this.#options.settings;
-        const delayMs = podSyncMs * (1 - SYNC_SPREAD * Math.random());
-        await this.#clock.sleep(delayMs, { signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#log.warn("cannot list the device's pods, will retry", { error });
-        await this.#clock.sleep(backoff.next(), { signal });
-      }
-    }
   }
 
   async #sync(key: string, signal: AbortSignal): Promise<void> {
@@ -236,6 +212,11 @@ export class PodController implements AsyncDisposable {
     } finally {
       this.#meter.time("pod_look", { ms: performance.now() - startMs });
     }
+  }
+
+  #onListed(podKeys: readonly string[]): void {
+    for (const key of podKeys) this.#queue.add(key);
+    this.#enqueueAll();
   }
 
   #enqueueAll(): void {
@@ -255,9 +236,7 @@ export class PodController implements AsyncDisposable {
       error: failure,
     };
     const isExpected = failure.code === "unavailable";
-    // The first retries follow within a second; later ones would repeat the warning.
-    const isRepeated = retryMs > 1000;
-    if (isExpected || isRepeated) {
+    if (isExpected || retryMs > MAX_WARNED_RETRY_MS) {
       this.#log.debug("pod not synced, will retry", fields);
     } else this.#log.warn("pod not synced, will retry", fields);
     if (["invalid", "unsupported", "too_large"].includes(failure.code)) {

@@ -4,7 +4,7 @@ import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { fromKey, keyOf, type KubeClient, POD, type Pod } from "../kube/mod.ts";
 import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
-import type { ListedDevice, PodConnection } from "./connection.ts";
+import type { DeviceConnection, ListedDevice } from "./device_connection.ts";
 import type { DevicePods } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
 import type { PodEvents } from "./pod_events.ts";
@@ -22,7 +22,7 @@ export interface PodSyncerOptions {
   /** The node's subscription to the sources. */
   subscription: PodSubscription;
   devicePods: DevicePods;
-  connection: Pick<PodConnection, "listed">;
+  connection: Pick<DeviceConnection, "listed">;
   translations: PodTranslations;
   tokens: PodTokens;
   events: PodEvents;

@@ -87,6 +87,7 @@ function toPullPolicy(
   return tag === "latest" ? PullPolicy.ALWAYS : PullPolicy.IF_NOT_PRESENT;
 }
 
+/** Translates volume mounts; names of volumes stay. */
 function toMounts(container: KubeContainer): Mount[] {
   return (container.volumeMounts ?? []).map((mount) =>
     create(MountSchema, {
@@ -99,6 +100,7 @@ function toMounts(container: KubeContainer): Mount[] {
   );
 }
 
+/** Translates limits and requests; 0 for what is not set. */
 function toResources({ resources = {} }: KubeContainer): Resources {
   const { limits = {}, requests = {} } = resources;
   return create(ResourcesSchema, {

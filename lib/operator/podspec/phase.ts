@@ -38,8 +38,8 @@ export function isTerminal(phase: string | undefined): boolean {
  */
 export function toPhase(input: PodPhaseInput): PodPhase {
   const { pod, containers } = input;
-  const former = pod.status?.phase;
-  if (former !== undefined && isTerminal(former)) return former;
+  const current = pod.status?.phase;
+  if (current !== undefined && isTerminal(current)) return current;
   const anyRunning = [...input.init, ...containers].some(isRunning);
   if (input.terminated) {
     return !input.failed && containers.every(hasSucceeded)

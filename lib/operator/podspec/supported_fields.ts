@@ -28,17 +28,24 @@ interface WholeAndPartsRule {
   readonly parts: Rule;
 }
 
+/** Supports these values only. */
 const only = (...allowed: unknown[]): Check => (value) =>
   allowed.includes(value);
 const isTrue: Check = (value) => value === true;
 const isFalse: Check = (value) => value === false;
+/** Applies a rule to each element of a list. */
 const each = (rule: Rule): ListRule => ({ each: rule });
+/** Checks a value as a whole, then its parts. */
 const both = (whole: Check, parts: Rule): WholeAndPartsRule => ({
   whole,
   parts,
 });
 
+// The tables below follow the order and nesting of the v1 Pod API.
+
+/** Items of ConfigMap and Secret volumes. */
 const KEY_ITEMS: Rule = each({ key: true, path: true, mode: true });
+/** Fields of the downward API, as `readField` knows them. */
 const FIELD_PATH =
   /^(metadata\.(name|namespace|uid|labels|annotations|(labels|annotations)\['.*'\])|spec\.(nodeName|serviceAccountName)|status\.(podIPs?|hostIPs?))$/;
 const FIELD_REF: Rule = {
@@ -53,6 +60,7 @@ const RESOURCE_REF: Rule = {
     ),
   divisor: true,
 };
+/** A downwardAPI volume. */
 const DOWNWARD: RuleMap = {
   items: each({
     path: true,
@@ -106,6 +114,7 @@ const VOLUME: Rule = {
   },
 };
 
+/** Without profiles of the host, which would have to be installed there. */
 const SECCOMP: Rule = { type: only("RuntimeDefault", "Unconfined") };
 const APP_ARMOR: Rule = { type: only("RuntimeDefault") };
 const EXEC: Rule = { command: true };
@@ -116,7 +125,9 @@ const HTTP: Rule = {
   scheme: true,
   httpHeaders: each({ name: true, value: true }),
 };
+/** A lifecycle hook; like the kubelet, no tcpSocket. */
 const HOOK: Rule = { exec: EXEC, httpGet: HTTP, sleep: { seconds: true } };
+/** Fields of a probe beside its handler. */
 const PROBE_TIMES: RuleMap = {
   initialDelaySeconds: true,
   timeoutSeconds: true,

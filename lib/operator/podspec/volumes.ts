@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Translates volumes: ConfigMaps, Secrets, pod fields and tokens become files named by content
- * hash.
- */
+/** Translates volumes. */
 import { createHash } from "node:crypto";
 import { AranyaError, defined } from "../../shared/base/mod.ts";
 import type {
@@ -36,7 +33,8 @@ const DEFAULT_MODE = 0o644;
 const DEFAULT_TOKEN_SECONDS = 3600;
 
 /**
- * Translates one volume. When something that it refers to is missing, the result is marked as
+ * Translates one volume. ConfigMaps, Secrets, fields of the pod and tokens become files, named by
+ * the hash of their content. When something that it refers to is missing, the result is marked as
  * blocked with a warning, and the pod's other volumes are not affected.
  */
 export function resolveVolume(
@@ -127,6 +125,7 @@ interface VolumeContext extends TranslationContext {
   volume: KubeVolume;
 }
 
+/** Returns the files of one source of a projected volume. */
 function resolveSource(
   source: ProjectedSource,
   context: VolumeContext,
@@ -140,6 +139,7 @@ function resolveSource(
   return [];
 }
 
+/** Returns the files of a ConfigMap; none when it is missing and optional. */
 function fromConfigMap(source: FilesSource, context: VolumeContext): File[] {
   const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
@@ -162,6 +162,7 @@ function fromConfigMap(source: FilesSource, context: VolumeContext): File[] {
   });
 }
 
+/** Returns the files of a Secret; none when it is missing and optional. */
 function fromSecret(source: FilesSource, context: VolumeContext): File[] {
   const { namespace = "" } = context.pod.metadata;
   const name = source.name ?? "";
@@ -211,6 +212,7 @@ function selectFiles(
   });
 }
 
+/** Returns files with fields of the pod and resources of its containers. */
 function fromDownwardApi(
   source: DownwardSource,
   context: VolumeContext,
@@ -230,6 +232,7 @@ function fromDownwardApi(
   });
 }
 
+/** Returns the file of a service account token. */
 function fromToken(
   source: NonNullable<ProjectedSource["serviceAccountToken"]>,
   context: VolumeContext,
@@ -261,6 +264,7 @@ function findCommonUser(pod: Pod): number | undefined {
   return users.size === 1 ? [...users][0] : undefined;
 }
 
+/** Returns the volume's mode for files that set none. */
 function defaultModeOf(
   { projected, configMap, secret, downwardAPI }: KubeVolume,
 ): number {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { findContainer } from "../../../lib/operator/pods/pod_directory.ts";
+import {
+  findContainer,
+  NodePods,
+} from "../../../lib/operator/pods/pod_directory.ts";
 import type { Pod } from "../../../lib/operator/kube/mod.ts";
 import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
+import { TEST_NODE } from "./_support/pod_fixture.ts";
 
 const POD: Pod = {
   metadata: { namespace: "ns", name: "web", uid: "u" },
@@ -60,4 +64,68 @@ Deno.test("findContainer() prefers the device's report to the pod's status", () 
     running: true,
     hasPrevious: true,
   });
+});
+
+/** A directory of node "edge-1" with the given pods in its sources; only "ns" is served. */
+function openDirectory(...pods: Pod[]): NodePods {
+  return new NodePods({
+    node: TEST_NODE,
+    sources: {
+      listPods: (node) => node === TEST_NODE.name ? pods : [],
+      serves: (namespace) => namespace === "ns",
+    },
+    devicePods: { find: () => undefined },
+  });
+}
+
+const OTHER_NAMESPACE: Pod = {
+  metadata: { namespace: "other", name: "ds", uid: "o" },
+  spec: { containers: [{ name: "app" }] },
+};
+const VIRTUAL: Pod = {
+  metadata: { namespace: "ns", name: TEST_NODE.name, uid: "v" },
+  spec: { containers: [{ name: "host" }] },
+};
+
+Deno.test("NodePods.list() returns pods of served namespaces except the virtual pod", () => {
+  const running: Pod = {
+    ...POD,
+    metadata: { ...POD.metadata, name: "running", uid: "r" },
+    status: { phase: "Running" },
+  };
+  const directory = openDirectory(POD, running, OTHER_NAMESPACE, VIRTUAL);
+  const names = (options: { running: boolean }) =>
+    directory.list(options).items.map(({ metadata }) => metadata.name);
+  assert.deepEqual(names({ running: false }), ["web", "running"]);
+  assert.deepEqual(names({ running: true }), ["running"]);
+  const { kind, apiVersion } = directory.list({ running: true });
+  assert.deepEqual([kind, apiVersion], ["PodList", "v1"]);
+});
+
+Deno.test("NodePods.nameOf() and findByUid() find pods by UID", () => {
+  const directory = openDirectory(POD, OTHER_NAMESPACE);
+  assert.deepEqual(directory.nameOf("u"), { namespace: "ns", name: "web" });
+  assert.equal(directory.findByUid("u"), POD);
+  assert.equal(directory.nameOf("o"), undefined);
+  assert.equal(directory.findByUid("o"), undefined);
+});
+
+Deno.test("NodePods.findContainer() throws when the name has another UID, or none", () => {
+  const directory = openDirectory(POD, OTHER_NAMESPACE);
+  const target = { namespace: "ns", pod: "web", container: "" };
+  assert.equal(directory.findContainer(target).container, "app");
+  const exact = { ...target, uid: "u", container: "side" };
+  assert.equal(directory.findContainer(exact).container, "side");
+  const notFound = {
+    code: "not_found",
+    message: 'Cannot find pod "ns/web": no such pod on node "edge-1"',
+  };
+  assert.throws(
+    () => directory.findContainer({ ...target, uid: "x" }),
+    notFound,
+  );
+  assert.throws(
+    () => directory.findContainer({ ...target, namespace: "other", pod: "ds" }),
+    { code: "not_found" },
+  );
 });

@@ -1,9 +1,145 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { EVENT, POD } from "../../../lib/operator/kube/mod.ts";
-import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
+import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  EVENT,
+  type KubeClient,
+  type PatchOptions,
+  POD,
+  type Pod,
+} from "../../../lib/operator/kube/mod.ts";
+import { DevicePods } from "../../../lib/operator/pods/device_pods.ts";
+import { PodEvents } from "../../../lib/operator/pods/pod_events.ts";
+import type { PodSources } from "../../../lib/operator/pods/sources.ts";
+import { PodStatusWriter } from "../../../lib/operator/pods/status_writer.ts";
+import { PodSyncer } from "../../../lib/operator/pods/sync_pod.ts";
+import type { PodTokens } from "../../../lib/operator/pods/tokens.ts";
+import {
+  create,
+  Method,
+  PodStatusListSchema,
+  PodStatusSchema,
+} from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/mod.ts";
-import { PodFixture } from "./_support/pod_fixture.ts";
+import { PodFixture, SETTINGS, TEST_NODE } from "./_support/pod_fixture.ts";
+import {
+  REFERRING_POD,
+  TranslationInputs,
+} from "./_support/translation_inputs.ts";
+
+/** Opens a syncer of one pod without an API server; patches and requests are accepted. */
+function openOffline() {
+  const inputs = new TranslationInputs();
+  const patches: unknown[] = [];
+  const requests: Method[] = [];
+  const stored: { pod: Pod | undefined } = { pod: REFERRING_POD };
+  const client = {
+    patch: (_type: unknown, _ref: unknown, { body }: PatchOptions) => {
+      patches.push(body);
+      const { status } = body as { status: Pod["status"] };
+      const resourceVersion = String(patches.length + 1);
+      const { pod = REFERRING_POD } = stored;
+      stored.pod = {
+        ...pod,
+        metadata: { ...pod.metadata, resourceVersion },
+        status: { ...pod.status, ...status },
+      };
+      return Promise.resolve(stored.pod);
+    },
+  } as unknown as KubeClient;
+  const devicePods = new DevicePods({
+    request(method) {
+      requests.push(method);
+      return Promise.resolve(new Uint8Array());
+    },
+  }, SETTINGS);
+  const syncer = new PodSyncer({
+    node: TEST_NODE,
+    client,
+    sources: {
+      hasSynced: true,
+      serves: () => true,
+      findPod: () => stored.pod,
+    } as unknown as PodSources,
+    subscription: { setRefs() {}, close() {} },
+    devicePods,
+    connection: { listed: { capabilities: ["pods.v1"], signal: SIGNAL } },
+    translations: inputs.translations,
+    tokens: {
+      ensure: () => Promise.resolve(undefined),
+    } as unknown as PodTokens,
+    events: new PodEvents({
+      record() {},
+      flush: () => Promise.resolve(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }, { nodeName: TEST_NODE.name }),
+    statusWriter: new PodStatusWriter(client, SYSTEM_CLOCK),
+    enqueue() {},
+  });
+  /** Reports the pod with this restart count and syncs it. */
+  const report = async (restartCount: number) => {
+    const specHash = devicePods.hashOf("u-1") ?? "";
+    devicePods.addReport(create(PodStatusListSchema, {
+      pods: [{
+        uid: "u-1",
+        namespace: "ns",
+        name: "web",
+        specHash,
+        version: BigInt(restartCount),
+        containers: [{ name: "app", restartCount }],
+      }],
+    }));
+    await syncer.sync("ns/web", SIGNAL);
+  };
+  return { inputs, stored, patches, requests, syncer, report };
+}
+
+const SIGNAL = new AbortController().signal;
+
+Deno.test("PodSyncer.sync() does not translate the pod again for a status report", async () => {
+  const { inputs, patches, requests, syncer, report } = openOffline();
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual(requests, [Method.APPLY_POD]);
+  assert.equal(patches.length, 1);
+  for (const restartCount of [1, 2, 3]) await report(restartCount);
+  assert.equal(patches.length, 4);
+  assert.deepEqual(requests, [Method.APPLY_POD]);
+  assert.equal(inputs.translationCount, 1);
+});
+
+Deno.test("PodSyncer.sync() sends the pod again when its ConfigMap changes between two reports", async () => {
+  const { inputs, requests, syncer, report } = openOffline();
+  await syncer.sync("ns/web", SIGNAL);
+  await report(1);
+  inputs.configMaps.set("ns/cm", {
+    metadata: { namespace: "ns", name: "cm" },
+    data: { a: "2" },
+  });
+  await report(2);
+  assert.deepEqual(requests, [Method.APPLY_POD, Method.APPLY_POD]);
+  assert.equal(inputs.translationCount, 2);
+  await report(3);
+  assert.equal(inputs.translationCount, 2);
+});
+
+Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {
+  const { inputs, stored, syncer } = openOffline();
+  const { translations } = inputs;
+  const endings: (Pod | undefined)[] = [
+    undefined,
+    { ...REFERRING_POD, status: { phase: "Succeeded" } },
+  ];
+  for (const ending of endings) {
+    translations.findContents(REFERRING_POD);
+    const before = inputs.translationCount;
+    translations.findContents(REFERRING_POD);
+    assert.equal(inputs.translationCount, before);
+    stored.pod = ending;
+    await syncer.sync("ns/web", SIGNAL);
+    translations.findContents(REFERRING_POD);
+    assert.equal(inputs.translationCount, before + 1);
+  }
+});
 
 Deno.test("PodSyncer", async (t) => {
   await using cluster = await openCluster();
