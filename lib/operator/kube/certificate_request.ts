@@ -116,7 +116,7 @@ async function waitForCertificate(
   });
   try {
     settle(informer.get(name));
-    // Before its first list an informer reports no changes either.
+    // Without its first list the informer can't know whether the request is signed already.
     if (!informer.hasSynced) {
       settle(
         await client.find(CERTIFICATE_SIGNING_REQUEST, { name }, { signal }),
