@@ -16,7 +16,7 @@ import {
 } from "./lib/shared/base/mod.ts";
 import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
-import { createHostMachine, createTmpfsMounts } from "./lib/agent/host/mod.ts";
+import { LocalMachine, TmpfsMounts } from "./lib/agent/host/mod.ts";
 import {
   createDeviceReader,
   DockerRuntime,
@@ -62,7 +62,7 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
     host: config.runtime.docker.host ?? Deno.env.get("DOCKER_HOST") ??
       "unix:///var/run/docker.sock",
   });
-  const machine = createHostMachine({ env: hostEnv() });
+  const machine = new LocalMachine({ env: hostEnv() });
   const runtime = new DockerRuntime({
     client,
     log,
@@ -81,7 +81,7 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
       host: new HostStreams({ machine, shell, logFile }),
     }),
     reader: createDeviceReader({ client, machine, images: runtime, stateDir }),
-    mounts: createTmpfsMounts(),
+    mounts: new TmpfsMounts(),
     log,
     signal,
   });

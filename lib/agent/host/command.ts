@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Commands on the host without a terminal.
- *
- *     agent ══ stdin, stdout, stderr ══ command (own session and process group)
- *       └───── fd 3 ───── drain: sleeps until fd 3 ends, then reads what nobody reads any more
- *
- * A command may outlive its client and even the agent (nohup, upgrades). Its writes must not kill it then: a pipe without a
- * reader gives SIGPIPE, a full one blocks. So the shell that becomes the command leaves a small process behind which holds
- * the read ends of both outputs and begins to read them to nowhere when the agent lets go of fd 3, by will or by dying.
- *
- * One thing is out of our hands: as a systemd service the agent needs `KillMode=process`, else systemd ends the whole cgroup
- * with it, nohup or not.
- */
+/** Commands on the host without a terminal. */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { onAbort } from "../../shared/base/mod.ts";
 import {
   CLIENT_LEFT,
   type ExecIo,
   type ExitStatus,
 } from "../../shared/exec/mod.ts";
-import { CHECK_COMMAND, codeOfSignal, signalGroup } from "./exit.ts";
+import { CHECK_COMMAND, signalProcessGroup, toExitCode } from "./exit.ts";
 
-/** How long a process that has ended may leave its outputs open (to children) without a byte in them, in milliseconds. */
+/**
+ * How long to wait for more output of a process that has exited, in milliseconds: its children may
+ * keep the pipes open for as long as they live.
+ */
 const LINGER_MS = 300;
 
+/** Starts the drain process, closes the descriptors that are not the command's, and becomes it. */
 const SCRIPT = `
 exec 8</proc/self/fd/1 9</proc/self/fd/2
 (
@@ -40,18 +33,33 @@ exec "$@"
 
 /** Options of {@linkcode runCommand}. */
 export interface RunCommandOptions {
+  /** Program and arguments. */
   command: string[];
-  /** Without it the command reads from /dev/null. */
+  /** Whether the command reads the client's input; otherwise it reads from /dev/null. */
   stdin: boolean;
+  /** The whole environment of the command. */
   env: Readonly<Record<string, string>>;
-  /** @default "/" */
+  /** Working directory. @default "/" */
   cwd?: string;
   io: ExecIo;
 }
 
 /**
- * Runs a command to its end. When the client leaves, the process group gets SIGHUP and is left alone.
- * A command that can't be found or run ends with 127 or 126 and a sentence on stderr.
+ * Runs a command to its end:
+ *
+ *     agent ══ stdin, stdout, stderr ══ command (own session and process group)
+ *       └───── fd 3 ───── drain process: waits for the end of fd 3, then discards both outputs
+ *
+ * A command may outlive its client and even the agent (nohup, upgrades). Its writes must not stop
+ * it then: a pipe without a reader raises SIGPIPE, and a full one blocks. Therefore the shell that
+ * becomes the command leaves a small process behind, which holds the read ends of both outputs. It
+ * begins to read them when the agent closes fd 3, on purpose or because it died.
+ *
+ * As a systemd service the agent needs `KillMode=process`; otherwise systemd kills the whole cgroup
+ * together with the agent, nohup or not.
+ *
+ * When the client leaves, the process group gets SIGHUP and is then left alone. A command that
+ * can't be found or run exits with 127 or 126 and a sentence on stderr.
  */
 export async function runCommand(
   options: RunCommandOptions,
@@ -64,143 +72,138 @@ export async function runCommand(
     detached: true,
     stdio: [options.stdin ? "pipe" : "ignore", "pipe", "pipe", "pipe"],
   });
-  return await new Run(child, io).follow();
+  return await new CommandRun(child, io).run();
 }
 
-/** One running command. */
-class Run {
+/** A process and its client. */
+class CommandRun {
   readonly #child: ChildProcess;
   readonly #io: ExecIo;
-  readonly #left = Promise.withResolvers<"left">();
-  /** Aborted when the process has ended. */
-  readonly #ended = new AbortController();
+  readonly #clientLeft = Promise.withResolvers<undefined>();
+  /** Aborted when the process has exited. */
+  readonly #exited = new AbortController();
 
   constructor(child: ChildProcess, io: ExecIo) {
     this.#child = child;
     this.#io = io;
   }
 
-  async follow(): Promise<ExitStatus> {
-    const { signal } = this.#io;
-    const onAbort = () => this.#left.resolve("left");
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    const streams = this.#child.stdio.filter((stream) => stream !== null);
-    // A pipe that breaks is the process's end, which is seen by itself.
-    for (const stream of streams) stream?.on("error", () => {});
-    const exit = this.#exit();
-    this.#feed();
+  /** Copies input and outputs until the process has exited or the client has left. */
+  async run(): Promise<ExitStatus> {
+    using _listener = onAbort(
+      this.#io.signal,
+      () => this.#clientLeft.resolve(undefined),
+    );
+    const pipes = this.#child.stdio.filter((pipe) => pipe !== null);
+    // A broken pipe means that the process has exited, which "exit" reports.
+    for (const pipe of pipes) pipe?.on("error", () => {});
+    const exit = this.#waitForExit();
+    this.#copyInput();
     const outputs = Promise.all([
-      this.#pump(this.#child.stdout, this.#io.stdout),
-      this.#pump(this.#child.stderr, this.#io.stderr),
+      this.#copyOutput(this.#child.stdout, this.#io.stdout),
+      this.#copyOutput(this.#child.stderr, this.#io.stderr),
     ]);
     try {
-      const first = await Promise.race([
-        this.#left.promise,
-        exit.then(async (result) => {
-          await outputs;
-          return result;
-        }),
+      const status = await Promise.race([
+        this.#clientLeft.promise,
+        outputs.then(() => exit),
       ]);
-      if (first !== "left") return first;
+      if (status) return status;
       this.#hangUp();
       return CLIENT_LEFT;
     } finally {
-      signal.removeEventListener("abort", onAbort);
-      for (const stream of streams) stream?.destroy();
+      for (const pipe of pipes) pipe?.destroy();
     }
   }
 
-  #exit(): Promise<ExitStatus> {
-    const child = this.#child;
+  #waitForExit(): Promise<ExitStatus> {
     return new Promise((resolve) => {
-      child.once("exit", (code, signalName) => {
-        this.#ended.abort();
-        resolve({ code: code ?? codeOfSignal(signalName ?? "") });
+      this.#child.once("exit", (code, signalName) => {
+        this.#exited.abort();
+        resolve({ code: code ?? toExitCode(signalName ?? "") });
       });
-      child.once("error", (error) => {
-        this.#ended.abort();
+      this.#child.once("error", (error) => {
+        this.#exited.abort();
         resolve({
           code: 127,
           reason: "StartError",
           message:
-            `Cannot run a command on the device: its shell does not start (${error.message})`,
+            `Cannot run command on the device: the shell does not start (${error.message})`,
         });
       });
     });
   }
 
-  /** Client's bytes to the process; its own end is enough to stop. */
-  #feed(): void {
-    const stdin = this.#child.stdin;
+  /** Copies the client's input to the process in the background. */
+  #copyInput(): void {
+    const { stdin } = this.#child;
     if (!stdin) return;
-    const run = async () => {
+    const copy = async () => {
       for await (const chunk of this.#io.stdin) {
-        if (this.#ended.signal.aborted || stdin.destroyed) return;
-        if (!stdin.write(chunk)) await drained(stdin, this.#ended.signal);
+        if (this.#exited.signal.aborted || stdin.destroyed) return;
+        if (!stdin.write(chunk)) {
+          await waitForDrain(stdin, this.#exited.signal);
+        }
       }
     };
-    // A client that breaks off mid-way also closes: the process must not wait for more.
-    run().catch(() => {}).finally(() => stdin.end());
+    // The process must not wait for more input from a client that has left.
+    copy().catch(() => {}).finally(() => stdin.end());
   }
 
-  /** Process's bytes to the client; after its end only what is in the pipe already, unless more keeps coming. */
-  async #pump(
+  /** Copies an output to the client until it ends, or until it is silent after the process's exit. */
+  async #copyOutput(
     output: Readable | null,
     write: (chunk: Uint8Array) => Promise<void>,
   ): Promise<void> {
     if (!output) return;
     const chunks = output[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     for (;;) {
-      const next = chunks.next();
-      const result = await this.#unlessIdle(next);
+      const result = await this.#waitForOutput(chunks.next());
       if (!result || result.done) return;
       try {
         await write(result.value);
       } catch {
-        // The client takes no more: that is how leaving looks from here.
-        return this.#left.resolve("left");
+        // The client has left: it takes no more output.
+        return this.#clientLeft.resolve(undefined);
       }
     }
   }
 
-  /** The next chunk; undefined when the process has ended and none comes for a while. */
-  async #unlessIdle<T>(next: Promise<T>): Promise<T | undefined> {
-    const idle = Promise.withResolvers<undefined>();
+  /** Returns the next chunk; undefined when it fails, or doesn't come soon after the exit. */
+  async #waitForOutput<T>(next: Promise<T>): Promise<T | undefined> {
+    const silence = Promise.withResolvers<undefined>();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const onEnd = () => {
-      timer = setTimeout(() => idle.resolve(undefined), LINGER_MS);
-    };
-    const { signal } = this.#ended;
-    if (signal.aborted) onEnd();
-    else signal.addEventListener("abort", onEnd, { once: true });
+    using _listener = onAbort(this.#exited.signal, () => {
+      timer = setTimeout(() => silence.resolve(undefined), LINGER_MS);
+    });
     try {
-      return await Promise.race([next.catch(() => undefined), idle.promise]);
+      return await Promise.race([next.catch(() => undefined), silence.promise]);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", onEnd);
     }
   }
 
   #hangUp(): void {
-    // Once it has ended its number may be another process's.
-    if (this.#ended.signal.aborted || this.#child.pid === undefined) return;
-    signalGroup(this.#child.pid, "SIGHUP");
+    // After the exit, the process id may belong to another process.
+    if (this.#exited.signal.aborted || this.#child.pid === undefined) return;
+    signalProcessGroup(this.#child.pid, "SIGHUP");
     this.#child.unref();
   }
 }
 
-/** Resolves when there is room again, or the process has ended. */
-function drained(stdin: Writable, ended: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stdin.off("drain", done);
-      stdin.off("close", done);
-      ended.removeEventListener("abort", done);
-      resolve();
-    };
-    stdin.on("drain", done);
-    stdin.on("close", done);
-    ended.addEventListener("abort", done, { once: true });
-  });
+/** Resolves when `stdin` takes more bytes, is closed, or the process has exited. */
+async function waitForDrain(
+  stdin: Writable,
+  exited: AbortSignal,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  using _listener = onAbort(exited, () => resolve());
+  stdin.once("drain", resolve);
+  stdin.once("close", resolve);
+  try {
+    await promise;
+  } finally {
+    stdin.off("drain", resolve);
+    stdin.off("close", resolve);
+  }
 }

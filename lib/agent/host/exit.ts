@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Exit codes, and shell text, that commands on the host share. */
+/** Exit codes and signals of commands on the host, with or without a terminal. */
 
-/** Linux's numbers, as far as a process is commonly ended by them (signal(7), x86 and ARM). */
+/** Numbers of the signals that commonly end a process (signal(7), x86 and ARM). */
 const SIGNALS: Readonly<Record<string, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
@@ -29,29 +29,35 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGSYS: 31,
 };
 
-/** The exit code that shells give for a process that a signal ended. */
-export function codeOfSignal(name: string): number {
-  return 128 + (SIGNALS[name] ?? 0);
+/** Returns 128+n for signal n by its name, as shells do; 128 for a name that is not in the table. */
+export function toExitCode(signalName: string): number {
+  return 128 + (SIGNALS[signalName] ?? 0);
 }
 
 /**
- * Shell text that ends with 127 or 126 and a sentence on stderr when "$1" can't be run, as shells do
- * (POSIX.1-2017, XCU 2.8.2); it must be followed by `exec "$@"`.
+ * Shell text that exits with 127 or 126 and a sentence on stderr when "$1" can't be run, with the
+ * codes of POSIX.1-2017, XCU 2.8.2. It must be followed by `exec "$@"`.
  */
 export const CHECK_COMMAND = `
-no() { printf 'Cannot run "%s" on the device: %s\\n' "$2" "$3" >&2; exit "$1"; }
+fail() { printf 'Cannot run "%s" on the device: %s\\n' "$2" "$3" >&2; exit "$1"; }
 case $1 in
-*/*) [ -e "$1" ] || no 127 "$1" 'there is no such file'
-  [ -d "$1" ] && no 126 "$1" 'it is a directory'
-  [ -x "$1" ] || no 126 "$1" 'it is not executable' ;;
-*) command -v "$1" >/dev/null 2>&1 || no 127 "$1" 'command not found' ;;
+*/*) [ -e "$1" ] || fail 127 "$1" 'no such file'
+  [ -d "$1" ] && fail 126 "$1" 'it is a directory'
+  [ -x "$1" ] || fail 126 "$1" 'it is not executable' ;;
+*) command -v "$1" >/dev/null 2>&1 || fail 127 "$1" 'command not found' ;;
 esac
 `;
 
-/** Sends a signal to a whole process group; one that has ended is left alone. */
-export function signalGroup(leader: number, name: Deno.Signal): void {
+/**
+ * Sends a signal to a process group; does nothing when the group doesn't exist any more.
+ * @param leaderPid process id of the group's leader
+ */
+export function signalProcessGroup(
+  leaderPid: number,
+  signalName: Deno.Signal,
+): void {
   try {
-    Deno.kill(-leader, name);
+    Deno.kill(-leaderPid, signalName);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

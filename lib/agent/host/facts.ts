@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What the machine says of itself. /proc and /sys are closed to a permission set, whatever it reads, so one small shell
- * script prints the files; the rest comes from Deno's own calls.
- */
+/** Facts and resource usage of the machine. */
 import { runProgram } from "./program.ts";
 
+/**
+ * Prints files of /proc, /sys and /etc, and the file systems of its arguments; of a path that
+ * doesn't exist, the nearest parent that does. A shell reads them because Deno denies reading /proc
+ * and /sys unless all permissions are granted.
+ */
 const SCRIPT = `
 show() { echo "== $1"; cat "$2" 2>/dev/null; echo; }
 show machine-id /etc/machine-id
@@ -21,88 +23,95 @@ for path in "$@"; do
 done
 `;
 
-/** Processor time is counted in hundredths of a second towards programs on every architecture we serve (USER_HZ). */
+/** The kernel counts CPU time for programs in 1/100 s (USER_HZ) on every supported architecture. */
 const NANOS_PER_TICK = 10_000_000;
 const GO_ARCHITECTURES: Readonly<Record<string, string>> = {
   x86_64: "amd64",
   aarch64: "arm64",
 };
-/** Links that lead into containers or nowhere. */
-const INNER_LINKS = /^(?:lo|docker|br-|veth|cni|flannel|cali|virbr|tap|tun)/;
+/** Network interfaces of loopback, containers, virtual machines and tunnels. */
+const INNER_INTERFACES =
+  /^(?:lo|docker|br-|veth|cni|flannel|cali|virbr|tap|tun)/;
+const INNER_ADDRESSES = /^(?:127\.|169\.254\.|::1$|fe80:)/i;
 
-/** A reading of the machine. */
-export interface HostReading {
+/** Facts and resource usage of a machine. */
+export interface HostFacts {
   os: string;
-  /** Go's name. */
+  /** Go's name, e.g. "amd64". */
   arch: string;
   kernelVersion: string;
+  /** Name of the distribution, e.g. "Debian GNU/Linux 12 (bookworm)". */
   osImage: string;
   /** Empty when the machine has none. */
   machineId: string;
+  /** Differs after each boot. */
   bootId: string;
   hostname: string;
-  /** The machine's own addresses, that of the default route first. */
+  /** IP addresses that others may reach, that of the default route first. */
   addresses: string[];
   cpuCount: number;
   memoryBytes: number;
   memoryAvailableBytes: number;
-  /** All processors together since boot, idle time not counted. */
+  /** Busy time of all CPUs since boot. */
   cpuTotalNanos: number;
   bootTimeUnixMs: number;
-  /** Threads that exist, and how many there may be (0: unknown). */
   threadCount: number;
+  /** Upper bound of the number of threads; 0: unknown. */
   threadLimit: number;
-  /** File systems of the paths asked for, in their order; undefined where `df` knew nothing. */
-  disks: (DiskReading | undefined)[];
+  /** File systems of the given paths, in their order; undefined where `df` printed none. */
+  disks: (DiskUsage | undefined)[];
 }
 
-/** One file system. */
-export interface DiskReading {
+/** Usage of a file system. */
+export interface DiskUsage {
   capacityBytes: number;
+  /** What is left for unprivileged users. */
   availableBytes: number;
   usedBytes: number;
 }
 
-/** Options of {@linkcode readHost}. */
-export interface ReadHostOptions {
-  /** Paths whose file systems are looked at; the nearest parent that exists counts. */
+/** Options of {@linkcode readHostFacts}. */
+export interface ReadHostFactsOptions {
+  /** Paths whose file systems are read. */
   paths: string[];
   env: Readonly<Record<string, string>>;
   signal?: AbortSignal | undefined;
 }
 
-/** Reads the machine. @throws {AranyaError} when even a shell can't be run */
-export async function readHost(options: ReadHostOptions): Promise<HostReading> {
+/** Reads the machine's facts now. @throws {AranyaError} when no shell can be run */
+export async function readHostFacts(
+  { paths, env, signal }: ReadHostFactsOptions,
+): Promise<HostFacts> {
   const { output } = await runProgram("sh", {
-    args: ["-c", SCRIPT, "sh", ...options.paths],
-    env: options.env,
-    signal: options.signal,
+    args: ["-c", SCRIPT, "sh", ...paths],
+    env,
+    signal,
   });
   const memory = Deno.systemMemoryInfo();
-  const parts = parseSections(output);
-  const part = (name: string) => parts.get(name)?.[0] ?? "";
-  const upMs = Number(part("uptime").split(" ")[0] ?? 0) * 1_000;
+  const sections = parseSections(output);
+  const section = (name: string) => sections.get(name)?.[0] ?? "";
+  const uptimeMs = Number(section("uptime").split(" ")[0] ?? 0) * 1_000;
   return {
     os: Deno.build.os,
     arch: GO_ARCHITECTURES[Deno.build.arch] ?? Deno.build.arch,
     kernelVersion: Deno.osRelease(),
-    osImage: osImageOf(part("os-release")),
-    machineId: part("machine-id"),
-    bootId: part("boot-id"),
+    osImage: parseOsImage(section("os-release")),
+    machineId: section("machine-id"),
+    bootId: section("boot-id"),
     hostname: Deno.hostname(),
-    addresses: pickAddresses(Deno.networkInterfaces(), part("route")),
+    addresses: selectAddresses(Deno.networkInterfaces(), section("route")),
     cpuCount: navigator.hardwareConcurrency,
     memoryBytes: memory.total,
     memoryAvailableBytes: memory.available,
-    cpuTotalNanos: cpuNanosOf(part("stat")),
-    bootTimeUnixMs: bootTimeOf(part("stat")) ?? Date.now() - upMs,
-    threadCount: Number(part("loadavg").match(/\/(\d+)/)?.[1] ?? 0),
-    threadLimit: Number(part("pid-max")) || 0,
-    disks: (parts.get("disk") ?? []).map(diskOf),
+    cpuTotalNanos: parseCpuNanos(section("stat")),
+    bootTimeUnixMs: parseBootTimeMs(section("stat")) ?? Date.now() - uptimeMs,
+    threadCount: Number(section("loadavg").match(/\/(\d+)/)?.[1] ?? 0),
+    threadLimit: Number(section("pid-max")) || 0,
+    disks: (sections.get("disk") ?? []).map(parseDiskUsage),
   };
 }
 
-/** "== name" lines and what follows each. */
+/** Splits at lines "== name"; returns the texts that follow each name. */
 function parseSections(text: string): Map<string, string[]> {
   const sections = new Map<string, string[]>();
   for (const section of text.split(/^== /m).slice(1)) {
@@ -114,55 +123,57 @@ function parseSections(text: string): Map<string, string[]> {
   return sections;
 }
 
-/** PRETTY_NAME of os-release(5). */
-export function osImageOf(text: string): string {
+/** Returns PRETTY_NAME of os-release(5) without quotes, or "Linux". */
+export function parseOsImage(text: string): string {
   const value = text.match(/^PRETTY_NAME=(.*)$/m)?.[1] ?? "";
   return value.replace(/^(["'])(.*)\1$/, "$2") || "Linux";
 }
 
-/** The "cpu" line of proc_stat(5): user nice system idle iowait irq softirq steal. */
-export function cpuNanosOf(stat: string): number {
+/**
+ * Returns the busy time of all CPUs from the "cpu" line of proc_stat(5), whose columns are
+ * user nice system idle iowait irq softirq steal.
+ */
+export function parseCpuNanos(stat: string): number {
   const ticks = stat.match(/^cpu +([\d ]+)$/m)?.[1]?.split(" ").map(Number) ??
     [];
-  const busy = ticks.slice(0, 8).reduce(
+  const busyTicks = ticks.slice(0, 8).reduce(
     (sum, value, column) => column === 3 || column === 4 ? sum : sum + value,
     0,
   );
-  return busy * NANOS_PER_TICK;
+  return busyTicks * NANOS_PER_TICK;
 }
 
-function bootTimeOf(stat: string): number | undefined {
+/** Returns "btime" of proc_stat(5) in milliseconds since 1970. */
+function parseBootTimeMs(stat: string): number | undefined {
   const seconds = stat.match(/^btime (\d+)$/m)?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1_000;
 }
 
-/** A line of `df -Pk`: device, KiB, used, available, share, mount point. */
-export function diskOf(line: string): DiskReading | undefined {
+/** Parses a line of `df -Pk`: device, KiB, used, available, share, mount point. */
+export function parseDiskUsage(line: string): DiskUsage | undefined {
   const cells = line.match(/^.*?\s(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s/);
   if (!cells) return undefined;
-  const [capacity = 0, used = 0, available = 0] = cells.slice(1).map((cell) =>
-    Number(cell) * 1_024
-  );
-  return {
-    capacityBytes: capacity,
-    usedBytes: used,
-    availableBytes: available,
-  };
+  const [capacityBytes = 0, usedBytes = 0, availableBytes = 0] = cells.slice(1)
+    .map((cell) => Number(cell) * 1_024);
+  return { capacityBytes, usedBytes, availableBytes };
 }
 
-/** Addresses that others may reach: IPv4 before IPv6, the default route's link before others; no loopback, link-local or container links. */
-export function pickAddresses(
-  links: Deno.NetworkInterfaceInfo[],
-  route: string,
+/**
+ * Returns addresses that others may reach: IPv4 before IPv6, then the interface of the default
+ * route before others. Leaves out loopback, link-local and container addresses.
+ * @param routes text of /proc/net/route
+ */
+export function selectAddresses(
+  interfaces: Deno.NetworkInterfaceInfo[],
+  routes: string,
 ): string[] {
-  // Destination 0 in proc's routing table is the default route.
-  const outward = route.match(/^(\S+)\s+00000000\s/m)?.[1];
-  const rank = (link: Deno.NetworkInterfaceInfo) =>
-    (link.family === "IPv4" ? 0 : 2) + (link.name === outward ? 0 : 1);
-  const own = links.filter((link) =>
-    !INNER_LINKS.test(link.name) &&
-    !/^(?:127\.|169\.254\.|::1$|fe80:)/i.test(link.address)
+  // Destination 0 is the default route.
+  const outward = routes.match(/^(\S+)\s+00000000\s/m)?.[1];
+  const rank = ({ family, name }: Deno.NetworkInterfaceInfo) =>
+    (family === "IPv4" ? 0 : 2) + (name === outward ? 0 : 1);
+  const reachable = interfaces.filter(({ name, address }) =>
+    !INNER_INTERFACES.test(name) && !INNER_ADDRESSES.test(address)
   );
-  own.sort((left, right) => rank(left) - rank(right));
-  return [...new Set(own.map((link) => link.address))];
+  reachable.sort((left, right) => rank(left) - rank(right));
+  return [...new Set(reachable.map(({ address }) => address))];
 }

@@ -1,28 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The host's log: a file that somebody configured, or the journal. Both are read by the machine's own programs. */
-import { AranyaError, concatBytes, fromUtf8 } from "../../shared/base/mod.ts";
-import { kill, runProgram, spawnProgram } from "./program.ts";
+/** The host's log: a file that agent.yaml names, or the journal, read by the machine's own programs. */
+import {
+  AranyaError,
+  concatBytes,
+  fromUtf8,
+  hasCode,
+  onAbort,
+} from "../../shared/base/mod.ts";
+import { killProgram, runProgram, spawnProgram } from "./program.ts";
 
 const LINE_FEED = 10;
-/** Longer lines are handed on in pieces. */
+/** A longer line is yielded in pieces. */
 const MAX_LINE_BYTES = 256 * 1024;
+/** Bytes at a line's beginning among which its time is searched. */
+const MAX_TIME_BYTES = 48;
+/** Exit codes of the script that checks the log file. */
+const FILE_MISSING = 2;
+const FILE_UNREADABLE = 3;
 
 /** Options of {@linkcode readHostLog}. */
 export interface HostLogOptions {
-  /** Absent: the journal. */
+  /** Path of the log. @default the journal */
   file?: string | undefined;
+  /** Continue with new lines until the signal; survives a rotation of the file. */
   follow: boolean;
+  /** Number of lines from the end. @default all */
   tailLines?: number | undefined;
+  /** Maximum number of bytes. @default no limit */
   limitBytes?: number | undefined;
-  /** RFC 3339. Of a file only lines that begin with such a time (or "YYYY-MM-DD hh:mm:ss") can be left out, and what follows them. */
+  /**
+   * RFC 3339. In a file, only lines that begin with such a time (or "YYYY-MM-DD hh:mm:ss") can be
+   * left out, together with the lines without a time that follow them.
+   */
   sinceTime?: string | undefined;
   env: Readonly<Record<string, string>>;
   signal: AbortSignal;
 }
 
 /**
- * Log bytes. Following a file survives its rotation; it ends with the signal.
- * @throws {AranyaError} "not_found" when the file is missing, "unsupported" when there is neither file nor journal
+ * Yields the log's bytes. Ends when the signal is aborted.
+ * @throws {AranyaError} code "not_found" or "forbidden" for a file that is missing or unreadable,
+ * "unsupported" when there is neither a file nor a journal
  */
 export async function* readHostLog(
   options: HostLogOptions,
@@ -30,109 +48,122 @@ export async function* readHostLog(
   options.signal.throwIfAborted();
   const chunks = options.file === undefined
     ? readJournal(options)
-    : readFile(options.file, options);
-  if (options.limitBytes === undefined) {
-    yield* chunks;
-    return;
-  }
-  let left = options.limitBytes;
-  if (left <= 0) return;
+    : readLogFile(options.file, options);
+  if (options.limitBytes === undefined) yield* chunks;
+  else yield* takeBytes(chunks, options.limitBytes);
+}
+
+async function* takeBytes(
+  chunks: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let missing = limitBytes;
+  if (missing <= 0) return;
   for await (const chunk of chunks) {
-    yield chunk.subarray(0, left);
-    left -= chunk.length;
-    if (left <= 0) return;
+    yield chunk.subarray(0, missing);
+    missing -= chunk.length;
+    if (missing <= 0) return;
   }
 }
 
-async function* readFile(
+async function* readLogFile(
   file: string,
   options: HostLogOptions,
 ): AsyncGenerator<Uint8Array> {
-  const action = `Cannot show logs of the device from "${file}"`;
-  const { code } = await runProgram("sh", {
-    args: ["-c", '[ -f "$1" ] || exit 2; [ -r "$1" ] || exit 3', "sh", file],
-    env: options.env,
-    signal: options.signal,
+  await checkLogFile(file, options);
+  const { tailLines, follow, sinceTime } = options;
+  const lines = tailLines === undefined ? "+1" : String(Math.max(0, tailLines));
+  const chunks = readOutput({
+    ...options,
+    name: "tail",
+    args: ["-n", lines, ...(follow ? ["-F"] : []), "--", file],
   });
-  if (code === 2) {
-    throw new AranyaError(
+  yield* sinceTime === undefined ? chunks : skipLinesBefore(chunks, sinceTime);
+}
+
+async function checkLogFile(
+  file: string,
+  { env, signal }: HostLogOptions,
+): Promise<void> {
+  const script =
+    `[ -f "$1" ] || exit ${FILE_MISSING}; [ -r "$1" ] || exit ${FILE_UNREADABLE}`;
+  const { code } = await runProgram("sh", {
+    args: ["-c", script, "sh", file],
+    env,
+    signal,
+  });
+  if (code === 0) return;
+  const action = `Cannot read log of the device from "${file}"`;
+  throw code === FILE_MISSING
+    ? new AranyaError(
       "not_found",
-      `${action}: there is no such file, expected the one of host.logFile in agent.yaml`,
-    );
-  }
-  if (code !== 0) {
-    throw new AranyaError("forbidden", `${action}: the agent may not read it`);
-  }
-  const lines = options.tailLines === undefined
-    ? "+1"
-    : String(Math.max(0, options.tailLines));
-  const args = ["-n", lines, ...(options.follow ? ["-F"] : []), "--", file];
-  const chunks = readProgram("tail", args, options);
-  yield* options.sinceTime === undefined
-    ? chunks
-    : dropBefore(chunks, options.sinceTime);
+      `${action}: no such file, expected the one of host.logFile in agent.yaml`,
+    )
+    : new AranyaError("forbidden", `${action}: permission denied`);
 }
 
 async function* readJournal(
   options: HostLogOptions,
 ): AsyncGenerator<Uint8Array> {
+  const { tailLines = "all", follow, sinceTime } = options;
   const args = ["--no-pager", "--quiet", "--output=short-iso"];
-  if (options.follow) args.push("--follow");
-  args.push(
-    `--lines=${options.tailLines === undefined ? "all" : options.tailLines}`,
-  );
-  if (options.sinceTime !== undefined) {
-    args.push(`--since=@${Math.floor(Date.parse(options.sinceTime) / 1_000)}`);
+  if (follow) args.push("--follow");
+  args.push(`--lines=${tailLines}`);
+  if (sinceTime !== undefined) {
+    args.push(`--since=@${Math.floor(Date.parse(sinceTime) / 1_000)}`);
   }
   try {
-    yield* readProgram("journalctl", args, options);
+    yield* readOutput({ ...options, name: "journalctl", args });
   } catch (error) {
-    if (error instanceof AranyaError && error.code === "not_found") {
-      throw new AranyaError(
-        "unsupported",
-        "Cannot show logs of the device: it has no journal (journalctl), expected host.logFile in agent.yaml",
-        { cause: error },
-      );
-    }
-    throw error;
+    if (!hasCode(error, "not_found")) throw error;
+    throw new AranyaError(
+      "unsupported",
+      "Cannot read log of the device: it has no journal (journalctl), expected host.logFile in agent.yaml",
+      { cause: error },
+    );
   }
 }
 
-async function* readProgram(
-  name: string,
-  args: string[],
-  options: HostLogOptions,
+/** Yields the standard output of a program, which is killed with the signal or when the reader leaves. */
+async function* readOutput(
+  { name, args, env, signal }: {
+    name: string;
+    args: string[];
+    env: Readonly<Record<string, string>>;
+    signal: AbortSignal;
+  },
 ): AsyncGenerator<Uint8Array> {
-  const child = spawnProgram(name, { args, env: options.env });
-  const end = () => kill(child);
-  options.signal.addEventListener("abort", end, { once: true });
-  if (options.signal.aborted) end();
+  const child = spawnProgram(name, { args, env });
+  using _listener = onAbort(signal, () => killProgram(child));
   try {
     yield* child.stdout;
   } finally {
-    options.signal.removeEventListener("abort", end);
-    end();
+    killProgram(child);
     await child.status;
   }
 }
 
-/** Leaves out lines until the first one with a time not before `since`. Lines without a time belong to the one before. */
-export async function* dropBefore(
+/**
+ * Yields lines from the first one whose time is not before `since`. A line without a time belongs
+ * to the line before it.
+ * @param since RFC 3339
+ */
+export async function* skipLinesBefore(
   chunks: AsyncIterable<Uint8Array>,
   since: string,
 ): AsyncGenerator<Uint8Array> {
   const sinceMs = Date.parse(since);
-  let dropping = false;
+  let isSkipping = false;
   for await (const line of splitLines(chunks)) {
-    const timeMs = timeOf(line);
-    if (timeMs !== undefined) dropping = timeMs < sinceMs;
-    if (!dropping) yield line;
+    const timeMs = parseLineTimeMs(line);
+    if (timeMs !== undefined) isSkipping = timeMs < sinceMs;
+    if (!isSkipping) yield line;
   }
 }
 
-/** Time at a line's beginning, in milliseconds since 1970; without a zone it is the machine's own. */
-function timeOf(line: Uint8Array): number | undefined {
-  const text = fromUtf8(line.subarray(0, 48)).match(
+/** Returns the time that a line begins with; a time without a zone is in the machine's own zone. */
+function parseLineTimeMs(line: Uint8Array): number | undefined {
+  const text = fromUtf8(line.subarray(0, MAX_TIME_BYTES)).match(
     /^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)/,
   )?.[1];
   if (text === undefined) return undefined;
@@ -145,6 +176,7 @@ function timeOf(line: Uint8Array): number | undefined {
   return Number.isFinite(timeMs) ? timeMs : undefined;
 }
 
+/** Yields lines with their ends. */
 async function* splitLines(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {

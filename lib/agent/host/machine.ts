@@ -1,93 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The device itself, as one object. */
-import { runCommand } from "./command.ts";
+/** The machine that the agent runs on, as one object. */
+import { defined } from "../../shared/base/mod.ts";
 import type {
   ConnectionIo,
   ExecIo,
   ExecStreams,
   ExitStatus,
 } from "../../shared/exec/mod.ts";
-import { type HostReading, readHost } from "./facts.ts";
+import { runCommand } from "./command.ts";
+import { type HostFacts, readHostFacts } from "./facts.ts";
 import { type HostLogOptions, readHostLog } from "./logs.ts";
-import { dialPort, joinPort } from "./port.ts";
+import { dialPort, relayConnection } from "./port.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
 import { runTerminal } from "./terminal.ts";
 
-/** The machine that the agent runs on. Calls may run side by side. */
+/** A machine. Calls may run concurrently. */
 export interface HostMachine {
-  /** Runs a command to its end; a non-zero exit is a result. When the client leaves, the process group gets SIGHUP and nothing more. */
+  /**
+   * Runs a command to its end; any exit code is a result, not an error. When the client leaves,
+   * the process group gets SIGHUP and is then left alone.
+   */
   exec(request: HostCommand, io: ExecIo): Promise<ExitStatus>;
-  /** The configured file or the journal; see {@linkcode readHostLog}. */
+  /** Reads a log file or the journal; see `HostLogOptions`. */
   logs(options: Omit<HostLogOptions, "env">): AsyncIterable<Uint8Array>;
-  /** Joins a connection to a port on loopback, or at these addresses, to its end. @throws {AranyaError} "unavailable" */
+  /**
+   * Connects to a port and copies bytes in both directions until the target has closed its side or
+   * the client leaves.
+   * @throws {PortDialError} when no connection could be made; {AranyaError} code "unavailable" when
+   * it failed later
+   */
   connectPort(target: HostPort, io: ConnectionIo): Promise<void>;
-  /** Whether a link of this machine has the address. */
+  /** Returns whether a network interface of the machine has the IP address. */
   hasAddress(address: string): boolean;
-  /** Reads the machine's figures, with the file systems of these paths. */
-  read(
+  /** Reads facts and resource usage, with the file systems of these paths. */
+  readFacts(
     options: { paths: string[]; signal?: AbortSignal },
-  ): Promise<HostReading>;
-  /** Runs a small program for what it prints. @throws {AranyaError} "not_found" */
+  ): Promise<HostFacts>;
+  /** Runs a program for its output. @throws {AranyaError} code "not_found", "timed_out" */
   run(
     name: string,
     options: { args: string[]; timeoutMs?: number; signal?: AbortSignal },
   ): Promise<ProgramResult>;
 }
 
-/** One command on the host. */
+/** A command on the host. */
 export interface HostCommand extends Pick<ExecStreams, "stdin" | "tty"> {
+  /** Program and arguments. */
   command: string[];
 }
 
-/** One connection. */
+/** A TCP port to connect to. */
 export interface HostPort {
   port: number;
-  /** @default IPv4 loopback, then IPv6 loopback */
+  /** IP addresses, tried in this order. @default IPv4 loopback, then IPv6 loopback */
   addresses?: string[];
-  /** For each address, in milliseconds. */
+  /** Upper bound of the dial for each address, in milliseconds. */
   timeoutMs?: number;
   /** `Cannot <verb> <object>`, for errors. */
   action?: string;
 }
 
-/** Options of {@linkcode createHostMachine}. */
-export interface HostMachineOptions {
-  /** Environment of commands; nothing else is handed on to them. PATH is filled in when absent. */
+/** Options of {@linkcode LocalMachine}. */
+export interface LocalMachineOptions {
+  /** The whole environment of commands; PATH gets a default value when it is absent. */
   env?: Record<string, string>;
 }
 
-const LOOPBACK = ["127.0.0.1", "::1"];
+const LOOPBACK_ADDRESSES = ["127.0.0.1", "::1"];
 const DEFAULT_PATH =
   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Makes the machine; nothing is started yet. */
-export function createHostMachine(
-  options: HostMachineOptions = {},
-): HostMachine {
-  const env = { PATH: DEFAULT_PATH, ...options.env };
-  return {
-    exec: ({ command, stdin, tty }, io) =>
-      tty
-        ? runTerminal({ command, env: { TERM: "xterm", ...env }, io })
-        : runCommand({ command, stdin, env, io }),
-    logs: (request) => readHostLog({ ...request, env }),
-    async connectPort(target, io) {
-      const { port, addresses = LOOPBACK, timeoutMs } = target;
-      const action = target.action ??
-        `Cannot forward to port ${port} of the device`;
-      const { signal } = io;
-      const conn = await dialPort({
-        addresses,
-        port,
-        action,
-        signal,
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      });
-      await joinPort(conn, { io, action });
-    },
-    hasAddress: (address) =>
-      Deno.networkInterfaces().some((link) => link.address === address),
-    read: ({ paths, signal }) => readHost({ paths, env, signal }),
-    run: (name, request) => runProgram(name, { ...request, env }),
-  };
+/** The machine that this process runs on. */
+export class LocalMachine implements HostMachine {
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor({ env }: LocalMachineOptions = {}) {
+    this.#env = { PATH: DEFAULT_PATH, ...env };
+  }
+
+  exec(
+    { command, stdin, tty }: HostCommand,
+    io: ExecIo,
+  ): Promise<ExitStatus> {
+    return tty
+      ? runTerminal({ command, env: { TERM: "xterm", ...this.#env }, io })
+      : runCommand({ command, stdin, env: this.#env, io });
+  }
+
+  logs(options: Omit<HostLogOptions, "env">): AsyncIterable<Uint8Array> {
+    return readHostLog({ ...options, env: this.#env });
+  }
+
+  async connectPort(target: HostPort, io: ConnectionIo): Promise<void> {
+    const { port, addresses = LOOPBACK_ADDRESSES, timeoutMs } = target;
+    const action = target.action ??
+      `Cannot forward to port ${port} of the device`;
+    const conn = await dialPort({
+      addresses,
+      port,
+      action,
+      signal: io.signal,
+      ...defined({ timeoutMs }),
+    });
+    await relayConnection(conn, { io, action });
+  }
+
+  hasAddress(address: string): boolean {
+    return Deno.networkInterfaces().some((one) => one.address === address);
+  }
+
+  readFacts(
+    { paths, signal }: { paths: string[]; signal?: AbortSignal },
+  ): Promise<HostFacts> {
+    return readHostFacts({ paths, env: this.#env, signal });
+  }
+
+  run(
+    name: string,
+    options: { args: string[]; timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<ProgramResult> {
+    return runProgram(name, { ...options, env: this.#env });
+  }
 }

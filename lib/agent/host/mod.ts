@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The device itself: facts, measured pressure, processes with and without a terminal, log files, loopback ports.
- * Commands come in, bytes and exit codes go out. This room never asks whether the owner allows it, and knows no containers.
+ * The machine that the agent runs on: facts and resource usage, processes with and without a
+ * terminal, its log, and TCP ports on loopback. Commands come in; bytes, exit statuses and facts go
+ * out. This room never decides whether the device's owner allows a command, and knows no
+ * containers.
+ *
+ * @example
+ * ```ts
+ * const machine = new LocalMachine({ env: { HOME: "/root" } });
+ * const { code } = await machine.exec({ command: ["uptime"], stdin: false, tty: false }, io);
+ * const { memoryAvailableBytes } = await machine.readFacts({ paths: ["/var/lib/aranya"] });
+ * ```
  *
  * @module
  */
-export type { DiskReading, HostReading } from "./facts.ts";
+export type { DiskUsage, HostFacts } from "./facts.ts";
 export type { HostLogOptions } from "./logs.ts";
-export { readHostLog } from "./logs.ts";
-export * from "./machine.ts";
+export {
+  type HostCommand,
+  type HostMachine,
+  type HostPort,
+  LocalMachine,
+  type LocalMachineOptions,
+} from "./machine.ts";
 export { PortDialError } from "./port.ts";
-export * from "./pressure.ts";
+export {
+  type PressureCondition,
+  type PressureInput,
+  PressureMonitor,
+} from "./pressure.ts";
 export type { ProgramResult } from "./program.ts";
-export * from "./tmpfs.ts";
+export { TmpfsMounts } from "./tmpfs.ts";

@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 /** TCP connections to services that this machine can reach: its own loopback, or a pod's address. */
-import { AranyaError, withDeadline } from "../../shared/base/mod.ts";
+import {
+  AranyaError,
+  hasCode,
+  onAbort,
+  withDeadline,
+} from "../../shared/base/mod.ts";
 import type { ConnectionIo } from "../../shared/exec/mod.ts";
 
-const READ_BYTES = 64 * 1024;
+const READ_BUFFER_BYTES = 64 * 1024;
 const DIAL_TIMEOUT_MS = 10_000;
 
 /** Options of {@linkcode dialPort}. */
 export interface DialPortOptions {
-  /** Tried in this order. */
+  /** IP addresses, tried in this order. */
   addresses: string[];
   port: number;
   /** `Cannot <verb> <object>`, for errors. */
   action: string;
   signal: AbortSignal;
-  /** For each address, in milliseconds. @default 10 000 */
+  /** Upper bound for each address, in milliseconds. @default 10000 */
   timeoutMs?: number;
 }
 
-/** No connection came about; not a byte of the input has been taken. */
+/** No connection was made, and nothing was read from the client's input. */
 export class PortDialError extends AranyaError {}
 
-/** The first address that answers. @throws {PortDialError} "unavailable" when none does */
+/**
+ * Connects to the first address that accepts.
+ * @throws {PortDialError} code "unavailable" when none does
+ */
 export async function dialPort(
   options: DialPortOptions,
 ): Promise<Deno.TcpConn> {
@@ -39,53 +47,55 @@ export async function dialPort(
       failure = error;
     }
   }
-  const state = failure instanceof Deno.errors.ConnectionRefused
-    ? `nothing listens on port ${port}`
-    : failure instanceof AranyaError && failure.code === "timed_out"
-    ? "no answer"
-    : failure instanceof Error
-    ? failure.message
-    : "it has no address";
+  const state = describeDialError(failure, port);
   throw new PortDialError("unavailable", `${action}: ${state}`, {
     cause: failure,
   });
 }
 
+/** @param failure undefined when there was no address to try */
+function describeDialError(failure: unknown, port: number): string {
+  if (failure instanceof Deno.errors.ConnectionRefused) {
+    return `nothing listens on port ${port}`;
+  }
+  if (hasCode(failure, "timed_out")) return "no answer";
+  return failure instanceof Error ? failure.message : "it has no address";
+}
+
 /**
- * Moves bytes both ways until the target has closed its side (the client's end is a half-close before that), then closes the
- * connection. Leaving by the signal just ends it.
+ * Copies bytes in both directions until the target has closed its side, then closes the connection.
+ * The end of the client's input is passed on as a half-close before that. Returns when the client
+ * leaves.
+ * @throws {AranyaError} code "unavailable" when the connection fails
  */
-export async function joinPort(
+export async function relayConnection(
   conn: Deno.TcpConn,
   options: { io: ConnectionIo; action: string },
 ): Promise<void> {
   const { io, action } = options;
   conn.setNoDelay();
-  const end = () => close(conn);
-  io.signal.addEventListener("abort", end, { once: true });
-  if (io.signal.aborted) end();
+  using _listener = onAbort(io.signal, () => closeConnection(conn));
   try {
     const failure = Promise.withResolvers<never>();
-    upload(conn, io).catch(failure.reject);
-    await Promise.race([download(conn, io), failure.promise]);
+    copyInput(conn, io).catch(failure.reject);
+    await Promise.race([copyOutput(conn, io), failure.promise]);
   } catch (error) {
     if (io.signal.aborted) return;
     if (error instanceof AranyaError) throw error;
     throw new AranyaError(
       "unavailable",
-      `${action}: the connection broke (${
+      `${action}: the connection failed (${
         error instanceof Error ? error.message : String(error)
       })`,
       { cause: error },
     );
   } finally {
-    io.signal.removeEventListener("abort", end);
-    end();
+    closeConnection(conn);
   }
 }
 
-/** A target that reads no more may still have much to say: its refusal ends this direction only. */
-async function upload(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
+/** A target that reads no more may still send: a failed write ends this direction only. */
+async function copyInput(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
   for await (const chunk of io.input) {
     try {
       for (let offset = 0; offset < chunk.length;) {
@@ -98,8 +108,8 @@ async function upload(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
   await conn.closeWrite().catch(() => {});
 }
 
-async function download(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
-  const buffer = new Uint8Array(READ_BYTES);
+async function copyOutput(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
+  const buffer = new Uint8Array(READ_BUFFER_BYTES);
   for (
     let count = await conn.read(buffer);
     count !== null;
@@ -110,11 +120,11 @@ async function download(conn: Deno.TcpConn, io: ConnectionIo): Promise<void> {
   await io.endOutput();
 }
 
-function close(conn: Deno.TcpConn): void {
+/** May be called twice. */
+function closeConnection(conn: Deno.TcpConn): void {
   try {
     conn.close();
   } catch (error) {
-    // Closed already.
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

@@ -1,28 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Small programs of the machine, run for what they print. */
-import { AranyaError, concatBytes, fromUtf8 } from "../../shared/base/mod.ts";
+/** Programs of the machine that are run for their output. */
+import {
+  AranyaError,
+  concatBytes,
+  fromUtf8,
+  onAbort,
+} from "../../shared/base/mod.ts";
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** Options of {@linkcode runProgram}. */
-export interface RunProgramOptions {
+/** Options of {@linkcode spawnProgram}. */
+export interface SpawnProgramOptions {
   args: string[];
+  /** The whole environment of the program. */
   env: Readonly<Record<string, string>>;
-  /** @default 10 000 */
+}
+
+/** Options of {@linkcode runProgram}. */
+export interface RunProgramOptions extends SpawnProgramOptions {
+  /** Kills the program after this time, in milliseconds. @default 10000 */
   timeoutMs?: number;
+  /** Kills the program. */
   signal?: AbortSignal | undefined;
 }
 
-/** How a program ended, with the beginning of its standard output. */
+/** Result of a program. */
 export interface ProgramResult {
+  /** Exit code; any code is a result, not an error. */
   code: number;
+  /** At most the first MiB of its standard output. */
   output: string;
 }
 
 /**
- * Runs a program to its end; killed at the deadline.
- * @throws {AranyaError} "not_found" when there is no such program, "timed_out"
+ * Runs a program to its end.
+ * @throws {AranyaError} code "not_found" when it is not on the device, "timed_out"; the signal's
+ * reason when it is aborted
  */
 export async function runProgram(
   name: string,
@@ -30,14 +44,12 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const { args, env, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const child = spawnProgram(name, { args, env });
-  const end = () => kill(child);
-  let late = false;
+  let isTimedOut = false;
   const timer = setTimeout(() => {
-    late = true;
-    end();
+    isTimedOut = true;
+    killProgram(child);
   }, timeoutMs);
-  signal?.addEventListener("abort", end, { once: true });
-  if (signal?.aborted) end();
+  using _listener = onAbort(signal, () => killProgram(child));
   try {
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -47,28 +59,32 @@ export async function runProgram(
     }
     const { code } = await child.status;
     signal?.throwIfAborted();
-    if (late) {
+    if (isTimedOut) {
       throw new AranyaError(
         "timed_out",
-        `Cannot run "${name}": it did not end within ${timeoutMs} ms`,
+        `Cannot run "${name}": no end after ${timeoutMs} ms`,
       );
     }
     return { code, output: fromUtf8(concatBytes(parts)) };
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", end);
   }
 }
 
-/** Starts a program whose standard output is read by the caller. @throws {AranyaError} "not_found" when there is no such program */
+/**
+ * Starts a program whose standard output the caller reads; it has no input, and its standard error
+ * is discarded.
+ * @throws {AranyaError} code "not_found" when it is not on the device, "forbidden" when the agent
+ * has no permission to run it
+ */
 export function spawnProgram(
   name: string,
-  options: { args: string[]; env: Readonly<Record<string, string>> },
+  { args, env }: SpawnProgramOptions,
 ): Deno.ChildProcess {
   try {
     return new Deno.Command(name, {
-      args: options.args,
-      env: { ...options.env },
+      args,
+      env: { ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "null",
@@ -77,14 +93,14 @@ export function spawnProgram(
     if (error instanceof Deno.errors.NotFound) {
       throw new AranyaError(
         "not_found",
-        `Cannot run "${name}": there is no such program on the device`,
+        `Cannot run "${name}": no such program on the device`,
         { cause: error },
       );
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new AranyaError(
         "forbidden",
-        `Cannot run "${name}": the agent's permission set does not allow it`,
+        `Cannot run "${name}": the agent's permission set doesn't allow it`,
         { cause: error },
       );
     }
@@ -92,16 +108,13 @@ export function spawnProgram(
   }
 }
 
-/** Ends a program; one that has ended already is left alone. */
-export function kill(child: Deno.ChildProcess): void {
+/** Kills a program; does nothing when it has exited. */
+export function killProgram(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch (error) {
-    // It has ended meanwhile.
-    if (
-      !(error instanceof TypeError || error instanceof Deno.errors.NotFound)
-    ) {
-      throw error;
-    }
+    const hasExited = error instanceof TypeError ||
+      error instanceof Deno.errors.NotFound;
+    if (!hasExited) throw error;
   }
 }

@@ -1,222 +1,193 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Commands on the host with a terminal of their own (a pty, by node-pty, which is loaded at the first use). */
-import type * as NodePty from "@lydell/node-pty";
-import { closeSync, constants, openSync } from "node:fs";
+/** Commands on the host with a terminal of their own (a pty). */
 import type { IPty } from "@lydell/node-pty";
-import { AranyaError } from "../../shared/base/mod.ts";
+import { onAbort, utf8 } from "../../shared/base/mod.ts";
 import {
   CLIENT_LEFT,
   type ExecIo,
   type ExitStatus,
+  type TerminalSize,
 } from "../../shared/exec/mod.ts";
-import { CHECK_COMMAND, signalGroup } from "./exit.ts";
+import { CHECK_COMMAND, signalProcessGroup } from "./exit.ts";
+import { holdTerminalOpen, loadPty } from "./pty.ts";
 
 const SCRIPT = `${CHECK_COMMAND}\nexec "$@"\n`;
-/** Clients with a terminal send its size at once; programs that ask for it at their start shall see it. */
-const FIRST_SIZE_MS = 200;
-const DEFAULT_SIZE = { width: 80, height: 24 };
+/**
+ * How long to wait for the client's first size, in milliseconds. Clients with a terminal send it
+ * at once, and a program that asks for the size when it starts should get it.
+ */
+const FIRST_SIZE_TIMEOUT_MS = 200;
+const DEFAULT_SIZE: TerminalSize = { width: 80, height: 24 };
+/** The kernel holds width and height in 16 bits. */
 const MAX_SIDE = 65_535;
-/** A terminal's end of input, in its usual setting. */
+/** Ends the input of a terminal in its usual mode (Ctrl-D, termios VEOF). */
 const END_OF_INPUT = "\x04";
 
 /** Options of {@linkcode runTerminal}. */
 export interface RunTerminalOptions {
+  /** Program and arguments. */
   command: string[];
+  /** The whole environment of the command. */
   env: Readonly<Record<string, string>>;
-  /** @default "/" */
+  /** Working directory. @default "/" */
   cwd?: string;
   io: ExecIo;
 }
 
 /**
- * Runs a command on a terminal to its end; all output goes to stdout. When the client leaves, the terminal hangs up.
- * @throws {AranyaError} "unsupported" when there is no pty on this machine
+ * Runs a command on a terminal to its end; all output goes to stdout. When the client leaves, the
+ * process group gets SIGHUP and the terminal is closed.
+ * @throws {AranyaError} code "unsupported" or "forbidden" when no terminal can be opened
  */
 export async function runTerminal(
   options: RunTerminalOptions,
 ): Promise<ExitStatus> {
   const { command, env, io, cwd = "/" } = options;
-  const pty = await load();
+  const pty = await loadPty();
   const sizes = io.resizes[Symbol.asyncIterator]();
-  const first = sizes.next();
-  const size = await sizeWithin(first, FIRST_SIZE_MS);
+  const firstSize = sizes.next();
+  const { width, height } = await waitForSize(firstSize);
   if (io.signal.aborted) return CLIENT_LEFT;
   const terminal = pty.spawn("sh", ["-c", SCRIPT, "sh", ...command], {
     name: "xterm",
-    cols: size.width,
-    rows: size.height,
+    cols: width,
+    rows: height,
     cwd,
     env: { ...env },
-    // Bytes, not text: a character may be cut between two reads.
+    // Bytes, not text: a character may be split between two reads.
     encoding: null,
   });
-  return await follow(terminal, { io, first, sizes });
+  return await new TerminalRun(terminal, io).run(prepend(firstSize, sizes));
 }
 
-/** Without these node-pty throws from a timer, where nobody can catch it. */
-const NEEDED = ["read", "write", "run", "ffi"] as const;
+/** A process on its terminal, and its client. */
+class TerminalRun {
+  readonly #terminal: IPty;
+  readonly #io: ExecIo;
+  readonly #clientLeft = Promise.withResolvers<undefined>();
+  #hasExited = false;
+  #lastWrite: Promise<void> = Promise.resolve();
 
-async function load(): Promise<typeof NodePty> {
-  for (const name of NEEDED) {
-    const { state } = await Deno.permissions.query({ name });
-    // ffi may be granted for the library's folder alone.
-    if (state === "granted" || name === "ffi") continue;
-    throw new AranyaError(
-      "forbidden",
-      `Cannot open a terminal on the device: the agent's permission set does not allow "${name}", expected it without limits`,
-    );
+  constructor(terminal: IPty, io: ExecIo) {
+    this.#terminal = terminal;
+    this.#io = io;
   }
-  try {
-    return await import("@lydell/node-pty");
-  } catch (error) {
-    throw new AranyaError(
-      "unsupported",
-      "Cannot open a terminal on the device: its pty library does not load",
-      { cause: error },
-    );
-  }
-}
 
-type Size = { width: number; height: number };
-
-async function follow(
-  terminal: IPty,
-  around: {
-    io: ExecIo;
-    first: Promise<IteratorResult<Size>>;
-    sizes: AsyncIterator<Size>;
-  },
-): Promise<ExitStatus> {
-  const { io } = around;
-  const release = holdOpen(terminal);
-  let ended = false;
-  const left = Promise.withResolvers<"left">();
-  const onAbort = () => left.resolve("left");
-  io.signal.addEventListener("abort", onAbort, { once: true });
-  let last: Promise<void> = Promise.resolve();
-  const data = terminal.onData((chunk: string | Uint8Array) => {
-    const bytes = typeof chunk === "string"
-      ? new TextEncoder().encode(chunk)
-      : new Uint8Array(chunk);
-    terminal.pause();
-    last = last.then(() => io.stdout(bytes)).then(
-      () => void (ended || terminal.resume()),
-      onAbort,
+  /** Copies input, output and sizes until the process has exited or the client has left. */
+  async run(sizes: AsyncIterable<TerminalSize>): Promise<ExitStatus> {
+    const terminal = this.#terminal;
+    const hold = holdTerminalOpen(terminal);
+    using _listener = onAbort(
+      this.#io.signal,
+      () => this.#clientLeft.resolve(undefined),
     );
-  });
-  const exit = new Promise<ExitStatus>((resolve) => {
-    terminal.onExit(({ exitCode, signal }) => {
-      ended = true;
-      resolve({ code: signal ? 128 + signal : exitCode });
+    const output = terminal.onData((chunk: string | Uint8Array) => {
+      this.#copyOutput(chunk);
     });
-  });
-  const alive = () => !ended;
-  feed(terminal, io.stdin, alive);
-  resize(terminal, around, alive);
-  try {
-    const result = await Promise.race([
-      left.promise,
-      exit.then(async (code) => {
-        await last;
-        return code;
-      }),
-    ]);
-    if (result !== "left") return result;
-    if (!ended) signalGroup(terminal.pid, "SIGHUP");
-    return CLIENT_LEFT;
-  } finally {
-    io.signal.removeEventListener("abort", onAbort);
-    data.dispose();
-    release();
-    // Closing the master side is what hangs up on whatever still holds the terminal.
-    if (!ended) terminal.kill("SIGHUP");
+    const exit = this.#waitForExit();
+    this.#copyInput();
+    this.#applySizes(sizes);
+    try {
+      const status = await Promise.race([
+        this.#clientLeft.promise,
+        exit.then(async (status) => {
+          await this.#lastWrite;
+          return status;
+        }),
+      ]);
+      if (status) return status;
+      if (!this.#hasExited) signalProcessGroup(terminal.pid, "SIGHUP");
+      return CLIENT_LEFT;
+    } finally {
+      output.dispose();
+      hold[Symbol.dispose]();
+      // Closes the agent's side of the terminal, which hangs up on all that still have it open.
+      if (!this.#hasExited) terminal.kill("SIGHUP");
+    }
+  }
+
+  #waitForExit(): Promise<ExitStatus> {
+    return new Promise((resolve) => {
+      this.#terminal.onExit(({ exitCode, signal }) => {
+        this.#hasExited = true;
+        resolve({ code: signal ? 128 + signal : exitCode });
+      });
+    });
+  }
+
+  /** Writes one chunk to the client; no more is read from the terminal until it is written. */
+  #copyOutput(chunk: string | Uint8Array): void {
+    const bytes = typeof chunk === "string"
+      ? utf8(chunk)
+      : new Uint8Array(chunk);
+    this.#terminal.pause();
+    this.#lastWrite = this.#lastWrite.then(() => this.#io.stdout(bytes)).then(
+      () => {
+        if (!this.#hasExited) this.#terminal.resume();
+      },
+      () => this.#clientLeft.resolve(undefined),
+    );
+  }
+
+  /** Copies the client's input to the terminal in the background. */
+  #copyInput(): void {
+    const copy = async () => {
+      for await (const chunk of this.#io.stdin) {
+        if (this.#hasExited) return;
+        this.#terminal.write(chunk as unknown as string);
+      }
+      if (!this.#hasExited) this.#terminal.write(END_OF_INPUT);
+    };
+    // It fails when the client leaves, which the signal reports.
+    copy().catch(() => {});
+  }
+
+  /** Applies sizes in the background as they arrive. */
+  #applySizes(sizes: AsyncIterable<TerminalSize>): void {
+    const apply = async () => {
+      for await (const size of sizes) {
+        if (this.#hasExited) return;
+        const { width, height } = clampSize(size);
+        this.#terminal.resize(width, height);
+      }
+    };
+    apply().catch(() => {});
   }
 }
 
-/**
- * Keeps the program's end of the terminal open until the program has ended. A program may close its own before that (coreutils do);
- * the library would take that for the end and hang up, and SIGHUP would become the program's exit code. Of the program's end itself the
- * library tells too late, but then it begins to wait for "close".
- */
-function holdOpen(terminal: IPty): () => void {
-  const path: unknown = Reflect.get(terminal, "ptsName");
-  const once: unknown = Reflect.get(terminal, "once");
-  if (typeof path !== "string" || typeof once !== "function") return () => {};
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
-  } catch {
-    // The file is gone with the program's end: there is nothing to wait for.
+/** Yields the value of `first`, which was taken from `rest` before, and then the rest. */
+async function* prepend<T>(
+  first: Promise<IteratorResult<T>>,
+  rest: AsyncIterator<T>,
+): AsyncGenerator<T> {
+  for (let next = await first; !next.done; next = await rest.next()) {
+    yield next.value;
   }
-  const release = () => {
-    if (fd !== undefined) closeSync(fd);
-    fd = undefined;
-  };
-  Object.defineProperty(terminal, "once", {
-    value: (...parameters: unknown[]) => {
-      if (parameters[0] === "close") release();
-      return once.apply(terminal, parameters);
-    },
-  });
-  return release;
 }
 
-function feed(
-  terminal: IPty,
-  stdin: AsyncIterable<Uint8Array>,
-  alive: () => boolean,
-): void {
-  const run = async () => {
-    for await (const chunk of stdin) {
-      if (!alive()) return;
-      terminal.write(chunk as unknown as string);
-    }
-    if (alive()) terminal.write(END_OF_INPUT);
-  };
-  // A client that breaks off is seen by its signal.
-  run().catch(() => {});
-}
-
-function resize(
-  terminal: IPty,
-  around: {
-    first: Promise<IteratorResult<Size>>;
-    sizes: AsyncIterator<Size>;
-  },
-  alive: () => boolean,
-): void {
-  const run = async () => {
-    for (
-      let next = await around.first;
-      !next.done && alive();
-      next = await around.sizes.next()
-    ) {
-      const { width, height } = clamp(next.value);
-      terminal.resize(width, height);
-    }
-  };
-  run().catch(() => {});
-}
-
-async function sizeWithin(
-  first: Promise<IteratorResult<Size>>,
-  timeoutMs: number,
-): Promise<Size> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) =>
-    timer = setTimeout(() => resolve(undefined), timeoutMs)
+/** Returns the first size, or the default one when it doesn't arrive soon. */
+async function waitForSize(
+  first: Promise<IteratorResult<TerminalSize>>,
+): Promise<TerminalSize> {
+  const timeout = Promise.withResolvers<undefined>();
+  const timer = setTimeout(
+    () => timeout.resolve(undefined),
+    FIRST_SIZE_TIMEOUT_MS,
   );
-  const result = await Promise.race([first.catch(() => undefined), late]);
+  const result = await Promise.race([
+    first.catch(() => undefined),
+    timeout.promise,
+  ]);
   clearTimeout(timer);
-  return result?.value === undefined ? DEFAULT_SIZE : clamp(result.value);
+  return result?.value === undefined ? DEFAULT_SIZE : clampSize(result.value);
 }
 
-/** Sides of 0 come from clients without a terminal; the kernel keeps 16 bits. */
-function clamp(size: Size): Size {
-  const side = (value: number, fallback: number) =>
+/** Limits a size to what the kernel takes. Clients without a terminal send 0, which becomes the default. */
+function clampSize({ width, height }: TerminalSize): TerminalSize {
+  const clampSide = (value: number, fallback: number) =>
     value >= 1 ? Math.min(MAX_SIDE, Math.floor(value)) : fallback;
   return {
-    width: side(size.width, DEFAULT_SIZE.width),
-    height: side(size.height, DEFAULT_SIZE.height),
+    width: clampSide(width, DEFAULT_SIZE.width),
+    height: clampSide(height, DEFAULT_SIZE.height),
   };
 }

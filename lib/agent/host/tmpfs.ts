@@ -1,45 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Memory file systems, by the programs `mount` and `umount`. */
+/** Memory file systems (tmpfs). */
 import { AranyaError } from "../../shared/base/mod.ts";
-
-/** Mounts and unmounts; needs root (or CAP_SYS_ADMIN). */
-export interface TmpfsMounts {
-  /** Mounts a tmpfs on this folder. `sizeBytes` 0: half of the memory. @throws {AranyaError} "forbidden" or "internal" with the program's words */
-  mountTmpfs(path: string, options: { sizeBytes: number }): Promise<void>;
-  /** Unmounts it. @throws {AranyaError} as above */
-  unmount(path: string): Promise<void>;
-}
 
 const TIMEOUT_MS = 30_000;
 
-/** Mounts by the programs of this machine. */
-export function createTmpfsMounts(): TmpfsMounts {
-  return {
-    mountTmpfs: (path, { sizeBytes }) =>
-      run("mount", {
-        action: `Cannot mount tmpfs on "${path}"`,
-        args: [
-          ...["-t", "tmpfs"],
-          ...(sizeBytes > 0 ? ["-o", `size=${sizeBytes}`] : []),
-          ...["tmpfs", path],
-        ],
-      }),
-    unmount: (path) =>
-      run("umount", { action: `Cannot unmount "${path}"`, args: [path] }),
-  };
+/**
+ * Mounts and unmounts tmpfs with the machine's programs `mount` and `umount`. Needs root, or
+ * CAP_SYS_ADMIN.
+ */
+export class TmpfsMounts {
+  /**
+   * Mounts a tmpfs on a directory that exists.
+   * @param options `sizeBytes` 0 leaves the kernel's default: half of the memory
+   * @throws {AranyaError} code "forbidden" without the right to mount, else "internal", with the
+   * program's message
+   */
+  mountTmpfs(path: string, options: { sizeBytes: number }): Promise<void> {
+    const { sizeBytes } = options;
+    return runMountProgram("mount", {
+      action: `Cannot mount tmpfs on "${path}"`,
+      args: [
+        ...["-t", "tmpfs"],
+        ...(sizeBytes > 0 ? ["-o", `size=${sizeBytes}`] : []),
+        ...["tmpfs", path],
+      ],
+    });
+  }
+
+  /** Unmounts what is mounted on a directory. @throws {AranyaError} as `mountTmpfs` */
+  unmount(path: string): Promise<void> {
+    return runMountProgram("umount", {
+      action: `Cannot unmount "${path}"`,
+      args: [path],
+    });
+  }
 }
 
-async function run(
+async function runMountProgram(
   program: string,
   { action, args }: { action: string; args: string[] },
 ): Promise<void> {
-  let output: Deno.CommandOutput;
+  let result: Deno.CommandOutput;
   try {
-    output = await new Deno.Command(program, {
+    result = await new Deno.Command(program, {
       args,
       stdin: "null",
       stdout: "null",
       stderr: "piped",
+      // The messages below are matched in English.
       env: { LC_ALL: "C" },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }).output();
@@ -50,12 +58,12 @@ async function run(
       { cause: error },
     );
   }
-  if (output.success) return;
-  const text = new TextDecoder().decode(output.stderr).trim().split("\n")[0];
+  if (result.success) return;
+  const message = new TextDecoder().decode(result.stderr).trim().split("\n")[0];
   throw new AranyaError(
-    /only root|permission denied|must be superuser/i.test(text ?? "")
+    /only root|permission denied|must be superuser/i.test(message ?? "")
       ? "forbidden"
       : "internal",
-    `${action}: ${text || `${program} exited with ${output.code}`}`,
+    `${action}: ${message || `${program} exited with ${result.code}`}`,
   );
 }

@@ -12,7 +12,7 @@ import {
   type StatsResponse,
   type SystemInfo,
 } from "../docker/mod.ts";
-import { type HostMachine, PressureGauge } from "../host/mod.ts";
+import { type HostMachine, PressureMonitor } from "../host/mod.ts";
 import {
   type Condition,
   ConditionSchema,
@@ -53,7 +53,7 @@ export interface DeviceReaderOptions {
 /** Makes the reader; it remembers pressures for their transition time. */
 export function createDeviceReader(options: DeviceReaderOptions): DeviceReader {
   const { client, machine, images, stateDir, clock = SYSTEM_CLOCK } = options;
-  const gauge = new PressureGauge();
+  const pressureMonitor = new PressureMonitor();
   // Kept while the engine is away: what it was does not change by that.
   let engine: SystemInfo | undefined;
   return {
@@ -69,12 +69,12 @@ export function createDeviceReader(options: DeviceReaderOptions): DeviceReader {
         },
       );
       const root = engine?.DockerRootDir;
-      const host = await machine.read({
+      const host = await machine.readFacts({
         paths: root === undefined ? [stateDir] : [stateDir, root],
         signal,
       });
       const [stateDisk, engineDisk] = host.disks;
-      const pressures = gauge.judge({
+      const pressures = pressureMonitor.update({
         host,
         stateDisk,
         engineDisk,
@@ -103,7 +103,7 @@ export function createDeviceReader(options: DeviceReaderOptions): DeviceReader {
     async stats(signal) {
       const root = engine?.DockerRootDir;
       const [host, containers] = await Promise.all([
-        machine.read({ paths: [root ?? stateDir], signal }),
+        machine.readFacts({ paths: [root ?? stateDir], signal }),
         images.stats().catch(() => []),
       ]);
       const disk = host.disks[0];

@@ -30,11 +30,7 @@ import {
   resizeExec,
   startExec,
 } from "../docker/mod.ts";
-import {
-  createHostMachine,
-  type HostMachine,
-  PortDialError,
-} from "../host/mod.ts";
+import { type HostMachine, LocalMachine, PortDialError } from "../host/mod.ts";
 import { RELAY_PATH } from "./infra_image.ts";
 import { sandboxName } from "./labels.ts";
 import type {
@@ -79,7 +75,7 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
 
   constructor(options: DockerStreamsOptions) {
     this.#client = options.client;
-    this.#machine = options.machine ?? createHostMachine();
+    this.#machine = options.machine ?? new LocalMachine();
     this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
 

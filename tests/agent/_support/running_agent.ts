@@ -7,7 +7,7 @@ import {
 } from "../../../lib/shared/base/mod.ts";
 import { runAgent } from "../../../lib/agent/mod.ts";
 import type { AgentConfig } from "../../../lib/shared/config/mod.ts";
-import { createTmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
 import type { DeviceReader } from "../../../lib/agent/runtime/mod.ts";
 import {
   create,
@@ -93,7 +93,7 @@ export class RunningAgent implements AsyncDisposable {
       runtime: this.engine,
       streams: this.engine,
       reader,
-      mounts: createTmpfsMounts(),
+      mounts: new TmpfsMounts(),
       log: this.book.log ?? SILENT_LOGGER,
       signal: this.#stop.signal,
     });

@@ -2,23 +2,23 @@
 import assert from "node:assert/strict";
 import { runCommand } from "../../../lib/agent/host/command.ts";
 import type { ExitStatus } from "../../../lib/shared/exec/mod.ts";
-import { play, type Played, until } from "./_support/play.ts";
+import { FakeClient, waitUntil } from "./_support/fake_client.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 
 function run(
   command: string[],
-  played: Played = play(),
+  client: FakeClient = new FakeClient(),
 ): Promise<ExitStatus> {
   return runCommand({
     command,
-    stdin: played.hasInput,
+    stdin: client.hasInput,
     env: ENV,
-    io: played.io,
+    io: client.io,
   });
 }
 
-async function temporary(work: (folder: string) => Promise<void>) {
+async function withFolder(work: (folder: string) => Promise<void>) {
   const folder = await Deno.makeTempDir();
   try {
     await work(folder);
@@ -29,108 +29,111 @@ async function temporary(work: (folder: string) => Promise<void>) {
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
-Deno.test("runCommand() keeps outputs apart and gives the exit code", async () => {
-  const played = play();
+Deno.test("runCommand() separates outputs and returns the exit code", async () => {
+  const client = new FakeClient();
   const script = "echo out; echo err >&2; exit 7";
-  assert.deepEqual(await run(["sh", "-c", script], played), { code: 7 });
-  assert.equal(played.stdout(), "out\n");
-  assert.equal(played.stderr(), "err\n");
+  assert.deepEqual(await run(["sh", "-c", script], client), { code: 7 });
+  assert.equal(client.stdout, "out\n");
+  assert.equal(client.stderr, "err\n");
 });
 
-Deno.test("runCommand() carries stdin to its end, byte for byte", async () => {
+Deno.test("runCommand() copies stdin unchanged to its end", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(60_000));
-  const played = play({ input: Array(50).fill(bytes) });
-  assert.deepEqual(await run(["cat"], played), { code: 0 });
-  assert.deepEqual(played.bytes().subarray(0, bytes.length), bytes);
-  assert.equal(played.bytes().length, 50 * bytes.length);
+  const client = new FakeClient({ input: Array(50).fill(bytes) });
+  assert.deepEqual(await run(["cat"], client), { code: 0 });
+  assert.deepEqual(client.stdoutBytes.subarray(0, bytes.length), bytes);
+  assert.equal(client.stdoutBytes.length, 50 * bytes.length);
 });
 
-Deno.test("runCommand() delivers everything to a slow reader", async () => {
-  const played = play({ slow: true });
-  await run(["head", "-c", "3000000", "/dev/zero"], played);
-  assert.equal(played.bytes().length, 3_000_000);
+Deno.test("runCommand() sends all output to a slow client", async () => {
+  const client = new FakeClient({ isSlow: true });
+  await run(["head", "-c", "3000000", "/dev/zero"], client);
+  assert.equal(client.stdoutBytes.length, 3_000_000);
 });
 
-Deno.test("runCommand() reads nothing without stdin", async () => {
+Deno.test("runCommand() gives the command an empty input without stdin", async () => {
   assert.deepEqual(await run(["cat"]), { code: 0 });
 });
 
-Deno.test("runCommand() gives 128+n after signal n", async () => {
+Deno.test("runCommand() returns 128+n after signal n", async () => {
   assert.equal((await run(["sh", "-c", "kill -KILL $$"])).code, 137);
   assert.equal((await run(["sh", "-c", "kill -TERM $$"])).code, 143);
 });
 
-Deno.test("runCommand() says that a command can't be found or run", async () => {
+Deno.test("runCommand() exits with 126 or 127 when the command can't be run", async () => {
   const cases: [string, number, RegExp][] = [
     [
       "absent-command",
       127,
       /"absent-command" on the device: command not found/,
     ],
-    ["/absent/file", 127, /there is no such file/],
+    ["/absent/file", 127, /no such file/],
     ["/etc", 126, /it is a directory/],
     ["/etc/passwd", 126, /it is not executable/],
   ];
   for (const [command, code, text] of cases) {
-    const played = play();
-    assert.equal((await run([command], played)).code, code);
-    assert.match(played.stderr(), text);
+    const client = new FakeClient();
+    assert.equal((await run([command], client)).code, code);
+    assert.match(client.stderr, text);
   }
 });
 
-Deno.test("runCommand() hands on nothing but its environment and three descriptors", async () => {
-  const played = play();
-  await run(["sh", "-c", "env; ls /proc/$$/fd"], played);
-  assert.doesNotMatch(played.stdout(), /^HOME=/m);
-  assert.doesNotMatch(played.stdout(), /^[389]$/m);
+Deno.test("runCommand() passes on only its environment and three descriptors", async () => {
+  const client = new FakeClient();
+  await run(["sh", "-c", "env; ls /proc/$$/fd"], client);
+  assert.doesNotMatch(client.stdout, /^HOME=/m);
+  assert.doesNotMatch(client.stdout, /^[389]$/m);
 });
 
-Deno.test("runCommand() ends with its process, though a child keeps the outputs", async () => {
-  await temporary(async (folder) => {
-    const played = play();
+Deno.test("runCommand() returns when the process exits while a child keeps the outputs open", async () => {
+  await withFolder(async (folder) => {
+    const client = new FakeClient();
     const script =
       `(sleep 1; echo late; echo alive > ${folder}/mark) & echo now`;
-    assert.deepEqual(await run(["sh", "-c", script], played), { code: 0 });
-    assert.equal(played.stdout(), "now\n");
-    await until(() => exists(`${folder}/mark`));
+    assert.deepEqual(await run(["sh", "-c", script], client), { code: 0 });
+    assert.equal(client.stdout, "now\n");
+    await waitUntil(() => exists(`${folder}/mark`));
   });
 });
 
-Deno.test("runCommand() hangs up when the client leaves", async () => {
-  await temporary(async (folder) => {
-    const played = play();
+Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
+  await withFolder(async (folder) => {
+    const client = new FakeClient();
     const script =
       `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
-    const running = run(["sh", "-c", script], played);
-    await until(() => played.stdout() === "ready\n");
-    played.leave();
+    const running = run(["sh", "-c", script], client);
+    await waitUntil(() => client.stdout === "ready\n");
+    client.leave();
     assert.equal((await running).reason, "ClientLeft");
-    await until(() => exists(`${folder}/hup`));
+    await waitUntil(() => exists(`${folder}/hup`));
   });
 });
 
-Deno.test("runCommand() lets what ignores SIGHUP live on, however much it writes", async () => {
-  await temporary(async (folder) => {
-    const played = play();
+Deno.test("runCommand() lets a command that ignores SIGHUP continue to write after the client left", async () => {
+  await withFolder(async (folder) => {
+    const client = new FakeClient();
     const script =
       `echo ready; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
-    const running = run(["nohup", "sh", "-c", script], played);
-    await until(() => played.stdout().includes("ready"));
-    played.leave();
+    const running = run(["nohup", "sh", "-c", script], client);
+    await waitUntil(() => client.stdout.includes("ready"));
+    client.leave();
     await running;
-    await until(() => exists(`${folder}/done`));
+    await waitUntil(() => exists(`${folder}/done`));
   });
 });
 
-Deno.test("runCommand() lets what ignores SIGHUP live on when the agent is killed", async () => {
-  await temporary(async (folder) => {
+Deno.test("runCommand() lets a command that ignores SIGHUP continue when the agent is killed", async () => {
+  await withFolder(async (folder) => {
     const script =
       `echo ready; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
-    const room = new URL("../../../lib/agent/host/command.ts", import.meta.url);
+    const module = new URL(
+      "../../../lib/agent/host/command.ts",
+      import.meta.url,
+    );
     const agent = new Deno.Command(Deno.execPath(), {
       args: [
         "eval",
-        `import { runCommand } from ${JSON.stringify(room)};
+        `import { runCommand } from ${JSON.stringify(module)};
         const none = async function* () {};
         await runCommand({
           command: ["nohup", "sh", "-c", ${JSON.stringify(script)}],
@@ -155,6 +158,6 @@ Deno.test("runCommand() lets what ignores SIGHUP live on when the agent is kille
     reader.releaseLock();
     await agent.stdout.cancel();
     await agent.status;
-    await until(() => exists(`${folder}/done`));
+    await waitUntil(() => exists(`${folder}/done`));
   });
 });

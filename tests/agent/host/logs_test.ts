@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { concatBytes, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import {
-  dropBefore,
   type HostLogOptions,
   readHostLog,
+  skipLinesBefore,
 } from "../../../lib/agent/host/logs.ts";
-import { until } from "./_support/play.ts";
+import { waitUntil } from "./_support/fake_client.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 
@@ -33,7 +33,7 @@ async function read(options: Partial<HostLogOptions>): Promise<string> {
   return fromUtf8(concatBytes(parts));
 }
 
-Deno.test("readHostLog() gives a file, its last lines, or its first bytes", async () => {
+Deno.test("readHostLog() yields a file, its last lines, or its first bytes", async () => {
   await withFile("one\ntwo\nthree\n", async (file) => {
     assert.equal(await read({ file }), "one\ntwo\nthree\n");
     assert.equal(await read({ file, tailLines: 2 }), "two\nthree\n");
@@ -43,7 +43,7 @@ Deno.test("readHostLog() gives a file, its last lines, or its first bytes", asyn
   });
 });
 
-Deno.test("readHostLog() follows a file over its rotation until the signal", async () => {
+Deno.test("readHostLog() follows a file across its rotation until the signal", async () => {
   await withFile("one\n", async (file) => {
     const stop = new AbortController();
     let text = "";
@@ -56,21 +56,21 @@ Deno.test("readHostLog() follows a file over its rotation until the signal", asy
       });
       for await (const chunk of chunks) text += fromUtf8(chunk);
     })();
-    await until(() => text === "one\n");
+    await waitUntil(() => text === "one\n");
     await Deno.writeTextFile(file, "two\n", { append: true });
-    await until(() => text === "one\ntwo\n");
+    await waitUntil(() => text === "one\ntwo\n");
     await Deno.rename(file, `${file}.1`);
     await Deno.writeTextFile(file, "three\n");
-    await until(() => text === "one\ntwo\nthree\n");
+    await waitUntil(() => text === "one\ntwo\nthree\n");
     stop.abort();
     await following;
   });
 });
 
-Deno.test("readHostLog() says that a file is missing or that there is no journal", async () => {
+Deno.test("readHostLog() fails when the file is missing, or without a journal", async () => {
   await assert.rejects(read({ file: "/absent/log" }), {
     code: "not_found",
-    message: /there is no such file, expected the one of host.logFile/,
+    message: /no such file, expected the one of host.logFile/,
   });
   await assert.rejects(read({ env: { PATH: "/absent" } }), {
     code: "unsupported",
@@ -78,7 +78,7 @@ Deno.test("readHostLog() says that a file is missing or that there is no journal
   });
 });
 
-Deno.test("dropBefore() leaves out lines of an earlier time and what belongs to them", async () => {
+Deno.test("skipLinesBefore() skips lines of an earlier time and the lines without a time after them", async () => {
   const text = [
     "2026-11-21T10:00:00Z old",
     "  still old",
@@ -94,7 +94,7 @@ Deno.test("dropBefore() leaves out lines of an earlier time and what belongs to 
       }
     })();
     const kept = await Array.fromAsync(
-      dropBefore(chunks, "2026-11-21T10:00:01Z"),
+      skipLinesBefore(chunks, "2026-11-21T10:00:01Z"),
     );
     assert.equal(
       fromUtf8(concatBytes(kept)),

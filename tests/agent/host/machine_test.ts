@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createHostMachine } from "../../../lib/agent/host/mod.ts";
-import { play } from "./_support/play.ts";
+import { LocalMachine } from "../../../lib/agent/host/mod.ts";
+import { FakeClient } from "./_support/fake_client.ts";
 
-const machine = () => createHostMachine({ env: { WORD: "given" } });
+const machine = new LocalMachine({ env: { WORD: "given" } });
 
-Deno.test("HostMachine.exec() runs with its environment, from /", async () => {
+Deno.test("LocalMachine.exec() runs a command with its environment in /", async () => {
   for (const tty of [false, true]) {
-    const played = play();
+    const client = new FakeClient();
     const command = ["sh", "-c", "pwd; echo $WORD $TERM"];
-    await machine().exec({ command, stdin: false, tty }, played.io);
+    await machine.exec({ command, stdin: false, tty }, client.io);
     assert.equal(
-      played.stdout().replaceAll("\r", ""),
+      client.stdout.replaceAll("\r", ""),
       `/\ngiven${tty ? " xterm" : ""}\n`,
     );
   }
 });
 
-Deno.test("HostMachine.run() finds programs without a PATH given", async () => {
-  const { output } = await machine().run("sh", { args: ["-c", "echo hi"] });
+Deno.test("LocalMachine.run() finds programs by its default PATH", async () => {
+  const { output } = await machine.run("sh", { args: ["-c", "echo hi"] });
   assert.equal(output, "hi\n");
 });
 
-Deno.test("HostMachine.connectPort() says that nothing listens on loopback", async () => {
-  const { io } = play();
+Deno.test("LocalMachine.connectPort() fails when nothing listens on loopback", async () => {
+  const { io } = new FakeClient();
   await assert.rejects(
-    machine().connectPort({ port: 1 }, {
+    machine.connectPort({ port: 1 }, {
       input: io.stdin,
       output: io.stdout,
       endOutput: () => Promise.resolve(),
@@ -38,7 +38,7 @@ Deno.test("HostMachine.connectPort() says that nothing listens on loopback", asy
   );
 });
 
-Deno.test("HostMachine.hasAddress() knows this machine's addresses", () => {
-  assert.equal(machine().hasAddress("127.0.0.1"), true);
-  assert.equal(machine().hasAddress("203.0.113.1"), false);
+Deno.test("LocalMachine.hasAddress() returns whether an interface has the address", () => {
+  assert.equal(machine.hasAddress("127.0.0.1"), true);
+  assert.equal(machine.hasAddress("203.0.113.1"), false);
 });

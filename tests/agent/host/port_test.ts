@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import {
   dialPort,
-  joinPort,
   PortDialError,
+  relayConnection,
 } from "../../../lib/agent/host/port.ts";
 
-/** A service for one connection. */
+/** Starts a server for one connection. */
 async function serve(
   work: (conn: Deno.TcpConn) => Promise<void>,
 ): Promise<{ port: number; done: Promise<void> }> {
@@ -22,11 +22,11 @@ async function serve(
   return { port: listener.addr.port, done };
 }
 
-async function join(
+async function forward(
   port: number,
   options: { input?: AsyncIterable<Uint8Array>; signal?: AbortSignal } = {},
 ): Promise<string> {
-  const { input = each("ping"), signal = new AbortController().signal } =
+  const { input = yieldEach("ping"), signal = new AbortController().signal } =
     options;
   const action = `Cannot forward to port ${port}`;
   let text = "";
@@ -36,7 +36,7 @@ async function join(
     action,
     signal,
   });
-  await joinPort(conn, {
+  await relayConnection(conn, {
     action,
     io: {
       input,
@@ -48,14 +48,14 @@ async function join(
   return text;
 }
 
-async function* each(...texts: string[]) {
+async function* yieldEach(...texts: string[]) {
   for (const text of texts) {
     await Promise.resolve();
     yield utf8(text);
   }
 }
 
-Deno.test("joinPort() gives the answer after the client's end", async () => {
+Deno.test("relayConnection() returns the response after the client's half-close", async () => {
   const { port, done } = await serve(async (conn) => {
     const buffer = new Uint8Array(100);
     let text = "";
@@ -66,11 +66,11 @@ Deno.test("joinPort() gives the answer after the client's end", async () => {
     ) text += fromUtf8(buffer.subarray(0, count));
     await conn.write(utf8(`got ${text}`));
   });
-  assert.equal(await join(port), "got ping|");
+  assert.equal(await forward(port), "got ping|");
   await done;
 });
 
-Deno.test("joinPort() ends with the signal", async () => {
+Deno.test("relayConnection() ends with the signal", async () => {
   const stop = new AbortController();
   const { port, done } = await serve(async (conn) => {
     stop.abort();
@@ -81,15 +81,15 @@ Deno.test("joinPort() ends with the signal", async () => {
     yield utf8("x");
     await new Promise(() => {});
   })();
-  assert.equal(await join(port, { input: never, signal: stop.signal }), "");
+  assert.equal(await forward(port, { input: never, signal: stop.signal }), "");
   await done;
 });
 
-Deno.test("dialPort() says that nothing listens", async () => {
+Deno.test("dialPort() fails when nothing listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  await assert.rejects(join(port), (error) => {
+  await assert.rejects(forward(port), (error) => {
     assert.ok(error instanceof PortDialError);
     assert.equal(
       error.message,

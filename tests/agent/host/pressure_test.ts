@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import type { HostReading } from "../../../lib/agent/host/facts.ts";
+import type { HostFacts } from "../../../lib/agent/host/facts.ts";
 import {
-  PressureGauge,
   type PressureInput,
+  PressureMonitor,
 } from "../../../lib/agent/host/pressure.ts";
 
 const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
 
 function input(
-  changes: Partial<HostReading> & { free?: number; nowMs?: number } = {},
+  changes: Partial<HostFacts> & { free?: number; nowMs?: number } = {},
 ): PressureInput {
   const { free = 0.5, nowMs = 0, ...host } = changes;
   return {
@@ -20,7 +20,7 @@ function input(
       threadCount: 200,
       threadLimit: 32_768,
       ...host,
-    } as HostReading,
+    } as HostFacts,
     stateDisk: undefined,
     engineDisk: {
       capacityBytes: 100,
@@ -31,14 +31,16 @@ function input(
   };
 }
 
-const pressed = (gauge: PressureGauge, given: PressureInput) =>
-  gauge.judge(given).filter(({ status }) => status).map(({ type }) => type);
+const findPressures = (monitor: PressureMonitor, measured: PressureInput) =>
+  monitor.update(measured).filter(({ status }) => status).map(({ type }) =>
+    type
+  );
 
-Deno.test("PressureGauge finds no pressure on a machine at ease", () => {
-  assert.deepEqual(pressed(new PressureGauge(), input()), []);
+Deno.test("PressureMonitor.update() finds no pressure on an idle machine", () => {
+  assert.deepEqual(findPressures(new PressureMonitor(), input()), []);
 });
 
-Deno.test("PressureGauge has the kubelet's thresholds", () => {
+Deno.test("PressureMonitor.update() applies the kubelet's thresholds", () => {
   const cases: [PressureInput, string[]][] = [
     [input({ memoryAvailableBytes: 99 * 1024 ** 2 }), ["MemoryPressure"]],
     // A small device: a tenth of its memory.
@@ -48,16 +50,38 @@ Deno.test("PressureGauge has the kubelet's thresholds", () => {
     [input({ threadCount: 30_000 }), ["PIDPressure"]],
     [input({ threadCount: 30_000, threadLimit: 0 }), []],
   ];
-  for (const [given, expected] of cases) {
-    assert.deepEqual(pressed(new PressureGauge(), given), expected);
+  for (const [measured, expected] of cases) {
+    assert.deepEqual(findPressures(new PressureMonitor(), measured), expected);
   }
 });
 
-Deno.test("PressureGauge holds a pressure for five minutes after it was last seen", () => {
-  const gauge = new PressureGauge();
-  pressed(gauge, input({ free: 0.1, nowMs: MINUTE_MS }));
+Deno.test("PressureMonitor.update() keeps a condition true for five minutes after the last pressure", () => {
+  const monitor = new PressureMonitor();
+  findPressures(monitor, input({ free: 0.1, nowMs: MINUTE_MS }));
   const at = (minutes: number) =>
-    pressed(gauge, input({ nowMs: minutes * MINUTE_MS }));
+    findPressures(monitor, input({ nowMs: minutes * MINUTE_MS }));
   assert.deepEqual(at(5.9), ["DiskPressure"]);
   assert.deepEqual(at(6), []);
+});
+
+Deno.test("PressureMonitor.update() returns messages that stay the same while the condition does", () => {
+  const [memory, disk, pid] = new PressureMonitor().update(
+    input({ memoryAvailableBytes: 90 * 1024 ** 2, free: 0.1 }),
+  );
+  assert.deepEqual(memory, {
+    type: "MemoryPressure",
+    status: true,
+    reason: "HasInsufficientMemory",
+    message: "less than 96 MiB of memory are available",
+  });
+  assert.equal(
+    disk?.message,
+    "the file system of the agent's state is unknown, the file system of the engine has 10 % free",
+  );
+  assert.deepEqual(pid, {
+    type: "PIDPressure",
+    status: false,
+    reason: "HasSufficientPID",
+    message: "kubelet has sufficient PID available",
+  });
 });

@@ -4,7 +4,7 @@ import { runProgram } from "../../../lib/agent/host/program.ts";
 
 const env = { PATH: "/usr/bin:/bin" };
 
-Deno.test("runProgram() gives output and exit code", async () => {
+Deno.test("runProgram() returns output and exit code", async () => {
   const result = await runProgram("sh", {
     args: ["-c", "echo hi; exit 3"],
     env,
@@ -12,17 +12,18 @@ Deno.test("runProgram() gives output and exit code", async () => {
   assert.deepEqual(result, { code: 3, output: "hi\n" });
 });
 
-Deno.test("runProgram() ends a program that takes too long, or with the signal", async () => {
+Deno.test("runProgram() kills a program at its timeout and with its signal", async () => {
   const args = ["100"];
   await assert.rejects(runProgram("sleep", { args, env, timeoutMs: 50 }), {
     code: "timed_out",
   });
-  const signal = AbortSignal.abort(new Error("left"));
-  await assert.rejects(runProgram("sleep", { args, env, signal }), /left/);
+  const signal = AbortSignal.abort(new Error("aborted"));
+  await assert.rejects(runProgram("sleep", { args, env, signal }), /aborted/);
 });
 
-Deno.test("runProgram() says that there is no such program", async () => {
+Deno.test("runProgram() fails when there is no such program", async () => {
   await assert.rejects(runProgram("absent-program", { args: [], env }), {
     code: "not_found",
+    message: 'Cannot run "absent-program": no such program on the device',
   });
 });

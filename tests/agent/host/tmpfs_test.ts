@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createTmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
 
-Deno.test("createTmpfsMounts() mounts and unmounts memory of a given size", async () => {
+Deno.test("TmpfsMounts.mountTmpfs() mounts memory of a given size, which unmount() unmounts", async () => {
   const dir = await Deno.makeTempDir();
-  const mounts = createTmpfsMounts();
+  const mounts = new TmpfsMounts();
   await mounts.mountTmpfs(dir, { sizeBytes: 65_536 });
   try {
     await Deno.writeFile(`${dir}/small`, new Uint8Array(1_000));
@@ -19,9 +19,9 @@ Deno.test("createTmpfsMounts() mounts and unmounts memory of a given size", asyn
   await Deno.remove(dir);
 });
 
-Deno.test("createTmpfsMounts() says why it can't unmount", async () => {
+Deno.test("TmpfsMounts.unmount() fails with the program's message", async () => {
   await assert.rejects(
-    createTmpfsMounts().unmount("/nonexistent-folder"),
+    new TmpfsMounts().unmount("/nonexistent-folder"),
     /Cannot unmount "\/nonexistent-folder": .+/,
   );
 });

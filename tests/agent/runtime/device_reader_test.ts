@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
-import { createHostMachine } from "../../../lib/agent/host/mod.ts";
+import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import {
   createDeviceReader,
   toFigures,
@@ -15,7 +15,7 @@ Deno.test("a device reader without an engine tells of the machine and says so", 
   });
   const reader = createDeviceReader({
     client,
-    machine: createHostMachine(),
+    machine: new LocalMachine(),
     images: {
       ensureImage: () => Promise.reject(new Error("away")),
       stats: () => Promise.reject(new Error("away")),

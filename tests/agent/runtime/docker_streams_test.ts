@@ -17,7 +17,11 @@ import {
   DockerRuntime,
   type RuntimeLogsRequest,
 } from "../../../lib/agent/runtime/mod.ts";
-import { play, type PlayOptions, until } from "../host/_support/play.ts";
+import {
+  FakeClient,
+  type FakeClientOptions,
+  waitUntil,
+} from "../host/_support/fake_client.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
 import {
   type ContainerFields,
@@ -63,18 +67,18 @@ Deno.test("streams of containers on a real engine", async (test) => {
   const main = await start("exec sleep 1000");
   const execute = async (
     command: string[],
-    options: PlayOptions & { tty?: boolean } = {},
+    options: FakeClientOptions & { tty?: boolean } = {},
   ) => {
-    const played = play(options);
+    const client = new FakeClient(options);
     const result = await runtime.exec({
       target: targetOf(main),
       command,
-      stdin: played.hasInput,
+      stdin: client.hasInput,
       stdout: true,
       stderr: true,
       tty: options.tty === true,
-    }, played.io);
-    return { ...result, out: played.stdout(), err: played.stderr() };
+    }, client.io);
+    return { ...result, out: client.stdout, err: client.stderr };
   };
   const readLog = async (
     id: string,
@@ -106,7 +110,7 @@ Deno.test("streams of containers on a real engine", async (test) => {
 
   await test.step("exec() delivers all to a slow reader", async () => {
     const { out } = await execute(["head", "-c", "2000000", "/dev/zero"], {
-      slow: true,
+      isSlow: true,
     });
     assert.equal(out.length, 2_000_000);
   });
@@ -123,7 +127,7 @@ Deno.test("streams of containers on a real engine", async (test) => {
   });
 
   await test.step("exec() lets the process go on when the client leaves", async () => {
-    const played = play();
+    const client = new FakeClient();
     const script = "echo ready; sleep 0.3; echo > /tmp/went-on";
     const running = runtime.exec({
       target: targetOf(main),
@@ -132,11 +136,13 @@ Deno.test("streams of containers on a real engine", async (test) => {
       stdout: true,
       stderr: true,
       tty: false,
-    }, played.io);
-    await until(() => played.stdout() === "ready\n");
-    played.leave();
+    }, client.io);
+    await waitUntil(() => client.stdout === "ready\n");
+    client.leave();
     assert.equal((await running).reason, "ClientLeft");
-    await until(async () => (await execute(["ls", "/tmp/went-on"])).code === 0);
+    await waitUntil(async () =>
+      (await execute(["ls", "/tmp/went-on"])).code === 0
+    );
   });
 
   await test.step("the infra container reaps what a shared process namespace leaves", async () => {
@@ -145,8 +151,8 @@ Deno.test("streams of containers on a real engine", async (test) => {
       {},
       { shareProcessNamespace: true },
     );
-    const played = play();
-    await until(async () => {
+    const client = new FakeClient();
+    await waitUntil(async () => {
       const result = await runtime.exec({
         target: targetOf(id),
         command: ["sh", "-c", "cat /proc/[0-9]*/stat"],
@@ -154,17 +160,17 @@ Deno.test("streams of containers on a real engine", async (test) => {
         stdout: true,
         stderr: true,
         tty: false,
-      }, played.io);
-      return result.code === 0 && / \(sleep\) S /.test(played.stdout());
+      }, client.io);
+      return result.code === 0 && / \(sleep\) S /.test(client.stdout);
     });
-    assert.match(played.stdout(), /^1 \(infra\) S /m);
-    assert.doesNotMatch(played.stdout(), /\) Z /);
+    assert.match(client.stdout, /^1 \(infra\) S /m);
+    assert.doesNotMatch(client.stdout, /\) Z /);
   });
 
   await test.step("attach() joins the first process and closes its stdin once", async () => {
     const script = "while read line; do echo got $line; done; echo end >&2";
     const id = await start(script, { stdin: true, stdinOnce: true });
-    const played = play({ input: ["one\n", "two\n"] });
+    const client = new FakeClient({ input: ["one\n", "two\n"] });
     const result = await runtime.attach({
       target: targetOf(id),
       stdin: true,
@@ -172,10 +178,10 @@ Deno.test("streams of containers on a real engine", async (test) => {
       stderr: true,
       tty: false,
       stdinOnce: true,
-    }, played.io);
+    }, client.io);
     assert.deepEqual(result, { code: 0 });
-    assert.equal(played.stdout(), "got one\ngot two\n");
-    assert.equal(played.stderr(), "end\n");
+    assert.equal(client.stdout, "got one\ngot two\n");
+    assert.equal(client.stderr, "end\n");
     await engine.run(["wait", id]);
     await assert.rejects(
       runtime.attach({
@@ -185,7 +191,7 @@ Deno.test("streams of containers on a real engine", async (test) => {
         stderr: true,
         tty: false,
         stdinOnce: false,
-      }, play().io),
+      }, new FakeClient().io),
       { code: "conflict", message: /it is exited, expected running/ },
     );
   });
@@ -239,7 +245,7 @@ Deno.test("streams of containers on a real engine", async (test) => {
       });
       return text;
     };
-    await until(() =>
+    await waitUntil(() =>
       connect(8081).then(
         (text) => /200 OK[^]*hello\n\|$/.test(text),
         () => false,

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { fromUtf8 } from "../../../lib/shared/base/mod.ts";
-import { createHostMachine } from "../../../lib/agent/host/mod.ts";
+import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import { HostStreams } from "../../../lib/agent/runtime/mod.ts";
-import { play } from "../host/_support/play.ts";
+import { FakeClient } from "../host/_support/fake_client.ts";
 
 const ALL = { stdin: true, stdout: true, stderr: true, tty: false };
 const HOST = { kind: "host" } as const;
-const machine = createHostMachine();
+const machine = new LocalMachine();
 
 Deno.test("HostStreams starts a shell for attach and reads its log file", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, "one\ntwo\n");
     const host = new HostStreams({ machine, logFile: file });
-    const played = play({ input: ["echo $((6*7)); exit 3\n"] });
+    const client = new FakeClient({ input: ["echo $((6*7)); exit 3\n"] });
     const attached = await host.attach(
       { ...ALL, target: HOST, stdinOnce: false },
-      played.io,
+      client.io,
     );
     assert.equal(attached.code, 3);
-    assert.equal(played.stdout(), "42\n");
+    assert.equal(client.stdout, "42\n");
     const { signal } = new AbortController();
     const logs = host.logs({
       target: HOST,
@@ -40,7 +40,7 @@ Deno.test("HostStreams.attach() refuses a client without input", async () => {
   await assert.rejects(
     host.attach(
       { ...ALL, stdin: false, target: HOST, stdinOnce: false },
-      play().io,
+      new FakeClient().io,
     ),
     { code: "invalid", message: /expected attach with stdin/ },
   );

@@ -7,7 +7,7 @@ import {
   StreamRouter,
   type StreamRuntime,
 } from "../../../lib/agent/runtime/mod.ts";
-import { play } from "../host/_support/play.ts";
+import { FakeClient } from "../host/_support/fake_client.ts";
 
 /** Answers every call with its name. */
 function named(name: string, calls: string[]): StreamRuntime {
@@ -35,7 +35,7 @@ for (const [target, code] of TARGETS) {
       containers: named("container", calls),
       host: named("host", calls),
     });
-    const { io } = play();
+    const { io } = new FakeClient();
     const streams = { stdin: true, stdout: true, stderr: true, tty: false };
     const exec = { ...streams, target, command: ["x"] };
     assert.equal((await router.exec(exec, io)).code, code);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
-import { createTmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
 import {
   ContainerSchema,
   create,
@@ -24,7 +24,7 @@ async function withVolumes(
   const root = await Deno.makeTempDir();
   const volumes = createVolumes({
     root: `${root}/volumes`,
-    mounts: createTmpfsMounts(),
+    mounts: new TmpfsMounts(),
     loadBlobs: ({ hashes }) =>
       Promise.resolve(
         new Map(hashes.map((hash) => [hash, utf8(`content ${hash}`)])),
