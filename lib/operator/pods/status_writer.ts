@@ -20,7 +20,10 @@ export class PodStatusWriter {
     this.#clock = clock;
   }
 
-  /** Returns the newer one of the informer's copy and what the last write returned. */
+  /**
+   * Returns the newer one of the informer's copy and what the last write returned, which is dropped
+   * when the informer has caught up.
+   */
   latest(pod: Pod): Pod {
     const { uid = "", resourceVersion } = pod.metadata;
     const written = this.#written.get(uid);

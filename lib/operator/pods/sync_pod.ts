@@ -110,7 +110,7 @@ export class PodSyncer {
     const requestSignal = AbortSignal.any([signal, listed.signal]);
     if (stale.terminated) {
       await devicePods.purge(uid, requestSignal);
-      this.#forgetPod(uid);
+      this.#dropState(uid);
       return enqueue(podKey);
     }
     // The informer may lag behind, so the API server is asked before anything is terminated.
@@ -283,10 +283,11 @@ export class PodSyncer {
       // Another pod has this name now, so the one with this UID was deleted.
       if (!hasCode(error, "conflict")) throw error;
     }
-    if (uid !== undefined) this.#forgetPod(uid);
+    if (uid !== undefined) this.#dropState(uid);
   }
 
-  #forgetPod(uid: string): void {
+  /** Drops what is kept in memory of a pod whose object was deleted. */
+  #dropState(uid: string): void {
     const { events, statusWriter, tokens } = this.#options;
     this.#graceSeconds.delete(uid);
     events.clearWarnings(uid);
