@@ -12,12 +12,13 @@ import {
   toCrashLoopBackOff,
 } from "../../../lib/agent/pods/plan_containers.ts";
 import {
+  assertPlan,
   containerInput,
   exited,
   NOW_MS,
   planInput,
+  type PlanScenario,
   running,
-  testPlan,
   toInstance,
 } from "./_support/plan_scenario.ts";
 
@@ -27,6 +28,10 @@ const POLICY_NAMES: Record<RestartPolicy, string> = {
   [ON_FAILURE]: "OnFailure",
   [NEVER]: "Never",
 };
+
+function testPlan(scenario: PlanScenario): void {
+  Deno.test(`planPod() ${scenario.title}`, () => assertPlan(scenario));
+}
 
 for (
   const [name, exitCode, completedUnder] of [

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
 import {
+  assertPlan,
   exited,
   NOW_MS,
   planInput,
+  type PlanScenario,
   running,
-  testPlan,
 } from "./_support/plan_scenario.ts";
 
 const { ON_FAILURE, NEVER } = RestartPolicy;
+
+function testPlan(scenario: PlanScenario): void {
+  Deno.test(`planPod() ${scenario.title}`, () => assertPlan(scenario));
+}
 
 // ---- Volumes -------------------------------------------------------------------------------
 
