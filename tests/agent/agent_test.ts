@@ -151,7 +151,7 @@ Deno.test("runAgent() says why it can't begin", async () => {
       ...options,
       config: { ...agent.config, stateDir: `${file}/x` },
     }),
-    /Cannot use state directory ".*": a part of the path is not a folder/,
+    /Cannot use state directory ".*": a part of the path is not a directory/,
   );
   await assert.rejects(
     runAgent({

@@ -9,7 +9,11 @@ import {
   encodeMessage,
   type PodSpec,
 } from "../../shared/wire/mod.ts";
-import { loadBlobs, type StateStore } from "../state/mod.ts";
+import {
+  loadBlobs,
+  type LoadBlobsOptions,
+  type StateStore,
+} from "../state/mod.ts";
 import {
   decodePodRecord,
   encodePodRecord,
@@ -24,14 +28,6 @@ const START_COUNT_BYTES = 8;
 export interface PodStoreOptions {
   store: StateStore;
   log: Logger;
-}
-
-/** Options of {@linkcode PodStore.loadBlobs}. */
-export interface LoadPodBlobsOptions {
-  /** Hexadecimal SHA-256 of each content. */
-  hashes: readonly string[];
-  /** Fetches contents that are not on disk, in the order of the hashes. */
-  fetch(hashes: readonly string[]): Promise<readonly Uint8Array[]>;
 }
 
 /** Typed access to the state directory. Writes resolve once they would survive a power cut. */
@@ -114,7 +110,7 @@ export class PodStore {
    * @throws {AranyaError} code "unavailable" when a content could not be fetched
    */
   loadBlobs(
-    options: LoadPodBlobsOptions,
+    options: LoadBlobsOptions,
   ): Promise<ReadonlyMap<string, Uint8Array>> {
     return loadBlobs(this.#store, options);
   }

@@ -137,7 +137,8 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       loadBlobs: ({ podUid, hashes, signal }) =>
         this.#store.loadBlobs({
           hashes,
-          fetch: (hashes) => options.fetchBlobs({ podUid, hashes, signal }),
+          fetchMissing: (hashes) =>
+            options.fetchBlobs({ podUid, hashes, signal }),
         }),
     });
     this.#engine = new EngineCache({

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Files that are there whole or not at all, and what the disk's errors mean. */
+/** Atomic replacement of files, and the meaning of disk errors. */
 import { AranyaError } from "../../shared/base/mod.ts";
 
-/** What files in the making end with; any left over from a power cut may be removed. */
+/** End of the names of unfinished files. One that a power cut left over may be removed. */
 export const ASIDE_SUFFIX = ".aside";
 
 /** Options of {@linkcode replaceFile}. */
@@ -12,71 +12,79 @@ export interface ReplaceFileOptions {
 }
 
 /**
- * Puts these bytes in the place of a file: written aside, brought to the disk, renamed. A reader, or a power cut, meets the old or the
- * new content. The rename itself is durable after {@linkcode syncDir} of the folder.
+ * Replaces the content of a file, or creates it. The content is written to another file, flushed to
+ * the disk and renamed: a reader sees the old or the new content, also after a power cut. The rename
+ * itself is durable after {@linkcode syncDir} of the directory.
+ * @throws what the file system reports, see {@linkcode fromDiskError}; the old content is then kept
  */
 export async function replaceFile(
-  file: { path: string; content: Uint8Array },
-  options: ReplaceFileOptions = {},
+  { path, content }: { path: string; content: Uint8Array },
+  { mode = 0o600 }: ReplaceFileOptions = {},
 ): Promise<void> {
-  const aside = `${file.path}.${
-    crypto.randomUUID().slice(0, 8)
-  }${ASIDE_SUFFIX}`;
+  const asidePath = `${path}.${crypto.randomUUID().slice(0, 8)}${ASIDE_SUFFIX}`;
   try {
-    const out = await Deno.open(aside, {
+    const file = await Deno.open(asidePath, {
       write: true,
       createNew: true,
-      mode: options.mode ?? 0o600,
+      mode,
     });
     try {
-      for (let sent = 0; sent < file.content.length;) {
-        sent += await out.write(file.content.subarray(sent));
+      for (let written = 0; written < content.length;) {
+        written += await file.write(content.subarray(written));
       }
-      await out.sync();
+      await file.sync();
     } finally {
-      out.close();
+      file.close();
     }
-    await Deno.rename(aside, file.path);
+    await Deno.rename(asidePath, path);
   } catch (error) {
-    await Deno.remove(aside).catch(() => {});
+    await Deno.remove(asidePath).catch(() => {});
     throw error;
   }
 }
 
-/** Brings a folder's entries (renames, removals) to the disk. File systems that can't do so for folders are left alone. */
+/**
+ * Flushes the entries of a directory (creations, renames, removals) to the disk. Does nothing on file
+ * systems that have no such operation.
+ */
 export async function syncDir(path: string): Promise<void> {
-  let folder: Deno.FsFile | undefined;
+  let dir: Deno.FsFile | undefined;
   try {
-    folder = await Deno.open(path);
-    await folder.sync();
+    dir = await Deno.open(path);
+    await dir.sync();
   } catch (error) {
-    // EINVAL: this file system has no such operation on folders.
+    // EINVAL: the file system can't sync directories.
     if (!(error instanceof Error && /os error 22\b/.test(error.message))) {
       throw error;
     }
   } finally {
-    folder?.close();
+    dir?.close();
   }
 }
 
-/** A disk's error as a sentence: `<action>: no space left on device`. */
+/**
+ * Converts an error of the file system to `<action>: <what is wrong>`, code "internal". Errors that
+ * are already translated are returned as they are.
+ */
 export function fromDiskError(error: unknown, action: string): AranyaError {
   if (error instanceof AranyaError) return error;
+  return new AranyaError("internal", `${action}: ${describe(error)}`, {
+    cause: error,
+  });
+}
+
+function describe(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  const failed = (state: string) =>
-    new AranyaError("internal", `${action}: ${state}`, { cause: error });
-  if (/os error (28|122)\b/.test(text)) {
-    return failed("no space is left on the device");
-  }
-  if (/os error 30\b/.test(text)) return failed("the file system is read-only");
+  // ENOSPC, EDQUOT
+  if (/os error (28|122)\b/.test(text)) return "no space left on the device";
+  // EROFS
+  if (/os error 30\b/.test(text)) return "the file system is read-only";
   if (
     error instanceof Deno.errors.PermissionDenied ||
     error instanceof Deno.errors.NotCapable || /os error (1|13)\b/.test(text)
-  ) return failed("permission denied");
+  ) return "permission denied";
   if (
     error instanceof Deno.errors.NotADirectory || /os error 20\b/.test(text)
-  ) {
-    return failed("a part of the path is not a folder");
-  }
-  return failed(text.replace(/ \(os error \d+\).*$/s, ""));
+  ) return "a part of the path is not a directory";
+  return text.replace(/ \(os error \d+\).*$/s, "");
 }

@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Records at rest are sealed with a key that lies in a file of its own, so that the state directory alone (a copied disk image, a backup)
- * says nothing. The seal is also the checksum: a torn record does not open.
- *
- * ```
- * +---------+------------+---------+---------------------+
- * | "ARYS"1 | nonce (12) | tag(16) | ChaCha20 ciphertext |
- * +---------+------------+---------+---------------------+
- * ```
- */
+/** Encryption of records at rest. */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import {
   AranyaError,
@@ -18,24 +9,39 @@ import {
 } from "../../shared/base/mod.ts";
 import { fromDiskError, replaceFile } from "./disk.ts";
 
+/** "ARYS" and the version of the format. */
 const MAGIC = new Uint8Array([0x41, 0x52, 0x59, 0x53, 1]);
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+const HEAD_BYTES = MAGIC.length + NONCE_BYTES + TAG_BYTES;
 const ALGORITHM = "chacha20-poly1305";
 
-/** Seals and opens records. */
+/**
+ * Encrypts and authenticates records. The key lies in a file of its own, so that the state directory
+ * alone (a copied disk image, a backup) reveals nothing. The authentication tag serves as checksum:
+ * an incomplete record does not open.
+ *
+ * ```
+ * +---------+----------+---------+---------------------+
+ * | "ARYS"1 | nonce 12 | tag 16  | ChaCha20 ciphertext |
+ * +---------+----------+---------+---------------------+
+ * ```
+ */
 export interface Seal {
-  /** Sealed bytes that open only under the same name. */
+  /** Encrypts a content; the result opens under the same name only. */
   seal(name: string, content: Uint8Array): Uint8Array;
-  /** The content, or undefined when the bytes are torn, of another name or sealed with another key. */
+  /** Decrypts a content. Returns undefined when the bytes are damaged, of another name or of another key. */
   open(name: string, sealed: Uint8Array): Uint8Array | undefined;
 }
 
-/** Makes a seal of a 32-byte key. @throws {RangeError} when it has another length */
+/**
+ * Creates a seal with a key of 32 bytes.
+ * @throws {RangeError} when the key has another length
+ */
 export function createSeal(key: Uint8Array): Seal {
   if (key.length !== KEY_BYTES) {
     throw new RangeError(
-      `Cannot create seal: the key must have ${KEY_BYTES} bytes: current value has ${key.length}`,
+      `Cannot create seal: the key has ${key.length} bytes, expected ${KEY_BYTES}`,
     );
   }
   return {
@@ -49,22 +55,23 @@ export function createSeal(key: Uint8Array): Seal {
       return concatBytes([MAGIC, nonce, cipher.getAuthTag(), body]);
     },
     open(name, sealed) {
-      const bodyAt = MAGIC.length + NONCE_BYTES + TAG_BYTES;
-      if (sealed.length < bodyAt) return undefined;
+      if (sealed.length < HEAD_BYTES) return undefined;
       if (!MAGIC.every((byte, index) => sealed[index] === byte)) {
         return undefined;
       }
       const nonce = sealed.subarray(MAGIC.length, MAGIC.length + NONCE_BYTES);
-      const body = sealed.subarray(bodyAt);
+      const body = sealed.subarray(HEAD_BYTES);
       try {
         const decipher = createDecipheriv(ALGORITHM, key, nonce, {
           authTagLength: TAG_BYTES,
         });
-        decipher.setAuthTag(sealed.subarray(bodyAt - TAG_BYTES, bodyAt));
+        decipher.setAuthTag(
+          sealed.subarray(HEAD_BYTES - TAG_BYTES, HEAD_BYTES),
+        );
         decipher.setAAD(utf8(name), { plaintextLength: body.length });
         return concatBytes([decipher.update(body), decipher.final()]);
       } catch {
-        // The only news a failing tag brings: these are not the bytes that were sealed.
+        // The tag does not match: damaged, another name or another key.
         return undefined;
       }
     },
@@ -72,8 +79,9 @@ export function createSeal(key: Uint8Array): Seal {
 }
 
 /**
- * The key in this file; made there (mode 0600) when the file is absent.
- * @throws {AranyaError} code "invalid" when the file holds something else; "internal" when it can't be read or written
+ * Reads the key in a file. When the file is absent, generates a key and writes it there, mode 0600.
+ * @throws {AranyaError} code "invalid" when the file does not hold 32 bytes, "internal" when it can't
+ * be read or written
  */
 export async function loadStateKey(path: string): Promise<Uint8Array> {
   const action = `Cannot use state key file "${path}"`;

@@ -1,93 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The records of one agent: read at the start, written when they change, sealed. */
-import { AranyaError, type Logger, sha256Hex } from "../../shared/base/mod.ts";
-import { ASIDE_SUFFIX, fromDiskError, replaceFile, syncDir } from "./disk.ts";
+import {
+  AranyaError,
+  type Logger,
+  Sequencer,
+  sha256Hex,
+} from "../../shared/base/mod.ts";
+import { DirSyncer } from "./dir_syncer.ts";
+import { ASIDE_SUFFIX, fromDiskError, replaceFile } from "./disk.ts";
 import type { Seal } from "./seal.ts";
 
-/** What kinds of records there are; each has a folder. */
+/** Kinds of records; the key of a "blob" is the hexadecimal SHA-256 of its content. */
 export type RecordKind = "pod" | "setting" | "blob";
 
-/** Which record. The key is a file name: letters, digits, `.`, `_` and `-`. */
+/** Name of a record. */
 export interface RecordName {
-  /** Its folder. */
   kind: RecordKind;
-  /** Its file. */
+  /** Also the name of its file: letters, digits, `.`, `_` and `-`, at most 201. */
   key: string;
 }
 
-/** A file that could not be used and was set aside. */
+/** A record that could not be used and whose file was moved aside. */
 export interface DamagedRecord extends RecordName {
-  /** Where it lies now. */
+  /** Path of the file now. */
   path: string;
 }
 
-/** See {@linkcode openStore}. Calls about the same record take effect in their order. */
+/** The records in a state directory. Calls about the same record take effect in their order. */
 export interface StateStore {
-  /** Where it lies. */
+  /** The state directory. */
   readonly dir: string;
-  /** What was found torn since the start. */
+  /** Records that were found damaged since the start. */
   readonly damaged: readonly DamagedRecord[];
-  /** Keys of this kind. */
+  /** Returns the keys of all records of a kind. */
   keys(kind: RecordKind): string[];
-  /** The record's bytes; undefined when there is none or it was torn, which is then reported. */
+  /**
+   * Returns the content of a record; undefined when there is none, or when it is damaged, which is
+   * then logged and listed in `damaged`.
+   * @throws {AranyaError} code "internal" when the file can't be read
+   */
   read(name: RecordName): Promise<Uint8Array | undefined>;
   /**
-   * Has the record hold these bytes; resolves when they would survive a power cut. Nothing is written when it holds them already.
-   * @throws {AranyaError} code "internal" when the disk refuses (full, read-only); the old content is then still there
+   * Replaces the content of a record; resolves when it would survive a power cut. Nothing is written
+   * when the record has this content already.
+   * @throws {AranyaError} code "internal" when the disk is full or read-only; the old content is kept
+   * @throws {AranyaError} code "invalid" when the key is no file name, or a blob's content does not have that hash
    */
   write(name: RecordName, content: Uint8Array): Promise<void>;
-  /** Has the record gone. */
+  /** Removes a record; does nothing when there is none. */
   remove(name: RecordName): Promise<void>;
-  /** Removes blobs that are not in the set and gives their number. Those written while it runs are kept. */
-  collectBlobs(keep: ReadonlySet<string>): Promise<number>;
+  /** Removes the blobs that are not in the set, except those written meanwhile. Returns their number. */
+  collectBlobs(kept: ReadonlySet<string>): Promise<number>;
 }
 
 /** Options of {@linkcode openStore}. */
 export interface OpenStoreOptions {
-  /** The state directory; held by `lockStateDir`. */
+  /** The state directory, locked with `lockStateDir`. */
   dir: string;
-  /** Seals and opens its records. */
   seal: Seal;
-  /** Told of damaged records. */
   log: Logger;
 }
 
-const FOLDERS: Record<RecordKind, string> = {
+/** Directories of the kinds; a format on disk. */
+const KIND_DIRS: Readonly<Record<RecordKind, string>> = {
   pod: "pods",
   setting: "settings",
   blob: "blobs",
 };
-const KINDS: RecordKind[] = ["pod", "setting", "blob"];
-const MAX_DAMAGED_KEPT = 16;
+const KINDS: readonly RecordKind[] = ["pod", "setting", "blob"];
+/** Damaged files that are kept for a person to look at; later ones are removed. */
+const MAX_DAMAGED_FILES = 16;
 
 /**
- * Opens the records in a directory. Pods and settings are all read once, to find torn ones now; blobs when they are used.
- * @throws {AranyaError} code "internal" when the directory can't be written
+ * Opens the records in a directory. Pods and settings are all read, so that damaged ones are found at
+ * the start; blobs are read when they are used.
+ * @throws {AranyaError} code "internal" when the directory can't be used
  */
 export async function openStore(
   options: OpenStoreOptions,
 ): Promise<StateStore> {
-  const store = new Store(options);
+  const store = new FileStateStore(options);
   await store.load();
   return store;
 }
 
-class Store implements StateStore {
+class FileStateStore implements StateStore {
   readonly dir: string;
   readonly damaged: DamagedRecord[] = [];
   readonly #seal: Seal;
   readonly #log: Logger;
-  /** Hash of the content by path; blobs carry it as their key, so theirs is not kept. */
-  readonly #known: Record<RecordKind, Map<string, string>> = {
+  /** SHA-256 of the contents by key; empty for blobs, whose key it is, and for what was not read yet. */
+  readonly #hashes: Readonly<Record<RecordKind, Map<string, string>>> = {
     pod: new Map(),
     setting: new Map(),
     blob: new Map(),
   };
-  readonly #tails = new Map<string, Promise<unknown>>();
-  readonly #dirSyncs = new Map<
-    string,
-    { running: Promise<void>; next?: Promise<void> | undefined }
-  >();
+  readonly #calls = new Sequencer();
+  readonly #dirSyncer = new DirSyncer();
 
   constructor(options: OpenStoreOptions) {
     this.dir = options.dir;
@@ -98,13 +107,13 @@ class Store implements StateStore {
   async load(): Promise<void> {
     try {
       for (const kind of KINDS) {
-        const folder = `${this.dir}/${FOLDERS[kind]}`;
-        await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-        for await (const entry of Deno.readDir(folder)) {
+        const dir = this.#dirOf(kind);
+        await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+        for await (const entry of Deno.readDir(dir)) {
           if (!entry.isFile) continue;
           if (entry.name.endsWith(ASIDE_SUFFIX)) {
-            await Deno.remove(`${folder}/${entry.name}`);
-          } else this.#known[kind].set(entry.name, "");
+            await Deno.remove(`${dir}/${entry.name}`);
+          } else this.#hashes[kind].set(entry.name, "");
         }
       }
     } catch (error) {
@@ -116,46 +125,46 @@ class Store implements StateStore {
   }
 
   keys(kind: RecordKind): string[] {
-    return [...this.#known[kind].keys()];
+    return [...this.#hashes[kind].keys()];
   }
 
   read(name: RecordName): Promise<Uint8Array | undefined> {
-    return this.#inTurn(name, async () => {
-      if (!this.#known[name.kind].has(name.key)) return undefined;
+    return this.#calls.run(toLabel(name), async () => {
+      if (!this.#hashes[name.kind].has(name.key)) return undefined;
       const content = await this.#readSealed(name);
       const hash = content === undefined ? "" : await sha256Hex(content);
       if (
         content === undefined || (name.kind === "blob" && hash !== name.key)
       ) {
-        await this.#setAside(name);
+        await this.#moveAside(name);
         return undefined;
       }
-      if (name.kind !== "blob") this.#known[name.kind].set(name.key, hash);
+      if (name.kind !== "blob") this.#hashes[name.kind].set(name.key, hash);
       return content;
     });
   }
 
   write(name: RecordName, content: Uint8Array): Promise<void> {
-    return this.#inTurn(name, async () => {
+    return this.#calls.run(toLabel(name), async () => {
       const action = `Cannot write ${name.kind} "${name.key}" to state`;
-      const known = this.#known[name.kind];
+      const hashes = this.#hashes[name.kind];
       const hash = await sha256Hex(content);
       if (name.kind === "blob" && hash !== name.key) {
         throw new AranyaError(
           "invalid",
-          `${action}: its content has SHA-256 ${hash}`,
+          `${action}: the content has SHA-256 ${hash}`,
         );
       }
       if (
         name.kind === "blob"
-          ? known.has(name.key)
-          : known.get(name.key) === hash
+          ? hashes.has(name.key)
+          : hashes.get(name.key) === hash
       ) return;
       try {
-        const sealed = this.#seal.seal(labelOf(name), content);
+        const sealed = this.#seal.seal(toLabel(name), content);
         await replaceFile({ path: this.#pathOf(name), content: sealed });
-        known.set(name.key, name.kind === "blob" ? "" : hash);
-        await this.#syncFolder(name.kind);
+        hashes.set(name.key, name.kind === "blob" ? "" : hash);
+        await this.#dirSyncer.sync(this.#dirOf(name.kind));
       } catch (error) {
         throw fromDiskError(error, action);
       }
@@ -163,8 +172,8 @@ class Store implements StateStore {
   }
 
   remove(name: RecordName): Promise<void> {
-    return this.#inTurn(name, async () => {
-      if (!this.#known[name.kind].has(name.key)) return;
+    return this.#calls.run(toLabel(name), async () => {
+      if (!this.#hashes[name.kind].has(name.key)) return;
       try {
         await Deno.remove(this.#pathOf(name));
       } catch (error) {
@@ -175,18 +184,18 @@ class Store implements StateStore {
           );
         }
       }
-      this.#known[name.kind].delete(name.key);
-      await this.#syncFolder(name.kind);
+      this.#hashes[name.kind].delete(name.key);
+      await this.#dirSyncer.sync(this.#dirOf(name.kind));
     });
   }
 
-  async collectBlobs(keep: ReadonlySet<string>): Promise<number> {
-    const old = this.keys("blob").filter((key) => !keep.has(key));
-    for (const key of old) await this.remove({ kind: "blob", key });
-    return old.length;
+  async collectBlobs(kept: ReadonlySet<string>): Promise<number> {
+    const unused = this.keys("blob").filter((key) => !kept.has(key));
+    for (const key of unused) await this.remove({ kind: "blob", key });
+    return unused.length;
   }
 
-  /** @throws {AranyaError} when the file is there and can't be read */
+  /** Returns undefined when the file is absent or does not open. */
   async #readSealed(name: RecordName): Promise<Uint8Array | undefined> {
     let sealed: Uint8Array;
     try {
@@ -198,79 +207,53 @@ class Store implements StateStore {
         `Cannot read ${name.kind} "${name.key}" from state`,
       );
     }
-    return this.#seal.open(labelOf(name), sealed);
+    return this.#seal.open(toLabel(name), sealed);
   }
 
-  /** Keeps what does not open where a person can look at it, out of the way. */
-  async #setAside(name: RecordName): Promise<void> {
-    const folder = `${this.dir}/damaged`;
-    const path = `${folder}/${name.kind}-${name.key}-${
-      crypto.randomUUID().slice(0, 8)
-    }`;
-    this.#known[name.kind].delete(name.key);
+  /** Moves a damaged file to where a person can look at it, and reports it. */
+  async #moveAside(name: RecordName): Promise<void> {
+    const dir = `${this.dir}/damaged`;
+    const suffix = crypto.randomUUID().slice(0, 8);
+    const path = `${dir}/${name.kind}-${name.key}-${suffix}`;
+    this.#hashes[name.kind].delete(name.key);
     try {
-      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const held = await Array.fromAsync(Deno.readDir(folder));
-      if (held.length < MAX_DAMAGED_KEPT) {
+      await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+      const present = await Array.fromAsync(Deno.readDir(dir));
+      if (present.length < MAX_DAMAGED_FILES) {
         await Deno.rename(this.#pathOf(name), path);
       } else await Deno.remove(this.#pathOf(name));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {
-        this.#log.warn("a damaged state file could not be set aside", {
-          object: labelOf(name),
+        this.#log.warn("damaged state file can't be moved aside", {
+          object: toLabel(name),
           error,
         });
       }
     }
     this.damaged.push({ ...name, path });
-    this.#log.error("state file is damaged and was set aside", {
-      object: labelOf(name),
-      reason: "it is torn, or was sealed with another key",
+    this.#log.error("state file is damaged and was moved aside", {
+      object: toLabel(name),
+      reason: "incomplete, or sealed with another key",
     });
   }
 
+  #dirOf(kind: RecordKind): string {
+    return `${this.dir}/${KIND_DIRS[kind]}`;
+  }
+
+  /** @throws {AranyaError} code "invalid" when the key would lead to another directory */
   #pathOf(name: RecordName): string {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$/.test(name.key)) {
       throw new AranyaError(
         "invalid",
-        `Cannot use ${name.kind} "${name.key}": its name is not fit for a file`,
+        `Cannot use ${name.kind} "${name.key}": not a valid file name`,
       );
     }
-    return `${this.dir}/${FOLDERS[name.kind]}/${name.key}`;
-  }
-
-  /** One call after the other per record; a failure does not stop the next. */
-  #inTurn<T>(name: RecordName, work: () => Promise<T>): Promise<T> {
-    const label = labelOf(name);
-    const turn = (this.#tails.get(label) ?? Promise.resolve()).then(work, work);
-    const tail = turn.catch(() => {}).then(() => {
-      if (this.#tails.get(label) === tail) this.#tails.delete(label);
-    });
-    this.#tails.set(label, tail);
-    return turn;
-  }
-
-  /** One sync of the folder serves all that changed in it before it began. */
-  #syncFolder(kind: RecordKind): Promise<void> {
-    const folder = `${this.dir}/${FOLDERS[kind]}`;
-    const state = this.#dirSyncs.get(folder);
-    if (state) {
-      state.next ??= state.running.catch(() => {}).then(() => {
-        this.#dirSyncs.delete(folder);
-        return this.#syncFolder(kind);
-      });
-      return state.next;
-    }
-    const running = syncDir(folder).finally(() => {
-      if (this.#dirSyncs.get(folder)?.next === undefined) {
-        this.#dirSyncs.delete(folder);
-      }
-    });
-    this.#dirSyncs.set(folder, { running });
-    return running;
+    return `${this.#dirOf(name.kind)}/${name.key}`;
   }
 }
 
-function labelOf(name: RecordName): string {
+/** Returns the name under which a record is sealed and logged. */
+function toLabel(name: RecordName): string {
   return `${name.kind}/${name.key}`;
 }

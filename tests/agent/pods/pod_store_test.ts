@@ -102,7 +102,7 @@ Deno.test("collectBlobs() removes contents that no pod uses", async () => {
   const [used = ""] = hashes;
   const contents = await pods.loadBlobs({
     hashes,
-    fetch: () => Promise.resolve([utf8("a"), utf8("b")]),
+    fetchMissing: () => Promise.resolve([utf8("a"), utf8("b")]),
   });
   assert.equal(contents.size, 2);
   const files = [{ path: "file", sha256: used }];

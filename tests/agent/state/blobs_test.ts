@@ -24,43 +24,43 @@ async function withStore(
   }
 }
 
-Deno.test("loadBlobs() fetches what is not held, once", () =>
+Deno.test("loadBlobs() fetches what the store lacks, once", () =>
   withStore(async (store) => {
     const [a, b] = [await sha256Hex(utf8("a")), await sha256Hex(utf8("b"))];
     await store.write({ kind: "blob", key: a }, utf8("a"));
-    const asked: string[][] = [];
-    const fetch = (hashes: readonly string[]) => {
-      asked.push([...hashes]);
+    const requested: string[][] = [];
+    const fetchMissing = (hashes: readonly string[]) => {
+      requested.push([...hashes]);
       return Promise.resolve([utf8("b")]);
     };
     for (let round = 0; round < 2; round++) {
-      const found = await loadBlobs(store, { hashes: [a, b, b], fetch });
+      const found = await loadBlobs(store, { hashes: [a, b, b], fetchMissing });
       assert.deepEqual(found.get(a), utf8("a"));
       assert.deepEqual(found.get(b), utf8("b"));
     }
-    assert.deepEqual(asked, [[b]]);
+    assert.deepEqual(requested, [[b]]);
   }));
 
-Deno.test("loadBlobs() refuses content that is not what its hash says", () =>
+Deno.test("loadBlobs() throws when a content does not have its hash", () =>
   withStore(async (store) => {
     const hash = await sha256Hex(utf8("a"));
     await assert.rejects(
       loadBlobs(store, {
         hashes: [hash],
-        fetch: () => Promise.resolve([utf8("forged")]),
+        fetchMissing: () => Promise.resolve([utf8("forged")]),
       }),
       /Cannot write blob/,
     );
     assert.deepEqual(store.keys("blob"), []);
   }));
 
-Deno.test("loadBlobs() says when too few contents came", () =>
+Deno.test("loadBlobs() throws when too few contents were fetched", () =>
   withStore(async (store) => {
     await assert.rejects(
       loadBlobs(store, {
         hashes: ["ab"],
-        fetch: () => Promise.resolve([]),
+        fetchMissing: () => Promise.resolve([]),
       }),
-      /Cannot fetch contents: 0 of 1 came/,
+      /Cannot fetch volume contents: received 0, expected 1/,
     );
   }));

@@ -32,7 +32,7 @@ Deno.test("replaceFile() keeps the old content and leaves nothing aside when the
     await store.write({ kind: "pod", key: "a" }, utf8("small"));
     await assert.rejects(
       store.write({ kind: "pod", key: "a" }, new Uint8Array(65_536)),
-      /Cannot write pod "a" to state: no space is left on the device/,
+      /Cannot write pod "a" to state: no space left on the device/,
     );
     assert.deepEqual(
       await store.read({ kind: "pod", key: "a" }),
@@ -46,23 +46,23 @@ Deno.test("replaceFile() keeps the old content and leaves nothing aside when the
   }
 });
 
-Deno.test("replaceFile() gives the file its mode", async () => {
+Deno.test("replaceFile() sets the mode of the file", async () => {
   const path = await Deno.makeTempFile();
   await replaceFile({ path, content: utf8("x") }, { mode: 0o640 });
   assert.equal((await Deno.stat(path)).mode, 0o100640);
   await Deno.remove(path);
 });
 
-Deno.test("syncDir() reports a folder that is not there", async () => {
-  await assert.rejects(syncDir("/nonexistent-folder"), Deno.errors.NotFound);
+Deno.test("syncDir() throws when the directory does not exist", async () => {
+  await assert.rejects(syncDir("/nonexistent-directory"), Deno.errors.NotFound);
 });
 
-Deno.test("fromDiskError() names what is wrong", () => {
+Deno.test("fromDiskError() describes what is wrong", () => {
   const text = (message: string) =>
     fromDiskError(new Error(message), "Cannot write x").message;
   assert.equal(
     text("No space left on device (os error 28)"),
-    "Cannot write x: no space is left on the device",
+    "Cannot write x: no space left on the device",
   );
   assert.equal(
     text("Read-only file system (os error 30): open '/x'"),

@@ -12,10 +12,10 @@ function start(dir: string) {
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   return {
-    async says(word: string): Promise<void> {
-      while (!text.includes(word)) {
+    async waitForLine(line: string): Promise<void> {
+      while (!text.includes(line)) {
         const { value, done } = await reader.read();
-        assert.ok(!done, `the process ended before it said "${word}"`);
+        assert.ok(!done, `the process ended before it wrote "${line}"`);
         text += value;
       }
     },
@@ -27,21 +27,21 @@ function start(dir: string) {
   };
 }
 
-Deno.test("lockStateDir() lets a second process take over within 5 s of the first one's death", async () => {
+Deno.test("lockStateDir() lets a second process take over within 5 s when the first one was killed", async () => {
   const dir = await Deno.makeTempDir();
   const first = start(dir);
-  await first.says("holds");
+  await first.waitForLine("locked");
   const second = start(dir);
-  await second.says("waits");
+  await second.waitForLine("waiting");
   const killedMs = performance.now();
   await first.kill();
-  await second.says("holds");
+  await second.waitForLine("locked");
   assert.ok(performance.now() - killedMs < 5_000);
   await second.kill();
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("lockStateDir() can be given up while it waits", async () => {
+Deno.test("lockStateDir() rejects with the signal's reason when it is aborted while it waits", async () => {
   const dir = await Deno.makeTempDir();
   const held = await lockStateDir(dir, {
     signal: new AbortController().signal,
@@ -60,11 +60,11 @@ Deno.test("lockStateDir() can be given up while it waits", async () => {
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("lockStateDir() says why a directory can't be used", async () => {
+Deno.test("lockStateDir() throws when the directory can't be created", async () => {
   const file = await Deno.makeTempFile();
   await assert.rejects(
     lockStateDir(`${file}/state`, { signal: new AbortController().signal }),
-    /Cannot use state directory ".*\/state": a part of the path is not a folder/,
+    /Cannot use state directory ".*\/state": a part of the path is not a directory/,
   );
   await Deno.remove(file);
 });

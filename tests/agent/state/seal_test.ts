@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
 import { createSeal, loadStateKey } from "../../../lib/agent/state/mod.ts";
 
-Deno.test("createSeal() opens what it sealed, under the same name only", () => {
+Deno.test("open() returns what seal() took, under the same name only", () => {
   const seal = createSeal(new Uint8Array(32));
   for (const content of [utf8(""), utf8("x"), new Uint8Array(100_000)]) {
     const sealed = seal.seal("a", content);
@@ -12,16 +12,16 @@ Deno.test("createSeal() opens what it sealed, under the same name only", () => {
   }
 });
 
-Deno.test("createSeal() never seals the same content the same way twice", () => {
+Deno.test("seal() returns other bytes for the same content each time", () => {
   const seal = createSeal(new Uint8Array(32));
   assert.notDeepEqual(seal.seal("a", utf8("x")), seal.seal("a", utf8("x")));
 });
 
-Deno.test("createSeal() refuses a key of another length", () => {
+Deno.test("createSeal() throws when the key has another length", () => {
   assert.throws(() => createSeal(new Uint8Array(16)), RangeError);
 });
 
-Deno.test("loadStateKey() makes the file once, for its owner only", async () => {
+Deno.test("loadStateKey() creates the file once, readable by its owner only", async () => {
   const dir = await Deno.makeTempDir();
   const key = await loadStateKey(`${dir}/agent.key`);
   assert.equal(key.length, 32);
@@ -30,7 +30,7 @@ Deno.test("loadStateKey() makes the file once, for its owner only", async () => 
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("loadStateKey() says what is wrong with the file", async () => {
+Deno.test("loadStateKey() throws when the file can't be used", async () => {
   const dir = await Deno.makeTempDir();
   await Deno.writeFile(`${dir}/short`, utf8("short"));
   await assert.rejects(

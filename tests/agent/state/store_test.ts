@@ -31,7 +31,7 @@ async function inodeOf(path: string): Promise<number | null> {
   return (await Deno.stat(path)).ino;
 }
 
-Deno.test("openStore() gives back what an earlier one wrote", () =>
+Deno.test("read() returns what was written before a restart", () =>
   withDir(async (dir) => {
     await (await open(dir)).write(POD, utf8("spec"));
     const store = await open(dir);
@@ -49,7 +49,7 @@ Deno.test("write() leaves nothing readable on the disk", () =>
     assert.equal((await Deno.stat(`${dir}/pods/uid-1`)).mode ?? 0, 0o100600);
   }));
 
-Deno.test("write() does not touch the disk when the content is the same, also after a restart", () =>
+Deno.test("write() writes nothing when the content is the same, also after a restart", () =>
   withDir(async (dir) => {
     await (await open(dir)).write(POD, utf8("spec"));
     const before = await inodeOf(`${dir}/pods/uid-1`);
@@ -60,7 +60,7 @@ Deno.test("write() does not touch the disk when the content is the same, also af
     assert.notEqual(await inodeOf(`${dir}/pods/uid-1`), before);
   }));
 
-Deno.test("openStore() sets a torn record aside, wherever it was cut, and keeps the others", () =>
+Deno.test("openStore() moves an incomplete record aside, wherever it was cut, and keeps the others", () =>
   withDir(async (dir) => {
     const store = await open(dir);
     await store.write({ kind: "pod", key: "other" }, utf8("fine"));
@@ -79,7 +79,7 @@ Deno.test("openStore() sets a torn record aside, wherever it was cut, and keeps 
     );
   }));
 
-Deno.test("openStore() sets a record aside in which any bit has changed", () =>
+Deno.test("openStore() moves a record aside when any bit has changed", () =>
   withDir(async (dir) => {
     await (await open(dir)).write(POD, utf8("spec"));
     const whole = await Deno.readFile(`${dir}/pods/uid-1`);
@@ -91,7 +91,7 @@ Deno.test("openStore() sets a record aside in which any bit has changed", () =>
     }
   }));
 
-Deno.test("openStore() does not take one record for another", () =>
+Deno.test("openStore() moves a record aside when its file was renamed", () =>
   withDir(async (dir) => {
     await (await open(dir)).write(POD, utf8("spec"));
     await Deno.rename(`${dir}/pods/uid-1`, `${dir}/pods/uid-2`);
@@ -113,7 +113,7 @@ Deno.test("openStore() keeps at most 16 damaged files", () =>
     );
   }));
 
-Deno.test("openStore() removes what a power cut left half written", () =>
+Deno.test("openStore() removes unfinished files of a power cut", () =>
   withDir(async (dir) => {
     await open(dir);
     await Deno.writeFile(`${dir}/pods/uid-1.12345678.aside`, utf8("half"));
@@ -122,7 +122,7 @@ Deno.test("openStore() removes what a power cut left half written", () =>
     assert.deepEqual(await Array.fromAsync(Deno.readDir(`${dir}/pods`)), []);
   }));
 
-Deno.test("write() of a blob checks its hash, read() of a changed one gives nothing", () =>
+Deno.test("write() throws when a blob does not have its hash, and read() moves a changed one aside", () =>
   withDir(async (dir) => {
     const store = await open(dir);
     const key = await sha256Hex(utf8("content"));
@@ -138,7 +138,7 @@ Deno.test("write() of a blob checks its hash, read() of a changed one gives noth
     assert.deepEqual(await store.read({ kind: "blob", key }), utf8("content"));
   }));
 
-Deno.test("collectBlobs() removes those that nobody names", () =>
+Deno.test("collectBlobs() removes the blobs that are not in the set", () =>
   withDir(async (dir) => {
     const store = await open(dir);
     const keys = await Promise.all(["a", "b", "c"].map(async (text) => {
@@ -162,7 +162,7 @@ Deno.test("write() calls about one record take effect in their order", () =>
     assert.deepEqual(await (await open(dir)).read(POD), utf8("3"));
   }));
 
-Deno.test("openStore() with another key reports every record and goes on", () =>
+Deno.test("openStore() lists every record as damaged when the key is another one", () =>
   withDir(async (dir) => {
     await (await open(dir)).write(POD, utf8("spec"));
     const store = await open(dir, new Uint8Array(32).fill(8));
@@ -171,7 +171,7 @@ Deno.test("openStore() with another key reports every record and goes on", () =>
     assert.deepEqual(await store.read(POD), utf8("spec"));
   }));
 
-Deno.test("write() refuses a key that is no file name", () =>
+Deno.test("write() throws when the key is not a file name", () =>
   withDir(async (dir) => {
     await assert.rejects(
       (await open(dir)).write({ kind: "pod", key: "../x" }, utf8("")),

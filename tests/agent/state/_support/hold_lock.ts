@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Takes the lock of the state directory given, says so, and holds it until it is killed. */
+/** Program that locks the state directory given, writes when it has, and holds the lock until it is killed. */
 import { lockStateDir } from "../../../../lib/agent/state/mod.ts";
 
-const say = (text: string) => Deno.stdout.write(new TextEncoder().encode(text));
+const write = (text: string) =>
+  Deno.stdout.write(new TextEncoder().encode(text));
 await lockStateDir(Deno.args[0] ?? "", {
   signal: new AbortController().signal,
-  onWait: () => void say("waits\n"),
+  onWait: () => void write("waiting\n"),
 });
-await say("holds\n");
+await write("locked\n");
 setInterval(() => {}, 60_000);
