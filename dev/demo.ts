@@ -1,61 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task demo [-- --once]`: a cluster with one device on this machine, and a guided tour through it with real kubectl.
- * It stays up until Ctrl-C, or ends after the tour with `--once`; nothing is left behind.
+ * `deno task demo [-- --once]`: starts a cluster with one device on this machine and runs a guided tour
+ * through it with kubectl. The cluster runs until Ctrl-C, or until the end of the tour with `--once`;
+ * then everything is removed. Exit code 130 when it was interrupted before the end of the tour.
  */
-import { prepareBinaries } from "./build/binaries.ts";
-import { prepareEngine } from "./world/dockerd.ts";
-import { prepareModules } from "./build/modules.ts";
-import { NAMESPACE } from "./world/operator.ts";
-import { canIsolate } from "./world/network.ts";
+import { whenAborted } from "../lib/shared/base/mod.ts";
 import { join } from "./base/paths.ts";
 import { findOnPath } from "./base/run.ts";
 import { formatElapsed, print, warn, withProgress } from "./base/terminal.ts";
+import { prepareBinaries } from "./build/binaries.ts";
+import { prepareModules } from "./build/modules.ts";
 import { Tour } from "./tour.ts";
-import { type Device, World } from "./world/world.ts";
+import {
+  canIsolate,
+  type Device,
+  NAMESPACE,
+  prepareEngine,
+  World,
+} from "./world/mod.ts";
 
 const DEVICE = "edge-1";
+const INTERRUPTED = 130;
 
-async function main(): Promise<number> {
-  const once = Deno.args.includes("--once");
-  const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<
-    void
-  >();
-  let isInterrupted = false;
-  const onSignal = () => {
-    if (!isInterrupted) print("\nEnding …");
-    isInterrupted = true;
-    interrupt();
+/** Returns a signal that SIGINT, SIGTERM and SIGHUP abort. */
+function onInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = () => {
+    if (!controller.signal.aborted) print("\nStopping …");
+    controller.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, onSignal);
+    Deno.addSignalListener(signal, interrupt);
   }
+  return controller.signal;
+}
+
+/** Downloads, builds or installs what the demo needs; ends a download or build when it is interrupted. */
+async function prepare(signal: AbortSignal): Promise<void> {
+  await prepareModules();
+  signal.throwIfAborted();
+  await prepareBinaries({ signal });
+  const missing = await prepareEngine();
+  if (missing) warn(missing);
+  signal.throwIfAborted();
+}
+
+async function runDemo(signal: AbortSignal): Promise<void> {
   const startMs = performance.now();
   print(
     "aranya demo: a Kubernetes control plane, the operator, and one device with its agent.",
   );
-  await prepareModules();
-  await prepareBinaries();
-  const missing = await prepareEngine();
-  if (missing) warn(missing);
-  const starting = withProgress(
-    "starting the world",
+  await prepare(signal);
+  await using world = await withProgress(
+    "starting the cluster",
     () => World.start({ devices: [DEVICE], engine: "optional" }),
   );
-  await using world = await starting;
+  signal.throwIfAborted();
   const device = world.devices.get(DEVICE);
-  if (!device) throw new Error("the device is not there");
-  if (isInterrupted) return 130;
-  print(`Up after ${formatElapsed(performance.now() - startMs)}.`);
-  const tour = new Tour({ world, device, isEnded: () => isInterrupted });
-  await tour.run();
-  if (once || isInterrupted) return isInterrupted ? 130 : 0;
-  await showWhatToTry(world, device);
-  await interrupted;
-  return 0;
+  if (!device) throw new Error(`Cannot show ${DEVICE}: it is not there`);
+  print(`Ready after ${formatElapsed(performance.now() - startMs)}.`);
+  await new Tour({ world, device, signal }).run();
+  if (Deno.args.includes("--once")) return;
+  await printCommands(world, device);
+  await whenAborted(signal);
 }
 
-async function showWhatToTry(world: World, device: Device): Promise<void> {
+async function printCommands(world: World, device: Device): Promise<void> {
   const { apiserver } = world.controlPlane;
   const kubeconfig = join(world.network.folder, "kubeconfig");
   await Deno.copyFile(apiserver.kubeconfig, kubeconfig);
@@ -66,7 +76,7 @@ async function showWhatToTry(world: World, device: Device): Promise<void> {
     ? "kubectl"
     : world.kubectl.program;
   print(`
-The cluster stays up until Ctrl-C. In another terminal:
+The cluster runs until Ctrl-C. In another terminal:
 
   export KUBECONFIG=${kubeconfig}
   alias k='${enter}${kubectl}'
@@ -77,7 +87,7 @@ The cluster stays up until Ctrl-C. In another terminal:
   k explain edgedevice.spec.connectivity
   k drain ${DEVICE} --ignore-daemonsets${
     device.dockerd
-      ? `\n  docker -H unix://${device.dockerd.socket} ps   # the device's own engine`
+      ? `\n  docker -H unix://${device.dockerd.socket} ps   # the device's Docker engine`
       : ""
   }
 
@@ -85,11 +95,16 @@ Logs: ${join(world.network.folder, "logs")}`);
 }
 
 if (import.meta.main) {
+  const signal = onInterrupt();
   try {
-    Deno.exitCode = await main();
+    await runDemo(signal);
   } catch (error) {
-    warn(error instanceof Error ? error.message : String(error));
-    Deno.exitCode = 1;
+    if (signal.aborted && error === signal.reason) {
+      Deno.exitCode = INTERRUPTED;
+    } else {
+      warn(error instanceof Error ? error.message : String(error));
+      Deno.exitCode = 1;
+    }
   }
   // Signal listeners keep the process alive.
   Deno.exit();

@@ -1,66 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The demo's guided tour: each kubectl command, then its real output. */
+/** The demo's guided tour: kubectl commands, each with its output. */
 import { AranyaError } from "../lib/shared/base/mod.ts";
-import { NAMESPACE } from "./world/operator.ts";
-import { IMAGES } from "./world/images.ts";
 import { join } from "./base/paths.ts";
 import { print } from "./base/terminal.ts";
 import { until } from "./base/wait.ts";
-import type { Device, World } from "./world/world.ts";
+import { type Device, IMAGES, NAMESPACE, type World } from "./world/mod.ts";
 
-/** Where the tour goes. */
+/** Options of {@linkcode Tour}. */
 export interface TourOptions {
   world: World;
   device: Device;
-  /** Ends it before the next step. */
-  isEnded: () => boolean;
+  /** Ends the tour before its next part; the reason is thrown. */
+  signal: AbortSignal;
 }
 
-/** One walk over everything that works. */
+/** Shows the device as a Node, its host through the virtual pod, and a Deployment in its Docker engine. */
 export class Tour {
   readonly #world: World;
   readonly #device: Device;
-  readonly #isEnded: () => boolean;
+  readonly #signal: AbortSignal;
 
   constructor(options: TourOptions) {
     this.#world = options.world;
     this.#device = options.device;
-    this.#isEnded = options.isEnded;
+    this.#signal = options.signal;
   }
 
-  /** Goes through all stations. @throws {AranyaError} when a command fails */
+  /** Runs all parts. @throws {AranyaError} when a command fails */
   async run(): Promise<void> {
-    const stations = [
-      () => this.#node(),
-      () => this.#host(),
-      ...this.#device.dockerd ? [() => this.#deployment()] : [],
-    ];
-    for (const station of stations) {
-      if (this.#isEnded()) return;
-      await station();
-    }
-    if (this.#device.engineMissing) {
+    await this.#showNode();
+    this.#signal.throwIfAborted();
+    await this.#showHost();
+    this.#signal.throwIfAborted();
+    if (this.#device.dockerd) await this.#showDeployment();
+    else {
       print(
-        `\nLeft out: containers on the device. ${this.#device.engineMissing}`,
+        `\nSkipped: containers on the device. ${this.#device.engineMissing}`,
       );
     }
+    this.#signal.throwIfAborted();
   }
 
-  async #node(): Promise<void> {
-    this.#title(
-      "An EdgeDevice was applied, its agent dialled in: it is a Node of the cluster.",
+  async #showNode(): Promise<void> {
+    this.#printTitle(
+      "An EdgeDevice was applied and its agent is connected: the device is a Node of the cluster.",
     );
-    await this.#show("get", "edgedevices");
-    await this.#show("get", "nodes", "-o", "wide");
-    await this.#show("get", "pods,services,secrets");
+    await this.#kubectl("get", "edgedevices");
+    await this.#kubectl("get", "nodes", "-o", "wide");
+    await this.#kubectl("get", "pods,services,secrets");
   }
 
-  async #host(): Promise<void> {
+  async #showHost(): Promise<void> {
     const { name } = this.#device;
-    this.#title(
-      "The virtual pod is the device's host. No ssh, no way from the device to the API server.",
+    this.#printTitle(
+      "The virtual pod stands for the device's host. There is no ssh, and the device can't reach the API server.",
     );
-    await this.#show(
+    await this.#kubectl(
       "exec",
       name,
       "--",
@@ -68,19 +63,19 @@ export class Tour {
       "-c",
       "hostname; uname -srm; id -un",
     );
-    await this.#show("exec", name, "--", "sh", "-c", "exit 7");
+    await this.#kubectl("exec", name, "--", "sh", "-c", "exit 7");
     const here = join(this.#world.network.folder, "greeting.txt");
     await Deno.writeTextFile(here, "hello from the cluster\n");
-    await this.#show("cp", here, `${name}:/tmp/aranya-greeting.txt`);
-    await this.#show("exec", name, "--", "cat", "/tmp/aranya-greeting.txt");
-    await this.#show("exec", name, "--", "rm", "/tmp/aranya-greeting.txt");
+    await this.#kubectl("cp", here, `${name}:/tmp/aranya-greeting.txt`);
+    await this.#kubectl("exec", name, "--", "cat", "/tmp/aranya-greeting.txt");
+    await this.#kubectl("exec", name, "--", "rm", "/tmp/aranya-greeting.txt");
   }
 
-  async #deployment(): Promise<void> {
-    this.#title(
-      "A Deployment with a ConfigMap, in the device's own Docker engine.",
+  async #showDeployment(): Promise<void> {
+    this.#printTitle(
+      "A Deployment with a ConfigMap runs in the device's Docker engine.",
     );
-    await this.#show(
+    await this.#kubectl(
       "create",
       "configmap",
       "words",
@@ -91,16 +86,21 @@ export class Tour {
       file,
       JSON.stringify(deployment(this.#device.name), undefined, 2),
     );
-    await this.#show("apply", "-f", file);
-    await this.#show("rollout", "status", "deployment/hello", "--timeout=60s");
-    await this.#show("get", "pods", "-o", "wide");
+    await this.#kubectl("apply", "-f", file);
+    await this.#kubectl(
+      "rollout",
+      "status",
+      "deployment/hello",
+      "--timeout=60s",
+    );
+    await this.#kubectl("get", "pods", "-o", "wide");
     await until(
       async () =>
         (await this.#world.run("logs", "deployment/hello")).trim() !== "",
       { what: "a line in the Deployment's log" },
     );
-    await this.#show("logs", "deployment/hello");
-    await this.#show(
+    await this.#kubectl("logs", "deployment/hello");
+    await this.#kubectl(
       "exec",
       "deployment/hello",
       "--",
@@ -108,22 +108,23 @@ export class Tour {
       "-c",
       "hostname; ps",
     );
-    await this.#show("delete", "deployment/hello", "--cascade=foreground");
-    await this.#show("delete", "configmap", "words");
+    await this.#kubectl("delete", "deployment/hello", "--cascade=foreground");
+    await this.#kubectl("delete", "configmap", "words");
     await until(
       async () =>
         !(await this.#world.run("get", "pods", "-l", "app=hello", "-o", "name"))
           .trim(),
       { what: "the end of the Deployment's pods", timeoutMs: 60_000 },
     );
-    await this.#show("get", "pods");
+    await this.#kubectl("get", "pods");
   }
 
-  #title(text: string): void {
+  #printTitle(text: string): void {
     print(`\n── ${text}`);
   }
 
-  async #show(...args: string[]): Promise<void> {
+  /** Prints a command, runs it and prints its output. */
+  async #kubectl(...args: string[]): Promise<void> {
     print(`\n$ kubectl -n ${NAMESPACE} ${args.map(quote).join(" ")}`);
     const result = await this.#world.kubectl.tryRun(["-n", NAMESPACE, ...args]);
     const output = (result.stdout + result.stderr).trimEnd();
@@ -132,7 +133,7 @@ export class Tour {
     if (result.code !== expected) {
       throw new AranyaError(
         "internal",
-        `Cannot go on with the tour: that command ended with ${result.code}, expected ${expected}`,
+        `Cannot continue the tour: the command exited with ${result.code}, expected ${expected}`,
       );
     }
     if (expected !== 0) print(`(exit code ${result.code})`);
