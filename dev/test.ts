@@ -1,138 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task test [unit|e2e] [-- file…]`: set-up, unit tests, end-to-end tests, and one line that sums up: `N passed, N failed`.
- * Exit code 1 when a test failed, when a file could not be run, or when nothing ran.
+ * `deno task test [pure|unit|e2e] [-- file…]`: prepares what the tests need, runs them, and prints
+ * `N passed, N failed` as its last line. Exit code 1 when a test failed or nothing ran.
+ *
+ * - pure: unit tests that need neither root nor an API server nor Docker
+ * - unit: all unit tests; installs and builds what is missing
+ * - e2e: tests through kubectl, each file in a world of its own
  */
-import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
-import { SHARED_KUBECONFIG, startCluster } from "./world/cluster.ts";
-import { countResults, type Results } from "./junit.ts";
-import { clearLeftovers } from "./world/leftovers.ts";
-import { prepareEngine } from "./world/dockerd.ts";
-import { prepareModules } from "./build/modules.ts";
-import { dirname, join, ROOT } from "./base/paths.ts";
 import { formatElapsed, print, warn } from "./base/terminal.ts";
+import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
+import { prepareModules } from "./build/modules.ts";
+import {
+  byRoom,
+  findEndToEndTests,
+  findPureTests,
+  findUnitTests,
+} from "./testing/discover.ts";
+import type { Results } from "./testing/results.ts";
+import { runTests } from "./testing/run_tests.ts";
+import {
+  clearLeftovers,
+  prepareEngine,
+  SHARED_KUBECONFIG,
+  startCluster,
+} from "./world/mod.ts";
 
-const FLAGS = [
-  "-A",
-  "--no-check",
-  "--sanitize-ops",
-  "--sanitize-resources",
-  "--trace-leaks",
-];
+const PARTS = ["pure", "unit", "e2e"] as const;
+type Part = typeof PARTS[number];
 
-const END_TO_END = join(ROOT, "tests/e2e");
+/** Deadline of a unit test. End-to-end tests have their own. */
+const UNIT_TIMEOUT_MS = 60_000;
 
-/** One `deno test` that takes longer hangs. */
-const TIMEOUT_MS = 10 * 60_000;
-
-/** The test files of a folder and below, sorted. */
-export async function findTests(
-  folder: string,
-  options: { except?: string } = {},
-): Promise<string[]> {
-  const found: string[] = [];
-  for await (const entry of Deno.readDir(folder)) {
-    const path = join(folder, entry.name);
-    if (path === options.except) continue;
-    if (entry.isDirectory) found.push(...await findTests(path, options));
-    else if (entry.name.endsWith("_test.ts")) found.push(path);
-  }
-  return found.sort();
-}
-
-/** The files under the folder of `tests/` that they are in. */
-function byRoom(files: string[]): Map<string, string[]> {
-  const rooms = new Map<string, string[]>();
-  for (const file of files) {
-    const room = dirname(file).slice(join(ROOT, "tests").length + 1);
-    rooms.set(room, [...rooms.get(room) ?? [], file]);
-  }
-  return rooms;
-}
-
-/** Runs test files in one `deno test`, whose output is shown as it comes. */
-async function runTests(
-  title: string,
-  files: string[],
-  env: Record<string, string> = {},
-): Promise<Results> {
-  if (files.length === 0) return { passed: 0, failed: 0 };
-  print(`\n== ${title}`);
-  const report = await Deno.makeTempFile({ suffix: ".xml" });
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  try {
-    const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["test", ...FLAGS, `--junit-path=${report}`, ...files],
-      cwd: ROOT,
-      env,
-      stdin: "null",
-      signal: timeout,
-    }).spawn().status;
-    if (timeout.aborted) {
-      warn(`${title}: no end after ${formatElapsed(TIMEOUT_MS)}`);
-    }
-    const results = countResults(await Deno.readTextFile(report));
-    // A file that can't be loaded, or a hook that throws, is in no report.
-    if (!success && results.failed === 0) results.failed = 1;
-    return results;
-  } finally {
-    await Deno.remove(report);
-  }
-}
-
-/** What unit tests need: an API server and its etcd, nothing that runs containers. */
-async function prepareControlPlane(): Promise<void> {
+async function setUp(): Promise<void> {
+  print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
   await prepareModules();
   await prepareBinaries();
+  const missing = await prepareEngine();
+  if (missing) warn(`Tests of containers will fail: ${missing}`);
 }
 
-async function setUp(): Promise<string | undefined> {
-  print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
-  await prepareControlPlane();
-  return await prepareEngine();
+async function* runPureTests(): AsyncGenerator<Results> {
+  yield await runTests({
+    title: "pure tests",
+    files: await findPureTests(),
+    testTimeoutMs: UNIT_TIMEOUT_MS,
+    isParallel: true,
+  });
 }
 
-/** All unit tests, with one API server for those that need none to themselves. */
-async function runUnitTests(add: (results: Results) => void): Promise<void> {
-  const files = await findTests(join(ROOT, "tests"), { except: END_TO_END });
+/** Runs all unit tests, with one API server for those that only read and write objects. */
+async function* runUnitTests(): AsyncGenerator<Results> {
   await using cluster = await startCluster();
   const env = { [SHARED_KUBECONFIG]: cluster.kubeconfig };
-  // A process for each room: one that hangs or crashes takes no other along.
-  for (const [room, named] of byRoom(files)) {
-    add(await runTests(room, named, env));
+  // A process for each room: one that crashes or hangs ends no other.
+  for (const [title, files] of byRoom(await findUnitTests())) {
+    yield await runTests({ title, files, env, testTimeoutMs: UNIT_TIMEOUT_MS });
   }
+}
+
+/** Runs end-to-end tests, with a process for each file. */
+async function* runEndToEndTests(): AsyncGenerator<Results> {
+  const version = await kubernetesVersion();
+  for (const file of await findEndToEndTests()) {
+    yield await runTests({
+      title: `${file} on Kubernetes ${version}`,
+      files: [file],
+    });
+  }
+}
+
+async function* runNamedTests(
+  files: string[],
+  part: Part | undefined,
+): AsyncGenerator<Results> {
+  yield await runTests({
+    title: "named tests",
+    files,
+    ...part === "pure" || part === "unit"
+      ? { testTimeoutMs: UNIT_TIMEOUT_MS }
+      : {},
+  });
+}
+
+async function* runPart(part: Part | undefined): AsyncGenerator<Results> {
+  if (part === "pure") yield* runPureTests();
+  if (part === "unit" || part === undefined) yield* runUnitTests();
+  if (part === "e2e" || part === undefined) yield* runEndToEndTests();
 }
 
 async function main(): Promise<number> {
   const startMs = performance.now();
-  const [first, ...rest] = Deno.args;
-  const part = first === "unit" || first === "e2e" ? first : "all";
-  const named = (part === "all" ? Deno.args : rest).filter((one) =>
-    one !== "--"
-  );
-  if (part === "unit") {
-    print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd`);
-    await prepareControlPlane();
-  } else {
-    const missing = await setUp();
-    if (missing) warn(`Tests of containers will fail: ${missing}`);
-  }
+  const part = PARTS.find((one) => one === Deno.args[0]);
+  const named = Deno.args.slice(part ? 1 : 0).filter((one) => one !== "--");
+  if (part !== "pure") await setUp();
   const total: Results = { passed: 0, failed: 0 };
-  const add = (results: Results) => {
-    total.passed += results.passed;
-    total.failed += results.failed;
-  };
-  if (named.length > 0) add(await runTests("named tests", named));
-  else {
-    if (part !== "e2e") await runUnitTests(add);
-    if (part !== "unit") {
-      const version = await kubernetesVersion();
-      // A process for each file: one that hangs or crashes takes no other along.
-      for (const file of await findTests(END_TO_END)) {
-        const name = file.slice(END_TO_END.length + 1);
-        add(await runTests(`${name} on Kubernetes ${version}`, [file]));
-      }
-    }
+  const runs = named.length > 0 ? runNamedTests(named, part) : runPart(part);
+  for await (const { passed, failed } of runs) {
+    total.passed += passed;
+    total.failed += failed;
   }
   await clearLeftovers();
   print(`\n== ${formatElapsed(performance.now() - startMs)}`);

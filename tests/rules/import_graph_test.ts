@@ -106,6 +106,7 @@ Deno.test("dev/ and bench/ import only what stands below them, and nothing from 
   const below: Record<string, RegExp> = {
     "dev/base/": /^(dev\/base|lib\/shared\/base)\//,
     "dev/rules/": /^dev\/(rules|base)\//,
+    "dev/testing/": /^(dev\/(testing|rules|base)|lib\/shared\/base)\//,
     "dev/build/": /^(dev\/(build|base)|lib\/shared\/base)\//,
     "dev/world/": /^(dev\/(world|build|base)|lib)\//,
     "dev/": /^(dev|lib)\//,

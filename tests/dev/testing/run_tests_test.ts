@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { join, ROOT } from "../../../dev/base/paths.ts";
+import { run } from "../../../dev/base/run.ts";
+import type { Results } from "../../../dev/testing/results.ts";
+import type { RunTestsOptions } from "../../../dev/testing/run_tests.ts";
+
+/** Runs test files of these contents in another process, and returns the counts and what was shown. */
+async function runTestsOf(
+  files: Record<string, string>,
+  options: Partial<RunTestsOptions> = {},
+): Promise<{ results: Results; output: string }> {
+  const folder = await Deno.makeTempDir({ prefix: "aranya-test-" });
+  try {
+    const paths: string[] = [];
+    for (const [name, text] of Object.entries(files)) {
+      paths.push(join(folder, name));
+      await Deno.writeTextFile(join(folder, name), text);
+    }
+    const call = { title: "inner", files: paths, ...options };
+    const script = `
+      import { runTests } from "${join(ROOT, "dev/testing/run_tests.ts")}";
+      const results = await runTests(${JSON.stringify(call)});
+      await Deno.writeTextFile("${folder}/results", JSON.stringify(results));`;
+    const output = await run("sh", {
+      args: ["-c", '"$@" 2>&1', "sh", Deno.execPath(), "eval", script],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    });
+    const results = JSON.parse(await Deno.readTextFile(`${folder}/results`));
+    return { results, output };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("runTests() counts passed and failed tests of all files", async () => {
+  const { results, output } = await runTestsOf({
+    "a_test.ts": 'Deno.test("a", () => {});',
+    "b_test.ts":
+      'Deno.test("b", () => {}); Deno.test("c", () => { throw new Error("cause"); });',
+  });
+  assert.deepEqual(results, { passed: 2, failed: 1 });
+  assert.match(output, /== inner/);
+  assert.match(output, /cause/);
+});
+
+Deno.test("runTests() counts a file that can't be loaded as a failure", async () => {
+  const { results } = await runTestsOf({
+    "a_test.ts": 'Deno.test("a", () => {});',
+    "b_test.ts": 'throw new Error("not loaded");',
+  });
+  assert.deepEqual(results, { passed: 1, failed: 1 });
+});
+
+Deno.test("runTests() fails a test at its deadline and goes on with the next file", async () => {
+  const { results, output } = await runTestsOf({
+    "a_test.ts": `Deno.test("a", () => {});
+      Deno.test("hangs", () => new Promise((resolve) => setTimeout(resolve, 60_000)));`,
+    "b_test.ts": 'Deno.test("b", () => {});',
+  }, { testTimeoutMs: 300 });
+  assert.deepEqual(results, { passed: 2, failed: 1 });
+  assert.match(output, /still running after 300 ms/);
+});
+
+Deno.test("runTests() counts what has ended when the process is killed, and names the test that it was in", async () => {
+  const { results, output } = await runTestsOf({
+    "a_test.ts": `Deno.test("a", () => {});
+      Deno.test("spins", () => { for (;;); });`,
+  }, { timeoutMs: 2000 });
+  assert.deepEqual(results, { passed: 1, failed: 1 });
+  assert.match(output, /"spins" did not end/);
+});
+
+Deno.test("runTests() kills and names processes that tests left behind", async () => {
+  const { results, output } = await runTestsOf({
+    "a_test.ts": `Deno.test("a", () => {
+        new Deno.Command("setsid", { args: ["sh", "-c", "sleep 54321 & sleep 54321"] }).spawn().unref();
+      });`,
+  });
+  assert.equal(results.passed + results.failed, 1);
+  const pids = [...output.matchAll(/left process (\d+) behind: sleep 54321/g)]
+    .map((match) => match[1]);
+  assert.equal(pids.length, 2, output);
+  for (const pid of pids) {
+    const state = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+    assert.match(state, /^$|\) Z /);
+  }
+});
