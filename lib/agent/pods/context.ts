@@ -23,11 +23,17 @@ export interface PodEvent {
 
 /** Receives what the workers report about pods and the engine. Its methods must not throw. */
 export interface PodReporter {
-  /** The status of a pod changed. `status.version` rises with every call, also across restarts of the agent. */
+  /**
+   * The status of a pod changed. `status.version` rises with every call, also across restarts of
+   * the agent.
+   */
   onPodStatus(status: PodStatus): void;
   /** Something happened that the cluster should show as an Event of the pod. */
   onPodEvent(event: PodEvent): void;
-  /** The event stream of the engine was opened or lost: the engine may have become available or unavailable. */
+  /**
+   * The event stream of the engine was opened or lost: the engine may have become available or
+   * unavailable.
+   */
   onEngineChanged(): void;
 }
 

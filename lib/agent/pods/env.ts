@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Environment of a container: references between variables, and addresses known on the device only. */
+/** Environment variables of a container. */
 import { type EnvEntry, EnvField } from "../../shared/wire/mod.ts";
 
 /** Addresses that environment variables may refer to (`status.podIP`, `status.hostIP`, …). */
@@ -24,8 +24,8 @@ export function expandReferences(
 }
 
 /**
- * Returns the values of environment variables by name. A value may refer to entries before it, and a
- * later entry replaces an earlier one of the same name, at the place of the earlier one. Entries
+ * Returns the values of environment variables by name. A value may refer to entries before it, and
+ * a later entry replaces an earlier one of the same name, at the place of the earlier one. Entries
  * marked as literal are not expanded.
  */
 export function expandEnv(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Runs one handler of a probe or a lifecycle hook: a command, an HTTP request, a TCP connection or a sleep. */
+/** Handlers of probes and lifecycle hooks: commands, HTTP requests, TCP connections and sleeps. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import {
@@ -15,15 +15,17 @@ import {
 import type { ContainerRef, StreamRuntime } from "../runtime/mod.ts";
 import type { Handler, HttpAction } from "../../shared/wire/mod.ts";
 
-/** Upper bound of a failed command's output in the Event. */
+/** Upper bound of a failed command's output in an Event. */
 const MAX_OUTPUT_BYTES = 10_240;
-/** Where to look for the status line of an HTTP response. */
+/** The status line must be within the first bytes of an HTTP response. */
 const MAX_RESPONSE_BYTES = 10_240;
 
 /** The instance that a handler runs in. */
 export interface HandlerTarget {
   container: ContainerRef;
-  /** Address of HTTP and TCP handlers that name no host: the pod's, or the device's for hostNetwork. */
+  /**
+   * Address of HTTP and TCP handlers that name no host: the pod's, or the device's for hostNetwork.
+   */
   podIp: string;
 }
 
@@ -32,7 +34,7 @@ export interface RunHandlerOptions {
   target: HandlerTarget;
   streams: StreamRuntime<ContainerRef>;
   clock: Clock;
-  /** Aborts the handler. There is no other limit of time. */
+  /** Aborts the handler. It has no timeout of its own. */
   signal: AbortSignal;
 }
 
@@ -105,7 +107,7 @@ async function runCommand(
       signal,
     },
   );
-  // The engine may take longer than the signal to give the command up.
+  // The engine may not notice the signal while the command hangs.
   const { code, message } = await abortable(exit, signal);
   if (code === 0) return { ok: true };
   const text = fromUtf8(concatBytes(output)).slice(0, MAX_OUTPUT_BYTES).trim();

@@ -4,7 +4,8 @@
  * engine come in; calls of the container runtime, pod statuses and Events go out. A worker compares
  * what is desired with what the engine holds, a pure planner decides what is next, and the worker
  * executes it: volumes, sandbox, containers in order, restarts with back-off, probes, hooks,
- * removal with grace. Decisions are persisted, so that pods go on without a link and after a restart.
+ * removal with grace. Decisions are persisted, so that pods go on without a link and after a
+ * restart.
  *
  * This room never talks to the operator, and never decides whether a pod should exist.
  *

@@ -11,11 +11,11 @@ import {
 } from "./plan_input.ts";
 
 /**
- * Returns the actions that bring one pod closer to its goal, and when to sync again. A pure function.
- *
- * It follows the order of a kubelet (`computePodActions` in pkg/kubelet/kuberuntime): volumes,
+ * Returns the actions that bring one pod closer to its goal, and when to sync again. It is pure
+ * and follows the order of a kubelet (`computePodActions` in pkg/kubelet/kuberuntime): volumes,
  * sandbox, init containers one by one while sidecars keep running, app containers; restarts by
- * policy with growing delays; on removal the app containers first and then the sidecars, last to first.
+ * policy with growing delays; on removal the app containers first and then the sidecars, last to
+ * first.
  */
 export function planPod(input: PlanInput): Plan {
   return new PodPlanner(input).planPod();
@@ -114,7 +114,9 @@ class PodPlanner {
     }
   }
 
-  /** Returns whether the volumes are ready; otherwise prepares them, or waits for the next attempt. */
+  /**
+   * Returns whether the volumes are ready; otherwise prepares them, or waits for the next attempt.
+   */
   #planVolumes(): boolean {
     const { spec, volumes, nowMs } = this.#input;
     const blocked = spec.volumes.find((volume) => volume.blocked)?.blocked;
@@ -134,7 +136,10 @@ class PodPlanner {
     return false;
   }
 
-  /** Replaces an absent or dead sandbox. What still runs in it has lost its network and is stopped first. */
+  /**
+   * Replaces an absent or exited sandbox. What still runs in it has lost its network and is stopped
+   * first.
+   */
   #planSandbox(): void {
     const { containers, nowMs, sandboxRetryAtMs, spec } = this.#input;
     if (containers.some((container) => findRunning(container))) {

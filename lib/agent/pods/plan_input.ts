@@ -77,10 +77,14 @@ export interface UnhealthyInstance {
   failedCheck: string;
 }
 
-/** One container of the spec and what is known of it. */
-export interface ContainerInput {
+/** One container of a pod's spec. */
+export interface PodContainer {
   spec: Container;
   role: ContainerRole;
+}
+
+/** One container of the spec and what is known of it. */
+export interface ContainerInput extends PodContainer {
   /** Newest attempt first. */
   instances: ContainerInstance[];
   startFailure?: StartFailure | undefined;
@@ -105,7 +109,7 @@ export interface PlanInput {
   /** When activeDeadlineSeconds end; undefined without a deadline. */
   deadlineAtMs?: number | undefined;
   /** The pod's network namespace; `id` is the engine id, empty when absent. */
-  sandbox: { kind: "absent" | "dead" | "ready"; id: string };
+  sandbox: { kind: "absent" | "exited" | "ready"; id: string };
   /** The sandbox is not created before, since the last attempt failed. */
   sandboxRetryAtMs: number;
   volumes: VolumesState;
@@ -115,6 +119,19 @@ export interface PlanInput {
   busy: ReadonlySet<string>;
   /** When each running stop ends at the latest, by container name. */
   stopping: ReadonlyMap<string, number>;
+}
+
+/** Returns the containers of a pod in the order of its spec, init containers first. */
+export function listContainers(
+  { initContainers, containers }: PodSpec,
+): PodContainer[] {
+  return [
+    ...initContainers.map((spec): PodContainer => ({
+      spec,
+      role: spec.restartAlways ? "sidecar" : "init",
+    })),
+    ...containers.map((spec): PodContainer => ({ spec, role: "app" })),
+  ];
 }
 
 /** Options of {@linkcode toInstances}. */

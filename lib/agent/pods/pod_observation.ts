@@ -34,7 +34,7 @@ export class PodObservation {
   get sandbox(): PlanInput["sandbox"] {
     const sandbox = this.#pod?.sandbox;
     if (!sandbox) return { kind: "absent", id: "" };
-    return { kind: sandbox.running ? "ready" : "dead", id: sandbox.id };
+    return { kind: sandbox.running ? "ready" : "exited", id: sandbox.id };
   }
 
   /** Addresses of the sandbox; empty without one and for hostNetwork. */
@@ -92,8 +92,8 @@ export class PodObservation {
   }
 
   /**
-   * Converts the engine's wall time to the monotonic clock. A time in the future counts as now, since
-   * a wall clock can be set back; a container that could not be started has no time at all.
+   * Converts the engine's wall time to the monotonic clock. A time in the future counts as now,
+   * since a wall clock can be set back; a container that could not be started has no time at all.
    */
   #toExitedAtMs({ finishedUnixMs }: RuntimeContainer): number {
     const { clock } = this.#options.context;

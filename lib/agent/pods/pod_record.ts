@@ -26,7 +26,8 @@ import type { RuntimePod } from "../runtime/mod.ts";
  * What the agent works towards for one pod:
  *
  * - `run`: the containers run as the spec asks
- * - `unmanaged`: found on the engine without a record; reported to the operator, otherwise left alone
+ * - `unmanaged`: found on the engine without a record; reported to the operator, otherwise left
+ *   alone
  * - `remove`: the containers are stopped and kept
  * - `terminated`: the containers were stopped; the record stays until the Pod object is deleted
  * - `purge`: the Pod object is deleted; containers, volumes and the record are removed
@@ -63,7 +64,9 @@ export interface PodRecord {
   lastStatus?: PodStatus | undefined;
 }
 
-/** JSON part of an encoded record. Its keys and values are an on-disk format: do not rename them. */
+/**
+ * JSON part of an encoded record. Its keys and values are an on-disk format: do not rename them.
+ */
 interface EncodedHead {
   version: 1;
   goal: string;

@@ -3,7 +3,6 @@
 import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
 import type { RuntimePod } from "../runtime/mod.ts";
 import {
-  type Container,
   encodeMessage,
   type PodSpec,
   type PodStatus,
@@ -15,10 +14,11 @@ import type { HandlerTarget } from "./lifecycle_handler.ts";
 import type { Plan } from "./plan_builder.ts";
 import {
   type ContainerInput,
-  type ContainerRole,
   findRunning,
+  listContainers,
   MIN_GRACE_MS,
   type PlanInput,
+  type PodContainer,
   type PodGoal,
   type VolumesState,
 } from "./plan_input.ts";
@@ -41,12 +41,6 @@ export interface PodStateOptions {
   isNew: boolean;
   /** Asks the worker for a sync. */
   enqueueSync(): void;
-}
-
-/** A container of the spec and how it takes part in the pod. */
-export interface PodContainer {
-  spec: Container;
-  role: ContainerRole;
 }
 
 /**
@@ -77,8 +71,8 @@ export class PodState implements ContainerPod {
       context,
       podUid: record.spec.uid,
     });
-    // The age of the pod moves to the monotonic clock here. A wall clock that was set back meanwhile
-    // makes the pod young, but never gives it a negative age.
+    // The age of the pod moves to the monotonic clock here. A wall clock that was set back
+    // meanwhile makes the pod young, but never gives it a negative age.
     const ageMs = Math.max(0, context.clock.wallMs() - record.firstSeenUnixMs);
     this.#firstSeenMs = context.clock.monotonicMs() - ageMs;
     if (record.goal === "remove" || record.failure) this.#limitStopTime();
@@ -113,7 +107,9 @@ export class PodState implements ContainerPod {
 
   /** Returns a container of the spec by name. */
   findContainer(name: string): PodContainer | undefined {
-    return this.#listContainers().find(({ spec }) => spec.name === name);
+    return listContainers(this.#record.spec).find(({ spec }) =>
+      spec.name === name
+    );
   }
 
   /** Returns where the probes and hooks of an instance run. */
@@ -151,7 +147,9 @@ export class PodState implements ContainerPod {
     this.#volumesFailureCount = 0;
   }
 
-  /** Stops the pod within the shortest grace period of all calls; resolves once that is persisted. */
+  /**
+   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted.
+   */
   async remove(graceSeconds: number): Promise<void> {
     const record = this.#record;
     if (record.goal === "terminated" || record.goal === "purge") return;
@@ -201,7 +199,9 @@ export class PodState implements ContainerPod {
     this.#sandboxRetryAtMs = 0;
   }
 
-  /** Records that the volumes of this spec are set up; ignored when another spec was applied since. */
+  /**
+   * Records that the volumes of this spec are set up; ignored when another spec was applied since.
+   */
   recordVolumesReady(spec: PodSpec): void {
     if (this.#record.spec !== spec) return;
     this.#volumes = { kind: "ready" };
@@ -261,7 +261,7 @@ export class PodState implements ContainerPod {
 
   /** Starts the probes of instances that run now, and stops those of instances that don't. */
   syncProbes(): void {
-    for (const container of this.#listContainers()) {
+    for (const container of listContainers(this.#record.spec)) {
       const { spec } = container;
       const running = findRunning(this.#toContainerInput(container));
       this.healthOf(spec.name).syncProbes(spec, running?.id);
@@ -281,14 +281,16 @@ export class PodState implements ContainerPod {
       sandbox: this.#observation.sandbox,
       sandboxRetryAtMs: this.#sandboxRetryAtMs,
       volumes: this.#volumes,
-      containers: this.#listContainers().map((container) =>
+      containers: listContainers(spec).map((container) =>
         this.#toContainerInput(container)
       ),
       ...running,
     };
   }
 
-  /** Persists which containers have completed and whether the pod has, then publishes the status. */
+  /**
+   * Persists which containers have completed and whether the pod has, then publishes the status.
+   */
   async recordPlan(planned: { input: PlanInput; plan: Plan }): Promise<void> {
     const status = this.#toStatus(planned);
     const completed = this.#toCompleted(planned);
@@ -327,17 +329,6 @@ export class PodState implements ContainerPod {
     if (goal === "remove") return { kind: "remove", stopByMs };
     if (goal === "purge" || goal === "unmanaged") return { kind: goal };
     return failure ? { kind: "fail", stopByMs } : { kind: "run" };
-  }
-
-  #listContainers(): PodContainer[] {
-    const { initContainers, containers } = this.#record.spec;
-    return [
-      ...initContainers.map((spec) => ({
-        spec,
-        role: spec.restartAlways ? "sidecar" as const : "init" as const,
-      })),
-      ...containers.map((spec) => ({ spec, role: "app" as const })),
-    ];
   }
 
   #toContainerInput({ spec, role }: PodContainer): ContainerInput {

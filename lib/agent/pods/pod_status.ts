@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The status of a pod as the agent reports it; the operator derives phase and conditions from it. */
+/** The status of a pod, from which the operator derives phase and conditions. */
 import {
   type ContainerState,
   ContainerStateSchema,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What this room keeps on disk: pod records, device settings, volume contents and the start count. */
+/** Pod records, device settings, volume contents and the start count on disk. */
 import type { Logger } from "../../shared/base/mod.ts";
 import {
   type Configure,
@@ -52,8 +52,8 @@ export class PodStore {
   }
 
   /**
-   * Counts this start of the agent and returns its number, from 1. It rises over restarts also on
-   * devices without a real-time clock.
+   * Counts this start of the agent and returns its number, from 1. Unlike a time it always rises,
+   * also on devices without a real-time clock.
    */
   async countStart(): Promise<bigint> {
     const bytes = await this.#store.read(START_COUNT);
@@ -79,7 +79,9 @@ export class PodStore {
     this.#settings = settings;
   }
 
-  /** Reads all pod records. Unusable ones are logged and left out; their containers keep running. */
+  /**
+   * Reads all pod records. Unusable ones are logged and left out; their containers keep running.
+   */
   async loadRecords(): Promise<PodRecord[]> {
     const records: PodRecord[] = [];
     for (const key of this.#store.keys("pod")) {

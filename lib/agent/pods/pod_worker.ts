@@ -35,9 +35,9 @@ export interface PodWorkerOptions {
 
 /**
  * The worker of one pod. A sync compares what is desired with what the engine holds, lets the
- * planner decide, and starts the planned actions. Each action runs on its own, so that the slow pull
- * of one container does not block the others. Syncs are level-based: an event, the end of an action
- * or a timer only enqueues a sync, and the sync reads everything again.
+ * planner decide, and starts the planned actions. Each action runs on its own, so that the slow
+ * pull of one container does not block the others. Syncs are level-based: an event, the end of an
+ * action or a timer only enqueues a sync, and the sync reads everything again.
  */
 export class PodWorker implements AsyncDisposable {
   readonly #context: WorkerContext;
@@ -90,7 +90,9 @@ export class PodWorker implements AsyncDisposable {
     this.enqueueSync();
   }
 
-  /** Stops the pod within the shortest grace period of all calls; resolves once that is persisted. */
+  /**
+   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted.
+   */
   async remove(graceSeconds: number): Promise<void> {
     await this.#state.remove(graceSeconds);
     this.#abortStarts();
@@ -179,7 +181,9 @@ export class PodWorker implements AsyncDisposable {
     if (this.#state.record.goal !== record.goal) this.enqueueSync();
   }
 
-  /** Publishes a first status of a new pod while the engine can't be read or the pod may not run. */
+  /**
+   * Publishes a first status of a new pod while the engine can't be read or the pod may not run.
+   */
   #publishInitialStatus(): void {
     if (!this.#state.needsInitialStatus) return;
     this.#state.syncProbes();

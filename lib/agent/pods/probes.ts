@@ -50,8 +50,8 @@ interface ProbeLoop {
 }
 
 /**
- * Runs the probes of one instance from `start` until it is disposed. Liveness and readiness wait for
- * the startup probe. An instance without probes is started and ready at once.
+ * Runs the probes of one instance from `start` until it is disposed. Liveness and readiness wait
+ * for the startup probe. An instance without probes is started and ready at once.
  */
 export class ContainerProbes implements AsyncDisposable {
   readonly #options: ContainerProbesOptions;

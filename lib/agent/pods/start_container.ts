@@ -43,7 +43,10 @@ export interface StartContainerOptions {
 
 /** Why a container could not be started, with the reasons of a kubelet. */
 export interface StartContainerFailure {
-  /** ErrImagePull, ErrImageNeverPull, InvalidImageName, CreateContainerConfigError or RunContainerError. */
+  /**
+   * ErrImagePull, ErrImageNeverPull, InvalidImageName, CreateContainerConfigError or
+   * RunContainerError.
+   */
   reason: string;
   message: string;
   /** The engine could not be reached: no fault of the pod. */

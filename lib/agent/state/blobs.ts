@@ -16,8 +16,8 @@ export interface LoadBlobsOptions {
 
 /**
  * Returns all contents by hash, and keeps those that were fetched.
- * @throws {AranyaError} code "unavailable" when fewer contents were fetched than asked for, "invalid"
- * when one does not have its hash; what `fetchMissing` throws
+ * @throws {AranyaError} code "unavailable" when fewer contents were fetched than asked for,
+ * "invalid" when one does not have its hash; what `fetchMissing` throws
  */
 export async function loadBlobs(
   store: StateStore,

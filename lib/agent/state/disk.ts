@@ -13,8 +13,8 @@ export interface ReplaceFileOptions {
 
 /**
  * Replaces the content of a file, or creates it. The content is written to another file, flushed to
- * the disk and renamed: a reader sees the old or the new content, also after a power cut. The rename
- * itself is durable after {@linkcode syncDir} of the directory.
+ * the disk and renamed: a reader sees the old or the new content, also after a power cut. The
+ * rename itself is durable after {@linkcode syncDir} of the directory.
  * @throws what the file system reports, see {@linkcode fromDiskError}; the old content is then kept
  */
 export async function replaceFile(
@@ -44,8 +44,8 @@ export async function replaceFile(
 }
 
 /**
- * Flushes the entries of a directory (creations, renames, removals) to the disk. Does nothing on file
- * systems that have no such operation.
+ * Flushes the entries of a directory (creations, renames, removals) to the disk. Does nothing on
+ * file systems that have no such operation.
  */
 export async function syncDir(path: string): Promise<void> {
   let dir: Deno.FsFile | undefined;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the device keeps on disk: records by kind and key (pods, settings, blobs by hash) in one
- * directory, which one agent locks at a time. Bytes come in, and the same bytes come out, also after
- * a power cut; damaged records are moved aside and reported. This room never looks inside a record,
- * and never writes a record that has not changed.
+ * directory, which one agent locks at a time. Bytes come in, and the same bytes come out, also
+ * after a power cut; damaged records are moved aside and reported. This room never looks inside a
+ * record, and never writes a record that has not changed.
  *
  * @example
  * ```ts

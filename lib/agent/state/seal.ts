@@ -17,9 +17,9 @@ const HEAD_BYTES = MAGIC.length + NONCE_BYTES + TAG_BYTES;
 const ALGORITHM = "chacha20-poly1305";
 
 /**
- * Encrypts and authenticates records. The key lies in a file of its own, so that the state directory
- * alone (a copied disk image, a backup) reveals nothing. The authentication tag serves as checksum:
- * an incomplete record does not open.
+ * Encrypts and authenticates records. The key lies in a file of its own, so that the state
+ * directory alone (a copied disk image, a backup) reveals nothing. The authentication tag serves as
+ * checksum: an incomplete record does not open.
  *
  * ```
  * +---------+----------+---------+---------------------+
@@ -30,7 +30,10 @@ const ALGORITHM = "chacha20-poly1305";
 export interface Seal {
   /** Encrypts a content; the result opens under the same name only. */
   seal(name: string, content: Uint8Array): Uint8Array;
-  /** Decrypts a content. Returns undefined when the bytes are damaged, of another name or of another key. */
+  /**
+   * Decrypts a content. Returns undefined when the bytes are damaged, of another name or of another
+   * key.
+   */
   open(name: string, sealed: Uint8Array): Uint8Array | undefined;
 }
 
@@ -80,8 +83,8 @@ export function createSeal(key: Uint8Array): Seal {
 
 /**
  * Reads the key in a file. When the file is absent, generates a key and writes it there, mode 0600.
- * @throws {AranyaError} code "invalid" when the file does not hold 32 bytes, "internal" when it can't
- * be read or written
+ * @throws {AranyaError} code "invalid" when the file does not hold 32 bytes, "internal" when it
+ * can't be read or written
  */
 export async function loadStateKey(path: string): Promise<Uint8Array> {
   const action = `Cannot use state key file "${path}"`;

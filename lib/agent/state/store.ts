@@ -41,15 +41,20 @@ export interface StateStore {
    */
   read(name: RecordName): Promise<Uint8Array | undefined>;
   /**
-   * Replaces the content of a record; resolves when it would survive a power cut. Nothing is written
-   * when the record has this content already.
-   * @throws {AranyaError} code "internal" when the disk is full or read-only; the old content is kept
-   * @throws {AranyaError} code "invalid" when the key is no file name, or a blob's content does not have that hash
+   * Replaces the content of a record; resolves when it would survive a power cut. Nothing is
+   * written when the record has this content already.
+   * @throws {AranyaError} code "internal" when the disk is full or read-only; the old content is
+   * kept
+   * @throws {AranyaError} code "invalid" when the key is no file name, or a blob's content does not
+   * have that hash
    */
   write(name: RecordName, content: Uint8Array): Promise<void>;
   /** Removes a record; does nothing when there is none. */
   remove(name: RecordName): Promise<void>;
-  /** Removes the blobs that are not in the set, except those written meanwhile. Returns their number. */
+  /**
+   * Removes the blobs that are not in the set, except those written meanwhile. Returns their
+   * number.
+   */
   collectBlobs(kept: ReadonlySet<string>): Promise<number>;
 }
 
@@ -72,8 +77,8 @@ const KINDS: readonly RecordKind[] = ["pod", "setting", "blob"];
 const MAX_DAMAGED_FILES = 16;
 
 /**
- * Opens the records in a directory. Pods and settings are all read, so that damaged ones are found at
- * the start; blobs are read when they are used.
+ * Opens the records in a directory. Pods and settings are all read, so that damaged ones are found
+ * at the start; blobs are read when they are used.
  * @throws {AranyaError} code "internal" when the directory can't be used
  */
 export async function openStore(
@@ -89,7 +94,10 @@ class FileStateStore implements StateStore {
   readonly damaged: DamagedRecord[] = [];
   readonly #seal: Seal;
   readonly #log: Logger;
-  /** SHA-256 of the contents by key; empty for blobs, whose key it is, and for what was not read yet. */
+  /**
+   * SHA-256 of the contents by key; empty for blobs, whose key it is, and for what was not read
+   * yet.
+   */
   readonly #hashes: Readonly<Record<RecordKind, Map<string, string>>> = {
     pod: new Map(),
     setting: new Map(),

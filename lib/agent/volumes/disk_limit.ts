@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Size limits of emptyDirs on disk, which are measured from time to time as by a kubelet's eviction manager. */
+/** Size limits of emptyDirs on disk, which are enforced by measuring them periodically. */
 import type { PodSpec } from "../../shared/wire/mod.ts";
 import { ignoreNotFound } from "./not_found.ts";
 
@@ -21,7 +21,10 @@ export interface LimitedVolume {
   limitBytes: bigint;
 }
 
-/** Returns the pod's emptyDirs on disk that have a sizeLimit. The kernel enforces that of emptyDirs in memory. */
+/**
+ * Returns the pod's emptyDirs on disk that have a sizeLimit. The kernel enforces that of emptyDirs
+ * in memory.
+ */
 export function listLimitedVolumes(spec: PodSpec): LimitedVolume[] {
   return spec.volumes.flatMap(({ name, source }) =>
     source.case === "emptyDir" && !source.value.memory &&

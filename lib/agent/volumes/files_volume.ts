@@ -28,8 +28,8 @@ const DATA_LINK = "..data";
 const NEW_DATA_LINK = "..data_aside";
 
 /**
- * Replaces the files of a volume, all at once for the containers that read them, and returns whether
- * anything changed. Nothing is written when the volume holds exactly these files already.
+ * Replaces the files of a volume, all at once for the containers that read them, and returns
+ * whether anything changed. Nothing is written when the volume holds exactly these files already.
  *
  * The layout is that of a kubelet (`AtomicWriter`), which programs rely on to notice changes:
  *
@@ -135,7 +135,9 @@ async function countFiles(dir: string): Promise<number> {
   return count;
 }
 
-/** Creates the links to the files and directories at the top of the volume, where they are missing. */
+/**
+ * Creates the links to the files and directories at the top of the volume, where they are missing.
+ */
 async function linkNames(
   dir: string,
   files: readonly VolumeFile[],

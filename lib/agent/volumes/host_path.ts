@@ -5,9 +5,9 @@ import type { HostPath } from "../../shared/wire/mod.ts";
 import { ignoreNotFound } from "./not_found.ts";
 
 /**
- * Checks that the path on the device is of the volume's `type` (HostPathType of the core/v1 API), and
- * creates it for the two types that ask for it. Modes are those of a kubelet: directories 0755, files
- * 0644. Any other type, also an empty one, is not checked.
+ * Checks that the path on the device is of the volume's `type` (HostPathType of the core/v1 API),
+ * and creates it for the two types that ask for it. Modes are those of a kubelet: directories 0755,
+ * files 0644. Any other type, also an empty one, is not checked.
  * @throws {AranyaError} code "invalid" when the path is something else
  */
 export async function ensureHostPath({ path, type }: HostPath): Promise<void> {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The volumes of pods on the device's disk and in its memory: emptyDirs with their limits, hostPaths,
- * and files that are swapped atomically. Pod specs and file contents come in, paths to bind into
- * containers go out. This room never starts a container, and never decides when a volume is set up.
+ * The volumes of pods on the device's disk and in its memory: emptyDirs with their limits,
+ * hostPaths, and files that are swapped atomically. Pod specs and file contents come in, paths to
+ * bind into containers go out. This room never starts a container, and never decides when a volume
+ * is set up.
  *
  * @example
  * ```ts

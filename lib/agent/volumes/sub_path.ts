@@ -14,7 +14,8 @@ export interface ResolveSubPathOptions {
 
 /**
  * Returns the real path of a mount's subPath below `volumeDir`, with all symbolic links resolved.
- * @throws {AranyaError} code "invalid" when it does not exist, or leads out of the volume, be it by a symbolic link
+ * @throws {AranyaError} code "invalid" when it does not exist, or leads out of the volume, be it by
+ * a symbolic link
  */
 export async function resolveSubPath(
   volumeDir: string,

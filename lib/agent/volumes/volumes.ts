@@ -71,18 +71,24 @@ export interface Volumes {
   prepare(spec: PodSpec, signal: AbortSignal): Promise<void>;
   /**
    * Returns the bind mounts of a container. The volumes must have been prepared.
-   * @throws {AranyaError} code "invalid" when a volume or a subPath does not exist, or a subPath leads out of its volume
+   * @throws {AranyaError} code "invalid" when a volume or a subPath does not exist, or a subPath
+   * leads out of its volume
    */
   resolveBinds(
     spec: PodSpec,
     container: Container,
   ): Promise<ContainerRequest["binds"]>;
-  /** Returns why the pod must be evicted: an emptyDir on disk exceeds its sizeLimit. Undefined when none does. */
+  /**
+   * Returns why the pod must be evicted: an emptyDir on disk exceeds its sizeLimit. Undefined when
+   * none does.
+   */
   findExceededLimit(
     spec: PodSpec,
     signal: AbortSignal,
   ): Promise<string | undefined>;
-  /** Creates an empty file that the instance may write its termination message to; returns its path. */
+  /**
+   * Creates an empty file that the instance may write its termination message to; returns its path.
+   */
   createMessageFile(instance: MessageFile): Promise<string>;
   /** Reads the termination message, at most 4096 bytes; empty without a file. */
   readMessage(instance: MessageFile): Promise<Uint8Array>;
@@ -96,7 +102,10 @@ export interface Volumes {
 
 /** Longest termination message that Kubernetes keeps. */
 const MAX_MESSAGE_BYTES = 4_096;
-/** Size of a secret volume: while they are swapped it holds two states of what Kubernetes allows in one. */
+/**
+ * Size of a secret volume: while they are swapped it holds two states of what Kubernetes allows in
+ * one.
+ */
 const SECRET_TMPFS_BYTES = 64 * 1024 * 1024;
 
 /** Returns the volumes below a directory. Nothing is created before `prepare`. */

@@ -4,10 +4,12 @@ import type {
   RuntimeContainer,
   RuntimePod,
 } from "../../../lib/agent/runtime/mod.ts";
+import { create, PodSpecSchema } from "../../../lib/shared/wire/mod.ts";
 import {
   findExitCode,
   findRunning,
   LABELS,
+  listContainers,
   toInstances,
 } from "../../../lib/agent/pods/plan_input.ts";
 import {
@@ -40,6 +42,20 @@ const toPod = (...containers: RuntimeContainer[]): RuntimePod => ({
   name: "web",
   sandbox: undefined,
   containers,
+});
+
+Deno.test("listContainers() has init containers first, and sidecars by their restart policy", () => {
+  const spec = create(PodSpecSchema, {
+    initContainers: [
+      { name: "setup" },
+      { name: "proxy", restartAlways: true },
+    ],
+    containers: [{ name: "app" }],
+  });
+  assert.deepEqual(
+    listContainers(spec).map(({ spec, role }) => [spec.name, role]),
+    [["setup", "init"], ["proxy", "sidecar"], ["app", "app"]],
+  );
 });
 
 Deno.test("toInstances() returns the instances of one name, newest first, with their labels", () => {

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
+import { planPod } from "../../../lib/agent/pods/plan.ts";
+import {
+  type Action,
+  actionKey,
+} from "../../../lib/agent/pods/plan_builder.ts";
+import {
+  findRunning,
+  type PlanInput,
+} from "../../../lib/agent/pods/plan_input.ts";
 import {
   assertPlan,
   exited,
@@ -9,7 +19,7 @@ import {
   running,
 } from "./_support/plan_scenario.ts";
 
-const { ON_FAILURE, NEVER } = RestartPolicy;
+const { ALWAYS, ON_FAILURE, NEVER } = RestartPolicy;
 
 function testPlan(scenario: PlanScenario): void {
   Deno.test(`planPod() ${scenario.title}`, () => assertPlan(scenario));
@@ -72,10 +82,10 @@ testPlan({
   syncInMs: 2_000,
 });
 testPlan({
-  title: "replaces a dead sandbox at once when the device was rebooted",
+  title: "replaces an exited sandbox at once when the device was rebooted",
   input: planInput({
     app: { instances: [exited(137, { attempt: 5, sandboxId: "s0" })] },
-  }, { sandbox: { kind: "dead", id: "s0" } }),
+  }, { sandbox: { kind: "exited", id: "s0" } }),
   actions: ["ensureSandbox"],
 });
 testPlan({
@@ -86,9 +96,9 @@ testPlan({
   actions: ["start app#6 level 6"],
 });
 testPlan({
-  title: "stops what runs in a dead sandbox before it creates another",
+  title: "stops what runs in an exited sandbox before it creates another",
   input: planInput({ app: { instances: [running()] } }, {
-    sandbox: { kind: "dead", id: "s1" },
+    sandbox: { kind: "exited", id: "s1" },
   }),
   actions: ["stop app c0 in 2000 sandbox"],
 });
@@ -96,7 +106,7 @@ testPlan({
   title: "does not run a pod again after a reboot when its policy is Never",
   input: planInput({ app: { instances: [exited(137)] } }, {
     policy: NEVER,
-    sandbox: { kind: "dead", id: "s1" },
+    sandbox: { kind: "exited", id: "s1" },
   }),
   terminated: true,
 });
@@ -114,7 +124,7 @@ testPlan({
   input: planInput({
     init1: { instances: [exited(0, { sandboxId: "s0" })] },
     app: {},
-  }, { policy: NEVER, sandbox: { kind: "dead", id: "s0" } }),
+  }, { policy: NEVER, sandbox: { kind: "exited", id: "s0" } }),
   actions: ["fail SandboxLost"],
   waiting: { app: "PodInitializing" },
 });
@@ -244,4 +254,76 @@ testPlan({
     goal: { kind: "purge" },
     busy: new Set(["purge"]),
   }),
+});
+
+// ---- Properties ----------------------------------------------------------------------------
+
+/** Returns numbers from 0 up to a limit, the same ones each time. */
+function createRandom(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    // Constants of "Numerical Recipes".
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor(state / 2 ** 32 * limit);
+  };
+}
+
+function createRandomInput(seed: number): PlanInput {
+  const random = createRandom(seed);
+  const pick = <T>(...values: T[]): T => values[random(values.length)] as T;
+  const containers = Object.fromEntries(
+    ["init1", "side", "init2", "a", "b"].filter(() => random(4) > 0).map(
+      (name) => [name, {
+        instances: pick(
+          [],
+          [running()],
+          [exited(random(2))],
+          [running({ attempt: 1 }), exited(1)],
+          [exited(1, { attempt: 5, sandboxId: "s0" }), exited(0)],
+        ),
+        input: { started: random(2) === 0 },
+      }],
+    ),
+  );
+  const stopByMs = NOW_MS + random(60_000);
+  const goal = pick<PlanInput["goal"]["kind"]>(
+    "run",
+    "unmanaged",
+    "fail",
+    "remove",
+    "purge",
+  );
+  return planInput(containers, {
+    policy: pick(ALWAYS, ON_FAILURE, NEVER),
+    goal: { kind: goal, stopByMs },
+    sandbox: { kind: pick("ready", "exited", "absent"), id: "s1" },
+    volumes: pick<PlanInput["volumes"]>({ kind: "ready" }, { kind: "pending" }),
+    busy: new Set(
+      ["sandbox", "volumes", "purge", "container/a"].filter(() =>
+        random(5) === 0
+      ),
+    ),
+  });
+}
+
+Deno.test("planPod() holds its invariants when the input is random", () => {
+  for (let seed = 0; seed < 2_000; seed++) {
+    const input = createRandomInput(seed);
+    const before = structuredClone(input);
+    const { actions, terminated } = planPod(input);
+    const message = `seed ${seed}: ${JSON.stringify(actions)}`;
+    assert.deepEqual(structuredClone(input), before, message);
+    const keys = actions.map(actionKey);
+    assert.equal(new Set(keys).size, keys.length, message);
+    assert.ok(!keys.some((key) => input.busy.has(key)), message);
+    const isStart = ({ kind }: Action) =>
+      kind === "start" || kind === "ensureSandbox" || kind === "prepareVolumes";
+    const goal = input.goal.kind;
+    assert.ok(goal === "run" || !actions.some(isStart), message);
+    const starts = actions.some(({ kind }) => kind === "start");
+    assert.ok(!starts || input.sandbox.kind === "ready", message);
+    assert.ok(!starts || input.volumes.kind === "ready", message);
+    const isRunning = input.containers.some(findRunning);
+    assert.ok(!terminated || (!isRunning && input.busy.size === 0), message);
+  }
 });

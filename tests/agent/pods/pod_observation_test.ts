@@ -110,7 +110,7 @@ Deno.test("sandbox and podIps follow the last update()", async () => {
       findNone,
     );
     assert.deepEqual(observation.sandbox, {
-      kind: isRunning ? "ready" : "dead",
+      kind: isRunning ? "ready" : "exited",
       id: "s1",
     });
     assert.deepEqual(observation.podIps, podIps);

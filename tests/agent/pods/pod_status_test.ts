@@ -132,7 +132,7 @@ Deno.test("toPodStatus() shows the device's addresses when the pod has its netwo
   assert.deepEqual(statusOf(input).podIps, ["10.0.0.2"]);
   input.spec = create(PodSpecSchema, { hostNetwork: true });
   assert.deepEqual(statusOf(input).podIps, ["192.0.2.1"]);
-  input.sandbox = { kind: "dead", id: "s1" };
+  input.sandbox = { kind: "exited", id: "s1" };
   assert.deepEqual(statusOf(input).podIps, []);
 });
 

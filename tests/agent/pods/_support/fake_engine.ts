@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A container engine in memory, for states that a real one can't be brought to at will: unavailable, slow, failing. */
+/** A container engine in memory, which can be unavailable, slow or failing on demand. */
 import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
 import type { ExitStatus } from "../../../../lib/shared/exec/mod.ts";
 import type {

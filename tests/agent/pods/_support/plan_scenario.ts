@@ -56,7 +56,9 @@ export const exited = (
   changes: Partial<ContainerInstance> = {},
 ): ContainerInstance => toInstance("exited", { exitCode, ...changes });
 
-/** Returns a container whose role follows from its name: "init…", "side…", anything else is an app. */
+/**
+ * Returns a container whose role follows from its name: "init…", "side…", anything else is an app.
+ */
 export function containerInput(
   name: string,
   { instances = [], blocked, input }: ContainerChanges = {},
@@ -144,7 +146,9 @@ export function assertPlan({ input, ...expected }: PlanScenario): void {
   );
 }
 
-/** Returns e.g. "start app#0 level 0", "stop app c0 in 30000 removed", "remove c0"; times from now. */
+/**
+ * Returns e.g. "start app#0 level 0", "stop app c0 in 30000 removed", "remove c0"; times from now.
+ */
 export function describeAction(action: Action): string {
   switch (action.kind) {
     case "start":

@@ -141,7 +141,10 @@ export class PodsFixture implements AsyncDisposable {
     );
   }
 
-  /** Describes the status of a pod, e.g. "init:terminated:0#0 ready app:running#1" or "… pod:terminated". */
+  /**
+   * Describes the status of a pod, e.g. "init:terminated:0#0 ready app:running#1" or "…
+   * pod:terminated".
+   */
   describe(uid = "u1"): string {
     const status = this.#podWorkers?.findStatus(uid);
     if (!status) return "no status";

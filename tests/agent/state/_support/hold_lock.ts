@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Program that locks the state directory given, writes when it has, and holds the lock until it is killed. */
+/** Program that locks the state directory given and holds the lock until it is killed. */
 import { lockStateDir } from "../../../../lib/agent/state/mod.ts";
 
 const write = (text: string) =>
