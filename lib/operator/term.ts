@@ -16,31 +16,23 @@ import {
 } from "../shared/link/mod.ts";
 import {
   type AddressBook,
-  type DeviceContext,
-  type DeviceSettings,
   NAME_LABEL,
   NAMESPACE_LABEL,
   POD_CIDR_ANNOTATION,
 } from "./device/mod.ts";
-import {
-  createEventRecorder,
-  type EdgeDevice,
-  type KubeClient,
-} from "./kube/mod.ts";
+import { createEventRecorder, type KubeClient } from "./kube/mod.ts";
 import type { KeyPair } from "./pki/mod.ts";
 import {
   ClusterRanges,
-  createDevices,
-  type Devices,
+  DeviceRegistry,
   ensureAuthority,
+  FleetSettings,
   FleetStores,
   type KubeletRegistry,
   LeaseRenewer,
   PodAddressBook,
   readClientCa,
   serveLinks,
-  toAgentYaml,
-  toSettings,
 } from "./fleet/mod.ts";
 import { GrpcTls } from "./grpc_tls.ts";
 import { startKubeletHost } from "./kubelet_host.ts";
@@ -71,7 +63,7 @@ export interface TermOptions {
 
 /** A term that has started; dispose it to stop serving. */
 export interface Term extends AsyncDisposable {
-  readonly devices: Devices;
+  readonly devices: DeviceRegistry;
   /** The port that agents connect to. */
   readonly grpcPort: number;
 }
@@ -108,7 +100,7 @@ class TermBuilder {
   readonly #options: TermOptions;
   readonly #scope: Scope;
   /** Set last; certificates of devices wait for it. */
-  #devices: Devices | undefined;
+  #devices: DeviceRegistry | undefined;
 
   constructor(options: TermOptions, scope: Scope) {
     this.#options = options;
@@ -145,7 +137,7 @@ class TermBuilder {
       ports: options.kubeletPorts,
       authority,
       clientCa,
-      isBusy: () => this.#devices?.busy ?? true,
+      isBusy: () => this.#devices?.isBusy ?? true,
       scope,
       log,
       meter,
@@ -208,9 +200,13 @@ class TermBuilder {
     grpcTls: GrpcTls,
     stores: FleetStores,
   ): Promise<GrpcListener> {
-    const { options, clock, signal } = this.#options;
+    const { options, hostAddresses, clock, signal } = this.#options;
+    const settings = new FleetSettings({
+      addresses: hostAddresses,
+      grpcPort: options.grpcPort,
+    });
     const endpoints = stores.devices.edges.list().map((edge) =>
-      this.#settingsOf(edge, options.grpcPort).endpoint
+      settings.of(edge).endpoint
     );
     const tls = await grpcTls.issue(endpoints);
     const deadlineMs = clock.monotonicMs() + PORT_TIMEOUT_MS;
@@ -265,10 +261,10 @@ class TermBuilder {
       grpcPort: number;
       onChange: () => void;
     },
-  ): Devices {
+  ): DeviceRegistry {
     const { client, namespace, hostAddresses, operatorVersion } = this.#options;
     const { log, meter, clock } = this.#options;
-    const { stores, kubelets, addresses, grpcPort, kubeletVersion } = parts;
+    const { stores, kubelets, addresses, grpcPort } = parts;
     const heartbeats = this.#scope.use(
       new LeaseRenewer({
         client,
@@ -277,36 +273,36 @@ class TermBuilder {
         onMissing: (device) => log.debug("lease is missing", { device }),
       }),
     );
-    const context: Omit<DeviceContext, "wake"> = {
-      client,
-      namespace,
-      stores: stores.devices,
-      sources: stores.sources,
-      events: this.#scope.use(createEventRecorder({ client, log, clock })),
-      log,
-      meter,
-      clock,
-      operatorVersion,
-      kubeletVersion,
-      host: { addresses: hostAddresses, grpcPort },
-      authority: parts.authority.cert,
-      graceUntilMs: clock.monotonicMs() + RECONNECT_GRACE_MS,
-      addresses,
-      heartbeats,
-      kubelets,
-      settingsOf: (edge) => this.#settingsOf(edge, grpcPort),
-      renderAgentYaml: toAgentYaml,
-    };
+    const events = this.#scope.use(createEventRecorder({ client, log, clock }));
     this.#devices = this.#scope.use(
-      createDevices({ context, onChange: parts.onChange }),
+      new DeviceRegistry({
+        context: {
+          kube: {
+            client,
+            namespace,
+            stores: stores.devices,
+            sources: stores.sources,
+            events,
+          },
+          operator: {
+            version: operatorVersion,
+            kubeletVersion: parts.kubeletVersion,
+            addresses: hostAddresses,
+            grpcPort,
+            ca: parts.authority.cert,
+            reconnectDeadlineMs: clock.monotonicMs() + RECONNECT_GRACE_MS,
+          },
+          settings: new FleetSettings({ addresses: hostAddresses, grpcPort }),
+          addresses,
+          kubelets,
+          log,
+          meter,
+          clock,
+        },
+        heartbeats,
+        onChange: parts.onChange,
+      }),
     );
     return this.#devices;
-  }
-
-  #settingsOf(edge: EdgeDevice, grpcPort: number): DeviceSettings {
-    return toSettings(edge, {
-      addresses: this.#options.hostAddresses,
-      grpcPort,
-    });
   }
 }

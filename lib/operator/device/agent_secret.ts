@@ -1,108 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The Secret with everything that a device needs; where its credential is kept, rotated and revoked. */
+/** Step of a reconciliation for the Secret with everything that an agent needs. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import { SECRET, type Secret } from "../kube/mod.ts";
 import type { Device } from "./device.ts";
-import {
-  agentSecretName,
-  ROTATE_ANNOTATION,
-  secretText,
-  toSecret,
-} from "./objects.ts";
-import type { Writer } from "./writer.ts";
+import { agentSecretName, ROTATE_ANNOTATION } from "./metadata.ts";
+import { secretText, toSecret } from "./objects.ts";
+import type { ObjectWriter } from "./writer.ts";
 
-/** One device's Secret. Calls of `ensure` must not overlap. */
+/**
+ * Keeps the Secret of one device: agent.yaml, the CA, and the credential, which is stored, rotated and
+ * revoked by it. Calls of `ensure` must not overlap.
+ */
 export class AgentSecret {
   readonly #device: Device;
-  readonly #writer: Writer;
-  /** The rotation that the annotation asks for has begun. */
-  #rotationAnswered = false;
+  readonly #writer: ObjectWriter;
+  /** Whether the rotation that the annotation requests has begun. */
+  #hasRotationBegun = false;
 
-  constructor(device: Device, writer: Writer) {
+  constructor(device: Device, writer: ObjectWriter) {
     this.#device = device;
     this.#writer = writer;
   }
 
-  /** Whether the annotation has been answered and may go. */
-  get rotated(): boolean {
-    const { credential, edge } = this.#device;
-    return this.#rotationAnswered && !credential.rotating &&
-      edge.metadata.annotations?.[ROTATE_ANNOTATION] !== undefined;
+  /** Whether the rotation that the annotation requests is complete, so that it can be removed. */
+  get isRotationComplete(): boolean {
+    return this.#hasRotationBegun && !this.#device.credential.isRotating &&
+      this.#isRotationRequested;
   }
 
-  /** The annotation is gone; a new one asks for another rotation. */
-  rotationIsOver(): void {
-    this.#rotationAnswered = false;
+  /** Lets the annotation request another rotation, after it was removed. */
+  acceptNextRotation(): void {
+    this.#hasRotationBegun = false;
   }
 
-  /** Creates or repairs the Secret, and takes from it what the device may prove itself with. */
+  /**
+   * Adopts the credential that the Secret holds, begins a requested rotation while the device is
+   * connected, and creates or updates the Secret. The credential is as before when that fails.
+   */
   async ensure(signal: AbortSignal): Promise<void> {
-    const { edge, context, credential, link } = this.#device;
-    const name = agentSecretName(this.#device.name);
+    const { context, credential, link, name } = this.#device;
+    const { namespace, stores } = context.kube;
     const stored = this.#writer.latest(
       SECRET.kind,
-      context.stores.secrets.get(`${context.namespace}/${name}`),
+      stores.secrets.get(`${namespace}/${agentSecretName(name)}`),
     );
-    const found = stored && this.#writer.ownership(stored) === "ours"
-      ? stored
-      : undefined;
-    if (credential.adopt(found)) {
-      link.end("the device's credential was changed");
+    const isOurs = stored && this.#writer.ownership(stored) === "ours";
+    if (credential.adopt(isOurs ? stored : undefined)) {
+      link.closeLink("the device's credential was changed");
     }
-    const asked = edge.metadata.annotations?.[ROTATE_ANNOTATION] !== undefined;
+    const isRequested = this.#isRotationRequested;
     const before = credential.keys;
-    if (asked && link.up && !credential.rotating && !this.#rotationAnswered) {
-      credential.rotate();
-    }
+    if (
+      isRequested && link.isUp && !credential.isRotating &&
+      !this.#hasRotationBegun
+    ) credential.rotate();
     try {
-      await this.#write({ name, stored, signal });
+      await this.#write(stored, signal);
     } catch (error) {
       credential.restore(before);
       throw error;
     }
-    if (asked && credential.rotating) this.#rotationAnswered = true;
+    if (isRequested && credential.isRotating) this.#hasRotationBegun = true;
   }
 
-  async #write({ name, stored, signal }: {
-    name: string;
-    stored: Secret | undefined;
-    signal: AbortSignal;
-  }): Promise<void> {
+  get #isRotationRequested(): boolean {
+    const { annotations } = this.#device.edge.metadata;
+    return annotations?.[ROTATE_ANNOTATION] !== undefined;
+  }
+
+  async #write(stored: Secret | undefined, signal: AbortSignal): Promise<void> {
     const values = this.#toSecretValues();
-    const texts = Object.fromEntries(
-      Object.entries(values).filter((pair): pair is [string, string] =>
-        pair[1] !== null
-      ),
-    );
-    const wanted = toSecret(this.#device.edge, {
-      name,
+    const desired = toSecret(this.#device.edge, {
+      name: agentSecretName(this.#device.name),
       type: "Opaque",
-      values: texts,
+      values: Object.fromEntries(
+        Object.entries(values).filter((entry): entry is [string, string] =>
+          entry[1] !== null
+        ),
+      ),
     });
-    await this.#writer.ensure(SECRET, wanted, {
+    await this.#writer.ensure(SECRET, desired, {
       stored,
       signal,
-      patch: (actual) => {
+      toPatch: (actual) => {
         const changed = Object.keys(values).filter((key) =>
-          actual.data?.[key] !== wanted.data?.[key]
+          actual.data?.[key] !== desired.data?.[key]
         );
         return changed.length === 0 ? undefined : {
           data: Object.fromEntries(
-            changed.map((key) => [key, wanted.data?.[key] ?? null]),
+            changed.map((key) => [key, desired.data?.[key] ?? null]),
           ),
         };
       },
     });
   }
 
+  /** Returns the Secret's values by key; null: the key has to be removed. */
   #toSecretValues(): Record<string, string | null> {
-    const { edge, context, credential, name, settings } = this.#device;
-    const reference = edge.spec?.connectivity?.grpcConfig?.tlsSecretRef?.name;
-    const own = reference === undefined;
-    const ca = own ? context.authority : secretText(
-      context.sources.findSecret(context.namespace, reference),
-      "ca.crt",
-    );
+    const { context, credential, name, settings } = this.#device;
+    const ca = this.#readCa();
     const key = credential.keys?.key;
     if (!key) {
       throw new AranyaError(
@@ -113,12 +109,22 @@ export class AgentSecret {
     return {
       ...credential.toSecretValues(),
       "ca.crt": ca ?? null,
-      "agent.yaml": context.renderAgentYaml({
+      "agent.yaml": context.settings.renderAgentYaml({
         device: name,
         settings,
         ca: settings.insecure ? undefined : ca,
         credential: key,
       }),
     };
+  }
+
+  /** Returns the CA of the endpoint: the user's by `tlsSecretRef`, else the operator's own. */
+  #readCa(): string | undefined {
+    const { edge, context: { kube, operator } } = this.#device;
+    const reference = edge.spec?.connectivity?.grpcConfig?.tlsSecretRef?.name;
+    return reference === undefined ? operator.ca : secretText(
+      kube.sources.findSecret(kube.namespace, reference),
+      "ca.crt",
+    );
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What all devices share and what they ask of the operator around them. */
+/** What devices depend on; shared by all devices of one leader. */
 import type { Clock, Logger, Meter } from "../../shared/base/mod.ts";
 import type {
   EdgeDevice,
@@ -15,40 +15,94 @@ import type {
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import type { PodSources } from "../pods/mod.ts";
 
-/** Local copies of everything that is made for devices; one watch per kind. */
+/** Dependencies of each device. */
+export interface DeviceContext {
+  readonly kube: DeviceKube;
+  readonly operator: OperatorInfo;
+  readonly settings: SettingsSource;
+  readonly addresses: AddressBook;
+  readonly kubelets: KubeletServers;
+  readonly queue: SyncQueue;
+  readonly log: Logger;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+/** Access to the API server. */
+export interface DeviceKube {
+  readonly client: KubeClient;
+  /** Namespace of the EdgeDevices. */
+  readonly namespace: string;
+  readonly stores: DeviceStores;
+  /** Pods, and what their specs refer to. */
+  readonly sources: PodSources;
+  readonly events: EventRecorder;
+}
+
+/** Local copies of EdgeDevices and of the objects that are made for them; one watch for each kind. */
 export interface DeviceStores {
-  edges: Informer<EdgeDevice>;
-  /** Nodes of devices, those of other namespaces too. */
-  nodes: Informer<Node>;
-  leases: Informer<Lease>;
-  secrets: Informer<Secret>;
-  services: Informer<Service>;
-  slices: Informer<EndpointSlice>;
+  readonly edges: Informer<EdgeDevice>;
+  /** Nodes of devices, in other namespaces too. */
+  readonly nodes: Informer<Node>;
+  readonly leases: Informer<Lease>;
+  readonly secrets: Informer<Secret>;
+  readonly services: Informer<Service>;
+  readonly slices: Informer<EndpointSlice>;
+}
+
+/** What devices report about this operator. Constant while it leads. */
+export interface OperatorInfo {
+  readonly version: string;
+  /** What Nodes report, e.g. "v1.34.0". */
+  readonly kubeletVersion: string;
+  /** Addresses of the operator's host, preferred first. */
+  readonly addresses: string[];
+  /** Port of the gRPC listener. */
+  readonly grpcPort: number;
+  /** PEM of the operator's own CA. */
+  readonly ca: string;
+  /**
+   * Until then a device that was connected to the former leader still counts as connected, on the
+   * clock's monotonic time.
+   */
+  readonly reconnectDeadlineMs: number;
 }
 
 /** A device's settings, read from its EdgeDevice. */
 export interface DeviceSettings {
-  /** Bound of one request to the device. */
+  /** Timeout of one request to the device. */
   requestTimeoutMs: number;
-  /** Silence after which it is taken for gone. */
+  /** The device counts as offline after this long without a link. */
   offlineAfterMs: number;
-  /** Time between two full comparisons of the Node. */
+  /** Interval between two full comparisons of the device's objects. */
   forceSyncMs: number;
-  /** Time between two full comparisons of the pods. */
+  /** Interval between two full comparisons of its pods. */
   podSyncMs: number;
-  /** What the agent dials. */
+  /** "host:port" that the agent connects to. */
   endpoint: string;
+  /** Whether the agent connects without TLS. */
   insecure: boolean;
+  /** The agent's delays between attempts to connect. */
   backoff: { initialDelayMs: number; maxDelayMs: number; factor: number };
 }
 
-/** What agent.yaml is written from. */
+/** What agent.yaml is rendered from. */
 export interface AgentYamlInput {
+  /** Name of the device. */
   device: string;
   settings: DeviceSettings;
-  /** PEM of who signs what answers at the end point; undefined: a well-known CA or no TLS. */
+  /** PEM of the CA of the endpoint's certificate; undefined: a public CA, or no TLS. */
   ca: string | undefined;
+  /** The device's key. */
   credential: Uint8Array;
+}
+
+/** Turns an EdgeDevice into settings, and settings into agent.yaml. */
+export interface SettingsSource {
+  /** Returns the settings of a device, with defaults. Never throws. */
+  of(edge: EdgeDevice): DeviceSettings;
+  /** Returns the text of agent.yaml. */
+  renderAgentYaml(input: AgentYamlInput): string;
 }
 
 /** The range of pod addresses that a device has. */
@@ -75,14 +129,6 @@ export interface AddressBook {
   release(device: string): void;
 }
 
-/** Renewals of Leases, spread over the interval. */
-export interface Heartbeats {
-  /** Renews the device's Lease while `isAlive` returns true. May be called again. */
-  start(device: string, isAlive: () => boolean): void;
-  /** Renews the device's Lease no longer. May be called twice. */
-  stop(device: string): void;
-}
-
 /** Kubelet servers of all devices; each has a port of the operator's host. */
 export interface KubeletServers {
   /**
@@ -102,31 +148,8 @@ export interface KubeletServers {
   release(device: string): void;
 }
 
-/** Shared by all devices of one leading operator. */
-export interface DeviceContext {
-  client: KubeClient;
-  /** Namespace of the EdgeDevices. */
-  namespace: string;
-  stores: DeviceStores;
-  sources: PodSources;
-  events: EventRecorder;
-  log: Logger;
-  meter: Meter;
-  clock: Clock;
-  operatorVersion: string;
-  /** What Nodes show, such as "v1.34.0". */
-  kubeletVersion: string;
-  /** Addresses of the host, preferred first, and the port of the one gRPC listener. */
-  host: { addresses: string[]; grpcPort: number };
-  /** PEM of the operator's own CA. */
-  authority: string;
-  /** Devices found connected at the start have until then to come back, on the clock's monotonic time. */
-  graceUntilMs: number;
-  addresses: AddressBook;
-  heartbeats: Heartbeats;
-  kubelets: KubeletServers;
-  settingsOf(edge: EdgeDevice): DeviceSettings;
-  renderAgentYaml(input: AgentYamlInput): string;
-  /** Has a device reconciled. */
-  wake(device: string, options?: { afterMs?: number }): void;
+/** Queue of the devices to reconcile. */
+export interface SyncQueue {
+  /** Enqueues a device, at once or after a delay in milliseconds; an earlier time wins. */
+  enqueue(device: string, options?: { afterMs?: number }): void;
 }

@@ -1,45 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One device's credential: where it is read from, when a former one is still good, and when it has been revoked. */
+/** The credential of one device. */
 import { equalBytes, KEY_BYTES } from "../../shared/base/mod.ts";
 import type { Secret } from "../kube/mod.ts";
 import { createCredential } from "../pki/mod.ts";
 import { fromBase64, secretText, toBase64 } from "./objects.ts";
 
 /** Key of the credential in the device's Secret. */
-export const TOKEN_KEY = "token";
-/** Key of the former credential while a rotation is under way. */
-export const PREVIOUS_TOKEN_KEY = "previous-token";
+const TOKEN_KEY = "token";
+/** Key of the previous credential in the device's Secret, while a rotation is in progress. */
+const PREVIOUS_TOKEN_KEY = "previous-token";
 
-/** What a device may prove itself with. */
+/** Keys that an agent of the device may prove itself with. */
 export interface CredentialKeys {
   key: Uint8Array;
   /** Accepted too until the device has confirmed the new one. */
   previousKey?: Uint8Array;
 }
 
-/** Holds the keys; the Secret is where they last. */
+/**
+ * Holds the device's keys in memory. They are stored in the device's Secret; `AgentSecret` writes
+ * there what `toSecretValues` returns.
+ *
+ * A rotation: `rotate` makes a new key beside the previous one, the Secret is written, the device is
+ * sent the new key, and `confirm` drops the previous one.
+ */
 export class Credential {
   #keys: CredentialKeys | undefined;
+  /** The key that the device confirmed last. */
   #confirmed: Uint8Array | undefined;
 
-  /** What is accepted now; undefined: nothing yet. */
+  /** The keys that are accepted now; undefined: none, or not known yet. */
   get keys(): CredentialKeys | undefined {
     return this.#keys;
   }
 
   /** Whether a rotation waits for the device's confirmation. */
-  get rotating(): boolean {
+  get isRotating(): boolean {
     return this.#keys?.previousKey !== undefined;
   }
 
   /**
-   * Takes what the Secret holds, or a new key when it holds none.
-   * @returns whether the former key is no longer good: links made with it must end
+   * Adopts the keys of the Secret, or makes a new key when it has none.
+   * @returns whether the present key is no longer accepted, so that links made with it must be closed
    */
   adopt(secret: Secret | undefined): boolean {
     const before = this.#keys;
     const key = readKey(secret, TOKEN_KEY) ?? createCredential();
-    // The Secret may still show a former key that the device no longer needs.
+    // The informer may still have the Secret of before the confirmation.
     const previousKey = this.#confirmed && equalBytes(this.#confirmed, key)
       ? undefined
       : readKey(secret, PREVIOUS_TOKEN_KEY);
@@ -50,30 +57,30 @@ export class Credential {
       !(previousKey && equalBytes(previousKey, before.key));
   }
 
-  /** The Secret was deleted: nothing that was accepted so far is accepted any more. */
+  /** Drops all keys, after the Secret was deleted. The next `adopt` makes a new one. */
   revoke(): void {
     this.#keys = undefined;
   }
 
-  /** Begins a rotation: from now on both keys are good. */
+  /** Makes a new key; from now on both are accepted. Does nothing while a rotation is in progress. */
   rotate(): void {
-    if (!this.#keys || this.rotating) return;
+    if (!this.#keys || this.isRotating) return;
     this.#keys = { key: createCredential(), previousKey: this.#keys.key };
   }
 
-  /** The device has the new key: the former one is no longer good. */
+  /** Drops the previous key, after the device has proved that it has the new one. */
   confirm(): void {
     if (!this.#keys) return;
     this.#confirmed = this.#keys.key;
     this.#keys = { key: this.#keys.key };
   }
 
-  /** Takes a step back when the Secret could not be written. */
+  /** Sets former keys again, after the Secret could not be written. */
   restore(keys: CredentialKeys | undefined): void {
     this.#keys = keys;
   }
 
-  /** The values of the Secret; null: not there. */
+  /** Returns the values to store in the Secret, by key; null: the key has to be removed. */
   toSecretValues(): Record<string, string | null> {
     const { key, previousKey } = this.#keys ?? {};
     return {
@@ -83,6 +90,7 @@ export class Credential {
   }
 }
 
+/** The stored text is base64 itself, so that it can be copied into agent.yaml. */
 function readKey(
   secret: Secret | undefined,
   name: string,

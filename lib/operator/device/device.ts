@@ -1,205 +1,199 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One living EdgeDevice: its link, lanes and kubelet server, and the look at everything that makes its objects right. */
-import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
+/** One EdgeDevice in this process. */
+import { AranyaError, type Logger } from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
-import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
-import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import {
+  type Blobs,
   ConfigureSchema,
   create,
-  encodeMessage,
-  Method,
-  RotateCredentialSchema,
+  type EventList,
+  type FetchBlobs,
+  type PodStatusList,
 } from "../../shared/wire/mod.ts";
+import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
+import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
+import { PodController, type PodNode } from "../pods/mod.ts";
+import { DeviceHandlers } from "../proxy/mod.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
-import { DeviceLink } from "./link.ts";
+import { DeviceLink, type DeviceLinkOwner } from "./link.ts";
+import { ownerOf, revisionOf } from "./metadata.ts";
 import {
   DeviceLinkState,
   DevicePodDirectory,
   DevicePodSettings,
   toPodDns,
 } from "./pod_dependencies.ts";
-import { PodController, type PodNode } from "../pods/mod.ts";
-import type { Trouble } from "./status.ts";
-import { DeviceHandlers } from "../proxy/mod.ts";
+import {
+  DUPLICATE_DEVICE,
+  MQTT_NOT_SUPPORTED,
+  ORGANIZATION_LEFT_OUT,
+  type ProblemCondition,
+  unsupportedVersion,
+} from "./problems.ts";
+import { CredentialRotation } from "./rotation.ts";
 
-/** Who got through the handshake. */
+/** Changes of the device's state that come in a burst are written together. */
+const STATE_CHANGE_DELAY_MS = 100;
+
+/** An agent that has completed the handshake. */
 export interface SecuredAgent {
+  /** The sealed link. */
   link: Link;
-  /** Whether it proved itself with the former credential. */
+  /** Whether the agent proved itself with the previous credential. */
   usedPrevious: boolean;
 }
 
-/** The living parts of one EdgeDevice. Its objects are made right by {@linkcode reconcileDevice}. */
-export class Device implements AsyncDisposable, PodNode {
+/**
+ * The running parts of one EdgeDevice: its link, pod controller and kubelet server. What is stored
+ * for it on the API server is written by `DeviceReconciler`.
+ */
+export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   readonly name: string;
   readonly context: DeviceContext;
   readonly credential = new Credential();
   readonly link: DeviceLink;
   readonly pods: PodController;
+  readonly rotation: CredentialRotation;
+  /** Handlers for the device's kubelet server. */
   readonly handlers: KubeletHandlers;
-  /** There after the first look. */
+  /** Set by the first reconciliation. */
   kubelet: KubeletServer | undefined;
-  /** An agent whose protocol version is not served; told by the handshake, until a link comes up. */
-  strangeVersion: string | undefined;
-  /** What was sent by the last {@linkcode configure}. */
-  #configured: Uint8Array | undefined;
-  #edge: EdgeDevice;
-  #rotation: Promise<void> | undefined;
+  readonly #log: Logger;
   readonly #stop = new AbortController();
+  #edge: EdgeDevice;
+  /** Why the last agent was refused, when its protocol version is not supported. */
+  #unsupportedVersion: string | undefined;
 
   constructor(edge: EdgeDevice, context: DeviceContext) {
     this.#edge = edge;
     this.name = edge.metadata.name;
     this.context = context;
-    const wake = () => context.wake(this.name, { afterMs: 100 });
-    this.link = new DeviceLink({
-      device: this.name,
-      context,
-      inbox: {
-        onPods: (list) => this.pods.onPodsReported(list),
-        onEvents: (list) => this.#onEvents(this.pods.recordEvents(list)),
-        fetchBlobs: (request) => this.pods.fetchBlobs(request),
-      },
-      offlineAfterMs: () => this.settings.offlineAfterMs,
-      requestTimeoutMs: () => this.settings.requestTimeoutMs,
-      onReady: (capabilities) => this.pods.onDeviceConnected({ capabilities }),
-      onGone: () => this.pods.onDeviceOffline(),
-      onChange: wake,
+    this.#log = context.log.with({ device: this.name });
+    const { kube, queue, meter, clock } = context;
+    this.link = new DeviceLink(this, context);
+    this.rotation = new CredentialRotation({
+      device: this,
+      credential: this.credential,
+      link: this.link,
+      queue,
+      log: this.#log,
+      signal: this.#stop.signal,
     });
     this.pods = new PodController({
       node: this,
       settings: new DevicePodSettings(this),
-      client: context.client,
-      sources: context.sources,
-      events: context.events,
+      client: kube.client,
+      sources: kube.sources,
+      events: kube.events,
       session: this.link.session,
-      log: context.log.with({ device: this.name }),
-      meter: context.meter,
-      clock: context.clock,
+      log: this.#log,
+      meter,
+      clock,
     });
-    this.handlers = this.#createHandlers();
+    this.handlers = new DeviceHandlers({
+      device: this.name,
+      session: this.link.session,
+      link: new DeviceLinkState(this),
+      pods: new DevicePodDirectory({
+        node: this,
+        pods: this.pods.directory,
+        sources: kube.sources,
+        namespace: kube.namespace,
+      }),
+      settings: new DevicePodSettings(this),
+      clock,
+    });
   }
 
-  /** The EdgeDevice as it was seen last. */
+  /** The EdgeDevice as it was observed last. */
   get edge(): EdgeDevice {
     return this.#edge;
   }
 
-  /** An older state than the one that is known is ignored: an informer may be behind our own writes. */
-  set edge(edge: EdgeDevice) {
-    const version = (of: EdgeDevice) => Number(of.metadata.resourceVersion);
-    if (version(edge) < version(this.#edge)) return;
+  /**
+   * Adopts the EdgeDevice unless it is older than the present one, which happens when an informer is
+   * behind this process' own writes. Returns whether it was adopted.
+   */
+  observeEdge(edge: EdgeDevice): boolean {
+    if (revisionOf(edge) < revisionOf(this.#edge)) return false;
     this.#edge = edge;
+    return true;
   }
 
-  /** What the EdgeDevice asks for, with defaults. */
+  /** The EdgeDevice's settings, with defaults. */
   get settings(): DeviceSettings {
-    return this.context.settingsOf(this.#edge);
+    return this.context.settings.of(this.#edge);
   }
 
-  /** What an agent may prove itself with; undefined: not known yet, it is to come again. */
+  /** Keys that an agent may prove itself with; undefined until they are known. */
   get keys(): CredentialKeys | undefined {
     return this.credential.keys;
   }
 
-  /** What only the living parts know. */
-  get troubles(): Trouble[] {
-    const { rival, up } = this.link;
+  /** Problems that are not about the device's objects. */
+  get problems(): ProblemCondition[] {
     const { node, certInfo, connectivity } = this.#edge.spec ?? {};
-    const troubles: Trouble[] = [];
-    if (rival !== undefined) {
-      troubles.push({
-        type: "DuplicateDevice",
-        reason: "MachineRefused",
-        message:
-          "another machine with the same credential tried to connect and was refused",
-        fatal: false,
-      });
+    const problems: ProblemCondition[] = [];
+    if (this.link.hasDuplicate) problems.push(DUPLICATE_DEVICE);
+    if (this.#unsupportedVersion !== undefined && !this.link.isUp) {
+      problems.push(unsupportedVersion(this.#unsupportedVersion));
     }
-    if (this.strangeVersion !== undefined && !up) {
-      troubles.push({
-        type: "VersionNotServed",
-        reason: "AgentVersion",
-        message: this.strangeVersion,
-        fatal: false,
-      });
-    }
-    if ((node?.cert ?? certInfo)?.org) {
-      troubles.push({
-        type: "CertificateIncomplete",
-        reason: "OrganizationLeftOut",
-        message:
-          "the signer kubernetes.io/kubelet-serving demands organization system:nodes: org is left out",
-        fatal: false,
-      });
-    }
-    if (connectivity?.method === "mqtt") {
-      troubles.push({
-        type: "NotSupported",
-        reason: "NotSupported",
-        message: "connectivity by mqtt is not served by this version, use grpc",
-        fatal: true,
-      });
-    }
-    return troubles;
+    if ((node?.cert ?? certInfo)?.org) problems.push(ORGANIZATION_LEFT_OUT);
+    if (connectivity?.method === "mqtt") problems.push(MQTT_NOT_SUPPORTED);
+    return problems;
   }
 
-  /** What the Node offers; its properties throw "unavailable" until the device has reported them. */
+  /** What the Node offers; see {@linkcode PodNode.allocatable}. */
   get allocatable(): PodNode["allocatable"] {
-    return toAllocatable(this);
+    const size = () => this.#readSize();
+    return {
+      get cpuMillis() {
+        return size().cpuMillis;
+      },
+      get memoryBytes() {
+        return size().memoryBytes;
+      },
+    };
   }
 
-  /** Whether this names the pod that stands for the host. */
+  /** Returns whether this is the name of the device's virtual pod. */
   isVirtualPod(ref: ObjectRef): boolean {
-    return ref.name === this.name && ref.namespace === this.context.namespace;
+    return ref.name === this.name &&
+      ref.namespace === this.context.kube.namespace;
   }
 
-  /** Runs a link of an agent that proved itself, until it ends. Never rejects. */
+  /** Runs the link of an agent until it ends. Never rejects. */
   async accept({ link, usedPrevious }: SecuredAgent): Promise<void> {
-    this.strangeVersion = undefined;
-    if (this.credential.rotating && !usedPrevious) this.#confirmRotation();
+    this.#unsupportedVersion = undefined;
+    if (this.credential.isRotating && !usedPrevious) this.rotation.confirm();
     await this.link.accept(link, this.#stop.signal);
   }
 
-  /** An agent of a version that is not served claims to be this device. It is not proven: shown only while no link is up. */
-  noteVersion(message: string): void {
-    if (this.link.up || this.strangeVersion === message) return;
-    this.strangeVersion = message;
-    this.context.wake(this.name, { afterMs: 100 });
+  /** Reports an agent whose protocol version isn't supported, until a link is up. */
+  reportUnsupportedVersion(message: string): void {
+    if (this.link.isUp || this.#unsupportedVersion === message) return;
+    this.#unsupportedVersion = message;
+    this.onStateChanged();
   }
 
-  /** The Secret was deleted: the link ends at once, and its credential is refused from now on. */
+  /** Closes the link and refuses the credential, after its Secret was deleted; a new one is made. */
   revoke(): void {
     this.credential.revoke();
-    this.link.end("the device's credential was revoked");
-    this.context.wake(this.name);
+    this.link.closeLink("the device's credential was revoked");
+    this.context.queue.enqueue(this.name);
   }
 
-  /** What the device is to know; sent only when it differs. */
+  /** Sends the device its configuration, now or with its next link, unless it has it already. */
   configure(podCidr: string): void {
-    const wanted = create(ConfigureSchema, {
+    this.link.configure(create(ConfigureSchema, {
       podCidr,
       nodeName: this.name,
       dns: toPodDns(this.#edge),
-    });
-    const bytes = encodeMessage(ConfigureSchema, wanted);
-    if (this.#configured && equalBytes(this.#configured, bytes)) return;
-    this.#configured = bytes;
-    this.link.configure(wanted);
+    }));
   }
 
-  /** Gives the new credential to the device when one waits and the link is up; one try at a time. */
-  pushRotation(): void {
-    if (!this.credential.rotating || !this.link.up || this.#rotation) return;
-    const key = this.credential.keys?.key;
-    if (!key) return;
-    this.#rotation = this.#rotate(key).finally(() => {
-      this.#rotation = undefined;
-    });
-  }
-
+  /** Closes kubelet server, link and pod controller. May be called twice. */
   async close(error: AranyaError): Promise<void> {
     this.#stop.abort(error);
     await Promise.allSettled([
@@ -207,54 +201,45 @@ export class Device implements AsyncDisposable, PodNode {
       this.link.close(error),
       this.pods.close(),
     ]);
-    await this.#rotation;
+    await this.rotation.settled();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close(
       new AranyaError(
         "unavailable",
-        `Cannot go on with device "${this.name}": it is no longer served by this operator`,
+        `Cannot serve device "${this.name}": it is no longer served by this operator`,
       ),
     );
   }
 
-  async #rotate(key: Uint8Array): Promise<void> {
-    const log = this.context.log.with({ device: this.name });
-    try {
-      await this.link.session.request(
-        Method.ROTATE_CREDENTIAL,
-        encodeMessage(RotateCredentialSchema, { key }),
-        {
-          timeoutMs: this.settings.requestTimeoutMs,
-          signal: this.#stop.signal,
-        },
-      );
-      const held = this.credential.keys?.key;
-      if (held && equalBytes(held, key)) this.#confirmRotation();
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      log.warn("device did not take its new credential", { error });
-      this.context.wake(this.name, { afterMs: 10_000 });
-    }
+  /** See {@linkcode DeviceLinkOwner.onConnected}. */
+  onConnected(capabilities: readonly string[]): void {
+    this.pods.onDeviceConnected({ capabilities });
   }
 
-  #confirmRotation(): void {
-    this.credential.confirm();
-    this.context.log.info("credential was rotated", { device: this.name });
-    this.context.wake(this.name);
+  /** See {@linkcode DeviceLinkOwner.onOffline}. */
+  onOffline(): void {
+    this.pods.onDeviceOffline();
   }
 
-  #onEvents(events: { warning: boolean; reason: string; message: string }[]) {
-    for (const { warning, reason, message } of events) {
-      this.context.events.record({
-        involvedObject: {
-          apiVersion: "aranya.arhat.dev/v1alpha1",
-          kind: "EdgeDevice",
-          name: this.name,
-          namespace: this.context.namespace,
-          uid: this.#edge.metadata.uid ?? "",
-        },
+  /** See {@linkcode DeviceLinkOwner.onStateChanged}. */
+  onStateChanged(): void {
+    this.context.queue.enqueue(this.name, { afterMs: STATE_CHANGE_DELAY_MS });
+  }
+
+  /** See {@linkcode DeviceLinkOwner.onPodsReported}. */
+  onPodsReported(list: PodStatusList): Promise<void> {
+    return this.pods.onPodsReported(list);
+  }
+
+  /** Records Events of pods at the pods, all others at the EdgeDevice. */
+  onEventsReported(list: EventList): void {
+    const { kube } = this.context;
+    const { controller: _controller, ...reference } = ownerOf(this.#edge);
+    for (const { warning, reason, message } of this.pods.recordEvents(list)) {
+      kube.events.record({
+        involvedObject: { ...reference, namespace: kube.namespace },
         type: warning ? "Warning" : "Normal",
         reason,
         message,
@@ -263,33 +248,17 @@ export class Device implements AsyncDisposable, PodNode {
     }
   }
 
-  #createHandlers(): KubeletHandlers {
-    return new DeviceHandlers({
-      device: this.name,
-      session: this.link.session,
-      link: new DeviceLinkState(this),
-      pods: new DevicePodDirectory(this),
-      settings: new DevicePodSettings(this),
-      clock: this.context.clock,
-    });
+  /** See {@linkcode DeviceLinkOwner.fetchBlobs}. */
+  fetchBlobs(request: FetchBlobs): Promise<Blobs> {
+    return this.pods.fetchBlobs(request);
   }
-}
 
-/** What the Node offers; read only for pods that ask for it. */
-function toAllocatable({ name, link }: Device) {
-  const read = () => {
-    if (link.size) return link.size;
+  #readSize(): { cpuMillis: number; memoryBytes: number } {
+    const { size } = this.link;
+    if (size) return size;
     throw new AranyaError(
       "unavailable",
-      `Cannot tell what node "${name}" offers: its device has not reported yet`,
+      `Cannot read allocatable resources of node "${this.name}": its device has not reported them yet`,
     );
-  };
-  return {
-    get cpuMillis() {
-      return read().cpuMillis;
-    },
-    get memoryBytes() {
-      return read().memoryBytes;
-    },
-  };
+  }
 }

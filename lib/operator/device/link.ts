@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * One device's link: who may take it, what the device says over it, and what it is told after each hello.
- * States: never (no link in this process yet), up, down. Only `#setState` changes them.
- */
-import { type AranyaError, createBackoff } from "../../shared/base/mod.ts";
+/** The link of one device. */
+import type { AranyaError, Logger } from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
 import {
@@ -16,93 +13,112 @@ import {
 import {
   CAPABILITIES,
   type Configure,
-  ConfigureSchema,
-  encodeMessage,
   type Facts,
   type Hello,
-  Method,
   RefusalReason,
 } from "../../shared/wire/mod.ts";
-import type { DeviceContext } from "./context.ts";
-import type { DeviceInbox } from "./reports.ts";
-import { toInboxHandlers } from "./reports.ts";
+import { ConfigurationSender } from "./configuration.ts";
+import type { DeviceContext, DeviceSettings } from "./context.ts";
 import type { MeasuredCondition } from "./node.ts";
+import { type ReportReceiver, toReportHandlers } from "./reports.ts";
 import { type ConnectedCondition, fromFacts, fromMeasured } from "./status.ts";
 
-/** What the operator can do, for the Welcome. */
-export const OPERATOR_CAPABILITIES: readonly string[] = [
-  CAPABILITIES.pods,
-];
+/** Capabilities of the operator, sent in its Welcome. */
+const OPERATOR_CAPABILITIES: readonly string[] = [CAPABILITIES.pods];
 
-/** An agent dials again every 3 s at most in the first minute. */
-const RETURN_MS = 30_000;
+/** An agent whose link was lost connects again within 3 s at most during the first minute. */
+const RECONNECT_MS = 30_000;
+/** How long a refused second machine is reported. */
+const DUPLICATE_REPORT_MS = 300_000;
 
-type State =
-  | { kind: "never" }
-  | { kind: "up"; link: Link; hello: Hello; sinceMs: number }
-  | { kind: "down"; reason: string; sinceMs: number; monotonicMs: number };
-
-/** Options of {@linkcode DeviceLink}. */
-export interface DeviceLinkOptions {
-  device: string;
-  context: DeviceContext;
-  inbox: Omit<DeviceInbox, "onFacts">;
-  offlineAfterMs: () => number;
-  requestTimeoutMs: () => number;
-  /** The device is there and configured. */
-  onReady: (capabilities: readonly string[]) => void;
-  /** It has been away for `offlineAfter`. */
-  onGone: () => void;
-  /** Something that status or Node shows has changed. */
-  onChange: () => void;
+/** What the link needs of its device, and tells it. */
+export interface DeviceLinkOwner
+  extends Omit<ReportReceiver, "onFactsReported"> {
+  /** Name of the device. */
+  readonly name: string;
+  /** Read anew on each use. */
+  readonly settings: DeviceSettings;
+  /** The device is connected and configured; called once for each hello. */
+  onConnected(capabilities: readonly string[]): void;
+  /** The device has been without a link for `offlineAfter`. */
+  onOffline(): void;
+  /** Something that status, Node or virtual pod show has changed. */
+  onStateChanged(): void;
 }
 
-/** See the file's first lines. */
-export class DeviceLink {
-  readonly session: Session;
-  readonly #options: DeviceLinkOptions;
-  #state: State = { kind: "never" };
-  #goneTimer: ReturnType<typeof setTimeout> | undefined;
-  #rival: { machine: string; atMs: number } | undefined;
-  #facts: Facts | undefined;
-  #hello: Hello | undefined;
-  #machine: string | undefined;
-  #wanted: Configure | undefined;
-  readonly #configureWaits = new Set<() => void>();
-  #closed = false;
+/** "never": there was no link in this process yet. Only `#setState` changes the state. */
+type State =
+  | { kind: "never" }
+  | { kind: "up"; link: Link }
+  | { kind: "down"; reason: string; sinceMs: number; monotonicMs: number };
 
-  constructor(options: DeviceLinkOptions) {
-    this.#options = options;
-    const { context, device } = options;
+/**
+ * Decides which agent may take the device's link, runs the session on it, keeps the device
+ * configured, and holds what the device reported last.
+ *
+ * One link is up at a time: a new one of the same machine replaces it, and one of another machine is
+ * refused until the device has been offline for `offlineAfter`.
+ */
+export class DeviceLink {
+  /** Outlives links: streams continue on the next one. */
+  readonly session: Session;
+  readonly #owner: DeviceLinkOwner;
+  readonly #context: DeviceContext;
+  readonly #log: Logger;
+  readonly #configuration: ConfigurationSender;
+  #state: State = { kind: "never" };
+  #offlineTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Another machine that was refused last. */
+  #duplicate: { atMs: number } | undefined;
+  #facts: Facts | undefined;
+  /** From the agent that was accepted last. */
+  #hello: Hello | undefined;
+  #isClosed = false;
+
+  constructor(owner: DeviceLinkOwner, context: DeviceContext) {
+    this.#owner = owner;
+    this.#context = context;
+    this.#log = context.log.with({ device: owner.name });
     this.session = createSession({
       side: "operator",
-      handlers: toInboxHandlers(device, {
-        ...options.inbox,
-        onFacts: (facts) => this.#onFacts(facts),
+      handlers: toReportHandlers(owner.name, {
+        onFactsReported: (facts) => this.#onFactsReported(facts),
+        onPodsReported: (list) => owner.onPodsReported(list),
+        onEventsReported: (list) => owner.onEventsReported(list),
+        fetchBlobs: (request) => owner.fetchBlobs(request),
       }),
-      log: context.log.with({ device }),
+      log: this.#log,
       meter: context.meter,
       clock: context.clock,
-      offlineAfterMs: options.offlineAfterMs(),
+      offlineAfterMs: owner.settings.offlineAfterMs,
+    });
+    this.#configuration = new ConfigurationSender({
+      session: this.session,
+      settings: {
+        get requestTimeoutMs() {
+          return owner.settings.requestTimeoutMs;
+        },
+      },
+      log: this.#log,
     });
   }
 
   /** Whether a link is up. */
-  get up(): boolean {
+  get isUp(): boolean {
     return this.#state.kind === "up";
   }
 
-  /** Version of the agent that spoke last in this process. */
+  /** Version of the agent that was accepted last by this process. */
   get agentVersion(): string | undefined {
     return this.#hello?.agentVersion;
   }
 
-  /** The device's last report in this process. */
+  /** The device's last report to this process, in the form of `status.reported`. */
   get reported(): ReportedFacts | undefined {
     return this.#facts && fromFacts(this.#facts, this.#hello);
   }
 
-  /** What it has; undefined: it has not said in this process. */
+  /** The device's size; undefined until it has reported it to this process. */
   get size(): { cpuMillis: number; memoryBytes: number } | undefined {
     return this.#facts && {
       cpuMillis: this.#facts.cpuMillis,
@@ -110,35 +126,43 @@ export class DeviceLink {
     };
   }
 
-  /** What it measured; undefined while the link is down or it has not said. */
+  /** Conditions that the device measured; undefined while it is offline or has not reported them. */
   get measured(): MeasuredCondition[] | undefined {
-    return this.up && this.#facts ? fromMeasured(this.#facts) : undefined;
+    return this.isUp && this.#facts ? fromMeasured(this.#facts) : undefined;
   }
 
-  /** Another machine with the same credential that was refused within the last five minutes. */
-  get rival(): string | undefined {
-    const { clock } = this.#options.context;
-    return this.#rival && clock.monotonicMs() - this.#rival.atMs < 300_000
-      ? this.#rival.machine
-      : undefined;
+  /** Whether another machine with the device's credential was refused within the last five minutes. */
+  get hasDuplicate(): boolean {
+    return this.#duplicate !== undefined &&
+      this.#context.clock.monotonicMs() - this.#duplicate.atMs <
+        DUPLICATE_REPORT_MS;
   }
 
-  /** Since when it is away, in wall-clock milliseconds; undefined: it is there, or was never seen by this process. */
+  /**
+   * Since when the device is offline, in milliseconds since 1970; undefined while it is connected, and
+   * when this process has never seen it.
+   */
   get offlineSinceMs(): number | undefined {
     return this.#state.kind === "down" ? this.#state.sinceMs : undefined;
   }
 
-  /** Whether it may be back within moments: its link has just gone, or this process has just begun to lead. */
+  /**
+   * Returns whether an offline device is expected back within seconds: its link was just lost, or this
+   * process has just become the leader.
+   */
   mayReturn(edge: EdgeDevice): boolean {
     const state = this.#state;
-    const nowMs = this.#options.context.clock.monotonicMs();
+    const nowMs = this.#context.clock.monotonicMs();
     return state.kind === "down"
-      ? nowMs - state.monotonicMs < RETURN_MS
-      : state.kind === "never" && this.stateOf(edge).connected;
+      ? nowMs - state.monotonicMs < RECONNECT_MS
+      : state.kind === "never" && this.toConnectedCondition(edge).connected;
   }
 
-  /** For the condition Connected. Until the grace is over, what a former leader wrote is believed. */
-  stateOf(edge: EdgeDevice): ConnectedCondition {
+  /**
+   * Returns the state for the condition Connected. Until the reconnect deadline a device without a
+   * link in this process has the state that the former leader wrote.
+   */
+  toConnectedCondition(edge: EdgeDevice): ConnectedCondition {
     const state = this.#state;
     if (state.kind === "up") {
       return {
@@ -151,42 +175,21 @@ export class DeviceLink {
       return {
         connected: false,
         reason: "LinkLost",
-        message: `the link ended: ${state.reason}`,
+        message: `the link was lost: ${state.reason}`,
       };
     }
-    const found = edge.status?.conditions?.find(({ type }) =>
-      type === "Connected"
-    );
-    const { clock, graceUntilMs } = this.#options.context;
-    if (found?.status === "True") {
-      const { reason = "LinkUp", message = "" } = found;
-      return clock.monotonicMs() < graceUntilMs
-        ? { connected: true, reason, message }
-        : {
-          connected: false,
-          reason: "LinkLost",
-          message: "the device has not come back after the operator's start",
-        };
-    }
-    return found?.reason === "LinkLost"
-      ? {
-        connected: false,
-        reason: found.reason,
-        message: found.message ?? "",
-      }
-      : {
-        connected: false,
-        reason: "NeverConnected",
-        message: "the device's agent has not connected yet",
-      };
+    const { clock, operator } = this.#context;
+    return toInitialCondition(edge, {
+      hasDeadlinePassed: clock.monotonicMs() >= operator.reconnectDeadlineMs,
+    });
   }
 
   /**
-   * Greets an agent on a sealed link and runs it until it ends. Never rejects: troubles are logged, and told to the agent.
+   * Exchanges hello and welcome with an agent that proved itself, and runs the session on its link
+   * until it ends. Never rejects: failures are logged, and sent to the agent.
    */
   async accept(link: Link, signal: AbortSignal): Promise<void> {
-    const { context, device } = this.#options;
-    const log = context.log.with({ device, link: link.peer });
+    const log = this.#log.with({ link: link.peer });
     let greeting: Greeting;
     try {
       greeting = await greetAsOperator(link, {
@@ -194,164 +197,138 @@ export class DeviceLink {
         decide: (hello) => this.#decide(hello),
       });
     } catch (error) {
-      log.warn("agent was not welcomed", { error });
+      log.warn("agent was refused after its hello", { error });
       return;
     }
-    if (this.#closed) return link.close("the device is no longer served");
+    if (this.#isClosed) return link.close("the device is no longer served");
     this.#hello = greeting.hello;
-    this.#machine = greeting.hello.machineId;
-    this.#setState({
-      kind: "up",
-      link,
-      hello: greeting.hello,
-      sinceMs: context.clock.wallMs(),
-    });
+    this.#setState({ kind: "up", link });
     log.info("link is up", { version: greeting.hello.agentVersion });
-    const over = new AbortController();
-    const configuring = this.#keepConfigured(
-      greeting.peerCapabilities,
-      over.signal,
-    );
-    let reason = "it broke";
-    try {
-      ({ reason } = await this.session.run(link, greeting));
-    } catch (error) {
-      log.error("link failed", { error });
-      link.close("internal error");
-    }
-    over.abort();
-    this.#wakeConfiguring();
-    await configuring;
-    const state = this.#state;
-    if (state.kind === "up" && state.link === link) {
+    const reason = await this.#runLink(link, { greeting, log });
+    if (this.#state.kind === "up" && this.#state.link === link) {
       log.info("link is down", { reason });
       this.#setState({
         kind: "down",
         reason,
-        sinceMs: context.clock.wallMs(),
-        monotonicMs: context.clock.monotonicMs(),
+        sinceMs: this.#context.clock.wallMs(),
+        monotonicMs: this.#context.clock.monotonicMs(),
       });
     }
   }
 
-  /** What the device is to be told; sent again when it changes and after each hello. */
-  configure(wanted: Configure): void {
-    this.#wanted = wanted;
-    this.#wakeConfiguring();
+  /** Sets what the device has to be configured with; sent now or with the next link. */
+  configure(desired: Configure): void {
+    this.#configuration.setDesired(desired);
   }
 
-  /** Ends the link that is up, if one is. */
-  end(reason: string): void {
+  /** Closes the link that is up, if there is one; the agent may connect again. */
+  closeLink(reason: string): void {
     if (this.#state.kind === "up") this.#state.link.close(reason);
   }
 
-  /** Ends the link and every stream. */
+  /** Closes the session with all its streams, and the link. May be called twice. */
   async close(error: AranyaError): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#goneTimer);
+    this.#isClosed = true;
+    clearTimeout(this.#offlineTimer);
     await this.session.close(error);
-    this.end(error.message);
+    this.closeLink(error.message);
+  }
+
+  /** Returns why the link ended. */
+  async #runLink(
+    link: Link,
+    { greeting, log }: { greeting: Greeting; log: Logger },
+  ): Promise<string> {
+    const ended = new AbortController();
+    const configuring = this.#configuration.run({
+      signal: ended.signal,
+      onConfigured: () => this.#owner.onConnected(greeting.peerCapabilities),
+    });
+    let reason = "internal error";
+    try {
+      ({ reason } = await this.session.run(link, greeting));
+    } catch (error) {
+      log.error("link failed", { error });
+      link.close(reason);
+    }
+    ended.abort();
+    await configuring;
+    return reason;
   }
 
   #decide(hello: Hello): GreetingDecision {
-    const { context, device, offlineAfterMs } = this.#options;
+    const { name, settings } = this.#owner;
+    const { clock, operator } = this.#context;
     const state = this.#state;
-    const held = state.kind === "up" ||
+    const isHeld = state.kind === "up" ||
       (state.kind === "down" &&
-        context.clock.monotonicMs() - state.monotonicMs < offlineAfterMs());
-    if (held && this.#machine && hello.machineId !== this.#machine) {
-      this.#rival = {
-        machine: hello.machineId,
-        atMs: context.clock.monotonicMs(),
-      };
-      this.#options.onChange();
+        clock.monotonicMs() - state.monotonicMs < settings.offlineAfterMs);
+    const holder = this.#hello?.machineId;
+    if (isHeld && holder && hello.machineId !== holder) {
+      this.#duplicate = { atMs: clock.monotonicMs() };
+      this.#owner.onStateChanged();
       return {
         refuse: {
           reason: RefusalReason.DUPLICATE_DEVICE,
           message:
-            `Cannot connect device "${device}": another machine with the same credential is in control`,
+            `Cannot connect device "${name}": another machine with the same credential is connected`,
         },
       };
     }
     return {
       session: this.session,
       capabilities: OPERATOR_CAPABILITIES,
-      operatorVersion: context.operatorVersion,
-      offlineAfterMs: offlineAfterMs(),
+      operatorVersion: operator.version,
+      offlineAfterMs: settings.offlineAfterMs,
     };
   }
 
-  #onFacts(facts: Facts): void {
+  #onFactsReported(facts: Facts): void {
     this.#facts = facts;
-    this.#options.onChange();
+    this.#owner.onStateChanged();
   }
 
   #setState(state: State): void {
-    const { onGone, onChange, offlineAfterMs } = this.#options;
     this.#state = state;
-    clearTimeout(this.#goneTimer);
-    if (state.kind === "down" && !this.#closed) {
-      this.#goneTimer = setTimeout(onGone, offlineAfterMs());
+    clearTimeout(this.#offlineTimer);
+    if (this.#isClosed) return;
+    if (state.kind === "down") {
+      this.#offlineTimer = setTimeout(
+        () => this.#owner.onOffline(),
+        this.#owner.settings.offlineAfterMs,
+      );
     }
-    if (!this.#closed) onChange();
+    this.#owner.onStateChanged();
   }
+}
 
-  /** Tells the device its configuration, then that pods may come; again whenever it changes. */
-  async #keepConfigured(
-    capabilities: readonly string[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { context, device, onReady } = this.#options;
-    const backoff = createBackoff({
-      initialDelayMs: 500,
-      maxDelayMs: 30_000,
-      jitter: 0.5,
-    });
-    let sent: Configure | undefined;
-    let told = false;
-    while (!signal.aborted) {
-      const wanted = this.#wanted;
-      let waitMs: number | undefined;
-      if (wanted && wanted !== sent) {
-        try {
-          await this.#send(wanted, signal);
-          sent = wanted;
-          backoff.reset();
-          if (!told) onReady(capabilities);
-          told = true;
-        } catch (error) {
-          if (signal.aborted) return;
-          waitMs = backoff.next();
-          context.log.warn("device was not configured", { device, error });
-        }
+/** Returns the state of a device that had no link in this process, by its present status. */
+function toInitialCondition(
+  edge: EdgeDevice,
+  { hasDeadlinePassed }: { hasDeadlinePassed: boolean },
+): ConnectedCondition {
+  const found = edge.status?.conditions?.find(({ type }) =>
+    type === "Connected"
+  );
+  if (found?.status === "True") {
+    const { reason = "LinkUp", message = "" } = found;
+    return hasDeadlinePassed
+      ? {
+        connected: false,
+        reason: "LinkLost",
+        message: "the device has not reconnected since the operator started",
       }
-      if (this.#wanted === sent || waitMs !== undefined) {
-        await this.#waitForWish(waitMs);
-      }
+      : { connected: true, reason, message };
+  }
+  return found?.reason === "LinkLost"
+    ? {
+      connected: false,
+      reason: found.reason,
+      message: found.message ?? "",
     }
-  }
-
-  async #send(wanted: Configure, signal: AbortSignal): Promise<void> {
-    await this.session.request(
-      Method.CONFIGURE,
-      encodeMessage(ConfigureSchema, wanted),
-      { timeoutMs: this.#options.requestTimeoutMs(), signal },
-    );
-  }
-
-  #waitForWish(waitMs: number | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        this.#configureWaits.delete(wake);
-        resolve();
-      };
-      const timer = waitMs === undefined ? undefined : setTimeout(wake, waitMs);
-      this.#configureWaits.add(wake);
-    });
-  }
-
-  #wakeConfiguring(): void {
-    for (const wake of [...this.#configureWaits]) wake();
-  }
+    : {
+      connected: false,
+      reason: "NeverConnected",
+      message: "the device's agent has not connected yet",
+    };
 }

@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One living EdgeDevice: its objects and their repair, its link and session, its pod and stream lanes, its end. An EdgeDevice and what all
- * devices share come in; objects, kubelet answers and a served link go out. This room never listens, elects or decides which devices there are.
+ * One EdgeDevice: its link and session, pods and kubelet server, and its objects on the API server. An
+ * EdgeDevice, links of its agent, and what all devices share (`DeviceContext`) come in; writes of Node,
+ * Lease, Service, EndpointSlice, Secret, virtual pod and status go out. This room never listens, never
+ * elects a leader, and never decides which devices exist.
+ *
+ * @example
+ * ```ts
+ * await using device = new Device(edge, context);
+ * const reconciler = new DeviceReconciler(device);
+ * await reconciler.reconcile(signal);
+ * await device.accept({ link, usedPrevious: false });
+ * ```
  *
  * @module
  */
-export type * from "./context.ts";
-export { type CredentialKeys } from "./credential.ts";
+export type {
+  AddressBook,
+  AgentYamlInput,
+  DeviceContext,
+  DeviceKube,
+  DeviceSettings,
+  DeviceStores,
+  KubeletServers,
+  OperatorInfo,
+  PodRange,
+  SettingsSource,
+  SyncQueue,
+} from "./context.ts";
 export { Device, type SecuredAgent } from "./device.ts";
 export {
+  agentSecretName,
   LEASE_NAMESPACE,
   LEASE_SECONDS,
   NAME_LABEL,
   NAMESPACE_LABEL,
   ownedSelector,
-  ownership,
   POD_CIDR_ANNOTATION,
   ROLE,
   ROLE_LABEL,
-  secretText,
   servingSecretName,
-  toMicroTime,
-  toSecret,
-} from "./objects.ts";
-export { DeviceObjects } from "./reconcile.ts";
-export { type Teardown, tearDown } from "./teardown.ts";
+} from "./metadata.ts";
+export { secretText, toSecret } from "./objects.ts";
+export { DeviceReconciler } from "./reconcile.ts";
+export { tearDown, type TeardownState } from "./teardown.ts";

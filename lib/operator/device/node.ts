@@ -1,92 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The Node that a device becomes: what it should be, and the patches that make it so. Pure: values in, objects out. */
-import type {
-  EdgeDevice,
-  Node,
-  NodeCondition,
-  NodeStatus,
-  ReportedFacts,
-  Taint,
+/** The Node of a device, as pure functions: the desired object, and patches towards it. */
+import { defined, toRfc3339 } from "../../shared/base/mod.ts";
+import {
+  type EdgeDevice,
+  isSameCondition,
+  mergeConditions,
+  type Node,
+  type NodeCondition,
+  type NodeStatus,
+  type ReportedFacts,
+  type Taint,
 } from "../kube/mod.ts";
+import { covers } from "./covers.ts";
 import {
   ADDED_ANNOTATION,
-  covers,
   NAMESPACE_LABEL,
   ownLabels,
   POD_CIDR_ANNOTATION,
-} from "./objects.ts";
+} from "./metadata.ts";
 
-/** One condition as the device measured it. */
+/** A condition as the device measured it. */
 export interface MeasuredCondition {
+  /** E.g. "DiskPressure", or "RuntimeReady" for the container engine. */
   type: string;
   status: boolean;
   reason: string;
   message: string;
 }
 
-/** What a Node is made of. */
-export interface NodeWish {
+/** What a Node is computed from. */
+export interface NodeInput {
   edge: EdgeDevice;
   /** Addresses of the operator's host, preferred first. */
   addresses: string[];
   /** Port of the device's kubelet server on that host. */
   kubeletPort: number;
-  /** Such as "v1.34.0". */
+  /** E.g. "v1.34.0". */
   kubeletVersion: string;
-  /** Range of the device's pods, when we chose it. */
+  /** The device's pod range; empty or undefined: none was chosen. */
   podCidr?: string | undefined;
-  /** What the device reported last; undefined: never. */
+  /** The device's last report; undefined: it never sent one. */
   facts?: ReportedFacts | undefined;
-  /** Set while the link is up and the device has told its conditions. */
+  /** Undefined while the link is down and until the device has sent them. */
   measured?: MeasuredCondition[] | undefined;
+  /** Milliseconds since 1970. */
   nowMs: number;
 }
 
-const PRESSURES = ["MemoryPressure", "DiskPressure", "PIDPressure"];
+/** Labels, annotations and taints of a Node. */
+interface NodeMetadata {
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  taints: Taint[];
+}
 
-/** `providerID` of a device's Node. */
+/** Keys that the EdgeDevice added to a Node; taints as "key:effect". */
+interface AddedKeys {
+  labels: string[];
+  annotations: string[];
+  taints: string[];
+}
+
+const PRESSURE_CONDITIONS = ["MemoryPressure", "DiskPressure", "PIDPressure"];
+/** `spec.pod.allocatable` where the EdgeDevice has none. */
+const DEFAULT_POD_COUNT = 10;
+
+/** Returns the `providerID` of a device's Node. */
 export function providerIdOf(edge: EdgeDevice): string {
   return `aranya://${edge.metadata.namespace}/${edge.metadata.name}`;
 }
 
-/** Whether a Node of the device's name was made for it. */
+/** Returns whether a Node of the device's name was made for this device. */
 export function isOurNode(edge: EdgeDevice, node: Node): boolean {
   return node.spec?.providerID === providerIdOf(edge);
 }
 
-/** A new Node with its status; can be created in one request. */
-export function toNode(wish: NodeWish): Node {
-  const { labels, annotations, taints } = toNodeMarks(wish);
+/** Returns a new Node with its status; the API server takes both in one create request. */
+export function toNode(input: NodeInput): Node {
+  const { labels, annotations, taints } = toNodeMetadata(input);
   return {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name: wish.edge.metadata.name, labels, annotations },
-    spec: { providerID: providerIdOf(wish.edge), taints },
+    metadata: { name: input.edge.metadata.name, labels, annotations },
+    spec: { providerID: providerIdOf(input.edge), taints },
     status: {
-      ...toNodeFigures(wish),
-      conditions: toNodeConditions(wish, []) ?? toUnknownConditions(wish.nowMs),
+      ...toNodeStatus(input),
+      conditions: toNodeConditions(input, []) ??
+        toUnknownConditions(input.nowMs),
     },
   };
 }
 
-/** Labels, annotations and taints of a Node: ours and those that the EdgeDevice adds. */
-export function toNodeMarks(wish: NodeWish): {
-  labels: Record<string, string>;
-  annotations: Record<string, string>;
-  taints: Taint[];
-} {
-  const { edge, facts, podCidr } = wish;
-  const added = edge.spec?.node ?? {};
-  const memory = {
-    ...(added.labels ? { labels: Object.keys(added.labels).sort() } : {}),
-    ...(added.annotations
-      ? { annotations: Object.keys(added.annotations).sort() }
-      : {}),
-    ...(added.taints ? { taints: added.taints.map(taintKey).sort() } : {}),
-  };
+/** Returns the desired labels, annotations and taints: the operator's and those of the EdgeDevice. */
+function toNodeMetadata({ edge, facts, podCidr }: NodeInput): NodeMetadata {
+  const { labels, annotations, taints } = edge.spec?.node ?? {};
+  const added = defined({
+    labels: labels && Object.keys(labels).sort(),
+    annotations: annotations && Object.keys(annotations).sort(),
+    taints: taints?.map(taintKey).sort(),
+  });
   return {
     labels: {
-      ...added.labels,
+      ...labels,
       ...ownLabels(edge),
       "kubernetes.io/hostname": edge.metadata.name,
       "kubernetes.io/os": facts?.os ?? "linux",
@@ -95,9 +110,9 @@ export function toNodeMarks(wish: NodeWish): {
       "node.kubernetes.io/exclude-from-external-load-balancers": "true",
     },
     annotations: {
-      ...added.annotations,
+      ...annotations,
       ...(podCidr ? { [POD_CIDR_ANNOTATION]: podCidr } : {}),
-      [ADDED_ANNOTATION]: JSON.stringify(memory),
+      [ADDED_ANNOTATION]: JSON.stringify(added),
     },
     taints: [
       {
@@ -105,89 +120,108 @@ export function toNodeMarks(wish: NodeWish): {
         value: edge.metadata.namespace ?? "",
         effect: "NoSchedule",
       },
-      ...(added.taints ?? []),
+      ...(taints ?? []),
     ],
   };
 }
 
-/** A merge patch of metadata and taints, or undefined when all is right. Others' labels and taints stay. */
-export function toMarksPatch(
-  wish: NodeWish,
+/**
+ * Returns a merge patch of metadata and taints, or undefined when both are up to date. Labels,
+ * annotations and taints that others set stay.
+ */
+export function toMetadataPatch(
+  input: NodeInput,
   node: Node,
 ): Record<string, unknown> | undefined {
-  const { labels, annotations, taints } = toNodeMarks(wish);
-  const before = readAdded(node);
+  const { labels, annotations, taints } = toNodeMetadata(input);
+  const added = readAddedKeys(node);
   const metadata: Record<string, unknown> = {
-    ...difference("labels", {
+    ...toMapPatch("labels", {
       actual: node.metadata.labels ?? {},
-      wanted: labels,
-      former: before.labels,
+      desired: labels,
+      added: added.labels,
     }),
-    ...difference("annotations", {
+    ...toMapPatch("annotations", {
       actual: node.metadata.annotations ?? {},
-      wanted: annotations,
-      former: before.annotations,
+      desired: annotations,
+      added: added.annotations,
     }),
   };
   const spec: Record<string, unknown> = {};
-  const kept = (node.spec?.taints ?? []).filter((taint) =>
+  const foreign = (node.spec?.taints ?? []).filter((taint) =>
     !taints.some((ours) => taintKey(ours) === taintKey(taint)) &&
-    !before.taints.includes(taintKey(taint))
+    !added.taints.includes(taintKey(taint))
   );
-  const merged = [...kept, ...taints.map((taint) => withAge(taint, node))];
-  if (!sameTaints(node.spec?.taints ?? [], merged)) spec.taints = merged;
+  const merged = [
+    ...foreign,
+    ...taints.map((taint) => withTimeAdded(taint, node)),
+  ];
+  if (!areSameTaints(node.spec?.taints ?? [], merged)) spec.taints = merged;
   if (Object.keys(metadata).length + Object.keys(spec).length === 0) {
     return undefined;
   }
-  // A list is replaced as a whole: the version keeps another's taint from being lost.
+  // The list is replaced whole: a taint that is added meanwhile must cause a conflict, not be lost.
   if (spec.taints) metadata.resourceVersion = node.metadata.resourceVersion;
   return { metadata, spec };
 }
 
-/** A strategic patch of our part of the status, or undefined when all is right. */
-export function toStatusPatch(
-  wish: NodeWish,
+/**
+ * Returns a strategic merge patch of the Node's status, or undefined when it is up to date. While the
+ * device is offline its conditions are left alone: the node lifecycle controller sets them to Unknown
+ * once the Lease has expired.
+ */
+export function toNodeStatusPatch(
+  input: NodeInput,
   node: Node,
 ): { status: Record<string, unknown> } | undefined {
-  const figures = toNodeFigures(wish);
+  const desired = toNodeStatus(input);
   const status: Record<string, unknown> = {};
   const actual = node.status ?? {};
-  for (const key of Object.keys(figures) as (keyof typeof figures)[]) {
-    if (!covers(actual[key], figures[key])) status[key] = figures[key];
+  for (const key of Object.keys(desired) as (keyof typeof desired)[]) {
+    if (!covers(actual[key], desired[key])) status[key] = desired[key];
   }
   if (status.addresses) {
-    status.addresses = [...figures.addresses ?? [], { "$patch": "replace" }];
+    // The list would be merged by type otherwise, and a former address would stay.
+    status.addresses = [...desired.addresses ?? [], { "$patch": "replace" }];
   }
-  const conditions = toNodeConditions(wish, actual.conditions ?? []);
-  if (conditions && !sameConditions(actual.conditions ?? [], conditions)) {
-    status.conditions = conditions;
-  } else if (!conditions && !actual.conditions?.length) {
-    status.conditions = toUnknownConditions(wish.nowMs);
+  const former = actual.conditions ?? [];
+  const conditions = toNodeConditions(input, former);
+  const isChanged = conditions?.some((condition) =>
+    !isSameCondition(
+      former.find(({ type }) => type === condition.type),
+      condition,
+    )
+  );
+  if (isChanged) status.conditions = conditions;
+  else if (!conditions && former.length === 0) {
+    status.conditions = toUnknownConditions(input.nowMs);
   }
   return Object.keys(status).length > 0 ? { status } : undefined;
 }
 
-/** Everything in the status but its conditions. */
-export function toNodeFigures(wish: NodeWish): NodeStatus {
-  const { facts, edge } = wish;
-  // A device without engine runs no pods but stays a node: the virtual pod is there.
-  const slots = facts && !facts.runtimeVersion
+/** Returns the desired status without its conditions. */
+export function toNodeStatus(input: NodeInput): NodeStatus {
+  const { facts, edge } = input;
+  // A device without a container engine is still a Node, for its virtual pod.
+  const podCount = facts && !facts.runtimeVersion
     ? 0
-    : edge.spec?.pod?.allocatable ?? 10;
+    : edge.spec?.pod?.allocatable ?? DEFAULT_POD_COUNT;
   const capacity = {
-    ...(facts?.cpu ? { cpu: facts.cpu } : {}),
-    ...(facts?.memory ? { memory: facts.memory } : {}),
-    ...(facts?.storage ? { "ephemeral-storage": facts.storage } : {}),
-    pods: String(slots + 1),
+    ...defined({
+      cpu: facts?.cpu || undefined,
+      memory: facts?.memory || undefined,
+      "ephemeral-storage": facts?.storage || undefined,
+    }),
+    pods: String(podCount + 1), // one more for the virtual pod
   };
   return {
     capacity,
     allocatable: capacity,
-    addresses: wish.addresses.map((address) => ({
+    addresses: input.addresses.map((address) => ({
       type: "InternalIP",
       address,
     })),
-    daemonEndpoints: { kubeletEndpoint: { Port: wish.kubeletPort } },
+    daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
     nodeInfo: {
       machineID: facts?.machineID ?? "",
       systemUUID: facts?.machineID ?? "",
@@ -195,7 +229,7 @@ export function toNodeFigures(wish: NodeWish): NodeStatus {
       kernelVersion: facts?.kernelVersion ?? "",
       osImage: facts?.osImage ?? "",
       containerRuntimeVersion: facts?.runtimeVersion ?? "",
-      kubeletVersion: wish.kubeletVersion,
+      kubeletVersion: input.kubeletVersion,
       kubeProxyVersion: "",
       operatingSystem: facts?.os ?? "linux",
       architecture: facts?.arch ?? "",
@@ -203,66 +237,65 @@ export function toNodeFigures(wish: NodeWish): NodeStatus {
   };
 }
 
-/** Conditions by what the device measured; undefined while it has told nothing: then what stands there is left to lapse. */
+/** Returns the conditions by what the device measured; undefined when nothing is known of it now. */
 function toNodeConditions(
-  wish: NodeWish,
-  actual: NodeCondition[],
+  { measured, facts, nowMs }: NodeInput,
+  former: NodeCondition[],
 ): NodeCondition[] | undefined {
-  const { measured, facts, nowMs } = wish;
   if (!measured) return undefined;
   const runtime = measured.find(({ type }) => type === "RuntimeReady");
-  const down = runtime && !runtime.status && facts?.runtimeVersion;
-  const wanted = [
-    ...PRESSURES.map((type) => toPressure(type, measured)),
-    down
+  const isRuntimeDown = runtime && !runtime.status && facts?.runtimeVersion;
+  const desired: NodeCondition[] = [
+    ...PRESSURE_CONDITIONS.map((type) => toPressure(type, measured)),
+    isRuntimeDown
       ? {
         type: "Ready",
-        status: "False" as const,
+        status: "False",
         reason: "KubeletNotReady",
         message: runtime.message || "container engine is down",
       }
       : {
         type: "Ready",
-        status: "True" as const,
+        status: "True",
         reason: "KubeletReady",
         message: "aranya agent is posting ready status",
       },
   ];
-  const now = toSeconds(nowMs);
-  return wanted.map((condition) => {
-    const before = actual.find(({ type }) => type === condition.type);
-    return {
-      ...condition,
-      lastHeartbeatTime: now,
-      lastTransitionTime: before?.status === condition.status
-        ? before.lastTransitionTime ?? now
-        : now,
-    };
-  });
+  const lastHeartbeatTime = toRfc3339(nowMs);
+  return mergeConditions(
+    desired.map((condition) => ({ ...condition, lastHeartbeatTime })),
+    { former, nowMs },
+  );
 }
 
-function toPressure(type: string, measured: MeasuredCondition[]) {
+function toPressure(
+  type: string,
+  measured: MeasuredCondition[],
+): NodeCondition {
   const found = measured.find((condition) => condition.type === type);
   if (!found) {
     return {
       type,
-      status: "Unknown" as const,
+      status: "Unknown",
       reason: "NotMeasured",
       message: "the device does not measure this",
     };
   }
   return {
     type,
-    status: found.status ? "True" as const : "False" as const,
+    status: found.status ? "True" : "False",
     reason: found.reason,
     message: found.message,
   };
 }
 
-/** Of a device that was never heard of; all four, so that the node controller has nothing to add. */
+/**
+ * Returns the conditions of a device that never connected. All four, because the node lifecycle
+ * controller would add those that are missing.
+ */
 function toUnknownConditions(nowMs: number): NodeCondition[] {
-  const now = toSeconds(nowMs);
-  return [...PRESSURES, "Ready"].map((type) => ({
+  const now = toRfc3339(nowMs);
+  return [...PRESSURE_CONDITIONS, "Ready"].map((type) => ({
     type,
     status: "Unknown",
     reason: "DeviceNeverConnected",
@@ -272,41 +305,22 @@ function toUnknownConditions(nowMs: number): NodeCondition[] {
   }));
 }
 
-/** A time as conditions write it, in whole seconds. */
-export function toSeconds(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-function sameConditions(
-  actual: NodeCondition[],
-  wanted: NodeCondition[],
-): boolean {
-  return wanted.every((condition) => {
-    const { type, status, reason, message } = condition;
-    // The API server leaves out texts that are empty.
-    return actual.some((found) =>
-      found.type === type && found.status === status &&
-      (found.reason ?? "") === (reason ?? "") &&
-      (found.message ?? "") === (message ?? "")
-    );
-  });
-}
-
+/** Returns what identifies a taint of a Node, as kubectl writes it. */
 function taintKey({ key, effect }: Taint): string {
   return `${key}:${effect}`;
 }
 
-/** Keeps when a taint was added, which the API server fills in. */
-function withAge(taint: Taint, node: Node): Taint {
+/** Keeps `timeAdded`, which the API server fills in. */
+function withTimeAdded(taint: Taint, node: Node): Taint {
   const found = node.spec?.taints?.find((other) =>
     taintKey(other) === taintKey(taint) && other.value === taint.value
   );
   return found?.timeAdded ? { ...taint, timeAdded: found.timeAdded } : taint;
 }
 
-function sameTaints(actual: Taint[], wanted: Taint[]): boolean {
-  return actual.length === wanted.length &&
-    wanted.every((taint) =>
+function areSameTaints(actual: Taint[], desired: Taint[]): boolean {
+  return actual.length === desired.length &&
+    desired.every((taint) =>
       actual.some((found) =>
         taintKey(found) === taintKey(taint) &&
         (found.value ?? "") === (taint.value ?? "")
@@ -314,33 +328,34 @@ function sameTaints(actual: Taint[], wanted: Taint[]): boolean {
     );
 }
 
-function readAdded(
-  node: Node,
-): { labels: string[]; annotations: string[]; taints: string[] } {
+function readAddedKeys(node: Node): AddedKeys {
   const none = { labels: [], annotations: [], taints: [] };
   try {
     const text = node.metadata.annotations?.[ADDED_ANNOTATION] ?? "{}";
     return { ...none, ...JSON.parse(text) };
   } catch {
-    return none; // somebody wrote into it: nothing is taken back
+    return none; // a user edited it: nothing is removed then
   }
 }
 
-/** The changed part of a map: new values, and null for keys that we added before and no longer want. */
-function difference(
+/**
+ * Returns the part of a merge patch that changes a map: new values, and null for keys that the
+ * EdgeDevice added before and no longer has.
+ */
+function toMapPatch(
   field: string,
-  { actual, wanted, former }: {
+  { actual, desired, added }: {
     actual: Record<string, string>;
-    wanted: Record<string, string>;
-    former: string[];
+    desired: Record<string, string>;
+    added: string[];
   },
 ): Record<string, Record<string, string | null>> {
   const changed: Record<string, string | null> = {};
-  for (const [key, value] of Object.entries(wanted)) {
+  for (const [key, value] of Object.entries(desired)) {
     if (actual[key] !== value) changed[key] = value;
   }
-  for (const key of former) {
-    if (!(key in wanted) && key in actual) changed[key] = null;
+  for (const key of added) {
+    if (!(key in desired) && key in actual) changed[key] = null;
   }
   return Object.keys(changed).length > 0 ? { [field]: changed } : {};
 }

@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What pods and kubelet API calls read of one device. */
+/** What the pod controller and the kubelet API handlers read of one device. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { PodTarget } from "../../shared/exec/mod.ts";
-import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
+import type { EdgeDevice } from "../kube/mod.ts";
 import {
   type ContainerTarget,
   type LinkState,
   type PodDirectory,
   type PodList,
+  type PodNode,
   type PodSettings,
+  type PodSources,
   toPodList,
 } from "../pods/mod.ts";
-import type { DeviceContext, DeviceSettings } from "./context.ts";
+import type { DeviceSettings } from "./context.ts";
 import type { DeviceLink } from "./link.ts";
 import { HOST_CONTAINER } from "./virtual_pod.ts";
 
-/** The parts of a device that these objects read; a Device has them all. */
+/** The parts of a device that these objects read; a `Device` has them all. */
 export interface DeviceParts {
-  readonly name: string;
   readonly edge: EdgeDevice;
   readonly settings: Pick<DeviceSettings, "requestTimeoutMs" | "podSyncMs">;
-  readonly context: Pick<DeviceContext, "namespace" | "sources">;
   readonly link: Pick<DeviceLink, "session" | "offlineSinceMs" | "mayReturn">;
-  readonly pods: { readonly directory: PodDirectory };
-  isVirtualPod(ref: ObjectRef): boolean;
 }
 
-/** Settings of the EdgeDevice as it was seen last. */
+/** Settings for the device's pods, by the EdgeDevice as it was observed last. */
 export class DevicePodSettings implements PodSettings {
   readonly #device: Pick<DeviceParts, "edge" | "settings">;
 
@@ -47,7 +45,7 @@ export class DevicePodSettings implements PodSettings {
   }
 }
 
-/** State of the device's link, by the EdgeDevice as it was seen last. */
+/** State of the device's link, by the EdgeDevice as it was observed last. */
 export class DeviceLinkState implements LinkState {
   readonly #device: Pick<DeviceParts, "edge" | "link">;
 
@@ -68,23 +66,30 @@ export class DeviceLinkState implements LinkState {
   }
 }
 
-/** The device's pods and its virtual pod, whose one container is the device's host. */
-export class DevicePodDirectory implements PodDirectory {
-  readonly #device: Pick<
-    DeviceParts,
-    "name" | "context" | "pods" | "isVirtualPod"
-  >;
+/** Options of {@linkcode DevicePodDirectory}. */
+export interface DevicePodDirectoryOptions {
+  node: Pick<PodNode, "name" | "isVirtualPod">;
+  /** The device's pods without the virtual one. */
+  pods: PodDirectory;
+  sources: Pick<PodSources, "findPod">;
+  /** Namespace of the virtual pod. */
+  namespace: string;
+}
 
-  constructor(
-    device: Pick<DeviceParts, "name" | "context" | "pods" | "isVirtualPod">,
-  ) {
-    this.#device = device;
+/** The device's pods with its virtual pod, whose only container is the device's host. */
+export class DevicePodDirectory implements PodDirectory {
+  readonly #options: DevicePodDirectoryOptions;
+
+  constructor(options: DevicePodDirectoryOptions) {
+    this.#options = options;
   }
 
+  /** See {@linkcode PodDirectory.findContainer}. */
   findContainer(target: PodTarget): ContainerTarget {
+    const { node, pods } = this.#options;
     const { namespace, pod, container } = target;
-    if (!this.#device.isVirtualPod({ namespace, name: pod })) {
-      return this.#device.pods.directory.findContainer(target);
+    if (!node.isVirtualPod({ namespace, name: pod })) {
+      return pods.findContainer(target);
     }
     if (container !== "" && container !== HOST_CONTAINER) {
       throw new AranyaError(
@@ -100,19 +105,21 @@ export class DevicePodDirectory implements PodDirectory {
     };
   }
 
+  /** See {@linkcode PodDirectory.list}. */
   list(options: { running: boolean }): PodList {
-    const { context, name, pods } = this.#device;
-    const virtual = context.sources.findPod(`${context.namespace}/${name}`);
-    const { items } = pods.directory.list(options);
-    return toPodList(virtual ? [virtual, ...items] : items);
+    const { node, pods, sources, namespace } = this.#options;
+    const virtualPod = sources.findPod(`${namespace}/${node.name}`);
+    const { items } = pods.list(options);
+    return toPodList(virtualPod ? [virtualPod, ...items] : items);
   }
 
+  /** See {@linkcode PodDirectory.nameOf}. */
   nameOf(uid: string): { namespace: string; name: string } | undefined {
-    return this.#device.pods.directory.nameOf(uid);
+    return this.#options.pods.nameOf(uid);
   }
 }
 
-/** Returns the name servers and search list that the EdgeDevice sets for its pods; undefined when it sets none. */
+/** Returns the DNS settings of the EdgeDevice for its pods; undefined when it has none. */
 export function toPodDns(
   edge: EdgeDevice,
 ): { servers: string[]; searches: string[]; options: string[] } | undefined {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a device may ask of the operator: bytes of a session become calls. */
+/** Requests that a device sends to the operator. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { SessionHandlers } from "../../shared/session/mod.ts";
 import {
@@ -16,49 +16,61 @@ import {
   Method,
   type PodStatusList,
   PodStatusListSchema,
+  toMethodName,
 } from "../../shared/wire/mod.ts";
 
-/** Takes what a device says. */
-export interface DeviceInbox {
-  onFacts(facts: Facts): void;
-  onPods(list: PodStatusList): Promise<void>;
-  onEvents(list: EventList): void;
+/** Receives the reports of one device. */
+export interface ReportReceiver {
+  /** METHOD_REPORT_FACTS. */
+  onFactsReported(facts: Facts): void;
+  /** METHOD_REPORT_PODS; the device is answered when it resolves. */
+  onPodsReported(list: PodStatusList): Promise<void>;
+  /** METHOD_REPORT_EVENTS. */
+  onEventsReported(list: EventList): void;
+  /** METHOD_FETCH_BLOBS. @throws {AranyaError} "not_found" for a file that no pod of the device has */
   fetchBlobs(request: FetchBlobs): Promise<Blobs>;
 }
 
 const EMPTY = new Uint8Array();
 
-/** Handlers for the device's session. */
-export function toInboxHandlers(
+/**
+ * Returns handlers for the device's session that decode requests and pass them to the receiver. Other
+ * methods, and all streams, are refused as "unsupported".
+ */
+export function toReportHandlers(
   device: string,
-  inbox: DeviceInbox,
+  receiver: ReportReceiver,
 ): SessionHandlers {
-  const refuse = (method: Method) =>
+  const unknownMethod = (method: Method) =>
     new AranyaError(
       "unsupported",
-      `Cannot serve request ${method} of device "${device}": this operator does not know it`,
+      `Cannot handle ${
+        toMethodName(method)
+      } of device "${device}": the operator doesn't serve this method`,
     );
   return {
     async request(method, payload) {
       switch (method) {
         case Method.REPORT_FACTS:
-          inbox.onFacts(decodeMessage(FactsSchema, payload));
+          receiver.onFactsReported(decodeMessage(FactsSchema, payload));
           return EMPTY;
         case Method.REPORT_PODS:
-          await inbox.onPods(decodeMessage(PodStatusListSchema, payload));
+          await receiver.onPodsReported(
+            decodeMessage(PodStatusListSchema, payload),
+          );
           return EMPTY;
         case Method.REPORT_EVENTS:
-          inbox.onEvents(decodeMessage(EventListSchema, payload));
+          receiver.onEventsReported(decodeMessage(EventListSchema, payload));
           return EMPTY;
         case Method.FETCH_BLOBS:
           return encodeMessage(
             BlobsSchema,
-            await inbox.fetchBlobs(decodeMessage(FetchBlobsSchema, payload)),
+            await receiver.fetchBlobs(decodeMessage(FetchBlobsSchema, payload)),
           );
         default:
-          throw refuse(method);
+          throw unknownMethod(method);
       }
     },
-    stream: (method) => Promise.reject(refuse(method)),
+    stream: (method) => Promise.reject(unknownMethod(method)),
   };
 }

@@ -1,81 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The EdgeDevice's status: its conditions and its digital twin. Pure: values in, values out. */
-import { asAranyaError } from "../../shared/base/mod.ts";
-import type {
-  Condition,
-  EdgeDevice,
-  EdgeDeviceStatus,
-  ReportedFacts,
+/** The EdgeDevice's status, as pure functions: its conditions, and what the device reported. */
+import { asAranyaError, defined, toRfc3339 } from "../../shared/base/mod.ts";
+import {
+  type Condition,
+  type EdgeDevice,
+  type EdgeDeviceStatus,
+  mergeConditions,
+  type ReportedFacts,
 } from "../kube/mod.ts";
 import type { Facts, Hello } from "../../shared/wire/mod.ts";
+import { covers } from "./covers.ts";
 import type { MeasuredCondition } from "./node.ts";
-import { covers } from "./objects.ts";
+import type { ProblemCondition } from "./problems.ts";
 
-/** Something that a user is to know about a device, and that is over when it is no longer said. */
-export interface Trouble {
-  /** Type of the condition; its status is True while the trouble lasts. */
-  type:
-    | "NameConflict"
-    | "DuplicateDevice"
-    | "NotSupported"
-    | "AddressConflict"
-    | "CertificateIncomplete"
-    | "VersionNotServed";
-  reason: string;
-  message: string;
-  /** Whether the device can't be served for it. */
-  fatal: boolean;
-}
-
-/** What is true of the link. */
+/** State of the link, for the condition Connected. */
 export interface ConnectedCondition {
   connected: boolean;
-  /** Of the condition Connected. */
+  /** CamelCase. */
   reason: string;
   message: string;
 }
 
-/** What a status is made of. */
-export interface StatusWish {
+/** Why the last reconciliation was not completed, for the condition Ready. */
+export interface ReconcileError {
+  /** CamelCase. */
+  reason: string;
+  message: string;
+}
+
+/** What a status is computed from. */
+export interface EdgeStatusInput {
+  /** The EdgeDevice with its present status. */
   edge: EdgeDevice;
   link: ConnectedCondition;
-  /** What keeps the objects from being complete; undefined: nothing. */
-  setback?: { reason: string; message: string } | undefined;
-  troubles: Trouble[];
+  /** Undefined when the reconciliation was completed. */
+  reconcileError?: ReconcileError | undefined;
+  problems: readonly ProblemCondition[];
   agentVersion?: string | undefined;
   podCidr?: string | undefined;
+  /** "host:port" of the device's kubelet server. */
   kubeletEndpoint?: string | undefined;
-  /** The digital twin; undefined: leave what stands there. */
+  /** The device's report; undefined: what is in the status stays. */
   reported?: ReportedFacts | undefined;
+  /** Milliseconds since 1970. */
   nowMs: number;
 }
 
-/** A merge patch of the status, or undefined when all is right. */
+/** Returns a merge patch of the status, or undefined when it is up to date. */
 export function toEdgeStatusPatch(
-  wish: StatusWish,
+  input: EdgeStatusInput,
 ): { status: Record<string, unknown> } | undefined {
-  const { edge } = wish;
+  const { edge } = input;
   const actual: EdgeDeviceStatus = edge.status ?? {};
-  const conditions = toConditions(wish, actual.conditions ?? []);
+  const conditions = toConditions(input);
   const status: Record<string, unknown> = {};
-  if (!sameConditions(actual.conditions ?? [], conditions)) {
+  if (!areSameConditions(actual.conditions ?? [], conditions)) {
     status.conditions = conditions;
   }
-  const before = actual.conditions?.find(({ type }) => type === "Connected");
-  const after = conditions.find(({ type }) => type === "Connected");
-  const turned = before?.status !== after?.status &&
-    (before !== undefined || wish.link.connected);
-  const wanted: EdgeDeviceStatus = {
-    ...(edge.metadata.generation
-      ? { observedGeneration: edge.metadata.generation }
-      : {}),
-    ...(wish.agentVersion ? { agentVersion: wish.agentVersion } : {}),
-    ...(wish.podCidr ? { podCIDR: wish.podCidr } : {}),
-    ...(wish.kubeletEndpoint ? { kubeletEndpoint: wish.kubeletEndpoint } : {}),
-    ...(turned ? { lastTransitionTime: toTime(wish.nowMs) } : {}),
-    ...(wish.reported ? { reported: wish.reported } : {}),
-  };
-  for (const [key, value] of Object.entries(wanted)) {
+  const desired: EdgeDeviceStatus = defined({
+    observedGeneration: edge.metadata.generation || undefined,
+    agentVersion: input.agentVersion || undefined,
+    podCIDR: input.podCidr || undefined,
+    kubeletEndpoint: input.kubeletEndpoint || undefined,
+    lastTransitionTime: hasLinkChanged(input)
+      ? toRfc3339(input.nowMs)
+      : undefined,
+    reported: input.reported,
+  });
+  for (const [key, value] of Object.entries(desired)) {
     if (!covers(actual[key as keyof EdgeDeviceStatus], value)) {
       status[key] = value;
     }
@@ -83,71 +75,64 @@ export function toEdgeStatusPatch(
   return Object.keys(status).length > 0 ? { status } : undefined;
 }
 
-function toConditions(wish: StatusWish, actual: Condition[]): Condition[] {
-  const { link, setback, troubles } = wish;
-  const fatal = troubles.find((trouble) => trouble.fatal);
-  const unready = fatal ?? setback ??
-    (link.connected
-      ? undefined
-      : { reason: link.reason, message: link.message });
-  const wanted: Condition[] = [
+/** A device that never connected has no transition yet. */
+function hasLinkChanged({ edge, link }: EdgeStatusInput): boolean {
+  const before = edge.status?.conditions?.find(({ type }) =>
+    type === "Connected"
+  );
+  return before
+    ? before.status !== (link.connected ? "True" : "False")
+    : link.connected;
+}
+
+function toConditions(input: EdgeStatusInput): Condition[] {
+  const { edge, link, reconcileError, problems, nowMs } = input;
+  const notReady = problems.find(({ isFatal }) => isFatal) ?? reconcileError ??
+    (link.connected ? undefined : link);
+  const desired: Condition[] = [
     {
       type: "Connected",
       status: link.connected ? "True" : "False",
       reason: link.reason,
       message: link.message,
     },
-    unready
-      ? {
-        type: "Ready",
-        status: "False",
-        reason: unready.reason,
-        message: unready.message,
-      }
-      : {
-        type: "Ready",
-        status: "True",
-        reason: "DeviceServed",
-        message: "Node and virtual pod are there and the device is connected",
-      },
-    ...troubles.map(({ type, reason, message }) => ({
+    {
+      type: "Ready",
+      status: notReady ? "False" : "True",
+      reason: notReady?.reason ?? "DeviceServed",
+      message: notReady?.message ??
+        "Node and virtual pod exist and the device is connected",
+    },
+    ...problems.map(({ type, reason, message }) => ({
       type,
       status: "True" as const,
       reason,
       message,
     })),
   ];
-  return wanted.map((condition) => {
-    const before = actual.find(({ type }) => type === condition.type);
-    return {
-      ...condition,
-      ...(wish.edge.metadata.generation
-        ? { observedGeneration: wish.edge.metadata.generation }
-        : {}),
-      lastTransitionTime: before?.status === condition.status
-        ? before.lastTransitionTime ?? toTime(wish.nowMs)
-        : toTime(wish.nowMs),
-    };
+  const observed = defined({
+    observedGeneration: edge.metadata.generation || undefined,
   });
+  return mergeConditions(
+    desired.map((condition) => ({ ...condition, ...observed })),
+    { former: edge.status?.conditions, nowMs },
+  );
 }
 
-function sameConditions(actual: Condition[], wanted: Condition[]): boolean {
-  return actual.length === wanted.length &&
-    wanted.every((condition) =>
+function areSameConditions(actual: Condition[], desired: Condition[]): boolean {
+  return actual.length === desired.length &&
+    desired.every((condition) =>
       covers(actual.find(({ type }) => type === condition.type), condition)
     );
 }
 
-function toTime(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** The digital twin, from the device's report and what its agent said of itself. */
+/** Returns the device's report in the form of `status.reported`; `hello` adds what the agent announced. */
 export function fromFacts(
   facts: Facts,
   hello: Hello | undefined,
 ): ReportedFacts {
-  const texts: ReportedFacts = {
+  const { host } = facts;
+  return {
     os: facts.os,
     arch: facts.arch,
     kernelVersion: facts.kernelVersion,
@@ -155,36 +140,27 @@ export function fromFacts(
     machineID: facts.machineId,
     bootID: facts.bootId,
     hostname: facts.hostname,
-    // Always there, also empty: a device without engine has none.
+    // Empty rather than absent for a device without an engine: a merge patch has to clear it.
     runtimeVersion: facts.runtimeVersion,
-  };
-  return {
-    ...texts,
-    ...(facts.runtimeRoot ? { runtimeRoot: facts.runtimeRoot } : {}),
+    ...defined({ runtimeRoot: facts.runtimeRoot || undefined }),
     addresses: [...facts.addresses],
-    cpu: toCpu(facts.cpuMillis),
-    memory: toMemory(facts.memoryBytes),
-    storage: toMemory(facts.storageBytes),
-    ...(hello
-      ? {
-        protocolVersion: hello.protocolVersion,
-        capabilities: [...hello.capabilities],
-      }
-      : {}),
-    ...(facts.host
-      ? {
-        host: {
-          exec: facts.host.exec,
-          attach: facts.host.attach,
-          logs: facts.host.logs,
-          portForward: facts.host.portForward,
-        },
-      }
-      : {}),
+    cpu: toCpuQuantity(facts.cpuMillis),
+    memory: toBinaryQuantity(facts.memoryBytes),
+    storage: toBinaryQuantity(facts.storageBytes),
+    ...defined({
+      protocolVersion: hello?.protocolVersion,
+      capabilities: hello && [...hello.capabilities],
+      host: host && {
+        exec: host.exec,
+        attach: host.attach,
+        logs: host.logs,
+        portForward: host.portForward,
+      },
+    }),
   };
 }
 
-/** What the device measured of itself. */
+/** Returns the conditions that the device measured, for its Node; each has a reason. */
 export function fromMeasured(facts: Facts): MeasuredCondition[] {
   return facts.conditions.map(({ type, status, reason, message }) => ({
     type,
@@ -194,31 +170,32 @@ export function fromMeasured(facts: Facts): MeasuredCondition[] {
   }));
 }
 
-/** "4" or "3500m". */
-function toCpu(millis: number): string {
+/** Formats millis of a CPU as a quantity: "4" or "3500m". */
+function toCpuQuantity(millis: number): string {
   return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
 }
 
-const UNITS = ["Ki", "Mi", "Gi", "Ti", "Pi"];
+const BINARY_UNITS = ["Ki", "Mi", "Gi", "Ti", "Pi"];
 
 /**
- * Whole KiB in the largest unit that leaves no fraction, as the API server writes quantities of a Node: in any other form they would differ
- * from what is stored for ever, and each look would write them again.
+ * Formats bytes as a quantity: whole KiB in the largest unit without a fraction. That is the form in
+ * which the API server stores quantities; any other form would differ from the stored one, and be
+ * written again on each sync.
  */
-function toMemory(bytes: bigint): string {
+function toBinaryQuantity(bytes: bigint): string {
   let count = bytes / 1024n;
   if (count === 0n) return "0";
   let unit = 0;
-  while (count % 1024n === 0n && unit < UNITS.length - 1) {
+  while (count % 1024n === 0n && unit < BINARY_UNITS.length - 1) {
     count /= 1024n;
     unit++;
   }
-  return `${count}${UNITS[unit]}`;
+  return `${count}${BINARY_UNITS[unit]}`;
 }
 
-/** An error's place in a condition: CamelCase reason and sentence. */
-export function toSetback(error: unknown): { reason: string; message: string } {
-  const { code, message } = asAranyaError(error, "Cannot set up device");
+/** Returns an error in the form of a condition: its code as CamelCase reason, and its message. */
+export function toReconcileError(error: unknown): ReconcileError {
+  const { code, message } = asAranyaError(error, "Cannot reconcile device");
   const reason = code.replace(
     /(?:^|_)([a-z])/g,
     (_, letter: string) => letter.toUpperCase(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The end of an EdgeDevice: its pods, then everything that was made for it, then the finalizer. May be begun again at any step. */
-import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
+/** Removes everything that was made for a deleted EdgeDevice. */
+import { AranyaError, hasCode } from "../../shared/base/mod.ts";
 import {
   EDGE_DEVICE,
   ENDPOINT_SLICE,
@@ -14,159 +14,193 @@ import {
   SERVICE,
 } from "../kube/mod.ts";
 import type { Device } from "./device.ts";
-import type { DeviceObjects } from "./reconcile.ts";
-import { isOurNode } from "./node.ts";
 import {
   agentSecretName,
   FINALIZER,
   LEASE_NAMESPACE,
   ownership,
   servingSecretName,
-} from "./objects.ts";
+} from "./metadata.ts";
+import { isOurNode } from "./node.ts";
+import type { DeviceReconciler } from "./reconcile.ts";
 
-/** How long a device that is connected has for its pods beyond their own grace. */
-const EXTRA_MS = 20_000;
-const MAX_WAIT_MS = 120_000;
+/** How long a connected device may take to stop its pods, beyond their grace period. */
+const EXTRA_GRACE_MS = 20_000;
+/** Upper bound of the time that pods are waited for. */
+const MAX_POD_WAIT_MS = 120_000;
+const POD_POLL_MS = 1000;
+/** As the API server defaults it. */
+const DEFAULT_GRACE_SECONDS = 30;
 
-/** What a teardown has begun; one for each device. */
-export interface Teardown {
-  /** Pods are not waited for any longer, on the clock's monotonic time. */
-  deadlineMs?: number;
+/** Progress of a device's removal; kept from one call of {@linkcode tearDown} to the next. */
+export interface TeardownState {
+  /** Pods are not waited for any longer, on the clock's monotonic time; set by the first call. */
+  podDeadlineMs?: number;
+}
+
+/** Options of {@linkcode tearDown}. */
+export interface TearDownOptions {
+  state: TeardownState;
+  /** Knows objects that the informers have not seen yet. */
+  objects: Pick<DeviceReconciler, "latest">;
+  signal: AbortSignal;
 }
 
 /**
- * Removes everything. @returns whether that is done; when not, look again soon
- * @throws {AranyaError} what the API server said: look again later
+ * Removes the device's pods, then its objects, then the finalizer. Each step may be repeated.
+ * @returns whether everything is removed; otherwise the device was enqueued for the next call
+ * @throws {AranyaError} of the API server; call again later
  */
 export async function tearDown(
   device: Device,
-  { state, latest, signal }: {
-    state: Teardown;
-    /** The newer one of what an informer holds and what we wrote. */
-    latest: DeviceObjects["latest"];
-    signal: AbortSignal;
-  },
+  { state, objects, signal }: TearDownOptions,
 ): Promise<boolean> {
   if (!await removePods(device, { state, signal })) return false;
-  const { context, name, edge } = device;
-  context.kubelets.release(name);
-  const own = { namespace: context.namespace, name };
-  const { stores } = context;
-  const key = `${context.namespace}/${name}`;
-  const mine = <T extends KubeObject>(type: ObjectType<T>, stored?: T) => {
-    const object = latest(type.kind, stored);
-    if (!object || ownership(edge, object) === "foreign") return undefined;
-    return remove(device, type, object, signal);
-  };
-  const node = latest(NODE.kind, stores.nodes.get(name));
-  if (node && isOurNode(edge, node)) await remove(device, NODE, node, signal);
-  const lease = latest(
-    LEASE.kind,
-    stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
-  );
-  const serving = stores.secrets.get(
-    `${context.namespace}/${servingSecretName(name)}`,
-  );
-  await Promise.all([
-    lease && remove(device, LEASE, lease, signal),
-    mine(
-      SECRET,
-      stores.secrets.get(`${context.namespace}/${agentSecretName(name)}`),
-    ),
-    serving && ownership(edge, serving) !== "foreign" &&
-    remove(device, SECRET, serving, signal),
-    mine(SERVICE, stores.services.get(key)),
-    mine(ENDPOINT_SLICE, stores.slices.get(key)),
-    mine(POD, context.sources.findPod(key)),
-  ]);
+  device.context.kubelets.release(device.name);
+  await removeObjects(device, { objects, signal });
   await device.close(
     new AranyaError(
       "unavailable",
-      `Cannot go on with device "${name}": its EdgeDevice was deleted`,
+      `Cannot serve device "${device.name}": its EdgeDevice was deleted`,
     ),
   );
-  const finalizers = edge.metadata.finalizers ?? [];
-  if (!finalizers.includes(FINALIZER)) return true;
+  await removeFinalizer(device, signal);
+  return true;
+}
+
+/**
+ * Deletes the pods of the Node, and waits within limits until a connected device has stopped them.
+ * @returns whether they need not be waited for any longer
+ */
+async function removePods(
+  device: Device,
+  { state, signal }: { state: TeardownState; signal: AbortSignal },
+): Promise<boolean> {
+  const { name, link, context: { clock, queue, kube } } = device;
+  const pods = kube.sources.listPods(name).filter(({ metadata }) =>
+    !device.isVirtualPod(metadata) &&
+    kube.sources.serves(metadata.namespace ?? "")
+  );
+  if (pods.length === 0) return true;
+  const nowMs = clock.monotonicMs();
+  if (state.podDeadlineMs === undefined) {
+    const graceMs = Math.max(...pods.map(graceSecondsOf)) * 1000;
+    state.podDeadlineMs = nowMs +
+      (link.isUp ? Math.min(graceMs + EXTRA_GRACE_MS, MAX_POD_WAIT_MS) : 0);
+    await cordon(device, signal);
+  }
+  // An offline device can't report that pods have stopped, and its EdgeDevice is given up.
+  const isForced = nowMs >= state.podDeadlineMs || !link.isUp;
+  await Promise.all(pods.map((pod) => {
+    if (!isForced && pod.metadata.deletionTimestamp) return undefined;
+    return kube.client.delete(POD, pod.metadata, {
+      uid: pod.metadata.uid,
+      signal,
+      ...(isForced ? { gracePeriodSeconds: 0 } : {}),
+    });
+  }));
+  if (isForced) return true;
+  queue.enqueue(name, { afterMs: POD_POLL_MS });
+  return false;
+}
+
+function graceSecondsOf({ metadata, spec }: Pod): number {
+  return metadata.deletionGracePeriodSeconds ??
+    spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+}
+
+/** Marks the Node unschedulable, so that no further pods are bound to it. */
+async function cordon(device: Device, signal: AbortSignal): Promise<void> {
+  const { name, edge, context: { kube: { client, stores } } } = device;
+  const node = stores.nodes.get(name);
+  if (!node || !isOurNode(edge, node) || node.spec?.unschedulable) return;
+  await client.patch(NODE, { name }, {
+    body: { spec: { unschedulable: true } },
+    signal,
+  });
+}
+
+/** Deletes all objects of the device but its EdgeDevice; the Node first, so that nothing is bound to it. */
+async function removeObjects(
+  device: Device,
+  { objects, signal }: Pick<TearDownOptions, "objects" | "signal">,
+): Promise<void> {
+  const { name, edge, context: { kube: { namespace, stores, sources } } } =
+    device;
+  const key = `${namespace}/${name}`;
+  const removeOwn = async <T extends KubeObject>(
+    type: ObjectType<T>,
+    object: T | undefined,
+  ) => {
+    if (!object || ownership(edge, object) === "foreign") return;
+    await deleteObject(device, { type, object, signal });
+  };
+  const latest = <T extends KubeObject>(type: ObjectType<T>, stored?: T) =>
+    objects.latest(type.kind, stored);
+
+  const node = latest(NODE, stores.nodes.get(name));
+  if (node && isOurNode(edge, node)) {
+    await deleteObject(device, { type: NODE, object: node, signal });
+  }
+  const lease = latest(
+    LEASE,
+    stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
+  );
+  const agentSecret = stores.secrets.get(
+    `${namespace}/${agentSecretName(name)}`,
+  );
+  const servingSecret = stores.secrets.get(
+    `${namespace}/${servingSecretName(name)}`,
+  );
+  await Promise.all([
+    lease && deleteObject(device, { type: LEASE, object: lease, signal }),
+    removeOwn(SECRET, latest(SECRET, agentSecret)),
+    removeOwn(SECRET, servingSecret),
+    removeOwn(SERVICE, latest(SERVICE, stores.services.get(key))),
+    removeOwn(ENDPOINT_SLICE, latest(ENDPOINT_SLICE, stores.slices.get(key))),
+    removeOwn(POD, latest(POD, sources.findPod(key))),
+  ]);
+}
+
+async function deleteObject<T extends KubeObject>(
+  device: Device,
+  { type, object, signal }: {
+    type: ObjectType<T>;
+    object: T;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { namespace, name, uid } = object.metadata;
   try {
-    await context.client.patch(EDGE_DEVICE, own, {
+    await device.context.kube.client.delete(type, { namespace, name }, {
+      uid,
+      signal,
+      gracePeriodSeconds: 0,
+    });
+  } catch (error) {
+    // "conflict": another object has the name by now, which is not the device's.
+    if (!hasCode(error, "conflict")) throw error;
+  }
+}
+
+async function removeFinalizer(
+  device: Device,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, edge, context: { kube: { client, namespace } } } = device;
+  const { finalizers = [], resourceVersion } = edge.metadata;
+  if (!finalizers.includes(FINALIZER)) return;
+  try {
+    await client.patch(EDGE_DEVICE, { namespace, name }, {
       body: {
         metadata: {
-          resourceVersion: edge.metadata.resourceVersion,
+          resourceVersion,
           finalizers: finalizers.filter((one) => one !== FINALIZER),
         },
       },
       signal,
     });
   } catch (error) {
-    if (asAranyaError(error, "").code !== "not_found") throw error;
-  }
-  return true;
-}
-
-/** Deletes the node's pods and waits, within bounds, until the device has ended them. */
-async function removePods(
-  device: Device,
-  { state, signal }: { state: Teardown; signal: AbortSignal },
-): Promise<boolean> {
-  const { context, name, link } = device;
-  const pods = context.sources.listPods(name).filter((pod) =>
-    !device.isVirtualPod(pod.metadata) &&
-    context.sources.serves(pod.metadata.namespace ?? "")
-  );
-  if (pods.length === 0) return true;
-  const nowMs = context.clock.monotonicMs();
-  if (state.deadlineMs === undefined) {
-    const graceMs = Math.max(...pods.map(graceOf)) * 1000;
-    state.deadlineMs = nowMs +
-      (link.up ? Math.min(graceMs + EXTRA_MS, MAX_WAIT_MS) : 0);
-    await cordon(device, signal);
-  }
-  // A device that is away can't say that it has ended them: deleting its EdgeDevice gives it up.
-  const force = nowMs >= state.deadlineMs || !link.up;
-  await Promise.all(pods.map((pod) => {
-    if (!force && pod.metadata.deletionTimestamp) return undefined;
-    return context.client.delete(POD, pod.metadata, {
-      uid: pod.metadata.uid,
-      signal,
-      ...(force ? { gracePeriodSeconds: 0 } : {}),
-    });
-  }));
-  if (force) return true;
-  context.wake(name, { afterMs: 1000 });
-  return false;
-}
-
-function graceOf(pod: Pod): number {
-  return pod.metadata.deletionGracePeriodSeconds ??
-    pod.spec?.terminationGracePeriodSeconds ?? 30;
-}
-
-/** Keeps the scheduler from sending more. */
-async function cordon(device: Device, signal: AbortSignal): Promise<void> {
-  const { context, name, edge } = device;
-  const node = context.stores.nodes.get(name);
-  if (!node || !isOurNode(edge, node) || node.spec?.unschedulable) return;
-  await context.client.patch(NODE, { name }, {
-    body: { spec: { unschedulable: true } },
-    signal,
-  });
-}
-
-async function remove<T extends KubeObject>(
-  device: Device,
-  type: ObjectType<T>,
-  object: T,
-  signal: AbortSignal,
-): Promise<void> {
-  const { namespace, name, uid } = object.metadata;
-  try {
-    await device.context.client.delete(type, { namespace, name }, {
-      uid,
-      signal,
-      gracePeriodSeconds: 0,
-    });
-  } catch (error) {
-    // "conflict": another object bears the name by now, which is not ours to delete.
-    if (asAranyaError(error, "").code !== "conflict") throw error;
+    if (!hasCode(error, "not_found")) throw error;
   }
 }

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The virtual pod: it stands for the device's host and is never sent to the device. Pure: values in, objects out. */
+/** The virtual pod of a device, as pure functions. */
 import { isIP } from "node:net";
-import type {
-  EdgeDevice,
-  Pod,
-  PodCondition,
-  ReportedFacts,
+import { toRfc3339 } from "../../shared/base/mod.ts";
+import {
+  type EdgeDevice,
+  type Pod,
+  type PodCondition,
+  type ReportedFacts,
+  toConditionsPatch,
 } from "../kube/mod.ts";
-import { covers, ownedMeta } from "./objects.ts";
+import { covers } from "./covers.ts";
+import { ownedMeta } from "./metadata.ts";
+import type { ConnectedCondition } from "./status.ts";
 
-/** The one container of a virtual pod. */
+/** Name of the virtual pod's only container, which stands for the device's host. */
 export const HOST_CONTAINER = "host";
 const IMAGE = "aranya/host";
 
 /**
- * The pod. No grace: nothing runs for it, so the API server may finish its deletion by itself, whatever the device does. It tolerates
- * everything and has the priority of a node's own pods, so that neither eviction nor preemption takes it.
+ * Returns the virtual pod, which stands for the device's host and is never sent to the device.
+ *
+ * Its grace period is 0, so that the API server deletes it without an answer of the device. It
+ * tolerates every taint and has the priority of a node's own pods, so that it is neither evicted nor
+ * preempted.
  */
 export function toVirtualPod(edge: EdgeDevice): Pod {
   return {
@@ -42,8 +49,11 @@ export function toVirtualPod(edge: EdgeDevice): Pod {
   };
 }
 
-/** Whether a virtual pod can't serve any more: being deleted, ended, elsewhere, or of a former EdgeDevice. */
-export function isSpent(
+/**
+ * Returns whether a virtual pod has to be replaced: it is being deleted, has terminated, is bound to
+ * another node, or belongs to a deleted EdgeDevice of the same name.
+ */
+export function needsReplacement(
   pod: Pod,
   device: { name: string; uid: string },
 ): boolean {
@@ -53,79 +63,75 @@ export function isSpent(
     !pod.metadata.ownerReferences?.some(({ uid }) => uid === device.uid);
 }
 
-/** What a virtual pod's status is made of. */
-export interface VirtualPodWish {
-  /** Whether the link is up. */
-  connected: boolean;
-  /** Why not, e.g. "DeviceOffline"; empty when connected. */
-  reason: string;
-  message: string;
+/** What a virtual pod's status is computed from. */
+export interface VirtualPodInput extends ConnectedCondition {
   facts?: ReportedFacts | undefined;
+  /** Milliseconds since 1970. */
   nowMs: number;
 }
 
-/** A strategic patch of the pod's status, or undefined when all is right. */
+/**
+ * Returns a strategic merge patch of the pod's status, or undefined when it is up to date. The pod is
+ * Running all the time, and Ready while the link is up.
+ */
 export function toVirtualPodPatch(
   pod: Pod,
-  wish: VirtualPodWish,
+  input: VirtualPodInput,
 ): { status: Record<string, unknown> } | undefined {
-  const now = new Date(wish.nowMs).toISOString().replace(/\.\d+Z$/, "Z");
+  const { connected, facts, nowMs } = input;
   const actual = pod.status ?? {};
-  const wanted = ["Initialized", "PodReadyToStartContainers"].map((type) => ({
-    type,
-    status: "True",
-  })).concat(["ContainersReady", "Ready"].map((type) => ({
-    type,
-    status: wish.connected ? "True" : "False",
-    ...(wish.connected ? {} : { reason: wish.reason, message: wish.message }),
-  })));
-  const conditions = wanted.flatMap((condition) => {
-    const before = actual.conditions?.find(({ type }) =>
-      type === condition.type
-    );
-    if (before && sameCondition(before, condition)) return [];
-    return [{
-      reason: null,
-      message: null,
-      ...condition,
-      lastTransitionTime: before?.status === condition.status
-        ? before.lastTransitionTime ?? now
-        : now,
-    }];
+  const conditions = toConditionsPatch(toPodConditions(input), {
+    former: actual.conditions,
+    nowMs,
   });
-  const startTime = actual.startTime ?? now;
-  const rest: Record<string, unknown> = {
+  const startTime = actual.startTime ?? toRfc3339(nowMs);
+  const status: Record<string, unknown> = {
     phase: "Running",
     startTime,
-    ...toAddresses(wish.facts),
+    ...toPodAddresses(facts),
     containerStatuses: [{
       name: HOST_CONTAINER,
       image: IMAGE,
       imageID: "",
       containerID: `aranya://${pod.metadata.uid}`,
-      ready: wish.connected,
+      ready: connected,
       started: true,
       restartCount: 0,
       state: { running: { startedAt: startTime } },
     }],
   };
-  for (const key of Object.keys(rest)) {
-    if (covers(actual[key as keyof typeof actual], rest[key])) delete rest[key];
+  for (const [key, value] of Object.entries(status)) {
+    if (covers(actual[key as keyof typeof actual], value)) delete status[key];
   }
-  if (conditions.length === 0 && Object.keys(rest).length === 0) {
-    return undefined;
-  }
-  // These lists would be merged by address, and a former one would stay.
+  // These lists would be merged by address otherwise, and a former one would stay.
   for (const key of ["hostIPs", "podIPs"]) {
-    const list = rest[key];
-    if (Array.isArray(list)) rest[key] = [...list, { "$patch": "replace" }];
+    const list = status[key];
+    if (Array.isArray(list)) status[key] = [...list, { "$patch": "replace" }];
   }
-  return { status: { ...rest, ...(conditions.length ? { conditions } : {}) } };
+  if (conditions.length > 0) status.conditions = conditions;
+  return Object.keys(status).length > 0 ? { status } : undefined;
 }
 
-/** The device's own addresses; none are shown before it has told them. Both lists hold at most one address of each family. */
-function toAddresses(facts: ReportedFacts | undefined) {
-  // One that the API server refuses would keep the whole status from being written.
+function toPodConditions(
+  { connected, reason, message }: VirtualPodInput,
+): PodCondition[] {
+  return [
+    { type: "Initialized", status: "True" },
+    { type: "PodReadyToStartContainers", status: "True" },
+    ...["ContainersReady", "Ready"].map((type): PodCondition =>
+      connected
+        ? { type, status: "True" }
+        : { type, status: "False", reason, message }
+    ),
+  ];
+}
+
+/**
+ * Returns host and pod addresses, which are the device's own; nothing until it has reported some. The
+ * lists have at most one address of each family, as the API server requires.
+ */
+function toPodAddresses(facts: ReportedFacts | undefined) {
+  // The API server would refuse the whole status for one invalid address.
   const addresses = (facts?.addresses ?? []).filter((address) =>
     isIP(address) !== 0 && !address.includes("%")
   );
@@ -136,13 +142,4 @@ function toAddresses(facts: ReportedFacts | undefined) {
   );
   const list = (other ? [first, other] : [first]).map((ip) => ({ ip }));
   return { hostIP: first, hostIPs: list, podIP: first, podIPs: list };
-}
-
-function sameCondition(
-  actual: PodCondition,
-  wanted: { status: string; reason?: string; message?: string },
-): boolean {
-  return actual.status === wanted.status &&
-    (actual.reason ?? "") === (wanted.reason ?? "") &&
-    (actual.message ?? "") === (wanted.message ?? "");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Writes of one device's objects: created once, patched where they differ, and never touched when they are somebody else's. */
-import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
+/** Writes the objects of one device. */
+import { AranyaError, hasCode } from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
   type KubeClient,
@@ -8,128 +8,142 @@ import {
   type ObjectType,
   POD,
 } from "../kube/mod.ts";
-import { ownership } from "./objects.ts";
-import type { Trouble } from "./status.ts";
+import { type Ownership, ownership, revisionOf } from "./metadata.ts";
+import { nameConflict, type ProblemCondition } from "./problems.ts";
 
-/** How long our own write stands in for an informer that has not seen it. */
+/** How long an own write counts as present although the informer has no such object. */
 const OWN_WRITE_MS = 10_000;
 
-/** Remembers our own last writes until the informers have caught up: nothing is created twice for their delay. */
-export class Writer {
-  /** Objects of our names that are somebody else's, found since {@linkcode begin}. */
-  conflicts: Trouble[] = [];
-  #edge: EdgeDevice | undefined;
+/**
+ * Creates objects once, patches them where they differ, and never touches foreign ones. Keeps the
+ * result of its own last write of each kind until the informer has caught up, so that nothing is
+ * created twice because a watch is late.
+ */
+export class ObjectWriter {
+  /** Foreign objects with a name that the device needs, found since {@linkcode begin}. */
+  conflicts: ProblemCondition[] = [];
   readonly #client: KubeClient;
-  readonly #objects = new Map<string, { object: KubeObject; atMs: number }>();
+  /** Set by {@linkcode begin}. */
+  #edge: EdgeDevice | undefined;
+  /** Last own write of each kind; a device has one object of each. */
+  readonly #written = new Map<string, { object: KubeObject; atMs: number }>();
 
   constructor(client: KubeClient) {
     this.#client = client;
   }
 
-  /** A new look, for this state of the EdgeDevice. */
+  /** Begins a reconciliation for this state of the EdgeDevice. */
   begin(edge: EdgeDevice): void {
     this.#edge = edge;
     this.conflicts = [];
   }
 
-  /** Whose an object of the device's namespace is. */
-  ownership(object: KubeObject): "ours" | "stale" | "foreign" {
+  /** Returns who an object of the device's namespace belongs to. */
+  ownership(object: KubeObject): Ownership {
     return this.#edge ? ownership(this.#edge, object) : "foreign";
   }
 
-  /** Notes the answer to a write of ours. */
-  note(kind: string, object: KubeObject): void {
-    this.#objects.set(kind, { object, atMs: performance.now() });
+  /** Records the result of a write. */
+  recordWrite(kind: string, object: KubeObject): void {
+    this.#written.set(kind, { object, atMs: performance.now() });
   }
 
-  /** An informer saw that the object is gone. */
-  forget(kind: string): void {
-    this.#objects.delete(kind);
+  /** Drops the recorded write, because an informer saw that the object was deleted. */
+  forgetWrite(kind: string): void {
+    this.#written.delete(kind);
   }
 
-  /** The newer one of what the informer holds and what we wrote. */
+  /** Returns the newer one of the informer's object and the own last write. */
   latest<T extends KubeObject>(
     kind: string,
     stored: T | undefined,
   ): T | undefined {
-    const own = this.#objects.get(kind);
+    const own = this.#written.get(kind);
     if (!own) return stored;
-    const caughtUp = stored
-      ? Number(stored.metadata.resourceVersion) >=
-        Number(own.object.metadata.resourceVersion)
+    const hasCaughtUp = stored
+      ? revisionOf(stored) >= revisionOf(own.object)
       : performance.now() - own.atMs > OWN_WRITE_MS;
-    if (!caughtUp) return own.object as T;
-    this.#objects.delete(kind);
+    if (!hasCaughtUp) return own.object as T;
+    this.#written.delete(kind);
     return stored;
   }
 
-  /** Creates the object when it isn't there, else patches what is not right. */
-  async ensure<T extends KubeObject>(type: ObjectType<T>, wanted: T, options: {
+  /**
+   * Creates the object when it doesn't exist, else applies the patch, if there is one. An object of a
+   * deleted EdgeDevice is replaced; a foreign one is reported as a conflict.
+   */
+  async ensure<T extends KubeObject>(type: ObjectType<T>, desired: T, options: {
+    /** The informer's object. */
     stored: T | undefined;
-    patch: (actual: T) => unknown;
+    /** Returns a merge patch, or undefined when the object is up to date. */
+    toPatch: (actual: T) => unknown;
     signal: AbortSignal;
   }): Promise<void> {
     const { signal } = options;
     let actual = this.latest(type.kind, options.stored);
     if (actual && this.ownership(actual) === "stale") {
-      await this.remove(type, actual, signal);
+      await this.delete(type, actual, signal);
       actual = undefined;
     }
-    actual ??= await this.create(type, wanted, {
+    actual ??= await this.create(type, desired, {
       signal,
-      ours: (found) => this.ownership(found),
+      ownershipOf: (found) => this.ownership(found),
     });
     if (!actual) return;
-    const { namespace, name } = wanted.metadata;
+    const { namespace, name } = desired.metadata;
     if (this.ownership(actual) !== "ours") {
-      return this.addConflict(type.kind, `${namespace}/${name}`);
+      return this.reportConflict(type.kind, `${namespace}/${name}`);
     }
-    const body = options.patch(actual);
+    const body = options.toPatch(actual);
     if (body === undefined) return;
-    this.note(
+    this.recordWrite(
       type.kind,
       await this.#client.patch(type, { namespace, name }, { body, signal }),
     );
   }
 
-  /** @returns the new object, or the one that was there when it is ours; undefined: somebody else's, and a NameConflict */
-  async create<T extends KubeObject>(type: ObjectType<T>, wanted: T, options: {
-    ours: (found: T) => "ours" | "stale" | "foreign";
+  /**
+   * Creates an object. When one of this name exists, returns that if it is the device's own, and
+   * undefined if it is foreign, which is reported as a conflict.
+   * @throws {AranyaError} "conflict" while an object of a deleted EdgeDevice is being removed
+   */
+  async create<T extends KubeObject>(type: ObjectType<T>, desired: T, options: {
+    ownershipOf: (found: T) => Ownership;
     signal: AbortSignal;
   }): Promise<T | undefined> {
     const { signal } = options;
-    const { namespace, name } = wanted.metadata;
+    const { namespace, name } = desired.metadata;
     try {
-      const made = await this.#client.create(type, wanted, { signal });
-      this.note(type.kind, made);
-      return made;
+      const created = await this.#client.create(type, desired, { signal });
+      this.recordWrite(type.kind, created);
+      return created;
     } catch (error) {
-      if (asAranyaError(error, "").code !== "already_exists") throw error;
+      if (!hasCode(error, "already_exists")) throw error;
     }
     const found = await this.#client.find(type, { namespace, name }, {
       signal,
     });
-    const whose = found && options.ours(found);
-    if (found && whose === "stale") await this.remove(type, found, signal);
-    if (!found || whose === "stale") {
+    const owner = found && options.ownershipOf(found);
+    if (found && owner === "stale") await this.delete(type, found, signal);
+    if (!found || owner === "stale") {
       throw new AranyaError(
         "conflict",
-        `Cannot create ${type.kind} "${name}": a former one is just being deleted`,
+        `Cannot create ${type.kind} "${name}": a previous one is still being deleted`,
       );
     }
-    if (whose === "ours") return found;
-    this.addConflict(type.kind, namespace ? `${namespace}/${name}` : name);
+    if (owner === "ours") return found;
+    this.reportConflict(type.kind, namespace ? `${namespace}/${name}` : name);
     return undefined;
   }
 
-  /** Deletes this very object. */
-  async remove(
+  /** Deletes this object and no other one of its name. */
+  async delete(
     type: ObjectType<KubeObject>,
     object: KubeObject,
     signal: AbortSignal,
   ): Promise<void> {
     const { namespace, name, uid } = object.metadata;
-    this.forget(type.kind);
+    this.forgetWrite(type.kind);
     await this.#client.delete(type, { namespace, name }, {
       uid,
       signal,
@@ -137,20 +151,14 @@ export class Writer {
     });
   }
 
-  /** Somebody else's object bears a name of ours. */
-  addConflict(kind: string, name: string): void {
-    this.conflicts.push({
-      type: "NameConflict",
-      reason: `${kind}Exists`,
-      message:
-        `Cannot create ${kind} "${name}": one of this name exists that was not made for this device`,
-      fatal: true,
-    });
+  /** Reports that a foreign object has a name which the device needs. */
+  reportConflict(kind: string, name: string): void {
+    this.conflicts.push(nameConflict(kind, name));
   }
 }
 
-/** Waits for all; then throws the first failure, if there is one. */
-export async function all(tasks: Promise<void>[]): Promise<void> {
+/** Waits for all tasks, then throws the first error, if there is one. */
+export async function settleAll(tasks: Promise<void>[]): Promise<void> {
   const results = await Promise.allSettled(tasks);
   for (const result of results) {
     if (result.status === "rejected") throw result.reason;

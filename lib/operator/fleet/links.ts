@@ -66,7 +66,7 @@ async function serveLink(
     meter.count("aranya_handshakes_refused_total", { labels: { code } });
     // Only an agent that proved to hold the credential may change a condition.
     if (code === "unsupported" && details?.proven === true) {
-      findDevice(name)?.noteVersion(message);
+      findDevice(name)?.reportUnsupportedVersion(message);
     }
     return;
   }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Settings of one device, from its EdgeDevice to its agent.yaml. */
+/** Settings of devices, from the EdgeDevice to agent.yaml. */
 import { defined, formatEndpoint } from "../../shared/base/mod.ts";
 import { parseDuration, renderAgentConfig } from "../../shared/config/mod.ts";
-import type { AgentYamlInput, DeviceSettings } from "../device/mod.ts";
+import type {
+  AgentYamlInput,
+  DeviceSettings,
+  SettingsSource,
+} from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 
 /** Shortest interval of the periodic comparisons, whatever the EdgeDevice sets. */
@@ -16,10 +20,37 @@ export function hostOf(endpoint: string): string {
   return endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }
 
+/** Where agents connect to by default. */
+export interface AgentEndpoint {
+  /** Addresses of the operator's host, preferred first. */
+  addresses: string[];
+  /** Port of the gRPC listener. */
+  grpcPort: number;
+}
+
+/** Settings of all devices of one operator. */
+export class FleetSettings implements SettingsSource {
+  readonly #endpoint: AgentEndpoint;
+
+  constructor(endpoint: AgentEndpoint) {
+    this.#endpoint = endpoint;
+  }
+
+  /** See {@linkcode SettingsSource.of}. */
+  of(edge: EdgeDevice): DeviceSettings {
+    return toSettings(edge, this.#endpoint);
+  }
+
+  /** See {@linkcode SettingsSource.renderAgentYaml}. */
+  renderAgentYaml(input: AgentYamlInput): string {
+    return toAgentYaml(input);
+  }
+}
+
 /** Returns a device's settings; what is missing or can't be parsed has its default. */
 export function toSettings(
   edge: EdgeDevice,
-  host: { addresses: string[]; grpcPort: number },
+  operator: AgentEndpoint,
 ): DeviceSettings {
   const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
@@ -35,8 +66,8 @@ export function toSettings(
       MIN_SYNC_MS,
     ),
     endpoint: grpcConfig?.endpoint ?? formatEndpoint({
-      host: host.addresses[0] ?? "127.0.0.1",
-      port: host.grpcPort,
+      host: operator.addresses[0] ?? "127.0.0.1",
+      port: operator.grpcPort,
     }),
     insecure: grpcConfig?.insecure ?? false,
     backoff: {

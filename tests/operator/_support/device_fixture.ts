@@ -9,7 +9,7 @@ import {
 import {
   Device,
   type DeviceContext,
-  DeviceObjects,
+  DeviceReconciler,
   type DeviceSettings,
   LEASE_NAMESPACE,
   ROLE_LABEL,
@@ -64,8 +64,8 @@ export class DeviceFixture implements AsyncDisposable {
   readonly scope = new Scope();
   readonly stores: FleetStores;
   readonly context: DeviceContext;
-  /** Devices that were requeued, in order. */
-  readonly requeued: string[] = [];
+  /** Names of devices that were enqueued, in order. */
+  readonly enqueued: string[] = [];
 
   private constructor(api: CountingApi, reconnectGraceMs: number) {
     this.api = api;
@@ -80,32 +80,38 @@ export class DeviceFixture implements AsyncDisposable {
       }),
     );
     this.context = {
-      client: this.api,
-      namespace,
-      stores: this.stores.devices,
-      sources: this.stores.sources,
-      events: this.scope.use(
-        createEventRecorder({ client: this.api, log: SILENT_LOGGER }),
-      ),
-      log: SILENT_LOGGER,
-      meter: NO_METER,
-      clock: SYSTEM_CLOCK,
-      operatorVersion: "0.1.0",
-      kubeletVersion: "v1.34.0",
-      host: { addresses: ["10.0.0.7"], grpcPort: 9443 },
-      authority: "CA\n",
-      graceUntilMs: performance.now() + reconnectGraceMs,
+      kube: {
+        client: this.api,
+        namespace,
+        stores: this.stores.devices,
+        sources: this.stores.sources,
+        events: this.scope.use(
+          createEventRecorder({ client: this.api, log: SILENT_LOGGER }),
+        ),
+      },
+      operator: {
+        version: "0.1.0",
+        kubeletVersion: "v1.34.0",
+        addresses: ["10.0.0.7"],
+        grpcPort: 9443,
+        ca: "CA\n",
+        reconnectDeadlineMs: performance.now() + reconnectGraceMs,
+      },
+      settings: {
+        of: () => SETTINGS,
+        renderAgentYaml: ({ device, ca }) => `device: ${device}\nca: ${ca}`,
+      },
       addresses: new PodAddressBook({ seed: namespace }),
-      heartbeats: { start() {}, stop() {} },
       kubelets: {
         open: (_device, { wantedPort }) =>
           Promise.resolve(fakeServer(wantedPort ?? 20_000)),
         requestCertificate() {},
         release() {},
       },
-      settingsOf: () => SETTINGS,
-      renderAgentYaml: ({ device, ca }) => `device: ${device}\nca: ${ca}`,
-      wake: (device) => void this.requeued.push(device),
+      queue: { enqueue: (device) => void this.enqueued.push(device) },
+      log: SILENT_LOGGER,
+      meter: NO_METER,
+      clock: SYSTEM_CLOCK,
     };
   }
 
@@ -128,7 +134,7 @@ export class DeviceFixture implements AsyncDisposable {
       status?: EdgeDeviceStatus;
       annotations?: Record<string, string>;
     } = {},
-  ): Promise<{ device: Device; objects: DeviceObjects }> {
+  ): Promise<{ device: Device; reconciler: DeviceReconciler }> {
     const { annotations = {}, ...rest } = given;
     const edge = await this.api.putObject(EDGE_DEVICE, {
       spec: {},
@@ -139,9 +145,11 @@ export class DeviceFixture implements AsyncDisposable {
   }
 
   /** Makes a `Device` for an EdgeDevice that exists, as a newly started operator does. */
-  openDevice(edge: EdgeDevice): { device: Device; objects: DeviceObjects } {
+  openDevice(
+    edge: EdgeDevice,
+  ): { device: Device; reconciler: DeviceReconciler } {
     const device = this.scope.use(new Device(edge, this.context));
-    return { device, objects: new DeviceObjects(device) };
+    return { device, reconciler: new DeviceReconciler(device) };
   }
 
   /** Resolves once the informers hold the present version of each of the device's objects. */

@@ -14,10 +14,10 @@ function agentSecret(fixture: DeviceFixture) {
   return fixture.api.get(SECRET, { namespace, name: `${name}-agent` });
 }
 
-Deno.test("ensure() writes agent.yaml, token and CA, and repairs them", async () => {
+Deno.test("ensure() writes agent.yaml, token and CA, and corrects them", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   const secret = await agentSecret(fixture);
   assert.match(secretText(secret, "agent.yaml") ?? "", /^device: edge-.+\n/);
   assert.equal(secretText(secret, "ca.crt"), "CA\n");
@@ -27,57 +27,61 @@ Deno.test("ensure() writes agent.yaml, token and CA, and repairs them", async ()
     data: { ...secret.data, "ca.crt": btoa("forged") },
   });
   await fixture.waitForInformers();
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   const repaired = await agentSecret(fixture);
   assert.equal(secretText(repaired, "ca.crt"), "CA\n");
   assert.equal(secretText(repaired, "token"), token);
 });
 
-Deno.test("ensure() gives a connected device a new credential when the annotation asks, and takes the annotation away", async () => {
+Deno.test("ensure() rotates the credential of a connected device on request, and the annotation is removed", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   const before = device.keys?.key;
   await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
-  device.edge = await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
-    metadata: { annotations: { [ROTATE]: "now" } },
-  });
-  await objects.reconcile(signal);
-  await until(() => !device.credential.rotating, "the device's confirmation");
+  await until(() => device.link.isUp, "a link");
+  device.observeEdge(
+    await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+      metadata: { annotations: { [ROTATE]: "now" } },
+    }),
+  );
+  await reconciler.reconcile(signal);
+  await until(() => !device.credential.isRotating, "the device's confirmation");
   assert.notDeepEqual(device.keys?.key, before);
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   const secret = await agentSecret(fixture);
   assert.equal(secret.data?.["previous-token"], undefined);
   const { metadata } = await fixture.api.get(EDGE_DEVICE, fixture.ref);
   assert.equal(metadata.annotations?.[ROTATE], undefined);
 });
 
-Deno.test("ensure() waits with a rotation until the device is connected", async () => {
+Deno.test("ensure() does not rotate the credential of an offline device", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice({
+  const { device, reconciler } = await fixture.createDevice({
     annotations: { [ROTATE]: "now" },
   });
-  await objects.reconcile(signal);
-  assert.equal(device.credential.rotating, false);
+  await reconciler.reconcile(signal);
+  assert.equal(device.credential.isRotating, false);
   const { metadata } = await fixture.api.get(EDGE_DEVICE, fixture.ref);
   assert.equal(metadata.annotations?.[ROTATE], "now");
 });
 
-Deno.test("ensure() goes back to the former credential when the Secret can't be written", async () => {
+Deno.test("ensure() restores the credential when the Secret can't be written", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   const before = device.keys;
   await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
-  device.edge = await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
-    metadata: { annotations: { [ROTATE]: "now" } },
-  });
+  await until(() => device.link.isUp, "a link");
+  device.observeEdge(
+    await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+      metadata: { annotations: { [ROTATE]: "now" } },
+    }),
+  );
   fixture.api.failures.set(
     "patch secrets",
     new AranyaError("unavailable", "Cannot patch: away"),
   );
-  await assert.rejects(objects.reconcile(signal), /away/);
+  await assert.rejects(reconciler.reconcile(signal), /away/);
   assert.deepEqual(device.keys, before);
 });

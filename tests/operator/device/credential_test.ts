@@ -8,8 +8,8 @@ const EDGE: EdgeDevice = {
   metadata: { name: "edge-1", namespace: "home", uid: "u1" },
 };
 
-/** The Secret as it would be written now. */
-function written(credential: Credential): Secret {
+/** Returns the Secret as it would be written now. */
+function toStoredSecret(credential: Credential): Secret {
   const values: Record<string, string> = {};
   for (const [key, value] of Object.entries(credential.toSecretValues())) {
     if (value !== null) values[key] = value;
@@ -17,7 +17,7 @@ function written(credential: Credential): Secret {
   return toSecret(EDGE, { name: "edge-1-agent", type: "Opaque", values });
 }
 
-Deno.test("adopt() makes a key when there is no Secret, and keeps it until there is", () => {
+Deno.test("adopt() makes a key without a Secret, and keeps it until there is one", () => {
   const credential = new Credential();
   assert.equal(credential.adopt(undefined), false);
   const key = credential.keys?.key;
@@ -26,23 +26,23 @@ Deno.test("adopt() makes a key when there is no Secret, and keeps it until there
   assert.equal(credential.keys?.key, key);
 });
 
-Deno.test("adopt() reads the key of a former leader", () => {
+Deno.test("adopt() reads the key that a former leader stored", () => {
   const former = new Credential();
   former.adopt(undefined);
   const credential = new Credential();
-  assert.equal(credential.adopt(written(former)), false);
+  assert.equal(credential.adopt(toStoredSecret(former)), false);
   assert.deepEqual(credential.keys, former.keys);
 });
 
-Deno.test("adopt() tells when somebody changed the key: links made with the old one must end", () => {
+Deno.test("adopt() returns true when a user changed the key", () => {
   const other = new Credential();
   other.adopt(undefined);
   const credential = new Credential();
   credential.adopt(undefined);
-  assert.equal(credential.adopt(written(other)), true);
+  assert.equal(credential.adopt(toStoredSecret(other)), true);
 });
 
-Deno.test("adopt() replaces what is no credential", () => {
+Deno.test("adopt() replaces a value that is no credential", () => {
   const credential = new Credential();
   credential.adopt(toSecret(EDGE, {
     name: "x",
@@ -59,16 +59,16 @@ Deno.test("rotate() accepts both keys until the device confirmed the new one", (
   credential.rotate();
   assert.deepEqual(credential.keys?.previousKey, old);
   assert.notDeepEqual(credential.keys?.key, old);
-  const secret = written(credential);
+  const secret = toStoredSecret(credential);
   assert.equal(credential.adopt(secret), false);
   credential.confirm();
   assert.equal(credential.keys?.previousKey, undefined);
   // The informer may show the former Secret for a while.
   credential.adopt(secret);
-  assert.equal(credential.rotating, false);
+  assert.equal(credential.isRotating, false);
 });
 
-Deno.test("revoke() accepts nothing any more, and the next key is another one", () => {
+Deno.test("revoke() drops all keys, and the next key is another one", () => {
   const credential = new Credential();
   credential.adopt(undefined);
   const old = credential.keys?.key;

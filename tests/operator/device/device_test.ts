@@ -6,56 +6,63 @@ import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
 
-Deno.test("revoke() ends the link, refuses the credential, and the next look makes another", async () => {
+Deno.test("revoke() closes the link and drops the credential; the next reconciliation makes another one", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   const before = device.keys?.key;
   const agent = await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
+  await until(() => device.link.isUp, "a link");
   const { namespace, name } = fixture.ref;
   await fixture.api.deleteObject(SECRET, { namespace, name: `${name}-agent` });
   await fixture.waitForInformers();
-  objects.forget("Secret");
+  reconciler.forgetWrite("Secret");
   device.revoke();
   await agent.ended;
   assert.equal(device.credential.toSecretValues().token, null);
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   assert.equal(device.keys?.key.length, 32);
   assert.notDeepEqual(device.keys?.key, before);
 });
 
-Deno.test("edge ignores an older state than the one that is known", async () => {
+Deno.test("observeEdge() refuses an older state than the present one", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const { metadata } = device.edge;
-  device.edge = {
+  const older = {
     ...device.edge,
     metadata: { ...metadata, resourceVersion: "0", generation: 99 },
   };
+  assert.equal(device.observeEdge(older), false);
   assert.equal(device.edge.metadata.generation, 1);
+  const newer = {
+    ...device.edge,
+    metadata: { ...metadata, generation: 2 },
+  };
+  assert.equal(device.observeEdge(newer), true);
+  assert.equal(device.edge.metadata.generation, 2);
 });
 
-Deno.test("troubles name an organization that the signer does not take", async () => {
+Deno.test("problems name an organization that the signer does not allow", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice({
     spec: { certInfo: { org: "ACME" } },
   });
-  assert.deepEqual(device.troubles.map(({ type }) => type), [
+  assert.deepEqual(device.problems.map(({ type }) => type), [
     "CertificateIncomplete",
   ]);
 });
 
-Deno.test("noteVersion() shows an agent that can't be served until a link comes up", async () => {
+Deno.test("reportUnsupportedVersion() adds a problem until a link is up", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  device.noteVersion("Cannot serve version 9");
-  assert.equal(device.troubles[0]?.message, "Cannot serve version 9");
+  device.reportUnsupportedVersion("Cannot serve version 9");
+  assert.equal(device.problems[0]?.message, "Cannot serve version 9");
   await fixture.connectAgent(device);
-  assert.deepEqual(device.troubles, []);
+  assert.deepEqual(device.problems, []);
 });
 
-Deno.test("handlers know the virtual pod's one container and refuse others", async () => {
+Deno.test("handlers find the virtual pod's only container and refuse others", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const target = {
@@ -79,13 +86,13 @@ Deno.test("handlers know the virtual pod's one container and refuse others", asy
   );
 });
 
-Deno.test("close() ends the link with its reason and may be called twice", async () => {
+Deno.test("close() closes the link and may be called twice", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const agent = await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
+  await until(() => device.link.isUp, "a link");
   await device[Symbol.asyncDispose]();
   await device[Symbol.asyncDispose]();
   await agent.ended;
-  assert.equal(device.link.up, false);
+  assert.equal(device.link.isUp, false);
 });

@@ -14,54 +14,54 @@ import {
 } from "../_support/device_fixture.ts";
 import { until } from "../_support/wait.ts";
 
-Deno.test("accept() tells the device its configuration, and again when it changes", async () => {
+Deno.test("accept() configures the device, and again when the configuration changes", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  const told: string[] = [];
+  const sent: string[] = [];
   device.configure("100.64.0.0/26");
   await fixture.connectAgent(device, {
     handlers: {
       ...ACCEPTING_HANDLERS,
       request(method, payload) {
         if (method === Method.CONFIGURE) {
-          told.push(decodeMessage(ConfigureSchema, payload).podCidr);
+          sent.push(decodeMessage(ConfigureSchema, payload).podCidr);
         }
         return Promise.resolve(new Uint8Array());
       },
     },
   });
-  await until(() => told.length === 1, "the configuration");
+  await until(() => sent.length === 1, "the configuration");
   device.configure("100.64.0.0/26");
   device.configure("10.1.0.0/26");
-  await until(() => told.length === 2, "the new configuration");
-  assert.deepEqual(told, ["100.64.0.0/26", "10.1.0.0/26"]);
+  await until(() => sent.length === 2, "the new configuration");
+  assert.deepEqual(sent, ["100.64.0.0/26", "10.1.0.0/26"]);
 });
 
-Deno.test("accept() refuses another machine while one is in control, and the first stays", async () => {
+Deno.test("accept() refuses another machine while one is connected", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
+  await until(() => device.link.isUp, "a link");
   await assert.rejects(fixture.connectAgent(device, { machineId: "clone" }), {
     code: "conflict",
   });
-  assert.equal(device.link.up, true);
-  assert.deepEqual(device.troubles.map(({ type }) => type), [
+  assert.equal(device.link.isUp, true);
+  assert.deepEqual(device.problems.map(({ type }) => type), [
     "DuplicateDevice",
   ]);
 });
 
-Deno.test("accept() lets the same machine take over from its former link", async () => {
+Deno.test("accept() replaces the link of the same machine", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const first = await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
+  await until(() => device.link.isUp, "a link");
   await fixture.connectAgent(device);
   await first.ended;
-  assert.equal(device.link.up, true);
+  assert.equal(device.link.isUp, true);
 });
 
-Deno.test("facts of the device are shown as its twin; measured conditions only while the link is up", async () => {
+Deno.test("reported keeps the last report; measured is undefined while the link is down", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const agent = await fixture.connectAgent(device);
@@ -83,7 +83,7 @@ Deno.test("facts of the device are shown as its twin; measured conditions only w
   assert.ok(device.link.offlineSinceMs);
 });
 
-Deno.test("stateOf() believes what a former leader wrote until the grace is over", async () => {
+Deno.test("toConnectedCondition() keeps what the former leader wrote until the reconnect deadline", async () => {
   const conditions = [{
     type: "Connected",
     status: "True" as const,
@@ -93,19 +93,28 @@ Deno.test("stateOf() believes what a former leader wrote until the grace is over
   }];
   await using during = await DeviceFixture.start({ reconnectGraceMs: 60_000 });
   const early = await during.createDevice({ status: { conditions } });
-  assert.equal(early.device.link.stateOf(early.device.edge).connected, true);
+  assert.equal(
+    early.device.link.toConnectedCondition(early.device.edge).connected,
+    true,
+  );
   await using after = await DeviceFixture.start();
   const late = await after.createDevice({ status: { conditions } });
-  assert.equal(late.device.link.stateOf(late.device.edge).reason, "LinkLost");
+  assert.equal(
+    late.device.link.toConnectedCondition(late.device.edge).reason,
+    "LinkLost",
+  );
 });
 
-Deno.test("end() closes the link at once", async () => {
+Deno.test("closeLink() closes the link at once", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const agent = await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
-  device.link.end("revoked");
+  await until(() => device.link.isUp, "a link");
+  device.link.closeLink("revoked");
   await agent.ended;
-  assert.equal(device.link.up, false);
-  assert.match(device.link.stateOf(device.edge).message, /revoked/);
+  assert.equal(device.link.isUp, false);
+  assert.match(
+    device.link.toConnectedCondition(device.edge).message,
+    /revoked/,
+  );
 });

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import type { EdgeDevice, Node } from "../../../lib/operator/kube/mod.ts";
 import {
   isOurNode,
-  type NodeWish,
-  toMarksPatch,
+  type NodeInput,
+  toMetadataPatch,
   toNode,
-  toNodeFigures,
-  toStatusPatch,
+  toNodeStatus,
+  toNodeStatusPatch,
 } from "../../../lib/operator/device/node.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -16,7 +16,7 @@ function edge(spec: EdgeDevice["spec"] = {}): EdgeDevice {
   return { metadata: { name: "edge-1", namespace: "home", uid: "u1" }, spec };
 }
 
-function wish(rest: Partial<NodeWish> = {}): NodeWish {
+function input(rest: Partial<NodeInput> = {}): NodeInput {
   return {
     edge: edge(),
     addresses: ["10.0.0.7"],
@@ -28,7 +28,7 @@ function wish(rest: Partial<NodeWish> = {}): NodeWish {
   };
 }
 
-/** As the API server would hold it. */
+/** Returns the Node as the API server stores it. */
 function stored(node: Node): Node {
   return {
     ...structuredClone(node),
@@ -49,8 +49,8 @@ const HEALTHY = [
   { type: "RuntimeReady", status: true, reason: "Up", message: "" },
 ];
 
-Deno.test("toNode() makes a whole Node of a device that was never heard of", () => {
-  const node = toNode(wish());
+Deno.test("toNode() returns a complete Node for a device that never connected", () => {
+  const node = toNode(input());
   assert.equal(node.spec?.providerID, "aranya://home/edge-1");
   assert.equal(node.metadata.labels?.["arhat.dev/role"], "EdgeDevice");
   assert.equal(node.metadata.labels?.["kubernetes.io/hostname"], "edge-1");
@@ -66,18 +66,18 @@ Deno.test("toNode() makes a whole Node of a device that was never heard of", () 
   assert.equal(ready?.reason, "DeviceNeverConnected");
 });
 
-Deno.test("toMarksPatch() and toStatusPatch() have nothing to write for what toNode() made", () => {
-  const given = wish({ facts: FACTS, measured: HEALTHY });
-  const node = stored(toNode(given));
-  assert.equal(toMarksPatch(given, node), undefined);
+Deno.test("toMetadataPatch() and toNodeStatusPatch() return undefined for the result of toNode()", () => {
+  const desired = input({ facts: FACTS, measured: HEALTHY });
+  const node = stored(toNode(desired));
+  assert.equal(toMetadataPatch(desired, node), undefined);
   assert.equal(
-    toStatusPatch({ ...given, nowMs: NOW_MS + 60_000 }, node),
+    toNodeStatusPatch({ ...desired, nowMs: NOW_MS + 60_000 }, node),
     undefined,
   );
 });
 
-Deno.test("toMarksPatch() keeps others' labels and taints, and takes back what the EdgeDevice no longer adds", () => {
-  const before = wish({
+Deno.test("toMetadataPatch() keeps foreign labels and taints, and removes what the EdgeDevice no longer adds", () => {
+  const before = input({
     edge: edge({
       node: {
         labels: { zone: "a", rack: "1" },
@@ -89,8 +89,8 @@ Deno.test("toMarksPatch() keeps others' labels and taints, and takes back what t
   node.metadata.labels = { ...node.metadata.labels, theirs: "x" };
   const foreign = { key: "theirs", effect: "NoExecute" as const };
   node.spec = { ...node.spec, taints: [...node.spec?.taints ?? [], foreign] };
-  const patch = toMarksPatch(
-    wish({ edge: edge({ node: { labels: { zone: "b" } } }) }),
+  const patch = toMetadataPatch(
+    input({ edge: edge({ node: { labels: { zone: "b" } } }) }),
     node,
   ) as { metadata: Record<string, unknown>; spec: { taints: unknown[] } };
   assert.deepEqual(patch.metadata.labels, { zone: "b", rack: null });
@@ -102,9 +102,12 @@ Deno.test("toMarksPatch() keeps others' labels and taints, and takes back what t
   }]);
 });
 
-Deno.test("toStatusPatch() makes the Node Ready when the device has measured itself, with an honest transition time", () => {
-  const node = stored(toNode(wish()));
-  const patch = toStatusPatch(wish({ facts: FACTS, measured: HEALTHY }), node);
+Deno.test("toNodeStatusPatch() sets Ready and its transition time when the device reports its conditions", () => {
+  const node = stored(toNode(input()));
+  const patch = toNodeStatusPatch(
+    input({ facts: FACTS, measured: HEALTHY }),
+    node,
+  );
   const conditions = patch?.status.conditions as Record<string, string>[];
   const ready = conditions.find(({ type }) => type === "Ready");
   assert.equal(ready?.status, "True");
@@ -117,55 +120,56 @@ Deno.test("toStatusPatch() makes the Node Ready when the device has measured its
   });
 });
 
-Deno.test("toStatusPatch() leaves conditions to lapse while the link is down", () => {
-  const node = stored(toNode(wish({ facts: FACTS, measured: HEALTHY })));
-  assert.equal(toStatusPatch(wish({ facts: FACTS }), node), undefined);
+Deno.test("toNodeStatusPatch() leaves conditions alone while the link is down", () => {
+  const node = stored(toNode(input({ facts: FACTS, measured: HEALTHY })));
+  assert.equal(toNodeStatusPatch(input({ facts: FACTS }), node), undefined);
 });
 
-Deno.test("toStatusPatch() sets Ready back after the node controller took it", () => {
-  const given = wish({ facts: FACTS, measured: HEALTHY });
-  const node = stored(toNode(given));
+Deno.test("toNodeStatusPatch() sets Ready again after the node lifecycle controller cleared it", () => {
+  const desired = input({ facts: FACTS, measured: HEALTHY });
+  const node = stored(toNode(desired));
   for (const condition of node.status?.conditions ?? []) {
     condition.status = "Unknown";
     condition.reason = "NodeStatusUnknown";
   }
-  const conditions = toStatusPatch(given, node)?.status.conditions as {
+  const conditions = toNodeStatusPatch(desired, node)?.status.conditions as {
     type: string;
     status: string;
   }[];
   assert.equal(conditions.find(({ type }) => type === "Ready")?.status, "True");
 });
 
-Deno.test("toStatusPatch() replaces addresses as a whole", () => {
-  const node = stored(toNode(wish()));
+Deno.test("toNodeStatusPatch() replaces the whole list of addresses", () => {
+  const node = stored(toNode(input()));
   assert.deepEqual(
-    toStatusPatch(wish({ addresses: ["10.0.0.8"] }), node)?.status.addresses,
+    toNodeStatusPatch(input({ addresses: ["10.0.0.8"] }), node)?.status
+      .addresses,
     [{ type: "InternalIP", address: "10.0.0.8" }, { "$patch": "replace" }],
   );
 });
 
-Deno.test("toStatusPatch() says NotReady when a container engine that was there is down", () => {
+Deno.test("toNodeStatusPatch() clears Ready when the container engine is down", () => {
   const measured = [{
     type: "RuntimeReady",
     status: false,
     reason: "EngineDown",
     message: "no answer on the socket",
   }];
-  const node = stored(toNode(wish({ facts: FACTS, measured: HEALTHY })));
-  const conditions = toStatusPatch(wish({ facts: FACTS, measured }), node)
+  const node = stored(toNode(input({ facts: FACTS, measured: HEALTHY })));
+  const conditions = toNodeStatusPatch(input({ facts: FACTS, measured }), node)
     ?.status.conditions as Record<string, string>[];
   const ready = conditions.find(({ type }) => type === "Ready");
   assert.equal(ready?.status, "False");
   assert.equal(ready?.message, "no answer on the socket");
 });
 
-Deno.test("toNodeFigures() has room for the virtual pod alone on a device without engine", () => {
+Deno.test("toNodeStatus() has room for the virtual pod alone on a device without a container engine", () => {
   const facts = { ...FACTS, runtimeVersion: "" };
-  assert.equal(toNodeFigures(wish({ facts })).allocatable?.pods, "1");
+  assert.equal(toNodeStatus(input({ facts })).allocatable?.pods, "1");
 });
 
-Deno.test("isOurNode() knows a Node by its providerID, not by its name", () => {
+Deno.test("isOurNode() compares the providerID, not the name", () => {
   const foreign: Node = { metadata: { name: "edge-1" } };
   assert.equal(isOurNode(edge(), foreign), false);
-  assert.equal(isOurNode(edge(), toNode(wish())), true);
+  assert.equal(isOurNode(edge(), toNode(input())), true);
 });

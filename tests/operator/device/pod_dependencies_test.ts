@@ -7,7 +7,7 @@ import {
   DevicePodSettings,
   toPodDns,
 } from "../../../lib/operator/device/pod_dependencies.ts";
-import { type PodSources, toPodList } from "../../../lib/operator/pods/mod.ts";
+import { toPodList } from "../../../lib/operator/pods/mod.ts";
 import type { PodTarget } from "../../../lib/shared/exec/mod.ts";
 import type { Session } from "../../../lib/shared/session/mod.ts";
 
@@ -40,7 +40,7 @@ Deno.test("toPodDns() fills in empty lists", () => {
   });
 });
 
-Deno.test("DeviceLinkState passes on the state of link and session", () => {
+Deno.test("DeviceLinkState reads the state of link and session", () => {
   const edge = makeEdge();
   const link = {
     session: { connected: true } as Session,
@@ -60,31 +60,27 @@ function makeDirectory(virtual: Pod | undefined): DevicePodDirectory {
     spec: { containers: [] },
   };
   return new DevicePodDirectory({
-    name: "edge-1",
-    context: {
-      namespace: "edge",
-      sources: {
-        findPod: (key) => key === "edge/edge-1" ? virtual : undefined,
-      } as PodSources,
+    node: {
+      name: "edge-1",
+      isVirtualPod: ({ namespace, name }) =>
+        namespace === "edge" && name === "edge-1",
     },
-    isVirtualPod: ({ namespace, name }) =>
-      namespace === "edge" && name === "edge-1",
+    namespace: "edge",
+    sources: { findPod: (key) => key === "edge/edge-1" ? virtual : undefined },
     pods: {
-      directory: {
-        findContainer: ({ pod }: PodTarget) => ({
-          podUid: `uid of ${pod}`,
-          container: "app",
-          running: true,
-          hasPrevious: false,
-        }),
-        list: ({ running }) => toPodList(running ? [] : [web]),
-        nameOf: (uid) => ({ namespace: "ns", name: uid }),
-      },
+      findContainer: ({ pod }: PodTarget) => ({
+        podUid: `uid of ${pod}`,
+        container: "app",
+        running: true,
+        hasPrevious: false,
+      }),
+      list: ({ running }) => toPodList(running ? [] : [web]),
+      nameOf: (uid) => ({ namespace: "ns", name: uid }),
     },
   });
 }
 
-Deno.test("DevicePodDirectory.findContainer() knows the virtual pod's one container", () => {
+Deno.test("DevicePodDirectory.findContainer() finds the virtual pod's only container", () => {
   const directory = makeDirectory(undefined);
   const target = { namespace: "edge", pod: "edge-1", container: "" };
   const host = {
@@ -120,7 +116,7 @@ Deno.test("DevicePodDirectory.list() puts the virtual pod first, if there is one
   assert.deepEqual(names(undefined, false), ["web"]);
 });
 
-Deno.test("DevicePodDirectory.nameOf() names the device's pods", () => {
+Deno.test("DevicePodDirectory.nameOf() returns the names of the device's pods", () => {
   assert.deepEqual(makeDirectory(undefined).nameOf("u"), {
     namespace: "ns",
     name: "u",

@@ -51,10 +51,10 @@ async function conditionOf(fixture: DeviceFixture, type: string) {
   );
 }
 
-Deno.test("reconcile() makes the full set of objects with nine writes", async () => {
+Deno.test("reconcile() creates all objects with nine writes", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch edgedevices": 1,
     "create nodes": 1,
@@ -77,32 +77,34 @@ Deno.test("reconcile() makes the full set of objects with nine writes", async ()
   assert.equal((await conditionOf(fixture, "Ready"))?.reason, "NeverConnected");
 });
 
-Deno.test("reconcile() writes nothing for what is right, before and after the watches tell, nor in the next process", async () => {
+Deno.test("reconcile() writes nothing when nothing changed, before and after the informers have caught up, nor in the next process", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   fixture.api.takeWriteCounts();
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   await fixture.waitForInformers();
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   const next = fixture.openDevice(await edgeOf(fixture));
-  await next.objects.reconcile(signal);
+  await next.reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
-Deno.test("reconcile() brings back what somebody deleted", async () => {
+Deno.test("reconcile() creates deleted objects again", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   await fixture.waitForInformers();
   const { ref } = fixture;
   await fixture.api.deleteObject(NODE, { name: ref.name });
   await fixture.api.deleteObject(SERVICE, ref);
   await fixture.api.deleteObject(ENDPOINT_SLICE, ref);
   await fixture.waitForInformers();
-  for (const type of [NODE, SERVICE, ENDPOINT_SLICE]) objects.forget(type.kind);
+  for (const type of [NODE, SERVICE, ENDPOINT_SLICE]) {
+    reconciler.forgetWrite(type.kind);
+  }
   fixture.api.takeWriteCounts();
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "create nodes": 1,
     // Its owner is the new Node now.
@@ -112,12 +114,12 @@ Deno.test("reconcile() brings back what somebody deleted", async () => {
   });
 });
 
-Deno.test("reconcile() never touches a foreign Node of the name, and makes nothing else then", async () => {
+Deno.test("reconcile() leaves a foreign Node of the name alone and creates nothing else", async () => {
   await using fixture = await DeviceFixture.start();
   const { name } = fixture.ref;
   const foreign = await fixture.api.putObject(NODE, { metadata: { name } });
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   assert.deepEqual(await fixture.api.get(NODE, { name }), foreign);
   assert.deepEqual(await fixture.api.listKeys(POD), []);
   assert.equal(
@@ -127,15 +129,15 @@ Deno.test("reconcile() never touches a foreign Node of the name, and makes nothi
   assert.equal((await conditionOf(fixture, "Ready"))?.status, "False");
 });
 
-Deno.test("reconcile() leaves a foreign Service alone and serves the rest", async () => {
+Deno.test("reconcile() leaves a foreign Service alone and creates everything else", async () => {
   await using fixture = await DeviceFixture.start();
   const metadata = fixture.ref;
   const foreign = await fixture.api.putObject(SERVICE, {
     metadata,
     spec: { ports: [{ port: 80 }] },
   });
-  const { objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   assert.deepEqual(await fixture.api.get(SERVICE, metadata), foreign);
   assert.deepEqual(await fixture.api.listKeys(POD), [
     keyOf({ metadata }),
@@ -146,25 +148,25 @@ Deno.test("reconcile() leaves a foreign Service alone and serves the rest", asyn
   );
 });
 
-Deno.test("reconcile() shows what kept it from being complete, and throws it", async () => {
+Deno.test("reconcile() throws the first error and writes it to the status", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice();
+  const { reconciler } = await fixture.createDevice();
   const refusal = new AranyaError("forbidden", "Cannot create services: no");
   fixture.api.failures.set("create services", refusal);
-  await assert.rejects(objects.reconcile(signal), refusal);
+  await assert.rejects(reconciler.reconcile(signal), refusal);
   const ready = await conditionOf(fixture, "Ready");
   assert.equal(ready?.reason, "Forbidden");
   assert.equal(ready?.message, refusal.message);
 });
 
-Deno.test("reconcile() follows the link with few writes", async () => {
+Deno.test("reconcile() writes two statuses when the link comes up", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
   fixture.api.takeWriteCounts();
   const agent: FakeAgent = await fixture.connectAgent(device);
-  await until(() => device.link.up, "a link");
-  await objects.reconcile(signal);
+  await until(() => device.link.isUp, "a link");
+  await reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch pods/status": 1,
     "patch edgedevices/status": 1,
@@ -172,13 +174,13 @@ Deno.test("reconcile() follows the link with few writes", async () => {
   assert.equal((await conditionOf(fixture, "Ready"))?.status, "True");
   agent.links.cut();
   await agent.ended;
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   assert.equal((await conditionOf(fixture, "Connected"))?.reason, "LinkLost");
 });
 
-Deno.test("reconcile() writes what the device measured once, in whatever form the API server keeps it", async () => {
+Deno.test("reconcile() writes reported quantities once, in the form that the API server stores", async () => {
   await using fixture = await DeviceFixture.start();
-  const { device, objects } = await fixture.createDevice({
+  const { device, reconciler } = await fixture.createDevice({
     spec: {
       node: {
         labels: { zone: "a" },
@@ -193,21 +195,21 @@ Deno.test("reconcile() writes what the device measured once, in whatever form th
     encodeMessage(FactsSchema, FACTS),
     { timeoutMs: 2000 },
   );
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   const { name } = fixture.ref;
   const { status } = await fixture.api.get(NODE, { name });
   assert.equal(status?.capacity?.memory, "1Gi");
   fixture.api.takeWriteCounts();
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   await fixture.waitForInformers();
-  device.edge = await edgeOf(fixture);
-  await objects.reconcile(signal);
+  device.observeEdge(await edgeOf(fixture));
+  await reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
-Deno.test("reconcile() answers a method that is not built with a condition, and nothing else", async () => {
+Deno.test("reconcile() writes nothing but a condition for an unsupported connectivity method", async () => {
   await using fixture = await DeviceFixture.start();
-  const { objects } = await fixture.createDevice({
+  const { reconciler } = await fixture.createDevice({
     spec: {
       connectivity: {
         method: "mqtt",
@@ -218,7 +220,7 @@ Deno.test("reconcile() answers a method that is not built with a condition, and 
       },
     },
   });
-  await objects.reconcile(signal);
+  await reconciler.reconcile(signal);
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch edgedevices/status": 1,
   });

@@ -11,15 +11,17 @@ import {
   Method,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { toInboxHandlers } from "../../../lib/operator/device/reports.ts";
+import { toReportHandlers } from "../../../lib/operator/device/reports.ts";
 
 const signal = new AbortController().signal;
 
-function given(seen: string[]) {
-  return toInboxHandlers("edge-1", {
-    onFacts: ({ os }) => void seen.push(`facts ${os}`),
-    onPods: ({ pods }) => (seen.push(`pods ${pods.length}`), Promise.resolve()),
-    onEvents: ({ events }) => void seen.push(`events ${events.length}`),
+function createHandlers(seen: string[]) {
+  return toReportHandlers("edge-1", {
+    onFactsReported: ({ os }) => void seen.push(`facts ${os}`),
+    onPodsReported: (
+      { pods },
+    ) => (seen.push(`pods ${pods.length}`), Promise.resolve()),
+    onEventsReported: ({ events }) => void seen.push(`events ${events.length}`),
     fetchBlobs: ({ sha256 }) =>
       Promise.resolve(
         create(BlobsSchema, { contents: sha256.map(() => new Uint8Array(2)) }),
@@ -27,9 +29,9 @@ function given(seen: string[]) {
   });
 }
 
-Deno.test("request() turns each report into its call", async () => {
+Deno.test("request() decodes each report and passes it on", async () => {
   const seen: string[] = [];
-  const { request } = given(seen);
+  const { request } = createHandlers(seen);
   const facts = encodeMessage(FactsSchema, { os: "linux" });
   await request(Method.REPORT_FACTS, facts, signal);
   const pods = create(PodStatusListSchema, { pods: [{ uid: "1" }] });
@@ -47,8 +49,8 @@ Deno.test("request() turns each report into its call", async () => {
   assert.deepEqual(seen, ["facts linux", "pods 1", "events 1"]);
 });
 
-Deno.test("request() answers with the blobs that were asked for", async () => {
-  const { request } = given([]);
+Deno.test("request() answers FETCH_BLOBS with the blobs", async () => {
+  const { request } = createHandlers([]);
   const wanted = create(FetchBlobsSchema, { sha256: ["aa", "bb"] });
   const reply = await request(
     Method.FETCH_BLOBS,
@@ -60,7 +62,7 @@ Deno.test("request() answers with the blobs that were asked for", async () => {
 
 Deno.test("request() refuses broken bytes of every report with invalid", async () => {
   const seen: string[] = [];
-  const { request } = given(seen);
+  const { request } = createHandlers(seen);
   const broken = Uint8Array.of(0x0a, 0x50, 1);
   const methods = [
     Method.REPORT_FACTS,
@@ -74,8 +76,8 @@ Deno.test("request() refuses broken bytes of every report with invalid", async (
   assert.deepEqual(seen, []);
 });
 
-Deno.test("request() and stream() refuse what this operator does not know", async () => {
-  const { request, stream } = given([]);
+Deno.test("request() and stream() refuse other methods", async () => {
+  const { request, stream } = createHandlers([]);
   const none = new Uint8Array();
   await assert.rejects(request(Method.EXEC, none, signal), {
     code: "unsupported",

@@ -7,76 +7,76 @@ import type {
 } from "../../../lib/operator/kube/mod.ts";
 import { create, FactsSchema } from "../../../lib/shared/wire/mod.ts";
 import {
+  type EdgeStatusInput,
   fromFacts,
   fromMeasured,
-  type StatusWish,
   toEdgeStatusPatch,
-  toSetback,
+  toReconcileError,
 } from "../../../lib/operator/device/status.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 const UP = { connected: true, reason: "LinkUp", message: "connected" };
-const DOWN = { connected: false, reason: "LinkLost", message: "gone" };
+const DOWN = { connected: false, reason: "LinkLost", message: "lost" };
 
-function wish(rest: Partial<StatusWish> = {}): StatusWish {
+function input(rest: Partial<EdgeStatusInput> = {}): EdgeStatusInput {
   const edge: EdgeDevice = {
     metadata: { name: "edge-1", namespace: "home", generation: 2 },
   };
-  return { edge, link: DOWN, troubles: [], nowMs: NOW_MS, ...rest };
+  return { edge, link: DOWN, problems: [], nowMs: NOW_MS, ...rest };
 }
 
-function after(given: StatusWish): StatusWish {
+function applied(given: EdgeStatusInput): EdgeStatusInput {
   const status = structuredClone(
     toEdgeStatusPatch(given)?.status ?? {},
   ) as EdgeDeviceStatus;
   return { ...given, edge: { ...given.edge, status } };
 }
 
-function conditionsOf(given: StatusWish): Record<string, string> {
+function conditionsOf(given: EdgeStatusInput): Record<string, string> {
   const status = toEdgeStatusPatch(given)?.status as EdgeDeviceStatus;
   return Object.fromEntries(
     (status.conditions ?? []).map((one) => [one.type, one.status]),
   );
 }
 
-Deno.test("toEdgeStatusPatch() is Ready only when complete and connected", () => {
-  assert.deepEqual(conditionsOf(wish({ link: UP })), {
+Deno.test("toEdgeStatusPatch() is Ready only when reconciled and connected", () => {
+  assert.deepEqual(conditionsOf(input({ link: UP })), {
     Connected: "True",
     Ready: "True",
   });
-  assert.deepEqual(conditionsOf(wish()), {
+  assert.deepEqual(conditionsOf(input()), {
     Connected: "False",
     Ready: "False",
   });
-  const setback = { reason: "Forbidden", message: "no" };
-  assert.deepEqual(conditionsOf(wish({ link: UP, setback })), {
+  const reconcileError = { reason: "Forbidden", message: "no" };
+  assert.deepEqual(conditionsOf(input({ link: UP, reconcileError })), {
     Connected: "True",
     Ready: "False",
   });
 });
 
-Deno.test("toEdgeStatusPatch() has nothing to write for what it wrote", () => {
-  const done = after(wish({ link: UP, podCidr: "100.64.0.0/26" }));
+Deno.test("toEdgeStatusPatch() returns undefined for its own result", () => {
+  const done = applied(input({ link: UP, podCidr: "100.64.0.0/26" }));
   assert.equal(toEdgeStatusPatch({ ...done, nowMs: NOW_MS + 9000 }), undefined);
 });
 
-Deno.test("toEdgeStatusPatch() notes when the link turned, and keeps the time otherwise", () => {
-  const done = after(wish({ link: UP }));
+Deno.test("toEdgeStatusPatch() sets lastTransitionTime when the link changed, and keeps it otherwise", () => {
+  const done = applied(input({ link: UP }));
   assert.equal(done.edge.status?.lastTransitionTime, "2026-01-02T03:04:05Z");
-  const same = after({ ...done, agentVersion: "1", nowMs: NOW_MS + 1000 });
+  const same = applied({ ...done, agentVersion: "1", nowMs: NOW_MS + 1000 });
   assert.equal(same.edge.status?.lastTransitionTime, undefined);
-  const turned = after({ ...done, link: DOWN, nowMs: NOW_MS + 2000 });
+  const turned = applied({ ...done, link: DOWN, nowMs: NOW_MS + 2000 });
   assert.equal(turned.edge.status?.lastTransitionTime, "2026-01-02T03:04:07Z");
 });
 
-Deno.test("toEdgeStatusPatch() shows a trouble as a condition, and drops it when it is over", () => {
-  const trouble = {
+Deno.test("toEdgeStatusPatch() has a problem as a condition while it lasts, and drops it afterwards", () => {
+  const problem = {
     type: "NameConflict" as const,
     reason: "NodeExists",
     message: "taken",
-    fatal: true,
+    isFatal: true,
   };
-  const done = after(wish({ link: UP, troubles: [trouble] }));
+  const done = applied(input({ link: UP, problems: [problem] }));
   const found = done.edge.status?.conditions ?? [];
   assert.equal(
     found.find(({ type }) => type === "NameConflict")?.status,
@@ -86,13 +86,13 @@ Deno.test("toEdgeStatusPatch() shows a trouble as a condition, and drops it when
     found.find(({ type }) => type === "Ready")?.reason,
     "NodeExists",
   );
-  assert.deepEqual(conditionsOf({ ...done, troubles: [] }), {
+  assert.deepEqual(conditionsOf({ ...done, problems: [] }), {
     Connected: "True",
     Ready: "True",
   });
 });
 
-Deno.test("fromFacts() writes quantities as the API server keeps them", () => {
+Deno.test("fromFacts() formats quantities as the API server stores them", () => {
   const facts = create(FactsSchema, {
     os: "linux",
     cpuMillis: 3500,
@@ -120,9 +120,12 @@ Deno.test("fromMeasured() gives each condition a reason", () => {
   }]);
 });
 
-Deno.test("toSetback() makes a CamelCase reason of an error's code", () => {
-  assert.deepEqual(toSetback(new AranyaError("already_exists", "Cannot x")), {
-    reason: "AlreadyExists",
-    message: "Cannot x",
-  });
+Deno.test("toReconcileError() returns the error's code as CamelCase reason", () => {
+  assert.deepEqual(
+    toReconcileError(new AranyaError("already_exists", "Cannot x")),
+    {
+      reason: "AlreadyExists",
+      message: "Cannot x",
+    },
+  );
 });

@@ -16,28 +16,29 @@ import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
 
-async function mustDelete(
+/** Creates and deletes a device; returns its `tearDown`. */
+async function deleteDevice(
   fixture: DeviceFixture,
-  { settles }: { settles: boolean },
+  { isSynced }: { isSynced: boolean },
 ) {
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(signal);
-  if (settles) await fixture.waitForInformers();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  if (isSynced) await fixture.waitForInformers();
   await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
-  device.edge = await fixture.api.get(EDGE_DEVICE, fixture.ref);
+  device.observeEdge(await fixture.api.get(EDGE_DEVICE, fixture.ref));
   return () =>
     tearDown(device, {
       state: {},
-      latest: (kind, stored) => objects.latest(kind, stored),
+      objects: reconciler,
       signal,
     });
 }
 
-for (const settles of [true, false]) {
-  const when = settles ? "" : ", also before the watches have seen it";
-  Deno.test(`tearDown() leaves nothing${when}`, async () => {
+for (const isSynced of [true, false]) {
+  const when = isSynced ? "" : " before the informers have seen it";
+  Deno.test(`tearDown() removes every object${when}`, async () => {
     await using fixture = await DeviceFixture.start();
-    const tear = await mustDelete(fixture, { settles });
+    const tear = await deleteDevice(fixture, { isSynced });
     assert.equal(await tear(), true);
     for (
       const type of [
@@ -59,16 +60,16 @@ Deno.test("tearDown() leaves foreign objects of the device's name alone", async 
     metadata: fixture.ref,
     spec: { ports: [{ port: 80 }] },
   });
-  const tear = await mustDelete(fixture, { settles: true });
+  const tear = await deleteDevice(fixture, { isSynced: true });
   assert.equal(await tear(), true);
   assert.deepEqual(await fixture.api.listKeys(SERVICE), [
     keyOf({ metadata: fixture.ref }),
   ]);
 });
 
-Deno.test("tearDown() deletes the pods of a device that is away without waiting", async () => {
+Deno.test("tearDown() deletes the pods of an offline device without waiting", async () => {
   await using fixture = await DeviceFixture.start();
-  const tear = await mustDelete(fixture, { settles: true });
+  const tear = await deleteDevice(fixture, { isSynced: true });
   const { namespace, name } = fixture.ref;
   await fixture.api.putObject(POD, {
     metadata: { namespace, name: "web" },

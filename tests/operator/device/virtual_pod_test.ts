@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { EdgeDevice, Pod } from "../../../lib/operator/kube/mod.ts";
 import {
-  isSpent,
+  needsReplacement,
   toVirtualPod,
   toVirtualPodPatch,
 } from "../../../lib/operator/device/virtual_pod.ts";
@@ -15,7 +15,7 @@ const UP = { connected: true, reason: "", message: "", nowMs: NOW_MS };
 const DOWN = {
   connected: false,
   reason: "LinkLost",
-  message: "gone",
+  message: "lost",
   nowMs: NOW_MS,
 };
 
@@ -29,7 +29,7 @@ function withStatus(
   };
 }
 
-Deno.test("toVirtualPod() can be drained, evicted by nobody and deleted without the device", () => {
+Deno.test("toVirtualPod() returns a pod that is never evicted and is deleted without the device", () => {
   const { metadata, spec } = toVirtualPod(EDGE);
   assert.equal(metadata.ownerReferences?.[0]?.controller, true);
   assert.equal(metadata.annotations, undefined);
@@ -39,34 +39,34 @@ Deno.test("toVirtualPod() can be drained, evicted by nobody and deleted without 
   assert.equal(spec?.containers[0]?.resources, undefined);
 });
 
-Deno.test("toVirtualPodPatch() is Running in any case, and Ready while the link is up", () => {
+Deno.test("toVirtualPodPatch() is Running always, and Ready while the link is up", () => {
   const pod = toVirtualPod(EDGE);
-  for (const wish of [UP, DOWN]) {
-    const patch = toVirtualPodPatch(pod, wish);
+  for (const input of [UP, DOWN]) {
+    const patch = toVirtualPodPatch(pod, input);
     assert.equal(patch?.status.phase, "Running");
     const conditions = patch?.status.conditions as Record<string, string>[];
     assert.equal(
       conditions.find(({ type }) => type === "Ready")?.status,
-      wish.connected ? "True" : "False",
+      input.connected ? "True" : "False",
     );
   }
 });
 
-Deno.test("toVirtualPodPatch() has nothing to write for what it wrote", () => {
+Deno.test("toVirtualPodPatch() returns undefined for its own result, until addresses are reported", () => {
   const facts = { addresses: ["192.0.2.9", "fd00::9"] };
   const pod = toVirtualPod(EDGE);
   const done = withStatus(pod, toVirtualPodPatch(pod, { ...UP }));
   assert.equal(toVirtualPodPatch(done, UP), undefined);
-  const told = toVirtualPodPatch(done, { ...UP, facts });
-  assert.equal(told?.status.hostIP, "192.0.2.9");
-  assert.deepEqual(told?.status.podIPs, [
+  const reported = toVirtualPodPatch(done, { ...UP, facts });
+  assert.equal(reported?.status.hostIP, "192.0.2.9");
+  assert.deepEqual(reported?.status.podIPs, [
     { ip: "192.0.2.9" },
     { ip: "fd00::9" },
     { "$patch": "replace" },
   ]);
 });
 
-Deno.test("toVirtualPodPatch() keeps start and transition times, and changes only what turned", () => {
+Deno.test("toVirtualPodPatch() keeps start and transition times, and writes only changed conditions", () => {
   const pod = toVirtualPod(EDGE);
   const done = withStatus(pod, toVirtualPodPatch(pod, UP));
   const patch = toVirtualPodPatch(done, { ...DOWN, nowMs: NOW_MS + 60_000 });
@@ -79,16 +79,19 @@ Deno.test("toVirtualPodPatch() keeps start and transition times, and changes onl
   assert.equal(patch?.status.startTime, undefined);
 });
 
-Deno.test("isSpent() is true for a pod that is being deleted, has ended, is elsewhere or of a former EdgeDevice", () => {
+Deno.test("needsReplacement() is true for a pod that is being deleted, has terminated, is on another node or of a deleted EdgeDevice", () => {
   const device = { name: "edge-1", uid: "u1" };
   const pod = toVirtualPod(EDGE);
-  assert.equal(isSpent(pod, device), false);
-  assert.equal(isSpent(pod, { name: "edge-1", uid: "u2" }), true);
-  assert.equal(isSpent(pod, { name: "edge-2", uid: "u1" }), true);
-  assert.equal(isSpent({ ...pod, status: { phase: "Failed" } }, device), true);
+  assert.equal(needsReplacement(pod, device), false);
+  assert.equal(needsReplacement(pod, { name: "edge-1", uid: "u2" }), true);
+  assert.equal(needsReplacement(pod, { name: "edge-2", uid: "u1" }), true);
+  assert.equal(
+    needsReplacement({ ...pod, status: { phase: "Failed" } }, device),
+    true,
+  );
   const deleting = {
     ...pod,
     metadata: { ...pod.metadata, deletionTimestamp: "2026-01-02T00:00:00Z" },
   };
-  assert.equal(isSpent(deleting, device), true);
+  assert.equal(needsReplacement(deleting, device), true);
 });

@@ -6,17 +6,20 @@ import {
   SERVICE,
   type Service,
 } from "../../../lib/operator/kube/mod.ts";
-import { ownedMeta } from "../../../lib/operator/device/objects.ts";
-import { all, Writer } from "../../../lib/operator/device/writer.ts";
+import { ownedMeta } from "../../../lib/operator/device/metadata.ts";
+import {
+  ObjectWriter,
+  settleAll,
+} from "../../../lib/operator/device/writer.ts";
 import { CountingApi } from "../_support/counting_api.ts";
 
 const signal = new AbortController().signal;
 
-async function given() {
+async function createFixture() {
   const api = await CountingApi.open();
   const { namespace, name } = api;
   const edge: EdgeDevice = { metadata: { name, namespace, uid: "u1" } };
-  const writer = new Writer(api);
+  const writer = new ObjectWriter(api);
   writer.begin(edge);
   return {
     api,
@@ -25,7 +28,7 @@ async function given() {
       writer.ensure(SERVICE, service(edge), {
         stored,
         signal,
-        patch: ({ spec }) =>
+        toPatch: ({ spec }) =>
           spec?.type === "NodePort"
             ? undefined
             : { spec: { type: "NodePort" } },
@@ -42,9 +45,9 @@ function service(edge: EdgeDevice): Service {
   };
 }
 
-Deno.test("ensure() creates once, though the informer has not seen it", async () => {
-  await using on = await given();
-  const { api, ensure } = on;
+Deno.test("ensure() creates an object once although the informer has not seen it", async () => {
+  await using fixture = await createFixture();
+  const { api, ensure } = fixture;
   await ensure();
   await ensure();
   await ensure();
@@ -54,9 +57,9 @@ Deno.test("ensure() creates once, though the informer has not seen it", async ()
   });
 });
 
-Deno.test("ensure() notes a conflict for somebody else's object", async () => {
-  await using on = await given();
-  const { api, edge, ensure, writer } = on;
+Deno.test("ensure() reports a conflict for a foreign object", async () => {
+  await using fixture = await createFixture();
+  const { api, edge, ensure, writer } = fixture;
   const { namespace, name } = api;
   await api.putObject(SERVICE, {
     ...service(edge),
@@ -67,9 +70,9 @@ Deno.test("ensure() notes a conflict for somebody else's object", async () => {
   assert.equal(writer.conflicts[0]?.reason, "ServiceExists");
 });
 
-Deno.test("ensure() deletes what was made for a former EdgeDevice of the name, and makes it again", async () => {
-  await using on = await given();
-  const { api, edge, ensure } = on;
+Deno.test("ensure() replaces an object of a deleted EdgeDevice of the same name", async () => {
+  await using fixture = await createFixture();
+  const { api, edge, ensure } = fixture;
   const former = await api.putObject(
     SERVICE,
     service({ metadata: { ...edge.metadata, uid: "u0" } }),
@@ -79,12 +82,12 @@ Deno.test("ensure() deletes what was made for a former EdgeDevice of the name, a
   assert.equal(found.metadata.ownerReferences?.[0]?.uid, "u1");
 });
 
-Deno.test("latest() gives the newer one, and the informer's once ours is forgotten", () => {
-  const writer = new Writer({} as KubeClient);
+Deno.test("latest() returns the newer one of informer and own write, and the informer's after forgetWrite()", () => {
+  const writer = new ObjectWriter({} as KubeClient);
   const at = (resourceVersion: string): Service => ({
     metadata: { name: "edge-1", uid: "s1", resourceVersion },
   });
-  writer.note("Service", at("5"));
+  writer.recordWrite("Service", at("5"));
   assert.equal(
     writer.latest("Service", undefined)?.metadata.resourceVersion,
     "5",
@@ -97,18 +100,18 @@ Deno.test("latest() gives the newer one, and the informer's once ours is forgott
     writer.latest("Service", at("6"))?.metadata.resourceVersion,
     "6",
   );
-  writer.note("Service", at("7"));
-  writer.forget("Service");
+  writer.recordWrite("Service", at("7"));
+  writer.forgetWrite("Service");
   assert.equal(writer.latest("Service", undefined), undefined);
 });
 
-Deno.test("all() waits for every task and then throws the first failure", async () => {
+Deno.test("settleAll() waits for every task and then throws the first error", async () => {
   let done = false;
   const slow = new Promise<void>((resolve) => setTimeout(resolve, 5)).then(
     () => void (done = true),
   );
   await assert.rejects(
-    all([Promise.reject(new Error("first")), slow]),
+    settleAll([Promise.reject(new Error("first")), slow]),
     /first/,
   );
   assert.equal(done, true);

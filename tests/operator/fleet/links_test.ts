@@ -13,8 +13,8 @@ import { DeviceFixture } from "../_support/device_fixture.ts";
 import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function openListener(fixture: DeviceFixture) {
-  const { device, objects } = await fixture.createDevice();
-  await objects.reconcile(new AbortController().signal);
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(new AbortController().signal);
   const pipe = new Pipe<Link>({ capacity: 100 });
   const stop = new AbortController();
   const serving = serveLinks({

@@ -10,20 +10,23 @@ import {
   SECRET,
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
-import { createDevices } from "../../../lib/operator/fleet/devices.ts";
+import { DeviceRegistry } from "../../../lib/operator/fleet/device_registry.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../_support/wait.ts";
 
-function open(fixture: DeviceFixture) {
-  return createDevices({ context: fixture.context });
+function openRegistry(fixture: DeviceFixture) {
+  return new DeviceRegistry({
+    context: fixture.context,
+    heartbeats: { start() {}, stop() {} },
+  });
 }
 
-async function apply(fixture: DeviceFixture): Promise<void> {
+async function applyDevice(fixture: DeviceFixture): Promise<void> {
   await fixture.api.putObject(EDGE_DEVICE, { metadata: fixture.ref, spec: {} });
 }
 
-/** Somebody deletes an object. */
-async function mustComeBack(
+/** Deletes an object and waits until it exists again. */
+async function deleteAndAwait(
   fixture: DeviceFixture,
   type: ObjectType<KubeObject>,
   ref: ObjectRef,
@@ -36,21 +39,21 @@ async function mustComeBack(
   }, type.kind);
 }
 
-async function ready(fixture: DeviceFixture): Promise<void> {
+async function untilReconciled(fixture: DeviceFixture): Promise<void> {
   await until(
     () =>
       fixture.api.writes.some(({ what }) =>
         what === "patch edgedevices/status"
       ),
-    "a device that is set up",
+    "a reconciled device",
   );
 }
 
-Deno.test("createDevices() sets up what is applied and removes what is deleted", async () => {
+Deno.test("DeviceRegistry creates the objects of a new EdgeDevice and removes those of a deleted one", async () => {
   await using fixture = await DeviceFixture.start();
-  await using devices = open(fixture);
-  await apply(fixture);
-  await ready(fixture);
+  await using devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
   assert.equal(devices.size, 1);
   assert.ok(devices.find(fixture.ref.name)?.keys);
   assert.deepEqual(devices.endpoints(), ["10.0.0.7:9443"]);
@@ -61,47 +64,47 @@ Deno.test("createDevices() sets up what is applied and removes what is deleted",
   }
 });
 
-Deno.test("createDevices() repairs drift as soon as a watch tells of it", async () => {
+Deno.test("DeviceRegistry creates deleted objects again", async () => {
   await using fixture = await DeviceFixture.start();
-  await using _devices = open(fixture);
-  await apply(fixture);
-  await ready(fixture);
+  await using _devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
   await fixture.waitForInformers();
   for (const type of [SERVICE, POD]) {
-    await mustComeBack(fixture, type, fixture.ref);
+    await deleteAndAwait(fixture, type, fixture.ref);
   }
-  await mustComeBack(fixture, NODE, { name: fixture.ref.name });
+  await deleteAndAwait(fixture, NODE, { name: fixture.ref.name });
 });
 
-Deno.test("createDevices() revokes the credential when its Secret is deleted", async () => {
+Deno.test("DeviceRegistry revokes the credential when its Secret is deleted", async () => {
   await using fixture = await DeviceFixture.start();
-  await using devices = open(fixture);
-  await apply(fixture);
-  await ready(fixture);
+  await using devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
   await fixture.waitForInformers();
   const before = devices.find(fixture.ref.name)?.keys?.key;
   const { namespace, name } = fixture.ref;
-  await mustComeBack(fixture, SECRET, { namespace, name: `${name}-agent` });
+  await deleteAndAwait(fixture, SECRET, { namespace, name: `${name}-agent` });
   assert.ok(before);
   assert.notDeepEqual(devices.find(fixture.ref.name)?.keys?.key, before);
 });
 
-Deno.test("createDevices() starts anew for an EdgeDevice that was replaced by one of its name", async () => {
+Deno.test("DeviceRegistry replaces the device of an EdgeDevice that was deleted and created again", async () => {
   await using fixture = await DeviceFixture.start();
-  await using devices = open(fixture);
-  await apply(fixture);
-  await ready(fixture);
+  await using devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
   const before = devices.find(fixture.ref.name);
   await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
     metadata: { finalizers: null },
   });
   await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
-  // The finalizer may have come back first; then the end is an orderly one.
+  // The registry may have added the finalizer again; it then removes the device itself.
   await until(
     async () => await fixture.api.find(EDGE_DEVICE, fixture.ref) === undefined,
     "no EdgeDevice",
   );
-  await apply(fixture);
+  await applyDevice(fixture);
   await until(
     () => ![undefined, before].includes(devices.find(fixture.ref.name)),
     "another device",

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Steps of a reconciliation that write the EdgeDevice itself. */
+import { formatEndpoint } from "../../shared/base/mod.ts";
+import { EDGE_DEVICE } from "../kube/mod.ts";
+import type { AgentSecret } from "./agent_secret.ts";
+import type { Device } from "./device.ts";
+import { FINALIZER, ROTATE_ANNOTATION } from "./metadata.ts";
+import type { ProblemCondition } from "./problems.ts";
+import { toEdgeStatusPatch, toReconcileError } from "./status.ts";
+
+/**
+ * Adds the finalizer, and removes the annotation that requested a rotation once that is complete;
+ * both in one write.
+ */
+export async function ensureFinalizer(
+  device: Device,
+  { secret, signal }: { secret: AgentSecret; signal: AbortSignal },
+): Promise<void> {
+  const { edge, name, context: { kube: { client, namespace } } } = device;
+  const { finalizers = [], resourceVersion } = edge.metadata;
+  const hasFinalizer = finalizers.includes(FINALIZER);
+  const { isRotationComplete } = secret;
+  if (hasFinalizer && !isRotationComplete) return;
+  device.observeEdge(
+    await client.patch(EDGE_DEVICE, { namespace, name }, {
+      signal,
+      body: {
+        metadata: {
+          resourceVersion,
+          ...(hasFinalizer ? {} : { finalizers: [...finalizers, FINALIZER] }),
+          ...(isRotationComplete
+            ? { annotations: { [ROTATE_ANNOTATION]: null } }
+            : {}),
+        },
+      },
+    }),
+  );
+  if (isRotationComplete) secret.acceptNextRotation();
+}
+
+/** Writes the EdgeDevice's status when it has changed. */
+export async function writeStatus(device: Device, options: {
+  /** Range of the device's pods; empty: none. */
+  podCidr: string;
+  /** What kept the reconciliation from being completed; undefined: nothing. */
+  error: unknown;
+  /** Problems with the device's objects. */
+  problems: readonly ProblemCondition[];
+  signal: AbortSignal;
+}): Promise<void> {
+  const { edge, link, kubelet, name, context } = device;
+  const { operator, clock, kube: { client, namespace, stores } } = context;
+  const { error, podCidr, problems, signal } = options;
+  const body = toEdgeStatusPatch({
+    edge,
+    link: link.toConnectedCondition(edge),
+    reconcileError: error === undefined ? undefined : toReconcileError(error),
+    problems: [...problems, ...device.problems],
+    agentVersion: link.agentVersion,
+    podCidr: stores.nodes.get(name)?.spec?.podCIDR ?? podCidr,
+    kubeletEndpoint: kubelet && formatEndpoint({
+      host: operator.addresses[0] ?? "",
+      port: kubelet.port,
+    }),
+    reported: link.reported,
+    nowMs: clock.wallMs(),
+  });
+  if (!body) return;
+  device.observeEdge(
+    await client.patch(EDGE_DEVICE, { namespace, name }, {
+      body,
+      subresource: "status",
+      signal,
+    }),
+  );
+}

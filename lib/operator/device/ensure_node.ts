@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Steps of a reconciliation for the Node: its pod range, its kubelet server, the Node itself and its Lease. */
+import { toRfc3339Micro } from "../../shared/base/mod.ts";
+import { LEASE, NODE, type Node, type ReportedFacts } from "../kube/mod.ts";
+import type { PodRange } from "./context.ts";
+import { covers } from "./covers.ts";
+import type { Device } from "./device.ts";
+import { LEASE_NAMESPACE } from "./metadata.ts";
+import {
+  isOurNode,
+  type NodeInput,
+  toMetadataPatch,
+  toNode,
+  toNodeStatusPatch,
+} from "./node.ts";
+import { toLease } from "./objects.ts";
+import type { ObjectWriter } from "./writer.ts";
+
+/** Returns the device's pod range: that of its Node, of the EdgeDevice, or a picked one. */
+export function claimPodRange({ edge, name, context }: Device): PodRange {
+  const nodeCidr = context.kube.stores.nodes.get(name)?.spec?.podCIDR;
+  return context.addresses.claim(name, {
+    assigned: nodeCidr ?? edge.spec?.pod?.cidr,
+    previous: edge.status?.podCIDR,
+  });
+}
+
+/** Starts the device's kubelet server unless it runs, on the port that it had before if that is free. */
+export async function openKubelet(device: Device): Promise<void> {
+  if (device.kubelet) return;
+  const { context, edge, name } = device;
+  const node = context.kube.stores.nodes.get(name);
+  const previousPort = node && isOurNode(edge, node)
+    ? node.status?.daemonEndpoints?.kubeletEndpoint?.Port
+    : Number(edge.status?.kubeletEndpoint?.match(/:(\d+)$/)?.[1] ?? 0);
+  device.kubelet = await context.kubelets.open(name, {
+    wantedPort: previousPort || undefined,
+    handlers: device.handlers,
+  });
+}
+
+/** Returns the device's last report: to this process, else as the status has it. */
+export function lastFactsOf({ link, edge }: Device): ReportedFacts | undefined {
+  return link.reported ?? edge.status?.reported;
+}
+
+/**
+ * Creates or updates the Node, metadata and status in a write each. Returns undefined when a foreign
+ * Node has the name, which is reported as a conflict.
+ */
+export async function ensureNode(
+  device: Device,
+  { writer, podCidr, signal }: {
+    writer: ObjectWriter;
+    podCidr: string;
+    signal: AbortSignal;
+  },
+): Promise<Node | undefined> {
+  const { edge, name, context: { kube: { client, stores } } } = device;
+  const input = toNodeInput(device, podCidr);
+  const stored = writer.latest(NODE.kind, stores.nodes.get(name));
+  let node = stored ??
+    await writer.create(NODE, toNode(input), {
+      signal,
+      ownershipOf: (found) => isOurNode(edge, found) ? "ours" : "foreign",
+    });
+  if (!node) return undefined;
+  if (!isOurNode(edge, node)) {
+    writer.reportConflict(NODE.kind, name);
+    return undefined;
+  }
+  const metadata = toMetadataPatch(input, node);
+  if (metadata) {
+    node = await client.patch(NODE, { name }, { body: metadata, signal });
+  }
+  const status = toNodeStatusPatch(input, node);
+  if (status) {
+    node = await client.patch(NODE, { name }, {
+      body: status,
+      kind: "strategic",
+      subresource: "status",
+      signal,
+    });
+  }
+  if (metadata || status) writer.recordWrite(NODE.kind, node);
+  return node;
+}
+
+function toNodeInput(device: Device, podCidr: string): NodeInput {
+  const { edge, context: { operator, clock }, kubelet, link } = device;
+  return {
+    edge,
+    addresses: operator.addresses,
+    kubeletPort: kubelet?.port ?? 0,
+    kubeletVersion: operator.kubeletVersion,
+    podCidr,
+    facts: lastFactsOf(device),
+    measured: link.measured,
+    nowMs: clock.wallMs(),
+  };
+}
+
+/** Creates the Node's Lease, and corrects its labels and owner. Renewals are not its concern. */
+export async function ensureLease(
+  device: Device,
+  { node, writer, signal }: {
+    node: Node;
+    writer: ObjectWriter;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { edge, name, context: { clock, kube: { client, stores } } } = device;
+  const ref = { namespace: LEASE_NAMESPACE, name };
+  const desired = toLease(edge, {
+    uid: node.metadata.uid ?? "",
+    renewTime: toRfc3339Micro(clock.wallMs()),
+  });
+  const lease = writer.latest(
+    LEASE.kind,
+    stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
+  ) ?? await writer.create(LEASE, desired, {
+    signal,
+    ownershipOf: () => "ours",
+  });
+  if (!lease) return;
+  const { labels, ownerReferences } = desired.metadata;
+  if (covers(lease.metadata, { labels, ownerReferences })) return;
+  writer.recordWrite(
+    LEASE.kind,
+    await client.patch(LEASE, ref, {
+      body: { metadata: { labels, ownerReferences } },
+      signal,
+    }),
+  );
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Problem conditions of an EdgeDevice: each type, reason and message in one place. */
+
+/** A condition that is True while a problem lasts, and is dropped from the status afterwards. */
+export interface ProblemCondition {
+  readonly type:
+    | "NameConflict"
+    | "DuplicateDevice"
+    | "NotSupported"
+    | "AddressConflict"
+    | "CertificateIncomplete"
+    | "VersionNotServed";
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+  /** Whether it keeps the device from being served; it is then the reason of `Ready` too. */
+  readonly isFatal: boolean;
+}
+
+/** An object with a name that the device needs exists and isn't the operator's. */
+export function nameConflict(kind: string, name: string): ProblemCondition {
+  return {
+    type: "NameConflict",
+    reason: `${kind}Exists`,
+    message:
+      `Cannot create ${kind} "${name}": an object of this name exists that was not created for this EdgeDevice`,
+    isFatal: true,
+  };
+}
+
+/** The device's assigned pod range overlaps that of another owner. */
+export function addressConflict(
+  cidr: string,
+  overlapsWith: string,
+): ProblemCondition {
+  return {
+    type: "AddressConflict",
+    reason: "RangeOverlaps",
+    message: `pod range ${cidr} overlaps the range of ${overlapsWith}`,
+    isFatal: false,
+  };
+}
+
+/** Another machine used the device's credential while the device was connected. */
+export const DUPLICATE_DEVICE: ProblemCondition = {
+  type: "DuplicateDevice",
+  reason: "MachineRefused",
+  message:
+    "another machine with the same credential tried to connect and was refused",
+  isFatal: false,
+};
+
+/** The agent speaks no protocol version that the operator supports; the message names both. */
+export function unsupportedVersion(message: string): ProblemCondition {
+  return {
+    type: "VersionNotServed",
+    reason: "AgentVersion",
+    message,
+    isFatal: false,
+  };
+}
+
+/** The EdgeDevice sets an organization for its certificate, which the signer doesn't allow. */
+export const ORGANIZATION_LEFT_OUT: ProblemCondition = {
+  type: "CertificateIncomplete",
+  reason: "OrganizationLeftOut",
+  message:
+    "signer kubernetes.io/kubelet-serving allows no organization but system:nodes, org is left out",
+  isFatal: false,
+};
+
+/** The EdgeDevice sets a connectivity method that this version doesn't implement. */
+export const MQTT_NOT_SUPPORTED: ProblemCondition = {
+  type: "NotSupported",
+  reason: "NotSupported",
+  message:
+    "connectivity method mqtt is not supported by this version, expected grpc",
+  isFatal: true,
+};

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Sends a rotated credential to its device. */
+import { equalBytes, type Logger } from "../../shared/base/mod.ts";
+import {
+  encodeMessage,
+  Method,
+  RotateCredentialSchema,
+} from "../../shared/wire/mod.ts";
+import type { DeviceSettings, SyncQueue } from "./context.ts";
+import type { Credential } from "./credential.ts";
+import type { DeviceLink } from "./link.ts";
+
+const RETRY_MS = 10_000;
+
+/** Options of {@linkcode CredentialRotation}. */
+export interface CredentialRotationOptions {
+  device: { readonly name: string; readonly settings: DeviceSettings };
+  credential: Credential;
+  link: DeviceLink;
+  queue: SyncQueue;
+  log: Logger;
+  /** Ends a request that is in progress. */
+  signal: AbortSignal;
+}
+
+/** Completes the rotation of one device's credential: sends the new key, and confirms it. */
+export class CredentialRotation {
+  readonly #options: CredentialRotationOptions;
+  #sending: Promise<void> | undefined;
+
+  constructor(options: CredentialRotationOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends the new key in the background when a rotation is in progress and the link is up. Does
+   * nothing while an earlier attempt runs. After a failure the device is enqueued again.
+   */
+  send(): void {
+    const { credential, link } = this.#options;
+    if (!credential.isRotating || !link.isUp || this.#sending) return;
+    const key = credential.keys?.key;
+    if (!key) return;
+    this.#sending = this.#send(key).finally(() => {
+      this.#sending = undefined;
+    });
+  }
+
+  /** Ends the rotation: the device has proved that it has the new key. */
+  confirm(): void {
+    const { credential, device, log, queue } = this.#options;
+    credential.confirm();
+    log.info("credential was rotated");
+    queue.enqueue(device.name);
+  }
+
+  /** Resolves when no request is in progress. */
+  async settled(): Promise<void> {
+    await this.#sending;
+  }
+
+  /** Never rejects. */
+  async #send(key: Uint8Array): Promise<void> {
+    const { credential, device, link, log, queue, signal } = this.#options;
+    try {
+      await link.session.request(
+        Method.ROTATE_CREDENTIAL,
+        encodeMessage(RotateCredentialSchema, { key }),
+        { timeoutMs: device.settings.requestTimeoutMs, signal },
+      );
+      // The Secret may have been changed meanwhile.
+      const current = credential.keys?.key;
+      if (current && equalBytes(current, key)) this.confirm();
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn("new credential was not sent to the device, will retry", {
+        error,
+      });
+      queue.enqueue(device.name, { afterMs: RETRY_MS });
+    }
+  }
+}

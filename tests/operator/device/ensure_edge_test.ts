@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AgentSecret } from "../../../lib/operator/device/agent_secret.ts";
+import {
+  ensureFinalizer,
+  writeStatus,
+} from "../../../lib/operator/device/ensure_edge.ts";
+import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
+import { EDGE_DEVICE } from "../../../lib/operator/kube/mod.ts";
+import { DeviceFixture } from "../_support/device_fixture.ts";
+
+const signal = new AbortController().signal;
+
+Deno.test("ensureFinalizer() adds the finalizer once and observes the result", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const secret = new AgentSecret(device, new ObjectWriter(fixture.api));
+  await ensureFinalizer(device, { secret, signal });
+  await ensureFinalizer(device, { secret, signal });
+  assert.deepEqual(fixture.api.takeWriteCounts(), { "patch edgedevices": 1 });
+  assert.deepEqual(device.edge.metadata.finalizers, [
+    "aranya.arhat.dev/clean-up",
+  ]);
+});
+
+Deno.test("writeStatus() writes range and error once and observes the result", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const options = {
+    podCidr: "10.1.0.0/26",
+    error: new Error("away"),
+    problems: [],
+    signal,
+  };
+  await writeStatus(device, options);
+  await writeStatus(device, options);
+  assert.deepEqual(fixture.api.takeWriteCounts(), {
+    "patch edgedevices/status": 1,
+  });
+  const { status } = await fixture.api.get(EDGE_DEVICE, fixture.ref);
+  assert.deepEqual(device.edge.status, status);
+  assert.equal(status?.podCIDR, "10.1.0.0/26");
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  assert.equal(ready?.reason, "Internal");
+  assert.equal(ready?.message, "Cannot reconcile device: away");
+});

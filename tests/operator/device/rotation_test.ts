@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { SessionHandlers } from "../../../lib/shared/session/mod.ts";
+import {
+  decodeMessage,
+  Method,
+  RotateCredentialSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import {
+  ACCEPTING_HANDLERS,
+  DeviceFixture,
+} from "../_support/device_fixture.ts";
+import { until } from "../_support/wait.ts";
+
+/** A connected agent with a credential, and the keys that it was sent. */
+async function connect(
+  fixture: DeviceFixture,
+  answer: () => Promise<Uint8Array>,
+) {
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  const keys: Uint8Array[] = [];
+  const handlers: SessionHandlers = {
+    ...ACCEPTING_HANDLERS,
+    request(method, payload) {
+      if (method !== Method.ROTATE_CREDENTIAL) {
+        return Promise.resolve(new Uint8Array());
+      }
+      keys.push(decodeMessage(RotateCredentialSchema, payload).key);
+      return answer();
+    },
+  };
+  await fixture.connectAgent(device, { handlers });
+  await until(() => device.link.isUp, "a link");
+  return { device, keys };
+}
+
+Deno.test("send() sends the new key once, and the device's answer ends the rotation", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, keys } = await connect(
+    fixture,
+    () => Promise.resolve(new Uint8Array()),
+  );
+  device.rotation.send();
+  await device.rotation.settled();
+  assert.deepEqual(keys, []);
+  device.credential.rotate();
+  device.rotation.send();
+  device.rotation.send();
+  await device.rotation.settled();
+  assert.equal(keys.length, 1);
+  assert.deepEqual(keys[0], device.keys?.key);
+  assert.equal(device.credential.isRotating, false);
+});
+
+Deno.test("send() keeps both keys and enqueues the device when it fails", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await connect(
+    fixture,
+    () => Promise.reject(new Error("disk full")),
+  );
+  device.credential.rotate();
+  fixture.enqueued.length = 0;
+  device.rotation.send();
+  await device.rotation.settled();
+  assert.equal(device.credential.isRotating, true);
+  assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
+});
+
+Deno.test("confirm() drops the previous key and enqueues the device", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  device.credential.rotate();
+  device.rotation.confirm();
+  assert.equal(device.credential.isRotating, false);
+  assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
+});
