@@ -10,8 +10,8 @@ import {
   KubeletAuth,
   type KubeletServer,
 } from "../lib/operator/kubelet/mod.ts";
-import { ask, makeCertificates } from "../dev/world/kubelet_rig.ts";
-import { createLocalNode } from "../dev/world/local_node.ts";
+import { makeCertificates, sendRequest } from "../dev/world/kubelet_rig.ts";
+import { LocalNode } from "../dev/world/local_node.ts";
 
 const AT_ONCE = 16;
 const MEGA = 1_000_000;
@@ -50,7 +50,7 @@ const auth = new KubeletAuth({
   reviewToken: () => Promise.resolve(undefined),
   reviewAccess: () => Promise.resolve(true),
 });
-const handlers = createLocalNode();
+const handlers = new LocalNode();
 const servers: KubeletServer[] = [];
 const numbers = Array.from({ length: Number(values.servers) }, (_, at) => at);
 say(`before                 ${memory()} MB`);
@@ -74,7 +74,7 @@ const openMs = Math.round(performance.now() - startMs);
 say(`${servers.length} servers open      ${memory()} MB, ${openMs} ms`);
 
 const requests = await forEach(servers, async ({ port }) => {
-  const { status } = await ask(port, "/healthz", { certificates });
+  const { status } = await sendRequest("/healthz", { port, certificates });
   if (status !== 200) throw new Error(`healthz answers ${status}`);
 });
 const median = requests[Math.floor(requests.length / 2)] ?? 0;

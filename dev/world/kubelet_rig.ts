@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A kubelet server with certificates of its own, over a node of this machine, and a client that speaks to it. */
+/** A kubelet server for tests and benchmarks, with its own certificates and a client. */
 import { request as httpsRequest } from "node:https";
 import { connect, type TLSSocket } from "node:tls";
 import { makeAuthority, makeCertificate } from "./pki.ts";
@@ -16,22 +16,22 @@ import {
   type KubeletUser,
   type ServingTls,
 } from "../../lib/operator/kubelet/mod.ts";
-import { createLocalNode, type LocalNode } from "./local_node.ts";
+import { LocalNode } from "./local_node.ts";
 
-/** PEM files of one test. */
+/** Certificates and keys of one rig, as PEM texts. */
 export interface Certificates {
   serversCa: string;
   clientsCa: string;
   serving: ServingTls;
-  /** Another one of the same authority. */
+  /** A later serving certificate of the same CA. */
   renewed: ServingTls;
-  /** CN "api", O "masters". */
+  /** Client certificate with CN "api" and O "masters". */
   client: ServingTls;
-  /** Signed by the wrong authority. */
-  stranger: ServingTls;
+  /** Client certificate of another CA than the server trusts. */
+  untrusted: ServingTls;
 }
 
-/** Makes certificates in a folder that is removed again. */
+/** Makes certificates with openssl. */
 export async function makeCertificates(): Promise<Certificates> {
   const folder = await Deno.makeTempDir();
   try {
@@ -62,101 +62,118 @@ export async function makeCertificates(): Promise<Certificates> {
       serving: await make(servers, "serving", { names }),
       renewed: await make(servers, "renewed", { names }),
       client: await make(clients, "api", { organizations: ["masters"] }),
-      stranger: await make(servers, "stranger"),
+      untrusted: await make(servers, "untrusted"),
     };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** An answer of the server. */
-export interface HttpAnswer {
+/** A response of the server. */
+export interface HttpResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
 }
 
-/** What a test asks with. */
-export interface AskOptions {
+/** Options of {@linkcode KubeletRig.request}. */
+export interface RequestOptions {
   method?: string;
-  /** Client certificate. @default the API server's; null: none */
+  /** Client certificate; null for none. @default {@linkcode Certificates.client} */
   as?: ServingTls | null;
+  /** Bearer token. */
   token?: string;
   headers?: Record<string, string>;
 }
 
-/** A server under test. */
-export interface KubeletBench extends AsyncDisposable {
-  node: LocalNode;
-  server: KubeletServer;
-  certificates: Certificates;
-  reviews: {
-    /** What was asked of the access review. */
-    questions: AccessQuestion[];
-    /** What the access review answers. @default yes */
-    allow: (question: AccessQuestion) => boolean;
-    /** Users by token. */
-    users: Map<string, KubeletUser>;
-  };
-  ask(path: string, options?: AskOptions): Promise<HttpAnswer>;
-  /** A TLS connection with the API server's certificate; destroyed with the bench. */
-  connect(): Promise<TLSSocket>;
+/** Access reviews as the rig's server gets them. */
+export interface ScriptedReviews {
+  /** Access questions so far. */
+  questions: AccessQuestion[];
+  /** Answers an access question. @default true */
+  allow(question: AccessQuestion): boolean;
+  /** Users by token; other tokens are invalid. */
+  users: Map<string, KubeletUser>;
 }
 
-/** Starts a server on a free port. */
-export async function makeKubelet(
-  options: { certificates?: Certificates } = {},
-): Promise<KubeletBench> {
-  const certificates = options.certificates ?? await makeCertificates();
-  const node = createLocalNode();
-  const sockets: TLSSocket[] = [];
-  const reviews = {
-    questions: [] as AccessQuestion[],
-    allow: (_question: AccessQuestion) => true,
-    users: new Map<string, KubeletUser>(),
-  };
-  const auth = new KubeletAuth({
-    reviewToken: (token) => Promise.resolve(reviews.users.get(token)),
-    reviewAccess: (question) => {
-      reviews.questions.push(question);
-      return Promise.resolve(reviews.allow(question));
+/** A kubelet server on a free port of loopback, over a {@linkcode LocalNode}. */
+export class KubeletRig implements AsyncDisposable {
+  readonly certificates: Certificates;
+  readonly node: LocalNode;
+  readonly reviews: ScriptedReviews;
+  readonly server: KubeletServer;
+  readonly #sockets: TLSSocket[] = [];
+
+  private constructor(
+    options: {
+      certificates: Certificates;
+      node: LocalNode;
+      reviews: ScriptedReviews;
+      server: KubeletServer;
     },
-  });
-  const server = await createKubeletServer({
-    nodeName: "edge-1",
-    handlers: node,
-    tls: certificates.serving,
-    clientCa: certificates.clientsCa,
-    auth,
-    log: SILENT_LOGGER,
-    host: "127.0.0.1",
-    port: 0,
-  });
-  return {
-    node,
-    server,
-    certificates,
-    reviews,
-    ask: (path, asked) => ask(server.port, path, { certificates, ...asked }),
-    async connect() {
-      const socket = await connectTls(server.port, certificates);
-      sockets.push(socket);
-      return socket;
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all(sockets.map(destroyed));
-      await server.close();
-    },
-  };
+  ) {
+    this.certificates = options.certificates;
+    this.node = options.node;
+    this.reviews = options.reviews;
+    this.server = options.server;
+  }
+
+  /** Starts a server, with new certificates unless some are given. */
+  static async start(
+    options: { certificates?: Certificates } = {},
+  ): Promise<KubeletRig> {
+    const certificates = options.certificates ?? await makeCertificates();
+    const node = new LocalNode();
+    const reviews: ScriptedReviews = {
+      questions: [],
+      allow: () => true,
+      users: new Map(),
+    };
+    const auth = new KubeletAuth({
+      reviewToken: (token) => Promise.resolve(reviews.users.get(token)),
+      reviewAccess: (question) => {
+        reviews.questions.push(question);
+        return Promise.resolve(reviews.allow(question));
+      },
+    });
+    const server = await createKubeletServer({
+      nodeName: "edge-1",
+      handlers: node,
+      tls: certificates.serving,
+      clientCa: certificates.clientsCa,
+      auth,
+      log: SILENT_LOGGER,
+      host: "127.0.0.1",
+      port: 0,
+    });
+    return new KubeletRig({ certificates, node, reviews, server });
+  }
+
+  /** Sends a request to the server and reads the response. */
+  request(path: string, options: RequestOptions = {}): Promise<HttpResponse> {
+    const { certificates, server: { port } } = this;
+    return sendRequest(path, { port, certificates, ...options });
+  }
+
+  /** Opens a TLS connection with the API server's certificate; disposing the rig destroys it. */
+  async connect(): Promise<TLSSocket> {
+    const socket = await connectTls(this.server.port, this.certificates);
+    this.#sockets.push(socket);
+    return socket;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#sockets.map(destroySocket));
+    await this.server.close();
+  }
 }
 
-/** Sends one request and reads its answer. */
-export function ask(
-  port: number,
+/** Sends a request to a kubelet server on loopback and reads the response. */
+export function sendRequest(
   path: string,
-  options: AskOptions & { certificates: Certificates },
-): Promise<HttpAnswer> {
-  const { certificates, as = certificates.client, token } = options;
+  options: RequestOptions & { port: number; certificates: Certificates },
+): Promise<HttpResponse> {
+  const { port, certificates, as = certificates.client, token } = options;
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
       host: "127.0.0.1",
@@ -203,7 +220,7 @@ function connectTls(
   });
 }
 
-function destroyed(socket: TLSSocket): Promise<void> {
+function destroySocket(socket: TLSSocket): Promise<void> {
   return new Promise((resolve) => {
     if (socket.closed) return resolve();
     socket.on("close", () => resolve());

@@ -1,101 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A node whose commands are processes of this machine: real handlers for the kubelet face without a device. */
-import { spawn } from "node:child_process";
+/** Handlers for a kubelet server that run commands as processes of this machine, without a device. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";
-import { AranyaError, utf8 } from "../../lib/shared/base/mod.ts";
+import {
+  abortable,
+  AranyaError,
+  onAbort,
+  utf8,
+} from "../../lib/shared/base/mod.ts";
 import type {
   ExecIo,
+  ExecRequest,
   ExitStatus,
   ForwardedPort,
   LogsRequest,
   PodTarget,
 } from "../../lib/shared/exec/mod.ts";
 import type {
+  ForwardPort,
   KubeletHandlers,
   RunCommand,
   StatsSummary,
 } from "../../lib/operator/kubelet/mod.ts";
 
-/** What a test may look at and change. */
-export interface LocalNode extends KubeletHandlers {
-  /** Calls by kind that have begun and not ended. */
-  readonly running: { commands: number; logs: number; ports: number };
-  /** Terminal sizes that have come. */
-  readonly sizes: string[];
-  /** Set: every call with a target throws it. */
-  refusal: AranyaError | undefined;
-  /** Given by `logs` when it follows. */
-  tick: Promise<void>;
-}
-
-/** Time at which all statistics were taken. */
+/** Time of all statistics of {@linkcode LocalNode}. */
 export const STATS_TIME = "2026-01-02T03:04:05.000Z";
 
-/** Makes handlers; the pod is "default/web", its container "app". */
-export function createLocalNode(): LocalNode {
-  const running = { commands: 0, logs: 0, ports: 0 };
-  const node: LocalNode = {
-    running,
-    sizes: [],
-    refusal: undefined,
-    tick: Promise.resolve(),
-    async exec({ target, command }) {
-      await checkTarget(target, node);
-      return counted(command, node);
-    },
-    async attach({ target }) {
-      await checkTarget(target, node);
-      return counted(["cat"], node);
-    },
-    async logs(request, signal) {
-      await checkTarget(request.target, node);
-      return logLines(request, { node, signal });
-    },
-    async portForward(target) {
-      await checkTarget(target, node);
-      return async (connection) => {
-        running.ports++;
-        try {
-          await forward(connection);
-        } finally {
-          running.ports--;
-        }
-      };
-    },
-    pods: ({ running }) =>
-      Promise.resolve({ kind: "PodList", apiVersion: "v1", items: [running] }),
-    stats: () => Promise.resolve(SUMMARY),
-  };
-  return node;
-}
+/** A node with the pod "default/web" and its container "app". */
+export class LocalNode implements KubeletHandlers {
+  /** Calls that have begun and not ended, by kind. */
+  readonly running = { commands: 0, logs: 0, ports: 0 };
+  /** Terminal sizes received so far, as "columns x rows". */
+  readonly sizes: string[] = [];
+  /** Error of every call with a target, when set. */
+  refusal: AranyaError | undefined;
+  /** A followed log ends with one more line when this promise resolves. */
+  tick: Promise<void> = Promise.resolve();
 
-async function checkTarget(target: PodTarget, node: LocalNode): Promise<void> {
-  // As a device would: never in the same turn of the event loop.
-  await Promise.resolve();
-  if (node.refusal) throw node.refusal;
-  if (target.pod === "web" && ["app", ""].includes(target.container)) return;
-  throw new AranyaError(
-    "not_found",
-    `Cannot find container "${target.container}" of pod "${target.namespace}/${target.pod}": there is none`,
-  );
-}
+  async exec(
+    { target, command }: ExecRequest<PodTarget>,
+  ): Promise<RunCommand> {
+    await this.#checkTarget(target);
+    return (io) => this.#run(command, io);
+  }
 
-/** Counts the command among those that run. */
-function counted(command: string[], node: LocalNode): RunCommand {
-  return async (io) => {
-    node.running.commands++;
+  async attach({ target }: { target: PodTarget }): Promise<RunCommand> {
+    await this.#checkTarget(target);
+    return (io) => this.#run(["cat"], io);
+  }
+
+  async logs(
+    request: LogsRequest<PodTarget>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    await this.#checkTarget(request.target);
+    return this.#readLog(request, signal);
+  }
+
+  async portForward(target: PodTarget): Promise<ForwardPort> {
+    await this.#checkTarget(target);
+    return async (connection) => {
+      this.running.ports++;
+      try {
+        await forward(connection);
+      } finally {
+        this.running.ports--;
+      }
+    };
+  }
+
+  pods({ running }: { running: boolean }): Promise<unknown> {
+    return Promise.resolve({
+      kind: "PodList",
+      apiVersion: "v1",
+      items: [running],
+    });
+  }
+
+  stats(): Promise<StatsSummary> {
+    return Promise.resolve(SUMMARY);
+  }
+
+  async #checkTarget(target: PodTarget): Promise<void> {
+    // As with a device, the result never comes in the same turn of the event loop.
+    await Promise.resolve();
+    if (this.refusal) throw this.refusal;
+    if (target.pod === "web" && ["app", ""].includes(target.container)) return;
+    throw new AranyaError(
+      "not_found",
+      `Cannot find container "${target.container}" of pod "${target.namespace}/${target.pod}": there is none`,
+    );
+  }
+
+  async #run(command: string[], io: ExecIo): Promise<ExitStatus> {
+    this.running.commands++;
     try {
-      return await runCommand(command, { io, node });
+      void this.#recordSizes(io);
+      return await runCommand(command, io);
     } finally {
-      node.running.commands--;
+      this.running.commands--;
     }
-  };
+  }
+
+  async #recordSizes({ resizes }: ExecIo): Promise<void> {
+    for await (const { width, height } of resizes) {
+      this.sizes.push(`${width}x${height}`);
+    }
+  }
+
+  async *#readLog(
+    request: LogsRequest<PodTarget>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    this.running.logs++;
+    try {
+      for (let line = 1; line <= (request.tailLines ?? 3); line++) {
+        yield utf8(`line ${line}\n`);
+      }
+      if (!request.follow) return;
+      await abortable(this.tick, signal);
+      yield utf8("last line\n");
+    } finally {
+      this.running.logs--;
+    }
+  }
 }
 
 async function runCommand(
   command: string[],
-  { io, node }: { io: ExecIo; node: LocalNode },
+  io: ExecIo,
 ): Promise<ExitStatus> {
   const [program = "", ...args] = command;
   const child = spawn(program, args, { detached: true });
@@ -105,27 +139,8 @@ async function runCommand(
     });
     child.on("close", (code) => resolve({ code: code ?? 137 }));
   });
-  const kill = () => child.pid && process(child.pid);
-  io.signal.addEventListener("abort", kill);
-  child.stdin.on("error", () => {});
-  const feeding = (async () => {
-    try {
-      for await (const chunk of io.stdin) {
-        if (!child.stdin.write(chunk)) {
-          await new Promise((resolve) => child.stdin.once("drain", resolve));
-        }
-      }
-      child.stdin.end();
-    } catch {
-      kill();
-    }
-  })();
-  void feeding;
-  void (async () => {
-    for await (const { width, height } of io.resizes) {
-      node.sizes.push(`${width}x${height}`);
-    }
-  })();
+  using _listener = onAbort(io.signal, () => kill(child));
+  void feed(child, io);
   const copy = async (
     from: Readable,
     to: (chunk: Uint8Array) => Promise<void>,
@@ -133,7 +148,7 @@ async function runCommand(
     try {
       for await (const chunk of from) await to(chunk);
     } catch {
-      kill();
+      kill(child);
     }
   };
   await Promise.all([
@@ -143,33 +158,30 @@ async function runCommand(
   return await ended;
 }
 
-function process(pid: number): void {
+/** Writes the client's input to the process; kills it when the client has failed. */
+async function feed(
+  child: ChildProcessWithoutNullStreams,
+  { stdin }: ExecIo,
+): Promise<void> {
+  child.stdin.on("error", () => {});
+  try {
+    for await (const chunk of stdin) {
+      if (!child.stdin.write(chunk)) {
+        await new Promise((resolve) => child.stdin.once("drain", resolve));
+      }
+    }
+    child.stdin.end();
+  } catch {
+    kill(child);
+  }
+}
+
+function kill({ pid }: ChildProcessWithoutNullStreams): void {
+  if (!pid) return;
   try {
     Deno.kill(pid, "SIGKILL");
   } catch {
     // It has ended.
-  }
-}
-
-async function* logLines(
-  call: LogsRequest<PodTarget>,
-  { node, signal }: { node: LocalNode; signal: AbortSignal },
-): AsyncGenerator<Uint8Array> {
-  node.running.logs++;
-  try {
-    for (let line = 1; line <= (call.tailLines ?? 3); line++) {
-      yield utf8(`line ${line}\n`);
-    }
-    if (!call.follow) return;
-    await Promise.race([
-      node.tick,
-      new Promise((_, reject) =>
-        signal.addEventListener("abort", () => reject(signal.reason))
-      ),
-    ]);
-    yield utf8("last line\n");
-  } finally {
-    node.running.logs--;
   }
 }
 
@@ -179,23 +191,21 @@ async function forward(call: ForwardedPort): Promise<void> {
     host: "127.0.0.1",
     allowHalfOpen: true,
   });
-  const failed = new Promise<never>((_, reject) => {
-    socket.on("error", reject);
-    call.signal.addEventListener("abort", () => reject(call.signal.reason));
-  });
+  const failed = new Promise<never>((_, reject) => socket.on("error", reject));
   failed.catch(() => {});
   try {
-    await Promise.race([
-      failed,
-      new Promise((resolve) => socket.once("connect", resolve)),
-    ]);
-    await Promise.race([failed, both(call, socket)]);
+    const connected = new Promise((resolve) => socket.once("connect", resolve));
+    await abortable(Promise.race([failed, connected]), call.signal);
+    await abortable(
+      Promise.race([failed, copyBoth(call, socket)]),
+      call.signal,
+    );
   } finally {
     socket.destroy();
   }
 }
 
-async function both(
+async function copyBoth(
   call: ForwardedPort,
   socket: ReturnType<typeof connect>,
 ): Promise<void> {
@@ -208,7 +218,7 @@ async function both(
     socket.end();
   })();
   const down = (async () => {
-    // Leaving or ending a plain loop over the socket would destroy its other half.
+    // A plain loop over the socket would destroy the other half at its end.
     for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
       await call.output(chunk);
     }

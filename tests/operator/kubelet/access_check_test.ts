@@ -6,11 +6,11 @@ import {
   toUser,
   toVerb,
 } from "../../../lib/operator/kubelet/access_check.ts";
-import { makeKubelet } from "../../../dev/world/kubelet_rig.ts";
+import { KubeletRig } from "../../../dev/world/kubelet_rig.ts";
 
 Deno.test("checkAccess() authenticates a client by its certificate", async () => {
-  await using kubelet = await makeKubelet();
-  assert.equal((await kubelet.ask("/pods")).status, 200);
+  await using kubelet = await KubeletRig.start();
+  assert.equal((await kubelet.request("/pods")).status, 200);
   assert.deepEqual(kubelet.reviews.questions, [{
     user: { name: "api", groups: ["masters", "system:authenticated"] },
     verb: "get",
@@ -20,26 +20,26 @@ Deno.test("checkAccess() authenticates a client by its certificate", async () =>
 });
 
 Deno.test("checkAccess() answers 401 to a client without certificate and token", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   for (const path of ["/pods", "/healthz", "/nonsense", "/exec/a/b/c"]) {
-    const { status, body } = await kubelet.ask(path, { as: null });
+    const { status, body } = await kubelet.request(path, { as: null });
     assert.deepEqual([status, body], [401, "Unauthorized"]);
   }
   assert.deepEqual(kubelet.reviews.questions, []);
 });
 
 Deno.test("checkAccess() answers 401 to a certificate of another CA", async () => {
-  await using kubelet = await makeKubelet();
-  const as = kubelet.certificates.stranger;
-  assert.equal((await kubelet.ask("/pods", { as })).status, 401);
+  await using kubelet = await KubeletRig.start();
+  const as = kubelet.certificates.untrusted;
+  assert.equal((await kubelet.request("/pods", { as })).status, 401);
 });
 
 Deno.test("checkAccess() authenticates a client by its token", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.reviews.users.set("secret", { name: "prometheus", groups: ["sa"] });
   const answers = await Promise.all([
-    kubelet.ask("/metrics/resource", { as: null, token: "secret" }),
-    kubelet.ask("/metrics/resource", { as: null, token: "wrong" }),
+    kubelet.request("/metrics/resource", { as: null, token: "secret" }),
+    kubelet.request("/metrics/resource", { as: null, token: "wrong" }),
   ]);
   assert.deepEqual(answers.map(({ status }) => status), [200, 401]);
   assert.deepEqual(kubelet.reviews.questions[0]?.user, {
@@ -49,37 +49,39 @@ Deno.test("checkAccess() authenticates a client by its token", async () => {
 });
 
 Deno.test("checkAccess() answers 403 with the kubelet's message", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.reviews.allow = () => false;
-  const pods = await kubelet.ask("/pods");
+  const pods = await kubelet.request("/pods");
   assert.equal(pods.status, 403);
   assert.equal(
     pods.body,
     "Forbidden (user=api, verb=get, resource=nodes, subresource(s)=[pods proxy])\n",
   );
-  const exec = await kubelet.ask("/exec/default/web/app", { method: "POST" });
+  const exec = await kubelet.request("/exec/default/web/app", {
+    method: "POST",
+  });
   assert.match(exec.body, /verb=create, .*\[proxy\]/);
 });
 
 Deno.test("checkAccess() allows a request when any one of its subresources is allowed", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.reviews.allow = ({ subresource }) => subresource === "proxy";
-  assert.equal((await kubelet.ask("/pods")).status, 200);
-  assert.equal((await kubelet.ask("/stats/summary")).status, 403);
+  assert.equal((await kubelet.request("/pods")).status, 200);
+  assert.equal((await kubelet.request("/stats/summary")).status, 403);
 });
 
 Deno.test("checkAccess() answers 500 when access can't be reviewed, and 401 when a token can't", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.reviews.allow = () => {
     throw new Error("API server is away");
   };
-  const answer = await kubelet.ask("/pods");
+  const answer = await kubelet.request("/pods");
   assert.equal(answer.status, 500);
   assert.match(answer.body, /^Authorization error \(user=api, verb=get/);
   kubelet.reviews.users.get = () => {
     throw new Error("API server is away");
   };
-  const { status } = await kubelet.ask("/pods", { as: null, token: "x" });
+  const { status } = await kubelet.request("/pods", { as: null, token: "x" });
   assert.equal(status, 401);
 });
 

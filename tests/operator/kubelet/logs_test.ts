@@ -3,16 +3,13 @@ import assert from "node:assert/strict";
 import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
 import { pauseReading } from "../../../lib/operator/streaming/socket_flow.ts";
 import { until } from "../../../dev/base/wait.ts";
-import {
-  type KubeletBench,
-  makeKubelet,
-} from "../../../dev/world/kubelet_rig.ts";
+import { KubeletRig } from "../../../dev/world/kubelet_rig.ts";
 
 const PATH = "/containerLogs/default/web/app";
 
 Deno.test("sendLog() sends a log as plain text", async () => {
-  await using kubelet = await makeKubelet();
-  const answer = await kubelet.ask(`${PATH}?tailLines=2`);
+  await using kubelet = await KubeletRig.start();
+  const answer = await kubelet.request(`${PATH}?tailLines=2`);
   assert.deepEqual([answer.status, answer.body], [200, "line 1\nline 2\n"]);
   assert.equal(answer.headers["content-type"], "text/plain; charset=utf-8");
 });
@@ -25,30 +22,30 @@ for (
   ] as const
 ) {
   Deno.test(`sendLog() answers ${query} with ${status}`, async () => {
-    await using kubelet = await makeKubelet();
-    const answer = await kubelet.ask(`${PATH}?${query}`);
+    await using kubelet = await KubeletRig.start();
+    const answer = await kubelet.request(`${PATH}?${query}`);
     assert.equal(answer.status, status);
     assert.match(answer.body, /^Cannot read log/);
   });
 }
 
 Deno.test("sendLog() answers with the error as plain text when there is no log", async () => {
-  await using kubelet = await makeKubelet();
-  const unknown = await kubelet.ask("/containerLogs/default/web/other");
+  await using kubelet = await KubeletRig.start();
+  const unknown = await kubelet.request("/containerLogs/default/web/other");
   assert.equal(unknown.status, 404);
   assert.match(unknown.body, /^Cannot find container "other"/);
   kubelet.node.logs = () =>
     Promise.reject(new AranyaError("invalid", "it is waiting to start"));
-  const { status, body } = await kubelet.ask(PATH);
+  const { status, body } = await kubelet.request(PATH);
   assert.deepEqual([status, body], [400, "it is waiting to start"]);
 });
 
 Deno.test("sendLog() answers 400 where the API server would replace the error's message", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.refusal = new AranyaError("unavailable", "it is offline");
-  const offline = await kubelet.ask(PATH);
+  const offline = await kubelet.request(PATH);
   kubelet.node.refusal = new AranyaError("forbidden", "host.logs is off");
-  const forbidden = await kubelet.ask(PATH);
+  const forbidden = await kubelet.request(PATH);
   assert.deepEqual([offline.status, offline.body], [400, "it is offline"]);
   assert.deepEqual([forbidden.status, forbidden.body], [
     403,
@@ -57,7 +54,7 @@ Deno.test("sendLog() answers 400 where the API server would replace the error's 
 });
 
 Deno.test("sendLog() sends each line of a followed log as it arrives", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const { promise, resolve } = Promise.withResolvers<void>();
   kubelet.node.tick = promise;
   const socket = await follow(kubelet);
@@ -69,7 +66,7 @@ Deno.test("sendLog() sends each line of a followed log as it arrives", async () 
 });
 
 Deno.test("sendLog() ends the reader when the client leaves", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.tick = new Promise(() => {});
   const socket = await follow(kubelet);
   await until(() => kubelet.node.running.logs === 1, { what: "a reader" });
@@ -78,9 +75,9 @@ Deno.test("sendLog() ends the reader when the client leaves", async () => {
 });
 
 Deno.test("sendLog() writes the error of a log that ends early and aborts the connection", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.logs = () => Promise.resolve(brokenLog());
-  await assert.rejects(kubelet.ask(PATH));
+  await assert.rejects(kubelet.request(PATH));
   const socket = await follow(kubelet);
   let text = "";
   socket.on("data", (chunk) => text += chunk.toString());
@@ -90,7 +87,7 @@ Deno.test("sendLog() writes the error of a log that ends early and aborts the co
 });
 
 Deno.test("sendLog() reads no further while the client doesn't read", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   let given = 0;
   kubelet.node.logs = (_request, signal) =>
     Promise.resolve(endlessLog(signal, () => given++));
@@ -105,7 +102,7 @@ Deno.test("sendLog() reads no further while the client doesn't read", async () =
   assert.ok(given < 1000, `gave ${given} MB`);
 });
 
-async function follow(kubelet: KubeletBench) {
+async function follow(kubelet: KubeletRig) {
   const socket = await kubelet.connect();
   socket.write(`GET ${PATH}?follow=true HTTP/1.1\r\nHost: node\r\n\r\n`);
   return socket;

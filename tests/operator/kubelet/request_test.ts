@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import { makeKubelet } from "../../../dev/world/kubelet_rig.ts";
+import { KubeletRig } from "../../../dev/world/kubelet_rig.ts";
 
 Deno.test("handleRequest() answers the paths without streams", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const [health, pods, running, summary, metrics] = await Promise.all(
     [
       "/healthz",
@@ -13,7 +13,7 @@ Deno.test("handleRequest() answers the paths without streams", async () => {
       "/stats/summary",
       "/metrics/resource",
     ]
-      .map((path) => kubelet.ask(path)),
+      .map((path) => kubelet.request(path)),
   );
   assert.deepEqual([health?.status, health?.body], [200, "ok"]);
   assert.deepEqual(JSON.parse(pods?.body ?? "").items, [false]);
@@ -39,34 +39,34 @@ for (
   ] as const
 ) {
   Deno.test(`handleRequest() answers ${method} ${path} with ${status}`, async () => {
-    await using kubelet = await makeKubelet();
-    const answer = await kubelet.ask(path, { method });
+    await using kubelet = await KubeletRig.start();
+    const answer = await kubelet.request(path, { method });
     assert.equal(answer.status, status);
     assert.match(answer.body, body);
   });
 }
 
 Deno.test("handleRequest() answers a handler's error with its HTTP status", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const offline = new AranyaError("unavailable", "Cannot read: it is offline");
   kubelet.node.stats = () => Promise.reject(offline);
-  const { status, body } = await kubelet.ask("/stats/summary");
+  const { status, body } = await kubelet.request("/stats/summary");
   assert.deepEqual([status, body], [503, "Cannot read: it is offline"]);
 });
 
 Deno.test("handleRequest() renders a failed scrape", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.stats = () => Promise.reject(new Error("offline"));
-  const { status, body } = await kubelet.ask("/metrics/resource");
+  const { status, body } = await kubelet.request("/metrics/resource");
   assert.equal(status, 200);
   assert.match(body, /^resource_scrape_error 1$/m);
 });
 
 Deno.test("handleRequest() answers 500 when a handler throws something that is no error", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.pods = () => {
     throw new TypeError("surprise");
   };
-  assert.equal((await kubelet.ask("/pods")).status, 500);
-  assert.equal((await kubelet.ask("/healthz")).status, 200);
+  assert.equal((await kubelet.request("/pods")).status, 500);
+  assert.equal((await kubelet.request("/healthz")).status, 200);
 });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { renderResourceMetrics } from "../../../lib/operator/kubelet/resource_metrics.ts";
-import { createLocalNode, STATS_TIME } from "../../../dev/world/local_node.ts";
+import { LocalNode, STATS_TIME } from "../../../dev/world/local_node.ts";
 
 Deno.test("renderResourceMetrics() renders the kubelet's names, labels, values and times", async () => {
-  const summary = await createLocalNode().stats(new AbortController().signal);
+  const summary = await new LocalNode().stats();
   const lines = renderResourceMetrics(summary).split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"));
   const at = Date.parse(STATS_TIME);
@@ -23,7 +23,7 @@ Deno.test("renderResourceMetrics() renders the kubelet's names, labels, values a
 });
 
 Deno.test("renderResourceMetrics() declares each family once", async () => {
-  const summary = await createLocalNode().stats(new AbortController().signal);
+  const summary = await new LocalNode().stats();
   const types = renderResourceMetrics(summary).split("\n")
     .filter((line) => line.startsWith("# TYPE"));
   assert.equal(types.length, 8);

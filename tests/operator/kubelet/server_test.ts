@@ -8,13 +8,13 @@ import {
   KubeletAuth,
 } from "../../../lib/operator/kubelet/mod.ts";
 import {
+  KubeletRig,
   makeCertificates,
-  makeKubelet,
 } from "../../../dev/world/kubelet_rig.ts";
-import { createLocalNode } from "../../../dev/world/local_node.ts";
+import { LocalNode } from "../../../dev/world/local_node.ts";
 
 Deno.test("KubeletServer.setTls() uses the new certificate for new connections", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const before = await kubelet.connect();
   assert.equal(before.getPeerCertificate().subject.CN, "serving");
   kubelet.server.setTls(kubelet.certificates.renewed);
@@ -24,37 +24,37 @@ Deno.test("KubeletServer.setTls() uses the new certificate for new connections",
   let text = "";
   before.on("data", (chunk) => text += chunk.toString());
   await until(() => text.includes("ok"), { what: "an answer on the old one" });
-  assert.equal((await kubelet.ask("/healthz")).status, 200);
+  assert.equal((await kubelet.request("/healthz")).status, 200);
 });
 
 Deno.test("KubeletServer.setTls() refuses a certificate that doesn't match its key and keeps the old one", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const { serving, renewed } = kubelet.certificates;
   assert.throws(
     () => kubelet.server.setTls({ cert: renewed.cert, key: serving.key }),
     { code: "invalid" },
   );
-  assert.equal((await kubelet.ask("/healthz")).status, 200);
+  assert.equal((await kubelet.request("/healthz")).status, 200);
 });
 
 Deno.test("KubeletServer.setTls() replaces the CAs of client certificates", async () => {
-  await using kubelet = await makeKubelet();
-  const { serving, serversCa, stranger } = kubelet.certificates;
+  await using kubelet = await KubeletRig.start();
+  const { serving, serversCa, untrusted } = kubelet.certificates;
   kubelet.server.setTls({ ...serving, clientCa: serversCa });
   const statuses = await Promise.all([
-    kubelet.ask("/healthz"),
-    kubelet.ask("/healthz", { as: stranger }),
+    kubelet.request("/healthz"),
+    kubelet.request("/healthz", { as: untrusted }),
   ]);
   assert.deepEqual(statuses.map(({ status }) => status), [401, 200]);
 });
 
 Deno.test("createKubeletServer() throws for a port that is taken and an address of another machine", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const { certificates } = kubelet;
   const start = (host: string, port: number) =>
     createKubeletServer({
       nodeName: "edge-2",
-      handlers: createLocalNode(),
+      handlers: new LocalNode(),
       tls: certificates.serving,
       clientCa: certificates.clientsCa,
       auth: new KubeletAuth({
@@ -83,12 +83,12 @@ for (
   ] as const
 ) {
   Deno.test(`createKubeletServer() survives an unauthenticated client that sends ${what} and leaves`, async () => {
-    await using kubelet = await makeKubelet();
+    await using kubelet = await KubeletRig.start();
     const socket = await knock(kubelet.server.port);
     socket.write(bytes);
     await new Promise((resolve) => setTimeout(resolve, 5));
     socket.destroy();
-    assert.equal((await kubelet.ask("/healthz")).status, 200);
+    assert.equal((await kubelet.request("/healthz")).status, 200);
   });
 }
 
@@ -112,18 +112,18 @@ for (
   ] as const
 ) {
   Deno.test(`createKubeletServer() survives a client that sends ${what} and leaves`, async () => {
-    await using kubelet = await makeKubelet();
+    await using kubelet = await KubeletRig.start();
     const socket = await kubelet.connect();
     socket.on("error", () => {});
     socket.write(bytes);
     await new Promise((resolve) => setTimeout(resolve, 20));
     socket.destroy();
-    assert.equal((await kubelet.ask("/healthz")).status, 200);
+    assert.equal((await kubelet.request("/healthz")).status, 200);
   });
 }
 
 Deno.test("KubeletServer.close() ends followed logs with a reason and idle connections, and may be called twice", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.node.tick = new Promise(() => {});
   await kubelet.connect();
   const socket = await kubelet.connect();
@@ -141,18 +141,18 @@ Deno.test("KubeletServer.close() ends followed logs with a reason and idle conne
   await until(() => text.includes('node "edge-1": the operator ends\n'), {
     what: "the reason",
   });
-  await assert.rejects(kubelet.ask("/healthz"));
+  await assert.rejects(kubelet.request("/healthz"));
 });
 
 Deno.test("createKubeletServer() listens again on a port that was closed", async () => {
   const certificates = await makeCertificates();
-  const first = await makeKubelet({ certificates });
+  const first = await KubeletRig.start({ certificates });
   const { port } = first.server;
-  await first.ask("/healthz");
+  await first.request("/healthz");
   await first[Symbol.asyncDispose]();
   await using again = await createKubeletServer({
     nodeName: "edge-1",
-    handlers: createLocalNode(),
+    handlers: new LocalNode(),
     tls: certificates.serving,
     clientCa: certificates.clientsCa,
     auth: new KubeletAuth({

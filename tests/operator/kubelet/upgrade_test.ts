@@ -17,21 +17,15 @@ import {
   KubeletAuth,
 } from "../../../lib/operator/kubelet/mod.ts";
 import { SpdyClient } from "../streaming/_support/spdy_client.ts";
-import {
-  type KubeletBench,
-  makeKubelet,
-} from "../../../dev/world/kubelet_rig.ts";
-import {
-  createLocalNode,
-  type LocalNode,
-} from "../../../dev/world/local_node.ts";
+import { KubeletRig } from "../../../dev/world/kubelet_rig.ts";
+import { LocalNode } from "../../../dev/world/local_node.ts";
 
 const UPGRADE = "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n";
 const V4 = "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n";
 
 /** Sends an upgrade request and gives the answer's head, and the socket for what follows. */
 async function upgrade(
-  kubelet: KubeletBench,
+  kubelet: KubeletRig,
   path: string,
   headers: string = UPGRADE + V4,
 ): Promise<{ text: string; socket: TLSSocket }> {
@@ -51,7 +45,7 @@ async function upgrade(
 }
 
 Deno.test("handleUpgrade() switches to SPDY, names the protocol and runs the command", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const { text, socket } = await upgrade(
     kubelet,
     "/exec/default/web/app?command=echo&command=hi+there&output=1",
@@ -122,7 +116,7 @@ for (
   ] as const
 ) {
   Deno.test(`handleUpgrade() answers ${what} with ${status}`, async () => {
-    await using kubelet = await makeKubelet();
+    await using kubelet = await KubeletRig.start();
     const { text } = await upgrade(kubelet, path, headers);
     const [head = "", answer = ""] = text.split("\r\n\r\n");
     assert.match(head, new RegExp(`^HTTP/1.1 ${status} `));
@@ -132,7 +126,7 @@ for (
 }
 
 Deno.test("handleUpgrade() answers 403 without the right", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   kubelet.reviews.allow = () => false;
   const { text } = await upgrade(
     kubelet,
@@ -143,7 +137,7 @@ Deno.test("handleUpgrade() answers 403 without the right", async () => {
 });
 
 Deno.test("handleUpgrade() ends a command with a reason when the server closes", async () => {
-  await using kubelet = await makeKubelet();
+  await using kubelet = await KubeletRig.start();
   const { socket } = await upgrade(
     kubelet,
     "/exec/default/web/app?command=sleep&command=60&output=1",
@@ -174,7 +168,7 @@ async function startCluster(): Promise<Cluster> {
     commonName: "system:node:edge-1",
     names: ["IP:127.0.0.1"],
   });
-  const node = createLocalNode();
+  const node = new LocalNode();
   const server = await createKubeletServer({
     nodeName: "edge-1",
     handlers: node,
