@@ -186,3 +186,19 @@ Deno.test("createPodWorkers() removes the volumes of pods that have neither reco
     [],
   );
 });
+
+Deno.test("createPodWorkers() keeps all volumes when a record is damaged", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  await Deno.writeFile(`${fixture.dir}/pods/u1`, utf8("torn"));
+  await Deno.mkdir(`${fixture.dir}/volumes/u9/volumes`, { recursive: true });
+  await fixture.startAgent();
+  await fixture.podWorkers.list();
+  const names = await Array.fromAsync(
+    readDir(`${fixture.dir}/volumes`),
+    ({ name }) => name,
+  );
+  assert.ok(names.includes("u9"));
+});

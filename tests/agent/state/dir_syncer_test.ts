@@ -22,11 +22,17 @@ Deno.test("sync() shares one sync when several callers ask while another runs", 
   await first;
   await Promise.resolve();
   assert.equal(syncs.length, 2);
+  // A call during the second sync gets a third one.
+  const third = syncer.sync("a");
   syncs[1]?.done.resolve();
   await Promise.all(others);
-  const later = syncer.sync("a");
+  await Promise.resolve();
   assert.equal(syncs.length, 3);
   syncs[2]?.done.resolve();
+  await third;
+  const later = syncer.sync("a");
+  assert.equal(syncs.length, 4);
+  syncs[3]?.done.resolve();
   await later;
 });
 
