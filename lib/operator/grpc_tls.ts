@@ -21,8 +21,8 @@ export interface GrpcTlsOptions {
 }
 
 /**
- * Issues the listener's certificate from the operator's CA, for this host and every name that devices
- * dial, and again when an EdgeDevice brings another name.
+ * Issues the listener's certificate from the operator's CA, for this host and every name that
+ * devices dial, and again when an EdgeDevice brings another name.
  */
 export class GrpcTls {
   readonly #options: GrpcTlsOptions;

@@ -15,8 +15,8 @@ const INNER_INTERFACE =
   /^(lo|docker|br-|cni|cbr|veth|cali|flannel|cilium|lxc|virbr|vnet|tun|tap|wg|kube-ipvs|nodelocaldns|dummy|podman|nerdctl|weave|vxlan|genev)/;
 
 /**
- * Returns the first address that other hosts may reach, an IPv4 one if there is one. Empty when there
- * are only loopback, link-local and container addresses.
+ * Returns the first address that other hosts may reach, an IPv4 one if there is one. Empty when
+ * there are only loopback, link-local and container addresses.
  */
 export function pickHostAddresses(found: InterfaceAddress[]): string[] {
   const outer = found.filter(({ name, address }) =>
@@ -26,7 +26,10 @@ export function pickHostAddresses(found: InterfaceAddress[]): string[] {
   return (v4.length > 0 ? v4 : outer).slice(0, 1).map(({ address }) => address);
 }
 
-/** Returns whether other hosts may reach this one at the address: not loopback, link-local or unspecified. */
+/**
+ * Returns whether other hosts may reach this one at the address: not loopback, link-local or
+ * unspecified.
+ */
 export function isUsable(address: string): boolean {
   return !/^(127\.|0\.|169\.254\.|::1$|::$|fe80:)/i.test(address);
 }
@@ -48,7 +51,9 @@ export async function findHostAddresses(
   );
 }
 
-/** Returns the local address of a connection to the API server; undefined when it can't be reached. */
+/**
+ * Returns the local address of a connection to the API server; undefined when it can't be reached.
+ */
 async function findLocalAddress(
   url: URL,
   timeoutMs: number,

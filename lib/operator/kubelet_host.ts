@@ -38,8 +38,8 @@ export interface KubeletHostOptions {
 }
 
 /**
- * Requests the host's serving certificate and returns the registry of kubelet servers, which listens
- * nowhere yet. Certificates and client CA are kept up to date until the scope is closed.
+ * Requests the host's serving certificate and returns the registry of kubelet servers, which
+ * listens nowhere yet. Certificates and client CA are kept up to date until the scope is closed.
  * @throws the signal's reason when it is aborted
  */
 export async function startKubeletHost(

@@ -17,7 +17,10 @@ export async function readKubeletVersion(
   return toKubeletVersion(gitVersion);
 }
 
-/** Returns {@linkcode KUBELET_VERSION}, or the first patch release of an older API server's minor version. */
+/**
+ * Returns {@linkcode KUBELET_VERSION}, or the first patch release of an older API server's minor
+ * version.
+ */
 export function toKubeletVersion(gitVersion: string): string {
   const minor = minorOf(gitVersion);
   return minor < minorOf(KUBELET_VERSION) ? `v1.${minor}.0` : KUBELET_VERSION;

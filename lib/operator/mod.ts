@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The operator process. Flags and the connection to an API server come in; leadership of a namespace,
- * served EdgeDevices, and HTTP pages for health and metrics go out. This room wires the others
- * together, and never decides about a single device or pod.
+ * The operator process. Flags and the connection to an API server come in; leadership of a
+ * namespace, served EdgeDevices, and HTTP pages for health and metrics go out. This room wires the
+ * others together, and never decides about a single device or pod.
  *
  * @example
  * ```ts

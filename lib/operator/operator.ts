@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator process: connects to the API server, waits for leadership, and serves devices while it leads. */
+/**
+ * The operator process: connects to the API server, waits for leadership, and serves devices while
+ * it leads.
+ */
 import {
   AranyaError,
   asAranyaError,
@@ -23,7 +26,7 @@ import { startTerm, type Term } from "./term.ts";
 /** Name of the Lease by which the operators of a namespace elect their leader. */
 const LEADER_LEASE = "aranya-operator";
 
-/** How long the first contact with the API server may take; a log line then says that it failed. */
+/** Timeout of the request that shows whether the API server can be reached at all. */
 const FIRST_CONTACT_TIMEOUT_MS = 3_600_000;
 
 /** Options of {@linkcode runOperator}. */
@@ -44,7 +47,8 @@ export interface RunOperatorOptions {
 /**
  * Runs the operator until the signal is aborted. An outage of the API server and the loss of
  * leadership don't end it.
- * @throws {AranyaError} what a user has to correct first: kubeconfig, namespace, a port that is taken
+ * @throws {AranyaError} what a user has to correct first: kubeconfig, namespace, a port that is
+ * taken
  */
 export async function runOperator(run: RunOperatorOptions): Promise<void> {
   const { options, log, signal, clock = SYSTEM_CLOCK } = run;

@@ -7,8 +7,8 @@ import type { Meter, MeterLabels } from "../shared/base/mod.ts";
 const DURATION_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 
 /**
- * A meter for Prometheus. A metric is created with its first value, and keeps the label names of that
- * value; a later value with other label names is dropped, because meters must not throw.
+ * A meter for Prometheus. A metric is created with its first value, and keeps the label names of
+ * that value; a later value with other label names is dropped, because meters must not throw.
  */
 export class PrometheusMeter implements Meter {
   readonly #registry = new Registry();

@@ -120,30 +120,15 @@ class TermBuilder {
       }),
     );
     const facts = await this.#readCluster(stores);
-    const { authority, clientCa } = facts;
     const grpcTls = new GrpcTls({
-      authority,
+      authority: facts.authority,
       hostAddresses,
       clock,
       log,
       signal: scope.signal,
     });
     const listener = await this.#listen(grpcTls, stores);
-    const kubelets = await startKubeletHost({
-      client,
-      namespace,
-      stores,
-      hostAddresses,
-      ports: options.kubeletPorts,
-      authority,
-      clientCa,
-      isBusy: () => this.#devices?.isBusy ?? true,
-      scope,
-      log,
-      meter,
-      clock,
-      signal: this.#options.signal,
-    });
+    const kubelets = await this.#startKubelets(stores, facts);
     const addresses = await this.#openAddressBook(stores);
     const grpcPort = listener.address.port;
     const devices = this.#startDevices({
@@ -230,6 +215,30 @@ class TermBuilder {
       tls,
       log,
       meter,
+    });
+  }
+
+  async #startKubelets(
+    stores: FleetStores,
+    { authority, clientCa }: ClusterFacts,
+  ): Promise<KubeletRegistry> {
+    const { client, namespace, options, hostAddresses } = this.#options;
+    const { log, meter, clock, signal } = this.#options;
+    return await startKubeletHost({
+      client,
+      namespace,
+      stores,
+      hostAddresses,
+      ports: options.kubeletPorts,
+      authority,
+      clientCa,
+      // Until the devices are there, they are about to be set up.
+      isBusy: () => this.#devices?.isBusy ?? true,
+      scope: this.#scope,
+      log,
+      meter,
+      clock,
+      signal,
     });
   }
 

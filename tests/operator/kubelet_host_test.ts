@@ -73,7 +73,7 @@ Deno.test("startKubeletHost() serves with a certificate of the own CA when none 
   await using fixture = await DeviceFixture.start();
   await using scope = new Scope();
   const { signal } = new AbortController();
-  // Every wait is over at once, and nobody signs in this cluster.
+  // No controller signs certificates in this cluster, and the wait for one is skipped.
   const clock = {
     ...SYSTEM_CLOCK,
     sleep: (ms: number, options?: { signal?: AbortSignal }) =>

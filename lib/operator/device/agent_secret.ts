@@ -8,8 +8,8 @@ import { secretText, toSecret } from "./objects.ts";
 import type { ObjectWriter } from "./writer.ts";
 
 /**
- * Keeps the Secret of one device: agent.yaml, the CA, and the credential, which is stored, rotated and
- * revoked by it. Calls of `ensure` must not overlap.
+ * Keeps the Secret of one device: agent.yaml, the CA, and the credential, which is stored, rotated
+ * and revoked by it. Calls of `ensure` must not overlap.
  */
 export class AgentSecret {
   readonly #device: Device;

@@ -39,7 +39,9 @@ export interface DeviceKube {
   readonly events: EventRecorder;
 }
 
-/** Local copies of EdgeDevices and of the objects that are made for them; one watch for each kind. */
+/**
+ * Local copies of EdgeDevices and of the objects that are made for them; one watch for each kind.
+ */
 export interface DeviceStores {
   readonly edges: Informer<EdgeDevice>;
   /** Nodes of devices, in other namespaces too. */

@@ -21,8 +21,8 @@ export interface CredentialKeys {
  * Holds the device's keys in memory. They are stored in the device's Secret; `AgentSecret` writes
  * there what `toSecretValues` returns.
  *
- * A rotation: `rotate` makes a new key beside the previous one, the Secret is written, the device is
- * sent the new key, and `confirm` drops the previous one.
+ * A rotation: `rotate` makes a new key beside the previous one, the Secret is written, the device
+ * is sent the new key, and `confirm` drops the previous one.
  */
 export class Credential {
   #keys: CredentialKeys | undefined;
@@ -41,7 +41,8 @@ export class Credential {
 
   /**
    * Adopts the keys of the Secret, or makes a new key when it has none.
-   * @returns whether the present key is no longer accepted, so that links made with it must be closed
+   * @returns whether the present key is no longer accepted, so that links made with it must be
+   * closed
    */
   adopt(secret: Secret | undefined): boolean {
     const before = this.#keys;
@@ -62,7 +63,9 @@ export class Credential {
     this.#keys = undefined;
   }
 
-  /** Makes a new key; from now on both are accepted. Does nothing while a rotation is in progress. */
+  /**
+   * Makes a new key; from now on both are accepted. Does nothing while a rotation is in progress.
+   */
   rotate(): void {
     if (!this.#keys || this.isRotating) return;
     this.#keys = { key: createCredential(), previousKey: this.#keys.key };

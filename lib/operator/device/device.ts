@@ -31,7 +31,7 @@ import {
   type ProblemCondition,
   unsupportedVersion,
 } from "./problems.ts";
-import { CredentialRotation } from "./rotation.ts";
+import { KeyRotation } from "./rotation.ts";
 
 /** Changes of the device's state that come in a burst are written together. */
 const STATE_CHANGE_DELAY_MS = 100;
@@ -54,7 +54,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   readonly credential = new Credential();
   readonly link: DeviceLink;
   readonly pods: PodController;
-  readonly rotation: CredentialRotation;
+  readonly rotation: KeyRotation;
   /** Handlers for the device's kubelet server. */
   readonly handlers: KubeletHandlers;
   /** Set by the first reconciliation. */
@@ -72,7 +72,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     this.#log = context.log.with({ device: this.name });
     const { kube, queue, meter, clock } = context;
     this.link = new DeviceLink(this, context);
-    this.rotation = new CredentialRotation({
+    this.rotation = new KeyRotation({
       device: this,
       credential: this.credential,
       link: this.link,
@@ -112,8 +112,8 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   }
 
   /**
-   * Adopts the EdgeDevice unless it is older than the present one, which happens when an informer is
-   * behind this process' own writes. Returns whether it was adopted.
+   * Adopts the EdgeDevice unless it is older than the present one, which happens when an informer
+   * is behind this process' own writes. Returns whether it was adopted.
    */
   observeEdge(edge: EdgeDevice): boolean {
     if (revisionOf(edge) < revisionOf(this.#edge)) return false;
@@ -177,7 +177,9 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     this.onStateChanged();
   }
 
-  /** Closes the link and refuses the credential, after its Secret was deleted; a new one is made. */
+  /**
+   * Closes the link and refuses the credential, after its Secret was deleted; a new one is made.
+   */
   revoke(): void {
     this.credential.revoke();
     this.link.closeLink("the device's credential was revoked");

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Steps of a reconciliation for the Node: its pod range, its kubelet server, the Node itself and its Lease. */
+/**
+ * Steps of a reconciliation for the Node: its pod range, its kubelet server, the Node itself and
+ * its Lease.
+ */
 import { toRfc3339Micro } from "../../shared/base/mod.ts";
 import { LEASE, NODE, type Node, type ReportedFacts } from "../kube/mod.ts";
 import type { PodRange } from "./context.ts";
@@ -25,7 +28,10 @@ export function claimPodRange({ edge, name, context }: Device): PodRange {
   });
 }
 
-/** Starts the device's kubelet server unless it runs, on the port that it had before if that is free. */
+/**
+ * Starts the device's kubelet server unless it runs, on the port that it had before if that is
+ * free.
+ */
 export async function openKubelet(device: Device): Promise<void> {
   if (device.kubelet) return;
   const { context, edge, name } = device;
@@ -45,8 +51,8 @@ export function lastFactsOf({ link, edge }: Device): ReportedFacts | undefined {
 }
 
 /**
- * Creates or updates the Node, metadata and status in a write each. Returns undefined when a foreign
- * Node has the name, which is reported as a conflict.
+ * Creates or updates the Node, metadata and status in a write each. Returns undefined when a
+ * foreign Node has the name, which is reported as a conflict.
  */
 export async function ensureNode(
   device: Device,

@@ -31,7 +31,7 @@ const RECONNECT_MS = 30_000;
 /** How long a refused second machine is reported. */
 const DUPLICATE_REPORT_MS = 300_000;
 
-/** What the link needs of its device, and tells it. */
+/** The device that a link belongs to: what the link reads of it, and its events. */
 export interface DeviceLinkOwner
   extends Omit<ReportReceiver, "onFactsReported"> {
   /** Name of the device. */
@@ -56,8 +56,8 @@ type State =
  * Decides which agent may take the device's link, runs the session on it, keeps the device
  * configured, and holds what the device reported last.
  *
- * One link is up at a time: a new one of the same machine replaces it, and one of another machine is
- * refused until the device has been offline for `offlineAfter`.
+ * One link is up at a time: a new one of the same machine replaces it, and one of another machine
+ * is refused until the device has been offline for `offlineAfter`.
  */
 export class DeviceLink {
   /** Outlives links: streams continue on the next one. */
@@ -126,12 +126,16 @@ export class DeviceLink {
     };
   }
 
-  /** Conditions that the device measured; undefined while it is offline or has not reported them. */
+  /**
+   * Conditions that the device measured; undefined while it is offline or has not reported them.
+   */
   get measured(): MeasuredCondition[] | undefined {
     return this.isUp && this.#facts ? fromMeasured(this.#facts) : undefined;
   }
 
-  /** Whether another machine with the device's credential was refused within the last five minutes. */
+  /**
+   * Whether another machine with the device's credential was refused within the last five minutes.
+   */
   get hasDuplicate(): boolean {
     return this.#duplicate !== undefined &&
       this.#context.clock.monotonicMs() - this.#duplicate.atMs <
@@ -139,16 +143,16 @@ export class DeviceLink {
   }
 
   /**
-   * Since when the device is offline, in milliseconds since 1970; undefined while it is connected, and
-   * when this process has never seen it.
+   * Since when the device is offline, in milliseconds since 1970; undefined while it is connected,
+   * and when this process has never seen it.
    */
   get offlineSinceMs(): number | undefined {
     return this.#state.kind === "down" ? this.#state.sinceMs : undefined;
   }
 
   /**
-   * Returns whether an offline device is expected back within seconds: its link was just lost, or this
-   * process has just become the leader.
+   * Returns whether an offline device is expected back within seconds: its link was just lost, or
+   * this process has just become the leader.
    */
   mayReturn(edge: EdgeDevice): boolean {
     const state = this.#state;

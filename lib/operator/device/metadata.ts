@@ -7,7 +7,7 @@ import type {
   OwnerReference,
 } from "../kube/mod.ts";
 
-/** Label of everything that is made for a device; tells a device's Node from an ordinary one. */
+/** Label of everything that is made for a device; distinguishes its Node from an ordinary one. */
 export const ROLE_LABEL = "arhat.dev/role";
 /** Value of {@linkcode ROLE_LABEL}. */
 export const ROLE = "EdgeDevice";
@@ -17,7 +17,9 @@ export const NAME_LABEL = "arhat.dev/name";
 export const NAMESPACE_LABEL = "arhat.dev/namespace";
 /** Keeps a deleted EdgeDevice until everything that was made for it is removed. */
 export const FINALIZER = "aranya.arhat.dev/clean-up";
-/** Set by a user on an EdgeDevice to request a new credential; the operator removes it afterwards. */
+/**
+ * Set by a user on an EdgeDevice to request a new credential; the operator removes it afterwards.
+ */
 export const ROTATE_ANNOTATION = "aranya.arhat.dev/rotate-credential";
 /** On the Node: the device's pod range, which operators of other namespaces keep clear of. */
 export const POD_CIDR_ANNOTATION = "aranya.arhat.dev/pod-cidr";
@@ -74,8 +76,9 @@ export function ownedMeta(edge: EdgeDevice, name: string): ObjectMeta {
 }
 
 /**
- * Who an object belongs to: "ours" is controlled by this EdgeDevice; "stale" by a deleted EdgeDevice
- * of the same name (another UID); "foreign" objects were not made by the operator and stay untouched.
+ * Who an object belongs to: "ours" is controlled by this EdgeDevice; "stale" by a deleted
+ * EdgeDevice of the same name (another UID); "foreign" objects were not made by the operator and
+ * stay untouched.
  */
 export type Ownership = "ours" | "stale" | "foreign";
 

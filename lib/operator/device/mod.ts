@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One EdgeDevice: its link and session, pods and kubelet server, and its objects on the API server. An
- * EdgeDevice, links of its agent, and what all devices share (`DeviceContext`) come in; writes of Node,
- * Lease, Service, EndpointSlice, Secret, virtual pod and status go out. This room never listens, never
- * elects a leader, and never decides which devices exist.
+ * One EdgeDevice: its link and session, pods and kubelet server, and its objects on the API server.
+ * An EdgeDevice, links of its agent, and what all devices share (`DeviceContext`) come in; writes
+ * of Node, Lease, Service, EndpointSlice, Secret, virtual pod and status go out. This room never
+ * listens, never elects a leader, and never decides which devices exist.
  *
  * @example
  * ```ts

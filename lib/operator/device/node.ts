@@ -91,7 +91,9 @@ export function toNode(input: NodeInput): Node {
   };
 }
 
-/** Returns the desired labels, annotations and taints: the operator's and those of the EdgeDevice. */
+/**
+ * Returns the desired labels, annotations and taints: the operator's and those of the EdgeDevice.
+ */
 function toNodeMetadata({ edge, facts, podCidr }: NodeInput): NodeMetadata {
   const { labels, annotations, taints } = edge.spec?.node ?? {};
   const added = defined({
@@ -166,9 +168,9 @@ export function toMetadataPatch(
 }
 
 /**
- * Returns a strategic merge patch of the Node's status, or undefined when it is up to date. While the
- * device is offline its conditions are left alone: the node lifecycle controller sets them to Unknown
- * once the Lease has expired.
+ * Returns a strategic merge patch of the Node's status, or undefined when it is up to date. While
+ * the device is offline its conditions are left alone: the node lifecycle controller sets them to
+ * Unknown once the Lease has expired.
  */
 export function toNodeStatusPatch(
   input: NodeInput,
@@ -237,7 +239,9 @@ export function toNodeStatus(input: NodeInput): NodeStatus {
   };
 }
 
-/** Returns the conditions by what the device measured; undefined when nothing is known of it now. */
+/**
+ * Returns the conditions by what the device measured; undefined when nothing is known of it now.
+ */
 function toNodeConditions(
   { measured, facts, nowMs }: NodeInput,
   former: NodeCondition[],

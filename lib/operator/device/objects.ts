@@ -43,7 +43,10 @@ export function toLease(
   };
 }
 
-/** Returns the device's Service: headless and without selector, so that the EndpointSlice is its own. */
+/**
+ * Returns the device's Service: headless and without selector, so that the EndpointSlice is its
+ * own.
+ */
 export function toService(edge: EdgeDevice, grpcPort: number): Service {
   return {
     apiVersion: "v1",

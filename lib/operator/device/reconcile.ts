@@ -79,7 +79,9 @@ export class DeviceReconciler {
     }
   }
 
-  /** The finalizer comes before all objects; the Node needs the kubelet's port, the rest the Node. */
+  /**
+   * The finalizer comes before all objects; the Node needs the kubelet's port, the rest the Node.
+   */
   async #ensureObjects(podCidr: string, signal: AbortSignal): Promise<void> {
     const device = this.#device;
     const writer = this.#writer;
@@ -108,7 +110,9 @@ export class DeviceReconciler {
   }
 }
 
-/** Returns whether the API server takes no writes now, so that the status can't be written either. */
+/**
+ * Returns whether the API server takes no writes now, so that the status can't be written either.
+ */
 function isUnreachable(error: unknown): boolean {
   if (error === undefined) return false;
   const { code } = asAranyaError(error, "Cannot reconcile device");

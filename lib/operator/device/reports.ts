@@ -27,15 +27,18 @@ export interface ReportReceiver {
   onPodsReported(list: PodStatusList): Promise<void>;
   /** METHOD_REPORT_EVENTS. */
   onEventsReported(list: EventList): void;
-  /** METHOD_FETCH_BLOBS. @throws {AranyaError} "not_found" for a file that no pod of the device has */
+  /**
+   * METHOD_FETCH_BLOBS.
+   * @throws {AranyaError} "not_found" for a file that no pod of the device has
+   */
   fetchBlobs(request: FetchBlobs): Promise<Blobs>;
 }
 
 const EMPTY = new Uint8Array();
 
 /**
- * Returns handlers for the device's session that decode requests and pass them to the receiver. Other
- * methods, and all streams, are refused as "unsupported".
+ * Returns handlers for the device's session that decode requests and pass them to the receiver.
+ * Other methods, and all streams, are refused as "unsupported".
  */
 export function toReportHandlers(
   device: string,

@@ -12,8 +12,8 @@ import type { DeviceLink } from "./link.ts";
 
 const RETRY_MS = 10_000;
 
-/** Options of {@linkcode CredentialRotation}. */
-export interface CredentialRotationOptions {
+/** Options of {@linkcode KeyRotation}. */
+export interface KeyRotationOptions {
   device: { readonly name: string; readonly settings: DeviceSettings };
   credential: Credential;
   link: DeviceLink;
@@ -24,11 +24,11 @@ export interface CredentialRotationOptions {
 }
 
 /** Completes the rotation of one device's credential: sends the new key, and confirms it. */
-export class CredentialRotation {
-  readonly #options: CredentialRotationOptions;
+export class KeyRotation {
+  readonly #options: KeyRotationOptions;
   #sending: Promise<void> | undefined;
 
-  constructor(options: CredentialRotationOptions) {
+  constructor(options: KeyRotationOptions) {
     this.#options = options;
   }
 

@@ -126,7 +126,10 @@ function areSameConditions(actual: Condition[], desired: Condition[]): boolean {
     );
 }
 
-/** Returns the device's report in the form of `status.reported`; `hello` adds what the agent announced. */
+/**
+ * Returns the device's report in the form of `status.reported`; `hello` adds what the agent
+ * announced.
+ */
 export function fromFacts(
   facts: Facts,
   hello: Hello | undefined,
@@ -178,9 +181,9 @@ function toCpuQuantity(millis: number): string {
 const BINARY_UNITS = ["Ki", "Mi", "Gi", "Ti", "Pi"];
 
 /**
- * Formats bytes as a quantity: whole KiB in the largest unit without a fraction. That is the form in
- * which the API server stores quantities; any other form would differ from the stored one, and be
- * written again on each sync.
+ * Formats bytes as a quantity: whole KiB in the largest unit without a fraction. That is the form
+ * in which the API server stores quantities; any other form would differ from the stored one, and
+ * be written again on each sync.
  */
 function toBinaryQuantity(bytes: bigint): string {
   let count = bytes / 1024n;

@@ -120,7 +120,10 @@ async function cordon(device: Device, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Deletes all objects of the device but its EdgeDevice; the Node first, so that nothing is bound to it. */
+/**
+ * Deletes all objects of the device but its EdgeDevice; the Node first, so that nothing is bound to
+ * it.
+ */
 async function removeObjects(
   device: Device,
   { objects, signal }: Pick<TearDownOptions, "objects" | "signal">,

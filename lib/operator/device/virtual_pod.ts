@@ -21,8 +21,8 @@ const IMAGE = "aranya/host";
  * Returns the virtual pod, which stands for the device's host and is never sent to the device.
  *
  * Its grace period is 0, so that the API server deletes it without an answer of the device. It
- * tolerates every taint and has the priority of a node's own pods, so that it is neither evicted nor
- * preempted.
+ * tolerates every taint and has the priority of a node's own pods, so that it is neither evicted
+ * nor preempted.
  */
 export function toVirtualPod(edge: EdgeDevice): Pod {
   return {
@@ -50,8 +50,8 @@ export function toVirtualPod(edge: EdgeDevice): Pod {
 }
 
 /**
- * Returns whether a virtual pod has to be replaced: it is being deleted, has terminated, is bound to
- * another node, or belongs to a deleted EdgeDevice of the same name.
+ * Returns whether a virtual pod has to be replaced: it is being deleted, has terminated, is bound
+ * to another node, or belongs to a deleted EdgeDevice of the same name.
  */
 export function needsReplacement(
   pod: Pod,
@@ -71,8 +71,8 @@ export interface VirtualPodInput extends ConnectedCondition {
 }
 
 /**
- * Returns a strategic merge patch of the pod's status, or undefined when it is up to date. The pod is
- * Running all the time, and Ready while the link is up.
+ * Returns a strategic merge patch of the pod's status, or undefined when it is up to date. The pod
+ * is Running all the time, and Ready while the link is up.
  */
 export function toVirtualPodPatch(
   pod: Pod,
@@ -127,8 +127,8 @@ function toPodConditions(
 }
 
 /**
- * Returns host and pod addresses, which are the device's own; nothing until it has reported some. The
- * lists have at most one address of each family, as the API server requires.
+ * Returns host and pod addresses, which are the device's own; nothing until it has reported some.
+ * The lists have at most one address of each family, as the API server requires.
  */
 function toPodAddresses(facts: ReportedFacts | undefined) {
   // The API server would refuse the whole status for one invalid address.

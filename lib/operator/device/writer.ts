@@ -69,8 +69,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Creates the object when it doesn't exist, else applies the patch, if there is one. An object of a
-   * deleted EdgeDevice is replaced; a foreign one is reported as a conflict.
+   * Creates the object when it doesn't exist, else applies the patch, if there is one. An object of
+   * a deleted EdgeDevice is replaced; a foreign one is reported as a conflict.
    */
   async ensure<T extends KubeObject>(type: ObjectType<T>, desired: T, options: {
     /** The informer's object. */

@@ -5,9 +5,9 @@ import { type KubeClient, reviewAccess, reviewToken } from "../kube/mod.ts";
 import { KubeletAuth } from "../kubelet/mod.ts";
 
 /**
- * Returns what decides about requests to kubelet servers: TokenReviews tell who the client is,
- * SubjectAccessReviews whether it may use the subresource of the node, as with a kubelet's
- * `--authentication-token-webhook` and `--authorization-mode=Webhook`. One serves all devices.
+ * Returns the authenticator and authorizer of all kubelet servers. Clients are identified by
+ * TokenReviews, and access to a subresource of the node is decided by SubjectAccessReviews, as with
+ * a kubelet's `--authentication-token-webhook` and `--authorization-mode=Webhook`.
  */
 export function createAccessReviews(client: KubeClient): KubeletAuth {
   return new KubeletAuth({

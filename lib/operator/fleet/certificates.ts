@@ -67,9 +67,9 @@ interface CertifiedServer {
 }
 
 /**
- * Obtains serving certificates from the signer kubernetes.io/kubelet-serving: first one of the host,
- * which serves every device at once, then each device's own, at a pace that the signer can follow.
- * Each is kept in a Secret, and renewed after four fifths of its lifetime.
+ * Obtains serving certificates from the signer kubernetes.io/kubelet-serving: first one of the
+ * host, which serves every device at once, then each device's own, at a pace that the signer can
+ * follow. Each is kept in a Secret, and renewed after four fifths of its lifetime.
  *
  * Starts with the host's certificate when it is constructed; dispose it to stop.
  */
@@ -251,7 +251,9 @@ export class ServingCertificates implements AsyncDisposable {
   }
 }
 
-/** Returns the labels of the operator's CertificateSigningRequests; the informer selects by them. */
+/**
+ * Returns the labels of the operator's CertificateSigningRequests; the informer selects by them.
+ */
 export function requestLabels(namespace: string): Record<string, string> {
   return {
     "app.kubernetes.io/managed-by": "aranya",

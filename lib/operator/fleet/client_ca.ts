@@ -41,8 +41,8 @@ export interface FollowClientCaOptions {
 }
 
 /**
- * Reads the client CA once per interval, because it may be rotated at any time. Failures, also those
- * that `onRead` throws, are logged. Returns or rejects when the signal is aborted.
+ * Reads the client CA once per interval, because it may be rotated at any time. Failures, also
+ * those that `onRead` throws, are logged. Returns or rejects when the signal is aborted.
  */
 export async function followClientCa(
   client: KubeClient,

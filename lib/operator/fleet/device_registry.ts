@@ -34,8 +34,8 @@ const CHANGE_DELAY_MS = 100;
 const QUIET_MS = 5000;
 
 /**
- * Runs a `ManagedDevice` for each EdgeDevice of the namespace, and syncs it whenever its EdgeDevice or
- * one of its objects has changed. Level-based: a change only enqueues the device's name.
+ * Runs a `ManagedDevice` for each EdgeDevice of the namespace, and syncs it whenever its EdgeDevice
+ * or one of its objects has changed. Level-based: a change only enqueues the device's name.
  *
  * Starts with its construction; dispose it to stop. The objects of the devices stay then.
  */
@@ -171,7 +171,9 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     this.#onObjectChanged("Lease", change);
   }
 
-  /** Revokes the credential when the Secret with agent.yaml was deleted by somebody else. */
+  /**
+   * Revokes the credential when the Secret with agent.yaml was deleted while the device is served.
+   */
   #onSecretChanged(change: ObjectChange<KubeObject>): void {
     const { now, old } = change;
     const managed = this.#findOwner(change);
@@ -240,7 +242,10 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
   }
 }
 
-/** Returns whether the metadata that clients set are the same; versions and managed fields don't matter. */
+/**
+ * Returns whether the metadata that clients set are the same; versions and managed fields don't
+ * matter.
+ */
 function isSameMetadata(left: KubeObject, right: KubeObject): boolean {
   const toText = ({ metadata }: KubeObject) =>
     JSON.stringify([

@@ -132,7 +132,9 @@ export class KubeletRegistry implements KubeletServers {
     this.#options.log.info("client CA of the API server was changed");
   }
 
-  /** Yields the ports to try: the wanted one, then each port of the range that nobody is known to hold. */
+  /**
+   * Yields the ports to try: the wanted one, then the ports of the range that have no known owner.
+   */
   *#candidatePorts(wantedPort: number | undefined): Generator<number> {
     const { first, last } = this.#options.ports;
     if (wantedPort !== undefined) yield wantedPort;

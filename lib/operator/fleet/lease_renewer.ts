@@ -16,7 +16,10 @@ export interface LeaseRenewerOptions {
   log: Logger;
   /** Receives a device whose Lease does not exist. */
   onMissing: (device: string) => void;
-  /** Time between two renewals of one Lease, in milliseconds; a kubelet takes as long. @default 10000 */
+  /**
+   * Time between two renewals of one Lease, in milliseconds; a kubelet takes as long.
+   * @default 10000
+   */
   intervalMs?: number;
   /** Number of slots that an interval is divided into. @default 40 */
   slotCount?: number;
@@ -28,8 +31,8 @@ export interface LeaseRenewerOptions {
  * Renews the Leases of connected devices, each once per interval, as a kubelet does for its node.
  *
  * A timer wheel: each device has a slot, and one timer goes through the slots, so that the requests
- * of thousands of devices are spread over the interval. Starts when it is constructed; dispose it to
- * stop.
+ * of thousands of devices are spread over the interval. Starts when it is constructed; dispose it
+ * to stop.
  */
 export class LeaseRenewer implements Disposable {
   readonly #options: LeaseRenewerOptions;

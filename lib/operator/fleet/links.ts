@@ -13,7 +13,10 @@ import { HandshakeLimit, respondToHandshake } from "../../shared/noise/mod.ts";
 /** Options of {@linkcode serveLinks}. */
 export interface ServeLinksOptions {
   listener: LinkListener;
-  /** Returns the device of this name. @throws {AranyaError} "unavailable" while devices are not known yet */
+  /**
+   * Returns the device of this name.
+   * @throws {AranyaError} "unavailable" while devices are not known yet
+   */
   findDevice: (name: string) => Device | undefined;
   log: Logger;
   meter: Meter;
@@ -22,8 +25,8 @@ export interface ServeLinksOptions {
 }
 
 /**
- * Highest number of handshakes at the same time. One costs a fraction of a millisecond, so that more
- * than this are only waiting for slow peers.
+ * Highest number of handshakes at the same time. One costs a fraction of a millisecond, so that
+ * more than this are only waiting for slow peers.
  */
 const MAX_HANDSHAKES = 512;
 
@@ -77,7 +80,8 @@ async function serveLink(
 
 /**
  * Returns the keys that an agent of the device may use; undefined for an unknown device.
- * @throws {AranyaError} "unavailable" while the credential is not known yet, so that the agent retries
+ * @throws {AranyaError} "unavailable" while the credential is not known yet, so that the agent
+ * retries
  */
 function keysOf(device: Device | undefined): Device["keys"] {
   if (device && !device.keys) {

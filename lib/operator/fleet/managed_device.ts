@@ -24,7 +24,9 @@ export interface ManagedDeviceOptions {
   onVirtualPodChanged: () => void;
 }
 
-/** Share of the interval by which periodic syncs are spread, so that devices don't sync together. */
+/**
+ * Share of the interval by which periodic syncs are spread, so that devices don't sync together.
+ */
 const SYNC_SPREAD = 0.2;
 /** Devices that didn't reconnect in time are synced within this time after the deadline. */
 const DEADLINE_SPREAD_MS = 1000;
@@ -113,7 +115,9 @@ export class ManagedDevice {
     await this.device.close(new AranyaError("unavailable", reason));
   }
 
-  /** At the reconnect deadline the status may change without an event; later at the usual interval. */
+  /**
+   * At the reconnect deadline the status may change without an event; later at the usual interval.
+   */
   #nextSyncMs(): number {
     const { link, settings } = this.device;
     const remainingMs = this.#msUntilReconnectDeadline();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the devices of one operator share: the registry that reconciles them, pod address ranges,
- * certificates, heartbeats, kubelet servers, informers, and the assignment of incoming links. Watched
- * objects and links come in; reconciled devices go out. This room never elects a leader, and never
- * decides how a single device is served.
+ * certificates, heartbeats, kubelet servers, informers, and the assignment of incoming links.
+ * Watched objects and links come in; reconciled devices go out. This room never elects a leader,
+ * and never decides how a single device is served.
  *
  * @example
  * ```ts

@@ -13,8 +13,8 @@ import type { EdgeDevice } from "../kube/mod.ts";
 const MIN_SYNC_MS = 10_000;
 
 /**
- * Returns the host of an endpoint, an IPv6 address without brackets. Unlike `parseEndpoint` it never
- * throws, because a user's endpoint is only checked by the schema of EdgeDevice.
+ * Returns the host of an endpoint, an IPv6 address without brackets. Unlike `parseEndpoint` it
+ * never throws, because a user's endpoint is only checked by the schema of EdgeDevice.
  */
 export function hostOf(endpoint: string): string {
   return endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");

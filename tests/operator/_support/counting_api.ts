@@ -34,8 +34,8 @@ export interface Write {
 }
 
 /**
- * Counts the calls of `KubeClient` methods that write. `putObject`, `deleteObject`, `patchObject` and
- * `listKeys` stand for another client, and are not counted.
+ * Counts the calls of `KubeClient` methods that write. `putObject`, `deleteObject`, `patchObject`
+ * and `listKeys` stand for another client, and are not counted.
  */
 export class CountingApi implements KubeClient {
   readonly server: string;
@@ -205,7 +205,9 @@ export class CountingApi implements KubeClient {
     await this.#client.delete(type, ref, { gracePeriodSeconds: 0 });
   }
 
-  /** Returns the sorted keys of all objects of a kind in this namespace, or with this test's names. */
+  /**
+   * Returns the sorted keys of all objects of a kind in this namespace, or with this test's names.
+   */
   async listKeys(type: ObjectType<KubeObject>): Promise<string[]> {
     const { items } = await this.#client.list(type);
     return items.filter(({ metadata }) =>
@@ -238,7 +240,9 @@ export class CountingApi implements KubeClient {
   }
 }
 
-/** Returns "namespace/name", or the name of an object without namespace; like `keyOf` of an object. */
+/**
+ * Returns "namespace/name", or the name of an object without namespace; like `keyOf` of an object.
+ */
 export function toKey({ namespace, name }: ObjectRef): string {
   return namespace ? `${namespace}/${name}` : name;
 }

@@ -2,7 +2,9 @@
 /** What a TLS server shows to its clients. */
 import { connect } from "node:tls";
 
-/** Connects to a port of this machine and returns the common name of the certificate that it serves. */
+/**
+ * Connects to a port of this machine and returns the common name of the certificate that it serves.
+ */
 export async function servedNameAt(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect(

@@ -34,7 +34,7 @@ function createRegistry(ports: { first: number; last: number }) {
 }
 
 /**
- * Returns three neighbouring ports that nobody listens on, below those that the system assigns to
+ * Returns three neighbouring ports without listeners, below those that the system assigns to
  * outgoing connections.
  */
 async function findFreePorts(): Promise<{ first: number; last: number }> {
