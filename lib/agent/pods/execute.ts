@@ -187,6 +187,7 @@ async function start(
     fields: { podIps: state.podIps, hostIps: context.host.addresses },
     runtime: context.runtime,
     volumes: context.volumes,
+    clock: context.clock,
     signal,
     reportEvent: (event) => state.reportEvent({ container: name, ...event }),
   });

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Starts one container: pulls its image, builds the request and calls the engine. */
-import { asAranyaError, hasCode, withDeadline } from "../../shared/base/mod.ts";
+import {
+  asAranyaError,
+  type Clock,
+  hasCode,
+  withDeadline,
+} from "../../shared/base/mod.ts";
 import {
   type Container,
   type PodSpec,
@@ -35,6 +40,7 @@ export interface StartContainerOptions {
   fields: FieldValues;
   runtime: PodRuntime & ImageRuntime;
   volumes: Volumes;
+  clock: Clock;
   /** Aborts the start. */
   signal: AbortSignal;
   /** Reports an Event of the container. */
@@ -150,14 +156,14 @@ function toImagePolicy(policy: PullPolicy): ImageRequest["policy"] {
 
 /** Makes sure that the engine has the image, and returns its id. */
 async function ensureImage(options: StartContainerOptions): Promise<string> {
-  const { spec, container, runtime, signal, reportEvent } = options;
-  const startedMs = performance.now();
+  const { spec, container, runtime, clock, signal, reportEvent } = options;
+  const startMs = clock.monotonicMs();
   const { imageId, pulled } = await runtime.ensureImage({
     image: container.image,
     policy: toImagePolicy(container.pullPolicy),
     credentials: spec.registryCredentials,
   }, signal);
-  const tookMs = Math.round(performance.now() - startedMs);
+  const tookMs = Math.round(clock.monotonicMs() - startMs);
   reportEvent({
     warning: false,
     reason: "Pulled",

@@ -11,6 +11,7 @@ import {
   startContainer,
   type StartContainerOptions,
 } from "../../../lib/agent/pods/start_container.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { podOf } from "./_support/pods_fixture.ts";
 import { createWorkerContext } from "./_support/worker_context.ts";
 
@@ -37,6 +38,7 @@ async function createFixture(changes: Partial<StartContainerOptions> = {}) {
     fields: { podIps: ["10.0.0.2"], hostIps: ["192.0.2.1"] },
     runtime: context.runtime,
     volumes: context.volumes,
+    clock: context.clock,
     signal: new AbortController().signal,
     reportEvent: (event) => void events.push(event),
     ...changes,
@@ -79,6 +81,20 @@ Deno.test("startContainer() starts an instance with its labels and expanded envi
     ["Pulled", 'Container image "img" already present on machine'],
     ["Started", "Started container app"],
   ]);
+});
+
+Deno.test("startContainer() reports how long a pull took", async () => {
+  const { engine, events, options } = await createFixture();
+  engine.ensureImage = async () => {
+    await options.clock.sleep(1_234);
+    return { imageId: "sha256:1", pulled: true };
+  };
+  assert.ok(options.clock instanceof VirtualClock);
+  await options.clock.run(startContainer(options));
+  assert.equal(
+    events[0]?.message,
+    'Successfully pulled image "img" in 1234ms',
+  );
 });
 
 for (
