@@ -18,7 +18,7 @@ import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
 import { LocalMachine, TmpfsMounts } from "./lib/agent/host/mod.ts";
 import {
-  createDeviceReader,
+  DockerDeviceReader,
   DockerRuntime,
   HostStreams,
   StreamRouter,
@@ -80,7 +80,12 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
       containers: runtime,
       host: new HostStreams({ machine, shell, logFile }),
     }),
-    reader: createDeviceReader({ client, machine, images: runtime, stateDir }),
+    reader: new DockerDeviceReader({
+      client,
+      machine,
+      containers: runtime,
+      stateDir,
+    }),
     mounts: new TmpfsMounts(),
     log,
     signal,

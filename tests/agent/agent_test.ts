@@ -136,8 +136,8 @@ Deno.test("runAgent() says why it can't begin", async () => {
     runtime: agent.engine,
     streams: agent.engine,
     reader: {
-      facts: () => Promise.resolve(agent.facts),
-      stats: () => Promise.reject(new Error()),
+      readFacts: () => Promise.resolve(agent.facts),
+      readStats: () => Promise.reject(new Error()),
     },
     mounts: {
       mountTmpfs: () => Promise.resolve(),

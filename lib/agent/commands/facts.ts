@@ -90,7 +90,7 @@ class DeviceFactsReport implements FactsReport {
   }
 
   async begin(signal: AbortSignal): Promise<void> {
-    this.#facts = await this.#options.reader.facts(signal);
+    this.#facts = await this.#options.reader.readFacts(signal);
     this.#watchRuntime();
   }
 

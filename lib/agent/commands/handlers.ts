@@ -75,7 +75,7 @@ async function serveRequest(
     case Method.ROTATE_CREDENTIAL:
       return await credential.rotate(payload);
     case Method.GET_STATS:
-      return encodeMessage(StatsSchema, await reader.stats(signal));
+      return encodeMessage(StatsSchema, await reader.readStats(signal));
     default:
       throw unknown(method);
   }

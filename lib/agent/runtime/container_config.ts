@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From a container request to the engine's own words; pure. */
-import { AranyaError } from "../../shared/base/mod.ts";
+/** Translates a container request to the engine's configuration. */
+import { AranyaError, defined } from "../../shared/base/mod.ts";
+import type { ContainerSecurity } from "../../shared/wire/mod.ts";
 import type {
   ContainerCreate,
   HostConfig,
   ImageInspect,
 } from "../docker/mod.ts";
-import type { ContainerSecurity } from "../../shared/wire/mod.ts";
-import { containerLabels } from "./labels.ts";
+import { toContainerLabels } from "./labels.ts";
 import type { ContainerRequest } from "./runtime.ts";
 
-/** As the kubelet's own rotation: 5 files of 10 MiB. */
+/** The kubelet's own log rotation: 5 files of 10 MiB. */
 const LOG_CONFIG = {
   Type: "json-file",
   Config: { "max-size": "10m", "max-file": "5" },
@@ -20,53 +20,56 @@ const MIN_CPU_QUOTA_US = 1_000;
 const MIN_CPU_SHARES = 2;
 const SHARES_PER_CPU = 1_024;
 const MILLIS_PER_CPU = 1_000;
-/** First to go when memory ends, as the kubelet has it for pods that ask for nothing. */
+/** The kubelet's score for pods of QoS class BestEffort: the first that the OOM killer chooses. */
 const BEST_EFFORT_OOM_SCORE = 1_000;
 
-/** What the request is put together with. */
-export interface ContainerSurroundings {
+/** Facts about the engine that the configuration depends on. */
+export interface ContainerConfigContext {
   device: string;
+  /** Id of the pod's infra container. */
   sandboxId: string;
+  /** The request's image. */
   image: ImageInspect;
 }
 
-/** @throws {AranyaError} code "invalid" when the image's user breaks runAsNonRoot */
+/**
+ * Returns the engine's configuration of a container.
+ * @throws {AranyaError} code "invalid" when the container would violate runAsNonRoot
+ */
 export function toContainerCreate(
   request: ContainerRequest,
-  surroundings: ContainerSurroundings,
+  { device, sandboxId, image }: ContainerConfigContext,
 ): ContainerCreate {
-  const { container, command, args } = request;
-  const user = toUser(request, surroundings.image);
+  const { container, command, args, binds } = request;
+  const hasCommand = command.length > 0;
   return {
     Image: request.imageId,
-    Labels: containerLabels(surroundings.device, request),
+    Labels: toContainerLabels(device, request),
     Env: request.env.map(({ name, value }) => `${name}=${value}`),
-    // The image's command goes with the image's entry point only, as in Kubernetes.
-    ...(command.length > 0 ? { Entrypoint: command } : {}),
-    ...(args.length > 0 || command.length > 0 ? { Cmd: args } : {}),
-    ...(container.workingDir === ""
-      ? {}
-      : { WorkingDir: container.workingDir }),
-    ...(user === undefined ? {} : { User: user }),
+    ...defined({
+      // As in Kubernetes, a command without args also replaces the args of the image.
+      Entrypoint: hasCommand ? command : undefined,
+      Cmd: hasCommand || args.length > 0 ? args : undefined,
+      WorkingDir: container.workingDir || undefined,
+      User: toUser(request, image),
+    }),
     Tty: container.tty,
     OpenStdin: container.stdin,
     StdinOnce: container.stdin && container.stdinOnce,
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
-      ...toNamespaces(request, surroundings.sandboxId),
+      ...toNamespaces(request, sandboxId),
       ...toLimits(request),
       ...toSecurity(container.security),
       RestartPolicy: { Name: "no" },
       LogConfig: LOG_CONFIG,
       GroupAdd: request.supplementalGroups.map(String),
-      Mounts: request.binds.map((bind) => ({
+      Mounts: binds.map(({ source, target, readOnly, propagation }) => ({
         Type: "bind",
-        Source: bind.source,
-        Target: bind.target,
-        ReadOnly: bind.readOnly,
-        BindOptions: {
-          Propagation: bind.propagation === "" ? "rprivate" : bind.propagation,
-        },
+        Source: source,
+        Target: target,
+        ReadOnly: readOnly,
+        BindOptions: { Propagation: propagation || "rprivate" },
       })),
     },
   };
@@ -76,46 +79,54 @@ function toNamespaces(
   request: ContainerRequest,
   sandboxId: string,
 ): HostConfig {
-  const shared = `container:${sandboxId}`;
+  const sandbox = `container:${sandboxId}`;
+  const pidMode = request.hostPid
+    ? "host"
+    : request.shareProcessNamespace
+    ? sandbox
+    : undefined;
   return {
-    NetworkMode: shared,
-    IpcMode: request.hostIpc ? "host" : shared,
-    ...(request.hostPid
-      ? { PidMode: "host" }
-      : request.shareProcessNamespace
-      ? { PidMode: shared }
-      : {}),
-    ...(request.hostNetwork ? { UTSMode: "host" } : {}),
+    NetworkMode: sandbox,
+    IpcMode: request.hostIpc ? "host" : sandbox,
+    ...defined({
+      PidMode: pidMode,
+      UTSMode: request.hostNetwork ? "host" : undefined,
+    }),
   };
 }
 
-function toLimits(request: ContainerRequest): HostConfig {
-  const resources = request.container.resources;
-  const memoryLimit = Number(resources?.memoryLimitBytes ?? 0n);
-  const cpuLimit = Number(resources?.cpuLimitMillis ?? 0n);
-  // A limit alone counts as a request too, as the API server defaults it.
-  const cpuRequest = Number(resources?.cpuRequestMillis ?? 0n) || cpuLimit;
-  const memoryRequest = Number(resources?.memoryRequestBytes ?? 0n);
-  const bestEffort = memoryLimit === 0 && memoryRequest === 0 &&
-    cpuRequest === 0;
+/** Translates resources as the kubelet does (pkg/kubelet/cm/helpers_linux.go, kuberuntime). */
+function toLimits({ container: { resources } }: ContainerRequest): HostConfig {
+  const memoryLimitBytes = Number(resources?.memoryLimitBytes ?? 0n);
+  const memoryRequestBytes = Number(resources?.memoryRequestBytes ?? 0n);
+  const cpuLimitMillis = Number(resources?.cpuLimitMillis ?? 0n);
+  // The API server too defaults a request to its limit.
+  const cpuRequestMillis = Number(resources?.cpuRequestMillis ?? 0n) ||
+    cpuLimitMillis;
+  const isBestEffort = memoryLimitBytes === 0 && memoryRequestBytes === 0 &&
+    cpuRequestMillis === 0;
   return {
     CpuShares: Math.max(
       MIN_CPU_SHARES,
-      Math.floor(cpuRequest * SHARES_PER_CPU / MILLIS_PER_CPU),
+      Math.floor(cpuRequestMillis * SHARES_PER_CPU / MILLIS_PER_CPU),
     ),
-    ...(cpuLimit === 0 ? {} : {
-      CpuPeriod: CPU_PERIOD_US,
-      CpuQuota: Math.max(
-        MIN_CPU_QUOTA_US,
-        Math.floor(cpuLimit * CPU_PERIOD_US / MILLIS_PER_CPU),
-      ),
+    ...defined({
+      CpuPeriod: cpuLimitMillis > 0 ? CPU_PERIOD_US : undefined,
+      CpuQuota: cpuLimitMillis > 0 ? toCpuQuotaUs(cpuLimitMillis) : undefined,
+      // Equal values mean: no swap.
+      Memory: memoryLimitBytes || undefined,
+      MemorySwap: memoryLimitBytes || undefined,
+      OomScoreAdj: isBestEffort ? BEST_EFFORT_OOM_SCORE : undefined,
     }),
-    // Equal values: no swap.
-    ...(memoryLimit === 0
-      ? {}
-      : { Memory: memoryLimit, MemorySwap: memoryLimit }),
-    ...(bestEffort ? { OomScoreAdj: BEST_EFFORT_OOM_SCORE } : {}),
   };
+}
+
+/** Returns the CPU time per `CPU_PERIOD_US`. */
+function toCpuQuotaUs(limitMillis: number): number {
+  return Math.max(
+    MIN_CPU_QUOTA_US,
+    Math.floor(limitMillis * CPU_PERIOD_US / MILLIS_PER_CPU),
+  );
 }
 
 function toSecurity(security: ContainerSecurity | undefined): HostConfig {
@@ -125,36 +136,39 @@ function toSecurity(security: ContainerSecurity | undefined): HostConfig {
     options.push("no-new-privileges");
   }
   if (security.seccomp === "unconfined") options.push("seccomp=unconfined");
+  const unmasked = security.procMount === "Unmasked" ? [] : undefined;
   return {
     Privileged: security.privileged,
     ReadonlyRootfs: security.readOnlyRoot,
     CapAdd: security.addCapabilities,
     CapDrop: security.dropCapabilities,
     SecurityOpt: options,
-    ...(security.procMount === "Unmasked"
-      ? { MaskedPaths: [], ReadonlyPaths: [] }
-      : {}),
+    ...defined({ MaskedPaths: unmasked, ReadonlyPaths: unmasked }),
   };
 }
 
-/** The engine's `user[:group]`; undefined: the image's own. */
+/** Returns the engine's `user[:group]`; undefined leaves the image's own. */
 function toUser(
   request: ContainerRequest,
   image: ImageInspect,
 ): string | undefined {
-  const security = request.container.security;
+  const { security } = request.container;
   const imageUser = image.Config?.User ?? "";
   const user = security?.runAsUser?.toString() ??
     (imageUser.split(":")[0] ?? "");
   if (security?.runAsNonRoot) checkNonRoot(request, user);
   const group = security?.runAsGroup?.toString();
-  if (group !== undefined) return `${user === "" ? "0" : user}:${group}`;
+  if (group !== undefined) return `${user || "0"}:${group}`;
   return security?.runAsUser === undefined ? undefined : user;
 }
 
-function checkNonRoot(request: ContainerRequest, user: string): void {
-  const action = `Cannot start container "${request.container.name}" of pod ` +
-    `"${request.namespace}/${request.podName}"`;
+/** @throws {AranyaError} code "invalid" when the user is root, or a name that might be root's */
+function checkNonRoot(
+  { container, namespace, podName }: ContainerRequest,
+  user: string,
+): void {
+  const action =
+    `Cannot start container "${container.name}" of pod "${namespace}/${podName}"`;
   if (user === "" || user === "root" || /^0+$/.test(user)) {
     throw new AranyaError(
       "invalid",

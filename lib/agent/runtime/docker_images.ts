@@ -1,117 +1,127 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Images on a Docker engine. */
-import { AranyaError } from "../../shared/base/mod.ts";
+import { AranyaError, hasCode } from "../../shared/base/mod.ts";
+import type { RegistryCredential } from "../../shared/wire/mod.ts";
 import {
   type DockerClient,
   inspectImage,
   pullImage,
   type RegistryLogin,
 } from "../docker/mod.ts";
-import type { RegistryCredential } from "../../shared/wire/mod.ts";
-import type { ImageRequest } from "./runtime.ts";
-import { isGone } from "./sandbox.ts";
+import type { ImageRequest, ImageRuntime } from "./runtime.ts";
 
 const DEFAULT_REGISTRY = "docker.io";
-/** Other names under which logins for the default registry are kept. */
+/** Names under which credentials of the default registry are kept. */
 const DEFAULT_REGISTRY_NAMES = [
   "docker.io",
   "index.docker.io",
   "registry-1.docker.io",
 ];
 
-/** See ImageRuntime.ensureImage. */
-export async function ensureImage(
-  client: DockerClient,
-  request: ImageRequest,
-  signal: AbortSignal,
-): Promise<{ imageId: string; pulled: boolean }> {
-  const { image, policy } = request;
-  if (policy !== "always") {
-    const imageId = await findImage(client, image);
-    if (imageId !== undefined) return { imageId, pulled: false };
-    if (policy === "never") {
-      throw new AranyaError(
-        "not_found",
-        `Cannot use image "${image}": it is not on the device and its pull policy is Never`,
-      );
+/** Images on one engine. */
+export class DockerImages implements ImageRuntime {
+  readonly #client: DockerClient;
+
+  constructor(client: DockerClient) {
+    this.#client = client;
+  }
+
+  async ensureImage(
+    request: ImageRequest,
+    signal: AbortSignal,
+  ): Promise<{ imageId: string; pulled: boolean }> {
+    const { image, policy } = request;
+    if (policy !== "always") {
+      const imageId = await this.#findImage(image);
+      if (imageId !== undefined) return { imageId, pulled: false };
+      if (policy === "never") {
+        throw new AranyaError(
+          "not_found",
+          `Cannot use image "${image}": it is not on the device and its pull policy is Never`,
+        );
+      }
     }
+    await this.#pullImage(request, signal);
+    const { Id: imageId } = await inspectImage(this.#client, image);
+    return { imageId, pulled: true };
   }
-  await pull(client, request, signal);
-  const { Id } = await inspectImage(client, image);
-  return { imageId: Id, pulled: true };
-}
 
-async function findImage(
-  client: DockerClient,
-  image: string,
-): Promise<string | undefined> {
-  try {
-    return (await inspectImage(client, image)).Id;
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
-}
-
-/** With each login that fits, the longest match first, then without one; the first failure of a login counts when all fail. */
-async function pull(
-  client: DockerClient,
-  request: ImageRequest,
-  signal: AbortSignal,
-): Promise<void> {
-  const image = withTag(request.image);
-  const logins = matchCredentials(request.image, request.credentials);
-  let failure: unknown;
-  for (const login of [...logins, undefined]) {
+  /** Returns the image's id; undefined when it is not on the engine. */
+  async #findImage(image: string): Promise<string | undefined> {
     try {
-      return await pullImage(client, { image, login, signal });
+      return (await inspectImage(this.#client, image)).Id;
     } catch (error) {
-      signal.throwIfAborted();
-      failure ??= error;
+      if (hasCode(error, "not_found")) return undefined;
+      throw error;
     }
   }
-  throw failure;
+
+  /**
+   * Tries each login that matches, the most specific first, and then no login.
+   * @throws the first error, when all fail
+   */
+  async #pullImage(
+    { image, credentials }: ImageRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const name = addDefaultTag(image);
+    let failure: unknown;
+    for (const login of [...matchCredentials(image, credentials), undefined]) {
+      try {
+        return await pullImage(this.#client, { image: name, login, signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
 }
 
-/** The engine would pull every tag of a name without one. */
-export function withTag(image: string): string {
+/** Adds ":latest" to a name without tag and digest, of which the engine would pull every tag. */
+export function addDefaultTag(image: string): string {
   if (image.includes("@")) return image;
   const last = image.slice(image.lastIndexOf("/") + 1);
   return last.includes(":") ? image : `${image}:latest`;
 }
 
-/** Registry and path of an image name (Docker's rule: a first part with a dot or colon, or "localhost", is a registry). */
-function registryPath(image: string): string {
-  const name = (image.split("@")[0] ?? image).replace(/:[^/:]*$/, "");
-  const [first = "", ...rest] = name.split("/");
-  const registry = rest.length > 0 && /[.:]|^localhost$/.test(first);
-  return registry
-    ? name
-    : `${DEFAULT_REGISTRY}/${rest.length > 0 ? name : `library/${name}`}`;
-}
-
-/** Logins for this image, most specific first. */
+/** Returns the logins that match an image's registry and path, the most specific first. */
 export function matchCredentials(
   image: string,
   credentials: RegistryCredential[],
 ): RegistryLogin[] {
-  const path = registryPath(image);
-  const fitting = credentials.flatMap((credential) => {
-    const [host = "", ...parts] = credential.registry
-      .replace(/^https?:\/\//, "").replace(/\/v[12]\/?$|\/$/, "").split("/");
-    const known = DEFAULT_REGISTRY_NAMES.includes(host)
-      ? DEFAULT_REGISTRY
-      : host;
-    const prefix = [known, ...parts].join("/");
+  const path = toRegistryPath(image);
+  const matches = credentials.flatMap((credential) => {
+    const prefix = toCredentialPrefix(credential.registry);
     return path === prefix || path.startsWith(`${prefix}/`)
       ? [{ credential, length: prefix.length }]
       : [];
   });
-  fitting.sort((left, right) => right.length - left.length);
-  return fitting.map(({ credential }) => ({
+  matches.sort((left, right) => right.length - left.length);
+  return matches.map(({ credential }) => ({
     server: credential.registry,
     username: credential.username,
     password: credential.password,
     identityToken: credential.identityToken,
   }));
+}
+
+/**
+ * Returns registry and path of an image's name. By Docker's rule a first part with a dot or colon,
+ * or "localhost", is the registry.
+ */
+function toRegistryPath(image: string): string {
+  const name = (image.split("@")[0] ?? image).replace(/:[^/:]*$/, "");
+  const [first = "", ...rest] = name.split("/");
+  const hasRegistry = rest.length > 0 && /[.:]|^localhost$/.test(first);
+  if (hasRegistry) return name;
+  return `${DEFAULT_REGISTRY}/${rest.length > 0 ? name : `library/${name}`}`;
+}
+
+/** Returns registry and path of a credential's key in a Docker config file, e.g. "https://r.example/v1/". */
+function toCredentialPrefix(registry: string): string {
+  const [host = "", ...path] = registry
+    .replace(/^https?:\/\//, "").replace(/\/v[12]\/?$|\/$/, "").split("/");
+  const known = DEFAULT_REGISTRY_NAMES.includes(host) ? DEFAULT_REGISTRY : host;
+  return [known, ...path].join("/");
 }

@@ -4,6 +4,7 @@ import {
   AranyaError,
   type Clock,
   createBackoff,
+  hasCode,
   type Logger,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
@@ -22,14 +23,14 @@ import {
 } from "../docker/mod.ts";
 import { toContainerCreate } from "./container_config.ts";
 import { ensureInfraImage } from "./infra_image.ts";
+import { InspectCache } from "./inspect_cache.ts";
 import {
-  type ContainerIdentity,
-  containerName,
   DEVICE_LABEL,
+  findPodUid,
+  formatContainerName,
+  formatPodFilter,
   fromInspect,
   fromLabels,
-  podFilter,
-  podUidOf,
 } from "./labels.ts";
 import type {
   ContainerRequest,
@@ -38,11 +39,11 @@ import type {
   Sandbox,
   SandboxRequest,
 } from "./runtime.ts";
-import { isGone, Sandboxes } from "./sandbox.ts";
-import { Stops } from "./stops.ts";
+import { Sandboxes } from "./sandboxes.ts";
+import { StopRequests } from "./stop_requests.ts";
 
-/** Docker's words for our architectures, from "system information". */
-const ARCHITECTURES: Readonly<Record<string, string>> = {
+/** Go's names of the architectures in "Get system information". */
+const GO_ARCHITECTURES: Readonly<Record<string, string>> = {
   x86_64: "amd64",
   aarch64: "arm64",
   armv7l: "arm",
@@ -55,30 +56,27 @@ const WATCH_BACKOFF = {
   factor: 2,
   jitter: 0.5,
 };
-const REMOVAL_POLL_MS = 100;
-const REMOVAL_POLLS = 300;
-const INSPECTED_AT_ONCE = 4;
+const REMOVAL_POLL_INTERVAL_MS = 100;
+const MAX_REMOVAL_POLLS = 300;
 
 /** Options of {@linkcode DockerPods}. */
 export interface DockerPodsOptions {
   client: DockerClient;
+  /** Name of the device. Containers of other devices' agents on the same engine are not touched. */
   device: string;
   log: Logger;
   clock?: Clock;
 }
 
-/** PodRuntime over a Docker engine. */
+/** The pods of one device on one engine. Nothing is dialed before the first call. */
 export class DockerPods implements PodRuntime {
   readonly #client: DockerClient;
   readonly #device: string;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #sandboxes: Sandboxes;
-  readonly #stops: Stops;
-  /** What was seen of containers, under id and state: neither changes afterwards. */
-  #seen = new Map<string, ContainerInspect>();
-  /** Containers with an event since they were inspected: at "die" the engine's listing goes on saying "running" for a moment. */
-  readonly #changed = new Set<string>();
+  readonly #stopRequests: StopRequests;
+  readonly #inspectCache: InspectCache;
 
   constructor(options: DockerPodsOptions) {
     this.#client = options.client;
@@ -86,42 +84,45 @@ export class DockerPods implements PodRuntime {
     this.#log = options.log;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#sandboxes = new Sandboxes(options);
-    this.#stops = new Stops(options.client);
+    this.#stopRequests = new StopRequests(options.client);
+    this.#inspectCache = new InspectCache(options.client);
   }
 
   async ensureSandbox(
     request: SandboxRequest,
     signal: AbortSignal,
   ): Promise<Sandbox> {
-    const info = await readSystemInfo(this.#client, signal);
-    const arch = ARCHITECTURES[info.Architecture] ?? info.Architecture;
+    const { Architecture } = await readSystemInfo(this.#client, signal);
+    const arch = GO_ARCHITECTURES[Architecture] ?? Architecture;
     await ensureInfraImage(this.#client, arch);
     signal.throwIfAborted();
     return await this.#sandboxes.ensure(request);
   }
 
   async removeSandbox(podUid: string): Promise<void> {
-    const all = await listContainers(this.#client, {
-      labels: [podFilter(podUid)],
+    const containers = await listContainers(this.#client, {
+      labels: [formatPodFilter(podUid)],
     });
-    const sandbox = (one: ContainerSummary) =>
-      fromLabels(one.Labels)?.kind === "sandbox";
-    // The infra container goes last: the others' network depends on it.
-    for (const one of all) if (!sandbox(one)) await this.#remove(one.Id);
-    for (const one of all) if (sandbox(one)) await this.#remove(one.Id);
-    if (all.some(sandbox)) await this.#sandboxes.removeIdleNetwork();
+    const isSandbox = ({ Labels }: ContainerSummary) =>
+      fromLabels(Labels)?.kind === "sandbox";
+    const sandboxes = containers.filter(isSandbox);
+    const others = containers.filter((one) => !isSandbox(one));
+    // The infra container goes last: the others use its network namespace.
+    for (const { Id } of [...others, ...sandboxes]) {
+      await this.removeContainer(Id);
+    }
+    if (sandboxes.length > 0) await this.#sandboxes.removeIdleNetwork();
   }
 
   async startContainer(
     request: ContainerRequest,
     signal: AbortSignal,
   ): Promise<string> {
-    const name = containerName(request);
     const sandbox = await this.#sandboxes.find(request.podUid);
     if (!sandbox?.State.Running) {
       throw new AranyaError(
         "conflict",
-        `Cannot start container "${request.container.name}" of pod "${request.namespace}/${request.podName}": its infra container does not run`,
+        `${toStartAction(request)}: the infra container is not running`,
       );
     }
     const config = toContainerCreate(request, {
@@ -129,8 +130,9 @@ export class DockerPods implements PodRuntime {
       sandboxId: sandbox.Id,
       image: await inspectImage(this.#client, request.imageId),
     });
-    const left = await this.#takeOver(name);
-    if (left !== undefined) return left;
+    const name = formatContainerName(request);
+    const existing = await this.#findStarted(name);
+    if (existing !== undefined) return existing;
     const id = await createContainer(this.#client, { name, config, signal });
     try {
       await startContainer(this.#client, id);
@@ -144,32 +146,32 @@ export class DockerPods implements PodRuntime {
     id: string,
     options: { graceMs: number; signal: AbortSignal },
   ): Promise<void> {
-    return this.#stops.stop(id, options);
+    return this.#stopRequests.stop(id, options);
   }
 
-  removeContainer(id: string): Promise<void> {
-    return this.#remove(id);
+  async removeContainer(id: string): Promise<void> {
+    for (let polls = 0;; polls++) {
+      try {
+        return await removeContainer(this.#client, id);
+      } catch (error) {
+        if (hasCode(error, "not_found")) return;
+        // "conflict": another call is removing it.
+        if (!hasCode(error, "conflict") || polls >= MAX_REMOVAL_POLLS) {
+          throw error;
+        }
+      }
+      await this.#clock.sleep(REMOVAL_POLL_INTERVAL_MS);
+    }
   }
 
   async listPods(): Promise<RuntimePod[]> {
-    const all = await listContainers(this.#client, {
+    const listed = await listContainers(this.#client, {
       labels: [`${DEVICE_LABEL}=${this.#device}`],
     });
     const pods = new Map<string, RuntimePod>();
-    const seen = new Map<string, ContainerInspect>();
-    for (let at = 0; at < all.length; at += INSPECTED_AT_ONCE) {
-      const batch = all.slice(at, at + INSPECTED_AT_ONCE);
-      const found = await Promise.all(
-        batch.map((one) => this.#look(one)),
-      );
-      for (const inspect of found) {
-        const identity = fromLabels(inspect?.Config.Labels);
-        if (!inspect || !identity) continue;
-        seen.set(`${inspect.Id} ${inspect.State.Status}`, inspect);
-        this.#enter(pods, inspect, identity);
-      }
+    for (const inspect of await this.#inspectCache.inspectAll(listed)) {
+      this.#addToPods(pods, inspect);
     }
-    this.#seen = seen;
     for (const pod of pods.values()) {
       pod.containers.sort((left, right) => right.attempt - left.attempt);
     }
@@ -178,7 +180,7 @@ export class DockerPods implements PodRuntime {
 
   async *watchPods(signal: AbortSignal): AsyncGenerator<string> {
     const backoff = createBackoff(WATCH_BACKOFF);
-    let isWatching = true;
+    let wasWatching = true;
     while (!signal.aborted) {
       try {
         const events = await watchEvents(this.#client, {
@@ -186,76 +188,45 @@ export class DockerPods implements PodRuntime {
           actions: WATCHED_ACTIONS,
           signal,
         });
-        // What happened before the engine listened has to be looked for.
-        for (const inspect of this.#seen.values()) {
-          this.#changed.add(inspect.Id);
-        }
-        if (!isWatching) this.#log.info("the engine's events are back");
-        isWatching = true;
+        // Events before this moment were missed.
+        this.#inspectCache.invalidateAll();
+        if (!wasWatching) this.#log.info("engine event stream is open again");
+        wasWatching = true;
         yield "";
         backoff.reset();
-        for await (const event of events) {
-          if (event.Action !== "destroy") this.#changed.add(event.Actor.ID);
-          const uid = podUidOf(event.Actor.Attributes);
+        for await (const { Action, Actor } of events) {
+          if (Action !== "destroy") this.#inspectCache.invalidate(Actor.ID);
+          const uid = findPodUid(Actor.Attributes);
           if (uid !== undefined) yield uid;
         }
       } catch (error) {
         if (signal.aborted) return;
-        // One line when they go; the tries in between are of no interest.
-        const level = isWatching ? "warn" : "debug";
-        this.#log[level]("lost the engine's events", { error });
+        // One line when the stream is lost; retries are for developers.
+        const level = wasWatching ? "warn" : "debug";
+        this.#log[level]("engine event stream failed, will retry", { error });
       }
-      isWatching = false;
+      wasWatching = false;
       if (signal.aborted) return;
       yield "";
       await this.#clock.sleep(backoff.next(), { signal }).catch(() => {});
     }
   }
 
-  /** A container of that name that an earlier try left: its id when it was started, removed otherwise. */
-  async #takeOver(name: string): Promise<string | undefined> {
+  /** Returns the id of a container that an earlier call started; removes one that it only created. */
+  async #findStarted(name: string): Promise<string | undefined> {
     try {
       const { Id, State } = await inspectContainer(this.#client, name);
       if (State.Status !== "created") return Id;
-      await this.#remove(Id);
+      await this.removeContainer(Id);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!hasCode(error, "not_found")) throw error;
     }
     return undefined;
   }
 
-  /** One that is being removed by somebody else answers "conflict" until it is gone. */
-  async #remove(id: string): Promise<void> {
-    for (let polls = 0;; polls++) {
-      try {
-        return await removeContainer(this.#client, id);
-      } catch (error) {
-        if (isGone(error)) return;
-        const code = error instanceof AranyaError ? error.code : "";
-        if (code !== "conflict" || polls >= REMOVAL_POLLS) throw error;
-      }
-      await this.#clock.sleep(REMOVAL_POLL_MS);
-    }
-  }
-
-  async #look(one: ContainerSummary): Promise<ContainerInspect | undefined> {
-    const isChanged = this.#changed.delete(one.Id);
-    const seen = this.#seen.get(`${one.Id} ${one.State}`);
-    if (seen && !isChanged && one.State !== "created") return seen;
-    try {
-      return await inspectContainer(this.#client, one.Id);
-    } catch (error) {
-      if (isGone(error)) return undefined;
-      this.#changed.add(one.Id);
-      throw error;
-    }
-  }
-
-  #enter(
-    pods: Map<string, RuntimePod>,
-    inspect: ContainerInspect,
-    identity: ContainerIdentity,
-  ): void {
+  #addToPods(pods: Map<string, RuntimePod>, inspect: ContainerInspect): void {
+    const identity = fromLabels(inspect.Config.Labels);
+    if (!identity) return;
     const pod = pods.get(identity.podUid) ?? {
       uid: identity.podUid,
       namespace: identity.namespace,
@@ -271,12 +242,22 @@ export class DockerPods implements PodRuntime {
     pod.sandbox = {
       id: inspect.Id,
       running: inspect.State.Running,
-      podIps: this.#sandboxes.ipsOf(inspect),
+      podIps: this.#sandboxes.toPodIps(inspect),
     };
   }
 }
 
-/** Why a created container could not be started, in the house's codes; the engine answers 400 or 500 for all of them. */
+function toStartAction(
+  { container, namespace, podName }: ContainerRequest,
+): string {
+  return `Cannot start container "${container.name}" of pod "${namespace}/${podName}"`;
+}
+
+/**
+ * Returns the error for a created container that could not be started: the engine returns status
+ * 400 or 500 for every reason, so the code is derived from its sentence. Other errors are returned
+ * unchanged.
+ */
 export function refineStartError(
   error: unknown,
   request: ContainerRequest,
@@ -288,9 +269,7 @@ export function refineStartError(
     : /permission denied|not a directory|invalid|is a directory/i.test(text)
     ? "invalid"
     : error.code;
-  return new AranyaError(
-    code,
-    `Cannot start container "${request.container.name}" of pod "${request.namespace}/${request.podName}": ${text}`,
-    { cause: error },
-  );
+  return new AranyaError(code, `${toStartAction(request)}: ${text}`, {
+    cause: error,
+  });
 }

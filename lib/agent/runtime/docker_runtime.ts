@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Everything of one Docker engine: pods, images, and streams into containers. */
+/** The whole contract of a container engine, implemented on Docker. */
 import type { Logger } from "../../shared/base/mod.ts";
 import type {
   ConnectionIo,
@@ -10,8 +10,8 @@ import type {
 import type { ContainerStats } from "../../shared/wire/mod.ts";
 import type { DockerClient } from "../docker/mod.ts";
 import type { HostMachine } from "../host/mod.ts";
-import { readContainerFigures } from "./device_reader.ts";
-import { ensureImage } from "./docker_images.ts";
+import { readPodStats } from "./container_stats.ts";
+import { DockerImages } from "./docker_images.ts";
 import { DockerPods } from "./docker_pods.ts";
 import { DockerStreams } from "./docker_streams.ts";
 import type {
@@ -26,20 +26,22 @@ import type {
 export interface DockerRuntimeOptions {
   client: DockerClient;
   log: Logger;
-  /** Device name. Containers of other devices' agents on the same engine are not touched. */
+  /** Name of the device. Containers of other devices' agents on the same engine are not touched. */
   device: string;
   /** The machine that the containers run on. @default this one */
   machine?: HostMachine;
 }
 
-/** Pods, images and streams of one Docker engine. Nothing is dialed before the first call. */
+/** Pods, images, statistics and streams of one engine. Nothing is dialed before the first call. */
 export class DockerRuntime extends DockerPods implements ContainerRuntime {
   readonly #client: DockerClient;
+  readonly #images: DockerImages;
   readonly #streams: DockerStreams;
 
   constructor(options: DockerRuntimeOptions) {
     super(options);
     this.#client = options.client;
+    this.#images = new DockerImages(options.client);
     this.#streams = new DockerStreams(options);
   }
 
@@ -47,11 +49,11 @@ export class DockerRuntime extends DockerPods implements ContainerRuntime {
     request: ImageRequest,
     signal: AbortSignal,
   ): Promise<{ imageId: string; pulled: boolean }> {
-    return ensureImage(this.#client, request, signal);
+    return this.#images.ensureImage(request, signal);
   }
 
-  async stats(): Promise<ContainerStats[]> {
-    return await readContainerFigures(this.#client, await this.listPods());
+  async readStats(): Promise<ContainerStats[]> {
+    return await readPodStats(this.#client, await this.listPods());
   }
 
   exec(request: ExecRequest<ContainerRef>, io: ExecIo): Promise<ExitStatus> {

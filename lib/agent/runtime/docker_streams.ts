@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Streams of a pod's containers on a Docker engine: exec, attach, logs, ports. */
+/** Streams into containers on a Docker engine: exec, attach, logs, ports. */
 import {
   AranyaError,
   type Clock,
@@ -12,27 +12,23 @@ import {
   type ExecIo,
   type ExecRequest,
   type ExitStatus,
-  type TerminalSize,
 } from "../../shared/exec/mod.ts";
 import {
   attachContainer,
   type ContainerInspect,
   createExec,
-  demux,
   type DockerClient,
-  type DockerSocket,
-  type ExecState,
   inspectContainer,
   inspectExec,
-  type OutputPiece,
-  readContainerLog,
   resizeContainer,
   resizeExec,
   startExec,
 } from "../docker/mod.ts";
 import { type HostMachine, LocalMachine, PortDialError } from "../host/mod.ts";
+import { AttachedProcess } from "./attached_process.ts";
+import { readDockerLog } from "./docker_log.ts";
 import { RELAY_PATH } from "./infra_image.ts";
-import { sandboxName } from "./labels.ts";
+import { formatSandboxName } from "./labels.ts";
 import type {
   ContainerRef,
   RuntimeAttachRequest,
@@ -40,24 +36,16 @@ import type {
   StreamRuntime,
 } from "./runtime.ts";
 
-/** A process of a container, with its client. */
-interface AttachedProcess {
-  socket: DockerSocket;
-  tty: boolean;
-  io: ExecIo;
-  resize: (size: TerminalSize) => Promise<void>;
-  /** Whether the process's stdin is closed at the client's EOF. */
-  halfClose: boolean;
-}
-
-const EXIT_POLL_MS = 20;
-const EXIT_POLLS = 250;
-const RESIZE_RETRY_MS = 50;
-const RESIZE_TRIES = 20;
-/** A pod on this machine answers or refuses at once. */
+const EXIT_POLL_INTERVAL_MS = 20;
+const MAX_EXIT_POLLS = 250;
+/** A pod on this machine accepts or refuses a connection at once. */
 const POD_DIAL_TIMEOUT_MS = 1_000;
 /** ECONNREFUSED on Linux. */
 const CONNECTION_REFUSED = 111;
+
+/** Sends SIGHUP to process $1 when its cgroup names container $2. */
+const HANG_UP_SCRIPT =
+  'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null && kill -HUP "$1"';
 
 /** Options of {@linkcode DockerStreams}. */
 export interface DockerStreamsOptions {
@@ -67,7 +55,7 @@ export interface DockerStreamsOptions {
   clock?: Clock;
 }
 
-/** Streams into containers of a Docker engine. Nothing is dialed before the first call. */
+/** Streams into containers of one engine. Nothing is dialed before the first call. */
 export class DockerStreams implements StreamRuntime<ContainerRef> {
   readonly #client: DockerClient;
   readonly #machine: HostMachine;
@@ -91,14 +79,15 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       signal,
     });
     const socket = await startExec(this.#client, { id, tty, signal });
-    const ended = await carryProcess({
+    const outcome = await new AttachedProcess({
       socket,
       tty,
       io,
       resize: (size) => resizeExec(this.#client, { id, ...size }),
       halfClose: !tty,
-    }, this.#clock);
-    if (ended === "left") {
+      clock: this.#clock,
+    }).run();
+    if (outcome === "client-left") {
       if (tty) await this.#hangUp({ id, containerId });
       return CLIENT_LEFT;
     }
@@ -123,27 +112,29 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       stdin: request.stdin && Config.OpenStdin,
       signal: io.signal,
     });
-    const ended = await carryProcess({
+    const outcome = await new AttachedProcess({
       socket,
       tty: Config.Tty,
       io,
       resize: (size) => resizeContainer(this.#client, { id, ...size }),
-      // At a half-close the engine ends the whole attachment, unless the container was created with StdinOnce.
+      // The engine ends the whole attachment at a half-close, unless the container has StdinOnce.
       halfClose: request.stdinOnce && !Config.Tty,
-    }, this.#clock);
-    return ended === "left" ? CLIENT_LEFT : { code: 0 };
+      clock: this.#clock,
+    }).run();
+    return outcome === "client-left" ? CLIENT_LEFT : { code: 0 };
   }
 
   logs(
     request: RuntimeLogsRequest<ContainerRef>,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    return readLog(this.#client, { ...request, signal });
+    return readDockerLog(this.#client, { ...request, signal });
   }
 
   /**
-   * Connects to the pod's address directly; a port on the pod's loopback is reached by the relay program in the infra
-   * container, which shares the pod's network namespace on any engine.
+   * Connects to the pod's address directly. When that fails, e.g. because the port is open on the
+   * pod's loopback only, the relay program in the infra container connects, which shares the pod's
+   * network namespace on any engine.
    */
   async connectPort(
     request: { target: ContainerRef; port: number },
@@ -151,28 +142,32 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
   ): Promise<void> {
     const { target: { podUid }, port } = request;
     const action = `Cannot forward to port ${port} of the pod`;
-    const sandbox = await inspectContainer(this.#client, sandboxName(podUid));
+    const sandbox = await inspectContainer(
+      this.#client,
+      formatSandboxName(podUid),
+    );
     if (!sandbox.State.Running) {
-      throw new AranyaError("unavailable", `${action}: it does not run`);
+      throw new AranyaError("unavailable", `${action}: it is not running`);
     }
     try {
       return await this.#machine.connectPort({
         port,
         action,
-        addresses: this.#localAddressesOf(sandbox),
+        addresses: this.#findLocalAddresses(sandbox),
         timeoutMs: POD_DIAL_TIMEOUT_MS,
       }, io);
     } catch (error) {
       if (!(error instanceof PortDialError)) throw error;
     }
-    await this.#relay({ containerId: sandbox.Id, port, action }, io);
+    await this.#relayPort({ containerId: sandbox.Id, port, action }, io);
   }
 
   /**
-   * Addresses of the pod that this machine's own links lead to. The engine may run elsewhere (TCP, another network
-   * namespace); there the pod's address could belong to a different machine.
+   * Returns those addresses of the pod that are behind a network interface of this machine. The
+   * engine may run on another machine or in another network namespace; there, the same address
+   * could belong to something else.
    */
-  #localAddressesOf(
+  #findLocalAddresses(
     { HostConfig, NetworkSettings }: ContainerInspect,
   ): string[] {
     if (HostConfig.NetworkMode === "host") {
@@ -185,7 +180,8 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       .map(({ IPAddress }) => IPAddress);
   }
 
-  async #relay(
+  /** Runs the relay program, whose stdin and stdout are the connection. */
+  async #relayPort(
     target: { containerId: string; port: number; action: string },
     io: ConnectionIo,
   ): Promise<void> {
@@ -201,7 +197,7 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       signal,
     });
     const socket = await startExec(this.#client, { id, tty: false, signal });
-    const ended = await carryProcess({
+    const outcome = await new AttachedProcess({
       socket,
       tty: false,
       io: {
@@ -213,192 +209,47 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       },
       resize: () => Promise.resolve(),
       halfClose: true,
-    }, this.#clock);
-    if (ended === "left") return;
+      clock: this.#clock,
+    }).run();
+    if (outcome === "client-left") return;
     const { code } = await this.#readExitStatus(id);
     if (code !== 0) {
-      throw new AranyaError(
-        "unavailable",
-        `${action}: ${
-          code === CONNECTION_REFUSED
-            ? `nothing listens on port ${port}`
-            : `its relay ended with code ${code}`
-        }`,
-      );
+      const state = code === CONNECTION_REFUSED
+        ? `nothing listens on port ${port}`
+        : `the relay program exited with code ${code}`;
+      throw new AranyaError("unavailable", `${action}: ${state}`);
     }
     await io.endOutput();
   }
 
   /** Polls for the exit code: the engine records it a moment after the end of the output. */
   async #readExitStatus(id: string): Promise<ExitStatus> {
-    for (let polls = 0; polls < EXIT_POLLS; polls++) {
+    for (let polls = 0; polls < MAX_EXIT_POLLS; polls++) {
       const state = await inspectExec(this.#client, id);
       if (!state.Running && state.ExitCode !== null) {
         return { code: state.ExitCode };
       }
-      await this.#clock.sleep(EXIT_POLL_MS);
+      await this.#clock.sleep(EXIT_POLL_INTERVAL_MS);
     }
     return {
       code: 1,
       reason: "Unknown",
-      message: "the command closed its output and runs on",
+      message: "the command closed its output and is still running",
     };
   }
 
   /**
-   * Sends SIGHUP to a command whose client left: the engine keeps the terminal open. Checks by its cgroup that the process
-   * id belongs to this container, since the engine may run on another machine.
+   * Sends SIGHUP to a command with a terminal after its client left, because the engine keeps the
+   * terminal open. Checks first that the process belongs to the container: the engine may run on
+   * another machine, where process ids differ.
    */
   async #hangUp(
     { id, containerId }: { id: string; containerId: string },
   ): Promise<void> {
-    const state: ExecState | undefined = await inspectExec(this.#client, id)
-      .catch(() => undefined);
+    const state = await inspectExec(this.#client, id).catch(() => undefined);
     if (!state?.Running || state.Pid <= 1) return;
     await this.#machine.run("sh", {
-      args: [
-        "-c",
-        'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null && kill -HUP "$1"',
-        "sh",
-        String(state.Pid),
-        containerId,
-      ],
+      args: ["-c", HANG_UP_SCRIPT, "sh", String(state.Pid), containerId],
     }).catch(() => {});
   }
-}
-
-/** Moves bytes until the process's output ends ("done") or the client leaves ("left"). */
-async function carryProcess(
-  attached: AttachedProcess,
-  clock: Clock,
-): Promise<"done" | "left"> {
-  const { socket, io } = attached;
-  const ended = new AbortController();
-  feedInput(attached, ended.signal);
-  applyResizes(attached, { ended: ended.signal, clock });
-  try {
-    const pieces = attached.tty
-      ? asStdout(socket.output)
-      : demux(socket.output);
-    for await (const { stream, bytes } of pieces) {
-      const write = stream === "stdout" ? io.stdout : io.stderr;
-      try {
-        await write.call(io, bytes);
-      } catch {
-        // The client takes no more: that is how leaving looks from here.
-        return "left";
-      }
-    }
-    return "done";
-  } catch (error) {
-    if (io.signal.aborted) return "left";
-    throw error;
-  } finally {
-    ended.abort();
-    socket.close();
-  }
-}
-
-async function* asStdout(
-  chunks: AsyncIterable<Uint8Array>,
-): AsyncGenerator<OutputPiece> {
-  for await (const bytes of chunks) yield { stream: "stdout", bytes };
-}
-
-function feedInput(
-  { socket, io, halfClose }: AttachedProcess,
-  ended: AbortSignal,
-): void {
-  const run = async () => {
-    for await (const chunk of io.stdin) {
-      if (ended.aborted) return;
-      await socket.write(chunk);
-    }
-    if (halfClose && !ended.aborted) await socket.endInput();
-  };
-  // A process that reads no more, or a client that breaks off: both are seen by the output's reader.
-  run().catch(() => {});
-}
-
-/** Applies terminal sizes as they come; of many that wait only the last. */
-function applyResizes(
-  { io, resize, tty }: AttachedProcess,
-  { ended, clock }: { ended: AbortSignal; clock: Clock },
-): void {
-  if (!tty) return;
-  let wanted: TerminalSize | undefined;
-  let applying = false;
-  const apply = async () => {
-    if (applying) return;
-    applying = true;
-    try {
-      while (wanted && !ended.aborted) {
-        const size = wanted;
-        wanted = undefined;
-        await applySize(size);
-      }
-    } finally {
-      applying = false;
-    }
-  };
-  const applySize = async (size: TerminalSize) => {
-    for (let tries = 1; !ended.aborted && !wanted; tries++) {
-      try {
-        return await resize(size);
-      } catch (error) {
-        // The process may not have begun; and one that has ended needs no size.
-        if (tries >= RESIZE_TRIES) throw error;
-      }
-      await clock.sleep(RESIZE_RETRY_MS, { signal: ended });
-    }
-  };
-  const run = async () => {
-    for await (const size of io.resizes) {
-      if (ended.aborted) return;
-      if (size.width < 1 || size.height < 1) continue;
-      wanted = size;
-      apply().catch(() => {});
-    }
-  };
-  run().catch(() => {});
-}
-
-/** Reads a container's log: both outputs, in the order in which the engine recorded them. */
-async function* readLog(
-  client: DockerClient,
-  request: RuntimeLogsRequest<ContainerRef> & { signal: AbortSignal },
-): AsyncGenerator<Uint8Array> {
-  const { target: { containerId: id }, limitBytes, signal } = request;
-  if (limitBytes !== undefined && limitBytes <= 0) return;
-  const { Config } = await inspectContainer(client, id);
-  const raw = await readContainerLog(client, {
-    id,
-    follow: request.follow,
-    timestamps: request.timestamps,
-    tailLines: request.tailLines,
-    since: request.sinceTime === undefined
-      ? undefined
-      : toDockerTime(request.sinceTime),
-    signal,
-  });
-  let left = limitBytes ?? Infinity;
-  for await (const bytes of Config.Tty ? raw : payloads(raw)) {
-    // Cut in the middle of a line is right: limitBytes says bytes.
-    yield bytes.length > left ? bytes.subarray(0, left) : bytes;
-    left -= bytes.length;
-    if (left <= 0) return;
-  }
-}
-
-async function* payloads(
-  chunks: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  for await (const { bytes } of demux(chunks)) yield bytes;
-}
-
-/** RFC 3339 as the engine wants it: seconds since 1970, with all digits of the fraction. */
-export function toDockerTime(text: string): string {
-  const seconds = Math.floor(Date.parse(text) / 1_000);
-  const fraction = text.match(/:\d\d\.(\d{1,9})/)?.[1] ?? "0";
-  return `${seconds}.${fraction.padEnd(9, "0")}`;
 }

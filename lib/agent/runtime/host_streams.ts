@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Streams to the device's host. */
+/** Streams into the device's host. */
 import { AranyaError, defined } from "../../shared/base/mod.ts";
 import type {
   ConnectionIo,
@@ -18,13 +18,13 @@ import type {
 /** Options of {@linkcode HostStreams}. */
 export interface HostStreamsOptions {
   machine: HostMachine;
-  /** Shell that attach starts. @default "/bin/sh" */
+  /** Path of the shell that attach starts. @default "/bin/sh" */
   shell?: string | undefined;
-  /** File that logs reads. @default the journal */
+  /** Path of the log that logs reads. @default the journal */
   logFile?: string | undefined;
 }
 
-/** Streams to the host: commands, a shell for attach, the host's log, ports on its loopback. */
+/** Streams into the host: commands, a shell for attach, the host's log, ports on its loopback. */
 export class HostStreams implements StreamRuntime<HostRef> {
   readonly #machine: HostMachine;
   readonly #shell: string;
@@ -47,12 +47,12 @@ export class HostStreams implements StreamRuntime<HostRef> {
     { stdin, tty }: RuntimeAttachRequest<HostRef>,
     io: ExecIo,
   ): Promise<ExitStatus> {
-    // The host has no first process with an output to show.
+    // The host has no first process whose output could be shown.
     if (!stdin) {
       return Promise.reject(
         new AranyaError(
           "invalid",
-          "Cannot attach to the device: attach starts a shell and needs input, expected attach with stdin (kubectl attach -i or -it)",
+          "Cannot attach to the device: no stdin for the shell that attach starts, expected kubectl attach -i or -it",
         ),
       );
     }

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Names and labels of what we make on an engine; after a restart of the agent they are all that is known. */
+/**
+ * Names and labels of this project's containers on an engine. After a restart of the agent they are
+ * all that is known of a pod's containers.
+ */
 import type { ContainerInspect } from "../docker/mod.ts";
 import type { ContainerRequest, RuntimeContainer } from "./runtime.ts";
 
 const PREFIX = "aranya.arhat.dev/";
-/** The device whose agent made it. */
+/** Label with the name of the device whose agent created the container or network. */
 export const DEVICE_LABEL = `${PREFIX}device`;
 const UID_LABEL = `${PREFIX}pod-uid`;
 const NAMESPACE_LABEL = `${PREFIX}pod-namespace`;
 const POD_LABEL = `${PREFIX}pod-name`;
 const CONTAINER_LABEL = `${PREFIX}container`;
 const KIND_LABEL = `${PREFIX}kind`;
-/** The image as the pod names it; it is made from the image's id. */
+/** The image as the pod names it; the container is created from the image's id. */
 const IMAGE_LABEL = `${PREFIX}image`;
 const ATTEMPT_LABEL = `${PREFIX}attempt`;
-/** Before the labels that the caller gave. */
+/** Precedes the names of the labels of a request. */
 const EXTRA_PREFIX = `${PREFIX}label.`;
-/** Exit code that the kubelet shows for a container that could not be started. */
+/** Exit code that the kubelet reports for a container that could not be started. */
 const START_ERROR_CODE = 128;
 
-/** Who a pod is. */
+/** A pod of a device. */
 export interface PodIdentity {
   device: string;
   podUid: string;
@@ -27,29 +30,30 @@ export interface PodIdentity {
   name: string;
 }
 
-/** What the labels of one container say; undefined when it is none of ours. */
+/** A container of a pod, as its labels have it. */
 export interface ContainerIdentity extends PodIdentity {
-  /** Empty for the infra container. */
+  /** Name in the pod; empty for the infra container. */
   container: string;
   kind: "sandbox" | "init" | "app";
   attempt: number;
   /** As the pod names it; empty for the infra container. */
   image: string;
+  /** Labels of the request. */
   extra: Record<string, string>;
 }
 
-/** Labels of an infra container. */
-export function sandboxLabels(pod: PodIdentity): Record<string, string> {
-  return { ...podLabels(pod), [KIND_LABEL]: "sandbox", [ATTEMPT_LABEL]: "0" };
+/** Returns the labels of an infra container. */
+export function toSandboxLabels(pod: PodIdentity): Record<string, string> {
+  return { ...toPodLabels(pod), [KIND_LABEL]: "sandbox", [ATTEMPT_LABEL]: "0" };
 }
 
-/** Labels of a pod's container. */
-export function containerLabels(
+/** Returns the labels of an init or app container. */
+export function toContainerLabels(
   device: string,
   request: ContainerRequest,
 ): Record<string, string> {
   const labels: Record<string, string> = {
-    ...podLabels({ ...request, device, name: request.podName }),
+    ...toPodLabels({ ...request, device, name: request.podName }),
     [CONTAINER_LABEL]: request.container.name,
     [KIND_LABEL]: request.kind,
     [ATTEMPT_LABEL]: String(request.attempt),
@@ -61,7 +65,7 @@ export function containerLabels(
   return labels;
 }
 
-function podLabels(pod: PodIdentity): Record<string, string> {
+function toPodLabels(pod: PodIdentity): Record<string, string> {
   return {
     [DEVICE_LABEL]: pod.device,
     [UID_LABEL]: pod.podUid,
@@ -70,7 +74,7 @@ function podLabels(pod: PodIdentity): Record<string, string> {
   };
 }
 
-/** Reads the labels back. */
+/** Returns what the labels of a container say; undefined when it belongs to no pod of ours. */
 export function fromLabels(
   labels: Record<string, string> | null | undefined,
 ): ContainerIdentity | undefined {
@@ -97,37 +101,37 @@ export function fromLabels(
   };
 }
 
-/** Label filter that finds a pod's containers. */
-export function podFilter(podUid: string): string {
+/** Formats the label that all containers of a pod have, as a filter of the engine. */
+export function formatPodFilter(podUid: string): string {
   return `${UID_LABEL}=${podUid}`;
 }
 
-/** UID of the pod that an event's attributes speak of; undefined when it is none of ours. */
-export function podUidOf(
+/** Returns the UID of the pod that an event is about, from its attributes; undefined when it has none. */
+export function findPodUid(
   attributes: Record<string, string>,
 ): string | undefined {
   return attributes[UID_LABEL];
 }
 
-/** The infra container's name; unique, so that two can't be made. */
-export function sandboxName(podUid: string): string {
+/** Formats an infra container's name; unique per pod, so that no second one can be created. */
+export function formatSandboxName(podUid: string): string {
   return `aranya_POD_${podUid}`;
 }
 
-/** A container's name; unique per attempt, so that one attempt can't be made twice. */
-export function containerName(request: ContainerRequest): string {
+/** Formats a container's name; unique per attempt, so that no attempt can be created twice. */
+export function formatContainerName(request: ContainerRequest): string {
   const { container, podName, namespace, podUid, attempt } = request;
   return `aranya_${container.name}_${podName}_${namespace}_${podUid}_${attempt}`;
 }
 
-/** What the engine says of one of our containers. */
+/** Returns the state of one of our containers. One that could not be started has exited with 128. */
 export function fromInspect(
   inspect: ContainerInspect,
   identity: ContainerIdentity,
 ): RuntimeContainer {
   const { State: state } = inspect;
   const failedToStart = state.Status === "created" && state.Error !== "";
-  const finishedUnixMs = unixMs(state.FinishedAt);
+  const finishedUnixMs = parseUnixMs(state.FinishedAt);
   return {
     id: inspect.Id,
     name: identity.container,
@@ -135,10 +139,10 @@ export function fromInspect(
     attempt: identity.attempt,
     image: identity.image || inspect.Config.Image,
     imageId: inspect.Image,
-    state: failedToStart ? "exited" : stateOf(state.Status),
-    startedUnixMs: unixMs(state.StartedAt),
+    state: failedToStart ? "exited" : toState(state.Status),
+    startedUnixMs: parseUnixMs(state.StartedAt),
     finishedUnixMs: failedToStart && finishedUnixMs === 0
-      ? unixMs(inspect.Created)
+      ? parseUnixMs(inspect.Created)
       : finishedUnixMs,
     exitCode: failedToStart ? START_ERROR_CODE : state.ExitCode,
     oomKilled: state.OOMKilled,
@@ -147,14 +151,14 @@ export function fromInspect(
   };
 }
 
-/** Docker's states: created, running, paused, restarting, removing, exited, dead. */
-function stateOf(status: string): RuntimeContainer["state"] {
+/** @param status created, running, paused, restarting, removing, exited or dead */
+function toState(status: string): RuntimeContainer["state"] {
   if (status === "created") return "created";
   return status === "running" || status === "paused" ? "running" : "exited";
 }
 
-/** Go's zero time is year 1. */
-function unixMs(text: string): number {
-  const time = Date.parse(text);
-  return Number.isFinite(time) && time > 0 ? time : 0;
+/** Returns 0 for Go's zero time, which is in year 1. */
+function parseUnixMs(text: string): number {
+  const timeMs = Date.parse(text);
+  return Number.isFinite(timeMs) && timeMs > 0 ? timeMs : 0;
 }

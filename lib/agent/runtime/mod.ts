@@ -1,17 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Containers and host as the agent uses them: one interface each, with their Docker and host implementations.
- * Requests with everything resolved come in, containers and bytes come out. This room never decides what to run or when.
+ * Containers and host as the agent uses them: the contracts `PodRuntime`, `ImageRuntime`,
+ * `StatsRuntime`, `StreamRuntime` and `DeviceReader`, and their implementations on Docker and the
+ * host. Requests with all references resolved come in; states, bytes and exit statuses go out. This
+ * room never decides which containers should run.
+ *
+ * @example
+ * ```ts
+ * const runtime = new DockerRuntime({ client, device: "edge-1", log });
+ * await runtime.ensureSandbox(sandbox, signal);
+ * const id = await runtime.startContainer(container, signal);
+ * await runtime.stopContainer(id, { graceMs: 30_000, signal });
+ * ```
  *
  * @module
  */
-export type * from "./runtime.ts";
+export type {
+  ContainerRef,
+  ContainerRequest,
+  ContainerRuntime,
+  HostRef,
+  ImageRequest,
+  ImageRuntime,
+  PodRuntime,
+  RuntimeAttachRequest,
+  RuntimeContainer,
+  RuntimeLogsRequest,
+  RuntimePod,
+  RuntimeTarget,
+  Sandbox,
+  SandboxRequest,
+  StatsRuntime,
+  StreamRuntime,
+} from "./runtime.ts";
+export {
+  type DeviceFacts,
+  type DeviceReader,
+  DockerDeviceReader,
+  type DockerDeviceReaderOptions,
+} from "./device_reader.ts";
 export { DockerRuntime, type DockerRuntimeOptions } from "./docker_runtime.ts";
 export { HostStreams, type HostStreamsOptions } from "./host_streams.ts";
 export { StreamRouter, type StreamRouterOptions } from "./stream_router.ts";
-export {
-  createDeviceReader,
-  type DeviceFacts,
-  type DeviceReader,
-  type DeviceReaderOptions,
-} from "./device_reader.ts";

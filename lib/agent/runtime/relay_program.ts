@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The relay program beside the infra program: `/relay PORT` in a pod's infra container joins its stdin and stdout to a
- * service on that pod's own loopback, as port-forward needs it. In C:
- *
- *     fd = socket(AF_INET, SOCK_STREAM, 0);
- *     if (connect(fd, 127.0.0.1:PORT)) exit_group(errno);
- *     if ((child = clone(SIGCHLD)) == 0) { copy(0, fd); shutdown(fd, SHUT_WR); exit_group(0); }
- *     copy(fd, 1); kill(child, SIGKILL); exit_group(0);      // copy: read and write 64 KiB at a time until the end
- *
- * It ends when the service has closed its side; what is left of the client's is of no use then.
- */
-import { buildElf } from "./infra_program.ts";
+/** The relay program of a pod's infra container, as machine code. */
+import { buildElf, type ElfArch } from "./elf.ts";
 
-/** Machine code for each architecture, one instruction a line. */
-const CODE = {
+/** Instructions in memory order, little-endian. */
+const BODY: Readonly<Record<ElfArch, readonly string[]>> = {
   amd64: [
     "488b742410", //         mov rsi, [rsp+16]
     "31db", //         xor ebx, ebx
@@ -272,7 +262,21 @@ const CODE = {
   ],
 };
 
-/** The relay's file. @throws {AranyaError} code "unsupported" for another architecture */
+/**
+ * Builds the relay program for port-forward: `/relay PORT`, run in a pod's infra container, connects
+ * its stdin and stdout to a service on the pod's loopback. In C:
+ *
+ *     fd = socket(AF_INET, SOCK_STREAM, 0);
+ *     if (connect(fd, 127.0.0.1:PORT)) exit_group(errno);
+ *     if ((child = clone(SIGCHLD)) == 0) { copy(0, fd); shutdown(fd, SHUT_WR); exit_group(0); }
+ *     copy(fd, 1); kill(child, SIGKILL); exit_group(0);
+ *     // copy: reads and writes 64 KiB at a time, to the end of the input
+ *
+ * It ends when the service has closed its side; nothing reads the rest of the client's input then.
+ *
+ * @param arch in Go's names
+ * @throws {AranyaError} code "unsupported" for an architecture without code
+ */
 export function buildRelayProgram(arch: string): Uint8Array {
-  return buildElf(arch, (known) => CODE[known]);
+  return buildElf(arch, BODY);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the pods and commands rooms need of a container engine and of the host; `docker` and `host` implement it here. */
+/** The contract of a container engine and of the host, as the rooms above use them. */
 import type {
   AttachRequest,
   ConnectionIo,
@@ -17,67 +17,96 @@ import type {
   Sysctl,
 } from "../../shared/wire/mod.ts";
 
-/** Containers of pods on one engine. All calls may be repeated: each makes sure of a state. Errors are AranyaErrors. */
+/**
+ * Containers of pods on one engine. Every method is idempotent: it makes sure of a state. Errors
+ * are AranyaErrors, with code "unavailable" while the engine can't be reached.
+ */
 export interface PodRuntime {
-  /** Makes sure that the pod's infra container runs (network namespace, addresses) and gives its addresses. Creates the pod network when absent. */
+  /**
+   * Makes sure that the pod's infra container runs, which holds the pod's network namespace, and
+   * returns its addresses. Creates the pod network when it is missing.
+   */
   ensureSandbox(request: SandboxRequest, signal: AbortSignal): Promise<Sandbox>;
-  /** Removes the pod's infra container and every container of it that is left. They must be dead or are killed. */
+  /** Removes all containers of the pod, killing those that run; the infra container last. */
   removeSandbox(podUid: string): Promise<void>;
-  /** Creates and starts one new container and gives its id. @throws "not_found" command or image missing, "invalid" bad configuration; a container that was created but could not be started is left for listPods to show as exited 128 with reason StartError (ContainerCannotRun) */
+  /**
+   * Creates and starts a container and returns its id; returns that of an earlier call for the same
+   * attempt. A container that was created but can't be started stays: `listPods` then returns it as
+   * exited with code 128.
+   * @throws {AranyaError} code "not_found" when the command or image is missing, "invalid" for a bad
+   * configuration, "conflict" when the infra container is not running
+   */
   startContainer(
     request: ContainerRequest,
     signal: AbortSignal,
   ): Promise<string>;
-  /** SIGTERM (or the image's stop signal), then SIGKILL after the grace; resolves when it is dead. A second call with a smaller grace shortens the first. */
+  /**
+   * Sends SIGTERM (or the image's stop signal), and SIGKILL after the grace period; resolves when
+   * the container has terminated. A second call with a shorter grace period shortens that of the
+   * first. Aborting the signal ends the wait, not the stop.
+   */
   stopContainer(
     id: string,
     options: { graceMs: number; signal: AbortSignal },
   ): Promise<void>;
-  /** Removes a dead container with its log. */
+  /** Removes a container with its log; kills it when it is running. */
   removeContainer(id: string): Promise<void>;
-  /** Everything of ours on the engine, from labels alone: it works after a restart of the agent. */
+  /** Returns this device's pods on the engine. It reads labels only, and so works after a restart. */
   listPods(): Promise<RuntimePod[]>;
-  /** UIDs of pods in which something happened (start, die, oom), and "" when the engine connection was lost and all must be looked at. Ends with the signal. */
+  /**
+   * Yields the UID of a pod after something happened in it (start, die, oom, destroy), and "" when
+   * events may have been missed, so that all pods must be synced. Ends with the signal.
+   */
   watchPods(signal: AbortSignal): AsyncIterable<string>;
 }
 
-/** Images on the engine. */
+/** Images on an engine. */
 export interface ImageRuntime {
-  /** Pulls when the policy asks for it. @throws "not_found" absent and never pulled or unknown to the registry, "unauthorized", "unavailable" */
+  /**
+   * Makes sure that the image is on the engine: pulls it when the policy requires that.
+   * @throws {AranyaError} code "not_found" when it is unknown to the registry, or missing with policy
+   * "never"; "unauthorized"; "unavailable"
+   */
   ensureImage(
     request: ImageRequest,
     signal: AbortSignal,
   ): Promise<{ imageId: string; pulled: boolean }>;
-  /** Figures per container that runs. */
-  stats(): Promise<ContainerStats[]>;
+}
+
+/** Resource usage of containers on an engine. */
+export interface StatsRuntime {
+  /** Returns the resource usage of each running container of this device. */
+  readStats(): Promise<ContainerStats[]>;
 }
 
 /**
- * Streams into one kind of target: containers, the host, or both. The promises of `io` are the back-pressure; errors are
- * AranyaErrors.
+ * Streams into one kind of target: containers, the host, or both. The promises of `io` are the
+ * back-pressure. Errors are AranyaErrors.
  */
 export interface StreamRuntime<Target = RuntimeTarget> {
   /**
-   * Runs a command to its end. When the client leaves (`io.signal`), a command on the host gets SIGHUP for its process
-   * group; a command in a container continues without its client.
+   * Runs a command to its end. When the client leaves (`io.signal`), a command on the host gets
+   * SIGHUP for its process group; a command in a container continues without its client, unless
+   * it has a terminal: then it gets SIGHUP too.
    */
   exec(
     request: ExecRequest<Target>,
     io: ExecIo,
   ): Promise<ExitStatus>;
-  /** Attaches to the running first process; resolves when the container or the client ends. */
+  /** Attaches to the running first process; resolves when the container exits or the client leaves. */
   attach(
     request: RuntimeAttachRequest<Target>,
     io: ExecIo,
   ): Promise<ExitStatus>;
-  /** Reads a log, cut to the options. With `follow` it ends when the container ends or the signal is aborted. */
+  /** Yields the log's bytes. With `follow` it ends when the container exits or with the signal. */
   logs(
     request: RuntimeLogsRequest<Target>,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array>;
   /**
-   * Carries one TCP connection to a port in the pod's network namespace, or of the host, until both directions have ended.
-   * @throws {AranyaError} code "unavailable" when nothing listens there
+   * Relays one TCP connection to a port in the pod's network namespace, or of the host, until both
+   * directions have ended.
+   * @throws {AranyaError} code "unavailable" when nothing listens on the port
    */
   connectPort(
     request: { target: Target; port: number },
@@ -97,28 +126,29 @@ export interface HostRef {
   kind: "host";
 }
 
-/** Everything that the agent needs of a container engine. */
+/** All that the agent uses of a container engine. */
 export type ContainerRuntime =
   & PodRuntime
   & ImageRuntime
+  & StatsRuntime
   & StreamRuntime<ContainerRef>;
 
-/** Where a stream leads. */
+/** Target of a stream. */
 export type RuntimeTarget = ContainerRef | HostRef;
 
-/** An attachment to the first process of a container or to a shell on the host. */
+/** An attachment to the first process of a container, or to a shell on the host. */
 export interface RuntimeAttachRequest<Target = RuntimeTarget>
   extends AttachRequest<Target> {
-  /** Close the container's stdin at the client's EOF. */
+  /** Whether the container's stdin is closed at the client's EOF. */
   stdinOnce: boolean;
 }
 
-/** The part of a log to read; "previous" and "sinceSeconds" have been resolved on the device. */
+/** The part of a log to read, with "previous" and "sinceSeconds" resolved. */
 export interface RuntimeLogsRequest<Target = RuntimeTarget> extends LogOptions {
   target: Target;
 }
 
-/** What a pod's infra container needs. */
+/** An infra container to run. */
 export interface SandboxRequest {
   podUid: string;
   namespace: string;
@@ -128,34 +158,35 @@ export interface SandboxRequest {
   hostPid: boolean;
   hostIpc: boolean;
   shareProcessNamespace: boolean;
-  /** Range of the Docker network for pods, e.g. 10.200.7.0/26; empty: Docker's choice. */
+  /** Range of the pod network, e.g. "10.200.7.0/26"; empty lets the engine choose. */
   podCidr: string;
   dns: Dns | undefined;
   hostAliases: HostAlias[];
   sysctls: Sysctl[];
 }
 
-/** A pod's namespaces, once they are there. */
+/** A running infra container. */
 export interface Sandbox {
-  /** Empty for hostNetwork. */
+  /** Empty with hostNetwork. */
   podIps: string[];
 }
 
-/** One container to start. */
+/** A container to start. */
 export interface ContainerRequest {
   podUid: string;
   namespace: string;
   podName: string;
   kind: "init" | "app";
-  /** Name, command, args, working dir, resources, security, tty, stdin, … of it; `env` and `mounts` in it are ignored for those below. */
+  /** The container's spec. Its `env`, `command`, `args` and mounts are replaced by the fields below. */
   container: Container;
   imageId: string;
-  /** restartCount of this one, from 0; kept as a label. */
+  /** Number of this instance, from 0: the container's restart count. */
   attempt: number;
-  /** Expanded. */
+  /** With references and variables resolved. */
   env: { name: string; value: string }[];
-  /** Expanded. */
+  /** With variables expanded. */
   command: string[];
+  /** With variables expanded. */
   args: string[];
   binds: {
     source: string;
@@ -168,24 +199,25 @@ export interface ContainerRequest {
   hostPid: boolean;
   hostIpc: boolean;
   shareProcessNamespace: boolean;
-  /** Kept as labels, given back by listPods. */
+  /** Stored on the engine and returned by `listPods`. */
   labels: Record<string, string>;
 }
 
-/** An image to have. */
+/** An image that a container needs. */
 export interface ImageRequest {
   image: string;
   policy: "always" | "if_not_present" | "never";
   credentials: RegistryCredential[];
 }
 
-/** What the engine holds of one pod. */
+/** One pod on the engine. */
 export interface RuntimePod {
   uid: string;
   namespace: string;
   name: string;
+  /** Undefined when the pod has no infra container. */
   sandbox: { id: string; running: boolean; podIps: string[] } | undefined;
-  /** All, living and dead, newest attempt first within a name. */
+  /** All instances, running or not; of the same name the newest attempt first. */
   containers: RuntimeContainer[];
 }
 
@@ -195,17 +227,18 @@ export interface RuntimeContainer {
   name: string;
   kind: "init" | "app";
   attempt: number;
+  /** As the pod names it. */
   image: string;
   imageId: string;
   state: "created" | "running" | "exited";
+  /** 0 before the start. */
   startedUnixMs: number;
+  /** 0 before the end. */
   finishedUnixMs: number;
   exitCode: number;
   oomKilled: boolean;
-  /** The engine's own error, e.g. that the command was not found. */
+  /** The engine's own error, e.g. that the command was not found; empty without one. */
   error: string;
+  /** Those of the request. */
   labels: Record<string, string>;
 }
-
-/** Pod and host figures that the agent reports about the device; see the .proto message Facts. */
-export type { Facts } from "../../shared/wire/mod.ts";

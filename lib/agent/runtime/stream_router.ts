@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One stream runtime for all targets. */
+/** Streams into containers and the host through one runtime. */
 import type {
   ConnectionIo,
   ExecIo,
@@ -21,7 +21,7 @@ export interface StreamRouterOptions {
   host: StreamRuntime<HostRef>;
 }
 
-/** Passes each request on to the runtime of its target's kind. */
+/** Passes each request to the runtime of its target's kind. */
 export class StreamRouter implements StreamRuntime {
   readonly #containers: StreamRuntime<ContainerRef>;
   readonly #host: StreamRuntime<HostRef>;

@@ -83,8 +83,8 @@ export class RunningAgent implements AsyncDisposable {
   start(): void {
     this.#stop = new AbortController();
     const reader: DeviceReader = {
-      facts: () => Promise.resolve(this.facts),
-      stats: () => Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
+      readFacts: () => Promise.resolve(this.facts),
+      readStats: () => Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
     };
     this.#running = runAgent({
       config: this.config,

@@ -23,11 +23,11 @@ function start() {
   };
   const report = createFactsReport({
     reader: {
-      facts() {
+      readFacts() {
         reads++;
         return Promise.resolve(facts);
       },
-      stats: () => Promise.resolve(create(StatsSchema)),
+      readStats: () => Promise.resolve(create(StatsSchema)),
     },
     session: {
       request(_method, payload) {

@@ -14,7 +14,7 @@ function convert(request: ContainerRequest, imageUser = "") {
   return toContainerCreate(request, { device: "dev", sandboxId: "sb", image });
 }
 
-Deno.test("toContainerCreate() maps command and args as Kubernetes does", () => {
+Deno.test("toContainerCreate() translates command and args as Kubernetes does", () => {
   const cases: [string[], string[], unknown, unknown][] = [
     [[], [], undefined, undefined],
     [["c"], [], ["c"], []],
@@ -27,7 +27,7 @@ Deno.test("toContainerCreate() maps command and args as Kubernetes does", () => 
   }
 });
 
-Deno.test("toContainerCreate() turns resources into cgroup figures", () => {
+Deno.test("toContainerCreate() translates resources to cgroup limits", () => {
   const limits = (
     resources: NonNullable<
       Parameters<typeof containerRequest>[0]["resources"]
@@ -59,7 +59,7 @@ Deno.test("toContainerCreate() joins the pod's namespaces", () => {
   assert.deepEqual([shared.IpcMode, shared.PidMode], ["host", "container:sb"]);
 });
 
-Deno.test("toContainerCreate() carries the security settings", () => {
+Deno.test("toContainerCreate() translates the security context", () => {
   const made = convert(containerRequest({
     security: {
       privileged: false,
@@ -80,7 +80,7 @@ Deno.test("toContainerCreate() carries the security settings", () => {
   assert.deepEqual([made.MaskedPaths, made.ReadonlyPaths], [[], []]);
 });
 
-Deno.test("toContainerCreate() names user and group", () => {
+Deno.test("toContainerCreate() returns user and group", () => {
   const userOf = (
     security: { runAsUser?: bigint; runAsGroup?: bigint },
     imageUser?: string,
@@ -92,7 +92,7 @@ Deno.test("toContainerCreate() names user and group", () => {
   assert.equal(userOf({ runAsGroup: 6n }), "0:6");
 });
 
-Deno.test("toContainerCreate() refuses root where runAsNonRoot asks for another", () => {
+Deno.test("toContainerCreate() throws for root and for user names with runAsNonRoot", () => {
   const check = (imageUser: string, runAsUser?: bigint) =>
     convert(
       containerRequest({
@@ -112,7 +112,7 @@ Deno.test("toContainerCreate() refuses root where runAsNonRoot asks for another"
   check("root", 5n);
 });
 
-Deno.test("toContainerCreate() binds with the kubelet's propagation", () => {
+Deno.test("toContainerCreate() translates mount propagation", () => {
   const bind = { source: "/s", target: "/t", readOnly: true };
   const made = convert(containerRequest({}, {
     binds: [{ ...bind, propagation: "" }, { ...bind, propagation: "rshared" }],

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  addDefaultTag,
   matchCredentials,
-  withTag,
 } from "../../../lib/agent/runtime/docker_images.ts";
 import {
   create,
@@ -17,7 +17,7 @@ const servers = (image: string, registries: string[]) =>
     ),
   ).map(({ server }) => server);
 
-Deno.test("withTag() names one tag", () => {
+Deno.test("addDefaultTag() adds a tag only to a name without tag and digest", () => {
   const cases = {
     "busybox": "busybox:latest",
     "busybox:1": "busybox:1",
@@ -26,11 +26,11 @@ Deno.test("withTag() names one tag", () => {
     "a@sha256:0": "a@sha256:0",
   };
   for (const [image, expected] of Object.entries(cases)) {
-    assert.equal(withTag(image), expected);
+    assert.equal(addDefaultTag(image), expected);
   }
 });
 
-Deno.test("matchCredentials() finds the registry's logins, the most specific first", () => {
+Deno.test("matchCredentials() returns the matching logins, the most specific first", () => {
   const registries = [
     "https://index.docker.io/v1/",
     "r.example:5000",

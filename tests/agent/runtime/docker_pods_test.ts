@@ -40,7 +40,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
   const containers = async () => (await pods.listPods())[0]?.containers ?? [];
   const networks = () => engine.run(["network", "ls", "--format", "{{.Name}}"]);
 
-  await test.step("watchPods() asks for a look at first", async () => {
+  await test.step('watchPods() yields "" first', async () => {
     const stop = new AbortController();
     for await (const uid of pods.watchPods(stop.signal)) {
       assert.equal(uid, "");
@@ -49,7 +49,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
     stop.abort();
   });
 
-  await test.step("ensureSandbox() gives an address of the pods' range, twice the same", async () => {
+  await test.step("ensureSandbox() returns an address of the pod range, the same each time", async () => {
     const first = await pods.ensureSandbox(sandboxRequest(), signal);
     assert.match(first.podIps[0] ?? "", /^10\.200\.7\.\d+$/);
     assert.deepEqual(await pods.ensureSandbox(sandboxRequest(), signal), first);
@@ -66,26 +66,26 @@ Deno.test("DockerPods on a real engine", async (test) => {
     assert.ok(Math.abs(Date.now() - (found?.startedUnixMs ?? 0)) < 60_000);
   });
 
-  await test.step("listPods() is the same for an agent that has just started", async () => {
+  await test.step("listPods() returns the same pods after a restart of the agent", async () => {
     const again = new DockerPods(options);
     assert.deepEqual(await again.listPods(), await pods.listPods());
     const other = new DockerPods({ ...options, device: "other" });
     assert.deepEqual(await other.listPods(), []);
   });
 
-  await test.step("watchPods() tells which pod to look at", async () => {
+  await test.step("watchPods() yields the UID of a pod whose container started", async () => {
     const stop = new AbortController();
-    const seen: string[] = [];
+    const yielded: string[] = [];
     for await (const uid of pods.watchPods(stop.signal)) {
-      seen.push(uid);
+      yielded.push(uid);
       if (uid !== "") break;
       await pods.startContainer(request("short", ["true"]), signal);
     }
     stop.abort();
-    assert.deepEqual(seen, ["", POD_UID]);
+    assert.deepEqual(yielded, ["", POD_UID]);
   });
 
-  await test.step("startContainer() leaves what could not be started to be seen", async () => {
+  await test.step("startContainer() keeps a container that could not be started for listPods()", async () => {
     const absent = request("absent", ["absent-command"]);
     await assert.rejects(pods.startContainer(absent, signal), {
       code: "not_found",
@@ -98,7 +98,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
     assert.match(left?.error ?? "", /absent-command/);
   });
 
-  await test.step("startContainer() needs an image and an infra container", async () => {
+  await test.step("startContainer() fails without the image or the infra container", async () => {
     await assert.rejects(
       pods.startContainer(
         request("noimage", [], { imageId: "absent:1" }),
@@ -111,11 +111,11 @@ Deno.test("DockerPods on a real engine", async (test) => {
         request("nopod", [], { podUid: "other" }),
         signal,
       ),
-      { code: "conflict", message: /its infra container does not run/ },
+      { code: "conflict", message: /the infra container is not running/ },
     );
   });
 
-  await test.step("containers of a pod have its host name and addresses", async () => {
+  await test.step("startContainer() gives a container the hostname and addresses of its pod", async () => {
     const check = request("check", ["sh", "-c", "hostname; cat /etc/hosts"]);
     const id = await pods.startContainer(check, signal);
     await engine.run(["wait", id]);
@@ -125,7 +125,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
     assert.ok(text.includes(`${ip}\tweb`));
   });
 
-  await test.step("a process that is killed for memory is seen as such", async () => {
+  await test.step("listPods() returns oomKilled for a container that exceeded its memory limit", async () => {
     const hungry = request("hungry", [
       "sh",
       "-c",
@@ -145,14 +145,14 @@ Deno.test("DockerPods on a real engine", async (test) => {
     assert.equal(found?.exitCode, 137);
   });
 
-  await test.step("removeContainer() may be repeated", async () => {
+  await test.step("removeContainer() does nothing when the container was removed", async () => {
     const [one] = (await containers()).filter(({ name }) => name === "absent");
     assert.ok(one);
     await pods.removeContainer(one.id);
     await pods.removeContainer(one.id);
   });
 
-  await test.step("removeSandbox() leaves neither containers nor network", async () => {
+  await test.step("removeSandbox() removes all containers and the network", async () => {
     await pods.removeSandbox(POD_UID);
     await pods.removeSandbox(POD_UID);
     assert.deepEqual(await pods.listPods(), []);
@@ -161,7 +161,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
   });
 });
 
-Deno.test("refineStartError() finds the reason in the engine's sentence", () => {
+Deno.test("refineStartError() derives the code from the engine's sentence", () => {
   const cases: [string, string][] = [
     ['exec: "x": executable file not found in $PATH', "not_found"],
     ['exec: "/etc": permission denied', "invalid"],

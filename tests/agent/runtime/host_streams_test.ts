@@ -9,7 +9,7 @@ const ALL = { stdin: true, stdout: true, stderr: true, tty: false };
 const HOST = { kind: "host" } as const;
 const machine = new LocalMachine();
 
-Deno.test("HostStreams starts a shell for attach and reads its log file", async () => {
+Deno.test("HostStreams.attach() starts a shell, and logs() reads the log file", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, "one\ntwo\n");
@@ -35,13 +35,16 @@ Deno.test("HostStreams starts a shell for attach and reads its log file", async 
   }
 });
 
-Deno.test("HostStreams.attach() refuses a client without input", async () => {
+Deno.test("HostStreams.attach() fails without stdin", async () => {
   const host = new HostStreams({ machine });
   await assert.rejects(
     host.attach(
       { ...ALL, stdin: false, target: HOST, stdinOnce: false },
       new FakeClient().io,
     ),
-    { code: "invalid", message: /expected attach with stdin/ },
+    {
+      code: "invalid",
+      message: /no stdin for the shell.*expected kubectl attach -i or -it/,
+    },
   );
 });

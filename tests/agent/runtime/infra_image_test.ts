@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { buildInfraArchive } from "../../../lib/agent/runtime/infra_image.ts";
 
-/** What the machine's own tar makes of an archive. */
+/** Runs the machine's own tar on an archive. */
 async function list(archive: Uint8Array, ...args: string[]) {
   const child = new Deno.Command("tar", {
     args: [...args, "-f", "-"],
@@ -17,7 +17,7 @@ async function list(archive: Uint8Array, ...args: string[]) {
   return stdout;
 }
 
-Deno.test("buildInfraArchive() writes what docker load reads, the same bytes each time", async () => {
+Deno.test("buildInfraArchive() writes an archive for docker load, the same bytes each time", async () => {
   const archive = await buildInfraArchive("arm64");
   assert.deepEqual(await buildInfraArchive("arm64"), archive);
   const names = new TextDecoder().decode(await list(archive, "-t")).trim();

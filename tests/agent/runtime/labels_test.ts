@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import type { ContainerInspect } from "../../../lib/agent/docker/mod.ts";
 import {
-  containerLabels,
-  containerName,
+  formatContainerName,
   fromInspect,
   fromLabels,
-  sandboxLabels,
+  toContainerLabels,
+  toSandboxLabels,
 } from "../../../lib/agent/runtime/labels.ts";
 import { containerRequest, POD_UID } from "./_support/requests.ts";
 
@@ -37,8 +37,8 @@ function inspect(state: Partial<ContainerInspect["State"]>): ContainerInspect {
   };
 }
 
-Deno.test("fromLabels() reads back what containerLabels() wrote", () => {
-  const labels = containerLabels("dev", REQUEST);
+Deno.test("fromLabels() returns what toContainerLabels() wrote", () => {
+  const labels = toContainerLabels("dev", REQUEST);
   assert.deepEqual(fromLabels(labels), {
     device: "dev",
     podUid: POD_UID,
@@ -52,22 +52,22 @@ Deno.test("fromLabels() reads back what containerLabels() wrote", () => {
   });
 });
 
-Deno.test("fromLabels() knows infra containers and leaves strangers alone", () => {
+Deno.test("fromLabels() returns infra containers, and undefined for other containers", () => {
   const pod = { device: "dev", podUid: "u", namespace: "n", name: "p" };
-  assert.equal(fromLabels(sandboxLabels(pod))?.kind, "sandbox");
+  assert.equal(fromLabels(toSandboxLabels(pod))?.kind, "sandbox");
   assert.equal(fromLabels({ maintainer: "somebody" }), undefined);
   assert.equal(fromLabels(null), undefined);
 });
 
-Deno.test("containerName() is unique per attempt", () => {
+Deno.test("formatContainerName() is unique per attempt", () => {
   assert.equal(
-    containerName(REQUEST),
+    formatContainerName(REQUEST),
     `aranya_app_web_default_${POD_UID}_3`,
   );
 });
 
-Deno.test("fromInspect() shows a container that could not be started as exited with 128", () => {
-  const identity = fromLabels(containerLabels("dev", REQUEST));
+Deno.test("fromInspect() returns a container that could not be started as exited with 128", () => {
+  const identity = fromLabels(toContainerLabels("dev", REQUEST));
   assert.ok(identity);
   const failed = fromInspect(
     inspect({ Status: "created", Error: "no such command", ExitCode: 127 }),
@@ -79,8 +79,8 @@ Deno.test("fromInspect() shows a container that could not be started as exited w
   assert.equal(failed.finishedUnixMs, Date.parse("2026-11-21T10:00:00.5Z"));
 });
 
-Deno.test("fromInspect() gives states, times and the image as the pod names it", () => {
-  const identity = fromLabels(containerLabels("dev", REQUEST));
+Deno.test("fromInspect() returns state, times and the image as the pod names it", () => {
+  const identity = fromLabels(toContainerLabels("dev", REQUEST));
   assert.ok(identity);
   const running = fromInspect(
     inspect({ Status: "running", StartedAt: "2026-11-21T10:00:01.25Z" }),

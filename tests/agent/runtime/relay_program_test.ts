@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import { buildRelayProgram } from "../../../lib/agent/runtime/relay_program.ts";
 
-async function relay(port: number, input: Uint8Array) {
+async function runRelay(port: number, input: Uint8Array) {
   const folder = await Deno.makeTempDir();
   try {
     const arch = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
@@ -15,16 +15,18 @@ async function relay(port: number, input: Uint8Array) {
       stdout: "piped",
     }).spawn();
     const writer = child.stdin.getWriter();
-    const fed = writer.write(input).then(() => writer.close()).catch(() => {});
+    const inputWritten = writer.write(input).then(() => writer.close()).catch(
+      () => {},
+    );
     const { code, stdout } = await child.output();
-    await fed;
+    await inputWritten;
     return { code, text: fromUtf8(stdout) };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-Deno.test("the relay carries bytes both ways with half-close", async () => {
+Deno.test("the relay program copies bytes in both directions with half-close", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const served = (async () => {
     const conn = await listener.accept();
@@ -39,12 +41,12 @@ Deno.test("the relay carries bytes both ways with half-close", async () => {
     conn.close();
     listener.close();
   })();
-  const result = await relay(listener.addr.port, new Uint8Array(1_000_000));
+  const result = await runRelay(listener.addr.port, new Uint8Array(1_000_000));
   assert.deepEqual(result, { code: 0, text: "got 1000000" });
   await served;
 });
 
-Deno.test("the relay ends with the service, whatever the client still sends", async () => {
+Deno.test("the relay program exits when the service closes, while its input is open", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const served = (async () => {
     const conn = await listener.accept();
@@ -54,22 +56,22 @@ Deno.test("the relay ends with the service, whatever the client still sends", as
     listener.close();
     return conn;
   })();
-  const result = await relay(listener.addr.port, utf8("hello"));
+  const result = await runRelay(listener.addr.port, utf8("hello"));
   assert.deepEqual(result, { code: 0, text: "bye" });
   (await served).close();
 });
 
-Deno.test("the relay ends with ECONNREFUSED when nothing listens", async () => {
+Deno.test("the relay program exits with ECONNREFUSED when nothing listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  assert.deepEqual(await relay(port, new Uint8Array()), {
+  assert.deepEqual(await runRelay(port, new Uint8Array()), {
     code: 111,
     text: "",
   });
 });
 
-Deno.test("buildRelayProgram() makes a file for each architecture", () => {
+Deno.test("buildRelayProgram() builds a file for each architecture", () => {
   for (const arch of ["amd64", "arm64", "arm"]) {
     assert.ok(buildRelayProgram(arch).length < 500);
   }

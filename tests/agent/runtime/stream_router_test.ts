@@ -9,7 +9,7 @@ import {
 } from "../../../lib/agent/runtime/mod.ts";
 import { FakeClient } from "../host/_support/fake_client.ts";
 
-/** Answers every call with its name. */
+/** A runtime whose results identify it: 1 for containers, 2 for the host. */
 function named(name: string, calls: string[]): StreamRuntime {
   const code = name === "container" ? 1 : 2;
   return {
@@ -29,7 +29,7 @@ const TARGETS: [RuntimeTarget, number][] = [
 ];
 
 for (const [target, code] of TARGETS) {
-  Deno.test(`StreamRouter passes every call for a ${target.kind} on to that runtime`, async () => {
+  Deno.test(`StreamRouter passes every call for target ${target.kind} to its runtime`, async () => {
     const calls: string[] = [];
     const router = new StreamRouter({
       containers: named("container", calls),

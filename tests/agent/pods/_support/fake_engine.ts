@@ -167,7 +167,7 @@ export class FakeEngine implements ContainerRuntime {
     return { imageId: `sha256:${image}`, pulled: false };
   }
 
-  stats(): Promise<never[]> {
+  readStats(): Promise<never[]> {
     return Promise.resolve([]);
   }
 

@@ -8,11 +8,11 @@ import {
   removeContainer,
 } from "../../../lib/agent/docker/mod.ts";
 import { ensureInfraImage } from "../../../lib/agent/runtime/infra_image.ts";
-import { sandboxName } from "../../../lib/agent/runtime/labels.ts";
+import { formatSandboxName } from "../../../lib/agent/runtime/labels.ts";
 import {
   Sandboxes,
   toSandboxCreate,
-} from "../../../lib/agent/runtime/sandbox.ts";
+} from "../../../lib/agent/runtime/sandboxes.ts";
 import {
   create,
   DnsSchema,
@@ -22,9 +22,9 @@ import {
 import { Dockerd } from "../../_support/mod.ts";
 import { POD_UID, sandboxRequest } from "./_support/requests.ts";
 
-const AROUND = { device: "dev", network: "aranya-dev" };
+const CONTEXT = { device: "dev", network: "aranya-dev" };
 
-Deno.test("toSandboxCreate() carries names, DNS, aliases and sysctls", () => {
+Deno.test("toSandboxCreate() translates hostname, DNS, aliases and sysctls", () => {
   const { Hostname, HostConfig } = toSandboxCreate(
     sandboxRequest({
       dns: create(DnsSchema, {
@@ -39,7 +39,7 @@ Deno.test("toSandboxCreate() carries names, DNS, aliases and sysctls", () => {
         create(SysctlSchema, { name: "net.core.somaxconn", value: "1" }),
       ],
     }),
-    AROUND,
+    CONTEXT,
   );
   assert.equal(Hostname, "web");
   assert.equal(HostConfig.NetworkMode, "aranya-dev");
@@ -51,7 +51,7 @@ Deno.test("toSandboxCreate() carries names, DNS, aliases and sysctls", () => {
 Deno.test("toSandboxCreate() uses the host's namespaces when asked", () => {
   const { Hostname, HostConfig } = toSandboxCreate(
     sandboxRequest({ hostNetwork: true, hostPid: true, hostIpc: true }),
-    AROUND,
+    CONTEXT,
   );
   assert.equal(Hostname, undefined);
   assert.deepEqual(
@@ -70,7 +70,7 @@ Deno.test("Sandboxes on a real engine", async (test) => {
   await ensureInfraImage(client, arch);
   const sandboxes = new Sandboxes({ client, device: "dev" });
 
-  await test.step("ensure() makes a new one in place of a dead one", async () => {
+  await test.step("ensure() replaces an infra container that has exited", async () => {
     await sandboxes.ensure(sandboxRequest());
     const id = (await sandboxes.find(POD_UID))?.Id ?? "";
     await killContainer(client, { id, signalName: "SIGTERM" });
@@ -81,7 +81,7 @@ Deno.test("Sandboxes on a real engine", async (test) => {
     assert.notEqual((await sandboxes.find(POD_UID))?.Id, id);
   });
 
-  await test.step("ensure() refuses another range while the network is in use", async () => {
+  await test.step("ensure() fails for another range while the network is in use", async () => {
     await assert.rejects(
       sandboxes.ensure(
         sandboxRequest({ podUid: "other", podCidr: "10.200.9.0/26" }),
@@ -94,24 +94,24 @@ Deno.test("Sandboxes on a real engine", async (test) => {
     );
   });
 
-  await test.step("ensure() makes the network anew when nobody uses it", async () => {
-    await removeContainer(client, sandboxName(POD_UID));
+  await test.step("ensure() recreates an unused network for another range", async () => {
+    await removeContainer(client, formatSandboxName(POD_UID));
     const { podIps } = await sandboxes.ensure(
       sandboxRequest({ podCidr: "10.200.9.0/26" }),
     );
     assert.match(podIps[0] ?? "", /^10\.200\.9\./);
   });
 
-  await test.step("ensure() gives no address in the host's network", async () => {
+  await test.step("ensure() returns no address with hostNetwork", async () => {
     const request = sandboxRequest({ podUid: "host", hostNetwork: true });
     assert.deepEqual(await sandboxes.ensure(request), { podIps: [] });
-    await removeContainer(client, sandboxName("host"));
+    await removeContainer(client, formatSandboxName("host"));
   });
 
-  await test.step("removeIdleNetwork() waits for the last pod", async () => {
+  await test.step("removeIdleNetwork() keeps the network until the last pod is removed", async () => {
     await sandboxes.removeIdleNetwork();
     await inspectNetwork(client, sandboxes.network);
-    await removeContainer(client, sandboxName(POD_UID));
+    await removeContainer(client, formatSandboxName(POD_UID));
     await sandboxes.removeIdleNetwork();
     await assert.rejects(inspectNetwork(client, sandboxes.network), {
       code: "not_found",

@@ -7,19 +7,20 @@ import {
   removeContainer,
   startContainer,
 } from "../../../lib/agent/docker/mod.ts";
-import { Stops } from "../../../lib/agent/runtime/stops.ts";
+import { StopRequests } from "../../../lib/agent/runtime/stop_requests.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
 
 const { signal } = new AbortController();
-const DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
-const POLITE = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
+const IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
+const EXITS_AT_TERM =
+  "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
 
-Deno.test("Stops on a real engine", async (test) => {
+Deno.test("StopRequests on a real engine", async (test) => {
   await using engine = await Dockerd.start();
   await using client = new DockerHttpClient({
     host: `unix://${engine.socket}`,
   });
-  const stops = new Stops(client);
+  const stops = new StopRequests(client);
 
   async function withContainer(
     script: string,
@@ -43,16 +44,16 @@ Deno.test("Stops on a real engine", async (test) => {
   const codeOf = async (id: string) =>
     (await inspectContainer(client, id)).State.ExitCode;
 
-  await test.step("stop() lets a container end by itself", async () => {
-    await withContainer(POLITE, async (id) => {
+  await test.step("stop() lets a container exit within its grace period", async () => {
+    await withContainer(EXITS_AT_TERM, async (id) => {
       await stops.stop(id, { graceMs: 60_000, signal });
       assert.equal(await codeOf(id), 3);
       await stops.stop(id, { graceMs: 60_000, signal });
     });
   });
 
-  await test.step("stop() kills after the grace", async () => {
-    await withContainer(DEAF, async (id) => {
+  await test.step("stop() kills after the grace period", async () => {
+    await withContainer(IGNORES_TERM, async (id) => {
       const startMs = performance.now();
       await stops.stop(id, { graceMs: 300, signal });
       assert.ok(performance.now() - startMs >= 300);
@@ -60,32 +61,32 @@ Deno.test("Stops on a real engine", async (test) => {
     });
   });
 
-  await test.step("stop() with a smaller grace shortens the one under way, a greater one does not lengthen it", async () => {
-    await withContainer(DEAF, async (id) => {
+  await test.step("stop() shortens the grace period of an earlier call, and never extends it", async () => {
+    await withContainer(IGNORES_TERM, async (id) => {
       const first = stops.stop(id, { graceMs: 60_000, signal });
       await stops.stop(id, { graceMs: 0, signal });
       await first;
       assert.equal(await codeOf(id), 137);
     });
-    await withContainer(DEAF, async (id) => {
+    await withContainer(IGNORES_TERM, async (id) => {
       const first = stops.stop(id, { graceMs: 300, signal });
       await stops.stop(id, { graceMs: 60_000, signal });
       await first;
     });
   });
 
-  await test.step("stop() goes on when its caller leaves", async () => {
-    await withContainer(DEAF, async (id) => {
+  await test.step("stop() continues when a caller stops waiting", async () => {
+    await withContainer(IGNORES_TERM, async (id) => {
       const caller = new AbortController();
-      const left = stops.stop(id, { graceMs: 300, signal: caller.signal });
-      caller.abort(new Error("left"));
-      await assert.rejects(left, /left/);
+      const aborted = stops.stop(id, { graceMs: 300, signal: caller.signal });
+      caller.abort(new Error("aborted"));
+      await assert.rejects(aborted, /aborted/);
       await stops.stop(id, { graceMs: 60_000, signal });
       assert.equal(await codeOf(id), 137);
     });
   });
 
-  await test.step("stop() is content with what isn't there", async () => {
+  await test.step("stop() does nothing when the container doesn't exist", async () => {
     await stops.stop("absent", { graceMs: 1_000, signal });
     await stops.stop("absent", { graceMs: 0, signal });
   });
