@@ -81,7 +81,7 @@ Deno.test("startTerm() accepts an agent with its agent.yaml alone, in the next t
   for (let turn = 0; turn < 2; turn++) {
     await using term = await start(api);
     const port = term.grpcPort;
-    // The next leader has another port: agent.yaml follows.
+    // Each term listens on another port, which agent.yaml follows.
     await until(() => term.devices.find(api.name)?.keys !== undefined, "keys");
     const endpoint = `127.0.0.1:${port}`;
     await until(
@@ -124,7 +124,7 @@ Deno.test("startTerm() has a certificate for the name that a device dials, also 
   const signal = AbortSignal.timeout(10_000);
   for (;;) {
     const link = await dialer.dial({ signal }).catch((error) => {
-      // Its certificate is made as soon as the EdgeDevice is seen.
+      // The certificate is issued once the informer has the EdgeDevice.
       assert.equal(error.code, "unauthorized");
       return undefined;
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The credential of one device. */
-import { equalBytes, KEY_BYTES } from "../../shared/base/mod.ts";
+import { defined, equalBytes, KEY_BYTES } from "../../shared/base/mod.ts";
 import type { Secret } from "../kube/mod.ts";
 import { createCredential } from "../pki/mod.ts";
 import { fromBase64, secretText, toBase64 } from "./objects.ts";
@@ -52,7 +52,7 @@ export class Credential {
       ? undefined
       : readKey(secret, PREVIOUS_TOKEN_KEY);
     if (!secret && before) return false;
-    this.#keys = { key, ...(previousKey ? { previousKey } : {}) };
+    this.#keys = { key, ...defined({ previousKey }) };
     if (!before) return false;
     return !equalBytes(key, before.key) &&
       !(previousKey && equalBytes(previousKey, before.key));

@@ -107,13 +107,13 @@ function toNodeMetadata({ edge, facts, podCidr }: NodeInput): NodeMetadata {
       ...ownLabels(edge),
       "kubernetes.io/hostname": edge.metadata.name,
       "kubernetes.io/os": facts?.os ?? "linux",
-      ...(facts?.arch ? { "kubernetes.io/arch": facts.arch } : {}),
+      ...defined({ "kubernetes.io/arch": facts?.arch || undefined }),
       type: "virtual-kubelet",
       "node.kubernetes.io/exclude-from-external-load-balancers": "true",
     },
     annotations: {
       ...annotations,
-      ...(podCidr ? { [POD_CIDR_ANNOTATION]: podCidr } : {}),
+      ...defined({ [POD_CIDR_ANNOTATION]: podCidr || undefined }),
       [ADDED_ANNOTATION]: JSON.stringify(added),
     },
     taints: [

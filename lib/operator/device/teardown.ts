@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Removes everything that was made for a deleted EdgeDevice. */
-import { AranyaError, hasCode } from "../../shared/base/mod.ts";
+import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
 import {
   EDGE_DEVICE,
   ENDPOINT_SLICE,
@@ -96,7 +96,7 @@ async function removePods(
     return kube.client.delete(POD, pod.metadata, {
       uid: pod.metadata.uid,
       signal,
-      ...(isForced ? { gracePeriodSeconds: 0 } : {}),
+      ...defined({ gracePeriodSeconds: isForced ? 0 : undefined }),
     });
   }));
   if (isForced) return true;

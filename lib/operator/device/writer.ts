@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes the objects of one device. */
-import { AranyaError, hasCode } from "../../shared/base/mod.ts";
+import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
   type KubeClient,
@@ -147,7 +147,9 @@ export class ObjectWriter {
     await this.#client.delete(type, { namespace, name }, {
       uid,
       signal,
-      ...(type.kind === POD.kind ? { gracePeriodSeconds: 0 } : {}),
+      ...defined({
+        gracePeriodSeconds: type.kind === POD.kind ? 0 : undefined,
+      }),
     });
   }
 

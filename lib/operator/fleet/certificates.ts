@@ -100,7 +100,7 @@ export class ServingCertificates implements AsyncDisposable {
           : this.#syncDevice(key, signal),
       onError: (key, { error, retryMs }) =>
         options.log.warn("serving certificate was not signed, will retry", {
-          ...(key === HOST_KEY ? {} : { device: key }),
+          ...defined({ device: key === HOST_KEY ? undefined : key }),
           error,
           ms: Math.round(retryMs),
         }),

@@ -13,10 +13,7 @@ import { HandshakeLimit, respondToHandshake } from "../../shared/noise/mod.ts";
 /** Options of {@linkcode serveLinks}. */
 export interface ServeLinksOptions {
   listener: LinkListener;
-  /**
-   * Returns the device of this name.
-   * @throws {AranyaError} "unavailable" while devices are not known yet
-   */
+  /** Returns the device of this name; undefined when it is not served. */
   findDevice: (name: string) => Device | undefined;
   log: Logger;
   meter: Meter;

@@ -21,7 +21,7 @@ import { DeviceFixture, type FakeAgent } from "../_support/device_fixture.ts";
 import { until } from "../_support/wait.ts";
 
 const signal = new AbortController().signal;
-/** Of quantities the API server keeps one form only: 4 and not 4000m, 1Gi and not 1048576Ki. */
+/** The API server stores quantities in one form: 4 rather than 4000m, 1Gi rather than 1048576Ki. */
 const FACTS = {
   os: "linux",
   arch: "amd64",
