@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bare calls to an API server for benchmarks: kept-alive connections, nothing else between them and the socket. */
+/** Calls to an API server through kept-alive connections, without a client library in between. */
 import { Agent, request } from "node:https";
 import { AranyaError, concatBytes, fromUtf8 } from "../lib/shared/base/mod.ts";
 
-/** Who calls, and where. */
+/** Options of {@linkcode BareApi}. */
 export interface BareApiOptions {
   /** `https://127.0.0.1:<port>` */
   url: string;
@@ -11,21 +11,21 @@ export interface BareApiOptions {
   authority: string;
   certificate: string;
   key: string;
-  /** Connections at the same time. */
+  /** Maximum number of open connections. */
   connections: number;
 }
 
-/** One call. */
+/** A request to the API server. */
 export interface BareCall {
   method: string;
-  /** With its query. */
+  /** Path and query. */
   path: string;
   body?: unknown;
   /** @default "application/json" */
   contentType?: string;
 }
 
-/** Sends calls; dispose it to close its connections. */
+/** A client of one API server. Disposing it closes its connections. */
 export class BareApi implements Disposable {
   readonly #options: BareApiOptions;
   readonly #agent: Agent;
@@ -41,7 +41,10 @@ export class BareApi implements Disposable {
     });
   }
 
-  /** Sends one call and gives the reply's JSON. @throws {AranyaError} "internal" for statuses of 300 and above, "not_found" for 404 */
+  /**
+   * Sends a request and returns the JSON of the response.
+   * @throws {AranyaError} "not_found" for status 404, "conflict" for 409, "internal" for others from 300
+   */
   call<T>(call: BareCall): Promise<T> {
     const body = call.body === undefined
       ? undefined
@@ -87,7 +90,7 @@ export class BareApi implements Disposable {
   }
 }
 
-/** Runs the work on every item, so many at a time; the first failure ends it. */
+/** Calls `work` for every item, at most `width` at the same time; rejects with the first failure. */
 export async function inParallel<T>(
   items: readonly T[],
   options: { width: number; work: (item: T) => Promise<unknown> },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a user wrote, counted from the API server's audit log. */
+/** Counts a user's writes in the API server's audit log. */
 
-/** Number of writes by `verb resource[/subresource]`, e.g. "create pods". Failed ones are under "failed …". */
+/** Number of writes by `verb resource[/subresource]`, e.g. "create pods"; failed ones under "failed create pods". */
 export type WriteCounts = Map<string, number>;
 
 interface AuditEvent {
@@ -20,7 +20,10 @@ const WRITES = new Set([
   "deletecollection",
 ]);
 
-/** Counts the writes of one user between two byte offsets of the log. Reviews and leader leases' renewals count like any other write. */
+/**
+ * Counts the writes of one user from a byte offset to the end of the log.
+ * Access reviews and lease renewals are writes too.
+ */
 export async function countWrites(
   log: string,
   options: { user: string; from?: number },

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Which devices have all that makes them usable. */
+/** Counts devices whose objects are complete and whose kubelet port answers. */
 import { connect } from "node:tls";
 import type { BareApi } from "./api.ts";
 import { pathOf } from "./floor.ts";
 
-/** What is there. */
+/** Result of {@linkcode takeCensus}. */
 export interface DeployCensus {
-  /** Names of devices that have everything. */
+  /** Names of devices that are complete. */
   complete: string[];
-  /** Objects of ours, by resource. */
+  /** Number of the operator's objects by resource. */
   counts: Record<string, number>;
 }
 
 /** Options of {@linkcode takeCensus}. */
 export interface CensusOptions {
   namespace: string;
-  /** Address of the kubelet ports; absent: they are not asked. */
+  /** Address of the kubelet ports; when absent, the ports are not checked. */
   address?: string;
-  /** Ports known to answer; added to. */
+  /** Ports that are known to answer; the call adds to them. */
   answering?: Set<number>;
 }
 
@@ -42,8 +42,8 @@ interface Served {
 }
 
 /**
- * How many EdgeDevices the operator has written a status for, which it does last. One small list, so that looking does not slow down what is
- * measured; the kubelet ports that are new are asked.
+ * Returns how many EdgeDevices have a status, which the operator writes last. One small list request,
+ * so that polling does not slow down what is measured. Kubelet ports that are new in the list are checked.
  */
 export async function countServed(
   api: BareApi,
@@ -63,7 +63,7 @@ export async function countServed(
   return served.length;
 }
 
-/** Lists what there is of the operator's objects, and asks the kubelet ports of complete devices. */
+/** Lists all of the operator's objects, and checks the kubelet ports of devices that have them all. */
 export async function takeCensus(
   api: BareApi,
   options: CensusOptions,
@@ -105,7 +105,7 @@ export async function takeCensus(
   return { complete, counts };
 }
 
-/** Whether a TLS handshake reaches the point where the server shows its certificate. */
+/** Returns whether a TLS handshake succeeds; the certificate is not verified. */
 function answers(host: string, port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect({

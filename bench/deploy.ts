@@ -1,30 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How fast devices become usable, without agents: `deno task bench deploy --devices 300`.
+ * `deno task bench deploy --devices 300`: how fast devices become usable, without agents.
  *
- * EdgeDevices are created as fast as the API server takes them; a device counts when its Node, Lease, answering kubelet port, Service with
- * EndpointSlice, Secret and virtual pod are there. Then they are deleted until nothing of them is left. The floor is the same writes, counted by
- * kind from the API server's audit log, sent bare with 16 in flight on the same API server.
+ * EdgeDevices are created as fast as the API server accepts them. A device counts when its Node, Lease,
+ * Service with EndpointSlice, Secret and virtual pod exist and its kubelet port answers. Then all are
+ * deleted until none of their objects is left. The floor is the same writes, counted by kind in the
+ * API server's audit log, sent to the same API server without an operator, 16 at a time.
  */
 import { parseArgs } from "node:util";
-import { fromUtf8, utf8 } from "../lib/shared/base/mod.ts";
-import { createSigningRequest } from "../lib/operator/pki/mod.ts";
-import { ControlPlane } from "../dev/world/control_plane.ts";
-import { NAMESPACE, Operator } from "../dev/world/operator.ts";
-import { edgeDevice } from "../dev/world/world.ts";
+import { fromUtf8 } from "../lib/shared/base/mod.ts";
+import { print } from "../dev/base/terminal.ts";
 import { until } from "../dev/base/wait.ts";
+import {
+  ControlPlane,
+  edgeDevice,
+  NAMESPACE,
+  Operator,
+} from "../dev/world/mod.ts";
 import { BareApi, inParallel } from "./api.ts";
 import { countWrites, type WriteCounts } from "./audit.ts";
 import { countServed, type DeployCensus, takeCensus } from "./census.ts";
-import { type Figures, render } from "./deploy_table.ts";
-import { pathOf, replay, resourcesOf } from "./floor.ts";
+import { type DeployFigures, renderTable } from "./deploy_table.ts";
+import { pathOf, resourcesOf } from "./floor.ts";
+import {
+  type FloorFigures,
+  measureFloor,
+  type Samples,
+  takeSamples,
+} from "./measure_floor.ts";
 
 const OPERATOR_USER = "system:serviceaccount:aranya:aranya";
 const WIDTH = 16;
-const FLOOR_NAMESPACE = "floor";
 
-/** Runs the whole measurement once. */
-async function measure(deviceCount: number): Promise<Figures> {
+/** What a run with an operator measured, and what the floor needs of it. */
+interface OperatorRun {
+  figures: Omit<DeployFigures, keyof FloorFigures>;
+  samples: Samples;
+}
+
+/** Runs the measurement. */
+async function measure(deviceCount: number): Promise<DeployFigures> {
   await using plane = await ControlPlane.start({ audits: true });
   const { apiserver } = plane;
   await using operator = await Operator.start({
@@ -41,39 +56,43 @@ async function measure(deviceCount: number): Promise<Figures> {
     what: "a leading operator",
     timeoutMs: 60_000,
   });
+  const { figures, samples } = await measureOperator(operator, {
+    api,
+    deviceCount,
+  });
+  await operator.stop();
+  const floor = await measureFloor({ api, samples, width: WIDTH, ...figures });
+  return { ...figures, ...floor };
+}
+
+/** Creates the devices, lets the operator come to rest, and deletes them. */
+async function measureOperator(
+  operator: Operator,
+  options: { api: BareApi; deviceCount: number },
+): Promise<OperatorRun> {
+  const { api, deviceCount } = options;
+  const { auditLog, machine: { address } } = operator.apiserver;
   const names = Array.from(
     { length: deviceCount },
     (_, index) => `bench-${index}`,
   );
-  const created = await deploy({
-    api,
-    names,
-    address: apiserver.machine.address,
-  });
+  const createSeconds = await deploy({ api, names, address });
   const operatorMib = await operator.residentBytes() / 1024 / 1024;
-  const atDeployed = await settledCounts(apiserver.auditLog, { from: 0 });
+  const atDeployed = await settledCounts(auditLog, { from: 0 });
   const samples = await takeSamples(api, resourcesOf(atDeployed.counts));
   const certified = await watchCertificates({
     api,
-    log: apiserver.auditLog,
+    log: auditLog,
     from: atDeployed.end,
     deviceCount,
   });
   const certifiedMib = await operator.residentBytes() / 1024 / 1024;
-  const idle = await watchIdle(apiserver.auditLog, certified.end);
+  const idle = await watchIdle(auditLog, certified.end);
   const deleteSeconds = await remove({ api, names });
-  const atDeleted = await settledCounts(apiserver.auditLog, { from: idle.end });
-  const leftBehind = await takeCensus(api, { namespace: NAMESPACE });
-  await operator.stop();
-  const floor = await measureFloor({
-    api,
-    creates: atDeployed.counts,
-    deletes: atDeleted.counts,
-    samples,
-  });
-  return {
+  const atDeleted = await settledCounts(auditLog, { from: idle.end });
+  const figures = {
     deviceCount,
-    createSeconds: created,
+    createSeconds,
     deleteSeconds,
     operatorMib,
     certifyWritesPerSecond: certified.perSecond,
@@ -82,12 +101,12 @@ async function measure(deviceCount: number): Promise<Figures> {
     idleWritesPerSecond: idle.perSecond,
     creates: atDeployed.counts,
     deletes: atDeleted.counts,
-    leftBehind,
-    ...floor,
+    leftBehind: await takeCensus(api, { namespace: NAMESPACE }),
   };
+  return { figures, samples };
 }
 
-/** Creates the devices and waits until each is usable; in seconds. */
+/** Creates the devices and waits until each is usable; returns the seconds. */
 async function deploy(
   options: { api: BareApi; names: string[]; address: string },
 ): Promise<number> {
@@ -130,7 +149,7 @@ async function deploy(
   return (performance.now() - startedMs) / 1000;
 }
 
-/** Deletes the devices and waits until nothing of them is left; in seconds. */
+/** Deletes the devices and waits until no object of them is left; returns the seconds. */
 async function remove(
   options: { api: BareApi; names: string[] },
 ): Promise<number> {
@@ -145,7 +164,7 @@ async function remove(
       }),
   });
   await until(async () => {
-    // The finalizer goes last: until then there is no need to look at everything.
+    // The EdgeDevices go last, so that one small list is enough until then.
     const { items } = await api.call<{ items: unknown[] }>({
       method: "GET",
       path: pathOf("edgedevices", { namespace: NAMESPACE }),
@@ -157,7 +176,7 @@ async function remove(
   return (performance.now() - startedMs) / 1000;
 }
 
-/** The counts once the operator has written nothing but its own Lease for a second. */
+/** Returns the counts once the operator has written only its Lease for a second. */
 async function settledCounts(
   log: string,
   options: { from: number },
@@ -176,14 +195,14 @@ async function settledCounts(
     sum = now;
     return settled;
   }, {
-    what: "an operator that has written all",
+    what: "an operator without further writes",
     timeoutMs: 30_000,
     intervalMs: 1_000,
   }).catch(() => {});
   return await countWrites(log, { user: OPERATOR_USER, from: options.from });
 }
 
-/** Until each device has a certificate of its own: that goes on behind, slowly, when the burst is over. */
+/** Waits until each device has its own certificate, which the operator requests slowly after the burst. */
 async function watchCertificates(
   options: { api: BareApi; log: string; from: number; deviceCount: number },
 ): Promise<{ perSecond: number; seconds: number; end: number }> {
@@ -198,7 +217,7 @@ async function watchCertificates(
     });
     return items.length >= deviceCount;
   }, {
-    what: "devices' own certificates",
+    what: "a certificate for each device",
     timeoutMs: 300_000,
     intervalMs: 2_000,
   });
@@ -208,7 +227,7 @@ async function watchCertificates(
   return { perSecond: writes / seconds, seconds, end };
 }
 
-/** What the operator writes when there is nothing to do: its own Lease only, since no device is alive. */
+/** Counts writes while nothing changes. No device is connected, so only the operator's Lease is renewed. */
 async function watchIdle(
   log: string,
   from: number,
@@ -223,122 +242,6 @@ async function watchIdle(
       seconds,
     end,
   };
-}
-
-async function takeSamples(
-  api: BareApi,
-  resources: string[],
-): Promise<Map<string, { metadata: Record<string, unknown> }>> {
-  const samples = new Map<string, { metadata: Record<string, unknown> }>();
-  for (const resource of resources) {
-    const selector =
-      resource === "edgedevices" || resource === "certificatesigningrequests"
-        ? ""
-        : "?labelSelector=arhat.dev/name";
-    const list = await api.call<
-      {
-        items: { metadata: Record<string, unknown> }[];
-        kind: string;
-        apiVersion: string;
-      }
-    >({
-      method: "GET",
-      path: pathOf(resource, { namespace: NAMESPACE }) + selector,
-    });
-    const item = list.items[0] ??
-      (resource === "certificatesigningrequests"
-        ? await makeRequest()
-        : undefined);
-    if (item) {
-      samples.set(
-        resource,
-        {
-          apiVersion: list.apiVersion,
-          kind: list.kind.replace(/List$/, ""),
-          ...item,
-        } as { metadata: Record<string, unknown> },
-      );
-    }
-  }
-  return samples;
-}
-
-/** The operator deletes its requests once they are signed, so one is made here. */
-async function makeRequest(): Promise<
-  { metadata: Record<string, unknown> } & Record<string, unknown>
-> {
-  const { csr } = await createSigningRequest({
-    subject: {
-      commonName: "system:node:floor",
-      organizations: ["system:nodes"],
-    },
-    ips: ["10.0.0.1"],
-    dnsNames: [],
-  });
-  return {
-    metadata: { name: "floor" },
-    spec: {
-      request: utf8(csr).toBase64(),
-      signerName: "kubernetes.io/kubelet-serving",
-      usages: ["digital signature", "server auth"],
-    },
-  };
-}
-
-async function measureFloor(
-  options: {
-    api: BareApi;
-    creates: WriteCounts;
-    deletes: WriteCounts;
-    samples: Map<string, { metadata: Record<string, unknown> }>;
-  },
-) {
-  const { api, samples } = options;
-  const shared = { api, samples, namespace: FLOOR_NAMESPACE, width: WIDTH };
-  await api.call({
-    method: "POST",
-    path: "/api/v1/namespaces",
-    body: {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name: FLOOR_NAMESPACE },
-    },
-  });
-  const count = options.creates.get("patch edgedevices/status") ??
-    options.creates.get("patch edgedevices") ?? 0;
-  const names = Array.from({ length: count }, (_, index) => `floor-${index}`);
-  // The EdgeDevices' own creation and deletion are in the time that is compared, so they are in the floor too.
-  const made = await timeInParallel(names, (name) =>
-    api.call({
-      method: "POST",
-      path: pathOf("edgedevices", { namespace: FLOOR_NAMESPACE }),
-      body: {
-        ...edgeDevice(name),
-        metadata: { name, namespace: FLOOR_NAMESPACE },
-      },
-    }));
-  const create = await replay({ ...shared, counts: options.creates });
-  const remove = await replay({ ...shared, counts: options.deletes });
-  const removed = await timeInParallel(names, (name) =>
-    api.call({
-      method: "DELETE",
-      path: pathOf("edgedevices", { namespace: FLOOR_NAMESPACE, name }),
-    }));
-  return {
-    floorCreateSeconds: made + create.seconds,
-    floorDeleteSeconds: remove.seconds + removed,
-    leftOut: [...create.leftOut, ...remove.leftOut],
-  };
-}
-
-/** Seconds that the work on all names takes. */
-async function timeInParallel(
-  names: string[],
-  work: (name: string) => Promise<unknown>,
-): Promise<number> {
-  const startedMs = performance.now();
-  await inParallel(names, { width: WIDTH, work });
-  return (performance.now() - startedMs) / 1000;
 }
 
 async function adminKeys(
@@ -360,5 +263,5 @@ if (import.meta.main) {
     options: { devices: { type: "string", default: "300" } },
   });
   const figures = await measure(Number(values.devices));
-  Deno.stdout.writeSync(new TextEncoder().encode(`${render(figures)}\n`));
+  print(renderTable(figures));
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How the figures of a deployment are shown. */
+/** The table of `bench deploy`. */
 import type { WriteCounts } from "./audit.ts";
 import type { DeployCensus } from "./census.ts";
 
-/** What one run measured. */
-export interface Figures {
+/** Figures of one run. */
+export interface DeployFigures {
   deviceCount: number;
   createSeconds: number;
   deleteSeconds: number;
   operatorMib: number;
-  /** While the devices' own certificates are being signed. */
+  /** While the devices' certificates are being signed. */
   certifyWritesPerSecond: number;
   certifySeconds: number;
   certifiedMib: number;
@@ -23,7 +23,7 @@ export interface Figures {
 }
 
 /** The table that bench/RESULTS.md shows. */
-export function render(figures: Figures): string {
+export function renderTable(figures: DeployFigures): string {
   const { deviceCount: count } = figures;
   const rate = (seconds: number) => (count / seconds).toFixed(1);
   const writes = (counts: WriteCounts) =>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The floor of a deployment: the writes that an operator made, counted by kind, sent bare. */
+/** The floor of a deployment: an operator's writes, counted by kind, sent again without an operator. */
 import { AranyaError } from "../lib/shared/base/mod.ts";
 import { type BareApi, type BareCall, inParallel } from "./api.ts";
 import type { WriteCounts } from "./audit.ts";
 
-/** A resource as the API's paths name it. */
+/** Where the objects of a resource are in the API. */
 interface Resource {
   /** `/api/v1` or `/apis/<group>/<version>` */
   base: string;
@@ -16,13 +16,13 @@ type Json = Record<string, unknown> & { metadata: Record<string, unknown> };
 /** Options of {@linkcode replay}. */
 export interface ReplayOptions {
   api: BareApi;
-  /** What was written. */
+  /** Writes to repeat. */
   counts: WriteCounts;
-  /** One object of each resource, as the operator left it. */
+  /** One object of each resource, as the operator wrote it. */
   samples: ReadonlyMap<string, Json>;
   /** Namespace of the replayed objects. */
   namespace: string;
-  /** Calls in flight. */
+  /** Calls at the same time. */
   width: number;
 }
 
@@ -33,7 +33,7 @@ const BASES: Record<string, string> = {
   edgedevices: "/apis/aranya.arhat.dev/v1alpha1",
 };
 const CLUSTER_WIDE = new Set(["nodes", "certificatesigningrequests"]);
-/** Reviews and events stand for themselves: their bodies are small and fixed. */
+/** Not repeated: they have no object of which a sample could be taken. */
 const LEFT_OUT = new Set([
   "subjectaccessreviews",
   "tokenreviews",
@@ -41,14 +41,14 @@ const LEFT_OUT = new Set([
   "events",
 ]);
 
-/** Resources of the counts in the order in which their objects can be made. */
+/** Returns the resources of the counts, in the order in which their objects can be created. */
 export function resourcesOf(counts: WriteCounts): string[] {
   const named = [...counts.keys()].filter((kind) => !kind.startsWith("failed"))
     .map((kind) => (kind.split(" ")[1] ?? "").split("/")[0] ?? "");
   return [...new Set(named)].filter((resource) => !LEFT_OUT.has(resource));
 }
 
-/** Where objects of a resource are. */
+/** Returns where the objects of a resource are. */
 export function resourceOf(
   resource: string,
   options: { namespace: string },
@@ -61,7 +61,7 @@ export function resourceOf(
   };
 }
 
-/** Path of a collection, or of one object of it. */
+/** Returns the path of a collection, or of one object in it. */
 export function pathOf(
   resource: string,
   options: { namespace: string; name?: string; subresource?: string },
@@ -77,7 +77,10 @@ export function pathOf(
   return parts.join("/");
 }
 
-/** Sends the writes, kind after kind, and gives the seconds and the number of them. Those of kinds without a sample are returned by name. */
+/**
+ * Sends the writes, one kind after the other. Returns the seconds and the number of writes, and in
+ * `leftOut` the kinds that have no sample.
+ */
 export async function replay(
   options: ReplayOptions,
 ): Promise<{ seconds: number; writes: number; leftOut: string[] }> {
@@ -107,7 +110,7 @@ export async function replay(
   return { seconds: (performance.now() - startedMs) / 1000, writes, leftOut };
 }
 
-/** A write to an object that an earlier kind did not make (fewer creates than patches) counts as sent. */
+/** Sends a write. When it fails because its object is absent (fewer creates than patches), it counts as sent. */
 async function send(api: BareApi, call: BareCall): Promise<void> {
   try {
     await api.call(call);
@@ -157,7 +160,7 @@ function toCall(
   };
 }
 
-/** A patch that changes something, of about the size that the operator's has. */
+/** Returns a patch that changes its object and has about the size of the operator's patch. */
 function toPatch(
   options: { subresource: string | undefined; sample: Json; index: number },
 ): unknown {
@@ -182,7 +185,7 @@ function toPatch(
   };
 }
 
-/** The object without what the API server fills in, under another name, owned by nobody. */
+/** Returns a copy under another name, without owner and without fields that the API server fills in. */
 function rename(
   sample: Json,
   options: { name: string; namespace: string | undefined },

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `deno task bench NAME [options]`: runs one benchmark; without a name, says which there are. */
+/** `deno task bench NAME [options]`: runs one benchmark; without a name, lists them. */
 import { dirname, fromFileUrl, join } from "../dev/base/paths.ts";
 import { warn } from "../dev/base/terminal.ts";
 
-/** Name on the command line, and what it measures. */
+/** Benchmarks by name, with what they measure. */
 const BENCHES: Record<string, string> = {
   deploy:
-    "devices until they are usable, and back, against bare writes; --devices N",
-  link: "packets over gRPC, sealed and bare",
-  session: "streams over one link",
+    "creation and deletion of devices, compared with bare writes; --devices N",
+  link: "packets over gRPC, encrypted and not; --megabytes N",
+  session: "one stream over a link in memory; SECONDS",
   streams:
-    "kubectl exec, cp, logs, port-forward and pods through a whole world",
-  kubelet: "a thousand kubelet servers in one process",
+    "kubectl exec, cp, logs, port-forward and pods through all parts; --megabytes N",
+  kubelet: "many kubelet servers in one process; --servers N",
 };
 
 const [name = "", ...args] = Deno.args;
 if (!Object.hasOwn(BENCHES, name)) {
   warn(
-    `Cannot run benchmark "${name}": there is no such one, expected one of:`,
+    `Cannot run benchmark "${name}": it does not exist, expected one of:`,
   );
   for (const [key, text] of Object.entries(BENCHES)) {
     warn(`  ${key.padEnd(10)}${text}`);

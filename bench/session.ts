@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How many bytes a second one stream carries between two sessions in one process, over a link in memory: the session's own cost.
- * `deno run --allow-env --allow-sys=hostname bench/session.ts [seconds]` (the logging library asks for both)
+ * `deno task bench session [seconds]`: throughput of one stream between two sessions in one process over
+ * a link in memory, which is the cost of the session alone.
  */
 import {
   type Clock,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
-  utf8,
 } from "../lib/shared/base/mod.ts";
 import type { Link, LinkEnd } from "../lib/shared/link/mod.ts";
 import {
@@ -18,6 +17,7 @@ import {
   type SessionHandlers,
 } from "../lib/shared/session/mod.ts";
 import { Method } from "../lib/shared/wire/mod.ts";
+import { print } from "../dev/base/terminal.ts";
 import { Pipe } from "../dev/base/pipe.ts";
 
 const WRITE_BYTES = 64 * 1024;
@@ -25,7 +25,7 @@ const LINK_BUFFER_BYTES = 1024 * 1024;
 const CHANNEL = 1;
 const NOTHING = new Uint8Array(0);
 
-/** Two ends of a link that only hands packets over. */
+/** Returns the two ends of a link in memory. */
 function createLinks(): { operator: Link; agent: Link } {
   const make = () =>
     new Pipe<Uint8Array>({
@@ -45,19 +45,19 @@ function createLinks(): { operator: Link; agent: Link } {
     operator: {
       ...base,
       peer: "agent",
-      send: down.write,
+      send: (packet) => down.write(packet),
       packets: up.readable,
     },
     agent: {
       ...base,
       peer: "operator",
-      send: up.write,
+      send: (packet) => up.write(packet),
       packets: down.readable,
     },
   };
 }
 
-/** Joins two sessions; they leave the link when one is closed. */
+/** Connects two sessions; closing one ends the link. */
 async function connect(operator: Session, agent: Session): Promise<void> {
   const links = createLinks();
   const [down, up] = await Promise.all([
@@ -81,7 +81,7 @@ async function connect(operator: Session, agent: Session): Promise<void> {
   void agent.run(links.agent, up);
 }
 
-/** The agent writes as fast as it is read, for so long. */
+/** Returns handlers of an agent that writes as fast as its stream is read, for the given time. */
 function createSource(clock: Clock, durationMs: number): SessionHandlers {
   const chunk = new Uint8Array(WRITE_BYTES).fill(7);
   return {
@@ -94,27 +94,29 @@ function createSource(clock: Clock, durationMs: number): SessionHandlers {
   };
 }
 
-const seconds = Number(Deno.args[0] ?? 3);
-const clock = SYSTEM_CLOCK;
-const log = SILENT_LOGGER;
-const operator = createSession({
-  side: "operator",
-  log,
-  handlers: createSource(clock, 0),
-});
-const agent = createSession({
-  side: "agent",
-  log,
-  handlers: createSource(clock, seconds * 1_000),
-});
-await connect(operator, agent);
-const beginMs = clock.monotonicMs();
-const stream = operator.open(Method.EXEC, NOTHING);
-let bytes = 0;
-for await (const chunk of stream.read(CHANNEL)) bytes += chunk.length;
-await stream.result;
-const megabytes = bytes / (clock.monotonicMs() - beginMs) / 1_000;
-await Deno.stdout.write(utf8(
-  `one stream, writes of 64 KiB: ${megabytes.toFixed(0)} MB/s\n`,
-));
-await operator.close();
+async function measure(seconds: number): Promise<void> {
+  const clock = SYSTEM_CLOCK;
+  const log = SILENT_LOGGER;
+  const operator = createSession({
+    side: "operator",
+    log,
+    handlers: createSource(clock, 0),
+  });
+  const agent = createSession({
+    side: "agent",
+    log,
+    handlers: createSource(clock, seconds * 1_000),
+  });
+  await connect(operator, agent);
+  const beginMs = clock.monotonicMs();
+  const stream = operator.open(Method.EXEC, NOTHING);
+  let bytes = 0;
+  for await (const chunk of stream.read(CHANNEL)) bytes += chunk.length;
+  await stream.result;
+  const megabytes = bytes / (clock.monotonicMs() - beginMs) / 1_000;
+  print(`one stream, writes of 64 KiB: ${megabytes.toFixed(0)} MB/s`);
+  await operator.close();
+  await agent.close();
+}
+
+if (import.meta.main) await measure(Number(Deno.args[0] ?? 3));

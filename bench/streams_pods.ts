@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From `kubectl apply` to Ready, and what running pods cost. */
-import { pod } from "./streams_bytes.ts";
-import type { Bench } from "./streams_world.ts";
+/** Time from `kubectl apply` to Ready, and memory of running pods. */
+import { pod } from "./streams_throughput.ts";
+import type { StreamsRig } from "./streams_rig.ts";
 
 const COUNTS = [1, 20];
 const IDLE_COUNT = 10;
 const SLEEPER = { command: ["sleep", "3600"] };
 
-/** Adds its lines to the table. */
-export async function measurePods(bench: Bench): Promise<void> {
-  await bench.world.devices.get("edge-1")?.agent.restart();
-  await bench.world.untilNodeReady("edge-1");
+/** Prints their lines of the table. */
+export async function measurePods(rig: StreamsRig): Promise<void> {
+  await rig.world.devices.get("edge-1")?.agent.restart();
+  await rig.world.untilNodeReady("edge-1");
   for (const count of COUNTS) {
-    const seconds = await run(bench, count);
-    await bench.row(
+    const seconds = await run(rig, count);
+    await rig.printRow(
       `apply → Ready, ${count} ${count === 1 ? "pod" : "pods"}`,
       `${seconds.toFixed(1)} s`,
     );
-    await remove(bench);
+    await remove(rig);
   }
-  await run(bench, IDLE_COUNT);
-  await bench.memory(`${IDLE_COUNT} pods`);
-  await remove(bench);
+  await run(rig, IDLE_COUNT);
+  await rig.printMemory(`${IDLE_COUNT} pods`);
+  await remove(rig);
 }
 
-async function run(bench: Bench, count: number): Promise<number> {
+async function run(rig: StreamsRig, count: number): Promise<number> {
   const names = Array.from(
     { length: count },
     (_, index) => `of-${count}-${index}`,
   );
   const startMs = performance.now();
-  await bench.world.kubectl.apply(names.map((name) => pod(name, SLEEPER)));
-  await bench.shell(
+  await rig.world.kubectl.apply(names.map((name) => pod(name, SLEEPER)));
+  await rig.shell(
     `k wait --for=condition=Ready --timeout=120s ${
       names.map((name) => `pod/${name}`).join(" ")
     }`,
@@ -39,6 +39,6 @@ async function run(bench: Bench, count: number): Promise<number> {
   return (performance.now() - startMs) / 1_000;
 }
 
-async function remove(bench: Bench): Promise<void> {
-  await bench.shell("k delete pod -l app=bench --timeout=120s");
+async function remove(rig: StreamsRig): Promise<void> {
+  await rig.shell("k delete pod -l app=bench --timeout=120s");
 }

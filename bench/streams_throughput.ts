@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rates of exec, cp, logs and port-forward. */
 import { fromUtf8 } from "../lib/shared/base/mod.ts";
-import { IMAGES } from "../dev/world/images.ts";
+import { IMAGES } from "../dev/world/mod.ts";
 import { until } from "../dev/base/wait.ts";
-import { type Bench, DEVICE, median } from "./streams_world.ts";
+import { DEVICE, median, type StreamsRig } from "./streams_rig.ts";
 
 const MEGA = 1_000_000;
 const LOG_LINE = "0123456789".repeat(10);
@@ -11,72 +11,72 @@ const LOG_LINES = 1_000_000;
 const PORT = 8080;
 const GET_COUNT = 50;
 
-/** Adds their lines to the table. */
-export async function measureBytes(bench: Bench): Promise<void> {
-  await measureExec(bench);
-  await measureCopies(bench);
-  await bench.world.kubectl.apply([talker(), server(bench.byteCount)]);
-  await bench.shell(
-    "k wait --for=condition=Ready --timeout=60s pod/talker pod/server",
+/** Prints their lines of the table. */
+export async function measureThroughput(rig: StreamsRig): Promise<void> {
+  await measureExec(rig);
+  await measureCopies(rig);
+  await rig.world.kubectl.apply([logWriter(), server(rig.byteCount)]);
+  await rig.shell(
+    "k wait --for=condition=Ready --timeout=60s pod/log-writer pod/server",
   );
-  await measureContainer(bench);
-  await measureForward(bench);
-  await bench.shell("k delete pod talker server --wait=false");
-  await bench.memory("after bulk");
+  await measureContainer(rig);
+  await measureForward(rig);
+  await rig.shell("k delete pod log-writer server --wait=false");
+  await rig.printMemory("after bulk");
 }
 
-async function measureExec(bench: Bench): Promise<void> {
-  const { byteCount } = bench;
+async function measureExec(rig: StreamsRig): Promise<void> {
+  const { byteCount } = rig;
   const count = String(byteCount);
   const chunks = Math.ceil(byteCount / 65_536);
-  await bench.bytes("exec stdout, head", {
+  await rig.measureRate("exec stdout, head", {
     script: `k exec ${DEVICE} -- head -c ${count} /dev/zero | wc -c`,
     byteCount,
     expected: count,
   });
-  await bench.bytes("exec stdout, dd bs=64k", {
+  await rig.measureRate("exec stdout, dd bs=64k", {
     script:
       `k exec ${DEVICE} -- dd if=/dev/zero bs=64k count=${chunks} status=none | wc -c`,
     byteCount,
     expected: String(chunks * 65_536),
   });
-  await bench.bytes("exec stdin, dd", {
+  await rig.measureRate("exec stdin, dd", {
     script:
       `head -c ${count} /dev/zero | k exec -i ${DEVICE} -- dd of=/dev/null bs=64k status=none`,
     byteCount,
   });
-  const sum = await bench.shell(
+  const sum = await rig.shell(
     `head -c ${count} /dev/urandom > bulk; sha256sum < bulk`,
   );
-  await bench.bytes("exec cat there and back, sha256", {
+  await rig.measureRate("exec cat there and back, sha256", {
     script: `k exec -i ${DEVICE} -- cat < bulk | sha256sum`,
     byteCount,
     expected: sum,
   });
 }
 
-async function measureCopies(bench: Bench): Promise<void> {
-  const { byteCount } = bench;
+async function measureCopies(rig: StreamsRig): Promise<void> {
+  const { byteCount } = rig;
   const path = `${DEVICE}:/tmp/aranya-bench`;
   const script = `k cp bulk ${path}`;
-  await bench.bytes("cp up", { script, byteCount });
-  await bench.bytes("cp down", {
+  await rig.measureRate("cp up", { script, byteCount });
+  await rig.measureRate("cp down", {
     script: `k cp ${path} copy >&2; cmp bulk copy && echo same`,
     byteCount,
     expected: "same",
   });
-  await bench.shell(`k exec ${DEVICE} -- rm /tmp/aranya-bench; rm copy`);
+  await rig.shell(`k exec ${DEVICE} -- rm /tmp/aranya-bench; rm copy`);
 }
 
-async function measureContainer(bench: Bench): Promise<void> {
-  const { byteCount } = bench;
-  await bench.shell("k exec talker -- test -e /tmp/done");
-  await bench.bytes("logs of a container", {
-    script: "k logs talker | wc -c",
-    // The engine rotates: a part of what was written is kept.
+async function measureContainer(rig: StreamsRig): Promise<void> {
+  const { byteCount } = rig;
+  await rig.shell("k exec log-writer -- test -e /tmp/done");
+  await rig.measureRate("logs of a container", {
+    script: "k logs log-writer | wc -c",
+    // The engine rotates its logs, so that only a part is left.
     byteCount: "printed",
   });
-  await bench.bytes("exec stdout in container, dd", {
+  await rig.measureRate("exec stdout in container, dd", {
     script: `k exec server -- dd if=/dev/zero bs=64k count=${
       Math.ceil(byteCount / 65_536)
     } 2>/dev/null | cat >/dev/null`,
@@ -84,34 +84,34 @@ async function measureContainer(bench: Bench): Promise<void> {
   });
 }
 
-async function measureForward(bench: Bench): Promise<void> {
-  const { byteCount, world } = bench;
+async function measureForward(rig: StreamsRig): Promise<void> {
+  const { byteCount, world } = rig;
   await using running = world.kubectl.start([
     ...["-n", "aranya", "port-forward", "pod/server", `:${PORT}`],
   ]);
   const reader = running.child.stdout.getReader();
-  let said = "";
+  let output = "";
   const port = await until(async () => {
-    said += fromUtf8((await reader.read()).value ?? new Uint8Array());
-    return said.match(/127\.0\.0\.1:(\d+)/)?.[1];
+    output += fromUtf8((await reader.read()).value ?? new Uint8Array());
+    return output.match(/127\.0\.0\.1:(\d+)/)?.[1];
   }, { what: "a forwarded port" });
   reader.releaseLock();
-  await bench.bytes("port-forward, one GET", {
+  await rig.measureRate("port-forward, one GET", {
     script: `curl -sS -o /dev/null http://127.0.0.1:${port}/bulk`,
     byteCount,
   });
   const url = `http://127.0.0.1:${port}/small`;
-  const times = await bench.shell(
+  const times = await rig.shell(
     `for i in $(seq ${GET_COUNT}); do curl -sS -o /dev/null -w '%{time_total} ' ${url}; done`,
   );
   const p50 = median(times.split(" ").map(Number)) * 1_000;
-  await bench.row("port-forward, small GET", `${p50.toFixed(1)} ms`, "p50");
+  await rig.printRow("port-forward, small GET", `${p50.toFixed(1)} ms`, "p50");
 }
 
-function talker(): object {
+function logWriter(): object {
   const script =
     `yes ${LOG_LINE} | head -n ${LOG_LINES}; touch /tmp/done; sleep 3600`;
-  return pod("talker", {
+  return pod("log-writer", {
     command: ["sh", "-c", script],
     readinessProbe: { exec: { command: ["test", "-e", "/tmp/done"] } },
   });
@@ -127,7 +127,7 @@ function server(byteCount: number): object {
   });
 }
 
-/** A pod of one container for the device. */
+/** Returns a pod with one container for the device. */
 export function pod(name: string, container: Record<string, unknown>): object {
   return {
     apiVersion: "v1",

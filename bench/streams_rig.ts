@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The world of a measurement: commands through the real kubectl, their times, the CPU time and memory of our two ends, and the table. */
+/** Runs kubectl commands, measures their time and the CPU time and memory of operator and agent, and prints a table. */
 import { AranyaError, utf8 } from "../lib/shared/base/mod.ts";
-import type { Dockerd } from "../dev/world/dockerd.ts";
-import type { Machine } from "../dev/world/machine.ts";
-import { NAMESPACE } from "../dev/world/operator.ts";
+import {
+  type Dockerd,
+  type Machine,
+  NAMESPACE,
+  type World,
+} from "../dev/world/mod.ts";
 import { tryRun } from "../dev/base/run.ts";
-import type { World } from "../dev/world/world.ts";
 
 /** The device that is measured. */
 export const DEVICE = "edge-1";
@@ -15,27 +17,27 @@ const TIMEOUT_MS = 180_000;
 const MEGA = 1_000_000;
 /** Linux counts CPU time in hundredths of a second. */
 const MS_PER_TICK = 10;
-/** Fields of /proc/PID/stat behind the program's name: user and system time. */
+/** Indexes of user and system time in /proc/PID/stat, counted after the program's name. */
 const USER_TIME = 11;
 const SYSTEM_TIME = 12;
 
-/** Options of {@linkcode Bench.bytes}. */
+/** Options of {@linkcode StreamsRig.measureRate}. */
 export interface BytesOptions {
   /** Shell script in which `k` is kubectl in the operator's namespace. */
   script: string;
-  /** What goes through, in bytes, or "printed": the script prints it. */
+  /** Number of bytes that are carried, or "printed" when the script prints it. */
   byteCount: number | "printed";
-  /** What the script has to print. */
+  /** Expected output of the script. */
   expected?: string;
 }
 
-/** See the top of this file. */
-export class Bench {
+/** A world with one measured device, and the table of its measurements. */
+export class StreamsRig {
   readonly world: World;
   readonly dockerd: Dockerd;
-  /** How much goes through where size matters. */
+  /** Number of bytes for measurements of throughput. */
   readonly byteCount: number;
-  /** A folder for the measurement's own files. */
+  /** Folder for files of the measurement. */
   readonly folder: string;
 
   private constructor(
@@ -48,8 +50,8 @@ export class Bench {
     this.folder = world.network.folder;
   }
 
-  /** Of a world whose device has an engine. @throws {AranyaError} "not_found" when it has none */
-  static of(world: World, { megabytes }: { megabytes: number }): Bench {
+  /** Returns the rig of a world. @throws {AranyaError} "not_found" when its device has no engine */
+  static of(world: World, { megabytes }: { megabytes: number }): StreamsRig {
     const dockerd = world.devices.get(DEVICE)?.dockerd;
     if (!dockerd) {
       throw new AranyaError(
@@ -57,21 +59,21 @@ export class Bench {
         "Cannot measure streams: the device has no engine",
       );
     }
-    return new Bench(world, { dockerd, byteCount: megabytes * MEGA });
+    return new StreamsRig(world, { dockerd, byteCount: megabytes * MEGA });
   }
 
-  /** The machine on which kubectl runs. */
+  /** The machine of kubectl. */
   get machine(): Machine {
     return this.world.kubectl.machine;
   }
 
   /** Prints a line of the table. */
-  async row(name: string, value: string, note = ""): Promise<void> {
+  async printRow(name: string, value: string, note = ""): Promise<void> {
     const line = `${name.padEnd(32)} ${value.padStart(12)}  ${note}`;
     await Deno.stdout.write(utf8(`${line.trimEnd()}\n`));
   }
 
-  /** Runs a script with `k`; its output. @throws {AranyaError} unless it exits 0 */
+  /** Runs a script that may use `k`, and returns its output. @throws {AranyaError} unless it exits 0 */
   async shell(script: string): Promise<string> {
     const { program, kubeconfig } = this.world.kubectl;
     const prelude =
@@ -92,8 +94,11 @@ export class Bench {
     return stdout.trim();
   }
 
-  /** A line with the rate of a script that moves bytes. @throws {AranyaError} when it prints something else than expected */
-  async bytes(name: string, options: BytesOptions): Promise<void> {
+  /**
+   * Runs a script that carries bytes and prints a line with its rate.
+   * @throws {AranyaError} when its output is not the expected one
+   */
+  async measureRate(name: string, options: BytesOptions): Promise<void> {
     const { script, expected } = options;
     const before = await this.#cpuMs();
     const startMs = performance.now();
@@ -112,7 +117,7 @@ export class Bench {
     const per100 = (part: "operator" | "agent") =>
       ((after[part] - before[part]) / (byteCount / (100 * MEGA)) / 1_000)
         .toFixed(2);
-    await this.row(
+    await this.printRow(
       name,
       `${(byteCount / MEGA / seconds).toFixed(1)} MB/s`,
       `CPU s per 100 MB: operator ${per100("operator")}, agent ${
@@ -121,27 +126,30 @@ export class Bench {
     );
   }
 
-  /** A line with the median time of a command. */
-  async timeCalls(name: string, args: string[]): Promise<void> {
+  /** Runs a command 20 times and prints a line with the median time. */
+  async measureTime(name: string, args: string[]): Promise<void> {
     const times: number[] = [];
     for (let count = 0; count < CALL_COUNT; count++) {
       const startMs = performance.now();
       await this.world.run(...args);
       times.push(performance.now() - startMs);
     }
-    await this.row(
+    await this.printRow(
       name,
       `${median(times).toFixed(0)} ms`,
       `p50 of ${CALL_COUNT}`,
     );
   }
 
-  /** Lines with the memory of both ends. */
-  async memory(when: string): Promise<void> {
+  /** Prints lines with the memory of operator and agent. */
+  async printMemory(when: string): Promise<void> {
     for (const [name, pid] of Object.entries(this.#pids())) {
       const status = await Deno.readTextFile(`/proc/${pid}/status`);
       const kib = Number(status.match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);
-      await this.row(`${name} RSS, ${when}`, `${(kib / 1024).toFixed(0)} MiB`);
+      await this.printRow(
+        `${name} RSS, ${when}`,
+        `${(kib / 1024).toFixed(0)} MiB`,
+      );
     }
   }
 
@@ -157,7 +165,7 @@ export class Bench {
   }
 }
 
-/** The middle one. */
+/** Returns the median. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
