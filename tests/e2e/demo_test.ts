@@ -1,41 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The demo, as the README has it run. */
+/** The demo as the README shows it. */
 import assert from "node:assert/strict";
 import { join, ROOT } from "../../dev/base/paths.ts";
-import { tryRun, until } from "../_support/mod.ts";
-import { story } from "./_support/story.ts";
+import { tryRun } from "../../dev/base/run.ts";
+import { until } from "../../dev/base/wait.ts";
+import { scenario } from "./_support/scenario.ts";
 
-/** Folders, mounts and control groups of worlds whose maker is this process. */
-async function remainsOf(pid: number): Promise<string[]> {
-  const mark = `aranya-${pid}-`;
-  const found: string[] = [];
-  for await (const entry of Deno.readDir("/var/tmp")) {
-    if (entry.name.startsWith(mark)) found.push(entry.name);
-  }
-  const mounts = await Deno.readTextFile("/proc/self/mounts");
-  found.push(...mounts.split("\n").filter((line) => line.includes(mark)));
-  const groups = await tryRun("find", {
-    args: ["/sys/fs/cgroup", "-maxdepth", "2", "-name", `${mark}*`],
-  });
-  return [...found, ...groups.stdout.split("\n").filter(Boolean)];
-}
+/** A demo that runs, and its output so far. */
+class RunningDemo implements AsyncDisposable {
+  output = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
 
-story(
-  "the demo shows its tour, ends with 0 after --once and leaves nothing",
-  async () => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "dev/demo.ts"), "--once"],
+  constructor(...args: string[]) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", join(ROOT, "dev/demo.ts"), ...args],
       stdin: "null",
       stdout: "piped",
-      stderr: "piped",
+      stderr: "null",
     }).spawn();
-    const output = await child.output();
-    const text = new TextDecoder().decode(output.stdout);
-    assert.equal(
-      output.code,
-      0,
-      text + new TextDecoder().decode(output.stderr),
-    );
+    this.#reading = this.#read();
+  }
+
+  /** Resolves with the exit code. */
+  get exited(): Promise<number> {
+    return this.#child.status.then(({ code }) => code);
+  }
+
+  async untilPrinted(text: string): Promise<void> {
+    await until(() => this.output.includes(text), {
+      what: `a demo that prints "${text}"`,
+      timeoutMs: 200_000,
+      detail: () => this.output,
+    });
+  }
+
+  interrupt(): void {
+    this.#child.kill("SIGINT");
+  }
+
+  /** Folders, mounts and control groups of the demo's world. */
+  async remains(): Promise<string[]> {
+    const mark = `aranya-${this.#child.pid}-`;
+    const found: string[] = [];
+    for await (const entry of Deno.readDir("/var/tmp")) {
+      if (entry.name.startsWith(mark)) found.push(entry.name);
+    }
+    const mounts = await Deno.readTextFile("/proc/self/mounts");
+    found.push(...mounts.split("\n").filter((line) => line.includes(mark)));
+    const groups = await tryRun("find", {
+      args: ["/sys/fs/cgroup", "-maxdepth", "2", "-name", `${mark}*`],
+    });
+    return [...found, ...groups.stdout.split("\n").filter(Boolean)];
+  }
+
+  async #read(): Promise<void> {
+    const { stdout } = this.#child;
+    for await (const part of stdout.pipeThrough(new TextDecoderStream())) {
+      this.output += part;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      // It has ended.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await this.#child.status;
+    await this.#reading;
+  }
+}
+
+scenario(
+  "the demo shows its tour, exits with 0 after --once and leaves nothing",
+  async () => {
+    await using demo = new RunningDemo("--once");
+    assert.equal(await demo.exited, 0, demo.output);
     for (
       const shown of [
         "get nodes",
@@ -45,37 +87,35 @@ story(
       ]
     ) {
       assert.ok(
-        text.includes(shown),
-        `"${shown}" is not in the tour:\n${text}`,
+        demo.output.includes(shown),
+        `"${shown}" is not in the tour:\n${demo.output}`,
       );
     }
-    assert.deepEqual(await remainsOf(child.pid), []);
+    assert.deepEqual(await demo.remains(), []);
   },
 );
 
-story(
-  "the demo leaves nothing when it is interrupted while it stays up",
+scenario(
+  "the demo exits with 0 and leaves nothing when it is interrupted after the tour",
   async () => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "dev/demo.ts")],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    let text = "";
-    const reading = (async () => {
-      for await (
-        const part of child.stdout.pipeThrough(new TextDecoderStream())
-      ) text += part;
-    })();
-    await until(() => text.includes("stays up until Ctrl-C"), {
-      what: "a demo that stays up",
-      timeoutMs: 200_000,
-      detail: () => text,
+    await using demo = new RunningDemo();
+    await demo.untilPrinted("The cluster runs until Ctrl-C");
+    demo.interrupt();
+    assert.equal(await demo.exited, 0);
+    assert.deepEqual(await demo.remains(), []);
+  },
+);
+
+scenario(
+  "the demo exits with 130 and leaves nothing when it is interrupted while it starts",
+  async () => {
+    await using demo = new RunningDemo();
+    await demo.untilPrinted("aranya demo:");
+    await until(async () => (await demo.remains()).length > 0, {
+      what: "a folder of the demo's world",
     });
-    child.kill("SIGINT");
-    assert.equal((await child.status).code, 0);
-    await reading;
-    assert.deepEqual(await remainsOf(child.pid), []);
+    demo.interrupt();
+    assert.equal(await demo.exited, 130);
+    assert.deepEqual(await demo.remains(), []);
   },
 );

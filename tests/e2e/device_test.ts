@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The device's own side: its engine, its state, its credential, its power. */
+/**
+ * The device itself: its engine, its state, its credential, its power. The scenarios share the pod
+ * "later" and run in order.
+ */
 import assert from "node:assert/strict";
+import { until } from "../../dev/base/wait.ts";
 import {
   Agent,
   Dockerd,
   edgeDevice,
   IMAGES,
   NAMESPACE,
-  until,
-} from "../_support/mod.ts";
+} from "../../dev/world/mod.ts";
+import { containerId, isReady, podOn, untilPod } from "./_support/pods.ts";
 import {
   DEVICE,
-  isReady,
   kubectl,
   mustDevice,
-  podOn,
-  story,
-  untilGone,
-  untilPod,
+  scenario,
+  untilDeleted,
+  untilServed,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
 
 const world = useWorld();
 const sleeper = {
@@ -30,18 +32,7 @@ const sleeper = {
   }],
 };
 
-async function untilServed(name = DEVICE): Promise<void> {
-  await until(
-    async () => (await kubectl(world(), "exec", name, "--", "true")).code === 0,
-    {
-      what: `a device ${name} that is served`,
-      timeoutMs: 60_000,
-      intervalMs: 300,
-    },
-  );
-}
-
-story("an agent with a wrong CA says so and keeps trying", async () => {
+scenario("an agent with a wrong CA logs it and keeps trying", async () => {
   const { agent } = mustDevice(world());
   const before = await Deno.readTextFile(agent.configFile);
   const { keys } = world().controlPlane.apiserver;
@@ -61,18 +52,18 @@ story("an agent with a wrong CA says so and keeps trying", async () => {
           "",
       ),
     {
-      what: "a word on the certificate",
+      what: "a log line about the certificate",
       detail: () => agent.logTail(),
     },
   );
   assert.equal(agent.program?.running, true);
   await agent.configure(before);
   await agent.restart();
-  await untilServed();
+  await untilServed(world());
 }, { restarts: true });
 
-story(
-  "an agent whose state directory can't be written says so in one line",
+scenario(
+  "an agent that can't write its state directory logs one line and exits with 2",
   async () => {
     const { machine } = mustDevice(world());
     const config = await world().agentConfig(DEVICE);
@@ -93,8 +84,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "the annotation rotate-credential gives a connected device a new one, which it uses after a restart",
+scenario(
+  "the annotation rotate-credential sends a connected device a new credential, which it uses after a restart",
   async () => {
     const { agent } = mustDevice(world());
     const before = await world().agentConfig(DEVICE);
@@ -107,7 +98,7 @@ story(
     await until(async () => (await world().agentConfig(DEVICE)) !== before, {
       what: "a new credential in the Secret",
     });
-    await untilServed();
+    await untilServed(world());
     await until(
       async () => (await Deno.readTextFile(agent.configFile)) !== before,
       {
@@ -116,21 +107,21 @@ story(
       },
     );
     await agent.restart();
-    await untilServed();
+    await untilServed(world());
   },
   { restarts: true },
 );
 
-story(
-  "a device without an engine is served as a host, and gets its pods when the engine is back",
+scenario(
+  "a device without an engine serves its host, and runs its pods when the engine is back",
   async () => {
     const { dockerd, agent } = mustDevice(world());
     await dockerd.stop();
     await until(async () => /engine/.test(await Deno.readTextFile(agent.log)), {
-      what: "a word on the engine",
+      what: "a log line about the engine",
       timeoutMs: 60_000,
     });
-    await untilServed();
+    await untilServed(world());
     await world().kubectl.apply(podOn(DEVICE, "later", sleeper));
     await dockerd.restart();
     await untilPod(world(), "later", {
@@ -142,14 +133,14 @@ story(
   { restarts: true },
 );
 
-story(
-  "after a power cut the device runs its pods again, as a restart of their containers",
+scenario(
+  "after a power failure the device runs its pods again and counts a restart of their containers",
   async () => {
     const before = mustDevice(world());
     await untilPod(world(), "later", { what: "Ready", is: isReady });
     const config = await Deno.readTextFile(before.agent.configFile);
     const logs = world().controlPlane.apiserver.logs;
-    // The power fails: nothing on the device hears of it.
+    // Nothing on the device gets a signal.
     await world().network.removeDevice(DEVICE);
     await before.agent.program?.exited;
     const machine = await world().network.addDevice(DEVICE);
@@ -162,15 +153,16 @@ story(
         (one.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 1,
       timeoutMs: 120_000,
     });
-    const id = pod.status?.containerStatuses?.[0]?.containerID?.replace(
-      "docker://",
-      "",
-    ) ?? "";
     assert.equal(
-      await dockerd.run(["inspect", "-f", "{{.State.Running}}", id]),
+      await dockerd.run([
+        "inspect",
+        "-f",
+        "{{.State.Running}}",
+        containerId(pod),
+      ]),
       "true",
     );
-    await untilServed();
+    await untilServed(world());
     await world().run("delete", "pod", "later", "--timeout=60s");
     await agent.stop();
     world().devices.set(DEVICE, { ...before, machine });
@@ -178,8 +170,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "a pod of a namespace that isn't served stays Pending with an Event that says why",
+scenario(
+  "a pod of a namespace that the operator does not serve stays Pending with an Event",
   async () => {
     const pod = podOn(DEVICE, "foreign", sleeper) as {
       metadata: { namespace: string };
@@ -198,7 +190,7 @@ story(
       ]);
       return /namespace/i.test(events) && events;
     }, {
-      what: "an Event that says why",
+      what: "an Event about the namespace",
       detail: () => world().kubectl.run(["get", "events", "-A"]),
     });
     assert.equal(
@@ -225,15 +217,15 @@ story(
   },
 );
 
-story(
-  "an EdgeDevice deleted while its device is away leaves nothing in the cluster",
+scenario(
+  "an EdgeDevice that is deleted while its device is offline leaves nothing in the cluster",
   async () => {
     await world().kubectl.apply(edgeDevice("never"));
     await until(() => world().kubectl.find(["node", "never"]), {
       what: "the Node",
     });
     await world().run("delete", "edgedevice", "never", "--timeout=60s");
-    await untilGone(world(), "node", "never");
+    await untilDeleted(world(), "node", "never");
     const left = await kubectl(
       world(),
       "get",

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A device's Node and its host, through the virtual pod. */
+/** A device's Node, and its host through the virtual pod. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { type KubeObject, NAMESPACE, tryRun, until } from "../_support/mod.ts";
+import { tryRun } from "../../dev/base/run.ts";
+import { until } from "../../dev/base/wait.ts";
+import { type KubeObject, NAMESPACE } from "../../dev/world/mod.ts";
 import {
   DEVICE,
   kubectl,
   mustDevice,
-  story,
+  onHost,
+  scenario,
+  untilServed,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
 
 const world = useWorld();
 const MEGABYTE = 1 << 20;
@@ -29,8 +33,8 @@ interface NodeObject extends KubeObject {
   };
 }
 
-story(
-  "a device is a Ready Node with our labels, taint, address and port",
+scenario(
+  "a device is a Ready Node with labels, taint, address and kubelet port",
   async () => {
     const node = await world().kubectl.find<NodeObject>(["node", DEVICE]);
     assert.ok(node);
@@ -62,8 +66,8 @@ story(
   },
 );
 
-story(
-  "a device has its Lease, Service with EndpointSlice, Secret and virtual pod",
+scenario(
+  "a device has a Lease, a Service with an EndpointSlice, a Secret and a virtual pod",
   async () => {
     const names = async (...args: string[]) =>
       (await world().run("get", ...args, "-o", "name")).trim();
@@ -96,7 +100,7 @@ story(
   },
 );
 
-story(
+scenario(
   "kubectl get edgedevices shows that the device is connected",
   async () => {
     const text = await world().run("get", "edgedevices");
@@ -104,55 +108,31 @@ story(
   },
 );
 
-story("kubectl exec returns the exit code of the command", async () => {
-  const result = await kubectl(
-    world(),
-    "exec",
-    DEVICE,
-    "--",
-    "sh",
-    "-c",
-    "exit 7",
-  );
+scenario("kubectl exec returns the exit code of the command", async () => {
+  const result = await onHost(world(), "exit 7");
   assert.equal(result.code, 7);
 });
 
-story(
+scenario(
   "kubectl exec reports a command killed by a signal as 128 + n",
   async () => {
-    const result = await kubectl(
-      world(),
-      "exec",
-      DEVICE,
-      "--",
-      "sh",
-      "-c",
-      "kill -TERM $$",
-    );
+    const result = await onHost(world(), "kill -TERM $$");
     assert.equal(result.code, 143);
   },
 );
 
-story(
-  "kubectl exec keeps standard output and standard error apart",
+scenario(
+  "kubectl exec keeps standard output and standard error separate",
   async () => {
-    const result = await kubectl(
-      world(),
-      "exec",
-      DEVICE,
-      "--",
-      "sh",
-      "-c",
-      "echo out; echo err >&2",
-    );
+    const result = await onHost(world(), "echo out; echo err >&2");
     assert.equal(result.stdout, "out\n");
     assert.equal(result.stderr, "err\n");
     assert.equal(result.code, 0);
   },
 );
 
-story(
-  "kubectl exec runs on the device, where no API server is reached",
+scenario(
+  "kubectl exec runs on the device, which can't reach the API server",
   async () => {
     const { apiserver } = world().controlPlane;
     const port = new URL(apiserver.url).port;
@@ -172,15 +152,18 @@ story(
   },
 );
 
-story("kubectl exec gives standard input's end to the command", async () => {
-  const result = await world().kubectl.tryRun(
-    ["-n", NAMESPACE, "exec", "-i", DEVICE, "--", "wc", "-c"],
-    { stdin: "12345" },
-  );
-  assert.equal(result.stdout.trim(), "5");
-});
+scenario(
+  "kubectl exec -i passes the end of standard input to the command",
+  async () => {
+    const result = await world().kubectl.tryRun(
+      ["-n", NAMESPACE, "exec", "-i", DEVICE, "--", "wc", "-c"],
+      { stdin: "12345" },
+    );
+    assert.equal(result.stdout.trim(), "5");
+  },
+);
 
-story("kubectl exec of a command that is not there says so", async () => {
+scenario("kubectl exec names a command that does not exist", async () => {
   const result = await kubectl(
     world(),
     "exec",
@@ -192,43 +175,46 @@ story("kubectl exec of a command that is not there says so", async () => {
   assert.match(result.stderr, /no-such-command/);
 });
 
-story("kubectl exec -i carries 200 MB to cat and back unchanged", async () => {
-  const [sent, received] = [createHash("sha256"), createHash("sha256")];
-  await using running = world().kubectl.start([
-    "-n",
-    NAMESPACE,
-    "exec",
-    "-i",
-    DEVICE,
-    "--",
-    "cat",
-  ]);
-  const { child } = running;
-  const errors = new Response(child.stderr).text();
-  const feeding = (async () => {
-    const writer = child.stdin.getWriter();
-    const chunk = new Uint8Array(MEGABYTE);
-    for (let at = 0; at < 200; at++) {
-      crypto.getRandomValues(chunk.subarray(0, 65_536));
-      chunk[MEGABYTE - 1] = at;
-      sent.update(chunk);
-      await writer.write(chunk.slice());
+scenario(
+  "kubectl exec -i carries 200 MB to cat and back unchanged",
+  async () => {
+    const [sent, received] = [createHash("sha256"), createHash("sha256")];
+    await using running = world().kubectl.start([
+      "-n",
+      NAMESPACE,
+      "exec",
+      "-i",
+      DEVICE,
+      "--",
+      "cat",
+    ]);
+    const { child } = running;
+    const errors = new Response(child.stderr).text();
+    const feeding = (async () => {
+      const writer = child.stdin.getWriter();
+      const chunk = new Uint8Array(MEGABYTE);
+      for (let at = 0; at < 200; at++) {
+        crypto.getRandomValues(chunk.subarray(0, 65_536));
+        chunk[MEGABYTE - 1] = at;
+        sent.update(chunk);
+        await writer.write(chunk.slice());
+      }
+      await writer.close();
+    })();
+    let count = 0;
+    for await (const chunk of child.stdout) {
+      received.update(chunk);
+      count += chunk.length;
     }
-    await writer.close();
-  })();
-  let count = 0;
-  for await (const chunk of child.stdout) {
-    received.update(chunk);
-    count += chunk.length;
-  }
-  await feeding;
-  assert.equal((await child.status).code, 0, await errors);
-  assert.equal(count, 200 * MEGABYTE);
-  assert.equal(received.digest("hex"), sent.digest("hex"));
-  await errors;
-});
+    await feeding;
+    assert.equal((await child.status).code, 0, await errors);
+    assert.equal(count, 200 * MEGABYTE);
+    assert.equal(received.digest("hex"), sent.digest("hex"));
+    await errors;
+  },
+);
 
-story("kubectl cp copies a folder both ways", async () => {
+scenario("kubectl cp copies a folder to the device and back", async () => {
   const local = await Deno.makeTempDir({ prefix: "aranya-cp-" });
   try {
     await Deno.mkdir(`${local}/up/deep`, { recursive: true });
@@ -256,7 +242,7 @@ story("kubectl cp copies a folder both ways", async () => {
   }
 });
 
-story(
+scenario(
   "kubectl exec -it gives the command a terminal of the caller's size",
   async () => {
     const { machine, program, kubeconfig } = world().kubectl;
@@ -275,8 +261,8 @@ story(
   },
 );
 
-story(
-  "kubectl logs of the virtual pod says what to configure, or shows the log file",
+scenario(
+  "kubectl logs of the virtual pod shows the configured log file",
   async () => {
     const { machine, agent } = mustDevice(world());
     const before = await Deno.readTextFile(agent.configFile);
@@ -297,36 +283,28 @@ story(
   { restarts: true },
 );
 
-story("the owner's switch refuses exec and is named", async () => {
-  const { agent } = mustDevice(world());
-  const before = await Deno.readTextFile(agent.configFile);
-  await agent.configure(withHost(before, "exec: false"));
-  await agent.restart();
-  const refusal = await until(async () => {
-    const result = await kubectl(world(), "exec", DEVICE, "--", "true");
-    return /host\.exec/.test(result.stderr) && result;
-  }, { what: "a refusal that names host.exec" });
-  assert.notEqual(refusal.code, 0);
-  await agent.configure(before);
-  await agent.restart();
-  await until(
-    async () =>
-      (await kubectl(world(), "exec", DEVICE, "--", "true")).code === 0,
-    { what: "exec again" },
-  );
-}, { restarts: true });
+scenario(
+  "kubectl exec is refused, and names host.exec, when the device's owner switched it off",
+  async () => {
+    const { agent } = mustDevice(world());
+    const before = await Deno.readTextFile(agent.configFile);
+    await agent.configure(withHost(before, "exec: false"));
+    await agent.restart();
+    const refusal = await until(async () => {
+      const result = await kubectl(world(), "exec", DEVICE, "--", "true");
+      return /host\.exec/.test(result.stderr) && result;
+    }, { what: "a refusal that names host.exec" });
+    assert.notEqual(refusal.code, 0);
+    await agent.configure(before);
+    await agent.restart();
+    await untilServed(world());
+  },
+  { restarts: true },
+);
 
-story("a process under nohup outlives kubectl and the agent", async () => {
+scenario("a process under nohup survives kubectl and the agent", async () => {
   const { machine, agent } = mustDevice(world());
-  await kubectl(
-    world(),
-    "exec",
-    DEVICE,
-    "--",
-    "sh",
-    "-c",
-    "nohup sleep 4321 >/dev/null 2>&1 &",
-  );
+  await onHost(world(), "nohup sleep 4321 >/dev/null 2>&1 &");
   const runs = async () =>
     (await machine.tryRun("pgrep", { args: ["-x", "-f", "sleep 4321"] }))
       .code === 0;
@@ -339,7 +317,7 @@ story("a process under nohup outlives kubectl and the agent", async () => {
   await machine.run("pkill", { args: ["-x", "-f", "sleep 4321"] });
 }, { restarts: true });
 
-/** Puts a key into the `host` part of an agent.yaml. */
+/** Returns an agent.yaml with a key in its `host` section. */
 function withHost(config: string, line: string): string {
   const [key = ""] = line.split(":");
   const kept = config.split("\n").filter((one) =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator as manifests/operator.yaml runs it: no kubeconfig, the pod's account files, and the narrower permission set. */
+/** The operator as manifests/operator.yaml runs it: with the service account's files and the permission set for a pod. */
 import assert from "node:assert/strict";
+import { until } from "../../dev/base/wait.ts";
 import {
   ControlPlane,
   edgeDevice,
@@ -8,13 +9,15 @@ import {
   installManifests,
   type Launched,
   NAMESPACE,
-  until,
-} from "../_support/mod.ts";
-import { story } from "./_support/story.ts";
+} from "../../dev/world/mod.ts";
+import { scenario } from "./_support/scenario.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DEVICE = "edge-1";
-/** Puts the account's files where a kubelet mounts them, with a kubelet's symbolic links, on a /run of its own; then becomes the operator. */
+/**
+ * Mounts its own /run, puts the service account's files there with the symbolic links that a kubelet
+ * makes, and becomes the operator.
+ */
 const IN_POD = `set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/secrets/kubernetes.io/serviceaccount/..data_1
@@ -66,8 +69,8 @@ async function launchInPod(
   });
 }
 
-story(
-  "in a pod the operator serves with its account's files and the narrower permission set",
+scenario(
+  "in a pod the operator runs with its service account's files and the permission set for a pod",
   async () => {
     await using plane = await ControlPlane.start();
     const { apiserver, kubectl } = plane;
@@ -99,7 +102,7 @@ story(
     assert.match(await page("/metrics"), /process_resident_memory_bytes/);
     const startMs = performance.now();
     assert.equal(await operator.stop(), 0);
-    assert.ok(performance.now() - startMs < 4000, "it ended slowly");
+    assert.ok(performance.now() - startMs < 4000, "it took 4 s or longer");
     const log = await Deno.readTextFile(operator.log);
     assert.doesNotMatch(log, /NotCapable|Requires .* access|"level":"error"/);
   },

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A container's life as kubectl shows it: ends, restarts, probes, hooks, updates, and an engine or an agent that goes and comes. */
+/**
+ * A container's lifecycle as kubectl shows it: exits, restarts, probes, hooks, updates, and restarts of
+ * engine, agent and operator. The last three scenarios share the pod "reader".
+ */
 import assert from "node:assert/strict";
-import { IMAGES, NAMESPACE, until } from "../_support/mod.ts";
+import { until } from "../../dev/base/wait.ts";
+import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
 import {
-  type ContainerStatus,
-  DEVICE,
+  firstContainer,
   isReady,
-  kubectl,
-  mustDevice,
   type PodObject,
   podOn,
-  story,
-  untilEvent,
-  untilGone,
   untilPod,
+} from "./_support/pods.ts";
+import {
+  conditionStatus,
+  DEVICE,
+  kubectl,
+  mustDevice,
+  scenario,
+  untilDeleted,
+  untilEvent,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
 
 const world = useWorld();
 
@@ -31,153 +38,162 @@ function container(
   };
 }
 
-function first(pod: PodObject): ContainerStatus | undefined {
-  return pod.status?.containerStatuses?.[0];
-}
-
-async function end(name: string): Promise<void> {
+/** Deletes a pod and waits for its deletion. */
+async function deletePod(name: string): Promise<void> {
   await world().run("delete", "pod", name, "--timeout=60s");
-  await untilGone(world(), "pod", name);
+  await untilDeleted(world(), "pod", name);
 }
 
-story(
-  "a container that fails is restarted after growing delays; its end, with its last words, stays readable",
+scenario(
+  "a container that fails is restarted with back-off, and its last state has its termination message",
   async () => {
     await world().kubectl.apply(podOn(DEVICE, "crasher", {
-      containers: [container("echo so it ends > /dev/termination-log; exit 3")],
+      containers: [container("echo the cause > /dev/termination-log; exit 3")],
     }));
     const once = await untilPod(world(), "crasher", {
       what: "restarted",
-      is: (pod) => (first(pod)?.restartCount ?? 0) >= 1,
+      is: (pod) => (firstContainer(pod)?.restartCount ?? 0) >= 1,
     });
-    const ended = first(once)?.lastState?.terminated;
+    const ended = firstContainer(once)?.lastState?.terminated;
     assert.equal(ended?.exitCode, 3);
     assert.equal(ended?.reason, "Error");
-    assert.equal(ended?.message, "so it ends\n");
+    assert.equal(ended?.message, "the cause\n");
     const waiting = await untilPod(world(), "crasher", {
       what: "in CrashLoopBackOff",
       is: (pod) =>
-        first(pod)?.state.waiting?.reason === "CrashLoopBackOff" &&
-        (first(pod)?.restartCount ?? 0) >= 1,
+        firstContainer(pod)?.state.waiting?.reason === "CrashLoopBackOff" &&
+        (firstContainer(pod)?.restartCount ?? 0) >= 1,
     });
     assert.equal(waiting.status?.phase, "Running");
     assert.match(
-      first(waiting)?.state.waiting?.message ?? "",
+      firstContainer(waiting)?.state.waiting?.message ?? "",
       /^back-off [12]0s restarting failed container=main pod=crasher_/,
     );
     await untilEvent(world(), "crasher", /BackOff/);
-    await end("crasher");
+    await deletePod("crasher");
   },
 );
 
-story("an init container's failure ends a pod with policy Never", async () => {
-  await world().kubectl.apply(podOn(DEVICE, "unprepared", {
-    restartPolicy: "Never",
-    initContainers: [container("exit 4", { name: "prepare" })],
-    containers: [container("sleep 3600")],
-  }));
-  const pod = await untilPod(world(), "unprepared", {
-    what: "Failed",
-    is: (pod) => pod.status?.phase === "Failed",
-  });
-  const init = pod.status?.initContainerStatuses?.[0];
-  assert.equal(init?.state.terminated?.exitCode, 4);
-  assert.equal(first(pod)?.state.waiting?.reason, "PodInitializing");
-  await end("unprepared");
-});
+scenario(
+  "a pod with restart policy Never fails when its init container fails",
+  async () => {
+    await world().kubectl.apply(podOn(DEVICE, "init-fails", {
+      restartPolicy: "Never",
+      initContainers: [container("exit 4", { name: "prepare" })],
+      containers: [container("sleep 3600")],
+    }));
+    const pod = await untilPod(world(), "init-fails", {
+      what: "Failed",
+      is: (pod) => pod.status?.phase === "Failed",
+    });
+    const init = pod.status?.initContainerStatuses?.[0];
+    assert.equal(init?.state.terminated?.exitCode, 4);
+    assert.equal(firstContainer(pod)?.state.waiting?.reason, "PodInitializing");
+    await deletePod("init-fails");
+  },
+);
 
-story("an image that can't be had reads as a kubelet's", async () => {
-  await world().kubectl.apply([
-    podOn(DEVICE, "never-pulled", {
-      containers: [
-        container("true", { image: "absent:1", imagePullPolicy: "Never" }),
-      ],
-    }),
-    podOn(DEVICE, "not-pulled", {
-      containers: [container("true", { image: "127.0.0.1:1/absent:1" })],
-    }),
-  ]);
-  const reason = (wanted: string) => ({
-    what: wanted,
-    is: (pod: PodObject) => first(pod)?.state.waiting?.reason === wanted,
-  });
-  await untilPod(world(), "not-pulled", reason("ErrImagePull"));
-  await untilPod(world(), "not-pulled", reason("ImagePullBackOff"));
-  await untilPod(world(), "never-pulled", reason("ErrImageNeverPull"));
-  await end("never-pulled");
-  await end("not-pulled");
-});
+scenario(
+  "an image that can't be pulled has the kubelet's waiting reasons",
+  async () => {
+    await world().kubectl.apply([
+      podOn(DEVICE, "never-pulled", {
+        containers: [
+          container("true", { image: "absent:1", imagePullPolicy: "Never" }),
+        ],
+      }),
+      podOn(DEVICE, "not-pulled", {
+        containers: [container("true", { image: "127.0.0.1:1/absent:1" })],
+      }),
+    ]);
+    const reason = (wanted: string) => ({
+      what: wanted,
+      is: (pod: PodObject) =>
+        firstContainer(pod)?.state.waiting?.reason === wanted,
+    });
+    await untilPod(world(), "not-pulled", reason("ErrImagePull"));
+    await untilPod(world(), "not-pulled", reason("ImagePullBackOff"));
+    await untilPod(world(), "never-pulled", reason("ErrImageNeverPull"));
+    await deletePod("never-pulled");
+    await deletePod("not-pulled");
+  },
+);
 
-story("a container whose liveness probe fails is replaced", async () => {
-  await world().kubectl.apply(podOn(DEVICE, "ailing", {
-    containers: [container("sleep 2; touch /ill; exec sleep 3600", {
+scenario("a container is restarted when its liveness probe fails", async () => {
+  await world().kubectl.apply(podOn(DEVICE, "unhealthy", {
+    containers: [container("sleep 2; touch /unhealthy; exec sleep 3600", {
       livenessProbe: {
-        exec: { command: ["test", "!", "-e", "/ill"] },
+        exec: { command: ["test", "!", "-e", "/unhealthy"] },
         periodSeconds: 1,
         failureThreshold: 2,
       },
     })],
   }));
-  const pod = await untilPod(world(), "ailing", {
+  const pod = await untilPod(world(), "unhealthy", {
     what: "restarted",
-    is: (pod) => (first(pod)?.restartCount ?? 0) >= 1,
+    is: (pod) => (firstContainer(pod)?.restartCount ?? 0) >= 1,
   });
-  assert.equal(first(pod)?.lastState?.terminated?.exitCode, 137);
-  await untilEvent(world(), "ailing", /Unhealthy Liveness probe failed/);
-  await untilEvent(world(), "ailing", /Killing .*failed liveness probe/);
-  await end("ailing");
+  assert.equal(firstContainer(pod)?.lastState?.terminated?.exitCode, 137);
+  await untilEvent(world(), "unhealthy", /Unhealthy Liveness probe failed/);
+  await untilEvent(world(), "unhealthy", /Killing .*failed liveness probe/);
+  await deletePod("unhealthy");
 });
 
-story("preStop runs within the grace, before SIGTERM", async () => {
-  const { machine } = mustDevice(world());
-  await world().kubectl.apply(podOn(DEVICE, "polite", {
-    terminationGracePeriodSeconds: 20,
-    containers: [container(
-      "trap 'echo term >> /out/said; exit 0' TERM; while :; do sleep 0.1; done",
-      {
-        lifecycle: {
-          preStop: {
-            exec: {
-              command: ["sh", "-c", "echo pre >> /out/said; sleep 1"],
+scenario(
+  "a preStop hook runs before SIGTERM, within the grace period",
+  async () => {
+    const { machine } = mustDevice(world());
+    await world().kubectl.apply(podOn(DEVICE, "pre-stop", {
+      terminationGracePeriodSeconds: 20,
+      containers: [container(
+        "trap 'echo term >> /out/order; exit 0' TERM; while :; do sleep 0.1; done",
+        {
+          lifecycle: {
+            preStop: {
+              exec: {
+                command: ["sh", "-c", "echo pre >> /out/order; sleep 1"],
+              },
             },
           },
+          volumeMounts: [{ name: "out", mountPath: "/out" }],
         },
-        volumeMounts: [{ name: "out", mountPath: "/out" }],
-      },
-    )],
-    volumes: [{
-      name: "out",
-      hostPath: { path: "/var/lib/polite", type: "DirectoryOrCreate" },
-    }],
-  }));
-  await untilPod(world(), "polite", { what: "Ready", is: isReady });
-  const startMs = performance.now();
-  await end("polite");
-  const tookMs = performance.now() - startMs;
-  const said = await machine.run("cat", { args: ["/var/lib/polite/said"] });
-  assert.equal(said.trim(), "pre\nterm");
-  assert.ok(tookMs < 15_000, `took ${tookMs} ms`);
-});
+      )],
+      volumes: [{
+        name: "out",
+        hostPath: { path: "/var/lib/pre-stop", type: "DirectoryOrCreate" },
+      }],
+    }));
+    await untilPod(world(), "pre-stop", { what: "Ready", is: isReady });
+    const startMs = performance.now();
+    await deletePod("pre-stop");
+    const tookMs = performance.now() - startMs;
+    const order = await machine.run("cat", {
+      args: ["/var/lib/pre-stop/order"],
+    });
+    assert.equal(order.trim(), "pre\nterm");
+    assert.ok(tookMs < 15_000, `took ${tookMs} ms`);
+  },
+);
 
-story("a ConfigMap's update reaches the mounted file", async () => {
+scenario("an updated ConfigMap changes the mounted file", async () => {
   const map = (text: string) => ({
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name: "words", namespace: NAMESPACE },
+    metadata: { name: "settings", namespace: NAMESPACE },
     data: { text },
   });
   await world().kubectl.apply([
     map("before"),
     podOn(DEVICE, "reader", {
       containers: [container("exec sleep 3600", {
-        volumeMounts: [{ name: "words", mountPath: "/words" }],
+        volumeMounts: [{ name: "settings", mountPath: "/settings" }],
       })],
-      volumes: [{ name: "words", configMap: { name: "words" } }],
+      volumes: [{ name: "settings", configMap: { name: "settings" } }],
     }),
   ]);
   await untilPod(world(), "reader", { what: "Ready", is: isReady });
   const read = async () =>
-    (await kubectl(world(), "exec", "reader", "--", "cat", "/words/text"))
+    (await kubectl(world(), "exec", "reader", "--", "cat", "/settings/text"))
       .stdout;
   assert.equal(await read(), "before");
   await world().kubectl.apply(map("after"));
@@ -189,15 +205,16 @@ story("a ConfigMap's update reaches the mounted file", async () => {
   });
 });
 
-async function nodeReady(): Promise<string> {
-  return await world().run(
-    ...["get", "node", DEVICE, "-o"],
-    'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-  );
+function nodeReady(): Promise<string> {
+  return conditionStatus(world(), {
+    kind: "node",
+    name: DEVICE,
+    type: "Ready",
+  });
 }
 
-story(
-  "an engine that stops makes the Node NotReady; its pods run again once it is back",
+scenario(
+  "the Node is NotReady while the engine is stopped, and its pods run again when it is back",
   async () => {
     const { dockerd } = mustDevice(world());
     await dockerd.stop();
@@ -212,7 +229,8 @@ story(
     });
     const pod = await untilPod(world(), "reader", {
       what: "Ready in a new sandbox",
-      is: (pod) => isReady(pod) && (first(pod)?.restartCount ?? 0) === 1,
+      is: (pod) =>
+        isReady(pod) && (firstContainer(pod)?.restartCount ?? 0) === 1,
       timeoutMs: 90_000,
     });
     assert.equal(pod.status?.phase, "Running");
@@ -220,8 +238,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "an agent that starts while the operator is away restarts what has ended, and tells it later",
+scenario(
+  "an agent without an operator restarts a container that has exited, and reports it later",
   async () => {
     const { dockerd, agent } = mustDevice(world());
     const ids = async () =>
@@ -231,7 +249,8 @@ story(
       what: "Ready",
       is: isReady,
     });
-    const id = first(before)?.containerID?.replace("docker://", "") ?? "";
+    const id = firstContainer(before)?.containerID?.replace("docker://", "") ??
+      "";
     await world().operator.crash();
     await agent.crash();
     await dockerd.run(["kill", id]);
@@ -245,13 +264,14 @@ story(
     });
     await world().operator.restart();
     const after = await untilPod(world(), "reader", {
-      what: "Ready again with a restart more",
+      what: "Ready again with one more restart",
       is: (pod) =>
         isReady(pod) &&
-        first(pod)?.restartCount === (first(before)?.restartCount ?? 0) + 1,
+        firstContainer(pod)?.restartCount ===
+          (firstContainer(before)?.restartCount ?? 0) + 1,
       timeoutMs: 120_000,
     });
-    assert.equal(first(after)?.lastState?.terminated?.exitCode, 137);
+    assert.equal(firstContainer(after)?.lastState?.terminated?.exitCode, 137);
   },
   { restarts: true },
 );

@@ -1,54 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What users see while a device's link is cut for a short or a long time, and the rest of what they ask a virtual pod for. */
+/** Short and long interruptions of a device's link, and attach, port-forward and statistics of the virtual pod. */
 import assert from "node:assert/strict";
+import { tryRun } from "../../dev/base/run.ts";
+import { until } from "../../dev/base/wait.ts";
+import { Agent, IMAGES, NAMESPACE, Operator } from "../../dev/world/mod.ts";
 import {
-  Agent,
-  IMAGES,
-  NAMESPACE,
-  Operator,
-  type RunningKubectl,
-  tryRun,
-  until,
-} from "../_support/mod.ts";
-import {
-  DEVICE,
   findPod,
+  firstContainer,
   isReady,
-  kubectl,
-  mustDevice,
   type PodObject,
   podOn,
-  story,
   untilPod,
+} from "./_support/pods.ts";
+import {
+  conditionStatus,
+  DEVICE,
+  mustDevice,
+  scenario,
+  untilServed,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
+import {
+  COUNTER_SCRIPT,
+  execCounter,
+  readCounter,
+} from "./_support/counter.ts";
 
 const world = useWorld();
 const POD = "counter";
 const SHORT_MS = 8_000;
-const COUNT =
-  "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo $i; sleep 0.1; done";
 
-/** The device's cable is pulled, or put back. */
-async function setCable(state: "up" | "down"): Promise<void> {
+/** Connects the device's network interface, or disconnects it. */
+async function setInterface(state: "up" | "down"): Promise<void> {
   await mustDevice(world()).machine.run("ip", {
     args: ["link", "set", "eth0", state],
   });
 }
 
-async function condition(
-  kind: string,
-  name: string,
-  type: string,
-): Promise<string> {
-  return await world().run(
-    ...["get", kind, name, "-o"],
-    `jsonpath={.status.conditions[?(@.type=="${type}")].status}`,
-  );
+function isConnected(): Promise<string> {
+  return conditionStatus(world(), {
+    kind: "edgedevice",
+    name: DEVICE,
+    type: "Connected",
+  });
+}
+
+function isNodeReady(): Promise<string> {
+  return conditionStatus(world(), {
+    kind: "node",
+    name: DEVICE,
+    type: "Ready",
+  });
 }
 
 function startTime(pod: PodObject | undefined): string | undefined {
-  return pod?.status?.containerStatuses?.[0]?.state.running?.startedAt;
+  return firstContainer(pod)?.state.running?.startedAt;
 }
 
 async function startCounter(): Promise<PodObject> {
@@ -57,7 +63,7 @@ async function startCounter(): Promise<PodObject> {
       containers: [{
         name: "main",
         image: IMAGES.busybox,
-        command: ["sh", "-c", COUNT],
+        command: ["sh", "-c", COUNTER_SCRIPT],
       }],
     }));
   }
@@ -68,101 +74,52 @@ async function startCounter(): Promise<PodObject> {
   });
 }
 
-/** Numbers that a kubectl prints, as they come. */
-class Numbers implements AsyncDisposable {
-  readonly #running: RunningKubectl;
-  readonly #reading: Promise<void>;
-  readonly #errors: Promise<string>;
-  readonly lines: number[] = [];
-
-  constructor(running: RunningKubectl) {
-    this.#running = running;
-    this.#errors = new Response(running.child.stderr).text();
-    this.#reading = this.#read();
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    const text = this.#running.child.stdout.pipeThrough(
-      new TextDecoderStream(),
-    );
-    for await (const piece of text) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop() ?? "";
-      this.lines.push(...lines.map(Number));
-    }
-  }
-
-  async untilMore(count: number): Promise<void> {
-    const wanted = this.lines.length + count;
-    await until(() => this.lines.length >= wanted, {
-      what: `${count} more lines`,
-      timeoutMs: 60_000,
-    });
-  }
-
-  mustBeWhole(): void {
-    const [first = 1] = this.lines;
-    assert.deepEqual(this.lines, this.lines.map((_, index) => first + index));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running[Symbol.asyncDispose]();
-    await Promise.all([this.#reading, this.#errors]).catch(() => {});
-  }
-}
-
-function follow(...args: string[]): Numbers {
-  return new Numbers(world().kubectl.start(["-n", NAMESPACE, ...args]));
-}
-
-story(
-  "exec and logs -f go on without loss or duplicates after a link that was cut for 8 s",
+scenario(
+  "exec and logs -f continue without lost or repeated output after an interruption of 8 s",
   async () => {
     const before = await startCounter();
-    await using onHost = follow("exec", DEVICE, "--", "sh", "-c", COUNT);
-    await using inPod = follow("exec", POD, "--", "sh", "-c", COUNT);
-    await using logs = follow("logs", "-f", POD);
+    await using onHost = execCounter(world(), DEVICE);
+    await using inPod = execCounter(world(), POD);
+    await using logs = readCounter(world(), "logs", "-f", POD);
     const all = [onHost, inPod, logs];
     await Promise.all(all.map((one) => one.untilMore(10)));
     const cutMs = performance.now();
-    await setCable("down");
+    await setInterface("down");
     try {
       await until(() => performance.now() - cutMs > SHORT_MS, {
-        what: "the end of the cut",
+        what: "the end of the interruption",
       });
     } finally {
-      await setCable("up");
+      await setInterface("up");
     }
-    // Twice what was printed meanwhile.
+    // Twice as much as was printed during the interruption.
     await Promise.all(all.map((one) => one.untilMore(160)));
-    for (const one of all) one.mustBeWhole();
+    for (const one of all) one.assertContiguous();
     assert.equal(startTime(await findPod(world(), POD)), startTime(before));
   },
 );
 
-story(
-  "a device cut off for longer than offlineAfter is not Ready, and all is Ready again when it is back",
+scenario(
+  "a device is not Ready when its link is interrupted for longer than offlineAfter, and Ready again when it is back",
   async () => {
     const before = await startCounter();
-    await setCable("down");
+    await setInterface("down");
     try {
       await until(
-        async () =>
-          await condition("edgedevice", DEVICE, "Connected") === "False",
+        async () => await isConnected() === "False",
         { what: "Connected False", timeoutMs: 90_000, intervalMs: 500 },
       );
       await until(
-        async () => await condition("node", DEVICE, "Ready") !== "True",
+        async () => await isNodeReady() !== "True",
         { what: "a Node not Ready", timeoutMs: 120_000, intervalMs: 500 },
       );
     } finally {
-      await setCable("up");
+      await setInterface("up");
     }
     await world().untilNodeReady(DEVICE, 90_000);
     const after = await untilPod(world(), POD, { what: "Ready", is: isReady });
     assert.equal(
-      await condition("edgedevice", DEVICE, "Connected"),
+      await isConnected(),
       "True",
     );
     assert.equal(startTime(after), startTime(before));
@@ -170,8 +127,8 @@ story(
   },
 );
 
-story(
-  "an operator names the gRPC port that is taken and ends with 2",
+scenario(
+  "an operator whose gRPC port is taken names it and exits with 2",
   async () => {
     const { apiserver } = world().controlPlane;
     const { grpcPort } = world().operator;
@@ -201,7 +158,7 @@ story(
   { restarts: true },
 );
 
-story("kubectl attach -it gives a shell on the device", async () => {
+scenario("kubectl attach -it opens a shell on the device", async () => {
   const { machine, program, kubeconfig } = world().kubectl;
   const command =
     `${program} --kubeconfig=${kubeconfig} -n ${NAMESPACE} attach -it ${DEVICE}`;
@@ -213,8 +170,8 @@ story("kubectl attach -it gives a shell on the device", async () => {
   assert.match(result.stdout, new RegExp(`on ${DEVICE}\\r`), result.stderr);
 });
 
-story(
-  "kubectl port-forward reaches a listener on the device's loopback",
+scenario(
+  "kubectl port-forward reaches a server on the device's loopback",
   async () => {
     const { machine } = mustDevice(world());
     await using server = await machine.launch(Deno.execPath(), {
@@ -248,8 +205,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "a device's stats and metrics are read through its Node",
+scenario(
+  "a device's statistics and metrics are available through its Node",
   async () => {
     const raw = (path: string) =>
       world().kubectl.run([
@@ -274,13 +231,13 @@ story(
   },
 );
 
-story(
-  "a device with a new machine id is served soon after its former self is gone",
+scenario(
+  "a device with a new machine id is accepted when the old one is offline",
   async () => {
     const { agent, machine } = mustDevice(world());
     const config = await Deno.readTextFile(agent.configFile);
-    // The link stays half open: nobody tells the operator.
-    await setCable("down");
+    // The link stays half open: the operator gets no packet about its end.
+    await setInterface("down");
     await agent.crash();
     await machine.run("sh", {
       args: ["-c", "tr a-f0-9 0-9a-f </etc/machine-id >/run/new-id"],
@@ -288,26 +245,20 @@ story(
     await machine.run("sh", {
       args: ["-c", "cat /run/new-id >/etc/machine-id"],
     });
-    await setCable("up");
+    await setInterface("up");
     const startMs = performance.now();
-    await using anew = await Agent.start({
+    await using replaced = await Agent.start({
       machine,
-      config: `${config.trimEnd()}\nstateDir: /var/lib/aranya/anew\n`,
+      config: `${config.trimEnd()}\nstateDir: /var/lib/aranya/replaced\n`,
       logs: world().controlPlane.apiserver.logs,
-      name: "agent-anew",
+      name: "agent-replaced",
     });
-    await until(
-      async () =>
-        (await kubectl(world(), "exec", DEVICE, "--", "true")).code === 0,
-      {
-        what: "a device that is served",
-        timeoutMs: 90_000,
-        intervalMs: 500,
-        detail: () => anew.logTail(),
-      },
-    );
+    await untilServed(world(), {
+      timeoutMs: 90_000,
+      detail: () => replaced.logTail(),
+    });
     const tookMs = performance.now() - startMs;
-    // Half open for up to 15 s, held for offlineAfter (10 s), then one more try.
+    // Up to 15 s until the half-open link is detected, offlineAfter (10 s), and one more attempt.
     assert.ok(tookMs < 45_000, `it took ${Math.round(tookMs)} ms`);
   },
   { restarts: true },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** EdgeDevices and their objects: names that are taken, drift, wrong input, turns of operators. No engine is needed. */
+/** EdgeDevices and their objects: conflicting names, drift, invalid input, operators that replace each other. Needs no engine. */
 import assert from "node:assert/strict";
+import { until } from "../../dev/base/wait.ts";
 import {
   Apiserver,
   edgeDevice,
@@ -8,19 +9,20 @@ import {
   NAMESPACE,
   Network,
   Operator,
-  until,
-} from "../_support/mod.ts";
+} from "../../dev/world/mod.ts";
 import {
   DEVICE,
   kubectl,
-  mustWorldDevice,
-  story,
-  untilGone,
+  mustDeviceWithoutEngine,
+  scenario,
+  untilDeleted,
+  untilServed,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
 
 const world = useWorld({ engine: "none" });
 
+/** Returns status and reason of a condition, e.g. "False NameConflict". */
 async function condition(name: string, type: string): Promise<string> {
   return (await kubectl(
     world(),
@@ -32,8 +34,8 @@ async function condition(name: string, type: string): Promise<string> {
   )).stdout.trim();
 }
 
-story(
-  "an EdgeDevice with wrong types or fields that don't belong together is refused by the API server",
+scenario(
+  "the API server refuses an EdgeDevice with wrong types or fields that exclude each other",
   async () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
       [{ connectivity: { method: 7 } }, /method/],
@@ -60,7 +62,7 @@ story(
   },
 );
 
-story("kubectl explain describes the fields", async () => {
+scenario("kubectl explain describes the fields", async () => {
   const text = await world().kubectl.run([
     "explain",
     "edgedevice.spec.connectivity",
@@ -69,8 +71,8 @@ story("kubectl explain describes the fields", async () => {
   assert.match(text, /DESCRIPTION:\s+\S+/);
 });
 
-story(
-  "a device whose name is a foreign Node's gets NameConflict, and the Node is left alone",
+scenario(
+  "a device with the name of a foreign Node gets NameConflict, and the Node is unchanged",
   async () => {
     await world().kubectl.apply({
       apiVersion: "v1",
@@ -124,14 +126,14 @@ for (
       kind: "Pod",
       metadata: { name: "taken", namespace: NAMESPACE },
       spec: {
-        schedulerName: "nobody",
+        schedulerName: "none",
         containers: [{ name: "mine", image: "mine" }],
       },
     }],
   ] as const
 ) {
-  story(
-    `a foreign ${kind} of the device's name is never touched: NameConflict`,
+  scenario(
+    `a device with the name of a foreign ${kind} gets NameConflict, and the ${kind} is unchanged`,
     async () => {
       await world().kubectl.apply(object);
       const before = await world().kubectl.find([
@@ -162,8 +164,8 @@ for (
   );
 }
 
-story(
-  "the same name in a second namespace gets NameConflict from that namespace's operator",
+scenario(
+  "a device of the same name in a second namespace gets NameConflict",
   async () => {
     const { apiserver } = world().controlPlane;
     await world().kubectl.run(["create", "namespace", "other"]);
@@ -173,7 +175,7 @@ story(
     await using second = await Operator.start({
       apiserver,
       name: "operator-other",
-      // An administrator: manifests/ grants rights in one namespace.
+      // As administrator: manifests/ grants rights in one namespace only.
       kubeconfig: apiserver.kubeconfig,
       namespace: "other",
       flags: ["--kubelet-ports", "28000-28999"],
@@ -207,7 +209,7 @@ story(
   { restarts: true },
 );
 
-story("an object that someone deletes by hand comes back", async () => {
+scenario("an object that is deleted by hand is created again", async () => {
   const uid = async (kind: string, name: string, namespace = NAMESPACE) =>
     (await world().kubectl.find(["-n", namespace, kind, name]))?.metadata.uid;
   for (
@@ -234,8 +236,8 @@ story("an object that someone deletes by hand comes back", async () => {
   await world().untilNodeReady(DEVICE);
 });
 
-story(
-  "a method that is not built yet is accepted and answered by a condition",
+scenario(
+  "a connectivity method that is not implemented is accepted and reported as NotSupported",
   async () => {
     await world().kubectl.apply(
       edgeDevice("by-broker", {
@@ -250,12 +252,12 @@ story(
       { what: "reason NotSupported" },
     );
     await world().run("delete", "edgedevice", "by-broker", "--timeout=30s");
-    await untilGone(world(), "node", "by-broker");
+    await untilDeleted(world(), "node", "by-broker");
   },
 );
 
-story(
-  "a second operator waits and serves within 20 s of the first one's death",
+scenario(
+  "a second operator waits, and serves within 20 s after the first one is killed",
   async () => {
     const { apiserver } = world().controlPlane;
     await using second = await Operator.start({
@@ -265,19 +267,11 @@ story(
       waits: false,
     });
     await until(async () => (await second.get("/healthz")) !== "", {
-      what: "a second operator that lives",
+      what: "a second operator that answers",
     });
     await world().operator.crash();
     const startMs = performance.now();
-    await until(
-      async () =>
-        (await kubectl(world(), "exec", DEVICE, "--", "echo", "served"))
-          .stdout === "served\n",
-      {
-        what: "a device that is served again",
-        timeoutMs: 60_000,
-      },
-    );
+    await untilServed(world());
     assert.ok(
       performance.now() - startMs < 20_000,
       `it took ${performance.now() - startMs} ms`,
@@ -289,26 +283,30 @@ story(
   { restarts: true },
 );
 
-story("an operator without rights names verb and resource", async () => {
-  const { apiserver } = world().controlPlane;
-  const kubeconfig = await apiserver.makeUser({ name: "no-rights" });
-  await using operator = await Operator.start({
-    apiserver,
-    name: "operator-no-rights",
-    kubeconfig,
-    waits: false,
-  });
-  await until(
-    async () =>
-      /cannot|forbidden/i.test(await Deno.readTextFile(operator.log)) &&
-      /list|get|watch|create/.test(await Deno.readTextFile(operator.log)),
-    { what: "the missing right in the log" },
-  );
-  await operator.stop();
-}, { restarts: true });
+scenario(
+  "an operator without rights logs the missing verb and resource",
+  async () => {
+    const { apiserver } = world().controlPlane;
+    const kubeconfig = await apiserver.makeUser({ name: "no-rights" });
+    await using operator = await Operator.start({
+      apiserver,
+      name: "operator-no-rights",
+      kubeconfig,
+      waits: false,
+    });
+    await until(
+      async () =>
+        /cannot|forbidden/i.test(await Deno.readTextFile(operator.log)) &&
+        /list|get|watch|create/.test(await Deno.readTextFile(operator.log)),
+      { what: "the missing right in the log" },
+    );
+    await operator.stop();
+  },
+  { restarts: true },
+);
 
-story(
-  "an operator with an unreadable kubeconfig says so in one line and exits 2",
+scenario(
+  "an operator with an unreadable kubeconfig prints one line and exits with 2",
   async () => {
     const { apiserver } = world().controlPlane;
     await using operator = await Operator.start({
@@ -327,8 +325,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "an operator that starts before its API server waits, then serves",
+scenario(
+  "an operator that starts before its API server waits for it",
   async () => {
     await using network = await Network.start();
     await using apiserver = await Apiserver.start({ network });
@@ -361,10 +359,10 @@ story(
   { restarts: true },
 );
 
-story(
-  "the agent names every wrong, unknown and missing key with its line",
+scenario(
+  "the agent prints every invalid, unknown and missing key with its line",
   async () => {
-    const { agent } = mustWorldDevice(world());
+    const { agent } = mustDeviceWithoutEngine(world());
     const before = await Deno.readTextFile(agent.configFile);
     await agent.configure(
       "device: edge-1\nendpoint: 1\ncredential: '??'\nhost:\n  exec: maybe\n",
@@ -388,7 +386,7 @@ story(
   { restarts: true },
 );
 
-story("SIGTERM ends the operator within 5 s", async () => {
+scenario("the operator exits within 5 s after SIGTERM", async () => {
   const startMs = performance.now();
   assert.equal(await world().operator.stop(), 0);
   assert.ok(performance.now() - startMs < 5_000);

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What happens to a running pod and to an exec in flight when a part is killed. */
+/** A running pod and a running exec when operator, agent or API server is killed, or the device loses power. */
 import assert from "node:assert/strict";
+import { until } from "../../dev/base/wait.ts";
+import { Agent, IMAGES } from "../../dev/world/mod.ts";
 import {
-  IMAGES,
-  NAMESPACE,
-  type RunningKubectl,
-  until,
-} from "../_support/mod.ts";
-import {
-  DEVICE,
+  containerId,
   findPod,
+  firstContainer,
   isReady,
+  podOn,
+  untilPod,
+} from "./_support/pods.ts";
+import {
+  conditionStatus,
+  DEVICE,
   kubectl,
   mustDevice,
-  podOn,
-  story,
-  untilPod,
+  scenario,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
+import { type CounterReader, execCounter } from "./_support/counter.ts";
 
 const world = useWorld();
 const POD = "survivor";
-const COUNTER =
-  "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; sleep 0.1; done";
 
-/** Starts the pod unless it runs, and tells when its container started, as the engine says. */
+/** Starts the pod unless it runs, and returns the engine's start time of its container. */
 async function startedAt(): Promise<string> {
   if (!await findPod(world(), POD)) {
     await world().kubectl.apply(podOn(DEVICE, POD, {
@@ -40,112 +40,24 @@ async function startedAt(): Promise<string> {
     is: isReady,
     timeoutMs: 120_000,
   });
-  assert.equal(pod.status?.containerStatuses?.[0]?.restartCount, 0);
-  const id =
-    pod.status?.containerStatuses?.[0]?.containerID?.replace("docker://", "") ??
-      "";
+  assert.equal(firstContainer(pod)?.restartCount, 0);
   return await mustDevice(world()).dockerd.run([
     "inspect",
     "-f",
     "{{.State.StartedAt}} {{.State.Running}}",
-    id,
+    containerId(pod),
   ]);
 }
 
-/** An exec that counts, as far as it has come. */
-class Counting implements AsyncDisposable {
-  readonly #running: RunningKubectl;
-  readonly #done: Promise<void>;
-  lines: number[] = [];
-  errors = "";
-
-  constructor(running: RunningKubectl) {
-    this.#running = running;
-    this.#done = Promise.all([this.#read(), this.#readErrors()]).then(() => {});
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (
-      const text of this.#running.child.stdout.pipeThrough(
-        new TextDecoderStream(),
-      )
-    ) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      this.lines.push(...lines.map(Number));
-    }
-  }
-
-  async #readErrors(): Promise<void> {
-    for await (
-      const text of this.#running.child.stderr.pipeThrough(
-        new TextDecoderStream(),
-      )
-    ) this.errors += text;
-  }
-
-  async untilLine(line: number): Promise<void> {
-    await until(() => (this.lines.at(-1) ?? 0) >= line, {
-      what: `line ${line} of the exec`,
-      timeoutMs: 30_000,
-    });
-  }
-
-  /**
-   * Either it has gone on without a gap, or it has ended with a reason. `isCutOff`: the server at its end was killed and can give none; the
-   * API server takes that for a good end.
-   */
-  async mustGoOnOrEnd(
-    options: { isCutOff?: boolean } = {},
-  ): Promise<"went on" | "ended"> {
-    const before = this.lines.at(-1) ?? 0;
-    let ended: Deno.CommandStatus | undefined;
-    this.#running.child.status.then((status) => ended = status);
-    const how = await until(
-      () =>
-        ended
-          ? "ended" as const
-          : (this.lines.at(-1) ?? 0) > before + 20 && "went on" as const,
-      { what: "an exec that goes on or ends", timeoutMs: 90_000 },
-    );
-    if (how === "ended") await this.#done;
-    if (how === "ended" && !options.isCutOff) {
-      assert.ok(!ended?.success, "the exec ended as if all were well");
-      assert.notEqual(
-        this.errors.trim(),
-        "",
-        "the exec ended without a reason",
-      );
-    }
-    assert.deepEqual(this.lines, this.lines.map((_, index) => index + 1));
-    return how;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running[Symbol.asyncDispose]();
-    await this.#done.catch(() => {});
-  }
+/** Starts a counter with kubectl exec and waits for its first numbers. */
+async function countIn(pod: string): Promise<CounterReader> {
+  const counter = execCounter(world(), pod);
+  await counter.untilMore(5);
+  return counter;
 }
 
-async function countIn(pod: string): Promise<Counting> {
-  const counting = new Counting(
-    world().kubectl.start([
-      "-n",
-      NAMESPACE,
-      "exec",
-      pod,
-      "--",
-      "sh",
-      "-c",
-      COUNTER,
-    ]),
-  );
-  await counting.untilLine(5);
-  return counting;
-}
-
-async function mustWork(): Promise<void> {
+/** Waits until kubectl exec works on the host and in the pod. */
+async function untilExecWorks(): Promise<void> {
   await until(async () => {
     const results = await Promise.all(
       [DEVICE, POD].map((pod) =>
@@ -156,25 +68,25 @@ async function mustWork(): Promise<void> {
   }, { what: "exec on host and pod", timeoutMs: 90_000, intervalMs: 500 });
 }
 
-story(
-  "killing the operator leaves the container running; the exec goes on or ends with a reason",
+scenario(
+  "a container survives when the operator is killed; a running exec continues or ends",
   async () => {
     const before = await startedAt();
-    await using counting = await countIn(POD);
+    await using counter = await countIn(POD);
     await world().operator.crash();
     await world().operator.restart();
-    await counting.mustGoOnOrEnd({ isCutOff: true });
+    await counter.assertContinuesOrFails({ mayEndSilently: true });
     await world().untilNodeReady(DEVICE, 90_000);
-    await mustWork();
+    await untilExecWorks();
     assert.equal(await startedAt(), before);
   },
   { restarts: true },
 );
 
-story(
-  "an operator that starts again keeps kubelet ports and writes nothing that is right already",
+scenario(
+  "an operator that restarts keeps the kubelet port and does not replace objects",
   async () => {
-    const look = async () => {
+    const readState = async () => {
       const node = await world().kubectl.find<
         {
           status: { daemonEndpoints: unknown };
@@ -188,39 +100,38 @@ story(
         pod?.metadata.uid,
       ];
     };
-    const before = await look();
+    const before = await readState();
     assert.equal(await world().operator.stop(), 0);
     await world().operator.restart();
     await world().untilNodeReady(DEVICE, 90_000);
-    await mustWork();
-    assert.deepEqual(await look(), before);
+    await untilExecWorks();
+    assert.deepEqual(await readState(), before);
   },
   { restarts: true },
 );
 
-story(
-  "killing the agent leaves the container running; the exec goes on or ends with a reason",
+scenario(
+  "a container survives when the agent is killed; a running exec continues or fails with a message",
   async () => {
     const before = await startedAt();
-    await using counting = await countIn(POD);
+    await using counter = await countIn(POD);
     await using onHost = await countIn(DEVICE);
     const { agent } = mustDevice(world());
     await agent.crash();
     await agent.restart();
-    await counting.mustGoOnOrEnd();
-    await onHost.mustGoOnOrEnd();
+    await counter.assertContinuesOrFails();
+    await onHost.assertContinuesOrFails();
     await world().untilNodeReady(DEVICE, 90_000);
-    await mustWork();
+    await untilExecWorks();
     assert.equal(await startedAt(), before);
   },
   { restarts: true },
 );
 
-story(
-  "a second agent of the device waits and takes over within 5 s of the first one's end",
+scenario(
+  "a second agent of the device waits, and takes over when the first one is killed",
   async () => {
     const { agent, machine } = mustDevice(world());
-    const { Agent } = await import("../_support/mod.ts");
     await using second = await Agent.start({
       machine,
       config: await Deno.readTextFile(agent.configFile),
@@ -234,24 +145,24 @@ story(
     );
     await agent.crash();
     const startMs = performance.now();
-    await mustWork();
+    await untilExecWorks();
     assert.ok(
       performance.now() - startMs < 10_000,
       "the second agent took longer",
     );
     await second.stop();
     await agent.restart();
-    await mustWork();
+    await untilExecWorks();
   },
   { restarts: true },
 );
 
-story(
-  "the API server killed for 30 s leaves the container running and everything heals",
+scenario(
+  "a container survives when the API server is down for 30 s, and everything works again afterwards",
   async () => {
     const before = await startedAt();
     const { apiserver } = world().controlPlane;
-    await using counting = await countIn(POD);
+    await using counter = await countIn(POD);
     const downMs = performance.now();
     await apiserver.crash();
     await until(() => performance.now() - downMs > 30_000, {
@@ -260,32 +171,30 @@ story(
     });
     assert.equal(world().operator.program?.running, true);
     await apiserver.restart();
-    await counting.mustGoOnOrEnd();
+    await counter.assertContinuesOrFails();
     await world().untilNodeReady(DEVICE, 120_000);
-    await mustWork();
+    await untilExecWorks();
     assert.equal(await startedAt(), before);
     assert.equal(world().operator.program?.running, true);
   },
   { restarts: true },
 );
 
-story(
-  "a device without power is NotReady, and its pod runs again when it is back",
+scenario(
+  "a device without an agent is offline, and serves again when the agent is back",
   async () => {
     await startedAt();
     const { agent } = mustDevice(world());
     await agent.crash();
     await until(
       async () =>
-        (await world().run(
-          "get",
-          "edgedevice",
-          DEVICE,
-          "-o",
-          'jsonpath={.status.conditions[?(@.type=="Connected")].status}',
-        )) === "False",
+        await conditionStatus(world(), {
+          kind: "edgedevice",
+          name: DEVICE,
+          type: "Connected",
+        }) === "False",
       {
-        what: "a device that is seen to be gone",
+        what: "condition Connected False",
         timeoutMs: 60_000,
         intervalMs: 500,
       },
@@ -294,7 +203,7 @@ story(
     assert.match(refused.stderr, /offline/);
     await agent.restart();
     await world().untilNodeReady(DEVICE, 90_000);
-    await mustWork();
+    await untilExecWorks();
   },
   { restarts: true },
 );

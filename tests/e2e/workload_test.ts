@@ -1,39 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A Deployment on a device: what it gets from the cluster, and what is left of it. */
+/** A Deployment on a device: what its containers get from the cluster, and its deletion. The scenarios run in order. */
 import assert from "node:assert/strict";
-import { IMAGES, NAMESPACE, until } from "../_support/mod.ts";
+import { until } from "../../dev/base/wait.ts";
+import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
+import { isReady, placement, untilNoPods, untilPod } from "./_support/pods.ts";
 import {
   DEVICE,
-  isReady,
   kubectl,
   mustDevice,
-  placement,
-  story,
-  untilPod,
+  scenario,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
+import { engineState } from "./_support/engine.ts";
 
 const world = useWorld();
 const IMAGE = IMAGES.busybox;
-
-/** What is on the device's engine besides what Docker itself brings. */
-async function remains(): Promise<
-  Record<"containers" | "networks" | "volumes" | "mounts", string[]>
-> {
-  const { dockerd, machine } = mustDevice(world());
-  const lines = async (...args: string[]) =>
-    (await dockerd.run(args)).split("\n").filter(Boolean);
-  const mounts = await machine.run("cat", { args: ["/proc/self/mounts"] });
-  return {
-    containers: await lines("ps", "-aq"),
-    networks: (await lines("network", "ls", "--format", "{{.Name}}"))
-      .filter((one) => !["bridge", "host", "none"].includes(one)),
-    volumes: await lines("volume", "ls", "-q"),
-    mounts: mounts.split("\n").map((line) => line.split(" ")[1] ?? "")
-      .filter((path) => /volumes|overlay2|netns\/|containers\//.test(path))
-      .sort(),
-  };
-}
 
 function deployment(): object[] {
   const labels = { app: "web" };
@@ -68,7 +49,7 @@ function deployment(): object[] {
   }];
 }
 
-/** A server and one who asks it, with all that a pod gets from elsewhere. */
+/** Returns the spec of a pod with an HTTP server and its client, which use ConfigMap, Secret, fields and volumes. */
 function webPod(): Record<string, unknown> {
   return {
     containers: [{
@@ -77,7 +58,7 @@ function webPod(): Record<string, unknown> {
       command: [
         "sh",
         "-c",
-        'echo "$SAYING" > /shared/greeting; exec httpd -f -p 8080 -h /page',
+        'echo "$MESSAGE" > /shared/greeting; exec httpd -f -p 8080 -h /page',
       ],
       env: [
         {
@@ -92,14 +73,14 @@ function webPod(): Record<string, unknown> {
           name: "NODE",
           valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
         },
-        { name: "SAYING", value: "$(GREETING), $(NODE): $(PASSWORD)" },
+        { name: "MESSAGE", value: "$(GREETING), $(NODE): $(PASSWORD)" },
       ],
       volumeMounts: [{ name: "page", mountPath: "/page" }, {
         name: "shared",
         mountPath: "/shared",
       }],
     }, {
-      name: "asker",
+      name: "client",
       image: IMAGE,
       command: [
         "sh",
@@ -130,7 +111,7 @@ async function webPodName(): Promise<string> {
   )).trim();
 }
 
-story(
+scenario(
   "a Deployment with ConfigMap and Secret becomes Available; its containers share localhost and an emptyDir",
   async () => {
     await world().kubectl.apply(deployment());
@@ -150,17 +131,17 @@ story(
     const pattern =
       /^<p>from the ConfigMap<\/p>\s+good morning, edge-1: open sesame\nopen sesame\n$/;
     await until(async () => {
-      const text = await world().run("logs", "deployment/web", "-c", "asker");
+      const text = await world().run("logs", "deployment/web", "-c", "client");
       return pattern.test(text);
     }, {
-      what: `a log of the asker that matches ${pattern}`,
-      detail: () => world().run("logs", "deployment/web", "-c", "asker"),
+      what: `a log of the client that matches ${pattern}`,
+      detail: () => world().run("logs", "deployment/web", "-c", "client"),
     });
   },
 );
 
-story(
-  "a running pod's status tells addresses, container states and conditions",
+scenario(
+  "a running pod's status has addresses, container states and conditions",
   async () => {
     const pod = await untilPod(world(), await webPodName(), {
       what: "Ready",
@@ -192,7 +173,7 @@ story(
   },
 );
 
-story(
+scenario(
   "kubectl exec in a container returns its exit code and reads its standard input",
   async () => {
     const pod = await webPodName();
@@ -216,7 +197,7 @@ story(
   },
 );
 
-story("kubectl cp brings a folder into a container and back", async () => {
+scenario("kubectl cp copies a folder into a container and back", async () => {
   const pod = await webPodName();
   const local = await Deno.makeTempDir({ prefix: "aranya-cp-" });
   try {
@@ -237,7 +218,7 @@ story("kubectl cp brings a folder into a container and back", async () => {
       `${pod}:/shared/up`,
       `${local}/down`,
       "-c",
-      "asker",
+      "client",
     );
     assert.equal(down.code, 0, down.stderr);
     assert.equal(
@@ -249,7 +230,7 @@ story("kubectl cp brings a folder into a container and back", async () => {
   }
 });
 
-story("kubectl port-forward reaches a server in the pod", async () => {
+scenario("kubectl port-forward reaches a server in the pod", async () => {
   const { machine } = world().kubectl;
   const port = await machine.freePort();
   await using running = world().kubectl.start([
@@ -265,7 +246,7 @@ story("kubectl port-forward reaches a server in the pod", async () => {
     });
     return result.code === 0 && result.stdout;
   }, {
-    what: "an answer through port-forward",
+    what: "a response through port-forward",
     timeoutMs: 15_000,
     intervalMs: 300,
   });
@@ -273,8 +254,8 @@ story("kubectl port-forward reaches a server in the pod", async () => {
   void running;
 });
 
-story(
-  "kubectl delete of the Deployment leaves no container, network, volume, mount or pod",
+scenario(
+  "deleting the Deployment leaves no container, volume, mount or pod, and only the device's network",
   async () => {
     await world().run(
       "delete",
@@ -284,22 +265,18 @@ story(
       "--cascade=foreground",
       "--timeout=60s",
     );
-    await until(
-      async () =>
-        (await world().run("get", "pods", "-l", "app=web", "-o", "name"))
-          .trim() === "",
-      { what: "the end of the pods" },
-    );
+    await untilNoPods(world(), "app=web");
     const left = await until(async () => {
-      const now = await remains();
+      const now = await engineState(world());
       const isClean = now.containers.length === 0 && now.mounts.length === 0;
       return isClean && now;
     }, {
       what: "an engine without containers and mounts",
-      detail: async () => JSON.stringify(await remains(), undefined, 2),
+      detail: async () =>
+        JSON.stringify(await engineState(world()), undefined, 2),
     });
     assert.deepEqual(left.volumes, []);
-    // The device's own network stays for its next pods.
+    // The device's network stays for its next pods.
     assert.ok(left.networks.length <= 1, left.networks.join());
   },
 );

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a stranger gets from a port: an HTTP status, or how the connection was refused. */
-import type { Machine } from "../../../dev/world/machine.ts";
+/** Requests to a port from a machine of the test world, with and without credentials. */
+import type { Machine } from "../../../dev/world/mod.ts";
 
-/** Who asks for what. */
+/** Options of {@linkcode probe}. */
 export interface ProbeOptions {
   url: string;
   /** Paths of a client certificate and its key. */
   client?: { cert: string; key: string };
+  /** Bearer token. */
   token?: string;
 }
 
-/** Asks from a machine. `"401"`, `"403"`, … for an answer, else the error's text. The server's certificate is not verified. */
+/**
+ * Sends a GET request and returns the status of the response ("401", "403", …), else the text of the error.
+ * The server's certificate is not verified.
+ */
 export async function probe(
   machine: Machine,
   options: ProbeOptions,
@@ -44,7 +48,10 @@ export async function probe(
   return result.stdout.trim();
 }
 
-/** Sends bytes to a TCP port from a machine and waits until the other side closes or answers. What came, or the error's text. */
+/**
+ * Sends random bytes to a TCP port and waits for up to 15 s. Returns "closed", "answered N", "still open",
+ * or the name of the error.
+ */
 export async function sendGarbage(
   machine: Machine,
   target: { address: string; port: number },

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Whoever may not is refused, on every port. */
+/** Access to the ports: unauthenticated and unauthorized clients are refused. */
 import assert from "node:assert/strict";
+import { until } from "../../dev/base/wait.ts";
 import {
   Agent,
   makeAuthority,
   makeCertificate,
   NAMESPACE,
-  probe,
-  sendGarbage,
-  until,
-} from "../_support/mod.ts";
+} from "../../dev/world/mod.ts";
+import { probe, sendGarbage } from "./_support/probe.ts";
 import {
+  conditionStatus,
   DEVICE,
   kubectl,
   mustDevice,
-  story,
+  scenario,
+  untilServed,
   useWorld,
-} from "./_support/story.ts";
+} from "./_support/scenario.ts";
 
 const OTHER = "edge-2";
 const world = useWorld({ devices: [DEVICE, OTHER] });
@@ -39,8 +40,8 @@ const PATHS = [
   `/exec/${NAMESPACE}/${DEVICE}/host?command=id&output=1`,
 ];
 
-story(
-  "a stranger without a certificate gets nothing from a kubelet port",
+scenario(
+  "a kubelet port refuses a client without a certificate",
   async () => {
     const { machine } = mustDevice(world());
     for (const path of PATHS) {
@@ -53,13 +54,13 @@ story(
   },
 );
 
-story(
-  "a self-signed certificate gets nothing from a kubelet port",
+scenario(
+  "a kubelet port refuses a self-signed client certificate",
   async () => {
     const { machine } = mustDevice(world());
-    const own = await makeAuthority(machine.folder, "stranger-ca");
+    const own = await makeAuthority(machine.folder, "untrusted-ca");
     const client = await makeCertificate(machine.folder, own, {
-      name: "stranger",
+      name: "untrusted",
       commonName: "system:admin",
       organizations: ["system:masters"],
     });
@@ -70,14 +71,14 @@ story(
   },
 );
 
-story(
-  "a user without rights on nodes/proxy gets 403 from a kubelet port",
+scenario(
+  "a kubelet port answers 403 to a user without rights on nodes/proxy",
   async () => {
     const { machine } = mustDevice(world());
     const { keys } = world().controlPlane.apiserver;
     const client = await makeCertificate(machine.folder, keys.clients, {
-      name: "nobody",
-      commonName: "nobody",
+      name: "no-rights",
+      commonName: "no-rights",
     });
     for (const path of PATHS) {
       assert.equal(
@@ -89,8 +90,8 @@ story(
   },
 );
 
-story(
-  "a service account's token without rights gets 403, a wrong one 401",
+scenario(
+  "a kubelet port answers 403 to a service account without rights, and 401 to an invalid token",
   async () => {
     const { machine } = mustDevice(world());
     const token = (await world().run("create", "token", "default")).trim();
@@ -108,8 +109,8 @@ story(
   },
 );
 
-story(
-  "an administrator is served by the kubelet port, through the API server too",
+scenario(
+  "an administrator reaches the kubelet port through the API server",
   async () => {
     const text = await world().kubectl.run([
       "get",
@@ -120,11 +121,11 @@ story(
   },
 );
 
-story(
-  "a user without rights on pods/exec gets 403 from the API server",
+scenario(
+  "the API server answers 403 to a user without rights on pods/exec",
   async () => {
     const kubeconfig = await world().controlPlane.apiserver.makeUser({
-      name: "nobody-else",
+      name: "no-exec",
     });
     const result = await world().kubectl.as(kubeconfig).tryRun([
       "-n",
@@ -139,8 +140,8 @@ story(
   },
 );
 
-story(
-  "garbage on the gRPC port and on the kubelet port is closed, and devices stay connected",
+scenario(
+  "random bytes on the gRPC, kubelet and HTTP ports close the connection, and devices stay connected",
   async () => {
     const { machine } = mustDevice(world());
     const { address } = world().network.controlPlane;
@@ -166,8 +167,8 @@ story(
   },
 );
 
-story(
-  "a device with another device's credential is refused and disturbs nobody",
+scenario(
+  "a device with another device's credential is refused, and both devices stay connected",
   async () => {
     const other = mustDevice(world(), OTHER);
     const mine = await world().agentConfig(DEVICE);
@@ -185,7 +186,7 @@ story(
     await until(
       async () => /credential/i.test(await Deno.readTextFile(impostor.log)),
       {
-        what: "an impostor that is told about its credential",
+        what: "a log line about the credential",
         detail: () => impostor.logTail(),
       },
     );
@@ -199,8 +200,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "a clone on another machine is refused with condition DuplicateDevice; the one in control stays",
+scenario(
+  "a clone on another machine is refused with condition DuplicateDevice, and the first machine stays connected",
   async () => {
     const other = mustDevice(world(), OTHER);
     const config = await world().agentConfig(DEVICE);
@@ -212,13 +213,11 @@ story(
     });
     await until(
       async () =>
-        (await world().run(
-          "get",
-          "edgedevice",
-          DEVICE,
-          "-o",
-          'jsonpath={.status.conditions[?(@.type=="DuplicateDevice")].status}',
-        )) === "True",
+        await conditionStatus(world(), {
+          kind: "edgedevice",
+          name: DEVICE,
+          type: "DuplicateDevice",
+        }) === "True",
       {
         what: "condition DuplicateDevice",
         detail: () => clone.logTail(),
@@ -232,8 +231,8 @@ story(
   { restarts: true },
 );
 
-story(
-  "a deleted Secret revokes: the link ends, the old credential is refused, the new one serves",
+scenario(
+  "deleting a device's Secret ends its link and revokes its credential; a new one is accepted",
   async () => {
     const { agent } = mustDevice(world());
     const before = await world().agentConfig(DEVICE);
@@ -245,17 +244,13 @@ story(
     await until(
       async () => /credential/i.test(await Deno.readTextFile(agent.log)),
       {
-        what: "an agent that is refused",
+        what: "an agent whose credential is refused",
         detail: () => agent.logTail(),
       },
     );
     await agent.configure(after);
     await agent.restart();
-    await until(
-      async () =>
-        (await kubectl(world(), "exec", DEVICE, "--", "true")).code === 0,
-      { what: "a device that is back", timeoutMs: 60_000 },
-    );
+    await untilServed(world());
   },
   { restarts: true },
 );
