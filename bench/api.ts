@@ -43,7 +43,8 @@ export class BareApi implements Disposable {
 
   /**
    * Sends a request and returns the JSON of the response.
-   * @throws {AranyaError} "not_found" for status 404, "conflict" for 409, "internal" for others from 300
+   * @throws {AranyaError} "not_found" for status 404, "conflict" for 409, "internal" for others
+   * from 300
    */
   call<T>(call: BareCall): Promise<T> {
     const body = call.body === undefined
@@ -90,7 +91,9 @@ export class BareApi implements Disposable {
   }
 }
 
-/** Calls `work` for every item, at most `width` at the same time; rejects with the first failure. */
+/**
+ * Calls `work` for every item, at most `width` at the same time; rejects with the first failure.
+ */
 export async function inParallel<T>(
   items: readonly T[],
   options: { width: number; work: (item: T) => Promise<unknown> },

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Counts a user's writes in the API server's audit log. */
 
-/** Number of writes by `verb resource[/subresource]`, e.g. "create pods"; failed ones under "failed create pods". */
+/**
+ * Number of writes by `verb resource[/subresource]`, e.g. "create pods"; failed ones under "failed
+ * create pods".
+ */
 export type WriteCounts = Map<string, number>;
 
 interface AuditEvent {

@@ -42,8 +42,9 @@ interface Served {
 }
 
 /**
- * Returns how many EdgeDevices have a status, which the operator writes last. One small list request,
- * so that polling does not slow down what is measured. Kubelet ports that are new in the list are checked.
+ * Returns how many EdgeDevices have a status, which the operator writes last. One small list
+ * request, so that polling does not slow down what is measured. Kubelet ports that are new in the
+ * list are checked.
  */
 export async function countServed(
   api: BareApi,
@@ -63,7 +64,9 @@ export async function countServed(
   return served.length;
 }
 
-/** Lists all of the operator's objects, and checks the kubelet ports of devices that have them all. */
+/**
+ * Lists all of the operator's objects, and checks the kubelet ports of devices that have them all.
+ */
 export async function takeCensus(
   api: BareApi,
   options: CensusOptions,

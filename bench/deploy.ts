@@ -2,10 +2,11 @@
 /**
  * `deno task bench deploy --devices 300`: how fast devices become usable, without agents.
  *
- * EdgeDevices are created as fast as the API server accepts them. A device counts when its Node, Lease,
- * Service with EndpointSlice, Secret and virtual pod exist and its kubelet port answers. Then all are
- * deleted until none of their objects is left. The floor is the same writes, counted by kind in the
- * API server's audit log, sent to the same API server without an operator, 16 at a time.
+ * EdgeDevices are created as fast as the API server accepts them. A device counts when its Node,
+ * Lease, Service with EndpointSlice, Secret and virtual pod exist and its kubelet port answers.
+ * Then all are deleted until none of their objects is left. The floor is the same writes, counted
+ * by kind in the API server's audit log, sent to the same API server without an operator, 16 at a
+ * time.
  */
 import { parseArgs } from "node:util";
 import { fromUtf8 } from "../lib/shared/base/mod.ts";
@@ -202,7 +203,10 @@ async function settledCounts(
   return await countWrites(log, { user: OPERATOR_USER, from: options.from });
 }
 
-/** Waits until each device has its own certificate, which the operator requests slowly after the burst. */
+/**
+ * Waits until each device has its own certificate, which the operator requests slowly after the
+ * burst.
+ */
 async function watchCertificates(
   options: { api: BareApi; log: string; from: number; deviceCount: number },
 ): Promise<{ perSecond: number; seconds: number; end: number }> {
@@ -227,7 +231,10 @@ async function watchCertificates(
   return { perSecond: writes / seconds, seconds, end };
 }
 
-/** Counts writes while nothing changes. No device is connected, so only the operator's Lease is renewed. */
+/**
+ * Counts writes while nothing changes. No device is connected, so only the operator's Lease is
+ * renewed.
+ */
 async function watchIdle(
   log: string,
   from: number,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The floor of a deployment: an operator's writes, counted by kind, sent again without an operator. */
+/**
+ * The floor of a deployment: an operator's writes, counted by kind, sent again without an operator.
+ */
 import { AranyaError } from "../lib/shared/base/mod.ts";
 import { type BareApi, type BareCall, inParallel } from "./api.ts";
 import type { WriteCounts } from "./audit.ts";
@@ -110,7 +112,10 @@ export async function replay(
   return { seconds: (performance.now() - startedMs) / 1000, writes, leftOut };
 }
 
-/** Sends a write. When it fails because its object is absent (fewer creates than patches), it counts as sent. */
+/**
+ * Sends a write. When it fails because its object is absent (fewer creates than patches), it counts
+ * as sent.
+ */
 async function send(api: BareApi, call: BareCall): Promise<void> {
   try {
     await api.call(call);
@@ -185,7 +190,9 @@ function toPatch(
   };
 }
 
-/** Returns a copy under another name, without owner and without fields that the API server fills in. */
+/**
+ * Returns a copy under another name, without owner and without fields that the API server fills in.
+ */
 function rename(
   sample: Json,
   options: { name: string; namespace: string | undefined },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task bench kubelet [--servers 1000]`: memory of many kubelet servers in one process, and the time
- * to open them, to send each a request, to renew their certificates and to close them.
+ * `deno task bench kubelet [--servers 1000]`: memory of many kubelet servers in one process, and
+ * the time to open them, to send each a request, to renew their certificates and to close them.
  */
 import { parseArgs } from "node:util";
 import { SILENT_LOGGER } from "../lib/shared/base/mod.ts";
@@ -22,7 +22,10 @@ function memory(): number {
   return Math.round(Deno.memoryUsage().rss / MEGA);
 }
 
-/** Calls `work` for each item, 16 at the same time, and returns the durations in milliseconds, sorted. */
+/**
+ * Calls `work` for each item, 16 at the same time, and returns the durations in milliseconds,
+ * sorted.
+ */
 async function forEach<T>(
   items: T[],
   work: (item: T) => Promise<void>,

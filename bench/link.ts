@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task bench link [--megabytes 200]`: throughput of one encrypted gRPC link over loopback with both
- * ends in this process, compared with encryption alone and with the same link without encryption.
+ * `deno task bench link [--megabytes 200]`: throughput of one encrypted gRPC link over loopback
+ * with both ends in this process, compared with encryption alone and with the same link without
+ * encryption.
  */
 import { parseArgs } from "node:util";
 import { SILENT_LOGGER } from "../lib/shared/base/mod.ts";

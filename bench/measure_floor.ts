@@ -59,7 +59,10 @@ export async function takeSamples(
   return samples;
 }
 
-/** Returns a signing request: the operator deletes its own when they are signed, so there is no sample. */
+/**
+ * Returns a signing request: the operator deletes its own when they are signed, so there is no
+ * sample.
+ */
 async function makeRequest(): Promise<
   { metadata: Record<string, unknown> } & Record<string, unknown>
 > {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task bench session [seconds]`: throughput of one stream between two sessions in one process over
- * a link in memory, which is the cost of the session alone.
+ * `deno task bench session [seconds]`: throughput of one stream between two sessions in one process
+ * over a link in memory, which is the cost of the session alone.
  */
 import {
   type Clock,

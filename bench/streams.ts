@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task bench streams [--megabytes 200]`: rates and times of kubectl commands through all parts.
+ * `deno task bench streams [--megabytes 200]`: rates and times of kubectl commands through all
+ * parts.
  *
  * Client, API server, operator and agent run on this machine and share its cores. The CPU time of
  * operator and agent is printed with each rate; unlike the rate, it hardly depends on other load.

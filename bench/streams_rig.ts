@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Runs kubectl commands, measures their time and the CPU time and memory of operator and agent, and prints a table. */
+/**
+ * Runs kubectl commands, measures their time and the CPU time and memory of operator and agent, and
+ * prints a table.
+ */
 import { AranyaError, utf8 } from "../lib/shared/base/mod.ts";
 import {
   type Dockerd,
@@ -73,7 +76,10 @@ export class StreamsRig {
     await Deno.stdout.write(utf8(`${line.trimEnd()}\n`));
   }
 
-  /** Runs a script that may use `k`, and returns its output. @throws {AranyaError} unless it exits 0 */
+  /**
+   * Runs a script that may use `k`, and returns its output.
+   * @throws {AranyaError} unless it exits 0
+   */
   async shell(script: string): Promise<string> {
     const { program, kubeconfig } = this.world.kubectl;
     const prelude =

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task demo [-- --once]`: starts a cluster with one device on this machine and runs a guided tour
- * through it with kubectl. The cluster runs until Ctrl-C, or until the end of the tour with `--once`;
- * then everything is removed. Exit code 130 when it was interrupted before the end of the tour.
+ * `deno task demo [-- --once]`: starts a cluster with one device on this machine and runs a guided
+ * tour through it with kubectl. The cluster runs until Ctrl-C, or until the end of the tour with
+ * `--once`; then everything is removed. Exit code 130 when it was interrupted before the end of the
+ * tour.
  */
 import { whenAborted } from "../lib/shared/base/mod.ts";
 import { join } from "./base/paths.ts";
@@ -35,7 +36,10 @@ function onInterrupt(): AbortSignal {
   return controller.signal;
 }
 
-/** Downloads, builds or installs what the demo needs; ends a download or build when it is interrupted. */
+/**
+ * Downloads, builds or installs what the demo needs; ends a download or build when it is
+ * interrupted.
+ */
 async function prepare(signal: AbortSignal): Promise<void> {
   await prepareModules();
   signal.throwIfAborted();

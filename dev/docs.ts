@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task docs`: lists what a room exports without a docstring: symbols behind `lib/<room>/mod.ts`, and methods of exported
- * classes and interfaces. `deno doc --lint` would also ask for one at each field, and for exports of every type in a signature.
+ * `deno task docs`: lists what a room exports without a docstring: symbols behind
+ * `lib/<room>/mod.ts`, and methods of exported classes and interfaces. `deno doc --lint` would also
+ * ask for one at each field, and for exports of every type in a signature.
  */
 import { join, ROOT } from "./base/paths.ts";
 import { print, warn } from "./base/terminal.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Regenerates `lib/shared/wire/_gen.ts` from `proto/aranya.proto`, or with `--check` fails when it differs.
- * The compiler is buf, from its npm package; the plugin is protobuf-es's own.
+ * Regenerates `lib/shared/wire/_gen.ts` from `proto/aranya.proto`, or with `--check` fails when it
+ * differs. The compiler is buf, from its npm package; the plugin is protobuf-es's own.
  */
 import { fromFileUrl, join } from "./base/paths.ts";
 

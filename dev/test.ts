@@ -5,7 +5,7 @@
  *
  * - pure: unit tests that need neither root nor an API server nor Docker
  * - unit: all unit tests; installs and builds what is missing
- * - e2e: tests through kubectl, each file in a world of its own
+ * - e2e: tests through kubectl, each file with its own world
  */
 import { formatElapsed, print, warn } from "./base/terminal.ts";
 import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";

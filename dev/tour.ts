@@ -14,7 +14,10 @@ export interface TourOptions {
   signal: AbortSignal;
 }
 
-/** Shows the device as a Node, its host through the virtual pod, and a Deployment in its Docker engine. */
+/**
+ * Shows the device as a Node, its host through the virtual pod, and a Deployment in its Docker
+ * engine.
+ */
 export class Tour {
   readonly #world: World;
   readonly #device: Device;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The control plane's programs: from KUBEBUILDER_ASSETS, PATH, the cache, the official downloads, or a
- * build from Go modules, in this order.
+ * The control plane's programs: from KUBEBUILDER_ASSETS, PATH, the cache, the official downloads,
+ * or a build from Go modules, in this order.
  */
 import { hasCode } from "../../lib/shared/base/mod.ts";
 import { ensureCached, isCached } from "./cache.ts";
@@ -16,14 +16,14 @@ const ETCD_VERSION = "3.6.16";
 const ARCH = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
 
 /** Options of everything that may download or build. */
-export interface BringOptions {
+export interface ProgramOptions {
   /** Ends a download or build; its reason is thrown. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Returns the Kubernetes version of the test world: `ARANYA_KUBERNETES` without `v`, else the version
- * in KUBEBUILDER_ASSETS, else the default.
+ * Returns the Kubernetes version of the test world: `ARANYA_KUBERNETES` without `v`, else the
+ * version in KUBEBUILDER_ASSETS, else the default.
  */
 export function kubernetesVersion(): Promise<string> {
   return remember("version", async () => {
@@ -38,10 +38,13 @@ export function kubernetesVersion(): Promise<string> {
 
 const resolved = new Map<string, Promise<string>>();
 
-/** Returns the path of one of {@linkcode KUBERNETES_PROGRAMS}; downloads or builds it unless it is there. */
+/**
+ * Returns the path of one of {@linkcode KUBERNETES_PROGRAMS}; downloads or builds it unless it is
+ * there.
+ */
 export async function kubernetesProgram(
   name: string,
-  options: BringOptions = {},
+  options: ProgramOptions = {},
 ): Promise<string> {
   const version = await kubernetesVersion();
   const isAsked = Boolean(Deno.env.get("ARANYA_KUBERNETES"));
@@ -62,7 +65,9 @@ export async function kubernetesProgram(
 }
 
 /** Returns the path of etcd; downloads or builds it unless it is there. */
-export async function etcdProgram(options: BringOptions = {}): Promise<string> {
+export async function etcdProgram(
+  options: ProgramOptions = {},
+): Promise<string> {
   const installed = await remember(
     "installed etcd",
     async () =>
@@ -78,7 +83,7 @@ export async function etcdProgram(options: BringOptions = {}): Promise<string> {
 
 /** Downloads or builds every program that is not there, with progress on the terminal. */
 export async function prepareBinaries(
-  options: BringOptions = {},
+  options: ProgramOptions = {},
 ): Promise<void> {
   await etcdProgram(options);
   for (const name of KUBERNETES_PROGRAMS) {
@@ -140,7 +145,7 @@ export function isOlder(version: string, other: string): boolean {
 
 async function cachedKubernetes(
   version: string,
-  options: BringOptions,
+  options: ProgramOptions,
 ): Promise<string> {
   const name = `kubernetes-${version}`;
   if (!await isCached(name, KUBERNETES_PROGRAMS)) {
@@ -163,7 +168,7 @@ async function cachedKubernetes(
 
 async function cachedEtcd(
   version: string,
-  options: BringOptions,
+  options: ProgramOptions,
 ): Promise<string> {
   return await ensureCached(
     `etcd-${version}`,
@@ -201,7 +206,7 @@ export async function downloadOrBuild(
 }
 
 /** Where a download goes. */
-interface Target extends BringOptions {
+interface Target extends ProgramOptions {
   folder: string;
   progress: Progress;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The cache of programs: one folder per name and version, filled once even when several processes need it. */
+/**
+ * The cache of programs: one folder per name and version, filled once even when several processes
+ * need it.
+ */
 import { withProgress } from "../base/terminal.ts";
 import { join } from "../base/paths.ts";
 
@@ -21,8 +24,8 @@ export async function isCached(
 
 /**
  * Returns the path of the cache's folder `name`. Unless it holds all `files`, `make` fills an empty
- * folder beside it, which is renamed to `name` when `make` succeeds. Callers in other processes wait
- * for the first one; folders that killed processes left half-filled are removed.
+ * folder beside it, which is renamed to `name` when `make` succeeds. Callers in other processes
+ * wait for the first one; folders that killed processes left half-filled are removed.
  */
 export async function ensureCached(
   name: string,

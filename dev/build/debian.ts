@@ -65,7 +65,9 @@ async function install(name: string): Promise<void> {
   });
 }
 
-/** Keeps packages from starting their services while `work` runs, as Debian's tools for images do. */
+/**
+ * Keeps packages from starting their services while `work` runs, as Debian's tools for images do.
+ */
 async function withoutServices(work: () => Promise<void>): Promise<void> {
   const ours = await Deno.writeTextFile(POLICY, "#!/bin/sh\nexit 101\n", {
     createNew: true,

@@ -10,7 +10,10 @@ import {
 import { dirname } from "../base/paths.ts";
 import type { Progress } from "../base/terminal.ts";
 
-/** Time for the first byte of the body. Short, so that a machine without internet access builds soon. */
+/**
+ * Time for the first byte of the body. Short, so that a machine without internet access builds
+ * soon.
+ */
 const CONNECT_TIMEOUT_MS = 4_000;
 /** Time without a byte after which a download counts as broken. */
 const STALL_TIMEOUT_MS = 15_000;
@@ -98,7 +101,9 @@ async function withRetry<T>(transfer: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Yields the body of one request. Every failure is "unavailable"; detail `hasBegun`: in the body. */
+/**
+ * Yields the body of one request. Every failure is "unavailable"; detail `hasBegun`: in the body.
+ */
 async function* receive(
   url: string,
   options: TransferOptions,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Builds Kubernetes and etcd from their published Go modules, through a generated go.mod in a temporary folder. */
+/**
+ * Builds Kubernetes and etcd from their published Go modules, through a generated go.mod in a
+ * temporary folder.
+ */
 import { AranyaError, onAbort } from "../../lib/shared/base/mod.ts";
 import { join } from "../base/paths.ts";
 import { findOnPath, run } from "../base/run.ts";
@@ -199,7 +202,7 @@ async function inTemporaryModule(
 const GO_ENV = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
 
 /**
- * Runs a command in a process group of its own, and kills the whole group when standard input ends:
+ * Runs a command in a new process group, and kills the whole group when standard input ends:
  * when this process closes it, or dies in whatever way. `$$` is the group's id because of `setsid`.
  */
 const KILLED_WITH_STDIN = `exec 3<&0 </dev/null
@@ -220,7 +223,10 @@ export interface RunGoOptions {
   program?: string;
 }
 
-/** Runs go to its end and returns its standard output. @throws {AranyaError} "internal" unless it exits 0 */
+/**
+ * Runs go to its end and returns its standard output.
+ * @throws {AranyaError} "internal" unless it exits 0
+ */
 export async function runGo(options: RunGoOptions): Promise<string> {
   const { args, work, signal, onLine, program = "go" } = options;
   signal?.throwIfAborted();

@@ -19,7 +19,8 @@ export interface Place {
 }
 
 /**
- * Returns the place of a file, or undefined for files that the rules don't cover (tests, dev, bench).
+ * Returns the place of a file, or undefined for files that the rules don't cover (tests, dev,
+ * bench).
  * @param filename absolute, or relative to the root
  * @param root absolute path of the repository
  */
@@ -54,7 +55,9 @@ export function checkImport(
   return checkPackage(place, packageOf(specifier));
 }
 
-/** Returns why this file may not import that package or `node:` module, or undefined when it may. */
+/**
+ * Returns why this file may not import that package or `node:` module, or undefined when it may.
+ */
 export function checkPackage(place: Place, name: string): string | undefined {
   const { room, rule } = place;
   return FREE_MODULES.includes(name) || rule?.packages?.includes(name)

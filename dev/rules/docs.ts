@@ -15,7 +15,7 @@ export interface DocSymbol {
   bases: string[];
 }
 
-/** What one room exports from files of its own. */
+/** Exports of one room that are declared in its own files. */
 export interface RoomDocs {
   room: string;
   symbols: DocSymbol[];
@@ -40,7 +40,8 @@ interface TypeRef {
 
 /**
  * Reads the output of `deno doc --json` for one room's mod.ts.
- * @throws {Error} when it holds no symbol of the room: the format has changed, or the room exports nothing of its own
+ * @throws {Error} when it holds no symbol of the room: the format has changed, or all its exports
+ * are declared elsewhere
  */
 export function toRoomDocs(room: string, output: unknown): RoomDocs {
   const { nodes } = output as {

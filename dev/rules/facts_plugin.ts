@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A plugin of `deno lint` that finds no faults: it reports each file's {@linkcode FileFacts} as JSON. */
+/**
+ * A plugin of `deno lint` that finds no faults: it reports each file's {@linkcode FileFacts} as
+ * JSON.
+ */
 
 /** A comment as it stands in the file. */
 export interface Comment {

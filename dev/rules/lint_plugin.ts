@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The room table as a plugin of `deno lint`, for feedback in the editor. `tests/rules` checks the import graph as a whole. */
+/**
+ * The room table as a plugin of `deno lint`, for feedback in the editor. `tests/rules` checks the
+ * import graph as a whole.
+ */
 import { checkDenoMember, checkImport, type Place, placeOf } from "./access.ts";
 
 const HINT = "See docs/architecture.md, Rooms, and dev/rules/rooms.ts";
@@ -67,7 +70,7 @@ class RoomVisitor {
     );
   }
 
-  /** Other members of globalThis would be a way around this rule. */
+  /** Other members of globalThis would evade this rule. */
   #checkGlobalThis(node: Deno.lint.Node, parent?: Deno.lint.Node): void {
     if (memberOf(node, parent) !== "addEventListener") {
       this.#report(node, "globalThis is used only for addEventListener");
@@ -90,7 +93,9 @@ function memberOf(
     : undefined;
 }
 
-/** Returns whether an identifier is only a name here (a property, a key, a method), not a reference. */
+/**
+ * Returns whether an identifier is only a name here (a property, a key, a method), not a reference.
+ */
 function isName(node: Deno.lint.Identifier, parent?: Deno.lint.Node): boolean {
   switch (parent?.type) {
     case "MemberExpression":
@@ -143,7 +148,8 @@ const ROOM_RULE: Deno.lint.Rule = {
 
 /**
  * Rule "aranya/boolean-argument": no positional boolean literals in lib/. Deno's own
- * no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is right.
+ * no-boolean-literal-for-arguments can't be kept out of tests, where assert.equal(x, true) is
+ * right.
  */
 const BOOLEAN_RULE: Deno.lint.Rule = {
   create(context) {

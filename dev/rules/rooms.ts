@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The room table: which folder of `lib/` may import which others, and which packages and runtime functions each may use.
- * `lint_plugin.ts` and `tests/rules` enforce it; `deno task rooms` writes it into docs/architecture.md.
+ * The room table: which folder of `lib/` may import which others, and which packages and runtime
+ * functions each may use. `lint_plugin.ts` and `tests/rules` enforce it; `deno task rooms` writes
+ * it into docs/architecture.md.
  *
- * Rooms stand in topological order, and the type of `imports` names only rooms above: an import cycle, or an import from
- * the operator to the agent, does not compile.
+ * Rooms stand in topological order, and the type of `imports` names only rooms above: an import
+ * cycle, or an import from the operator to the agent, does not compile.
  */
 
 /** What one room may use. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Gives every test a deadline; loaded by `deno test --preload`. The error that the timer throws fails the
- * test and cancels the rest of its file; other files go on. A hook instead of a wrapper around `Deno.test`
- * keeps the test's own location in the report.
+ * Gives every test a deadline; loaded by `deno test --preload`. The error that the timer throws
+ * fails the test and cancels the rest of its file; other files continue. A hook instead of a
+ * wrapper around `Deno.test` keeps the test's own location in the report.
  */
 
 /** Environment variable with the deadline in milliseconds. */

@@ -10,7 +10,10 @@ const LAUNCHERS = [
   "dev/world/network.ts",
 ];
 
-/** Tests that import no launcher, but mount file systems or change owners, for which they must be root. */
+/**
+ * Tests that import no launcher, but mount file systems or change owners, for which they must be
+ * root.
+ */
 const ROOT_ONLY = [
   "tests/agent/host/tmpfs_test.ts",
   "tests/agent/state/disk_test.ts",
@@ -31,7 +34,10 @@ export async function findEndToEndTests(): Promise<string[]> {
   return await findTests("tests/e2e");
 }
 
-/** Returns those unit tests that need neither root nor an API server nor Docker, and not {@linkcode GATE}. */
+/**
+ * Returns those unit tests that need neither root nor an API server nor Docker, and not {@linkcode
+ * GATE}.
+ */
 export async function findPureTests(): Promise<string[]> {
   const tests = await findUnitTests();
   const files = (await Promise.all(

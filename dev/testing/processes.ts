@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Finds processes that a test run left behind, by an environment variable that all its processes inherit. */
+/**
+ * Finds processes that a test run left behind, by an environment variable that all its processes
+ * inherit.
+ */
 import { join } from "../base/paths.ts";
 import { until } from "../base/wait.ts";
 

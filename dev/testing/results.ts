@@ -31,14 +31,17 @@ export interface PartialResults extends Results {
   unfinished: string | undefined;
 }
 
-/** Parts of the output that are no results: colors, and a notice in the middle of a slow test's line. */
+/**
+ * Parts of the output that are no results: colors, and a notice in the middle of a slow test's
+ * line.
+ */
 const NOISE =
   // deno-lint-ignore no-control-regex
   /\x1b\[[\d;]*m|'[^'\n]*' has been running for over [^\n]*\n/g;
 
 /**
- * Counts the tests in the output of `deno test`, for a process that was killed: Deno writes its JUnit
- * report only at the end. A test that had begun and not ended counts as failed.
+ * Counts the tests in the output of `deno test`, for a process that was killed: Deno writes its
+ * JUnit report only at the end. A test that had begun and not ended counts as failed.
  */
 export function countOutput(output: string): PartialResults {
   const results: PartialResults = {

@@ -33,8 +33,8 @@ export interface RunTestsOptions {
 }
 
 /**
- * Runs the files and shows their output as it comes. Counts at least one failure when the process fails:
- * a file that can't be loaded, or a hook that throws, is in no report.
+ * Runs the files and shows their output as it comes. Counts at least one failure when the process
+ * fails: a file that can't be loaded, or a hook that throws, is in no report.
  */
 export async function runTests(options: RunTestsOptions): Promise<Results> {
   const { title, files, timeoutMs = 600_000 } = options;
@@ -115,7 +115,10 @@ class OutputCopy {
       .pipeTo(sink, { signal: this.#stop.signal }).catch(() => {});
   }
 
-  /** Returns the text, to be called after the process has ended: a process that it left may hold the pipe open. */
+  /**
+   * Returns the text, to be called after the process has ended: a process that it left may hold the
+   * pipe open.
+   */
   async finish(): Promise<string> {
     const timer = setTimeout(() => this.#stop.abort(), DRAIN_MS);
     await this.#done;

@@ -5,7 +5,10 @@ import type { Machine } from "./machine.ts";
 import { dirname, join, ROOT } from "../base/paths.ts";
 
 const MAIN = join(ROOT, "main.ts");
-/** A small young generation, so that buffers of streams are collected soon. Measured in docs/dependencies.md. */
+/**
+ * A small young generation, so that buffers of streams are collected soon. Measured in
+ * docs/dependencies.md.
+ */
 const V8_FLAGS = "--v8-flags=--optimize-for-size,--max-semi-space-size=1";
 
 /** Options of {@linkcode Agent.start}. */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A kube-apiserver with the settings of kubeadm: RBAC, NodeRestriction, verified kubelet certificates. */
+/**
+ * A kube-apiserver with the settings of kubeadm: RBAC, NodeRestriction, verified kubelet
+ * certificates.
+ */
 import { kubernetesProgram } from "../build/binaries.ts";
 import { Etcd } from "./etcd.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
@@ -19,7 +22,10 @@ import {
 export interface ApiserverOptions {
   /** Where it runs. @default this machine, with a new world folder */
   network?: Network;
-  /** Whether {@linkcode Apiserver.auditLog} is written, with the metadata of each request. @default false */
+  /**
+   * Whether {@linkcode Apiserver.auditLog} is written, with the metadata of each request.
+   * @default false
+   */
   audits?: boolean;
   /** More flags. */
   flags?: string[];
@@ -40,7 +46,9 @@ export interface ClusterKeys {
 
 const KUBELET_CLIENT = "kube-apiserver-kubelet-client";
 
-/** A running API server with its etcd. It listens on loopback only, so that devices can't reach it. */
+/**
+ * A running API server with its etcd. It listens on loopback only, so that devices can't reach it.
+ */
 export class Apiserver implements AsyncDisposable {
   readonly machine: Machine;
   /** `https://127.0.0.1:<port>`, on its machine. */
@@ -83,7 +91,10 @@ export class Apiserver implements AsyncDisposable {
     this.#closes = options.closes;
   }
 
-  /** Starts etcd and the API server, waits until it is ready, and binds the rights of its kubelet client. */
+  /**
+   * Starts etcd and the API server, waits until it is ready, and binds the rights of its kubelet
+   * client.
+   */
   static async start(options: ApiserverOptions = {}): Promise<Apiserver> {
     const closes = new AsyncDisposableStack();
     try {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An API server with the EdgeDevice definition, shared by all tests of a run that only read and write objects. */
+/**
+ * An API server with the EdgeDevice definition, shared by all tests of a run that only read and
+ * write objects.
+ */
 import { Apiserver } from "./apiserver.ts";
 import { join, ROOT } from "../base/paths.ts";
 import { until } from "../base/wait.ts";

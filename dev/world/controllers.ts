@@ -10,13 +10,18 @@ import { get } from "./http.ts";
 export interface ControllerManagerOptions {
   /** Its API server; must be ready. */
   apiserver: Apiserver;
-  /** Requests per second of its client, which bounds the certificate signer. @default Kubernetes' own 20 */
+  /**
+   * Requests per second of its client, which bounds the certificate signer.
+   * @default Kubernetes' own 20
+   */
   requestsPerSecond?: number;
   /** More flags. */
   flags?: string[];
 }
 
-/** A running kube-controller-manager. It signs with the CA that the API server trusts for kubelets. */
+/**
+ * A running kube-controller-manager. It signs with the CA that the API server trusts for kubelets.
+ */
 export class ControllerManager implements AsyncDisposable {
   readonly program: Launched;
 

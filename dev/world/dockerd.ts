@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A Docker engine on a machine of the test world; without root, the engine that runs on this machine. */
+/**
+ * A Docker engine on a machine of the test world; without root, the engine that runs on this
+ * machine.
+ */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { ensureProgram } from "../build/debian.ts";
 import { loadImages } from "./images.ts";
@@ -19,7 +22,10 @@ export interface DockerdOptions {
   images?: boolean;
 }
 
-/** A running engine. Its paths on the machine are Docker's defaults (`/var/run/docker.sock`, `/var/lib/docker`). */
+/**
+ * A running engine. Its paths on the machine are Docker's defaults (`/var/run/docker.sock`,
+ * `/var/lib/docker`).
+ */
 export class Dockerd implements AsyncDisposable {
   readonly machine: Machine;
   /** Path of its socket for this process. */
@@ -42,7 +48,10 @@ export class Dockerd implements AsyncDisposable {
     this.#closes = options.closes;
   }
 
-  /** Starts it and loads the test images. @throws {AranyaError} "not_found" when no engine can be started or found */
+  /**
+   * Starts it and loads the test images.
+   * @throws {AranyaError} "not_found" when no engine can be started or found
+   */
   static async start(options: DockerdOptions = {}): Promise<Dockerd> {
     const closes = new AsyncDisposableStack();
     try {
@@ -88,7 +97,9 @@ export class Dockerd implements AsyncDisposable {
     );
   }
 
-  /** Stops the engine like `systemctl stop docker`; does nothing to an engine that it did not start. */
+  /**
+   * Stops the engine like `systemctl stop docker`; does nothing to an engine that it did not start.
+   */
   async stop(): Promise<void> {
     await this.#program?.stop();
   }
@@ -158,7 +169,10 @@ export async function prepareEngine(): Promise<string | undefined> {
   }
 }
 
-/** Returns the socket of this machine's engine: DOCKER_HOST when it names one, else Docker's default. */
+/**
+ * Returns the socket of this machine's engine: DOCKER_HOST when it names one, else Docker's
+ * default.
+ */
 function presentSocket(): string {
   const host = Deno.env.get("DOCKER_HOST") ?? "";
   return host.startsWith("unix://")

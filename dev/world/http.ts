@@ -4,12 +4,16 @@ import type { Machine } from "./machine.ts";
 
 const TIMEOUT_S = 3;
 
-/** Sends the request in `$3` to host `$1`, port `$2`. bash opens the connection, so that no other program is needed. */
+/**
+ * Sends the request in `$3` to host `$1`, port `$2`. bash opens the connection, so that no other
+ * program is needed.
+ */
 const PLAIN = 'exec 3<>"/dev/tcp/$1/$2" && printf %s "$3" >&3 && cat <&3';
 
 /**
- * Returns the body of the response, or "" without a response within 3 s. A server's certificate is not verified.
- * Readiness checks call this often, so it starts programs that cost few milliseconds: bash and openssl.
+ * Returns the body of the response, or "" without a response within 3 s. A server's certificate is
+ * not verified. Readiness checks call this often, so it starts programs that cost few milliseconds:
+ * bash and openssl.
  */
 export async function get(machine: Machine, url: string): Promise<string> {
   const { protocol, hostname, port, host, pathname, search } = new URL(url);

@@ -69,7 +69,10 @@ function changes(lines: string[]): string[] {
   return lines.flatMap((line) => ["-c", line]);
 }
 
-/** Makes a tar of a small Linux: busybox under all its names, and folders and files that programs expect. */
+/**
+ * Makes a tar of a small Linux: busybox under all its names, and folders and files that programs
+ * expect.
+ */
 async function makeRoot(work: string): Promise<string> {
   const busybox = await ensureProgram("busybox", { package: "busybox-static" });
   const root = join(work, "root");

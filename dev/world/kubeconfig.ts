@@ -16,7 +16,9 @@ export interface KubeconfigOptions {
   namespace?: string;
 }
 
-/** Writes a file with all certificates inside, readable for its owner only, and returns its path. */
+/**
+ * Writes a file with all certificates inside, readable for its owner only, and returns its path.
+ */
 export async function writeKubeconfig(
   options: KubeconfigOptions,
 ): Promise<string> {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Long-running programs: output goes to a log file, they are stopped by process id, and none outlives this process. */
+/**
+ * Long-running programs: output goes to a log file, they are stopped by process id, and none
+ * outlives this process.
+ */
 import { AranyaError, defined } from "../../lib/shared/base/mod.ts";
 import { pause, until } from "../base/wait.ts";
 
@@ -16,17 +19,24 @@ export interface LaunchOptions {
   graceMs?: number;
 }
 
-/** A command prefix such as `nsenter …`, and how {@linkcode launchThrough} finds the program's process id behind it. */
+/**
+ * A command prefix such as `nsenter …`, and how {@linkcode launchThrough} finds the program's
+ * process id behind it.
+ */
 export interface Wrapping {
   /** Program and arguments put before `sh -c`. */
   prefix: string[];
-  /** Whether the prefix's process becomes the program's parent (`nsenter --pid`); else the script prints the id. */
+  /**
+   * Whether the prefix's process becomes the program's parent (`nsenter --pid`); else the script
+   * prints the id.
+   */
   isParent: boolean;
 }
 
 /**
- * Runs the program as a child and kills it when standard input ends. This process holds the other end
- * of that pipe, so the program ends with it, even after SIGKILL. Prints the program's process id.
+ * Runs the program as a child and kills it when standard input ends. This process holds the other
+ * end of that pipe, so the program ends with it, even after SIGKILL. Prints the program's process
+ * id.
  */
 const KILLED_WITH_STDIN = `log=$1; shift; exec 3<&0 </dev/null
 "$@" >>"$log" 2>&1 3<&- & p=$!; echo $p
@@ -143,7 +153,10 @@ export class Launched implements AsyncDisposable {
     }
   }
 
-  /** Sends SIGTERM, and SIGKILL after the grace period; resolves with the exit code. May be called again. */
+  /**
+   * Sends SIGTERM, and SIGKILL after the grace period; resolves with the exit code. May be called
+   * again.
+   */
   async stop(options: { graceMs?: number } = {}): Promise<number> {
     this.kill("SIGTERM");
     const controller = new AbortController();
@@ -176,7 +189,8 @@ export class Launched implements AsyncDisposable {
 
 /**
  * Calls `check` until it returns true, as long as the program runs.
- * @throws {AranyaError} with the end of its log, when it ended ("unavailable") or time ran out ("timed_out")
+ * @throws {AranyaError} with the end of its log, when it ended ("unavailable") or time ran out
+ * ("timed_out")
  */
 export async function untilReady(
   program: Launched,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Folders of test worlds, and removal of what killed processes left: mounts, control groups, files. */
+/**
+ * Folders of test worlds, and removal of what killed processes left: mounts, control groups, files.
+ */
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
@@ -23,7 +25,10 @@ export async function makeWorldFolder(): Promise<string> {
   return folder;
 }
 
-/** Unmounts everything in a world's folder, but keeps the files; removed by {@linkcode clearLeftovers} after three days. */
+/**
+ * Unmounts everything in a world's folder, but keeps the files; removed by {@linkcode
+ * clearLeftovers} after three days.
+ */
 export async function keepWorldFolder(folder: string): Promise<void> {
   await unmountUnder(folder);
   await removeCgroups(`/${folder.split("/").at(-1)}`);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Handlers for a kubelet server that run commands as processes of this machine, without a device. */
+/**
+ * Handlers for a kubelet server that run commands as processes of this machine, without a device.
+ */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";

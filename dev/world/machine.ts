@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Machines of the test world. One is a set of Linux namespaces (network, mounts, processes, host name)
- * whose first process waits for its standard input to end. When the process that made it ends, in
- * whatever way, the kernel ends all its processes and removes its mounts and its network.
+ * Machines of the test world. One is a set of Linux namespaces (network, mounts, processes, host
+ * name) whose first process waits for its standard input to end. When the process that made it
+ * ends, in whatever way, the kernel ends all its processes and removes its mounts and its network.
  * Without root, this machine is the only one.
  */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
@@ -22,11 +22,17 @@ export interface Machine extends AsyncDisposable {
   readonly name: string;
   /** The address that other machines use for it; not a loopback address. */
   readonly address: string;
-  /** A folder on a disk, with the same path on the machine and here. Mounts in it here are visible there. */
+  /**
+   * A folder on a disk, with the same path on the machine and here. Mounts in it here are visible
+   * there.
+   */
   readonly folder: string;
   /** Whether it is a set of namespaces; false for this machine. */
   readonly isIsolated: boolean;
-  /** Parent control group of its containers, e.g. `/aranya-12-ab/edge-1`; empty for Docker's default. */
+  /**
+   * Parent control group of its containers, e.g. `/aranya-12-ab/edge-1`; empty for Docker's
+   * default.
+   */
   readonly cgroup: string;
   /** Starts a program in the background; it is killed when the machine ends. */
   launch(program: string, options: LaunchOptions): Promise<Launched>;
@@ -39,7 +45,9 @@ export interface Machine extends AsyncDisposable {
   tryRun(program: string, options?: RunOptions): Promise<RunResult>;
   /** Runs a command inside and returns its output. @throws {AranyaError} unless it exits 0 */
   run(program: string, options?: RunOptions): Promise<string>;
-  /** Returns the path by which this process reaches a path of the machine, e.g. its Docker socket. */
+  /**
+   * Returns the path by which this process reaches a path of the machine, e.g. its Docker socket.
+   */
   pathOf(path: string): string;
   /** Returns a TCP port that nothing listens on at the moment. */
   freePort(): Promise<number>;
@@ -81,7 +89,8 @@ export async function startMachine(options: MachineOptions): Promise<Machine> {
   const { name, folder, cgroup, ownState = false } = options;
   await Deno.mkdir(join(folder, "var-lib"), { recursive: true });
   await Deno.mkdir(join(folder, "etc"), { recursive: true });
-  // The folder is the machine's disk: after a power failure it is the same machine with a new boot id.
+  // The folder is the machine's disk: after a power failure it is the same machine with a new boot
+  // id.
   await Deno.writeTextFile(
     join(folder, "etc/machine-id"),
     crypto.randomUUID().replaceAll("-", "") + "\n",

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Launchers of the real parts that demo, tests and benchmarks share: etcd, API server, controllers,
- * kubectl, Docker engines, operator and agents, on machines of Linux namespaces. Nothing here is a double.
+ * kubectl, Docker engines, operator and agents, on machines of Linux namespaces. Nothing here is a
+ * double.
  *
- * Each part is started by a static `start` and ends when it is disposed; without a `network` or `machine`
- * it makes its own. Programs end with the process that started them, even after SIGKILL.
+ * Each part is started by a static `start` and ends when it is disposed; without a `network` or
+ * `machine` it makes its own. Programs end with the process that started them, even after SIGKILL.
  *
  * @example
  * ```ts

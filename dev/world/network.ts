@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The test world's network: one machine for the control plane and the operator, one per device, and a
- * bridge on the first that connects them. The addresses exist only in network namespaces, so that
+ * The test world's network: one machine for the control plane and the operator, one per device, and
+ * a bridge on the first that connects them. The addresses exist only in network namespaces, so that
  * worlds that run at the same time don't collide. Without root, all machines are this machine.
  */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
@@ -39,7 +39,7 @@ export class Network implements AsyncDisposable {
 
   /**
    * Makes the control plane's machine.
-   * @param options.isolated whether machines are namespaces of their own; by default as root
+   * @param options.isolated whether machines are namespaces; by default as root
    */
   static async start(options: { isolated?: boolean } = {}): Promise<Network> {
     const isolated = options.isolated ?? canIsolate();
@@ -94,7 +94,10 @@ export class Network implements AsyncDisposable {
     return machine;
   }
 
-  /** Ends a device's machine like a power failure: processes and mounts end, its disk (`folder`) stays. */
+  /**
+   * Ends a device's machine like a power failure: processes and mounts end, its disk (`folder`)
+   * stays.
+   */
   async removeDevice(name: string): Promise<void> {
     const machine = this.#devices.get(name);
     this.#devices.delete(name);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The complete test world: control plane, operator, and devices, each with an engine and an agent. */
+/**
+ * The complete test world: control plane, operator, and devices, each with an engine and an agent.
+ */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
 import { Agent } from "./agent.ts";
 import { Dockerd } from "./dockerd.ts";
@@ -18,7 +20,7 @@ export interface WorldOptions extends ControlPlaneOptions {
   devices?: string[];
   /** More flags of the operator. */
   operatorFlags?: string[];
-  /** For devices that don't say otherwise. @default "required" */
+  /** Default of {@linkcode DeviceOptions.engine}. @default "required" */
   engine?: DeviceOptions["engine"];
 }
 
@@ -26,7 +28,10 @@ export interface WorldOptions extends ControlPlaneOptions {
 export interface DeviceOptions {
   /** `spec` of its EdgeDevice. @default gRPC, offline after 10 s */
   spec?: Record<string, unknown>;
-  /** "required" fails when no engine can run; "optional" continues without one. @default "required" */
+  /**
+   * "required" fails when no engine can run; "optional" continues without one.
+   * @default "required"
+   */
   engine?: "required" | "optional" | "none";
   /** Returns the agent.yaml to use instead of the operator's. */
   edit?: (config: string) => string;
@@ -107,12 +112,18 @@ export class World implements AsyncDisposable {
     return this.controlPlane.kubectl;
   }
 
-  /** Runs kubectl in the operator's namespace and returns its output. @throws {AranyaError} unless it exits 0 */
+  /**
+   * Runs kubectl in the operator's namespace and returns its output.
+   * @throws {AranyaError} unless it exits 0
+   */
   run(...args: string[]): Promise<string> {
     return this.kubectl.run(["-n", NAMESPACE, ...args]);
   }
 
-  /** Applies an EdgeDevice, makes its machine with an engine, and starts an agent with the operator's agent.yaml. */
+  /**
+   * Applies an EdgeDevice, makes its machine with an engine, and starts an agent with the
+   * operator's agent.yaml.
+   */
   async addDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
     const { spec = SPEC, edit = (config: string) => config } = options;
     const machine = await this.network.addDevice(name);
@@ -209,7 +220,10 @@ export function edgeDevice(
   };
 }
 
-/** Returns the agent.yaml for this machine: state in the world's folder, and the engine that runs here. */
+/**
+ * Returns the agent.yaml for this machine: state in the world's folder, and the engine that runs
+ * here.
+ */
 function adapt(
   config: string,
   options: { machine: Machine; engine: Pick<Device, "dockerd"> },

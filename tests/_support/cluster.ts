@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A real API server for tests that only read and write objects: the run's shared one, else one of their own. */
+/**
+ * An API server for tests that only read and write objects: the shared one of the run, else a new
+ * one.
+ */
 import { SHARED_KUBECONFIG, startCluster } from "../../dev/world/cluster.ts";
 
 /** An API server that others may be using too: keep to a namespace and names of your own. */

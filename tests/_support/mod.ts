@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What tests start and stop: real etcd, API server, controllers, kubectl, Docker engines, and the network world around them.
- * Each is `await using x = await X.start(…)`; without a `network` or `machine` of its own it makes one. Nothing here is a double.
+ * What tests start and stop: real etcd, API server, controllers, kubectl, Docker engines, and the
+ * network world around them. Each is `await using x = await X.start(…)`; without a `network` or
+ * `machine` of its own it makes one. Nothing here is a double.
  *
  * @module
  */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator as manifests/operator.yaml runs it: with the service account's files and the permission set for a pod. */
+/**
+ * The operator as manifests/operator.yaml runs it: with the service account's files and the
+ * permission set for a pod.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import {
@@ -15,8 +18,8 @@ import { scenario } from "./_support/scenario.ts";
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DEVICE = "edge-1";
 /**
- * Mounts its own /run, puts the service account's files there with the symbolic links that a kubelet
- * makes, and becomes the operator.
+ * Mounts its own /run, puts the service account's files there with the symbolic links that a
+ * kubelet makes, and becomes the operator.
  */
 const IN_POD = `set -e
 mount -t tmpfs tmpfs /run

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A container's lifecycle as kubectl shows it: exits, restarts, probes, hooks, updates, and restarts of
- * engine, agent and operator. The last three scenarios share the pod "reader".
+ * A container's lifecycle as kubectl shows it: exits, restarts, probes, hooks, updates, and
+ * restarts of engine, agent and operator. The last three scenarios share the pod "reader".
  */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";

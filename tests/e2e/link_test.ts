@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Short and long interruptions of a device's link, and attach, port-forward and statistics of the virtual pod. */
+/**
+ * Short and long interruptions of a device's link, and attach, port-forward and statistics of the
+ * virtual pod.
+ */
 import assert from "node:assert/strict";
 import { tryRun } from "../../dev/base/run.ts";
 import { until } from "../../dev/base/wait.ts";

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** EdgeDevices and their objects: conflicting names, drift, invalid input, operators that replace each other. Needs no engine. */
+/**
+ * EdgeDevices and their objects: conflicting names, drift, invalid input, operators that replace
+ * each other. Needs no engine.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Single pods on a device: logs, restarts, refusals, grace periods, drain, and deletion of the device. */
+/**
+ * Single pods on a device: logs, restarts, refusals, grace periods, drain, and deletion of the
+ * device.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";

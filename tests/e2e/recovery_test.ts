@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A running pod and a running exec when operator, agent or API server is killed, or the device loses power. */
+/**
+ * A running pod and a running exec when operator, agent or API server is killed, or the device
+ * loses power.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import { Agent, IMAGES } from "../../dev/world/mod.ts";

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A Deployment on a device: what its containers get from the cluster, and its deletion. The scenarios run in order. */
+/**
+ * A Deployment on a device: what its containers get from the cluster, and its deletion. The
+ * scenarios run in order.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
@@ -49,7 +52,10 @@ function deployment(): object[] {
   }];
 }
 
-/** Returns the spec of a pod with an HTTP server and its client, which use ConfigMap, Secret, fields and volumes. */
+/**
+ * Returns the spec of a pod with an HTTP server and its client, which use ConfigMap, Secret, fields
+ * and volumes.
+ */
 function webPod(): Record<string, unknown> {
   return {
     containers: [{

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What `deno task ok` checks beside tests is checked by `deno task test` too, so that CI sees it. */
+/**
+ * What `deno task ok` checks beside tests is checked by `deno task test` too, so that CI sees it.
+ */
 import assert from "node:assert/strict";
 import { ROOT } from "../../dev/base/paths.ts";
 

@@ -10,7 +10,7 @@ Deno.test("isOlder() compares versions by number", () => {
 });
 
 /** Runs both ways with this outcome of the download; returns which ones were called. */
-async function bring(downloadError?: Error): Promise<string[]> {
+async function callBoth(downloadError?: Error): Promise<string[]> {
   const called: string[] = [];
   await downloadOrBuild("thing", {
     download: () => {
@@ -26,14 +26,17 @@ async function bring(downloadError?: Error): Promise<string[]> {
 }
 
 Deno.test("downloadOrBuild() builds only when the download is unavailable", async () => {
-  assert.deepEqual(await bring(), ["download"]);
-  assert.deepEqual(await bring(new AranyaError("unavailable", "no way out")), [
-    "download",
-    "build",
-  ]);
+  assert.deepEqual(await callBoth(), ["download"]);
+  assert.deepEqual(
+    await callBoth(new AranyaError("unavailable", "no way out")),
+    [
+      "download",
+      "build",
+    ],
+  );
   await assert.rejects(
-    bring(new AranyaError("conflict", "wrong checksum")),
+    callBoth(new AranyaError("conflict", "wrong checksum")),
     /wrong checksum/,
   );
-  await assert.rejects(bring(new TypeError("a defect")), /a defect/);
+  await assert.rejects(callBoth(new TypeError("a defect")), /a defect/);
 });

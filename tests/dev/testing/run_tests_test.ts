@@ -5,7 +5,9 @@ import { run } from "../../../dev/base/run.ts";
 import type { Results } from "../../../dev/testing/results.ts";
 import type { RunTestsOptions } from "../../../dev/testing/run_tests.ts";
 
-/** Runs test files of these contents in another process, and returns the counts and what was shown. */
+/**
+ * Runs test files of these contents in another process, and returns the counts and what was shown.
+ */
 async function runTestsOf(
   files: Record<string, string>,
   options: Partial<RunTestsOptions> = {},

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A command that counts, and a reader of its numbers: shows lost, repeated and reordered output. */
+/**
+ * A command that counts, and a reader of its numbers: shows lost, repeated and reordered output.
+ */
 import assert from "node:assert/strict";
 import { until } from "../../../dev/base/wait.ts";
 import {
@@ -56,9 +58,9 @@ export class CounterReader implements AsyncDisposable {
   }
 
   /**
-   * Waits until kubectl continues or ends, and fails unless its numbers are contiguous. When it ends, it
-   * must fail with a message. With `mayEndSilently` it may also end without: when the operator is killed,
-   * the API server reports the closed connection as success.
+   * Waits until kubectl continues or ends, and fails unless its numbers are contiguous. When it
+   * ends, it must fail with a message. With `mayEndSilently` it may also end without: when the
+   * operator is killed, the API server reports the closed connection as success.
    */
   async assertContinuesOrFails(
     options: { mayEndSilently?: boolean } = {},

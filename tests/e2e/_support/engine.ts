@@ -3,7 +3,10 @@
 import type { World } from "../../../dev/world/mod.ts";
 import { mustDevice } from "./scenario.ts";
 
-/** Ids of containers, names of networks without Docker's own, names of volumes, and mount points of pods. */
+/**
+ * Ids of containers, names of networks without Docker's own, names of volumes, and mount points of
+ * pods.
+ */
 export interface EngineState {
   containers: string[];
   networks: string[];

@@ -12,8 +12,8 @@ export interface ProbeOptions {
 }
 
 /**
- * Sends a GET request and returns the status of the response ("401", "403", …), else the text of the error.
- * The server's certificate is not verified.
+ * Sends a GET request and returns the status of the response ("401", "403", …), else the text of
+ * the error. The server's certificate is not verified.
  */
 export async function probe(
   machine: Machine,
@@ -49,8 +49,8 @@ export async function probe(
 }
 
 /**
- * Sends random bytes to a TCP port and waits for up to 15 s. Returns "closed", "answered N", "still open",
- * or the name of the error.
+ * Sends random bytes to a TCP port and waits for up to 15 s. Returns "closed", "answered N", "still
+ * open", or the name of the error.
  */
 export async function sendGarbage(
   machine: Machine,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** End-to-end scenarios: one world for each file, a deadline for each scenario, logs kept after a failure. */
+/**
+ * End-to-end scenarios: one world for each file, a deadline for each scenario, logs kept after a
+ * failure.
+ */
 import assert from "node:assert/strict";
 import { AranyaError, withDeadline } from "../../../lib/shared/base/mod.ts";
 import type { RunResult } from "../../../dev/base/run.ts";
@@ -23,8 +26,8 @@ let hasFailed = false;
 /** Options of {@linkcode scenario}. */
 export interface ScenarioOptions {
   /**
-   * Whether programs of the world start or end in the scenario. Deno's leak check takes them for leaks
-   * of the test; the check at the end of the file finds programs that are really left.
+   * Whether programs of the world start or end in the scenario. Deno's leak check takes them for
+   * leaks of the test; the check at the end of the file finds programs that are really left.
    */
   restarts?: boolean;
   /** @default 240000 */
@@ -56,8 +59,8 @@ export function scenario(
 }
 
 /**
- * Starts a world before the file's scenarios, and ends it after them with a check that no program is left.
- * Returns a function that returns the world.
+ * Starts a world before the file's scenarios, and ends it after them with a check that no program
+ * is left. Returns a function that returns the world.
  */
 export function useWorld(options: WorldOptions = {}): () => World {
   let world: World | undefined;
@@ -93,7 +96,10 @@ export function mustDevice(
   return { ...device, dockerd: device.dockerd };
 }
 
-/** Returns a device of the world, with or without an engine. @throws {AssertionError} when it is not there */
+/**
+ * Returns a device of the world, with or without an engine.
+ * @throws {AssertionError} when it is not there
+ */
 export function mustDeviceWithoutEngine(world: World, name = DEVICE): Device {
   const device = world.devices.get(name);
   assert.ok(device, `device ${name} is not there`);
@@ -133,7 +139,10 @@ export async function untilServed(
   );
 }
 
-/** Returns the status of a condition ("True", "False", "Unknown"), or "" when the object has no such condition. */
+/**
+ * Returns the status of a condition ("True", "False", "Unknown"), or "" when the object has no such
+ * condition.
+ */
 export async function conditionStatus(
   world: World,
   condition: { kind: string; name: string; type: string },
