@@ -1,187 +1,206 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * How much may be under way on a link: about as much as it carries in half a second beyond its shortest round trip, so that what is urgent
- * never waits long behind what is bulky. The rate is measured by acknowledgements; the budget at most doubles in a round trip.
- *
- * Rate samples are taken as BBR takes them (draft-cardwell-iccrg-bbr-congestion-control, "delivery rate estimation"): what was
- * delivered between a packet's sending and its acknowledgement, over that time.
- */
+/** How many bytes may be in flight on a link. */
 import type { Clock } from "../base/mod.ts";
 
-/** Never less may be under way, in bytes. */
+/** Bounds of the budget, in bytes. */
 export const MIN_BUDGET_BYTES = 4 * 1024;
-/** Never more may be under way, in bytes. */
-export const MAX_BUDGET_BYTES = 16 * 1024 * 1024;
-/** No packet of bulk is cut larger, whatever the link takes; room for 64 KiB and a header. */
-export const MAX_CUT_BYTES = 64 * 1024 + 64;
-const MIN_CUT_BYTES = 512;
-const FIRST_BUDGET_BYTES = 8 * 1024;
-const FIRST_CUT_BYTES = 1024;
-/** Time that bulk may queue in the transport. */
+const MAX_BUDGET_BYTES = 16 * 1024 * 1024;
+/** Bounds of the packet size, in bytes. The upper one has room for 64 KiB and a header. */
+const MIN_PACKET_BYTES = 512;
+const MAX_PACKET_BYTES = 64 * 1024 + 64;
+/** Values before anything was measured, in bytes. */
+const INITIAL_BUDGET_BYTES = 8 * 1024;
+const INITIAL_PACKET_BYTES = 1024;
+/** How long packets may queue in the transport, in milliseconds. */
 const QUEUE_MS = 500;
-/** One packet takes no longer on the link. */
+/** Upper bound of the time that one packet occupies the link, in milliseconds. */
 const PACKET_MS = 100;
 /** A budget holds at least this many packets. */
 const PACKETS_PER_BUDGET = 8;
-/** Time in which a former, higher rate is forgotten by two thirds. */
-const RATE_MEMORY_MS = 500;
-/** After this time without a shorter one, the round trip is measured anew, with little under way. */
+/** Time constant with which the measured rate follows a lower one, in milliseconds. */
+const RATE_DECAY_MS = 500;
+/** A lowest round trip of this age is measured anew, in milliseconds. */
 const ROUND_TRIP_AGE_MS = 10_000;
-/** The budget is divided by this while the round trip is measured anew. */
-const PROBE_SHARE = 8;
+/** The budget is divided by this while the round trip is measured anew, to empty the queues. */
+const PROBE_DIVISOR = 8;
+/** Part of the budget that must be in flight for the budget to count as the limit of the rate. */
+const LIMITED_SHARE = 0.75;
 const MIN_SAMPLE_MS = 1;
+/** Number of acknowledged packets from which on `#inFlight` is compacted. */
+const COMPACT_COUNT = 64;
 
-interface Departure {
-  /** All that was sent up to this packet, in bytes. */
+/** A sent packet, with the state of the link at that time. */
+interface SentRecord {
+  /** All bytes sent on this link, including this packet. */
   sentBytes: number;
   sentMs: number;
-  /** What was acknowledged when it left, and when that was. */
+  /** All bytes acknowledged by then, and when the last of them were. */
   ackedBytes: number;
   ackedMs: number;
-  /** Whether the budget held the sender back at that time: only then a low rate is the link's. */
-  limited: boolean;
+  /** Whether the budget limited the rate; if not, a low rate says nothing about the link. */
+  isLimited: boolean;
 }
 
-/** The budget of one link. */
+/**
+ * The budget of one link: as many unacknowledged bytes as it carries in half a second beyond its
+ * lowest round trip. Hence a packet of high priority never waits long behind others. The rate is
+ * measured from acknowledgements; the budget at most doubles per round trip.
+ *
+ * Rate samples are taken as in BBR ("delivery rate estimation",
+ * draft-cardwell-iccrg-bbr-congestion-control): the bytes delivered between the sending of a packet
+ * and its acknowledgement, divided by that time.
+ */
 export class LinkBudget {
   readonly #clock: Clock;
-  readonly #departures: Departure[] = [];
+  /** Sent packets; those before `#first` are acknowledged and compacted away from time to time. */
+  readonly #inFlight: SentRecord[] = [];
   #first = 0;
   #sentBytes = 0;
   #ackedBytes = 0;
   #ackedMs: number;
-  #budgetBytes = FIRST_BUDGET_BYTES;
+  #budgetBytes = INITIAL_BUDGET_BYTES;
   #bytesPerMs = 0;
-  /** Whether the budget was ever used up: before that the rate is the sender's, not the link's. */
-  #tried = false;
+  /** Whether the budget was ever the limit: before, the measured rate is that of the data source. */
+  #wasLimited = false;
   #roundTripMs = Infinity;
   #roundTripAtMs: number;
-  /** Set while the round trip is measured anew: packets sent after this many bytes tell it. */
-  #probeBytes: number | undefined;
+  /** While the round trip is measured anew: only packets sent after this many bytes count. */
+  #probeFromBytes: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#ackedMs = this.#roundTripAtMs = clock.monotonicMs();
   }
 
-  /** Sent and not acknowledged. */
+  /** Sent and not acknowledged, in bytes. */
   get inFlightBytes(): number {
     return this.#sentBytes - this.#ackedBytes;
   }
 
-  /** How much may be under way now. */
+  /** Upper bound of `inFlightBytes`. */
   get budgetBytes(): number {
-    return this.#probeBytes === undefined
+    return this.#probeFromBytes === undefined
       ? this.#budgetBytes
-      : Math.max(2 * this.packetBytes, this.#budgetBytes / PROBE_SHARE);
+      : Math.max(2 * this.packetBytes, this.#budgetBytes / PROBE_DIVISOR);
   }
 
-  /** Measured; 0 before the first acknowledgement. */
+  /** Measured rate; 0 before the first acknowledgement. */
   get bytesPerSecond(): number {
     return this.#bytesPerMs * 1_000;
   }
 
-  /** The shortest of late; 0 before the first acknowledgement. */
+  /**
+   * Lowest round-trip time of the recent past, in milliseconds; 0 before the first acknowledgement.
+   */
   get roundTripMs(): number {
     return this.#roundTripMs === Infinity ? 0 : this.#roundTripMs;
   }
 
-  /** How large a packet of bulk may be. */
+  /** Upper bound of the size of new packets. */
   get packetBytes(): number {
-    if (!this.#tried) return FIRST_CUT_BYTES;
-    return Math.floor(clamp(
-      Math.min(
-        this.#bytesPerMs * PACKET_MS,
-        this.#budgetBytes / PACKETS_PER_BUDGET,
-      ),
-      { min: MIN_CUT_BYTES, max: MAX_CUT_BYTES },
-    ));
+    if (!this.#wasLimited) return INITIAL_PACKET_BYTES;
+    const wantedBytes = Math.min(
+      this.#bytesPerMs * PACKET_MS,
+      this.#budgetBytes / PACKETS_PER_BUDGET,
+    );
+    return Math.floor(
+      clamp(wantedBytes, { min: MIN_PACKET_BYTES, max: MAX_PACKET_BYTES }),
+    );
   }
 
-  /** Tells that a packet of this many bytes leaves. */
-  sent(byteCount: number): void {
+  /** Counts a packet that is handed to the link. */
+  onPacketSent(packetBytes: number): void {
     const nowMs = this.#clock.monotonicMs();
     if (this.inFlightBytes === 0) this.#ackedMs = nowMs;
-    this.#sentBytes += byteCount;
-    this.#departures.push({
+    this.#sentBytes += packetBytes;
+    this.#inFlight.push({
       sentBytes: this.#sentBytes,
       sentMs: nowMs,
       ackedBytes: this.#ackedBytes,
       ackedMs: this.#ackedMs,
-      limited: this.inFlightBytes >= this.budgetBytes * 0.75,
+      isLimited: this.inFlightBytes >= this.budgetBytes * LIMITED_SHARE,
     });
   }
 
-  /** Tells what the peer has received of this link in all. More than was sent, or less than before, means nothing. */
-  acknowledged(linkBytes: number): void {
+  /**
+   * Takes in how many bytes of this link the peer has received in total. Numbers above what was sent,
+   * or not above the last one, are ignored.
+   */
+  onAcknowledged(linkBytes: number): void {
     if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) return;
     const nowMs = this.#clock.monotonicMs();
     const newBytes = linkBytes - this.#ackedBytes;
     this.#ackedBytes = linkBytes;
-    const departure = this.#takeDeparture(linkBytes);
-    if (departure) {
-      this.#measureRoundTrip(departure, nowMs);
-      this.#measureRate(departure, nowMs);
-      if (departure.limited) this.#resize(newBytes);
+    const packet = this.#takeAcknowledged(linkBytes);
+    if (packet) {
+      this.#measureRoundTrip(packet, nowMs);
+      this.#measureRate(packet, nowMs);
+      if (packet.isLimited) this.#resize(newBytes);
     }
     this.#ackedMs = nowMs;
   }
 
-  /** The last packet that is now acknowledged in full. */
-  #takeDeparture(linkBytes: number): Departure | undefined {
-    let last: Departure | undefined;
+  /** Removes the packets that are acknowledged completely, and returns the last of them. */
+  #takeAcknowledged(linkBytes: number): SentRecord | undefined {
+    let last: SentRecord | undefined;
     for (;;) {
-      const next = this.#departures[this.#first];
+      const next = this.#inFlight[this.#first];
       if (!next || next.sentBytes > linkBytes) break;
       last = next;
       this.#first++;
     }
-    if (this.#first > 64 && this.#first * 2 > this.#departures.length) {
-      this.#departures.splice(0, this.#first);
+    if (
+      this.#first > COMPACT_COUNT && this.#first * 2 > this.#inFlight.length
+    ) {
+      this.#inFlight.splice(0, this.#first);
       this.#first = 0;
     }
     return last;
   }
 
-  #measureRoundTrip(departure: Departure, nowMs: number): void {
-    const sampleMs = nowMs - departure.sentMs;
-    const probing = this.#probeBytes !== undefined;
-    const probed = this.#probeBytes !== undefined &&
-      departure.sentBytes > this.#probeBytes;
-    if (sampleMs <= this.#roundTripMs || probed) {
+  #measureRoundTrip(packet: SentRecord, nowMs: number): void {
+    const sampleMs = nowMs - packet.sentMs;
+    const isProbing = this.#probeFromBytes !== undefined;
+    const isProbe = this.#probeFromBytes !== undefined &&
+      packet.sentBytes > this.#probeFromBytes;
+    if (sampleMs <= this.#roundTripMs || isProbe) {
       this.#roundTripMs = sampleMs;
       this.#roundTripAtMs = nowMs;
-      this.#probeBytes = undefined;
+      this.#probeFromBytes = undefined;
     } else if (
-      !probing && departure.limited &&
+      !isProbing && packet.isLimited &&
       nowMs - this.#roundTripAtMs > ROUND_TRIP_AGE_MS
     ) {
-      this.#probeBytes = this.#sentBytes;
+      this.#probeFromBytes = this.#sentBytes;
     }
   }
 
-  #measureRate(departure: Departure, nowMs: number): void {
-    const sample = (this.#ackedBytes - departure.ackedBytes) /
-      Math.max(MIN_SAMPLE_MS, nowMs - departure.ackedMs);
+  #measureRate(packet: SentRecord, nowMs: number): void {
+    const sample = (this.#ackedBytes - packet.ackedBytes) /
+      Math.max(MIN_SAMPLE_MS, nowMs - packet.ackedMs);
     if (this.#bytesPerMs === 0) this.#bytesPerMs = sample;
     else if (sample >= this.#bytesPerMs) {
       this.#bytesPerMs += (sample - this.#bytesPerMs) / 2;
-    } else if (departure.limited) {
-      const weight = 1 - Math.exp((this.#ackedMs - nowMs) / RATE_MEMORY_MS);
+    } else if (packet.isLimited) {
+      const weight = 1 - Math.exp((this.#ackedMs - nowMs) / RATE_DECAY_MS);
       this.#bytesPerMs += (sample - this.#bytesPerMs) * weight;
     }
   }
 
   #resize(newBytes: number): void {
-    this.#tried = true;
-    const wanted = clamp(
+    this.#wasLimited = true;
+    const wantedBytes = clamp(
       this.#bytesPerMs * (QUEUE_MS + 1.25 * this.#roundTripMs),
       { min: MIN_BUDGET_BYTES, max: MAX_BUDGET_BYTES },
     );
-    this.#budgetBytes = Math.min(wanted, this.#budgetBytes + newBytes);
+    // Growing by what was acknowledged doubles the budget per round trip, as in TCP slow start.
+    this.#budgetBytes = Math.min(wantedBytes, this.#budgetBytes + newBytes);
   }
 }
 
-function clamp(value: number, { min, max }: { min: number; max: number }) {
+function clamp(
+  value: number,
+  { min, max }: { min: number; max: number },
+): number {
   return Math.min(max, Math.max(min, value));
 }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The first packet of each side on a sealed link: who is there, what both can do, and whether streams go on. */
+/** The hello exchange: the first packet of each side on a link. */
 import {
   AranyaError,
   asAranyaError,
   type Clock,
   equalBytes,
   SYSTEM_CLOCK,
+  waitAtMost,
+  withDeadline,
 } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
   create,
   decodeEnvelope,
   decodeMessage,
+  encodeControl,
   encodeMessage,
   EnvelopeKind,
   type Hello,
@@ -22,74 +25,88 @@ import {
   negotiateVersion,
   PROTOCOL_VERSION,
   Reassembler,
+  RedirectSchema,
   RefusalReason,
+  RefusedSchema,
   toPackets,
   toRefusalCode,
   toRefusalName,
+  type VersionRange,
   type Welcome,
   WelcomeSchema,
 } from "../wire/mod.ts";
-import { encodeControl } from "./sender.ts";
 import type { Greeting, Session } from "./session.ts";
 
-/** Options of {@linkcode greetAsAgent}. */
-export interface GreetAsAgentOptions {
-  /** The agent's session; its instance and what it has received go into the Hello. */
-  session: Session;
-  /** What this side can do. */
-  capabilities: readonly string[];
-  /** This program's version, for people. */
-  agentVersion: string;
-  /** Names the machine, the same after a reboot. */
-  machineId: string;
-  /** Names the machine's present run. */
-  bootId: string;
-  /** For the whole exchange, in milliseconds. @default 10000 */
+/** Bounds of a hello exchange. */
+export interface GreetingLimits {
+  /** Upper bound of the whole exchange, in milliseconds. @default 10000 */
   timeoutMs?: number;
-  /** Time, for every wait. @default the machine's */
+  /** @default SYSTEM_CLOCK */
   clock?: Clock;
-  /** Gives up early. */
+  /** Cancels the exchange. */
   signal?: AbortSignal;
 }
 
-/** What the operator says to an agent. */
+/** Options of {@linkcode greetAsAgent}. */
+export interface GreetAsAgentOptions extends GreetingLimits {
+  /** The session that is going to run on the link. */
+  session: Session;
+  /** Values of CAPABILITIES. */
+  capabilities: readonly string[];
+  agentVersion: string;
+  /** Identifies the machine, also after a reboot. */
+  machineId: string;
+  /** Identifies the current boot of the machine. */
+  bootId: string;
+}
+
+/** How the operator replies to a Hello. */
 export type GreetingDecision =
   | {
-    /** The device's session: streams go on when both instances are those of before. */
+    /** The session of the device, which is going to run on the link. */
     session: Session;
+    /** Values of CAPABILITIES. */
     capabilities: readonly string[];
     operatorVersion: string;
-    /** Silence after which either side gives the link up, in milliseconds. */
+    /** Both sides close the link after this much silence, in milliseconds. */
     offlineAfterMs: number;
   }
-  | { refuse: { reason: RefusalReason; message: string } }
+  | { refuse: Refusal }
   | { redirect: { endpoint: string } };
 
 /** Options of {@linkcode greetAsOperator}. */
-export interface GreetAsOperatorOptions {
-  /** Judges the agent's Hello; a rejection refuses it as "overloaded" and is thrown on. */
+export interface GreetAsOperatorOptions extends GreetingLimits {
+  /** Decides about a Hello. If it rejects, the agent is refused with reason OVERLOADED. */
   decide: (
     hello: Hello,
     signal: AbortSignal,
   ) => Promise<GreetingDecision> | GreetingDecision;
-  /** For the whole exchange, in milliseconds. @default 10000 */
-  timeoutMs?: number;
-  /** Time, for every wait. @default the machine's */
-  clock?: Clock;
-  /** Gives up early. */
-  signal?: AbortSignal;
+}
+
+interface Refusal {
+  reason: RefusalReason;
+  /** Sentence for the owner of the device. */
+  message: string;
+}
+
+/** The operator's reply to a Hello. */
+interface Reply {
+  outcome: Exclude<HelloReply["outcome"], { case: undefined }>;
+  /** What `greetAsOperator` throws unless the outcome is a Welcome. */
+  error?: unknown;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** For an agent that was turned away to read why, before the link is closed. */
-const PARTING_MS = 2_000;
+/** How long an agent may take to read why it was refused, in milliseconds. */
+const REFUSED_LINGER_MS = 2_000;
 const MAX_HELLO_BYTES = 1024 * 1024;
 
 /**
- * Says hello and takes the operator's answer; hand the result to `session.run`. The link is closed when it fails.
- * @throws {AranyaError} refused: "unauthorized", "unsupported", "conflict" or "unavailable", with `details.reason` (e.g. "DUPLICATE_DEVICE");
- * redirected: "unavailable" with `details.endpoint`; "timed_out"; "cancelled"; "unavailable" when the link ended; "invalid" for an
- * answer that is none
+ * Sends the Hello and receives the operator's reply. Pass the result to `session.run`. The link is
+ * closed on failure.
+ * @throws {AranyaError} if refused: a code by the reason, which is `details.reason`, e.g.
+ * "DUPLICATE_DEVICE"; if redirected: "unavailable" with `details.endpoint`; "timed_out"; "cancelled";
+ * "unavailable" when the link ended; "invalid" for any other packet
  */
 export async function greetAsAgent(
   link: Link,
@@ -107,72 +124,66 @@ export async function greetAsAgent(
     peerInstanceId: session.peerInstanceId,
     resume: session.resumePoints(),
   });
-  return await bounded(link, options, async () => {
-    await say(link, EnvelopeKind.HELLO, encodeMessage(HelloSchema, hello));
-    const bytes = await hear(link, EnvelopeKind.HELLO_REPLY);
+  return await exchangeHello({ link, limits: options }, async () => {
+    const payload = encodeMessage(HelloSchema, hello);
+    await sendControl(link, { kind: EnvelopeKind.HELLO, payload });
+    const bytes = await receiveControl(link, EnvelopeKind.HELLO_REPLY);
     const { outcome } = decodeMessage(HelloReplySchema, bytes);
     switch (outcome.case) {
       case "welcome":
         return toGreeting({ hello, welcome: outcome.value, side: "agent" });
       case "refused":
-        throw toRefusal(outcome.value);
+        throw toRefusedError(outcome.value);
       case "redirect":
-        throw toRedirect(outcome.value);
+        throw toRedirectError(outcome.value);
       default:
         throw new AranyaError(
           "invalid",
-          `Cannot greet ${link.peer}: its answer is none that we know`,
+          `Cannot connect to ${link.peer}: unexpected reply to hello`,
         );
     }
   });
 }
 
 /**
- * Takes an agent's hello and answers what `decide` says; hand the result to the session's `run`. The link is closed when it fails.
- * @throws {AranyaError} what was answered to the agent: refused (code by its reason, `details.reason`), redirected ("unavailable",
- * `details.endpoint`); "timed_out"; "cancelled"; "unavailable" when the link ended; "invalid" for a packet that is no hello; whatever
+ * Receives an agent's Hello and replies as `decide` says. Pass the result to `session.run`. The link
+ * is closed on failure.
+ * @throws {AranyaError} what was replied, if not a Welcome: the same error as at the agent;
+ * "timed_out"; "cancelled"; "unavailable" when the link ended; "invalid" for any other packet; what
  * `decide` throws
  */
 export async function greetAsOperator(
   link: Link,
   options: GreetAsOperatorOptions,
 ): Promise<Greeting> {
-  const { clock = SYSTEM_CLOCK } = options;
-  return await bounded(link, options, async (signal) => {
-    const bytes = await hear(link, EnvelopeKind.HELLO);
+  const { clock } = options;
+  return await exchangeHello({ link, limits: options }, async (signal) => {
+    const bytes = await receiveControl(link, EnvelopeKind.HELLO);
     const hello = decodeMessage(HelloSchema, bytes);
-    const { outcome, failure } = await judge(hello, options, signal);
-    await say(
-      link,
-      EnvelopeKind.HELLO_REPLY,
-      encodeMessage(HelloReplySchema, { outcome }),
-    );
+    const { outcome, error } = await decideReply(options, {
+      hello,
+      signal,
+    });
+    await sendControl(link, {
+      kind: EnvelopeKind.HELLO_REPLY,
+      payload: encodeMessage(HelloReplySchema, { outcome }),
+    });
     if (outcome.case === "welcome") {
       return toGreeting({ hello, welcome: outcome.value, side: "operator" });
     }
-    // The agent closes the link when it has read the answer.
-    const parting = new AbortController();
-    const limit = clock.sleep(PARTING_MS, { signal: parting.signal });
-    await Promise.race([link.closed, limit.catch(() => {})]);
-    parting.abort();
-    throw failure;
+    // The agent closes the link when it has read the reply.
+    await waitAtMost(link.closed, { timeoutMs: REFUSED_LINGER_MS, clock });
+    throw error;
   });
 }
 
-interface Verdict {
-  outcome: Exclude<HelloReply["outcome"], { case: undefined }>;
-  /** What the caller sees unless it is a welcome. */
-  failure?: unknown;
-}
-
-async function judge(
-  hello: Hello,
+async function decideReply(
   { decide, clock = SYSTEM_CLOCK }: GreetAsOperatorOptions,
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const version = negotiateVersion(versionsOf(hello));
-  if (version === undefined) {
-    return refuse({
+  { hello, signal }: { hello: Hello; signal: AbortSignal },
+): Promise<Reply> {
+  const protocolVersion = negotiateVersion(toVersionRange(hello));
+  if (protocolVersion === undefined) {
+    return toRefusedReply({
       reason: RefusalReason.VERSION,
       message:
         `Cannot serve agent ${hello.agentVersion}: it speaks protocol version ${hello.protocolVersion}, expected ${MIN_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`,
@@ -182,25 +193,27 @@ async function judge(
   try {
     decision = await decide(hello, signal);
   } catch (error) {
-    const message = "Cannot serve agent: the operator can't decide right now";
-    const verdict = refuse({ reason: RefusalReason.OVERLOADED, message });
-    return { ...verdict, failure: error };
+    const message = "Cannot serve agent: the operator failed to look it up";
+    const reason = RefusalReason.OVERLOADED;
+    return { ...toRefusedReply({ reason, message }), error };
   }
-  if ("refuse" in decision) return refuse(decision.refuse);
+  if ("refuse" in decision) return toRefusedReply(decision.refuse);
   if ("redirect" in decision) {
-    const { endpoint } = decision.redirect;
-    const value = { $typeName: "aranya.v1.Redirect", endpoint } as const;
     return {
-      outcome: { case: "redirect", value },
-      failure: toRedirect({ endpoint }),
+      outcome: {
+        case: "redirect",
+        value: create(RedirectSchema, decision.redirect),
+      },
+      error: toRedirectError(decision.redirect),
     };
   }
   const { session, capabilities, operatorVersion, offlineAfterMs } = decision;
+  // Streams continue only if each side still is the process that the other one knows.
   const resumed = hello.instanceId.length > 0 &&
     equalBytes(hello.instanceId, session.peerInstanceId) &&
     equalBytes(hello.peerInstanceId, session.instanceId);
   const value = create(WelcomeSchema, {
-    protocolVersion: version,
+    protocolVersion,
     capabilities: [...capabilities],
     operatorVersion,
     instanceId: session.instanceId,
@@ -212,13 +225,10 @@ async function judge(
   return { outcome: { case: "welcome", value } };
 }
 
-function refuse(
-  { reason, message }: { reason: RefusalReason; message: string },
-): Verdict {
-  const value = { $typeName: "aranya.v1.Refused", reason, message } as const;
+function toRefusedReply(refusal: Refusal): Reply {
   return {
-    outcome: { case: "refused", value },
-    failure: toRefusal({ reason, message }),
+    outcome: { case: "refused", value: create(RefusedSchema, refusal) },
+    error: toRefusedError(refusal),
   };
 }
 
@@ -230,107 +240,83 @@ function toGreeting(
   },
 ): Greeting {
   const { protocolVersion } = welcome;
-  const own = versionsOf(hello);
-  if (protocolVersion < own.min || protocolVersion > own.max) {
-    throw toRefusal({
+  const { min, max } = toVersionRange(hello);
+  if (protocolVersion < min || protocolVersion > max) {
+    throw toRefusedError({
       reason: RefusalReason.VERSION,
       message:
-        `Cannot greet operator ${welcome.operatorVersion}: it chose protocol version ${protocolVersion}, expected ${own.min} to ${own.max}`,
+        `Cannot connect to operator ${welcome.operatorVersion}: it chose protocol version ${protocolVersion}, expected ${min} to ${max}`,
     });
   }
-  const [peer, mine] = side === "agent" ? [welcome, hello] : [hello, welcome];
-  const peerCapabilities = peer.capabilities;
+  const [own, peer] = side === "agent" ? [hello, welcome] : [welcome, hello];
   return {
     hello,
     welcome,
     protocolVersion,
-    capabilities: mine.capabilities.filter((word) =>
-      peerCapabilities.includes(word)
+    capabilities: own.capabilities.filter((each) =>
+      peer.capabilities.includes(each)
     ),
-    peerCapabilities,
+    peerCapabilities: peer.capabilities,
     peerInstanceId: peer.instanceId,
     peerPoints: peer.resume,
   };
 }
 
-function versionsOf(hello: Hello): { min: number; max: number } {
+function toVersionRange(hello: Hello): VersionRange {
   const max = hello.protocolVersion;
   return { min: hello.minProtocolVersion || max, max };
 }
 
-function toRefusal(
-  { reason, message }: { reason: RefusalReason; message: string },
-): AranyaError {
+function toRefusedError({ reason, message }: Refusal): AranyaError {
   const name = toRefusalName(reason);
   return new AranyaError(
     toRefusalCode(reason),
-    message || `Cannot connect: the operator refused with ${name}`,
+    message || `Cannot connect: the operator refused with reason ${name}`,
     { details: { reason: name } },
   );
 }
 
-function toRedirect({ endpoint }: { endpoint: string }): AranyaError {
+function toRedirectError({ endpoint }: { endpoint: string }): AranyaError {
   return new AranyaError(
     "unavailable",
-    `Cannot connect here: the operator says to go to ${endpoint}`,
+    `Cannot connect: the operator redirects to ${endpoint}`,
     { details: { endpoint } },
   );
 }
 
-/** Runs the exchange within its time; closes the link when it fails. */
-async function bounded<T>(
-  link: Link,
-  options: { timeoutMs?: number; clock?: Clock; signal?: AbortSignal },
-  work: (signal: AbortSignal) => Promise<T>,
+/** Runs the exchange within its limits, and closes the link if it fails. */
+async function exchangeHello<T>(
+  { link, limits }: { link: Link; limits: GreetingLimits },
+  exchange: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock = SYSTEM_CLOCK, signal } =
-    options;
-  const action = `Cannot greet ${link.peer}`;
-  const stop = new AbortController();
-  const ended = Promise.withResolvers<never>();
-  const onAbort = () =>
-    ended.reject(
-      new AranyaError("cancelled", `${action}: it was cancelled`, {
-        cause: signal?.reason,
-      }),
-    );
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
-  clock.sleep(timeoutMs, { signal: stop.signal }).then(
-    () =>
-      ended.reject(
-        new AranyaError(
-          "timed_out",
-          `${action}: no answer after ${timeoutMs} ms`,
-        ),
-      ),
-    () => {},
-  );
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock, signal } = limits;
+  const action = `Cannot connect to ${link.peer}`;
   try {
-    return await Promise.race([work(stop.signal), ended.promise]);
-  } catch (error) {
-    const failure = asAranyaError(error, action);
-    link.close(failure.message);
-    throw failure;
-  } finally {
-    stop.abort();
-    signal?.removeEventListener("abort", onAbort);
+    return await withDeadline(exchange, { timeoutMs, action, signal, clock });
+  } catch (cause) {
+    const error = signal?.aborted && cause === signal.reason
+      ? new AranyaError("cancelled", `${action}: it was cancelled`, { cause })
+      : asAranyaError(cause, action);
+    link.close(error.message);
+    throw error;
   }
 }
 
-async function say(
+async function sendControl(
   link: Link,
-  kind: EnvelopeKind,
-  payload: Uint8Array,
+  { kind, payload }: { kind: EnvelopeKind; payload: Uint8Array },
 ): Promise<void> {
   const { maxPacketBytes } = link;
   const packets = toPackets(encodeControl(kind, payload), { maxPacketBytes });
   for (const packet of packets) await link.send(packet);
 }
 
-/** The payload of the first envelope, which must be of this kind; later packets stay in the link. */
-async function hear(link: Link, kind: EnvelopeKind): Promise<Uint8Array> {
-  // Not `for await`: leaving it would end the link's packets for the session that comes after us.
+/** Returns the payload of the first envelope, which must be of this kind. */
+async function receiveControl(
+  link: Link,
+  kind: EnvelopeKind,
+): Promise<Uint8Array> {
+  // Not `for await`: leaving it would end the packets, which the session is going to read.
   const packets = link.packets[Symbol.asyncIterator]();
   const parts = new Reassembler({ maxBytes: MAX_HELLO_BYTES });
   for (;;) {
@@ -339,20 +325,20 @@ async function hear(link: Link, kind: EnvelopeKind): Promise<Uint8Array> {
       const { reason } = await link.closed;
       throw new AranyaError(
         "unavailable",
-        `Cannot greet ${link.peer}: the link ended: ${reason}`,
+        `Cannot connect to ${link.peer}: the link ended: ${reason}`,
       );
     }
     let envelope = decodeEnvelope(value);
     if (envelope.kind === EnvelopeKind.PART) {
       const { payload, complete } = envelope;
-      const whole = parts.push(payload, { complete });
-      if (!whole) continue;
-      envelope = decodeEnvelope(whole);
+      const encoded = parts.push(payload, { complete });
+      if (!encoded) continue;
+      envelope = decodeEnvelope(encoded);
     }
     if (envelope.kind === kind) return envelope.payload;
     throw new AranyaError(
       "invalid",
-      `Cannot greet ${link.peer}: its first packet is of kind ${envelope.kind}, expected ${kind}`,
+      `Cannot connect to ${link.peer}: first packet is of kind ${envelope.kind}, expected ${kind}`,
     );
   }
 }

@@ -1,90 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the peer sends on one channel of a stream, until the reader takes it; the reader's pace is the credit. */
-import { AranyaError, type Clock } from "../base/mod.ts";
+/** The receiving half of one channel. */
+import { AranyaError, type Clock, Notifier } from "../base/mod.ts";
 import { INITIAL_CREDIT_BYTES, toDataCost } from "../wire/mod.ts";
 
-/** No channel's window grows beyond, in bytes. */
+/** Upper bound of a channel's flow-control window, in bytes. */
 export const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
-/** Added to the round trip when it is judged whether a window is too small. */
+/** Added to the round trip when a window is checked for being too small, in milliseconds. */
 const WINDOW_SLACK_MS = 20;
+
+/** The link that a stream runs on at the moment. */
+export interface LinkMeasure {
+  /** Lowest known round-trip time, in milliseconds; 0 if it is unknown. */
+  readonly roundTripMs: number;
+}
+
+/** Receives what an inbox has to report. */
+export interface InboxListener {
+  /** The credit has risen so far that the peer should know. */
+  onCreditRisen(): void;
+  /** The reader has seen the end of the channel, or has stopped early. */
+  onReaderDone(): void;
+}
 
 /** Options of {@linkcode Inbox}. */
 export interface InboxOptions {
   clock: Clock;
-  /** Of the link at this moment. */
-  roundTripMs: () => number;
-  /** The credit has risen so far that the peer should know. */
-  onCredit: () => void;
-  /** The reader has seen the end, or has left. */
-  onDrained: () => void;
+  link: LinkMeasure;
+  listener: InboxListener;
 }
 
-/** One channel's incoming side. */
+/**
+ * Holds what the peer has sent on one channel until the reader takes it. The pace of the reader sets
+ * the credit: the peer may be ahead of it by one window. The window grows when it, rather than the
+ * reader or the link, limits the rate.
+ */
 export class Inbox {
   readonly #options: InboxOptions;
+  readonly #notifier = new Notifier();
   #chunks: Uint8Array[] = [];
   #heldBytes = 0;
   #receivedCost = 0;
   #consumedCost = 0;
   #credit = INITIAL_CREDIT_BYTES;
   #windowBytes = INITIAL_CREDIT_BYTES;
-  /** Cost consumed and time when the present window began to be used. */
-  #lap: { cost: number; ms: number };
-  #reader: "none" | "reading" | "left" | "done" = "none";
+  /** Consumed cost and time when the current window began to be used. */
+  #windowStart: { cost: number; ms: number };
+  #reader: "none" | "reading" | "stopped" | "done" = "none";
   #end: { error?: AranyaError } | undefined;
-  #wake: (() => void) | undefined;
 
   constructor(options: InboxOptions) {
     this.#options = options;
-    this.#lap = { cost: 0, ms: options.clock.monotonicMs() };
+    this.#windowStart = { cost: 0, ms: options.clock.monotonicMs() };
   }
 
-  /** Cost of DATA up to which the peer may send. */
+  /** Total cost of DATA that the peer may send. */
   get credit(): number {
     return this.#credit;
   }
 
-  /** Received and not taken, in bytes. */
+  /** Received and not read yet, in bytes. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Whether no reader waits for anything more. */
-  get drained(): boolean {
-    return this.#reader !== "reading";
+  /** Whether a reader waits for more. */
+  get isReading(): boolean {
+    return this.#reader === "reading";
   }
 
-  /** Takes a chunk from the peer. @throws {AranyaError} code "invalid" when the peer has no credit for it, or had ended the channel */
-  accept(chunk: Uint8Array): void {
+  /**
+   * Adds a chunk from the peer.
+   * @throws {AranyaError} code "invalid" when the peer exceeds its credit or has ended the channel
+   */
+  push(chunk: Uint8Array): void {
     const cost = toDataCost(chunk.length);
     this.#receivedCost += cost;
     if (this.#receivedCost > this.#credit) {
       throw new AranyaError(
         "invalid",
-        "Cannot receive data: the peer sent more than it had credit for",
+        "Cannot receive data: the peer has exceeded its credit",
       );
     }
     if (this.#end) {
       throw new AranyaError(
         "invalid",
-        "Cannot receive data: the peer had ended the channel",
+        "Cannot receive data: the peer has ended the channel",
       );
     }
-    if (this.#reader === "left") return this.#consume(cost);
+    if (this.#reader === "stopped") return this.#consume(cost);
     this.#chunks.push(chunk);
     this.#heldBytes += chunk.length;
-    this.#wake?.();
+    this.#notifier.notify();
   }
 
-  /** Nothing more comes. With an error the reader sees it, and what is held is dropped. Only the first call counts, or one with an error. */
+  /**
+   * Ends the channel. The reader gets the rest, or with an error only the error. Calls after the
+   * first are ignored, except for the first one with an error.
+   */
   end(error?: AranyaError): void {
     if (this.#end?.error || (this.#end && !error)) return;
     this.#end = error ? { error } : {};
-    if (error) this.#drop();
-    this.#wake?.();
+    if (error) this.#dropChunks();
+    this.#notifier.notify();
   }
 
-  /** The chunks, for one reader. @throws {TypeError} when there is a reader already */
+  /** Returns the chunks, for a single reader. @throws {TypeError} when called twice */
   read(): AsyncIterable<Uint8Array> {
     if (this.#reader !== "none") {
       throw new TypeError("Cannot read channel: it has a reader already");
@@ -94,7 +114,7 @@ export class Inbox {
       [Symbol.asyncIterator]: () => ({
         next: () => this.#next(),
         return: () => {
-          this.#leave("left");
+          this.#stopReading("stopped");
           return Promise.resolve({ done: true, value: undefined });
         },
       }),
@@ -111,25 +131,24 @@ export class Inbox {
       }
       if (this.#end) {
         const { error } = this.#end;
-        this.#leave("done");
+        this.#stopReading("done");
         if (error) throw error;
         return { done: true, value: undefined };
       }
       if (this.#reader !== "reading") return { done: true, value: undefined };
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#wake = undefined;
+      await this.#notifier.wait();
     }
   }
 
-  #leave(how: "left" | "done"): void {
+  #stopReading(state: "stopped" | "done"): void {
     if (this.#reader !== "reading") return;
-    this.#reader = how;
-    this.#drop();
-    this.#wake?.();
-    this.#options.onDrained();
+    this.#reader = state;
+    this.#dropChunks();
+    this.#notifier.notify();
+    this.#options.listener.onReaderDone();
   }
 
-  #drop(): void {
+  #dropChunks(): void {
     const cost = this.#chunks.reduce(
       (sum, chunk) => sum + toDataCost(chunk.length),
       0,
@@ -143,19 +162,21 @@ export class Inbox {
     this.#consumedCost += cost;
     this.#growWindow();
     const credit = this.#consumedCost + this.#windowBytes;
+    // Reported in steps of a quarter window: each report costs a packet.
     if (credit - this.#credit < this.#windowBytes / 4) return;
     this.#credit = credit;
-    if (!this.#end) this.#options.onCredit();
+    if (!this.#end) this.#options.listener.onCreditRisen();
   }
 
-  /** Doubles a window that is used up within a round trip: there the window, not the link or the reader, sets the pace. */
+  /** Doubles the window when it was used up within about two round trips: it limits the rate. */
   #growWindow(): void {
-    if (this.#consumedCost - this.#lap.cost < this.#windowBytes) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    const shortMs = 2 * this.#options.roundTripMs() + WINDOW_SLACK_MS;
-    if (nowMs - this.#lap.ms < shortMs) {
+    if (this.#consumedCost - this.#windowStart.cost < this.#windowBytes) return;
+    const { clock, link } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const elapsedMs = nowMs - this.#windowStart.ms;
+    if (elapsedMs < 2 * link.roundTripMs + WINDOW_SLACK_MS) {
       this.#windowBytes = Math.min(MAX_WINDOW_BYTES, this.#windowBytes * 2);
     }
-    this.#lap = { cost: this.#consumedCost, ms: nowMs };
+    this.#windowStart = { cost: this.#consumedCost, ms: nowMs };
   }
 }

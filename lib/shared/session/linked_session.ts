@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Makes a session: its streams, the link they run on at the moment, and what becomes of them between two links. */
+/** Implements Session: its streams, and the link that they currently run on. */
 import {
   AranyaError,
   type Clock,
@@ -7,7 +7,9 @@ import {
   type Logger,
   type Meter,
   NO_METER,
+  onAbort,
   SYSTEM_CLOCK,
+  waitAtMost,
 } from "../base/mod.ts";
 import type { Link, LinkEnd } from "../link/mod.ts";
 import {
@@ -22,10 +24,7 @@ import {
   type StreamPoint,
   StreamPointSchema,
 } from "../wire/mod.ts";
-import { type Alarm, createAlarm } from "./timer.ts";
-import type { StreamEvents, StreamState } from "./stream_state.ts";
-import { StreamTable } from "./stream_table.ts";
-import { askPeer } from "./request.ts";
+import { sendRequest } from "./request.ts";
 import { RunningLink } from "./running_link.ts";
 import type {
   Greeting,
@@ -36,30 +35,34 @@ import type {
   Stream,
 } from "./session.ts";
 import { StreamHandle } from "./stream_handle.ts";
+import { StreamTable } from "./stream_table.ts";
+import { DeadlineTimer } from "./timer.ts";
 
 /** Options of {@linkcode createSession}. */
 export interface CreateSessionOptions {
-  /** Which end this is: it decides the numbers of its streams. */
+  /** Which end this is. */
   side: "operator" | "agent";
-  /** Serves what the other end opens. */
+  /** Serves the streams that the peer opens. */
   handlers: SessionHandlers;
-  /** Takes what happens to streams, at debug level. */
   log: Logger;
-  /** Takes figures. @default no figures */
+  /** @default NO_METER */
   meter?: Meter;
-  /** Time, for every wait. @default the machine's */
+  /** @default SYSTEM_CLOCK */
   clock?: Clock;
   /** How long streams wait for a new link, in milliseconds. @default 30000 */
   resumeWindowMs?: number;
-  /** Silence after which a link is given up, in milliseconds; a Welcome that names one replaces it. @default 40000 */
+  /**
+   * A link is closed after this much silence, in milliseconds, unless the Welcome says otherwise.
+   * @default 40000
+   */
   offlineAfterMs?: number;
-  /** Largest request, answer or opening word, in bytes. @default 16 MiB */
+  /** Upper bound of a request or response, in bytes. @default 16 MiB */
   maxValueBytes?: number;
-  /** Streams of the other end served at one time. @default 1024 */
+  /** Upper bound of the streams that the peer may have open. @default 1024 */
   maxStreamCount?: number;
 }
 
-/** Makes a session that has no link yet. */
+/** Creates a session that has no link yet. */
 export function createSession(options: CreateSessionOptions): Session {
   return new LinkedSession(options);
 }
@@ -67,55 +70,55 @@ export function createSession(options: CreateSessionOptions): Session {
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
 const DEFAULT_OFFLINE_AFTER_MS = 40_000;
 const DEFAULT_MAX_STREAM_COUNT = 1024;
-const INSTANCE_BYTES = 16;
-/** For the peer to read our last words, and for handlers to heed their signals, when a session is closed. */
+const INSTANCE_ID_BYTES = 16;
+/** How long `close` waits for the peer to read the GOODBYE, in milliseconds. */
 const GOODBYE_MS = 500;
+/** How long `close` waits for handlers to return, in milliseconds. */
 const HANDLERS_MS = 1_000;
-/** Of the reason in a Goodbye, in characters. */
+/** Upper bound of the reason in a GOODBYE, in characters. */
 const MAX_REASON_LENGTH = 300;
 
 class LinkedSession implements Session {
   readonly instanceId: Uint8Array = crypto.getRandomValues(
-    new Uint8Array(INSTANCE_BYTES),
+    new Uint8Array(INSTANCE_ID_BYTES),
   );
   readonly #options: CreateSessionOptions;
   readonly #clock: Clock;
-  readonly #meter: Meter;
   readonly #maxValueBytes: number;
   readonly #resumeWindowMs: number;
-  readonly #peerName: string;
-  readonly #alarm: Alarm;
+  /** For texts. */
+  readonly #peerName: "device" | "operator";
   readonly #streams: StreamTable;
+  /** Fires when streams that wait for a link expire. */
+  readonly #timer: DeadlineTimer;
   #peerInstanceId: Uint8Array = new Uint8Array(0);
-  #running: RunningLink | undefined;
-  /** When what was under way is given up; Infinity while a link runs, or when nothing is left. */
+  /** When the streams that the peer knows expire; Infinity while there is a link, or none left. */
   #expiresMs = Infinity;
   #closed: { error: AranyaError; done: Promise<void> } | undefined;
 
   constructor(options: CreateSessionOptions) {
-    const { side, handlers, log } = options;
+    const { side, handlers, log, clock = SYSTEM_CLOCK } = options;
     this.#options = options;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#meter = options.meter ?? NO_METER;
+    this.#clock = clock;
     this.#resumeWindowMs = options.resumeWindowMs ?? DEFAULT_RESUME_WINDOW_MS;
     this.#maxValueBytes = options.maxValueBytes ?? MAX_VALUE_BYTES;
-    this.#peerName = side === "operator" ? "the device" : "the operator";
-    const clock = this.#clock;
-    this.#alarm = createAlarm({ clock, ring: () => this.#expire() });
+    this.#peerName = side === "operator" ? "device" : "operator";
+    this.#timer = new DeadlineTimer({
+      clock,
+      onDue: () => this.#failExpiredStreams(),
+    });
     this.#streams = new StreamTable({
       side,
       clock,
       log,
       handlers,
       maxValueBytes: this.#maxValueBytes,
-      maxStreamCount: options.maxStreamCount ??
-        DEFAULT_MAX_STREAM_COUNT,
-      running: () => this.#running,
+      maxStreamCount: options.maxStreamCount ?? DEFAULT_MAX_STREAM_COUNT,
     });
   }
 
   get connected(): boolean {
-    return this.#running !== undefined;
+    return this.#streams.link !== undefined;
   }
 
   get peerInstanceId(): Uint8Array {
@@ -131,12 +134,16 @@ class LinkedSession implements Session {
       const action = options.action ?? "Cannot send request";
       throw new AranyaError(
         "too_large",
-        `${action}: it has ${payload.length} bytes, expected at most ${this.#maxValueBytes}`,
+        `${action}: the request has ${payload.length} bytes, expected at most ${this.#maxValueBytes}`,
       );
     }
-    const open = (events: StreamEvents) => this.#open(events, { urgent: true });
+    // A request never expires for lack of a link: it has its own timeout.
+    const stream = this.#streams.open({
+      priority: "high",
+      expiresMs: Infinity,
+    });
     const clock = this.#clock;
-    return await askPeer({ ...options, clock, method, payload, open });
+    return await sendRequest(stream, { ...options, clock, method, payload });
   }
 
   open(
@@ -144,106 +151,86 @@ class LinkedSession implements Session {
     payload: Uint8Array,
     { signal }: { signal?: AbortSignal } = {},
   ): Stream {
-    const stream = new StreamHandle({
-      clock: this.#clock,
-      roundTripMs: () => this.#running?.roundTripMs ?? 0,
+    const expiresMs = this.#clock.monotonicMs() + this.#resumeWindowMs;
+    const stream = this.#streams.open({ priority: "normal", expiresMs });
+    const link = this.#streams;
+    const handle = new StreamHandle({ stream, clock: this.#clock, link });
+    stream.setListener(handle);
+    stream.start(() => encodeMessage(OpenSchema, { method, request: payload }));
+    if (!this.connected) this.#timer.schedule(expiresMs);
+    const listener = onAbort(signal, (reason) => {
+      const message = "Cannot use stream: it was cancelled";
+      handle.reset(new AranyaError("cancelled", message, { cause: reason }));
     });
-    const streamState = this.#open(stream, { urgent: false });
-    stream.attach(streamState);
-    streamState.outbox.open(() =>
-      encodeMessage(OpenSchema, { method, request: payload })
-    );
-    streamState.changed();
-    const onAbort = () =>
-      stream.reset(
-        new AranyaError("cancelled", "Cannot use stream: it was cancelled", {
-          cause: signal?.reason,
-        }),
-      );
-    if (signal?.aborted) onAbort();
-    signal?.addEventListener("abort", onAbort, {
-      once: true,
-      signal: stream.signal,
-    });
-    return stream;
-  }
-
-  #open(
-    events: StreamEvents,
-    { urgent }: { urgent: boolean },
-  ): StreamState {
-    // A request has its own time; a stream waits no longer for a link than one that has lost it.
-    const dueMs = urgent
-      ? Infinity
-      : this.#clock.monotonicMs() + this.#resumeWindowMs;
-    const streamState = this.#streams.open(events, { urgent, dueMs });
-    if (this.#closed) streamState.lose(this.#closed.error);
-    else if (!this.#running) this.#alarm.at(dueMs);
-    return streamState;
+    onAbort(handle.signal, () => listener[Symbol.dispose]());
+    return handle;
   }
 
   async run(link: Link, greeting: Greeting): Promise<LinkEnd> {
-    const { welcome, peerInstanceId, peerPoints } = greeting;
     if (this.#closed) {
       const reason = "the session is closed";
       link.close(reason);
       return { reason, error: this.#closed.error };
     }
-    this.#running?.end({ reason: "replaced by a newer link" });
+    const { welcome, peerInstanceId, peerPoints } = greeting;
+    this.#streams.link?.end({ reason: "replaced by a newer link" });
     const resumed = welcome.resumed &&
       equalBytes(peerInstanceId, this.#peerInstanceId);
-    if (!resumed) this.#forgetPeer(`${this.#peerName} has started anew`);
+    if (!resumed) this.#onPeerLost("it was restarted");
     this.#peerInstanceId = peerInstanceId;
     this.#expiresMs = Infinity;
+    const { meter = NO_METER } = this.#options;
     const labels = { resumed: String(resumed) };
-    this.#meter.count("aranya_session_links_total", { labels });
-    const running = new RunningLink({
-      link,
-      side: this.#options.side,
-      clock: this.#clock,
-      log: this.#options.log,
-      offlineAfterMs: welcome.offlineAfterMs ||
-        (this.#options.offlineAfterMs ?? DEFAULT_OFFLINE_AFTER_MS),
-      maxValueBytes: this.#maxValueBytes,
-      events: {
-        envelope: (envelope) => this.#streams.envelope(envelope),
-        acks: (acks) => this.#streams.acks(acks),
-        gone: (sessions) => this.#streams.gone(sessions),
-        number: (streamState) => this.#streams.number(streamState),
-        goodbye: (goodbye) => this.#goodbye(goodbye),
-      },
-    });
-    this.#running = running;
-    const ended = running.run(() =>
-      this.#streams.resume(resumed ? peerPoints : undefined)
+    meter.count("aranya_session_links_total", { labels });
+    const running = this.#createRunningLink(link, welcome.offlineAfterMs);
+    const points = resumed ? peerPoints : undefined;
+    const end = await running.run(() =>
+      this.#streams.resume({ link: running, points })
     );
-    const end = await ended;
-    if (this.#running === running) {
-      this.#running = undefined;
-      this.#expiresMs = this.#clock.monotonicMs() + this.#resumeWindowMs;
-      this.#streams.keepUnsent(this.#expiresMs);
-      this.#alarm.at(this.#expiresMs);
-    }
+    // A newer link may have taken over.
+    if (this.#streams.link === running) this.#suspend();
     return end;
   }
 
+  #createRunningLink(link: Link, welcomeOfflineMs: number): RunningLink {
+    const { side, log, offlineAfterMs = DEFAULT_OFFLINE_AFTER_MS } =
+      this.#options;
+    return new RunningLink({
+      link,
+      side,
+      clock: this.#clock,
+      log,
+      offlineAfterMs: welcomeOfflineMs || offlineAfterMs,
+      maxValueBytes: this.#maxValueBytes,
+      streams: this.#streams,
+      onGoodbye: (goodbye) => this.#onGoodbye(goodbye),
+    });
+  }
+
+  /** Lets the streams wait for the next link. */
+  #suspend(): void {
+    this.#expiresMs = this.#clock.monotonicMs() + this.#resumeWindowMs;
+    this.#streams.suspend({ expiresMs: this.#expiresMs });
+    this.#timer.schedule(this.#expiresMs);
+  }
+
   resumePoints(): StreamPoint[] {
-    return this.#streams.points().map((point) =>
+    return this.#streams.resumePoints.map((point) =>
       create(StreamPointSchema, point)
     );
   }
 
   stats(): SessionStats {
-    const { budget, roundTripMs } = this.#running ?? {};
     const streams = this.#streams;
+    const { budget, roundTripMs = 0 } = streams.link ?? {};
     return {
       streamCount: streams.count,
-      handlerCount: streams.handling.length,
+      handlerCount: streams.runningHandlers.length,
       unackedBytes: streams.sum((each) => each.outbox.unackedBytes),
       bufferedBytes: streams.sum((each) => each.heldBytes),
       link: {
         bytesPerSecond: budget?.bytesPerSecond ?? 0,
-        roundTripMs: roundTripMs ?? 0,
+        roundTripMs,
         budgetBytes: budget?.budgetBytes ?? 0,
         inFlightBytes: budget?.inFlightBytes ?? 0,
         packetBytes: budget?.packetBytes ?? 0,
@@ -254,13 +241,13 @@ class LinkedSession implements Session {
   close(
     error: AranyaError = new AranyaError(
       "unavailable",
-      "Cannot go on: the session was closed",
+      "Cannot use session: it was closed",
     ),
   ): Promise<void> {
     if (!this.#closed) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#closed = { error, done: promise };
-      this.#sayGoodbye(error).then(resolve, resolve);
+      this.#shutDown(error).then(resolve, resolve);
     }
     return this.#closed.done;
   }
@@ -269,59 +256,55 @@ class LinkedSession implements Session {
     return this.close();
   }
 
-  async #sayGoodbye(error: AranyaError): Promise<void> {
-    const running = this.#running;
-    this.#alarm.stop();
-    this.#streams.lose(error, { unsent: true });
-    if (running) {
+  async #shutDown(error: AranyaError): Promise<void> {
+    const clock = this.#clock;
+    const { link } = this.#streams;
+    this.#timer.stop();
+    this.#streams.close(error);
+    if (link) {
       const reason = error.message.slice(0, MAX_REASON_LENGTH);
-      running.sender.control(
+      link.sender.sendControl(
         EnvelopeKind.GOODBYE,
         encodeMessage(GoodbyeSchema, { reason, instanceEnds: true }),
       );
-      // The peer ends the link when it has read that.
-      await this.#within(running.ended, GOODBYE_MS);
-      running.end({ reason: `closed here: ${reason}` });
+      // The peer closes the link when it has read the GOODBYE.
+      await waitAtMost(link.ended, { timeoutMs: GOODBYE_MS, clock });
+      link.end({ reason: `closed by this side: ${reason}` });
     }
-    const { handling } = this.#streams;
-    if (handling.length === 0) return;
-    await this.#within(Promise.allSettled(handling), HANDLERS_MS);
+    const { runningHandlers } = this.#streams;
+    if (runningHandlers.length === 0) return;
+    const returned = Promise.allSettled(runningHandlers);
+    await waitAtMost(returned, { timeoutMs: HANDLERS_MS, clock });
   }
 
-  /** Waits for this, but no longer than so many milliseconds. */
-  async #within(work: Promise<unknown>, limitMs: number): Promise<void> {
-    const done = new AbortController();
-    const limit = this.#clock.sleep(limitMs, { signal: done.signal });
-    await Promise.race([work, limit.catch(() => {})]);
-    done.abort();
+  #onGoodbye({ reason, instanceEnds }: Goodbye): void {
+    this.#streams.link?.end({
+      reason: `closed by the ${this.#peerName}: ${reason}`,
+    });
+    if (instanceEnds) this.#onPeerLost(`it was shut down: ${reason}`);
   }
 
-  #goodbye({ reason, instanceEnds }: Goodbye): void {
-    this.#running?.end({ reason: `${this.#peerName} said goodbye: ${reason}` });
-    if (instanceEnds) this.#forgetPeer(`${this.#peerName} ended: ${reason}`);
-  }
-
-  #forgetPeer(state: string): void {
+  /** Fails the streams of a peer process that won't come back. */
+  #onPeerLost(state: string): void {
     this.#peerInstanceId = new Uint8Array(0);
-    this.#streams.forgetPeer(unavailable(state));
+    this.#streams.onPeerLost(this.#unreachableError(state));
   }
 
-  /** Gives up what has waited too long for a link. */
-  #expire(): void {
-    if (this.#running) return;
+  /** Fails the streams that have waited too long for a link. */
+  #failExpiredStreams(): void {
+    if (this.connected) return;
     const seconds = Math.round(this.#resumeWindowMs / 1_000);
-    const error = unavailable(
-      `${this.#peerName} has not been connected for ${seconds} s`,
-    );
+    const error = this.#unreachableError(`not connected for ${seconds} s`);
     if (this.#expiresMs <= this.#clock.monotonicMs()) {
       this.#expiresMs = Infinity;
-      this.#streams.lose(error, { unsent: false });
+      this.#streams.failNumbered(error);
     }
-    const nextMs = this.#streams.expireUnsent(error);
-    this.#alarm.at(Math.min(this.#expiresMs, nextMs));
+    const nextMs = this.#streams.failExpired(error);
+    this.#timer.schedule(Math.min(this.#expiresMs, nextMs));
   }
-}
 
-function unavailable(state: string): AranyaError {
-  return new AranyaError("unavailable", `Cannot go on: ${state}`);
+  #unreachableError(state: string): AranyaError {
+    const message = `Cannot reach the ${this.#peerName}: ${state}`;
+    return new AranyaError("unavailable", message);
+  }
 }

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What one stream sends: cut into envelopes when the link has room, kept until the peer has them. Bytes are copied once, into their
- * packet, and a packet once cut is repeated as it was.
- *
- * Order in the sequence space: OPEN, then DATA and END of the channels in turn, then RESULT. RESET goes before all that is not cut yet.
- */
+/** The sending half of one stream. */
 import { AranyaError } from "../base/mod.ts";
 import {
   encodeEnvelope,
@@ -14,88 +9,132 @@ import {
   toDataCost,
 } from "../wire/mod.ts";
 
-/** How much a chunk is cut down for a channel that is short of credit. Below it the rest waits, so that packets don't crumble. */
+/**
+ * A channel with less credit than this waits for more before the next piece of a large chunk is
+ * sent, so that packets don't become tiny. In bytes.
+ */
 const MIN_PIECE_BYTES = 4 * 1024;
-/** No chunk up to this length is cut, in bytes. */
-const WHOLE_BYTES = 256;
-/** So many bytes of a request go before streams; what is larger takes its turn with them. */
-const URGENT_BYTES = 64 * 1024;
+/** Chunks up to this length are never split, whatever the size of a packet. */
+const MAX_WHOLE_BYTES = 256;
+/** A request has high priority up to this sequence position; the rest of a larger one has not. */
+const HIGH_PRIORITY_BYTES = 64 * 1024;
+/** Number of acknowledged packets from which on `#sent` is compacted. */
+const COMPACT_COUNT = 64;
 const EMPTY = new Uint8Array(0);
 
-/** Which queue of the sender a stream stands in. */
-export type Urgency = "urgent" | "bulk";
+/** Which queue of the sender a stream belongs to. */
+export type StreamPriority = "high" | "normal";
 
-interface Value {
+/** Credit of one channel: the total cost of DATA that may be sent on it. */
+export interface ChannelGrant {
+  channel: number;
+  credit: number;
+}
+
+/** What the peer has received of this direction, and how much more it accepts. */
+export interface PeerProgress {
+  /** Sequence position up to which the peer has everything. */
+  received: number;
+  /** Sequence position up to which this side may send. */
+  credit: number;
+  channels: readonly ChannelGrant[];
+}
+
+/** A value that may take several envelopes: OPEN, RESULT or RESET. */
+interface OutgoingValue {
   kind: EnvelopeKind;
-  bytes: () => Uint8Array;
+  /** Called when the first packet is made. */
+  encode: () => Uint8Array;
+  /** How much of it is in packets, in bytes. */
   offset: number;
 }
 
-interface Chunk {
+interface OutgoingChunk {
   bytes: Uint8Array;
+  /** How much of it is in packets, in bytes. */
   offset: number;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
 
-interface Channel {
+interface OutgoingChannel {
   number: number;
-  chunks: Chunk[];
+  chunks: OutgoingChunk[];
+  /** Cost of all DATA sent; never above `credit`. */
   sentCost: number;
   credit: number;
-  end: "open" | "asked" | "sent";
+  end: "open" | "requested" | "sent";
 }
 
-interface Sent {
+/** Where the next packet goes, and its room for payload. */
+interface CutOptions {
+  stream: number;
+  payloadBytes: number;
+}
+
+interface SentPacket {
+  /** Sequence position of its envelope, and of the one behind it. */
   sequence: number;
   end: number;
   packet: Uint8Array;
 }
 
-/** The sending half of one stream. */
+/**
+ * What one stream sends: makes packets when the link has room, and keeps them until they are
+ * acknowledged. Bytes are copied once, into their packet; a repeated packet is sent unchanged.
+ *
+ * The order in the sequence space is OPEN, then DATA and END of the channels by round robin, then
+ * RESULT. A RESET goes before everything that isn't in packets yet.
+ */
 export class Outbox {
-  #urgentBytes: number;
-  #sent: Sent[] = [];
-  #first = 0;
-  #resend = 0;
-  #next = 0;
+  /** Sequence position below which packets have high priority. */
+  #highPriorityEnd: number;
+  /** Packets from `#firstUnacked` on await their acknowledgement; earlier ones are compacted away. */
+  #sent: SentPacket[] = [];
+  #firstUnacked = 0;
+  /** Index of the next packet of `#sent` to send again; its length if there is none. */
+  #nextRepeat = 0;
+  /** Sequence position of the next new envelope. */
+  #nextSequence = 0;
   #acked = 0;
   #unackedBytes = 0;
   #credit = INITIAL_CREDIT_BYTES;
-  #head: Value | undefined;
-  #last: Value | undefined;
-  #lastCut = false;
-  readonly #channels: Channel[] = [];
+  #open: OutgoingValue | undefined;
+  /** RESULT or RESET. */
+  #final: OutgoingValue | undefined;
+  #isFinalSent = false;
+  readonly #channels: OutgoingChannel[] = [];
+  /** Rises with every turn of a channel. */
   #turn = 0;
 
-  /** `urgent`: what it says first goes before streams' data. */
-  constructor({ urgent }: { urgent: boolean }) {
-    this.#urgentBytes = urgent ? URGENT_BYTES : 1;
+  constructor({ priority }: { priority: StreamPriority }) {
+    // Every OPEN starts with high priority: position 0 is below 1.
+    this.#highPriorityEnd = priority === "high" ? HIGH_PRIORITY_BYTES : 1;
   }
 
-  /** It turns out to be a stream: takes its turn with the others. */
-  calm(): void {
-    this.#urgentBytes = 1;
+  /** Lowers the priority to normal: the stream uses channels, so it takes turns with others. */
+  demote(): void {
+    this.#highPriorityEnd = 1;
   }
 
-  /** Whether anything was ever cut: the peer may know of the stream. */
-  get begun(): boolean {
-    return this.#next > 0;
+  /** Whether a packet was ever made: the peer may know the stream. */
+  get hasSent(): boolean {
+    return this.#nextSequence > 0;
   }
 
   /** Whether the peer has acknowledged anything. */
-  get heard(): boolean {
+  get hasAck(): boolean {
     return this.#acked > 0;
   }
 
-  /** Whether the last word is said and the peer has everything. */
-  get finished(): boolean {
-    return this.#lastCut && this.#first === this.#sent.length;
+  /** Whether RESULT or RESET is completely in packets. */
+  get isFinalSent(): boolean {
+    return this.#isFinalSent;
   }
 
-  /** Whether the last word is cut. */
-  get lastCut(): boolean {
-    return this.#lastCut;
+  /** Whether the peer has acknowledged everything, including RESULT or RESET. */
+  get isDelivered(): boolean {
+    return this.#isFinalSent && this.#firstUnacked === this.#sent.length;
   }
 
   /** Sent and not acknowledged, in bytes. */
@@ -103,215 +142,249 @@ export class Outbox {
     return this.#unackedBytes;
   }
 
-  /** Whether this end has nothing more to write on a channel. */
-  isEnded(channel: number): boolean {
-    return this.#last !== undefined || this.#channel(channel).end !== "open";
+  /** Returns whether nothing more may be written on a channel. */
+  isChannelEnded(channel: number): boolean {
+    return this.#final !== undefined || this.#channel(channel).end !== "open";
   }
 
-  /** Says the opening word; its bytes are asked for when the first packet is cut. */
-  open(bytes: () => Uint8Array): void {
-    this.#head = { kind: EnvelopeKind.OPEN, bytes, offset: 0 };
+  /** Queues the OPEN. `encode` is called when its first packet is made. */
+  queueOpen(encode: () => Uint8Array): void {
+    this.#open = { kind: EnvelopeKind.OPEN, encode, offset: 0 };
   }
 
-  /** Queues a chunk, which may be empty; resolves when all of it is in packets. */
+  /**
+   * Queues a chunk, which may be empty. Resolves when all of it is in packets; rejects with the
+   * error of a reset.
+   */
   write(channel: number, bytes: Uint8Array): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // The caller sees the rejection; one who doesn't look must not end the process.
+    // The caller sees the rejection; a caller that doesn't await must not end the process.
     promise.catch(() => {});
     this.#channel(channel).chunks.push({ bytes, offset: 0, resolve, reject });
     return promise;
   }
 
-  /** Nothing more on this channel. */
-  end(channel: number): void {
-    const found = this.#channel(channel);
-    if (found.end === "open") found.end = "asked";
+  /** Queues the END of a channel, after its chunks. May be called twice. */
+  endChannel(number: number): void {
+    const channel = this.#channel(number);
+    if (channel.end === "open") channel.end = "requested";
   }
 
-  /** The last word, after all that was written. */
-  finish(bytes: Uint8Array): void {
-    this.#last ??= { kind: EnvelopeKind.RESULT, bytes: () => bytes, offset: 0 };
+  /** Queues the RESULT, after all chunks. Only the first call counts. */
+  queueResult(payload: Uint8Array): void {
+    this.#final ??= {
+      kind: EnvelopeKind.RESULT,
+      encode: () => payload,
+      offset: 0,
+    };
   }
 
-  /** The last word at once: drops what is not cut. Writers see the error. */
-  reset(bytes: Uint8Array, error: AranyaError): void {
-    this.#drop(error);
-    this.#last = { kind: EnvelopeKind.RESET, bytes: () => bytes, offset: 0 };
-    this.#lastCut = false;
+  /** Queues a RESET, drops what isn't in packets yet, and rejects its writers with the error. */
+  queueReset(payload: Uint8Array, error: AranyaError): void {
+    this.#dropQueued(error);
+    this.#final = {
+      kind: EnvelopeKind.RESET,
+      encode: () => payload,
+      offset: 0,
+    };
+    this.#isFinalSent = false;
   }
 
-  /** Drops everything. Writers see the error. */
+  /** Drops everything, and rejects writers with the error. */
   clear(error: AranyaError): void {
-    this.#drop(error);
+    this.#dropQueued(error);
     this.#sent = [];
-    this.#first = this.#resend = this.#unackedBytes = 0;
-    this.#last = undefined;
+    this.#firstUnacked = this.#nextRepeat = this.#unackedBytes = 0;
+    this.#final = undefined;
   }
 
-  #drop(error: AranyaError): void {
-    this.#head = undefined;
+  #dropQueued(error: AranyaError): void {
+    this.#open = undefined;
     for (const channel of this.#channels) {
       for (const chunk of channel.chunks) chunk.reject(error);
       channel.chunks = [];
     }
   }
 
-  /** Takes in what the peer has and how much more it wants. @throws {AranyaError} code "invalid" when it has more than was sent */
-  acknowledge(
-    point: {
-      received: number;
-      credit: number;
-      channels: { channel: number; credit: number }[];
-    },
-  ): void {
-    if (point.received > this.#next) {
+  /**
+   * Drops packets that the peer has, and raises credits.
+   * @throws {AranyaError} code "invalid" when the peer acknowledges more than was sent
+   */
+  acknowledge(progress: PeerProgress): void {
+    if (progress.received > this.#nextSequence) {
       throw new AranyaError(
         "invalid",
-        `Cannot take acknowledgement: it is of ${point.received} bytes, ${this.#next} were sent`,
+        `Cannot accept acknowledgement: it covers ${progress.received} bytes, expected at most ${this.#nextSequence}`,
       );
     }
-    this.#acked = Math.max(this.#acked, point.received);
-    this.#credit = Math.max(this.#credit, point.credit);
-    for (const { channel, credit } of point.channels) {
-      const found = this.#channel(channel);
-      found.credit = Math.max(found.credit, credit);
+    this.#acked = Math.max(this.#acked, progress.received);
+    this.#credit = Math.max(this.#credit, progress.credit);
+    for (const { channel: number, credit } of progress.channels) {
+      const channel = this.#channel(number);
+      channel.credit = Math.max(channel.credit, credit);
     }
     for (;;) {
-      const sent = this.#sent[this.#first];
+      const sent = this.#sent[this.#firstUnacked];
       if (!sent || sent.end > this.#acked) break;
       this.#unackedBytes -= sent.packet.length;
-      this.#first++;
+      this.#firstUnacked++;
     }
-    this.#resend = Math.max(this.#resend, this.#first);
-    if (this.#first > 64 && this.#first * 2 > this.#sent.length) {
-      this.#sent.splice(0, this.#first);
-      this.#resend -= this.#first;
-      this.#first = 0;
-    }
+    this.#nextRepeat = Math.max(this.#nextRepeat, this.#firstUnacked);
+    this.#compactSent();
   }
 
-  /** All that is not acknowledged is to be sent once more. */
+  #compactSent(): void {
+    const count = this.#firstUnacked;
+    if (count <= COMPACT_COUNT || count * 2 <= this.#sent.length) return;
+    this.#sent.splice(0, count);
+    this.#nextRepeat -= count;
+    this.#firstUnacked = 0;
+  }
+
+  /** Sends everything again that isn't acknowledged: the link that it was sent on has ended. */
   rewind(): void {
-    this.#resend = this.#first;
+    this.#nextRepeat = this.#firstUnacked;
   }
 
-  /** Where this stream stands in line; undefined: nothing can be sent now. */
-  get urgency(): Urgency | undefined {
-    const again = this.#sent[this.#resend];
-    if (again) {
-      return again.sequence < this.#urgentBytes ? "urgent" : "bulk";
-    }
-    if (this.#last?.kind === EnvelopeKind.RESET && !this.#lastCut) {
-      return "urgent";
-    }
-    if (!this.#canCut()) return undefined;
-    return this.#next < this.#urgentBytes ? "urgent" : "bulk";
+  /** Priority of the next packet; undefined if there is none at the moment. */
+  get priority(): StreamPriority | undefined {
+    const repeated = this.#sent[this.#nextRepeat];
+    if (repeated) return this.#priorityAt(repeated.sequence);
+    if (this.#isResetDue()) return "high";
+    return this.#hasNewPacket()
+      ? this.#priorityAt(this.#nextSequence)
+      : undefined;
   }
 
-  #canCut(): boolean {
-    if (this.#next >= this.#credit) return false;
-    if (this.#head) return true;
-    let waiting = false;
+  #priorityAt(sequence: number): StreamPriority {
+    return sequence < this.#highPriorityEnd ? "high" : "normal";
+  }
+
+  #isResetDue(): boolean {
+    return this.#final?.kind === EnvelopeKind.RESET && !this.#isFinalSent;
+  }
+
+  #hasNewPacket(): boolean {
+    if (this.#nextSequence >= this.#credit) return false;
+    if (this.#open) return true;
+    let hasBlockedChunk = false;
     for (const channel of this.#channels) {
-      if (roomOf(channel) > 0 || isEndDue(channel)) return true;
-      waiting ||= channel.chunks.length > 0;
+      if (sendableBytes(channel) > 0 || isEndDue(channel)) return true;
+      hasBlockedChunk ||= channel.chunks.length > 0;
     }
-    return this.#last !== undefined && !this.#lastCut && !waiting;
+    return this.#final !== undefined && !this.#isFinalSent && !hasBlockedChunk;
   }
 
-  /** The next packet of this session, at most this long unless it is repeated; undefined when there is none. */
-  cut(stream: number, maxBytes: number): Uint8Array | undefined {
-    const again = this.#sent[this.#resend];
-    if (again) {
-      this.#resend++;
-      return again.packet;
+  /**
+   * Returns the next packet, or undefined if there is none at the moment. New packets have at most
+   * `maxBytes`; a repeated one is as long as it was.
+   */
+  takePacket(stream: number, maxBytes: number): Uint8Array | undefined {
+    const repeated = this.#sent[this.#nextRepeat];
+    if (repeated) {
+      this.#nextRepeat++;
+      return repeated.packet;
     }
-    const room = maxBytes - MAX_ENVELOPE_HEADER_BYTES;
-    if (this.#last?.kind === EnvelopeKind.RESET && !this.#lastCut) {
-      return this.#cutValue(this.#last, { stream, room });
+    const payloadBytes = maxBytes - MAX_ENVELOPE_HEADER_BYTES;
+    const options: CutOptions = { stream, payloadBytes };
+    if (this.#final && this.#isResetDue()) {
+      return this.#cutValue(this.#final, options);
     }
-    if (!this.#canCut()) return undefined;
-    if (this.#head) return this.#cutValue(this.#head, { stream, room });
-    return this.#cutChannel({ stream, room }) ??
-      (this.#last && this.#cutValue(this.#last, { stream, room }));
+    if (!this.#hasNewPacket()) return undefined;
+    if (this.#open) return this.#cutValue(this.#open, options);
+    return this.#cutChannel(options) ??
+      (this.#final && this.#cutValue(this.#final, options));
   }
 
-  #cutValue(
-    value: Value,
-    { stream, room }: { stream: number; room: number },
-  ): Uint8Array {
+  #cutValue(value: OutgoingValue, options: CutOptions): Uint8Array {
+    const { stream, payloadBytes } = options;
     if (value.offset === 0) {
-      const bytes = value.bytes();
-      value.bytes = () => bytes;
+      const encoded = value.encode();
+      value.encode = () => encoded;
     }
-    const bytes = value.bytes();
-    const payload = bytes.subarray(value.offset, value.offset + room);
+    const bytes = value.encode();
+    const payload = bytes.subarray(value.offset, value.offset + payloadBytes);
     value.offset += payload.length;
     const complete = value.offset >= bytes.length;
-    if (complete && value === this.#head) this.#head = undefined;
-    if (complete && value === this.#last) this.#lastCut = true;
+    if (complete && value === this.#open) this.#open = undefined;
+    if (complete && value === this.#final) this.#isFinalSent = true;
     return this.#emit(payload, { stream, kind: value.kind, complete });
   }
 
-  /** Takes the channels in turn; one that has no credit is passed over. */
-  #cutChannel(
-    { stream, room }: { stream: number; room: number },
-  ): Uint8Array | undefined {
+  /** Makes a packet of the channel whose turn it is; channels without credit are skipped. */
+  #cutChannel(options: CutOptions): Uint8Array | undefined {
     for (let step = 0; step < this.#channels.length; step++) {
       const channel = this.#channels[this.#turn % this.#channels.length];
       this.#turn++;
       if (!channel) continue;
-      const credit = roomOf(channel);
+      const maxBytes = sendableBytes(channel);
       const chunk = channel.chunks[0];
-      if (chunk && credit > 0) {
+      if (chunk && maxBytes > 0) {
         const size = Math.min(
           chunk.bytes.length - chunk.offset,
-          Math.max(WHOLE_BYTES, room - 1),
-          credit,
+          Math.max(MAX_WHOLE_BYTES, options.payloadBytes - 1),
+          maxBytes,
         );
-        const payload = chunk.bytes.subarray(chunk.offset, chunk.offset + size);
-        chunk.offset += size;
-        channel.sentCost += toDataCost(size);
-        const complete = chunk.offset === chunk.bytes.length;
-        const kind = EnvelopeKind.DATA;
-        const number = channel.number;
-        const packet = this.#emit(payload, { stream, kind, complete, number });
-        if (complete) channel.chunks.shift()?.resolve();
-        return packet;
+        return this.#cutChunk(channel, { chunk, size, stream: options.stream });
       }
       if (isEndDue(channel)) {
         channel.end = "sent";
-        const kind = EnvelopeKind.END;
-        const number = channel.number;
-        return this.#emit(EMPTY, { stream, kind, complete: true, number });
+        return this.#emit(EMPTY, {
+          stream: options.stream,
+          kind: EnvelopeKind.END,
+          complete: true,
+          channel: channel.number,
+        });
       }
     }
     return undefined;
   }
 
+  #cutChunk(
+    channel: OutgoingChannel,
+    { chunk, size, stream }: {
+      chunk: OutgoingChunk;
+      size: number;
+      stream: number;
+    },
+  ): Uint8Array {
+    const payload = chunk.bytes.subarray(chunk.offset, chunk.offset + size);
+    chunk.offset += size;
+    channel.sentCost += toDataCost(size);
+    const complete = chunk.offset === chunk.bytes.length;
+    const packet = this.#emit(payload, {
+      stream,
+      kind: EnvelopeKind.DATA,
+      complete,
+      channel: channel.number,
+    });
+    if (complete) channel.chunks.shift()?.resolve();
+    return packet;
+  }
+
+  /** Encodes an envelope and keeps its packet until it is acknowledged. */
   #emit(
     payload: Uint8Array,
-    options: {
+    { stream, kind, complete, channel }: {
       stream: number;
       kind: EnvelopeKind;
       complete: boolean;
-      number?: number;
+      channel?: number;
     },
   ): Uint8Array {
-    const { stream, kind, complete, number } = options;
-    const sequence = this.#next;
+    const sequence = this.#nextSequence;
     const packet = encodeEnvelope(
       { kind, stream, sequence, complete, payload },
-      number === undefined ? {} : { channel: number },
+      channel === undefined ? {} : { channel },
     );
-    this.#next += 1 + payload.length + (number === undefined ? 0 : 1);
-    this.#sent.push({ sequence, end: this.#next, packet });
-    this.#resend = this.#sent.length;
+    this.#nextSequence += 1 + payload.length + (channel === undefined ? 0 : 1);
+    this.#sent.push({ sequence, end: this.#nextSequence, packet });
+    this.#nextRepeat = this.#sent.length;
     this.#unackedBytes += packet.length;
     return packet;
   }
 
-  #channel(number: number): Channel {
+  #channel(number: number): OutgoingChannel {
     let channel = this.#channels.find((each) => each.number === number);
     if (!channel) {
       const credit = INITIAL_CREDIT_BYTES;
@@ -322,8 +395,8 @@ export class Outbox {
   }
 }
 
-/** Bytes of the next chunk that the channel's credit allows; 0 when it is to wait for more. */
-function roomOf(channel: Channel): number {
+/** Returns how much of the next chunk the channel's credit allows; 0 if it must wait for more. */
+function sendableBytes(channel: OutgoingChannel): number {
   const chunk = channel.chunks[0];
   if (!chunk) return 0;
   const credit = channel.credit - channel.sentCost - toDataCost(0);
@@ -331,6 +404,6 @@ function roomOf(channel: Channel): number {
   return credit >= wanted ? credit : 0;
 }
 
-function isEndDue(channel: Channel): boolean {
-  return channel.end === "asked" && channel.chunks.length === 0;
+function isEndDue(channel: OutgoingChannel): boolean {
+  return channel.end === "requested" && channel.chunks.length === 0;
 }

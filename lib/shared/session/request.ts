@@ -1,215 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What is asked of the peer, and what the peer asks: one opening word each, then an answer or a stream. */
+/** The opener's side of a request. */
+import { AranyaError, type Clock, onAbort } from "../base/mod.ts";
 import {
-  AranyaError,
-  asAranyaError,
-  type Clock,
-  type Logger,
-} from "../base/mod.ts";
-import {
-  decodeMessage,
   encodeMessage,
-  isStreamMethod,
   type Method,
   OpenSchema,
   toMethodName,
 } from "../wire/mod.ts";
-import type { StreamEvents, StreamState } from "./stream_state.ts";
-import type { RequestOptions, SessionHandlers } from "./session.ts";
-import { StreamHandle } from "./stream_handle.ts";
+import type { RequestOptions } from "./session.ts";
+import type { StreamListener, StreamState } from "./stream_state.ts";
 
-/** Options of {@linkcode askPeer}. */
-export interface AskPeerOptions extends RequestOptions {
+/** Options of {@linkcode sendRequest}. */
+export interface SendRequestOptions extends RequestOptions {
   clock: Clock;
   method: Method;
   payload: Uint8Array;
-  /** Makes the streamState; it sends as soon as there is a link. */
-  open: (events: StreamEvents) => StreamState;
 }
 
-/** Asks once and waits for the answer, at most for the time given; cancelled or late, the peer is told to stop. */
-export async function askPeer(options: AskPeerOptions): Promise<Uint8Array> {
+/**
+ * Sends a request on a new stream and returns the response. When the time is up or the signal is
+ * aborted, the stream is reset, so that the peer stops as well.
+ * @throws {AranyaError} the error of the peer; "timed_out"; "cancelled"; the error of a lost stream
+ */
+export async function sendRequest(
+  stream: StreamState,
+  options: SendRequestOptions,
+): Promise<Uint8Array> {
   const { clock, method, payload, timeoutMs, signal } = options;
   const action = options.action ??
-    `Cannot get answer to ${toMethodName(method)}`;
-  const cancelled = () =>
-    new AranyaError("cancelled", `${action}: the request was cancelled`, {
-      cause: signal?.reason,
-    });
-  if (signal?.aborted) throw cancelled();
-  const answer = Promise.withResolvers<Uint8Array>();
-  answer.promise.catch(() => {});
-  const streamState = options.open({
-    data: refuseData,
-    ended() {},
-    resulted: answer.resolve,
-    finished() {},
-    failed: answer.reject,
-    credits: () => [],
-    heldBytes: 0,
+    `Cannot get response to ${toMethodName(method)}`;
+  const response = new PendingResponse();
+  stream.setListener(response);
+  using _listener = onAbort(signal, (reason) => {
+    const message = `${action}: the request was cancelled`;
+    stream.reset(new AranyaError("cancelled", message, { cause: reason }));
   });
-  const dueMs = clock.monotonicMs() + timeoutMs;
-  streamState.outbox.open(() =>
-    encodeMessage(OpenSchema, {
+  const expiresMs = clock.monotonicMs() + timeoutMs;
+  stream.start(() => {
+    // The peer measures what is left when the request leaves, which may be long after this call.
+    const leftMs = Math.round(expiresMs - clock.monotonicMs());
+    return encodeMessage(OpenSchema, {
       method,
       request: payload,
-      timeoutMs: Math.max(1, Math.round(dueMs - clock.monotonicMs())),
-    })
-  );
-  streamState.changed();
+      timeoutMs: Math.max(1, leftMs),
+    });
+  });
   const settled = new AbortController();
-  const text = `${action}: no answer after ${timeoutMs} ms`;
-  clock.sleep(timeoutMs, { signal: settled.signal }).then(
-    () => streamState.reset(new AranyaError("timed_out", text)),
-    () => {},
-  );
-  const onAbort = () => streamState.reset(cancelled());
-  signal?.addEventListener("abort", onAbort, { once: true });
+  clock.sleep(timeoutMs, { signal: settled.signal }).then(() => {
+    const message = `${action}: no answer after ${timeoutMs} ms`;
+    stream.reset(new AranyaError("timed_out", message));
+  }, () => {});
   try {
-    return await answer.promise;
+    return await response.promise;
   } finally {
     settled.abort();
-    signal?.removeEventListener("abort", onAbort);
   }
 }
 
-/** Options of {@linkcode Acceptor}. */
-export interface AcceptorOptions {
-  clock: Clock;
-  log: Logger;
-  handlers: SessionHandlers;
-  maxValueBytes: number;
-  roundTripMs: () => number;
-  /** Counts this handler until it returns. */
-  track: (handling: Promise<void>) => void;
-}
+/** Turns the events of a stream into a promise of its RESULT. */
+class PendingResponse implements StreamListener {
+  readonly heldBytes = 0;
+  readonly channelGrants: [] = [];
+  readonly #response = Promise.withResolvers<Uint8Array>();
 
-/** One streamState that the peer has opened: waits for its opening word, then hands it to the handlers. */
-export class Acceptor implements StreamEvents {
-  readonly #options: AcceptorOptions;
-  readonly #controller = new AbortController();
-  #streamState: StreamState | undefined;
-  #stream: StreamHandle | undefined;
-
-  constructor(options: AcceptorOptions) {
-    this.#options = options;
+  constructor() {
+    // It may reject before sendRequest awaits it.
+    this.#response.promise.catch(() => {});
   }
 
-  /** Comes before everything else. */
-  attach(streamState: StreamState): void {
-    this.#streamState = streamState;
+  get promise(): Promise<Uint8Array> {
+    return this.#response.promise;
   }
 
-  get heldBytes(): number {
-    return this.#stream?.heldBytes ?? 0;
+  onDataReceived(): void {
+    throw noChannelsError();
   }
 
-  opened(bytes: Uint8Array): void {
-    const { method, request, timeoutMs } = decodeMessage(OpenSchema, bytes);
-    const { clock, log, track } = this.#options;
-    const beginMs = clock.monotonicMs();
-    const work = isStreamMethod(method)
-      ? this.#serve(method, request)
-      : this.#answer(method, request);
-    const stream = this.#streamState?.id ?? 0;
-    if (timeoutMs > 0) this.#limit({ method, timeoutMs });
-    track(
-      work.then(() => ({}), (error) => {
-        const failure = asAranyaError(
-          error,
-          `Cannot serve ${toMethodName(method)}`,
-        );
-        this.#streamState?.reset(failure);
-        return { code: failure.code, error: failure };
-      }).then((outcome) => {
-        const ms = Math.round(clock.monotonicMs() - beginMs);
-        const cmd = toMethodName(method);
-        log.debug("stream served", { stream, cmd, ms, ...outcome });
-      }),
-    );
+  onChannelEnded(): void {}
+
+  onResultReceived(payload: Uint8Array): void {
+    this.#response.resolve(payload);
   }
 
-  async #serve(method: Method, request: Uint8Array): Promise<void> {
-    const { clock, handlers, roundTripMs } = this.#options;
-    const stream = new StreamHandle({ clock, roundTripMs });
-    if (this.#streamState) stream.attach(this.#streamState);
-    this.#streamState?.outbox.calm();
-    this.#stream = stream;
-    await handlers.stream(method, request, stream);
-    if (stream.settled) return;
-    throw new AranyaError(
-      "internal",
-      `Cannot serve ${toMethodName(method)}: its handler has given no result`,
-    );
-  }
+  onResultDelivered(): void {}
 
-  async #answer(method: Method, request: Uint8Array): Promise<void> {
-    const { handlers, maxValueBytes } = this.#options;
-    const answer = await handlers.request(
-      method,
-      request,
-      this.#controller.signal,
-    );
-    if (answer.length > maxValueBytes) {
-      throw new AranyaError(
-        "too_large",
-        `Cannot answer ${
-          toMethodName(method)
-        }: the answer has ${answer.length} bytes, expected at most ${maxValueBytes}`,
-      );
-    }
-    this.#streamState?.finish(answer);
-    this.#over();
-  }
-
-  /** Stops the handler when the asker will no longer wait. */
-  #limit({ method, timeoutMs }: { method: Method; timeoutMs: number }): void {
-    const { clock } = this.#options;
-    clock.sleep(timeoutMs, { signal: this.#controller.signal }).then(() => {
-      const error = new AranyaError(
-        "timed_out",
-        `Cannot serve ${toMethodName(method)}: not done after ${timeoutMs} ms`,
-      );
-      this.#streamState?.reset(error);
-    }, () => {});
-  }
-
-  /** Ends the time limit; a handler that still listens learns nothing it needs. */
-  #over(error?: AranyaError): void {
-    this.#controller.abort(
-      error ?? new AranyaError("cancelled", "Cannot go on: it is answered"),
-    );
-  }
-
-  data(channel: number, bytes: Uint8Array): void {
-    if (!this.#stream) return refuseData();
-    this.#stream.data(channel, bytes);
-  }
-
-  ended(channel: number): void {
-    this.#stream?.ended(channel);
-  }
-
-  resulted(): void {}
-
-  finished(): void {
-    this.#over();
-    this.#stream?.finished();
-  }
-
-  failed(error: AranyaError): void {
-    this.#over(error);
-    this.#stream?.failed(error);
-  }
-
-  credits(): { channel: number; credit: number }[] {
-    return this.#stream?.credits() ?? [];
+  onStreamFailed(error: AranyaError): void {
+    this.#response.reject(error);
   }
 }
 
-function refuseData(): void {
-  throw new AranyaError(
+/** Returns the error with which a stream is reset when DATA arrives for a request. */
+export function noChannelsError(): AranyaError {
+  return new AranyaError(
     "invalid",
-    "Cannot take data: the streamState has no channels",
+    "Cannot receive data: a request has no channels",
   );
 }

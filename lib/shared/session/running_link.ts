@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * One link while a session runs on it: reads and dispatches packets, keeps the sender going, acknowledges, and judges whether the
- * other end is alive. Any packet is a sign of life; after a part of the time allowed without one a PING asks for it. A link that
- * does not take a packet for the whole time is as dead as one that brings none.
- */
+/** One link while a session runs on it. */
 import {
   AranyaError,
   asAranyaError,
@@ -23,26 +19,29 @@ import {
   Reassembler,
   UnknownStreamsSchema,
 } from "../wire/mod.ts";
-import { type Alarm, createAlarm } from "./timer.ts";
+import { AckScheduler, type AckSource } from "./ack_scheduler.ts";
 import { LinkBudget } from "./budget.ts";
-import type { StreamState } from "./stream_state.ts";
-import { AckBook, Sender } from "./sender.ts";
+import { Sender, type StreamNumbering } from "./sender.ts";
+import { DeadlineTimer } from "./timer.ts";
 
-/** Share of the silence allowed after which a PING is sent. The agent asks first, and its asking spares the operator's. */
+/**
+ * Part of the allowed silence after which a PING is sent. That of the agent comes first, and spares
+ * the operator's.
+ */
 const PING_SHARE = { agent: 1 / 3, operator: 1 / 2 };
-/** A timer so late says that this process stood still, not the peer. */
+/** A timer that fires this late shows that this process was stalled, in milliseconds. */
 const STALL_MS = 2_000;
-/** Time for reading what a link brought before it ended. */
+/** How long packets are read that arrived before the link broke, in milliseconds. */
 const DRAIN_MS = 1_000;
 
-/** What a running link tells its session. */
-export interface RunningLinkEvents {
-  /** An envelope of a stream. @throws {AranyaError} when the link can't be trusted any more */
-  envelope(envelope: Envelope): void;
-  acks(acks: Acks): void;
-  gone(sessions: readonly number[]): void;
-  goodbye(goodbye: Goodbye): void;
-  number(stream: StreamState): void;
+/** Receives the envelopes and reports that concern streams. */
+export interface StreamReceiver {
+  /** @throws {AranyaError} when the link can't be used any more */
+  onEnvelopeReceived(envelope: Envelope): void;
+  /** @throws {AranyaError} when the link can't be used any more */
+  onAcksReceived(acks: Acks): void;
+  /** The peer doesn't know these streams. */
+  onUnknownStreamsReceived(ids: readonly number[]): void;
 }
 
 /** Options of {@linkcode RunningLink}. */
@@ -51,219 +50,232 @@ export interface RunningLinkOptions {
   side: "operator" | "agent";
   clock: Clock;
   log: Logger;
+  /** The link is given up after this much silence, in milliseconds. */
   offlineAfterMs: number;
   maxValueBytes: number;
-  events: RunningLinkEvents;
+  streams: StreamReceiver & StreamNumbering;
+  /** The peer ends the link on purpose. */
+  onGoodbye: (goodbye: Goodbye) => void;
 }
 
-/** See the top of this file. */
+/**
+ * Reads and dispatches the packets of a link, runs its sender, and decides when the link is dead.
+ * Any received packet is a sign of life; after some silence a PING asks for one. A link that doesn't
+ * accept a packet for the allowed time is as dead as one that delivers none.
+ */
 export class RunningLink {
   readonly sender: Sender;
   readonly budget: LinkBudget;
-  readonly acks: AckBook;
+  readonly acks: AckScheduler;
   readonly #options: RunningLinkOptions;
-  readonly #alarm: Alarm;
-  readonly #parts;
+  readonly #timer: DeadlineTimer;
+  readonly #parts: Reassembler;
   readonly #ended = Promise.withResolvers<LinkEnd>();
   #active = true;
-  #broken: { end: LinkEnd; dueMs: number } | undefined;
+  /** Set when the link broke: what has arrived is read until the deadline. */
+  #draining: { end: LinkEnd; dueMs: number } | undefined;
   #receivedMs: number;
-  #pingedMs = -Infinity;
-  #pingTripMs = Infinity;
+  #pingSentMs = -Infinity;
+  #pingRoundTripMs = Infinity;
 
   constructor(options: RunningLinkOptions) {
-    const { link, clock, events } = options;
+    const { link, clock, streams, maxValueBytes } = options;
+    const { maxPacketBytes } = link;
     const nowMs = clock.monotonicMs();
     this.#options = options;
     this.#receivedMs = nowMs;
     this.budget = new LinkBudget(clock);
-    const { maxPacketBytes } = link;
-    this.acks = new AckBook({ nowMs, maxPacketBytes });
+    this.acks = new AckScheduler({ nowMs, maxPacketBytes });
     this.sender = new Sender({
       link,
       clock,
       budget: this.budget,
       acks: this.acks,
-      number: events.number,
+      numbering: streams,
     });
-    this.#parts = new Reassembler({ maxBytes: options.maxValueBytes });
-    this.#alarm = createAlarm({ clock, ring: (lateMs) => this.#ring(lateMs) });
+    this.#parts = new Reassembler({ maxBytes: maxValueBytes });
+    this.#timer = new DeadlineTimer({
+      clock,
+      onDue: (lateMs) => this.#checkDeadlines(lateMs),
+    });
   }
 
-  /** Shortest round trip known, in milliseconds; 0: none yet. */
+  /** Lowest known round-trip time, in milliseconds; 0 if it is unknown. */
   get roundTripMs(): number {
-    const trip = this.budget.roundTripMs || Infinity;
-    const shortest = Math.min(trip, this.#pingTripMs);
-    return shortest === Infinity ? 0 : shortest;
+    const measuredMs = this.budget.roundTripMs || Infinity;
+    const lowestMs = Math.min(measuredMs, this.#pingRoundTripMs);
+    return lowestMs === Infinity ? 0 : lowestMs;
   }
 
-  /** Runs until the link ends or `end` is called, after `begin`, which may find fault with it; never rejects. */
+  /** Resolves when the link has ended. */
+  get ended(): Promise<LinkEnd> {
+    return this.#ended.promise;
+  }
+
+  /**
+   * Calls `begin` and runs until the link ends or `end` is called. Never rejects: an error, also of
+   * `begin`, ends the link.
+   */
   async run(begin: () => void): Promise<LinkEnd> {
     const { link } = this.#options;
-    const failed = (error: unknown) => {
-      const action = `Cannot use link to ${link.peer}`;
-      const reason = "the link broke";
-      return { reason, error: asAranyaError(error, action) };
-    };
     try {
       begin();
     } catch (error) {
-      this.end(failed(error));
+      this.end(this.#toEnd(error));
     }
-    this.#ping();
-    this.#ring(0);
-    this.sender.run().catch((error) => this.#breakOff(failed(error)));
-    this.#read().catch((error) => this.end(failed(error)));
-    link.closed.then((end) => this.#breakOff(end));
+    this.#sendPing();
+    this.#checkDeadlines(0);
+    this.sender.run().catch((error) => this.#drain(this.#toEnd(error)));
+    this.#readPackets().catch((error) => this.end(this.#toEnd(error)));
+    link.closed.then((end) => this.#drain(end));
     const end = await this.#ended.promise;
     link.close(end.reason);
     return end;
   }
 
-  /** Resolves when it has ended. */
-  get ended(): Promise<LinkEnd> {
-    return this.#ended.promise;
+  #toEnd(error: unknown): LinkEnd {
+    const action = `Cannot use link to ${this.#options.link.peer}`;
+    return { reason: "the link failed", error: asAranyaError(error, action) };
   }
 
-  /** Ends the link; the first call counts. */
+  /** Ends the link. Only the first call counts. */
   end(end: LinkEnd): void {
     if (!this.#active) return;
     this.#active = false;
-    this.#alarm.stop();
+    this.#timer.stop();
     this.sender.stop();
     this.#ended.resolve(end);
   }
 
-  /** The link is at its end: what has come already is read before ours, a last word may be in it. */
-  #breakOff(end: LinkEnd): void {
-    if (this.#broken || !this.#active) return;
-    const sinceMs = this.#options.clock.monotonicMs();
-    this.#broken = { end, dueMs: sinceMs + DRAIN_MS };
+  /** Stops sending, and reads what has arrived before the link broke: a GOODBYE may be in it. */
+  #drain(end: LinkEnd): void {
+    if (this.#draining || !this.#active) return;
+    const dueMs = this.#options.clock.monotonicMs() + DRAIN_MS;
+    this.#draining = { end, dueMs };
     this.sender.stop();
-    this.#alarm.at(this.#broken.dueMs);
+    this.#timer.schedule(dueMs);
   }
 
-  /** Plans the next acknowledgement. */
-  planAck(): void {
+  /** Reports the risen credit of a stream to the peer. */
+  onCreditRisen(stream: AckSource): void {
+    this.acks.onCreditRisen(stream, this.#options.clock.monotonicMs());
+    this.#scheduleAck();
+  }
+
+  #scheduleAck(): void {
     const { dueMs } = this.acks;
-    if (dueMs <= this.#options.clock.monotonicMs()) this.sender.wake();
-    else this.#alarm.at(dueMs);
+    if (dueMs <= this.#options.clock.monotonicMs()) this.sender.notify();
+    else this.#timer.schedule(dueMs);
   }
 
-  async #read(): Promise<void> {
+  async #readPackets(): Promise<void> {
     const { link, clock } = this.#options;
-    // Not `for await`: leaving it would end an iterator that the link still owns.
+    // Not `for await`: leaving it would end an iterator that belongs to the link.
     const packets = link.packets[Symbol.asyncIterator]();
     for (;;) {
       const { done, value } = await packets.next();
       if (!this.#active) return;
       if (done) break;
       this.#receivedMs = clock.monotonicMs();
-      this.#take(value);
+      this.#onPacketReceived(value);
     }
-    this.end(this.#broken?.end ?? await link.closed);
+    this.end(this.#draining?.end ?? await link.closed);
   }
 
-  #take(packet: Uint8Array): void {
+  #onPacketReceived(packet: Uint8Array): void {
     const envelope = decodeEnvelope(packet);
-    if (envelope.stream !== 0) {
-      this.acks.received(packet.length, this.#receivedMs);
-      this.#options.events.envelope(envelope);
-      this.planAck();
-    } else if (envelope.kind === EnvelopeKind.PART) {
-      this.acks.received(packet.length, this.#receivedMs);
-      const { complete, payload } = envelope;
-      const whole = this.#parts.push(payload, { complete });
-      if (whole) this.#takeJoined(decodeEnvelope(whole));
-      this.planAck();
-    } else this.#control(envelope);
+    const isPart = envelope.kind === EnvelopeKind.PART && envelope.stream === 0;
+    if (envelope.stream === 0 && !isPart) return this.#onControl(envelope);
+    this.acks.onPacketReceived(packet.length, this.#receivedMs);
+    if (isPart) this.#onPart(envelope);
+    else this.#options.streams.onEnvelopeReceived(envelope);
+    this.#scheduleAck();
   }
 
-  #takeJoined(envelope: Envelope): void {
-    if (envelope.stream !== 0) this.#options.events.envelope(envelope);
-    else this.#control(envelope);
+  #onPart({ payload, complete }: Envelope): void {
+    const encoded = this.#parts.push(payload, { complete });
+    if (!encoded) return;
+    const envelope = decodeEnvelope(encoded);
+    if (envelope.stream === 0) this.#onControl(envelope);
+    else this.#options.streams.onEnvelopeReceived(envelope);
   }
 
-  #control({ kind, payload }: Envelope): void {
-    const { events, log, clock } = this.#options;
+  #onControl({ kind, payload }: Envelope): void {
+    const { streams, onGoodbye, log, clock } = this.#options;
     switch (kind) {
       case EnvelopeKind.PING:
-        return this.sender.control(EnvelopeKind.PONG, payload);
+        return this.sender.sendControl(EnvelopeKind.PONG, payload);
       case EnvelopeKind.PONG:
-        return this.#pong(payload, clock.monotonicMs());
+        return this.#onPong(payload, clock.monotonicMs());
       case EnvelopeKind.ACK: {
         const acks = decodeMessage(AcksSchema, payload);
-        this.budget.acknowledged(Number(acks.linkBytes));
-        events.acks(acks);
-        return this.sender.wake();
+        this.budget.onAcknowledged(Number(acks.linkBytes));
+        streams.onAcksReceived(acks);
+        return this.sender.notify();
       }
-      case EnvelopeKind.UNKNOWN_STREAMS:
-        return events.gone(
-          decodeMessage(UnknownStreamsSchema, payload).streams,
-        );
+      case EnvelopeKind.UNKNOWN_STREAMS: {
+        const { streams: ids } = decodeMessage(UnknownStreamsSchema, payload);
+        return streams.onUnknownStreamsReceived(ids);
+      }
       case EnvelopeKind.GOODBYE:
-        return events.goodbye(decodeMessage(GoodbyeSchema, payload));
+        return onGoodbye(decodeMessage(GoodbyeSchema, payload));
       default:
-        log.debug("unknown kind of packet skipped", { count: kind });
+        log.debug("unknown kind of link control skipped", { kind });
     }
   }
 
-  #ping(): void {
-    this.#pingedMs = this.#options.clock.monotonicMs();
+  /** Sends a PING whose payload is the time of sending; the peer returns it unchanged. */
+  #sendPing(): void {
+    this.#pingSentMs = this.#options.clock.monotonicMs();
     const payload = new Uint8Array(8);
-    new DataView(payload.buffer).setFloat64(0, this.#pingedMs);
-    this.sender.control(EnvelopeKind.PING, payload);
+    new DataView(payload.buffer).setFloat64(0, this.#pingSentMs);
+    this.sender.sendControl(EnvelopeKind.PING, payload);
   }
 
-  #pong(payload: Uint8Array, nowMs: number): void {
+  #onPong(payload: Uint8Array, nowMs: number): void {
     if (payload.length !== 8) return;
     const view = new DataView(payload.buffer, payload.byteOffset, 8);
     const tripMs = nowMs - view.getFloat64(0);
-    if (tripMs >= 0) this.#pingTripMs = Math.min(this.#pingTripMs, tripMs);
+    if (tripMs < 0) return;
+    this.#pingRoundTripMs = Math.min(this.#pingRoundTripMs, tripMs);
   }
 
-  /** Looks at everything that has a time, and plans the next look. */
-  #ring(lateMs: number): void {
+  /** Checks every deadline of the link, and schedules the next check. */
+  #checkDeadlines(lateMs: number): void {
     if (!this.#active) return;
     const { clock, offlineAfterMs, side } = this.#options;
     const nowMs = clock.monotonicMs();
     const pingMs = offlineAfterMs * PING_SHARE[side];
-    if (this.#broken && this.#broken.dueMs <= nowMs) {
-      return this.end(this.#broken.end);
+    if (this.#draining && this.#draining.dueMs <= nowMs) {
+      return this.end(this.#draining.end);
     }
     if (lateMs > STALL_MS) {
-      // This process was held up: what the peer sent meanwhile may lie unread. It gets one more interval.
-      this.#receivedMs = Math.max(
-        this.#receivedMs,
-        nowMs - offlineAfterMs + pingMs,
-      );
+      // This process was stalled, so packets of the peer may be unread: wait one more interval.
+      const earliestMs = nowMs - offlineAfterMs + pingMs;
+      this.#receivedMs = Math.max(this.#receivedMs, earliestMs);
     }
-    if (this.acks.dueMs <= nowMs) this.sender.wake();
-    else this.#alarm.at(this.acks.dueMs);
+    this.#scheduleAck();
     const silenceMs = nowMs - this.#receivedMs;
     const sendingSinceMs = this.sender.sendingSinceMs ?? nowMs;
-    if (silenceMs >= offlineAfterMs) return this.#giveUp("sent nothing");
-    if (nowMs - sendingSinceMs >= offlineAfterMs) {
-      return this.#giveUp("took nothing");
+    if (silenceMs >= offlineAfterMs) {
+      return this.#giveUp(`no packet received for ${offlineAfterMs} ms`);
     }
-    if (silenceMs >= pingMs && nowMs - this.#pingedMs >= pingMs) this.#ping();
-    this.#alarm.at(Math.min(
-      this.#broken?.dueMs ?? Infinity,
-      Math.max(this.#receivedMs, this.#pingedMs) + pingMs,
+    if (nowMs - sendingSinceMs >= offlineAfterMs) {
+      return this.#giveUp(`no packet accepted for ${offlineAfterMs} ms`);
+    }
+    const sincePingMs = nowMs - this.#pingSentMs;
+    if (silenceMs >= pingMs && sincePingMs >= pingMs) this.#sendPing();
+    this.#timer.schedule(Math.min(
+      this.#draining?.dueMs ?? Infinity,
+      Math.max(this.#receivedMs, this.#pingSentMs) + pingMs,
       this.#receivedMs + offlineAfterMs,
       sendingSinceMs + offlineAfterMs,
     ));
   }
 
-  #giveUp(what: string): void {
-    const { link, offlineAfterMs } = this.#options;
-    const reason = `the other end ${what} for ${offlineAfterMs} ms`;
-    this.end({
-      reason,
-      error: new AranyaError(
-        "timed_out",
-        `Cannot use link to ${link.peer}: ${reason}`,
-      ),
-    });
+  #giveUp(reason: string): void {
+    const { peer } = this.#options.link;
+    const message = `Cannot use link to ${peer}: ${reason}`;
+    this.end({ reason, error: new AranyaError("timed_out", message) });
   }
 }

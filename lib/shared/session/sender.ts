@@ -1,78 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Decides what goes over a link next, one packet at a time: link control, then the rest of an envelope that had to be parted, then
- * requests and resets in turn, then streams' data in turn; the latter two within the link's budget.
- */
-import type { Clock } from "../base/mod.ts";
+/** The sending half of a link: chooses the next packet. */
+import { type Clock, Notifier } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
-import {
-  AcksSchema,
-  encodeEnvelope,
-  encodeMessage,
-  EnvelopeKind,
-  toPackets,
-} from "../wire/mod.ts";
+import { encodeControl, EnvelopeKind, toPackets } from "../wire/mod.ts";
+import type { AckScheduler } from "./ack_scheduler.ts";
 import type { LinkBudget } from "./budget.ts";
-import type { Point, StreamState } from "./stream_state.ts";
+import type { StreamState } from "./stream_state.ts";
 
-/** What is urgent may exceed the budget by this factor. */
-const URGENT_FACTOR = 1.25;
-/** A repeated envelope that was cut for a faster link is parted when it is so much larger than what is cut now. */
-const PART_FACTOR = 4;
-/** With so many packets of link control waiting, no PONG is added. */
+/** Packets of high priority may exceed the link's budget by this factor. */
+const HIGH_PRIORITY_FACTOR = 1.25;
+/**
+ * An envelope that is repeated was cut for an earlier link. It is split when it is larger than what
+ * is cut for the current link by this factor.
+ */
+const SPLIT_FACTOR = 4;
+/** With this many packets of link control waiting, PINGs are no longer answered. */
 const MAX_CONTROL_COUNT = 32;
 
-/** Nothing waits longer to be acknowledged. */
-const ACK_DELAY_MS = 20;
-/** Bytes are acknowledged at once when they are what the link brings in this time. */
-const ACK_SHARE_MS = 5;
-const MIN_THRESHOLD_BYTES = 2 * 1024;
-const MAX_THRESHOLD_BYTES = 128 * 1024;
-/** Room for one point in a packet, generously. */
-const POINT_BYTES = 64;
-const MAX_POINTS = 256;
+/** Assigns numbers to streams. */
+export interface StreamNumbering {
+  /** Sets the id of a stream that is about to send its first packet. */
+  assignId(stream: StreamState): void;
+}
 
 /** Options of {@linkcode Sender}. */
 export interface SenderOptions {
   link: Link;
   clock: Clock;
   budget: LinkBudget;
-  acks: AckBook;
-  /** Gives a stream its number before its first packet is cut. */
-  number: (stream: StreamState) => void;
+  acks: AckScheduler;
+  numbering: StreamNumbering;
 }
 
-/** The sending half of one link. */
+/**
+ * Sends packets over one link, in this order of precedence:
+ *
+ * 1. link control, with acknowledgements that are due;
+ * 2. the remaining PARTs of an envelope that was split;
+ * 3. streams of high priority (requests and resets), by round robin;
+ * 4. streams of normal priority, by round robin.
+ *
+ * 2 to 4 are limited by the budget of the link.
+ */
 export class Sender {
   readonly #options: SenderOptions;
+  readonly #notifier = new Notifier();
   readonly #control: Uint8Array[] = [];
-  /** Rest of what had to be parted; PARTs of two envelopes may not be mixed. */
+  /** The rest of a split envelope. Its PARTs must not be interleaved with those of another one. */
   readonly #parts: Uint8Array[] = [];
-  readonly #urgent = new Set<StreamState>();
-  readonly #bulk = new Set<StreamState>();
+  readonly #highPriority = new Set<StreamState>();
+  readonly #normalPriority = new Set<StreamState>();
   #stopped = false;
-  #wake: (() => void) | undefined;
-  #idle: (() => void) | undefined;
   #sendingSinceMs: number | undefined;
 
   constructor(options: SenderOptions) {
     this.#options = options;
   }
 
-  /** Since when the link has not taken a packet; undefined: it is not being asked. */
+  /** Since when the link hasn't accepted the current packet; undefined if none is being sent. */
   get sendingSinceMs(): number | undefined {
     return this.#sendingSinceMs;
   }
 
-  /** Sends until stopped. @throws {AranyaError} what the link throws */
+  /** Sends until `stop` is called. @throws {AranyaError} what the link throws */
   async run(): Promise<void> {
     const { link, clock } = this.#options;
     while (!this.#stopped) {
-      const packet = this.#next();
+      const packet = this.#nextPacket();
       if (!packet) {
-        this.#idle?.();
-        await new Promise<void>((resolve) => this.#wake = resolve);
-        this.#wake = undefined;
+        await this.#notifier.wait();
         continue;
       }
       this.#sendingSinceMs = clock.monotonicMs();
@@ -81,195 +77,94 @@ export class Sender {
     }
   }
 
-  /** Ends `run`. */
+  /** Ends `run` after the current packet. */
   stop(): void {
     this.#stopped = true;
-    this.#wake?.();
-    this.#idle?.();
+    this.#notifier.notify();
   }
 
-  /** Resolves when nothing can be sent at the moment, or the sender was stopped. One caller at a time. */
-  flushed(): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#idle = resolve;
-      this.#wake?.();
-    });
+  /** Checks again whether a packet can be sent, e.g. because the budget has grown. */
+  notify(): void {
+    this.#notifier.notify();
   }
 
-  /** Sends a packet of link control before everything else. A peer that asks faster than it listens gets fewer PONGs. */
-  control(kind: EnvelopeKind, payload: Uint8Array): void {
-    const full = this.#control.length >= MAX_CONTROL_COUNT;
-    if (full && kind === EnvelopeKind.PONG) return;
-    const encoded = encodeControl(kind, payload);
+  /**
+   * Queues link control. A PONG is dropped when too many wait already: the peer sends PINGs faster
+   * than it reads.
+   */
+  sendControl(kind: EnvelopeKind, payload: Uint8Array): void {
+    const isFull = this.#control.length >= MAX_CONTROL_COUNT;
+    if (isFull && kind === EnvelopeKind.PONG) return;
     const { maxPacketBytes } = this.#options.link;
-    const packets = toPackets(encoded, { maxPacketBytes });
+    const packets = toPackets(encodeControl(kind, payload), { maxPacketBytes });
     if (packets.length === 1) this.#control.push(...packets);
     else this.#parts.push(...packets);
-    this.wake();
+    this.#notifier.notify();
   }
 
-  /** Looks again whether something can be sent. */
-  wake(): void {
-    this.#wake?.();
+  /**
+   * Queues a stream by its current priority; does nothing if it can't send at the moment. A stream
+   * that is queued already keeps its place.
+   */
+  enqueue(stream: StreamState): void {
+    const { priority } = stream.outbox;
+    if (priority === undefined) return;
+    const isHigh = priority === "high";
+    (isHigh ? this.#normalPriority : this.#highPriority).delete(stream);
+    (isHigh ? this.#highPriority : this.#normalPriority).add(stream);
+    this.#notifier.notify();
   }
 
-  /** This stream may have something to send. */
-  ready(stream: StreamState): void {
-    const { urgency } = stream.outbox;
-    if (urgency === undefined) return;
-    const [queue, other] = urgency === "urgent"
-      ? [this.#urgent, this.#bulk]
-      : [this.#bulk, this.#urgent];
-    other.delete(stream);
-    queue.add(stream);
-    this.#wake?.();
+  /** Removes a stream from the queues. */
+  remove(stream: StreamState): void {
+    this.#highPriority.delete(stream);
+    this.#normalPriority.delete(stream);
   }
 
-  /** Nothing more of this stream is to be sent. */
-  forget(stream: StreamState): void {
-    this.#urgent.delete(stream);
-    this.#bulk.delete(stream);
-  }
-
-  #next(): Uint8Array | undefined {
-    const { clock, acks, budget, link } = this.#options;
+  #nextPacket(): Uint8Array | undefined {
+    const { clock, acks, budget } = this.#options;
     const control = this.#control.shift();
     if (control) return control;
-    const ack = acks.take(clock.monotonicMs());
+    const ack = acks.takeDueAck(clock.monotonicMs());
     if (ack) {
-      this.control(EnvelopeKind.ACK, ack);
-      return this.#next();
+      this.sendControl(EnvelopeKind.ACK, ack);
+      return this.#nextPacket();
     }
-    const inFlightBytes = budget.inFlightBytes;
-    if (inFlightBytes >= budget.budgetBytes * URGENT_FACTOR) return undefined;
-    const part = this.#parts.shift();
-    if (part) return this.#count(part);
-    const packet = this.#cut(this.#urgent) ??
-      (inFlightBytes < budget.budgetBytes ? this.#cut(this.#bulk) : undefined);
-    if (!packet) return undefined;
-    const usualBytes = Math.min(link.maxPacketBytes, budget.packetBytes);
-    if (
-      packet.length <= link.maxPacketBytes &&
-      packet.length <= usualBytes * PART_FACTOR
-    ) return this.#count(packet);
-    this.#parts.push(...toPackets(packet, { maxPacketBytes: usualBytes }));
-    const first = this.#parts.shift();
-    return first && this.#count(first);
-  }
-
-  #count(packet: Uint8Array): Uint8Array {
-    this.#options.budget.sent(packet.length);
+    const packet = this.#nextStreamPacket();
+    if (packet) budget.onPacketSent(packet.length);
     return packet;
   }
 
-  /** The next packet of the stream whose turn it is; it goes to the end of its line. */
-  #cut(queue: Set<StreamState>): Uint8Array | undefined {
-    const { budget, link, number } = this.#options;
+  #nextStreamPacket(): Uint8Array | undefined {
+    const { budget, link } = this.#options;
+    const { inFlightBytes, budgetBytes } = budget;
+    if (inFlightBytes >= budgetBytes * HIGH_PRIORITY_FACTOR) return undefined;
+    const part = this.#parts.shift();
+    if (part) return part;
+    let packet = this.#takePacket(this.#highPriority);
+    if (!packet && inFlightBytes < budgetBytes) {
+      packet = this.#takePacket(this.#normalPriority);
+    }
+    if (!packet) return undefined;
+    const usualBytes = Math.min(link.maxPacketBytes, budget.packetBytes);
+    const maxBytes = Math.min(link.maxPacketBytes, usualBytes * SPLIT_FACTOR);
+    if (packet.length <= maxBytes) return packet;
+    this.#parts.push(...toPackets(packet, { maxPacketBytes: usualBytes }));
+    return this.#parts.shift();
+  }
+
+  /** Takes a packet of the stream whose turn it is; the stream then goes to the end of its queue. */
+  #takePacket(queue: Set<StreamState>): Uint8Array | undefined {
+    const { budget, link, numbering } = this.#options;
     for (const stream of queue) {
       queue.delete(stream);
-      if (stream.id === 0) number(stream);
-      const packet = stream.outbox.cut(
-        stream.id,
-        Math.min(link.maxPacketBytes, budget.packetBytes),
-      );
+      if (stream.id === 0) numbering.assignId(stream);
+      const maxBytes = Math.min(link.maxPacketBytes, budget.packetBytes);
+      const packet = stream.outbox.takePacket(stream.id, maxBytes);
       if (!packet) continue;
-      this.ready(stream);
+      this.enqueue(stream);
       return packet;
     }
     return undefined;
-  }
-}
-
-/** Bytes of an envelope of session 0. */
-export function encodeControl(
-  kind: EnvelopeKind,
-  payload: Uint8Array,
-): Uint8Array {
-  return encodeEnvelope({
-    kind,
-    stream: 0,
-    sequence: 0,
-    complete: true,
-    payload,
-  });
-}
-
-/** What an acknowledgement is about. */
-export interface Acknowledged {
-  ackPoint(): Point;
-}
-
-/** What this side has to acknowledge on one link: gathered, and told together after a short while or enough bytes. */
-export class AckBook {
-  readonly #dirty = new Set<Acknowledged>();
-  #linkBytes = 0;
-  #newBytes = 0;
-  #thresholdBytes = MIN_THRESHOLD_BYTES;
-  #takenMs: number;
-  #dueMs = Infinity;
-
-  readonly #maxPoints: number;
-
-  constructor(
-    { nowMs, maxPacketBytes }: { nowMs: number; maxPacketBytes: number },
-  ) {
-    this.#takenMs = nowMs;
-    this.#maxPoints = Math.max(
-      1,
-      Math.min(MAX_POINTS, Math.floor(maxPacketBytes / POINT_BYTES) - 1),
-    );
-  }
-
-  /** When the next Acks is due; Infinity: nothing to tell. */
-  get dueMs(): number {
-    return this.#dueMs;
-  }
-
-  /** Bytes of sessions have come over the link. */
-  received(byteCount: number, nowMs: number): void {
-    this.#linkBytes += byteCount;
-    this.#newBytes += byteCount;
-    this.#plan(
-      this.#newBytes >= this.#thresholdBytes ? nowMs : nowMs + ACK_DELAY_MS,
-    );
-  }
-
-  /** This stream's point has changed. */
-  note(stream: Acknowledged): void {
-    this.#dirty.add(stream);
-  }
-
-  /** A credit has risen: a producer may be waiting for it. */
-  creditRisen(stream: Acknowledged, nowMs: number): void {
-    this.#dirty.add(stream);
-    this.#plan(nowMs);
-  }
-
-  #plan(dueMs: number): void {
-    this.#dueMs = Math.min(this.#dueMs, dueMs);
-  }
-
-  /** Payload of the next Acks when it is due. */
-  take(nowMs: number): Uint8Array | undefined {
-    if (this.#dueMs > nowMs) return undefined;
-    const points: Point[] = [];
-    for (const stream of this.#dirty) {
-      if (points.length === this.#maxPoints) break;
-      points.push(stream.ackPoint());
-      this.#dirty.delete(stream);
-    }
-    this.#dueMs = this.#dirty.size > 0 ? nowMs : Infinity;
-    const bytesPerMs = this.#newBytes / Math.max(0.1, nowMs - this.#takenMs);
-    this.#thresholdBytes = Math.min(
-      MAX_THRESHOLD_BYTES,
-      Math.max(MIN_THRESHOLD_BYTES, bytesPerMs * ACK_SHARE_MS),
-    );
-    this.#newBytes = 0;
-    this.#takenMs = nowMs;
-    return encodeMessage(AcksSchema, {
-      points,
-      linkBytes: BigInt(this.#linkBytes),
-    });
   }
 }

@@ -1,126 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a session is, as the rooms above see it. */
+/** The interfaces of a session, as other rooms see it. */
 import type { AranyaError } from "../base/mod.ts";
 import type { Link, LinkEnd } from "../link/mod.ts";
 import type { Hello, Method, StreamPoint, Welcome } from "../wire/mod.ts";
 
-/** Many streams between one operator process and one agent process; it outlives the links it runs on. Same code at both ends. */
+/**
+ * The streams between one operator process and one agent process, multiplexed over one link at a
+ * time. A session outlives its links: streams continue on the next one if the peer is the same
+ * process and the pause is shorter than 30 s; else they fail with code "unavailable".
+ */
 export interface Session extends AsyncDisposable {
   /**
-   * Sends a request and gives the answer's bytes. Waits for a link when there is none, up to its time. Requests that are under way
-   * together may reach the peer's handler in another order: what must come after is asked after the answer.
-   * @throws {AranyaError} the peer's own error with its code; "timed_out"; "unavailable" when the session was closed
+   * Sends a request and returns the response. Waits for a link if there is none. Requests that are
+   * pending at the same time may reach the peer's handler in any order.
+   * @throws {AranyaError} the error of the peer with its code; "timed_out"; "cancelled"; "too_large";
+   * "unavailable" when the peer or the session has ended
    */
   request(
     method: Method,
     payload: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array>;
-  /** Opens a stream. Aborting the signal resets it. */
+  /** Opens a stream with channels. Aborting the signal resets it. */
   open(
     method: Method,
     payload: Uint8Array,
     options?: { signal?: AbortSignal },
   ): Stream;
-  /**
-   * Runs on this link until it ends. A link that is attached while another one runs replaces it.
-   * Streams go on when the peer's instance is the same and less than 30 s have gone by, else they fail with "unavailable".
-   */
+  /** Runs on this link until it ends; replaces the link on which the session runs, if any. */
   run(link: Link, greeting: Greeting): Promise<LinkEnd>;
-  /** Whether a link runs now. */
+  /** Whether the session runs on a link. */
   readonly connected: boolean;
-  /** Random bytes that name this process's end; new for each Session object. */
+  /** Random bytes that identify this end; different for each Session object. */
   readonly instanceId: Uint8Array;
-  /** The other end that ran here last; empty before the first link. */
+  /** Identifies the peer of the last link; empty before the first. */
   readonly peerInstanceId: Uint8Array;
-  /** What this side has received, for Hello and Welcome. */
+  /** Returns what this side has received, for Hello and Welcome. */
   resumePoints(): StreamPoint[];
-  /** Figures for tests and the metrics page. */
+  /** Returns current figures, for metrics and tests. */
   stats(): SessionStats;
-  /** Ends everything; streams fail with this error. */
+  /** Fails all streams with this error and closes the link. May be called twice. */
   close(error?: AranyaError): Promise<void>;
 }
 
-/** What both ends told each other before a link carries streams; made by `greetAsAgent` and `greetAsOperator`. */
+/** Result of the hello exchange, from `greetAsAgent` or `greetAsOperator`. */
 export interface Greeting {
-  /** The agent's first packet. */
+  /** First packet of the agent. */
   hello: Hello;
-  /** The operator's answer. */
+  /** The operator's reply. */
   welcome: Welcome;
-  /** Version of the protocol that both speak, and the highest they do. */
+  /** Highest protocol version that both sides support. */
   protocolVersion: number;
-  /** What both sides can do. */
+  /** Capabilities that both sides have announced. */
   capabilities: string[];
-  /** What only the other side says it can do is in here too. */
+  /** Capabilities announced by the peer, including ones that this side doesn't know. */
   peerCapabilities: string[];
-  /** Which process the other end is. */
+  /** Identifies the process of the peer. */
   peerInstanceId: Uint8Array;
-  /** How far the other end has come with each stream. */
+  /** How far the peer has received each stream. */
   peerPoints: StreamPoint[];
 }
 
-/** What a session holds at this moment; all zero but the link's figures when nothing is under way. */
+/** Current figures of a session. An idle session has zeros, except for those of the link. */
 export interface SessionStats {
-  /** Streams of either side that are not over, or whose end the peer has not acknowledged. */
+  /** Streams of either side that are open, or whose end the peer hasn't acknowledged. */
   streamCount: number;
-  /** Handlers of the peer's streams that have not returned. */
+  /** Handlers that haven't returned. */
   handlerCount: number;
-  /** Sent and not acknowledged, kept for a resume. */
+  /** Sent and not acknowledged; kept to be sent again. */
   unackedBytes: number;
-  /** Received and not yet taken by a reader, or waiting for the rest of a value. */
+  /** Received and not read yet, including incomplete values. */
   bufferedBytes: number;
-  /** The running link: measured rate, shortest round trip, and how much may be under way. Zero without a link. */
+  /** The current link; zeros if there is none. */
   link: {
+    /** Measured rate of sending. */
     bytesPerSecond: number;
+    /** Lowest known round-trip time. */
     roundTripMs: number;
+    /** Upper bound of `inFlightBytes`. */
     budgetBytes: number;
+    /** Sent on this link and not acknowledged. */
     inFlightBytes: number;
+    /** Size of the packets that large values are cut into. */
     packetBytes: number;
   };
 }
 
 /** Options of {@linkcode Session.request}. */
 export interface RequestOptions {
-  /** For the whole exchange, in milliseconds. */
+  /** Upper bound of the whole exchange, in milliseconds, including the wait for a link. */
   timeoutMs: number;
-  /** `Cannot <verb> <object>` for the texts of time-out and cancelling. @default "Cannot get answer to <method>" */
+  /**
+   * `Cannot <verb> <object>`, for the texts of timeout and cancellation.
+   * @default "Cannot get response to <method>"
+   */
   action?: string;
-  /** Gives up early; the peer is told to stop. */
+  /** Cancels the request; the peer is told to stop. */
   signal?: AbortSignal;
 }
 
-/** One stream: numbered byte channels both ways, then a result. */
+/** A stream with numbered byte channels in both directions, and a result. */
 export interface Stream {
   /**
-   * Bytes that the peer sends on this channel; ends at its END or RESULT, throws when the stream was reset. One reader a channel; leaving
-   * the loop early drops what else comes on it. A `write` of at most 256 bytes arrives as one chunk, an empty one too.
+   * Returns what the peer sends on this channel. Ends with the channel or with the result; throws if
+   * the stream fails. One reader per channel; leaving the loop early drops the rest. What was written
+   * as a chunk of at most 256 bytes, also an empty one, arrives as one chunk.
    */
   read(channel: number): AsyncIterable<Uint8Array>;
-  /** Sends bytes; the promise is the back-pressure, end to end. @throws {AranyaError} when the stream has ended */
+  /**
+   * Writes a chunk. Resolves when the flow control of the peer's reader allows the next one.
+   * @throws {AranyaError} when the stream or the channel has ended
+   */
   write(channel: number, chunk: Uint8Array): Promise<void>;
-  /** Nothing more on this channel from us (half-close). */
+  /** Ends this channel in the direction to the peer (half-close). */
   end(channel: number): Promise<void>;
   /**
-   * At the opener: the acceptor's last word. Resolves when every channel that has a reader has been read to its end, so nothing can come
-   * after it; a channel without a reader does not hold it back. Rejects when the stream was reset or lost; that need not be handled.
+   * At the opener: the result that the acceptor has sent. Resolves when every reader has read its
+   * channel to the end; a channel without a reader doesn't delay it. Rejects if the stream fails; the
+   * rejection may be left unhandled.
    */
   readonly result: Promise<Uint8Array>;
-  /** At the acceptor: says the last word after all that was written; resolves when the peer has it all. */
+  /** At the acceptor: sends the result after all chunks. Resolves when the peer has everything. */
   finish(result: Uint8Array): Promise<void>;
-  /** Ends both directions at once with this error; may be called twice. */
+  /** Ends both directions immediately with this error. May be called twice. */
   reset(error: AranyaError): void;
-  /** Aborted when the stream has ended for whatever reason. */
+  /** Aborted when the stream has ended for any reason. */
   readonly signal: AbortSignal;
 }
 
-/** What a side does with streams that the other one opens. */
+/** Serves the streams that the peer opens. */
 export interface SessionHandlers {
-  /** Answers a request. A rejection goes back as its code and message. The signal is aborted at the peer's deadline. */
+  /**
+   * Returns the response to a request. A rejection is sent as its code and message. The signal is
+   * aborted at the peer's deadline, and when the stream has ended.
+   */
   request(
     method: Method,
     payload: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array>;
-  /** Serves a stream; when the promise rejects, the stream is reset with that error. Must call `finish` itself. */
+  /**
+   * Serves a stream with channels. Must call `finish`; a rejection resets the stream with that error.
+   */
   stream(method: Method, payload: Uint8Array, stream: Stream): Promise<void>;
 }

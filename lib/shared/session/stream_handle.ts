@@ -1,40 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A stream as its holder sees it: channels, a result, an end. See Stream in session.ts for what is promised. */
+/** A stream with channels, as its user holds it. */
 import { AranyaError, type Clock } from "../base/mod.ts";
-import type { StreamEvents, StreamState } from "./stream_state.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, type InboxListener, type LinkMeasure } from "./inbox.ts";
+import type { ChannelGrant } from "./outbox.ts";
 import type { Stream } from "./session.ts";
+import type { StreamListener, StreamState } from "./stream_state.ts";
 
-/** Channels of one stream, at most: each may hold a window. */
-const MAX_CHANNELS = 16;
+/** Upper bound of the channels of one stream: each may hold a window of bytes. */
+const MAX_CHANNEL_COUNT = 16;
 
 /** Options of {@linkcode StreamHandle}. */
 export interface StreamHandleOptions {
+  stream: StreamState;
   clock: Clock;
-  roundTripMs: () => number;
+  link: LinkMeasure;
 }
 
-/** Both ends' stream; `attach` gives it its streamState. */
-export class StreamHandle implements Stream, StreamEvents {
+/** Implements {@linkcode Stream} at both ends, as the listener of its stream. */
+export class StreamHandle implements Stream, StreamListener, InboxListener {
   readonly #options: StreamHandleOptions;
+  readonly #stream: StreamState;
   readonly #inboxes = new Map<number, Inbox>();
   readonly #controller = new AbortController();
   readonly #result = Promise.withResolvers<Uint8Array>();
-  #streamState: StreamState | undefined;
-  /** The last word of either side, while it is on its way to who waits for it. */
-  #last: Uint8Array | undefined;
-  #state: "live" | "ended" = "live";
+  /** The RESULT, received or queued. */
+  #resultPayload: Uint8Array | undefined;
   #error: AranyaError | undefined;
+  #isEnded = false;
 
   constructor(options: StreamHandleOptions) {
     this.#options = options;
-    // A holder who only reads need not look at the result.
+    this.#stream = options.stream;
+    // A user that only reads need not handle the result.
     this.#result.promise.catch(() => {});
-  }
-
-  /** Comes before everything else. */
-  attach(streamState: StreamState): void {
-    this.#streamState = streamState;
   }
 
   get signal(): AbortSignal {
@@ -45,16 +43,22 @@ export class StreamHandle implements Stream, StreamEvents {
     return this.#result.promise;
   }
 
-  /** Whether this side has said the last word, or nobody will any more. */
-  get settled(): boolean {
-    return this.#state === "ended" || this.#last !== undefined;
+  /** Whether the RESULT is known, or there will be none. */
+  get isSettled(): boolean {
+    return this.#isEnded || this.#resultPayload !== undefined;
   }
 
-  /** Received and not taken, in bytes. */
   get heldBytes(): number {
     let sum = 0;
     for (const inbox of this.#inboxes.values()) sum += inbox.heldBytes;
     return sum;
+  }
+
+  get channelGrants(): ChannelGrant[] {
+    return Array.from(
+      this.#inboxes,
+      ([channel, { credit }]) => ({ channel, credit }),
+    );
   }
 
   read(channel: number): AsyncIterable<Uint8Array> {
@@ -62,133 +66,131 @@ export class StreamHandle implements Stream, StreamEvents {
   }
 
   write(channel: number, chunk: Uint8Array): Promise<void> {
-    const refusal = this.#refusal(channel);
-    if (refusal || !this.#streamState) return rejected(refusal ?? ENDED());
-    const written = this.#streamState.outbox.write(channel, chunk);
-    this.#streamState.changed();
+    const error = this.#writeError(channel);
+    if (error) return rejected(error);
+    const written = this.#stream.outbox.write(channel, chunk);
+    this.#stream.notifySender();
     return written;
   }
 
   end(channel: number): Promise<void> {
     if (this.#error) return rejected(this.#error);
-    if (!this.settled) {
-      this.#streamState?.outbox.end(channel);
-      this.#streamState?.changed();
+    if (!this.isSettled) {
+      this.#stream.outbox.endChannel(channel);
+      this.#stream.notifySender();
     }
     return Promise.resolve();
   }
 
   finish(result: Uint8Array): Promise<void> {
     if (this.#error) return rejected(this.#error);
-    if (this.#streamState?.opener) {
+    if (this.#stream.isOpener) {
       return rejected(
         new AranyaError(
           "internal",
-          "Cannot finish stream: its opener waits for the result and has none to give",
+          "Cannot finish stream: only the side that accepted it may do so",
         ),
       );
     }
-    if (!this.settled) {
-      this.#last = result;
-      this.#streamState?.finish(result);
-      // Readers of what the opener still sends have nothing to wait for.
-      for (const inbox of this.#inboxes.values()) inbox.end();
+    if (!this.isSettled) {
+      this.#resultPayload = result;
+      this.#stream.finish(result);
+      this.#endInboxes();
     }
     return this.#result.promise.then(() => {});
   }
 
   reset(error: AranyaError): void {
-    this.#streamState?.reset(error);
-    // The streamState may be over already while a reader still has something to take.
-    this.failed(error);
+    this.#stream.reset(error);
+    // The stream may be closed already, with chunks left to read.
+    this.onStreamFailed(error);
   }
 
-  data(channel: number, bytes: Uint8Array): void {
-    this.#inbox(channel).accept(bytes);
+  onDataReceived(channel: number, bytes: Uint8Array): void {
+    this.#inbox(channel).push(bytes);
   }
 
-  ended(channel: number): void {
+  onChannelEnded(channel: number): void {
     this.#inbox(channel).end();
   }
 
-  resulted(bytes: Uint8Array): void {
-    this.#last = bytes;
-    for (const inbox of this.#inboxes.values()) inbox.end();
-    this.#settle();
+  onResultReceived(payload: Uint8Array): void {
+    this.#resultPayload = payload;
+    this.#endInboxes();
+    this.#resolveResult();
   }
 
-  finished(): void {
-    this.#settle();
+  onResultDelivered(): void {
+    this.#resolveResult();
   }
 
-  failed(error: AranyaError): void {
-    if (this.#state === "ended") return;
+  onStreamFailed(error: AranyaError): void {
+    if (this.#isEnded) return;
     this.#error = error;
-    for (const inbox of this.#inboxes.values()) inbox.end(error);
+    this.#endInboxes(error);
     this.#result.reject(error);
-    this.#leave();
+    this.#markEnded();
   }
 
-  credits(): { channel: number; credit: number }[] {
-    return Array.from(
-      this.#inboxes,
-      ([channel, { credit }]) => ({ channel, credit }),
-    );
+  onCreditRisen(): void {
+    this.#stream.reportCredit();
   }
 
-  /** Gives the result when nobody has anything left to read. */
-  #settle(): void {
-    if (this.#state === "ended" || !this.#last) return;
+  onReaderDone(): void {
+    this.#resolveResult();
+  }
+
+  #endInboxes(error?: AranyaError): void {
+    for (const inbox of this.#inboxes.values()) inbox.end(error);
+  }
+
+  /** Resolves the result, at the opener once every reader has seen the end of its channel. */
+  #resolveResult(): void {
+    if (this.#isEnded || !this.#resultPayload) return;
     for (const inbox of this.#inboxes.values()) {
-      if (this.#streamState?.opener && !inbox.drained) return;
+      if (this.#stream.isOpener && inbox.isReading) return;
     }
-    this.#result.resolve(this.#last);
-    this.#leave();
+    this.#result.resolve(this.#resultPayload);
+    this.#markEnded();
   }
 
-  #leave(): void {
-    this.#state = "ended";
-    this.#controller.abort(this.#error ?? ENDED());
+  #markEnded(): void {
+    this.#isEnded = true;
+    this.#controller.abort(this.#error ?? endedError());
   }
 
-  #refusal(channel: number): AranyaError | undefined {
+  #writeError(channel: number): AranyaError | undefined {
     if (this.#error) return this.#error;
-    if (this.settled) return ENDED();
-    if (this.#streamState?.outbox.isEnded(channel)) {
-      return new AranyaError(
-        "internal",
-        `Cannot write to stream: its channel ${channel} was ended`,
-      );
-    }
-    return undefined;
+    if (this.isSettled) return endedError();
+    if (!this.#stream.outbox.isChannelEnded(channel)) return undefined;
+    return new AranyaError(
+      "internal",
+      `Cannot write to channel ${channel}: it was ended`,
+    );
   }
 
   #inbox(channel: number): Inbox {
     let inbox = this.#inboxes.get(channel);
     if (inbox) return inbox;
-    if (this.#inboxes.size >= MAX_CHANNELS) {
+    if (this.#inboxes.size >= MAX_CHANNEL_COUNT) {
       throw new AranyaError(
         "invalid",
-        `Cannot use channel ${channel}: the stream has ${MAX_CHANNELS} others`,
+        `Cannot use channel ${channel}: the stream has ${MAX_CHANNEL_COUNT} channels already`,
       );
     }
-    inbox = new Inbox({
-      clock: this.#options.clock,
-      roundTripMs: this.#options.roundTripMs,
-      onCredit: () => this.#streamState?.creditRisen(),
-      onDrained: () => this.#settle(),
-    });
-    if (this.#error || this.settled) inbox.end(this.#error);
+    const { clock, link } = this.#options;
+    inbox = new Inbox({ clock, link, listener: this });
+    if (this.#error || this.isSettled) inbox.end(this.#error);
     this.#inboxes.set(channel, inbox);
     return inbox;
   }
 }
 
-function ENDED(): AranyaError {
+function endedError(): AranyaError {
   return new AranyaError("cancelled", "Cannot use stream: it has ended");
 }
 
-/** A rejection that a caller may overlook without ending the process. */
+/** Returns a rejected promise that may be left unhandled. */
 function rejected(error: AranyaError): Promise<never> {
   const promise = Promise.reject(error);
   promise.catch(() => {});

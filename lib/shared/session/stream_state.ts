@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * One stream: its two sequence spaces and its life.
- *
- * - live: both sides may speak.
- * - finishing: our last word (RESULT or RESET) is said; we wait until the peer has it. What still comes is counted and dropped.
- * - over: nothing left to send or to wait for; the session forgets it.
- *
- * An opener is over when it has the RESULT; either side when it has a RESET, or when the other end is lost.
- */
+/** One stream: its state, and both directions of its sequence space. */
 import { AranyaError, asAranyaError } from "../base/mod.ts";
 import {
   decodeFailure,
@@ -17,160 +9,201 @@ import {
   INITIAL_CREDIT_BYTES,
   Reassembler,
 } from "../wire/mod.ts";
-import { Outbox } from "./outbox.ts";
+import { type ChannelGrant, Outbox, type StreamPriority } from "./outbox.ts";
 
-/** How far a peer may send ahead in a session's sequence space, beyond the first credit. */
-const SESSION_WINDOW_BYTES = 4 * 1024 * 1024 + 64 * 1024;
-/** The session's credit is told again after so much of it. */
+/** How far ahead of the last received envelope a peer may send on one stream, in bytes. */
+const STREAM_WINDOW_BYTES = 4 * 1024 * 1024 + 64 * 1024;
+/** The credit of a stream is reported in steps of this size, in bytes. */
 const CREDIT_STEP_BYTES = INITIAL_CREDIT_BYTES / 4;
 const MAX_FAILURE_BYTES = 64 * 1024;
 
-/** What a stream tells whoever holds it. Calls come in order; after `failed` or `finished` nothing comes. */
-export interface StreamEvents {
-  /** At the acceptor: the opening word is complete. */
-  opened?(bytes: Uint8Array): void;
-  /** @throws {AranyaError} what the stream is to be reset with */
-  data(channel: number, bytes: Uint8Array): void;
+/**
+ * Receives the events of one stream, in order. Nothing follows after `onResultReceived`,
+ * `onResultDelivered` or `onStreamFailed`.
+ */
+export interface StreamListener {
+  /** At the acceptor: the OPEN is complete. */
+  onOpenReceived?(payload: Uint8Array): void;
+  /** @throws {AranyaError} the error to reset the stream with */
+  onDataReceived(channel: number, bytes: Uint8Array): void;
   /** The peer sends nothing more on this channel. */
-  ended(channel: number): void;
-  /** At the opener: the acceptor's last word. */
-  resulted(bytes: Uint8Array): void;
-  /** At the acceptor: the peer has our last word. */
-  finished(): void;
-  /** Reset by either side, or lost. */
-  failed(error: AranyaError): void;
-  /** Credits given for channels. */
-  credits(): { channel: number; credit: number }[];
-  /** Received and not taken by a reader, in bytes. */
+  onChannelEnded(channel: number): void;
+  /** At the opener: the acceptor has finished the stream. */
+  onResultReceived(payload: Uint8Array): void;
+  /** At the acceptor: the peer has received everything, including the RESULT. */
+  onResultDelivered(): void;
+  /** The stream was reset by either side, or lost. */
+  onStreamFailed(error: AranyaError): void;
+  /** Credits of the channels in use. */
+  readonly channelGrants: ChannelGrant[];
+  /** Received and not read yet, in bytes. */
   readonly heldBytes: number;
 }
 
-/** What a stream needs of its session. */
-export interface StreamHost {
+/** Holds a stream among others, and receives what concerns more than this stream. */
+export interface StreamOwner {
   readonly maxValueBytes: number;
-  /** There may be something to send. */
-  changed(stream: StreamState): void;
-  /** The peer should hear of a risen credit. */
-  creditRisen(stream: StreamState): void;
-  /** May be forgotten. */
-  over(stream: StreamState): void;
-  /** An envelope of a kind that this version does not know. */
-  unknown(kind: number): void;
+  /** The OPEN is queued. */
+  onStreamStarted(stream: StreamState): void;
+  /** The stream may have something to send. */
+  onStreamReady(stream: StreamState): void;
+  /** The peer should know a channel's credit. */
+  onCreditRisen(stream: StreamState): void;
+  /** The stream neither sends nor receives any more. */
+  onStreamClosed(stream: StreamState): void;
+  /** An envelope was skipped, because only later versions know its kind. */
+  onUnknownEnvelope(kind: number): void;
 }
 
-/** How far the receiver of one direction has come. */
-export interface Point {
+/** Fields of a StreamPoint message: how far one direction of a stream has been received. */
+export interface StreamPointFields {
   stream: number;
   received: bigint;
+  /** 0: unchanged. */
   credit: bigint;
   channels: { channel: number; credit: bigint }[];
 }
 
 /** Options of {@linkcode StreamState}. */
 export interface StreamStateOptions {
-  host: StreamHost;
-  events: StreamEvents;
-  /** Whether this side opens it. */
-  opener: boolean;
-  /** Whether it asks for one answer, so that it goes before streams. */
-  urgent: boolean;
-  /** 0: given when its first packet is cut. */
+  owner: StreamOwner;
+  /** Whether this side opens the stream; the other side accepts it. */
+  isOpener: boolean;
+  priority: StreamPriority;
+  /** 0: not known before the first packet is sent. @default 0 */
   id?: number;
 }
 
-/** See the top of this file. */
+/**
+ * One stream of a session. Its state is
+ *
+ * - "open": both sides may send.
+ * - "closing": this side has sent RESULT or RESET and waits for the acknowledgement; what the peer
+ *   still sends is counted and dropped.
+ * - "closed": nothing left to send or to wait for; the owner drops the stream.
+ *
+ * An opener is closed by the RESULT; either side by a RESET of the peer, or when the peer is lost.
+ *
+ * How data gets sent: whoever queues something in the outbox calls `notifySender`; the owner, a
+ * `StreamTable`, passes the stream to `Sender.enqueue` of the current link, whose loop then takes
+ * packets from the outbox as the link's budget allows. Without a link nothing happens until
+ * `StreamTable.resume` enqueues every stream on the next one.
+ */
 export class StreamState {
-  /** Its number on the wire. */
+  /** Number on the wire; 0 before the first packet is sent. */
   id: number;
-  readonly opener: boolean;
+  readonly isOpener: boolean;
   readonly outbox: Outbox;
-  readonly #host: StreamHost;
-  readonly #events: StreamEvents;
+  readonly #owner: StreamOwner;
   readonly #values: Reassembler;
   readonly #failures = new Reassembler({ maxBytes: MAX_FAILURE_BYTES });
-  #state: "live" | "finishing" | "over" = "live";
+  #listener: StreamListener | undefined;
+  #state: "open" | "closing" | "closed" = "open";
   #received = 0;
-  #toldCredit = INITIAL_CREDIT_BYTES;
-  readonly #toldChannels = new Map<number, number>();
-  #opened = false;
-  #resetSaid = false;
+  /** Credits that the peer knows; a channel that is absent has the initial one. */
+  #reportedCredit = INITIAL_CREDIT_BYTES;
+  readonly #reportedChannels = new Map<number, number>();
+  #isOpenReceived = false;
+  #isReset = false;
 
   constructor(options: StreamStateOptions) {
     this.id = options.id ?? 0;
-    this.opener = options.opener;
-    this.outbox = new Outbox({ urgent: options.urgent });
-    this.#host = options.host;
-    this.#events = options.events;
+    this.isOpener = options.isOpener;
+    this.outbox = new Outbox({ priority: options.priority });
+    this.#owner = options.owner;
     this.#values = new Reassembler({
-      maxBytes: options.host.maxValueBytes,
-      action: options.opener ? "Cannot take answer" : "Cannot take request",
+      maxBytes: options.owner.maxValueBytes,
+      action: options.isOpener
+        ? "Cannot receive response"
+        : "Cannot receive request",
     });
   }
 
-  /** See the top of this file. */
-  get state(): "live" | "finishing" | "over" {
+  /** See the class. */
+  get state(): "open" | "closing" | "closed" {
     return this.#state;
   }
 
-  /** Sequence space received in order. */
+  /** Sequence position up to which everything was received. */
   get received(): number {
     return this.#received;
   }
 
-  /** Pieces of a value that waits for its last one, in bytes. */
-  get joiningBytes(): number {
+  /** Bytes of an incomplete value. */
+  get incompleteBytes(): number {
     return this.#values.heldBytes;
   }
 
-  /** Received and not taken by a reader, in bytes. */
+  /** Received and not read yet, in bytes, including an incomplete value. */
   get heldBytes(): number {
-    return this.#values.heldBytes + this.#events.heldBytes;
+    return this.#values.heldBytes + (this.#listener?.heldBytes ?? 0);
   }
 
-  /** Tells that there may be something to send. */
-  changed(): void {
-    if (this.#state !== "over") this.#host.changed(this);
+  /** Sets who receives the events from now on. Must be called before the first event. */
+  setListener(listener: StreamListener): void {
+    this.#listener = listener;
   }
 
-  /** Tells that a channel's credit has risen. */
-  creditRisen(): void {
-    if (this.#state === "live") this.#host.creditRisen(this);
+  /** Opens the stream. `encodeOpen` is called when the first packet is made. */
+  start(encodeOpen: () => Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.outbox.queueOpen(encodeOpen);
+    this.#owner.onStreamStarted(this);
   }
 
-  /** Takes an envelope of this session; tells when it came twice, or when something before it is missing. */
-  receive(envelope: Envelope): "taken" | "duplicate" | "gap" {
+  /** Wakes the sender after something was queued in the outbox; see the class. */
+  notifySender(): void {
+    if (this.#state !== "closed") this.#owner.onStreamReady(this);
+  }
+
+  /** Has the credit of the channels reported to the peer soon. */
+  reportCredit(): void {
+    if (this.#state === "open") this.#owner.onCreditRisen(this);
+  }
+
+  /**
+   * Receives an envelope of this stream. A "duplicate" was received before; a "gap" means that an
+   * earlier one is missing. Neither has an effect.
+   * @throws {AranyaError} the error to reset the stream with
+   */
+  receive(envelope: Envelope): "accepted" | "duplicate" | "gap" {
     const end = envelope.sequence + 1 + envelope.payload.length;
     if (end <= this.#received) return "duplicate";
     if (envelope.sequence !== this.#received) return "gap";
     this.#received = end;
-    if (this.#state !== "over") this.#dispatch(envelope);
-    return "taken";
+    if (this.#state !== "closed") this.#dispatch(envelope);
+    return "accepted";
   }
 
   #dispatch({ kind, payload, complete }: Envelope): void {
     if (kind === EnvelopeKind.RESET) {
-      const value = this.#failures.push(payload, { complete });
-      if (value) this.#leave(() => this.#events.failed(toError(value)));
+      const failure = this.#failures.push(payload, { complete });
+      if (failure) this.#closeAsFailed(toStreamError(failure));
       return;
     }
-    if (this.#state !== "live") return;
+    if (this.#state !== "open") return;
     if (kind === EnvelopeKind.DATA) {
-      this.#events.data(payload[0] ?? 0, payload.subarray(1));
+      this.#listener?.onDataReceived(payload[0] ?? 0, payload.subarray(1));
     } else if (kind === EnvelopeKind.END) {
-      this.#events.ended(payload[0] ?? 0);
-    } else if (kind === EnvelopeKind.RESULT && this.opener) {
+      this.#listener?.onChannelEnded(payload[0] ?? 0);
+    } else if (kind === EnvelopeKind.RESULT && this.isOpener) {
       const value = this.#values.push(payload, { complete });
-      if (value) this.#leave(() => this.#events.resulted(value));
-    } else if (kind === EnvelopeKind.OPEN && !this.opener && !this.#opened) {
+      if (value) this.#close(() => this.#listener?.onResultReceived(value));
+    } else if (
+      kind === EnvelopeKind.OPEN && !this.isOpener && !this.#isOpenReceived
+    ) {
       const value = this.#values.push(payload, { complete });
-      this.#opened = value !== undefined;
-      if (value) this.#events.opened?.(value);
-    } else this.#host.unknown(kind);
+      this.#isOpenReceived = value !== undefined;
+      if (value) this.#listener?.onOpenReceived?.(value);
+    } else this.#owner.onUnknownEnvelope(kind);
   }
 
-  /** The peer's word on how far it has come. */
-  acknowledge(point: Point): void {
-    if (this.#state === "over") return;
+  /**
+   * Takes in how far the peer has received.
+   * @throws {AranyaError} code "invalid" when the peer acknowledges more than was sent
+   */
+  acknowledge(point: StreamPointFields): void {
+    if (this.#state === "closed") return;
     this.outbox.acknowledge({
       received: Number(point.received),
       credit: Number(point.credit),
@@ -179,82 +212,97 @@ export class StreamState {
         credit: Number(credit),
       })),
     });
-    if (this.#state === "finishing" && this.outbox.finished) {
-      this.#leave(() => this.#events.finished());
-    } else this.#host.changed(this);
+    if (this.#state === "closing" && this.outbox.isDelivered) {
+      this.#closeAsDelivered();
+    } else this.#owner.onStreamReady(this);
   }
 
-  /** Says the last word after all that was written. */
-  finish(bytes: Uint8Array): void {
-    if (this.#state !== "live") return;
-    this.#state = "finishing";
-    this.outbox.finish(bytes);
-    this.#host.changed(this);
+  /** At the acceptor: sends the RESULT after all that was written. */
+  finish(payload: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.outbox.queueResult(payload);
+    this.#owner.onStreamReady(this);
   }
 
-  /** Ends both directions with this error; nothing happens when the last word is said already. */
+  /**
+   * Ends both directions with this error, and sends it to the peer. Does nothing when the final
+   * envelope was sent, or when the stream has failed before.
+   */
   reset(error: AranyaError): void {
-    if (this.#state === "over" || this.outbox.lastCut) return;
-    if (!this.outbox.begun && this.opener) return this.lose(error);
-    if (this.#resetSaid) return;
-    this.#resetSaid = true;
-    this.#state = "finishing";
-    this.outbox.reset(encodeFailure(error), error);
-    this.#events.failed(error);
-    this.#host.changed(this);
+    if (this.#state === "closed" || this.outbox.isFinalSent) return;
+    if (this.isOpener && !this.outbox.hasSent) return this.fail(error);
+    if (this.#isReset) return;
+    this.#isReset = true;
+    this.#state = "closing";
+    this.outbox.queueReset(encodeFailure(error), error);
+    this.#listener?.onStreamFailed(error);
+    this.#owner.onStreamReady(this);
   }
 
-  /** The other end will say nothing more: ends with this error, and nobody is told but our own side. */
-  lose(error: AranyaError): void {
-    if (this.#state === "over") return;
+  /** Closes the stream with this error without telling the peer, which is lost. */
+  fail(error: AranyaError): void {
+    if (this.#state === "closed") return;
     this.outbox.clear(error);
-    this.#leave(() => this.#events.failed(error));
+    this.#closeAsFailed(error);
   }
 
-  /** The peer does not know this stream: fine when our last word was said, else it is lost with this error. */
-  gone(error: AranyaError): void {
-    if (this.#state === "finishing" && this.outbox.lastCut) {
-      this.#leave(() => this.#events.finished());
-    } else this.lose(error);
+  /**
+   * The peer doesn't know this stream. If the final envelope was sent, the peer has received it and
+   * dropped the stream; else the stream fails with this error.
+   */
+  onUnknownToPeer(error: AranyaError): void {
+    if (this.#state === "closing" && this.outbox.isFinalSent) {
+      this.#closeAsDelivered();
+    } else this.fail(error);
   }
 
-  #leave(tell: () => void): void {
-    this.#state = "over";
-    tell();
+  #closeAsDelivered(): void {
+    this.#close(() => this.#listener?.onResultDelivered());
+  }
+
+  #closeAsFailed(error: AranyaError): void {
+    this.#close(() => this.#listener?.onStreamFailed(error));
+  }
+
+  #close(notifyListener: () => void): void {
+    this.#state = "closed";
+    notifyListener();
     this.outbox.clear(
       new AranyaError("cancelled", "Cannot write to stream: it has ended"),
     );
-    this.#host.over(this);
+    this.#owner.onStreamClosed(this);
   }
 
-  /** What the peer should hear now: how far we are, and credits that have risen since the last time. */
-  ackPoint(): Point {
-    const credit = this.#received + SESSION_WINDOW_BYTES;
-    const told = credit - this.#toldCredit >= CREDIT_STEP_BYTES;
-    if (told) this.#toldCredit = credit;
-    const risen = this.#events.credits().filter(({ channel, credit }) =>
-      (this.#toldChannels.get(channel) ?? INITIAL_CREDIT_BYTES) < credit
+  /** Returns the progress since the last report, and regards it as reported. */
+  takeAckPoint(): StreamPointFields {
+    const credit = this.#received + STREAM_WINDOW_BYTES;
+    const isCreditDue = credit - this.#reportedCredit >= CREDIT_STEP_BYTES;
+    if (isCreditDue) this.#reportedCredit = credit;
+    const channels = this.#channelGrants().filter(({ channel, credit }) =>
+      (this.#reportedChannels.get(channel) ?? INITIAL_CREDIT_BYTES) < credit
     );
-    for (const { channel, credit } of risen) {
-      this.#toldChannels.set(channel, credit);
+    for (const { channel, credit } of channels) {
+      this.#reportedChannels.set(channel, credit);
     }
-    return this.#point({ credit: told ? credit : 0, channels: risen });
+    return this.#toPoint({ credit: isCreditDue ? credit : 0, channels });
   }
 
-  /** All that the peer must know to go on, on a new link. */
-  resumePoint(): Point {
-    return this.#point({
-      credit: this.#received + SESSION_WINDOW_BYTES,
-      channels: this.#events.credits(),
+  /** Everything that the peer must know to continue on a new link. */
+  get resumePoint(): StreamPointFields {
+    return this.#toPoint({
+      credit: this.#received + STREAM_WINDOW_BYTES,
+      channels: this.#channelGrants(),
     });
   }
 
-  #point(
-    { credit, channels }: {
-      credit: number;
-      channels: { channel: number; credit: number }[];
-    },
-  ): Point {
+  #channelGrants(): ChannelGrant[] {
+    return this.#listener?.channelGrants ?? [];
+  }
+
+  #toPoint(
+    { credit, channels }: { credit: number; channels: ChannelGrant[] },
+  ): StreamPointFields {
     return {
       stream: this.id,
       received: BigInt(this.#received),
@@ -267,11 +315,11 @@ export class StreamState {
   }
 }
 
-/** The peer's reason; one that can't be read is an error too. */
-function toError(bytes: Uint8Array): AranyaError {
+/** Decodes the error of a RESET; bytes that can't be decoded are an error as well. */
+function toStreamError(failure: Uint8Array): AranyaError {
   try {
-    return decodeFailure(bytes);
+    return decodeFailure(failure);
   } catch (error) {
-    return asAranyaError(error, "Cannot read why the peer gave up");
+    return asAranyaError(error, "Cannot read the error of the peer");
   }
 }

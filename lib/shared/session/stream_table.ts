@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The streams of one session: their numbers, which packet belongs to which, and what becomes of them between two links. */
+/** The streams of one session. */
 import {
   AranyaError,
   asAranyaError,
@@ -14,45 +14,66 @@ import {
   type StreamPoint,
   UnknownStreamsSchema,
 } from "../wire/mod.ts";
+import { Acceptor, type HandlerTracker } from "./acceptor.ts";
+import type { LinkMeasure } from "./inbox.ts";
+import type { StreamPriority } from "./outbox.ts";
+import type { RunningLink, StreamReceiver } from "./running_link.ts";
+import type { StreamNumbering } from "./sender.ts";
+import type { SessionHandlers } from "./session.ts";
 import {
-  type Point,
-  type StreamEvents,
-  type StreamHost,
+  type StreamOwner,
+  type StreamPointFields,
   StreamState,
 } from "./stream_state.ts";
-import { Acceptor } from "./request.ts";
-import type { RunningLink } from "./running_link.ts";
-import type { SessionHandlers } from "./session.ts";
 
-/** Values that wait for their last piece, all together, in sizes of the largest allowed. */
-const JOINING_VALUES = 4;
-/** A peer that opens so many times more streams than allowed does not heed refusals: its link is closed. */
+/** Incomplete values of all streams together may hold this many times the size of the largest. */
+const INCOMPLETE_VALUES = 4;
+/** A peer that exceeds the limit of streams by this factor ignores refusals: its link is closed. */
 const OVERRUN_FACTOR = 2;
-/** Sessions remembered as told to be gone, so that they are told once. */
-const GONE_COUNT = 1_000;
+/** Upper bound of the ids that are remembered as reported unknown. */
+const MAX_REPORTED_COUNT = 1_000;
 
 /** Options of {@linkcode StreamTable}. */
 export interface StreamTableOptions {
+  /** Which end this is: the operator's streams have odd ids, the agent's even ones. */
   side: "operator" | "agent";
   clock: Clock;
   log: Logger;
   handlers: SessionHandlers;
   maxValueBytes: number;
+  /** Upper bound of the peer's open streams. */
   maxStreamCount: number;
-  /** The link that runs now. */
-  running: () => RunningLink | undefined;
 }
 
-/** See the top of this file. */
-export class StreamTable implements StreamHost {
+/** Options of {@linkcode StreamTable.open}. */
+export interface OpenStreamOptions {
+  priority: StreamPriority;
+  /** Monotonic time at which the stream fails if there was no link to open it on. */
+  expiresMs: number;
+}
+
+/**
+ * Holds the streams of one session: assigns their ids, dispatches received envelopes to them, and
+ * decides what becomes of them when a link or the peer is lost.
+ */
+export class StreamTable
+  implements
+    StreamOwner,
+    StreamReceiver,
+    StreamNumbering,
+    HandlerTracker,
+    LinkMeasure {
   readonly maxValueBytes: number;
   readonly #options: StreamTableOptions;
-  /** Those that have a number: the peer may know them. */
+  /** Streams with an id: the peer may know them. */
   readonly #numbered = new Map<number, StreamState>();
-  /** Opened here and not sent yet, with the time at which they are given up when there is no link. */
+  /** Streams of this side that haven't sent anything, with the time at which they expire. */
   readonly #unsent = new Map<StreamState, number>();
-  readonly #handling = new Set<Promise<void>>();
-  readonly #gone = new Set<number>();
+  readonly #runningHandlers = new Set<Promise<void>>();
+  /** Ids that were reported unknown on this link: once is enough. */
+  readonly #reportedIds = new Set<number>();
+  #link: RunningLink | undefined;
+  #closedError: AranyaError | undefined;
   #acceptedCount = 0;
   #nextId: number;
   #highestPeerId = 0;
@@ -63,253 +84,271 @@ export class StreamTable implements StreamHost {
     this.#nextId = options.side === "operator" ? 1 : 2;
   }
 
-  /** All that are not over. */
+  /** The current link. */
+  get link(): RunningLink | undefined {
+    return this.#link;
+  }
+
+  get roundTripMs(): number {
+    return this.#link?.roundTripMs ?? 0;
+  }
+
+  /** Number of streams that aren't closed. */
   get count(): number {
     return this.#numbered.size + this.#unsent.size;
   }
 
-  /** Handlers that have not returned. */
-  get handling(): readonly Promise<void>[] {
-    return [...this.#handling];
+  /** Handlers that haven't returned. */
+  get runningHandlers(): readonly Promise<void>[] {
+    return [...this.#runningHandlers];
   }
 
-  /** Adds up something of each that has a number. */
-  sum(of: (stream: StreamState) => number): number {
+  /** Returns the sum of a number over all streams with an id. */
+  sum(measure: (stream: StreamState) => number): number {
     let sum = 0;
-    for (const stream of this.#numbered.values()) sum += of(stream);
+    for (const stream of this.#numbered.values()) sum += measure(stream);
     return sum;
   }
 
-  /** How far each has come. */
-  points(): Point[] {
-    return Array.from(this.#numbered.values(), (each) => each.resumePoint());
+  /** How far each stream has been received. */
+  get resumePoints(): StreamPointFields[] {
+    return Array.from(this.#numbered.values(), (each) => each.resumePoint);
   }
 
-  /** Begins one from this side; `dueMs`: when it is given up for want of a link. */
-  open(
-    events: StreamEvents,
-    { urgent, dueMs }: { urgent: boolean; dueMs: number },
-  ): StreamState {
-    const opener = true;
-    const stream = new StreamState({
-      host: this,
-      events,
-      opener,
-      urgent,
-    });
-    this.#unsent.set(stream, dueMs);
+  /** Creates a stream of this side, which needs a listener before it is started. */
+  open({ priority, expiresMs }: OpenStreamOptions): StreamState {
+    const stream = new StreamState({ owner: this, isOpener: true, priority });
+    this.#unsent.set(stream, expiresMs);
     return stream;
   }
 
-  /** A link begins. With points the peer is the one of before, and everything goes on from there. */
-  resume(points: readonly StreamPoint[] | undefined): void {
-    this.#gone.clear();
-    if (points) this.#goOn(points);
-    const { sender } = this.#options.running() ?? {};
-    const inOrder = [...this.#numbered.values()].sort((a, b) => a.id - b.id);
-    for (const stream of [...inOrder, ...this.#unsent.keys()]) {
-      sender?.ready(stream);
+  /**
+   * Continues on a new link: from the points that the peer has reported, or without the streams that
+   * the peer knew if it has reported none, because it is another process.
+   * @throws {AranyaError} code "invalid" when a point is beyond what was sent
+   */
+  resume(
+    { link, points }: {
+      link: RunningLink;
+      points: readonly StreamPoint[] | undefined;
+    },
+  ): void {
+    this.#link = link;
+    this.#reportedIds.clear();
+    if (points) this.#resumeNumbered(points);
+    // In the order of their ids: the peer must see the OPEN of a lower one first.
+    const numbered = [...this.#numbered.values()].sort((a, b) => a.id - b.id);
+    for (const stream of [...numbered, ...this.#unsent.keys()]) {
+      link.sender.enqueue(stream);
     }
   }
 
-  #goOn(points: readonly StreamPoint[]): void {
+  #resumeNumbered(points: readonly StreamPoint[]): void {
     const known = new Map(points.map((point) => [point.stream, point]));
     for (const stream of [...this.#numbered.values()]) {
-      const { opener, outbox, received } = stream;
+      const { isOpener, outbox, received } = stream;
       const point = known.get(stream.id);
       outbox.rewind();
-      if (point) stream.acknowledge(point);
-      // It may never have heard of it: then everything is sent from the start, and GONE tells if it had.
-      else if (
-        !opener || outbox.heard || received > 0 ||
-        stream.state === "finishing"
-      ) stream.gone(this.#goneError());
+      if (point) {
+        stream.acknowledge(point);
+        continue;
+      }
+      // The peer may never have received it: then it is sent from the start, and the peer reports it
+      // as unknown if it had. With any sign that the peer has known it, that is certain now.
+      const wasKnown = !isOpener || outbox.hasAck || received > 0 ||
+        stream.state === "closing";
+      if (wasKnown) stream.onUnknownToPeer(this.#unknownStreamError());
     }
   }
 
-  /** Ends those that the peer may know of, and with `unsent` all others. */
-  lose(error: AranyaError, { unsent }: { unsent: boolean }): void {
-    for (const stream of [...this.#numbered.values()]) {
-      stream.lose(error);
-    }
-    if (!unsent) return;
-    for (const stream of [...this.#unsent.keys()]) {
-      stream.lose(error);
-    }
-  }
-
-  /** Another peer will come, whose numbers begin anew. */
-  forgetPeer(error: AranyaError): void {
-    this.lose(error, { unsent: false });
-    this.#highestPeerId = 0;
-  }
-
-  /** What could not be sent on the last link waits for the next one at least until then. */
-  keepUnsent(untilMs: number): void {
+  /** The link has ended. Streams that weren't sent wait for the next one at least until this time. */
+  suspend({ expiresMs }: { expiresMs: number }): void {
+    this.#link = undefined;
     for (const [stream, dueMs] of this.#unsent) {
-      this.#unsent.set(stream, Math.max(dueMs, untilMs));
+      this.#unsent.set(stream, Math.max(dueMs, expiresMs));
     }
   }
 
-  /** Ends what was not sent in time; gives the time of the next, Infinity when there is none. */
-  expireUnsent(error: AranyaError): number {
-    let nextMs = Infinity;
+  /** Fails streams that the peer may know; ones that weren't sent wait on. */
+  failNumbered(error: AranyaError): void {
+    for (const stream of [...this.#numbered.values()]) stream.fail(error);
+  }
+
+  /** Fails streams that weren't sent in time, and returns when the next one expires. */
+  failExpired(error: AranyaError): number {
     const nowMs = this.#options.clock.monotonicMs();
+    let nextMs = Infinity;
     for (const [stream, dueMs] of [...this.#unsent]) {
-      if (dueMs <= nowMs) stream.lose(error);
+      if (dueMs <= nowMs) stream.fail(error);
       else nextMs = Math.min(nextMs, dueMs);
     }
     return nextMs;
   }
 
-  // What streams tell.
-
-  changed(stream: StreamState): void {
-    this.#options.running()?.sender.ready(stream);
+  /** Fails the streams that the peer knew: the next peer is another process, with new ids. */
+  onPeerLost(error: AranyaError): void {
+    this.failNumbered(error);
+    this.#highestPeerId = 0;
   }
 
-  creditRisen(stream: StreamState): void {
-    const running = this.#options.running();
-    const nowMs = this.#options.clock.monotonicMs();
-    running?.acks.creditRisen(stream, nowMs);
-    running?.planAck();
+  /** Fails all streams, and those that this side opens later. */
+  close(error: AranyaError): void {
+    this.#closedError = error;
+    this.failNumbered(error);
+    for (const stream of [...this.#unsent.keys()]) stream.fail(error);
   }
 
-  over(stream: StreamState): void {
+  // Events of streams and handlers.
+
+  onStreamStarted(stream: StreamState): void {
+    if (this.#closedError) stream.fail(this.#closedError);
+    else this.onStreamReady(stream);
+  }
+
+  onStreamReady(stream: StreamState): void {
+    this.#link?.sender.enqueue(stream);
+  }
+
+  onCreditRisen(stream: StreamState): void {
+    this.#link?.onCreditRisen(stream);
+  }
+
+  onStreamClosed(stream: StreamState): void {
     this.#unsent.delete(stream);
-    const numbered = this.#numbered.delete(stream.id);
-    if (numbered && !stream.opener) this.#acceptedCount--;
-    this.#options.running()?.sender.forget(stream);
+    const wasNumbered = this.#numbered.delete(stream.id);
+    if (wasNumbered && !stream.isOpener) this.#acceptedCount--;
+    this.#link?.sender.remove(stream);
   }
 
-  unknown(kind: number): void {
-    this.#options.log.warn("unknown kind of envelope skipped", { count: kind });
+  onUnknownEnvelope(kind: number): void {
+    this.#options.log.warn("unknown kind of envelope skipped", { kind });
   }
 
-  // What the running link tells.
+  trackHandler(handler: Promise<void>): void {
+    this.#runningHandlers.add(handler);
+    handler.finally(() => this.#runningHandlers.delete(handler));
+  }
 
-  /** Gives the next number: streams reach the peer in the order of these. */
-  number(stream: StreamState): void {
+  // Events of the link.
+
+  assignId(stream: StreamState): void {
     stream.id = this.#nextId;
     this.#nextId += 2;
     this.#unsent.delete(stream);
     this.#numbered.set(stream.id, stream);
   }
 
-  /** Takes a packet. @throws {AranyaError} code "invalid" when one before it is missing: the link can't be trusted */
-  envelope(envelope: Envelope): void {
+  onEnvelopeReceived(envelope: Envelope): void {
     const stream = this.#numbered.get(envelope.stream) ??
       this.#accept(envelope);
     if (!stream) return;
-    this.#options.running()?.acks.note(stream);
+    this.#link?.acks.addStream(stream);
     let outcome;
     try {
       outcome = stream.receive(envelope);
-      if (!envelope.complete) this.#limitJoining();
+      if (!envelope.complete) this.#limitIncompleteValues();
     } catch (error) {
-      stream.reset(asAranyaError(error, "Cannot take packet"));
+      stream.reset(asAranyaError(error, "Cannot receive packet"));
     }
-    if (outcome === "gap") throw missing();
+    if (outcome === "gap") throw gapError();
   }
 
-  #limitJoining(): void {
-    const joiningBytes = this.sum((each) => each.joiningBytes);
-    if (joiningBytes <= JOINING_VALUES * this.maxValueBytes) return;
+  onAcksReceived({ points }: Acks): void {
+    for (const point of points) {
+      this.#numbered.get(point.stream)?.acknowledge(point);
+    }
+  }
+
+  onUnknownStreamsReceived(ids: readonly number[]): void {
+    for (const id of ids) {
+      this.#numbered.get(id)?.onUnknownToPeer(this.#unknownStreamError());
+    }
+  }
+
+  #limitIncompleteValues(): void {
+    const heldBytes = this.sum((each) => each.incompleteBytes);
+    const maxBytes = INCOMPLETE_VALUES * this.maxValueBytes;
+    if (heldBytes <= maxBytes) return;
     throw new AranyaError(
       "too_large",
-      `Cannot take value: ${joiningBytes} bytes of others wait for their end`,
+      `Cannot receive value: incomplete values hold ${heldBytes} bytes, expected at most ${maxBytes}`,
     );
   }
 
-  /** A stream that begins with this packet; undefined when the packet belongs to one that is gone. */
+  /** Returns the stream that this envelope opens, or undefined if it belongs to a closed stream. */
   #accept(envelope: Envelope): StreamState | undefined {
-    const id = envelope.stream;
-    const own = id % 2 === this.#nextId % 2;
-    if (own || id <= this.#highestPeerId) {
-      this.#tellGone(id);
+    const { kind, stream: id, sequence } = envelope;
+    const isOwn = id % 2 === this.#nextId % 2;
+    if (isOwn || id <= this.#highestPeerId) {
+      this.#reportUnknown(id);
       return undefined;
     }
-    if (envelope.kind !== EnvelopeKind.OPEN || envelope.sequence !== 0) {
-      throw missing();
-    }
-    const { clock, log, handlers, maxStreamCount } = this.#options;
+    if (kind !== EnvelopeKind.OPEN || sequence !== 0) throw gapError();
+    const { maxStreamCount } = this.#options;
     if (this.#acceptedCount >= OVERRUN_FACTOR * maxStreamCount) {
       throw new AranyaError(
         "invalid",
-        `Cannot use link: ${this.#acceptedCount} streams were opened, expected at most ${maxStreamCount}`,
+        `Cannot use link: the peer has opened ${this.#acceptedCount} streams, expected at most ${maxStreamCount}`,
       );
     }
     this.#highestPeerId = id;
-    const events = new Acceptor({
-      clock,
-      log,
-      handlers,
-      maxValueBytes: this.maxValueBytes,
-      roundTripMs: () => this.#options.running()?.roundTripMs ?? 0,
-      track: (handling) => this.#track(handling),
-    });
-    const opener = false;
-    const urgent = true;
-    const stream = new StreamState({
-      host: this,
-      events,
-      opener,
-      urgent,
-      id,
-    });
-    events.attach(stream);
-    this.#numbered.set(id, stream);
-    this.#acceptedCount++;
+    const stream = this.#addAccepted(id);
     if (this.#acceptedCount > maxStreamCount) {
       stream.reset(
         new AranyaError(
           "unavailable",
-          `Cannot accept stream: ${maxStreamCount} are under way, the most allowed`,
+          `Cannot accept stream: ${maxStreamCount} are open, the most allowed`,
         ),
       );
     }
     return stream;
   }
 
-  #track(handling: Promise<void>): void {
-    this.#handling.add(handling);
-    handling.finally(() => this.#handling.delete(handling));
+  #addAccepted(id: number): StreamState {
+    const { clock, log, handlers } = this.#options;
+    const stream = new StreamState({
+      owner: this,
+      isOpener: false,
+      // A request until the method says otherwise.
+      priority: "high",
+      id,
+    });
+    stream.setListener(
+      new Acceptor({
+        stream,
+        clock,
+        log,
+        handlers,
+        link: this,
+        tracker: this,
+        maxValueBytes: this.maxValueBytes,
+      }),
+    );
+    this.#numbered.set(id, stream);
+    this.#acceptedCount++;
+    return stream;
   }
 
-  #tellGone(id: number): void {
-    if (this.#gone.has(id)) return;
-    if (this.#gone.size >= GONE_COUNT) this.#gone.clear();
-    this.#gone.add(id);
-    const streams = [id];
-    this.#options.running()?.sender.control(
+  /** Tells the peer once that this side doesn't know a stream. */
+  #reportUnknown(id: number): void {
+    if (this.#reportedIds.has(id)) return;
+    if (this.#reportedIds.size >= MAX_REPORTED_COUNT) this.#reportedIds.clear();
+    this.#reportedIds.add(id);
+    this.#link?.sender.sendControl(
       EnvelopeKind.UNKNOWN_STREAMS,
-      encodeMessage(UnknownStreamsSchema, { streams }),
+      encodeMessage(UnknownStreamsSchema, { streams: [id] }),
     );
   }
 
-  acks({ points }: Acks): void {
-    for (const point of points) {
-      this.#numbered.get(point.stream)?.acknowledge(point);
-    }
-  }
-
-  gone(sessions: readonly number[]): void {
-    for (const session of sessions) {
-      this.#numbered.get(session)?.gone(this.#goneError());
-    }
-  }
-
-  #goneError(): AranyaError {
-    const peer = this.#options.side === "operator"
-      ? "the device"
-      : "the operator";
+  #unknownStreamError(): AranyaError {
+    const peer = this.#options.side === "operator" ? "device" : "operator";
     return new AranyaError(
       "unavailable",
-      `Cannot go on: ${peer} has given up this stream`,
+      `Cannot continue stream: the ${peer} no longer knows it`,
     );
   }
 }
 
-function missing(): AranyaError {
-  return new AranyaError("invalid", "Cannot use link: packets are missing");
+function gapError(): AranyaError {
+  return new AranyaError("invalid", "Cannot use link: a packet is missing");
 }

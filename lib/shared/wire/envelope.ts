@@ -12,6 +12,7 @@
  * with value 0 are omitted.
  */
 import { AranyaError } from "../base/mod.ts";
+import type { EnvelopeKind } from "./_gen.ts";
 
 /** One Command or Message. */
 export interface Envelope {
@@ -68,6 +69,20 @@ export function encodeEnvelope(
   if (channel !== undefined) bytes[writer.offset++] = channel;
   bytes.set(payload, writer.offset);
   return bytes;
+}
+
+/** Encodes an envelope of link control, which is stream 0. */
+export function encodeControl(
+  kind: EnvelopeKind,
+  payload: Uint8Array,
+): Uint8Array {
+  return encodeEnvelope({
+    kind,
+    stream: 0,
+    sequence: 0,
+    complete: true,
+    payload,
+  });
 }
 
 /**

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import {
   type AranyaError,
+  type Clock,
+  waitAtMost,
   withDeadline,
 } from "../../../lib/shared/base/mod.ts";
 
@@ -37,4 +39,56 @@ Deno.test("withDeadline() aborts the work's signal when the caller's is aborted"
   caller.abort(new Error("left"));
   await assert.rejects(work, /left/);
   assert.equal(seen?.aborted, true);
+});
+
+/** A clock whose sleeps end when the test says so. */
+class ManualClock implements Clock {
+  readonly delays: number[] = [];
+  readonly #sleep = Promise.withResolvers<void>();
+
+  monotonicMs(): number {
+    return 0;
+  }
+
+  wallMs(): number {
+    return 0;
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    this.delays.push(delayMs);
+    return this.#sleep.promise;
+  }
+
+  endSleep(): void {
+    this.#sleep.resolve();
+  }
+}
+
+Deno.test("withDeadline() measures the time with the clock that it is given", async () => {
+  const clock = new ManualClock();
+  const work = withDeadline(() => new Promise<never>(() => {}), {
+    timeoutMs: 60_000,
+    action: "Cannot wait",
+    clock,
+  });
+  assert.deepEqual(clock.delays, [60_000]);
+  clock.endSleep();
+  await assert.rejects(work, { code: "timed_out" });
+});
+
+Deno.test("waitAtMost() returns when the work settles, also when it rejects", async () => {
+  const limit = { timeoutMs: 60_000 };
+  await waitAtMost(Promise.resolve(), limit);
+  await waitAtMost(Promise.reject(new Error("failed")), limit);
+});
+
+Deno.test("waitAtMost() returns at the deadline when the work doesn't settle", async () => {
+  const clock = new ManualClock();
+  const waiting = waitAtMost(new Promise(() => {}), {
+    timeoutMs: 500,
+    clock,
+  });
+  assert.deepEqual(clock.delays, [500]);
+  clock.endSleep();
+  await waiting;
 });

@@ -6,8 +6,8 @@ import {
   MIN_BUDGET_BYTES,
 } from "../../../lib/shared/session/budget.ts";
 
-/** A link of this rate and way, always filled up to the budget, for so long. */
-class Model {
+/** Models a link, with a data source that always uses the whole budget. */
+class LinkModel {
   nowMs = 0;
   readonly clock: Clock = {
     monotonicMs: () => this.nowMs,
@@ -26,7 +26,7 @@ class Model {
       forMs: number;
       bytesPerMs: number;
       roundTripMs: number;
-      /** What the source wants to have under way at most. */
+      /** Upper bound of what the source sends ahead of acknowledgements. */
       limitBytes?: number;
     },
   ): void {
@@ -35,7 +35,7 @@ class Model {
       const { budget } = this;
       while (budget.inFlightBytes < Math.min(budget.budgetBytes, limitBytes)) {
         const bytes = budget.packetBytes;
-        budget.sent(bytes);
+        budget.onPacketSent(bytes);
         this.#sent += bytes;
         this.#busyMs = Math.max(this.#busyMs, this.nowMs) + bytes / bytesPerMs;
         const ackMs = this.#busyMs + roundTripMs;
@@ -46,29 +46,29 @@ class Model {
       this.nowMs = Math.max(this.nowMs, next.ackMs);
       this.carried += next.bytes - this.#acked;
       this.#acked = next.bytes;
-      budget.acknowledged(next.bytes);
+      budget.onAcknowledged(next.bytes);
     }
   }
 }
 
-Deno.test("LinkBudget holds 64 kbit/s to less than a second, in packets of 100 ms", () => {
-  const model = new Model();
+Deno.test("budgetBytes stays below one second on 64 kbit/s, and packetBytes below 100 ms", () => {
+  const model = new LinkModel();
   model.run({ forMs: 60_000, bytesPerMs: 8, roundTripMs: 100 });
   assert.ok(model.budget.budgetBytes < 8_000, `${model.budget.budgetBytes}`);
   assert.ok(model.budget.packetBytes <= 820);
   assert.ok(model.carried > 0.97 * 60_000 * 8);
 });
 
-Deno.test("LinkBudget fills a long, fast link within seconds", () => {
-  const model = new Model();
+Deno.test("budgetBytes fills a fast link with a long round trip within seconds", () => {
+  const model = new LinkModel();
   model.run({ forMs: 3_000, bytesPerMs: 10_000, roundTripMs: 300 });
   const before = model.carried;
   model.run({ forMs: 10_000, bytesPerMs: 10_000, roundTripMs: 300 });
   assert.ok(model.carried - before > 0.9 * 10_000 * 10_000);
 });
 
-Deno.test("LinkBudget follows a link that becomes slow, and one whose way becomes long", () => {
-  const model = new Model();
+Deno.test("budgetBytes follows when the link becomes slower, or its round trip longer", () => {
+  const model = new LinkModel();
   model.run({ forMs: 10_000, bytesPerMs: 1_000, roundTripMs: 40 });
   model.run({ forMs: 120_000, bytesPerMs: 20, roundTripMs: 40 });
   assert.ok(model.budget.budgetBytes < 20_000, `${model.budget.budgetBytes}`);
@@ -76,11 +76,11 @@ Deno.test("LinkBudget follows a link that becomes slow, and one whose way become
   const before = model.carried;
   model.run({ forMs: 60_000, bytesPerMs: 1_000, roundTripMs: 1_500 });
   const share = (model.carried - before) / 60_000_000;
-  assert.ok(share > 0.6, `it carries ${share} of what it could`);
+  assert.ok(share > 0.6, `${share} of the capacity was used`);
 });
 
-Deno.test("LinkBudget learns nothing bad from a sender that has little to say", () => {
-  const model = new Model();
+Deno.test("budgetBytes stays when the source sends less than the link could carry", () => {
+  const model = new LinkModel();
   const link = { bytesPerMs: 1_000, roundTripMs: 20 };
   model.run({ ...link, forMs: 5_000 });
   const before = model.budget.budgetBytes;
@@ -88,14 +88,14 @@ Deno.test("LinkBudget learns nothing bad from a sender that has little to say", 
   assert.ok(model.budget.budgetBytes >= before * 0.9);
 });
 
-Deno.test("acknowledged() ignores what can't be", () => {
-  const model = new Model();
-  model.budget.sent(1_000);
-  model.budget.acknowledged(5_000);
+Deno.test("onAcknowledged() ignores bytes that were not sent, or were acknowledged before", () => {
+  const model = new LinkModel();
+  model.budget.onPacketSent(1_000);
+  model.budget.onAcknowledged(5_000);
   assert.equal(model.budget.inFlightBytes, 1_000);
   model.nowMs = 10;
-  model.budget.acknowledged(1_000);
-  model.budget.acknowledged(500);
+  model.budget.onAcknowledged(1_000);
+  model.budget.onAcknowledged(500);
   assert.equal(model.budget.inFlightBytes, 0);
   assert.ok(model.budget.budgetBytes >= MIN_BUDGET_BYTES);
 });

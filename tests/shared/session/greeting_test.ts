@@ -7,7 +7,7 @@ import {
   type GreetingDecision,
 } from "../../../lib/shared/session/mod.ts";
 import {
-  encodeEnvelope,
+  encodeControl,
   encodeMessage,
   EnvelopeKind,
   HelloSchema,
@@ -17,7 +17,9 @@ import { createMemoryLinks } from "./_support/memory_link.ts";
 import { connect, makeSession } from "./_support/pair.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
-/** Greets with this decision; gives how both sides fared, and how long it took. */
+const noDecision = () => assert.fail("decide() was called");
+
+/** Runs a hello exchange with this decision, and returns the outcome at both ends. */
 async function greet(
   decide: () => Promise<GreetingDecision> | GreetingDecision,
 ) {
@@ -39,7 +41,7 @@ async function greet(
   return { operator, agent, end };
 }
 
-Deno.test("greetAsAgent() and greetAsOperator() tell each other who they are and what both can do", async () => {
+Deno.test("greetAsAgent() and greetAsOperator() return capabilities and instance of the peer", async () => {
   const clock = new VirtualClock();
   const operator = makeSession("operator", { clock });
   const agent = makeSession("agent", { clock });
@@ -58,7 +60,7 @@ Deno.test("greetAsAgent() and greetAsOperator() tell each other who they are and
   await clock.run(link.ended);
 });
 
-Deno.test("greetAsAgent() throws the refusal with code and reason", async () => {
+Deno.test("greetAsAgent() and greetAsOperator() throw code and reason when the agent is refused", async () => {
   const { operator, agent } = await greet(() => ({
     refuse: {
       reason: RefusalReason.DUPLICATE_DEVICE,
@@ -74,7 +76,7 @@ Deno.test("greetAsAgent() throws the refusal with code and reason", async () => 
   }
 });
 
-Deno.test("greetAsAgent() throws the end point it is sent to", async () => {
+Deno.test("greetAsAgent() throws the end point when it is redirected", async () => {
   const { agent } = await greet(() => ({
     redirect: { endpoint: "shard-2:9443" },
   }));
@@ -84,22 +86,25 @@ Deno.test("greetAsAgent() throws the end point it is sent to", async () => {
   });
 });
 
-Deno.test("greetAsOperator() throws what decide throws, and tells the agent to come again", async () => {
+Deno.test("greetAsOperator() throws the error of decide, and the agent gets unavailable", async () => {
   const { operator, agent } = await greet(() =>
-    Promise.reject(new AranyaError("internal", "Cannot look: broken"))
+    Promise.reject(new AranyaError("internal", "Cannot get device: test"))
   );
   assert.equal(operator.status, "rejected");
-  assert.equal((operator.reason as AranyaError).message, "Cannot look: broken");
+  assert.equal(
+    (operator.reason as AranyaError).message,
+    "Cannot get device: test",
+  );
   assert.equal(agent.status, "rejected");
   assert.equal((agent.reason as AranyaError).code, "unavailable");
 });
 
-Deno.test("greetAsOperator() refuses a version that it does not speak", async () => {
+Deno.test("greetAsOperator() refuses an agent whose versions are all unsupported", async () => {
   const clock = new VirtualClock();
   const links = createMemoryLinks({ clock });
   const greeting = greetAsOperator(links.operator, {
     clock,
-    decide: () => assert.fail("it must not come to that"),
+    decide: noDecision,
   });
   await links.agent.send(
     hello({ protocolVersion: 9, minProtocolVersion: 7 }),
@@ -110,7 +115,7 @@ Deno.test("greetAsOperator() refuses a version that it does not speak", async ()
   });
 });
 
-Deno.test("greetAsOperator() serves a later agent that still speaks our version", async () => {
+Deno.test("greetAsOperator() accepts a newer agent that still supports this version", async () => {
   const clock = new VirtualClock();
   const links = createMemoryLinks({ clock });
   const session = makeSession("operator", { clock });
@@ -129,43 +134,78 @@ Deno.test("greetAsOperator() serves a later agent that still speaks our version"
   assert.equal((await clock.run(greeting)).protocolVersion, 1);
 });
 
-Deno.test("greetAsOperator() gives up on silence, garbage, an ended link and a signal", async () => {
+Deno.test("greetAsOperator() throws timed_out and closes the link when no hello arrives", async () => {
   const clock = new VirtualClock();
-  const decide = () => assert.fail("it must not come to that");
-  const silent = createMemoryLinks({ clock });
+  const links = createMemoryLinks({ clock });
   await assert.rejects(
-    clock.run(greetAsOperator(silent.operator, { clock, decide })),
+    clock.run(greetAsOperator(links.operator, { clock, decide: noDecision })),
     { code: "timed_out", message: /no answer after 10000 ms/ },
   );
-  assert.match((await silent.agent.closed).reason, /no answer/);
-  const garbage = createMemoryLinks({ clock });
-  await garbage.agent.send(utf8("GET / HTTP/1.1"));
+  assert.match((await links.agent.closed).reason, /no answer/);
+});
+
+Deno.test("greetAsOperator() throws invalid when the first packet is not an envelope", async () => {
+  const clock = new VirtualClock();
+  const links = createMemoryLinks({ clock });
+  await links.agent.send(utf8("GET / HTTP/1.1"));
   await assert.rejects(
-    clock.run(greetAsOperator(garbage.operator, { clock, decide })),
+    clock.run(greetAsOperator(links.operator, { clock, decide: noDecision })),
     { code: "invalid" },
   );
-  const ended = createMemoryLinks({ clock });
-  ended.agent.close("gone");
+});
+
+Deno.test("greetAsOperator() throws unavailable with the reason when the link ends", async () => {
+  const clock = new VirtualClock();
+  const links = createMemoryLinks({ clock });
+  links.agent.close("agent stopped");
   await assert.rejects(
-    clock.run(greetAsOperator(ended.operator, { clock, decide })),
-    { code: "unavailable", message: /gone/ },
+    clock.run(greetAsOperator(links.operator, { clock, decide: noDecision })),
+    { code: "unavailable", message: /the link ended: agent stopped/ },
   );
+});
+
+Deno.test("greetAsOperator() throws cancelled and closes the link when its signal is aborted", async () => {
+  const clock = new VirtualClock();
+  const before = createMemoryLinks({ clock });
   const signal = AbortSignal.abort();
-  const cancelled = createMemoryLinks({ clock });
+  const options = { clock, decide: noDecision };
   await assert.rejects(
-    greetAsOperator(cancelled.operator, { clock, decide, signal }),
+    greetAsOperator(before.operator, { ...options, signal }),
     { code: "cancelled" },
   );
+  const during = createMemoryLinks({ clock });
+  const controller = new AbortController();
+  const pending = greetAsOperator(during.operator, {
+    ...options,
+    signal: controller.signal,
+  });
+  controller.abort(new AranyaError("unavailable", "Cannot serve: test"));
+  await assert.rejects(pending, { code: "cancelled" });
+  assert.match((await during.agent.closed).reason, /it was cancelled/);
+});
+
+Deno.test("greetAsAgent() throws invalid when the reply has no outcome", async () => {
+  const clock = new VirtualClock();
+  const links = createMemoryLinks({ clock });
+  const pending = greetAsAgent(links.agent, {
+    clock,
+    session: makeSession("agent", { clock }),
+    capabilities: [],
+    agentVersion: "0.1.0",
+    machineId: "m",
+    bootId: "b",
+  });
+  await links.operator.send(
+    encodeControl(EnvelopeKind.HELLO_REPLY, new Uint8Array(0)),
+  );
+  await assert.rejects(clock.run(pending), {
+    code: "invalid",
+    message: "Cannot connect to operator.test: unexpected reply to hello",
+  });
 });
 
 function hello(
   fields: { protocolVersion: number; minProtocolVersion: number },
 ): Uint8Array {
-  return encodeEnvelope({
-    kind: EnvelopeKind.HELLO,
-    stream: 0,
-    sequence: 0,
-    complete: true,
-    payload: encodeMessage(HelloSchema, fields),
-  });
+  return encodeControl(EnvelopeKind.HELLO, encodeMessage(HelloSchema, fields));
 }

@@ -15,15 +15,15 @@ const ECHO: SessionHandlers = {
   },
 };
 
-Deno.test("request() gives the handler's answer", async () => {
+Deno.test("request() returns the response of the handler", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers: ECHO });
   const link = await clock.run(connect({ operator, agent, clock }));
-  const answer = await clock.run(
+  const response = await clock.run(
     operator.request(Method.LIST_PODS, utf8("hello"), { timeoutMs: 1_000 }),
   );
-  assert.equal(fromUtf8(answer), "hello");
+  assert.equal(fromUtf8(response), "hello");
   await clock.pass(100);
   assert.equal(operator.stats().streamCount, 0);
   assert.equal(agent.stats().streamCount, 0);
@@ -31,7 +31,7 @@ Deno.test("request() gives the handler's answer", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("open() carries bytes both ways and then the result", async () => {
+Deno.test("open() carries bytes in both directions, then the result", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers: ECHO });
@@ -47,7 +47,7 @@ Deno.test("open() carries bytes both ways and then the result", async () => {
   await clock.run(link.ended);
 });
 
-/** Writes so many bytes on channel 1. */
+/** Serves streams that write this many bytes on channel 1. */
 function source(byteCount: number): SessionHandlers {
   return {
     request: (_method, payload) => Promise.resolve(payload),
@@ -61,7 +61,7 @@ function source(byteCount: number): SessionHandlers {
   };
 }
 
-Deno.test("request() is answered within 2 s beside a bulk transfer on 64 kbit/s, in either direction", async () => {
+Deno.test("request() takes less than 2 s during a bulk transfer at 64 kbit/s, in either direction", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock, handlers: ECHO });
   await using agent = makeSession("agent", {
@@ -91,15 +91,15 @@ Deno.test("request() is answered within 2 s beside a bulk transfer on 64 kbit/s,
       worstMs = Math.max(worstMs, clock.monotonicMs() - beginMs);
     }
   }
-  assert.ok(worstMs < 2_000, `the slowest answer took ${worstMs} ms`);
+  assert.ok(worstMs < 2_000, `the slowest response took ${worstMs} ms`);
   const beginMs = clock.monotonicMs();
   assert.equal((await clock.run(output)).length, 1_000_000);
-  assert.ok(beginMs < 60_000, "the transfer was over before the last request");
+  assert.ok(beginMs < 60_000, "the transfer ended before the last request");
   link.cut();
   await clock.run(link.ended);
 });
 
-Deno.test("open() uses a slow link to at least 85 %", async () => {
+Deno.test("open() uses at least 85 % of a slow link", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", {
@@ -123,7 +123,7 @@ Deno.test("open() uses a slow link to at least 85 %", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("open() fills a fast link with a long way", async () => {
+Deno.test("open() fills a fast link with a long round trip", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", {

@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
+import { AckScheduler } from "../../../lib/shared/session/ack_scheduler.ts";
 import { LinkBudget } from "../../../lib/shared/session/budget.ts";
+import type { StreamPriority } from "../../../lib/shared/session/outbox.ts";
+import { Sender } from "../../../lib/shared/session/sender.ts";
 import { StreamState } from "../../../lib/shared/session/stream_state.ts";
-import { AckBook, Sender } from "../../../lib/shared/session/sender.ts";
 import {
-  AcksSchema,
   decodeEnvelope,
-  decodeMessage,
   EnvelopeKind,
   Reassembler,
 } from "../../../lib/shared/wire/mod.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
-/** A sender whose link notes what it is given. */
-function makeSender({ maxPacketBytes = 100_000 } = {}) {
+const { PING, PONG, ACK, OPEN, DATA, PART } = EnvelopeKind;
+
+/** A running sender whose link records what it is given. */
+function startSender({ maxPacketBytes = 100_000 } = {}) {
   const clock = new VirtualClock();
   const packets: Uint8Array[] = [];
   const budget = new LinkBudget(clock);
-  const acks = new AckBook({ nowMs: clock.monotonicMs(), maxPacketBytes });
-  let id = 1;
+  const acks = new AckScheduler({ nowMs: clock.monotonicMs(), maxPacketBytes });
+  let nextId = 3;
   const sender = new Sender({
     clock,
     budget,
     acks,
-    number: (stream) => stream.id = id += 2,
+    numbering: {
+      assignId: (stream) => {
+        stream.id = nextId;
+        nextId += 2;
+      },
+    },
     link: {
       peer: "test",
       maxPacketBytes,
@@ -37,130 +44,170 @@ function makeSender({ maxPacketBytes = 100_000 } = {}) {
       close: () => {},
     },
   });
-  return { clock, sender, packets, budget, acks };
+  const running = sender.run();
+  return {
+    clock,
+    sender,
+    packets,
+    budget,
+    acks,
+    /** Waits until nothing more can be sent. */
+    flush: () => clock.pass(0),
+    async [Symbol.asyncDispose]() {
+      sender.stop();
+      await running;
+    },
+  };
 }
 
-function makeStream({ urgent }: { urgent: boolean }): StreamState {
-  return new StreamState({
-    opener: true,
-    urgent,
-    host: {
+function makeStream(priority: StreamPriority): StreamState {
+  const stream = new StreamState({
+    isOpener: true,
+    priority,
+    owner: {
       maxValueBytes: 1e6,
-      changed() {},
-      creditRisen() {},
-      over() {},
-      unknown() {},
-    },
-    events: {
-      data() {},
-      ended() {},
-      resulted() {},
-      finished() {},
-      failed() {},
-      credits: () => [],
-      heldBytes: 0,
+      onStreamStarted() {},
+      onStreamReady() {},
+      onCreditRisen() {},
+      onStreamClosed() {},
+      onUnknownEnvelope() {},
     },
   });
+  return stream;
 }
 
-const kindsOf = (packets: Uint8Array[]) =>
-  packets.map((packet) => decodeEnvelope(packet).kind);
+function kindsOf(packets: Uint8Array[]): number[] {
+  return packets.map((packet) => decodeEnvelope(packet).kind);
+}
 
-Deno.test("Sender sends control first, then requests, then streams' data", async () => {
-  const { sender, packets } = makeSender();
-  const stream = makeStream({ urgent: false });
-  stream.outbox.open(() => utf8("stream"));
-  sender.ready(stream);
-  const running = sender.run();
-  await sender.flushed();
+Deno.test("run() sends link control first, then requests, then data of streams", async () => {
+  await using fixture = startSender();
+  const { sender, packets, flush } = fixture;
+  const stream = makeStream("normal");
+  stream.outbox.queueOpen(() => utf8("stream"));
+  sender.enqueue(stream);
+  await flush();
   packets.length = 0;
   void stream.outbox.write(1, utf8("data"));
-  sender.ready(stream);
-  const request = makeStream({ urgent: true });
-  request.outbox.open(() => utf8("request"));
-  sender.ready(request);
-  sender.control(EnvelopeKind.PING, new Uint8Array(8));
-  await sender.flushed();
-  const { PING, OPEN, DATA } = EnvelopeKind;
+  sender.enqueue(stream);
+  const request = makeStream("high");
+  request.outbox.queueOpen(() => utf8("request"));
+  sender.enqueue(request);
+  sender.sendControl(PING, new Uint8Array(8));
+  await flush();
   assert.deepEqual(kindsOf(packets), [PING, OPEN, DATA]);
-  sender.stop();
-  await running;
 });
 
-Deno.test("Sender takes streams in turn and stops at the budget", async () => {
-  const { sender, packets, budget } = makeSender();
-  const streams = [1, 2, 3].map(() => makeStream({ urgent: false }));
-  for (const stream of streams) {
-    stream.outbox.open(() => utf8(""));
+Deno.test("run() sends streams by round robin until the budget is used up", async () => {
+  await using fixture = startSender();
+  const { sender, packets, budget, flush } = fixture;
+  for (let index = 0; index < 3; index++) {
+    const stream = makeStream("normal");
+    stream.outbox.queueOpen(() => utf8(""));
     void stream.outbox.write(1, new Uint8Array(100_000));
-    sender.ready(stream);
+    sender.enqueue(stream);
   }
-  const running = sender.run();
-  await sender.flushed();
-  const sessions = packets.map((packet) => decodeEnvelope(packet).stream);
-  assert.deepEqual(sessions.slice(0, 9), [3, 5, 7, 3, 5, 7, 3, 5, 7]);
+  await flush();
+  const ids = packets.map((packet) => decodeEnvelope(packet).stream);
+  assert.deepEqual(ids.slice(0, 9), [3, 5, 7, 3, 5, 7, 3, 5, 7]);
   assert.ok(budget.inFlightBytes >= budget.budgetBytes);
   assert.ok(budget.inFlightBytes < budget.budgetBytes + 1_100);
-  const before = packets.length;
-  sender.control(EnvelopeKind.PING, new Uint8Array(8));
-  const request = makeStream({ urgent: true });
-  request.outbox.open(() => utf8("goes although the budget is used up"));
-  sender.ready(request);
-  await sender.flushed();
-  const { PING, OPEN } = EnvelopeKind;
-  assert.deepEqual(kindsOf(packets.slice(before)), [PING, OPEN]);
-  sender.stop();
-  await running;
 });
 
-Deno.test("Sender parts a repeated envelope that is too large for the present link", async () => {
-  const stream = makeStream({ urgent: false });
+Deno.test("run() sends link control and requests when the budget is used up", async () => {
+  await using fixture = startSender();
+  const { sender, packets, flush } = fixture;
+  const stream = makeStream("normal");
+  stream.outbox.queueOpen(() => utf8(""));
+  void stream.outbox.write(1, new Uint8Array(100_000));
+  sender.enqueue(stream);
+  await flush();
+  packets.length = 0;
+  sender.sendControl(PING, new Uint8Array(8));
+  const request = makeStream("high");
+  request.outbox.queueOpen(() => utf8("request"));
+  sender.enqueue(request);
+  await flush();
+  assert.deepEqual(kindsOf(packets), [PING, OPEN]);
+});
+
+Deno.test("enqueue() keeps the place of a stream that is queued already", async () => {
+  await using fixture = startSender();
+  const { sender, packets, flush } = fixture;
+  const streams = [1, 2, 3].map(() => makeStream("normal"));
+  for (const stream of streams) {
+    stream.outbox.queueOpen(() => utf8(""));
+    sender.enqueue(stream);
+  }
+  const [first] = streams;
+  assert.ok(first);
+  sender.enqueue(first);
+  await flush();
+  assert.equal(first.id, 3);
+  const ids = packets.map((packet) => decodeEnvelope(packet).stream);
+  assert.deepEqual(ids, [3, 5, 7]);
+});
+
+Deno.test("remove() keeps a queued stream from being sent", async () => {
+  await using fixture = startSender();
+  const { sender, packets, flush } = fixture;
+  const stream = makeStream("high");
+  stream.outbox.queueOpen(() => utf8(""));
+  sender.enqueue(stream);
+  sender.remove(stream);
+  await flush();
+  assert.deepEqual(packets, []);
+});
+
+Deno.test("run() sends an acknowledgement that is due before other packets", async () => {
+  await using fixture = startSender();
+  const { sender, packets, acks, clock, flush } = fixture;
+  acks.onPacketReceived(1_000_000, clock.monotonicMs());
+  const request = makeStream("high");
+  request.outbox.queueOpen(() => utf8(""));
+  sender.enqueue(request);
+  await flush();
+  assert.deepEqual(kindsOf(packets), [ACK, OPEN]);
+});
+
+Deno.test("sendControl() drops PONGs, and nothing else, when many packets wait", async () => {
+  await using fixture = startSender();
+  const { sender, packets, flush } = fixture;
+  for (let index = 0; index < 40; index++) {
+    sender.sendControl(PONG, new Uint8Array(8));
+  }
+  sender.sendControl(PING, new Uint8Array(8));
+  await flush();
+  const kinds = kindsOf(packets);
+  assert.equal(kinds.filter((kind) => kind === PONG).length, 32);
+  assert.equal(kinds.at(-1), PING);
+});
+
+Deno.test("run() splits a repeated envelope that is too large for the current link", async () => {
+  const stream = makeStream("normal");
   stream.id = 9;
-  stream.outbox.open(() => new Uint8Array(60_000).fill(3));
-  const whole = stream.outbox.cut(9, 65_536);
+  stream.outbox.queueOpen(() => new Uint8Array(60_000).fill(3));
+  const original = stream.outbox.takePacket(9, 65_536);
   stream.outbox.rewind();
-  const { sender, packets, budget } = makeSender({ maxPacketBytes: 20_000 });
-  sender.ready(stream);
-  const running = sender.run();
-  await sender.flushed();
-  // Acknowledge in time, or the budget ends it.
+  await using fixture = startSender({ maxPacketBytes: 20_000 });
+  const { sender, packets, budget, flush } = fixture;
+  sender.enqueue(stream);
+  await flush();
   const parts = new Reassembler();
   let joined: Uint8Array | undefined;
-  let countedBytes = 0;
+  let receivedBytes = 0;
   for (let index = 0; joined === undefined; index++) {
     const packet = packets[index];
     assert.ok(packet && packet.length <= 20_000);
     const { kind, stream, payload, complete } = decodeEnvelope(packet);
-    assert.deepEqual([kind, stream], [EnvelopeKind.PART, 0]);
+    assert.deepEqual([kind, stream], [PART, 0]);
     joined = parts.push(payload, { complete });
-    countedBytes += packet.length;
-    budget.acknowledged(countedBytes);
-    sender.wake();
-    await sender.flushed();
+    receivedBytes += packet.length;
+    // Without acknowledgements the budget would stop the sender.
+    budget.onAcknowledged(receivedBytes);
+    sender.notify();
+    await flush();
   }
-  assert.deepEqual(joined, whole);
+  assert.deepEqual(joined, original);
   assert.equal(budget.inFlightBytes, 0);
-  sender.stop();
-  await running;
-});
-
-Deno.test("AckBook tells much at once, little after a short while, and nothing twice", async () => {
-  const { clock, acks } = makeSender();
-  const nowMs = clock.monotonicMs();
-  assert.equal(acks.take(nowMs), undefined);
-  const stream = makeStream({ urgent: false });
-  stream.id = 5;
-  acks.received(100, nowMs);
-  acks.note(stream);
-  acks.note(stream);
-  assert.equal(acks.take(nowMs), undefined);
-  assert.equal(acks.dueMs, nowMs + 20);
-  await clock.pass(20);
-  const bytes = acks.take(clock.monotonicMs());
-  assert.ok(bytes);
-  const { points, linkBytes } = decodeMessage(AcksSchema, bytes);
-  assert.deepEqual([points.length, linkBytes], [1, 100n]);
-  assert.equal(acks.take(clock.monotonicMs() + 1_000), undefined);
-  acks.received(50_000, clock.monotonicMs());
-  assert.ok(acks.take(clock.monotonicMs()));
 });

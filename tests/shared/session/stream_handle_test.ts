@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  fromUtf8,
+  utf8,
+  whenAborted,
+} from "../../../lib/shared/base/mod.ts";
 import type { Session, Stream } from "../../../lib/shared/session/mod.ts";
 import { Method } from "../../../lib/shared/wire/mod.ts";
 import { connect, gather, makeSession } from "./_support/pair.ts";
@@ -8,7 +13,7 @@ import { VirtualClock } from "./_support/virtual_clock.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Runs a test on a connected pair whose agent serves streams this way. */
+/** Runs a test on two connected sessions whose agent serves streams this way. */
 async function withPair(
   serve: (stream: Stream) => Promise<void>,
   test: (operator: Session, clock: VirtualClock) => Promise<void>,
@@ -29,15 +34,7 @@ async function withPair(
   assert.equal(agent.stats().handlerCount, 0);
 }
 
-/** Waits until the stream has ended. */
-function endOf({ signal }: Stream): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-Deno.test("write() of one channel waits for its reader while other channels, streams and requests go on", async () => {
+Deno.test("write() waits for the reader of its channel, without delaying other channels and requests", async () => {
   let stderrBytes = 0;
   await withPair(async (stream) => {
     const chunk = new Uint8Array(10_000);
@@ -49,7 +46,7 @@ Deno.test("write() of one channel waits for its reader while other channels, str
     })().catch(() => {});
     for (let round = 0; round < 500; round++) await stream.write(1, chunk);
     await stream.end(1);
-    await endOf(stream);
+    await whenAborted(stream.signal);
     await stderr;
   }, async (operator, clock) => {
     const stream = operator.open(Method.EXEC, NOTHING);
@@ -60,11 +57,11 @@ Deno.test("write() of one channel waits for its reader while other channels, str
       operator.request(Method.LIST_PODS, utf8("?"), { timeoutMs: 1_000 }),
     );
     assert.equal(fromUtf8(answer), "?");
-    stream.reset(new AranyaError("cancelled", "Cannot go on: test"));
+    stream.reset(new AranyaError("cancelled", "Cannot use stream: test"));
   });
 });
 
-Deno.test("read() gives a slow reader no more than a window ahead", async () => {
+Deno.test("write() is at most one window ahead of a slow reader", async () => {
   let written = 0;
   await withPair(async (stream) => {
     const chunk = new Uint8Array(50_000);
@@ -88,9 +85,9 @@ Deno.test("read() gives a slow reader no more than a window ahead", async () => 
   });
 });
 
-Deno.test("result resolves after every reader has seen the end", async () => {
+Deno.test("result resolves after every reader has seen the end of its channel", async () => {
   await withPair(async (stream) => {
-    await stream.write(1, utf8("last words"));
+    await stream.write(1, utf8("last chunk"));
     await stream.finish(utf8("0"));
   }, async (operator, clock) => {
     const stream = operator.open(Method.EXEC, NOTHING);
@@ -103,11 +100,11 @@ Deno.test("result resolves after every reader has seen the end", async () => {
     })();
     const result = stream.result.then((bytes) => order.push(fromUtf8(bytes)));
     await clock.run(Promise.all([reading, result]));
-    assert.deepEqual(order, ["last words", "0"]);
+    assert.deepEqual(order, ["last chunk", "0"]);
   });
 });
 
-Deno.test("result does not wait for a channel without a reader, whose bytes stay", async () => {
+Deno.test("result resolves when a channel has no reader, whose bytes stay readable", async () => {
   await withPair(async (stream) => {
     await stream.write(2, utf8("unread"));
     await stream.finish(utf8("0"));
@@ -119,7 +116,7 @@ Deno.test("result does not wait for a channel without a reader, whose bytes stay
   });
 });
 
-Deno.test("result resolves when a reader leaves early", async () => {
+Deno.test("result resolves when a reader stops early", async () => {
   await withPair(async (stream) => {
     await stream.write(1, utf8("one"));
     await stream.write(1, new Uint8Array(2_000_000));
@@ -134,7 +131,7 @@ Deno.test("result resolves when a reader leaves early", async () => {
   });
 });
 
-Deno.test("end() half-closes: the other side reads to the end and still writes", async () => {
+Deno.test("end() ends one direction: the peer reads to the end and still writes", async () => {
   await withPair(async (stream) => {
     const input = await gather(stream.read(0));
     await stream.write(1, utf8(`${input.length} bytes`));
@@ -150,7 +147,7 @@ Deno.test("end() half-closes: the other side reads to the end and still writes",
   });
 });
 
-Deno.test("write() keeps small and empty messages whole, each as one chunk", async () => {
+Deno.test("write() sends a small or empty chunk as one chunk", async () => {
   await withPair(async (stream) => {
     const sizes: number[] = [];
     for await (const chunk of stream.read(4)) sizes.push(chunk.length);
@@ -165,7 +162,7 @@ Deno.test("write() keeps small and empty messages whole, each as one chunk", asy
   });
 });
 
-Deno.test("write() at the opener fails after the result, which may come before all input is taken", async () => {
+Deno.test("write() rejects with cancelled when the result came before all input was read", async () => {
   await withPair(
     (stream) => stream.finish(utf8("early")),
     async (operator, clock) => {
@@ -178,7 +175,7 @@ Deno.test("write() at the opener fails after the result, which may come before a
   );
 });
 
-Deno.test("reset() reaches readers, writers, result and signal of the other side with code and message", async () => {
+Deno.test("reset() fails readers, writers, result and signal of the peer with code and message", async () => {
   await withPair(async (stream) => {
     await stream.write(1, utf8("x"));
     stream.reset(new AranyaError("not_found", "Cannot exec: no such file"));
@@ -197,30 +194,10 @@ Deno.test("reset() reaches readers, writers, result and signal of the other side
   });
 });
 
-Deno.test("a handler's rejection resets the stream with its code", async () => {
-  await withPair(
-    () => Promise.reject(new AranyaError("forbidden", "Cannot exec: off")),
-    async (operator, clock) => {
-      const stream = operator.open(Method.EXEC, NOTHING);
-      await assert.rejects(clock.run(stream.result), { code: "forbidden" });
-    },
-  );
-});
-
-Deno.test("a handler that gives no result resets the stream", async () => {
-  await withPair(() => Promise.resolve(), async (operator, clock) => {
-    const stream = operator.open(Method.EXEC, NOTHING);
-    await assert.rejects(clock.run(stream.result), {
-      code: "internal",
-      message: /no result/,
-    });
-  });
-});
-
-Deno.test("signal at the acceptor is aborted when the opener's signal is", async () => {
+Deno.test("signal of the acceptor is aborted when that of the opener is", async () => {
   let reason: unknown;
   await withPair(async (stream) => {
-    await endOf(stream);
+    await whenAborted(stream.signal);
     reason = stream.signal.reason;
   }, async (operator, clock) => {
     const controller = new AbortController();
@@ -233,7 +210,7 @@ Deno.test("signal at the acceptor is aborted when the opener's signal is", async
   });
 });
 
-Deno.test("reset() of a result whose output nobody reads any more ends the stream", async () => {
+Deno.test("reset() ends a stream whose result waits for a reader", async () => {
   await withPair(async (stream) => {
     await stream.write(1, utf8("abc"));
     await stream.finish(NOTHING);
@@ -243,21 +220,21 @@ Deno.test("reset() of a result whose output nobody reads any more ends the strea
     await clock.run(reader.next());
     await clock.pass(100);
     assert.equal(stream.signal.aborted, false);
-    stream.reset(new AranyaError("cancelled", "Cannot go on: test"));
+    stream.reset(new AranyaError("cancelled", "Cannot use stream: test"));
     await assert.rejects(stream.result, { code: "cancelled" });
   });
 });
 
-Deno.test("read() refuses a second reader, and a stream a seventeenth channel", async () => {
+Deno.test("read() throws for a second reader of a channel, and for a seventeenth channel", async () => {
   await withPair(async (stream) => {
-    await endOf(stream);
+    await whenAborted(stream.signal);
   }, async (operator) => {
     const stream = operator.open(Method.EXEC, NOTHING);
     stream.read(0);
     assert.throws(() => stream.read(0), /has a reader/);
     for (let channel = 1; channel < 16; channel++) stream.read(channel);
     assert.throws(() => stream.read(16), { code: "invalid" });
-    stream.reset(new AranyaError("cancelled", "Cannot go on: test"));
+    stream.reset(new AranyaError("cancelled", "Cannot use stream: test"));
     await assert.rejects(stream.result);
   });
 });

@@ -4,144 +4,192 @@ import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
 import { StreamState } from "../../../lib/shared/session/stream_state.ts";
 import { decodeEnvelope, EnvelopeKind } from "../../../lib/shared/wire/mod.ts";
 
-/** A stream that notes what it tells. */
-function make({ opener, maxValueBytes = 1_000 }: {
-  opener: boolean;
-  maxValueBytes?: number;
-}) {
-  const told: string[] = [];
+const { OPEN, DATA, END, RESULT, RESET } = EnvelopeKind;
+const ID = 2;
+
+/** A stream that records its events. */
+function makeStream(
+  { isOpener, maxValueBytes = 1_000 }: {
+    isOpener: boolean;
+    maxValueBytes?: number;
+  },
+) {
+  const events: string[] = [];
   const stream = new StreamState({
-    opener,
-    urgent: true,
-    id: 2,
-    host: {
+    isOpener,
+    priority: "high",
+    id: ID,
+    owner: {
       maxValueBytes,
-      changed() {},
-      creditRisen() {},
-      over: () => told.push("over"),
-      unknown: (kind) => told.push(`unknown ${kind}`),
+      onStreamStarted: () => events.push("started"),
+      onStreamReady() {},
+      onCreditRisen: () => events.push("credit"),
+      onStreamClosed: () => events.push("closed"),
+      onUnknownEnvelope: (kind) => events.push(`unknown ${kind}`),
     },
-    events: {
-      opened: (bytes) => told.push(`opened ${fromUtf8(bytes)}`),
-      data: (channel, bytes) => told.push(`data ${channel} ${fromUtf8(bytes)}`),
-      ended: (channel) => told.push(`ended ${channel}`),
-      resulted: (bytes) => told.push(`resulted ${fromUtf8(bytes)}`),
-      finished: () => told.push("finished"),
-      failed: ({ code }) => told.push(`failed ${code}`),
-      credits: () => [],
-      heldBytes: 0,
-    },
+  });
+  stream.setListener({
+    onOpenReceived: (bytes) => events.push(`open ${fromUtf8(bytes)}`),
+    onDataReceived: (channel, bytes) =>
+      events.push(`data ${channel} ${fromUtf8(bytes)}`),
+    onChannelEnded: (channel) => events.push(`ended ${channel}`),
+    onResultReceived: (bytes) => events.push(`result ${fromUtf8(bytes)}`),
+    onResultDelivered: () => events.push("delivered"),
+    onStreamFailed: ({ code }) => events.push(`failed ${code}`),
+    channelGrants: [],
+    heldBytes: 0,
   });
   let sequence = 0;
   const receive = (kind: number, text: string, { complete = true } = {}) => {
     const payload = utf8(text);
-    const envelope = { kind, stream: 2, sequence, complete, payload };
+    const envelope = { kind, stream: ID, sequence, complete, payload };
     sequence += 1 + payload.length;
     return stream.receive(envelope);
   };
-  return { stream, told, receive };
+  return { stream, events, receive };
 }
 
-const { OPEN, DATA, END, RESULT, RESET } = EnvelopeKind;
+/** Acknowledges everything that the stream has sent. */
+function acknowledge(stream: StreamState, received: number): void {
+  stream.acknowledge({
+    stream: ID,
+    received: BigInt(received),
+    credit: 0n,
+    channels: [],
+  });
+}
 
-Deno.test("receive() joins the opening word and hands on what follows", () => {
-  const { told, receive } = make({ opener: false });
+Deno.test("receive() reports the reassembled OPEN and what follows", () => {
+  const { events, receive } = makeStream({ isOpener: false });
   receive(OPEN, "he", { complete: false });
   receive(OPEN, "llo");
   receive(DATA, "\x01abc");
   receive(END, "\x01");
-  assert.deepEqual(told, ["opened hello", "data 1 abc", "ended 1"]);
+  assert.deepEqual(events, ["open hello", "data 1 abc", "ended 1"]);
 });
 
-Deno.test("receive() drops what comes twice and tells a gap", () => {
-  const { stream, told, receive } = make({ opener: false });
+Deno.test("receive() ignores duplicates and gaps", () => {
+  const { stream, events, receive } = makeStream({ isOpener: false });
   receive(OPEN, "hello");
-  const payload = utf8("hello");
-  const again = {
+  const duplicate = {
     kind: OPEN,
-    stream: 2,
+    stream: ID,
     sequence: 0,
     complete: true,
-    payload,
+    payload: utf8("hello"),
   };
-  assert.equal(stream.receive(again), "duplicate");
-  assert.equal(stream.receive({ ...again, sequence: 9 }), "gap");
-  assert.equal(stream.receive({ ...again, sequence: 3 }), "gap");
-  assert.deepEqual(told, ["opened hello"]);
+  assert.equal(stream.receive(duplicate), "duplicate");
+  assert.equal(stream.receive({ ...duplicate, sequence: 9 }), "gap");
+  assert.equal(stream.receive({ ...duplicate, sequence: 3 }), "gap");
+  assert.deepEqual(events, ["open hello"]);
   assert.equal(stream.received, 6);
 });
 
-Deno.test("receive() counts and tells kinds that it does not know", () => {
-  const { stream, told, receive } = make({ opener: false });
+Deno.test("receive() counts and reports envelopes of an unknown kind", () => {
+  const { stream, events, receive } = makeStream({ isOpener: false });
   receive(OPEN, "x");
   receive(99, "later");
   receive(DATA, "\x01abc");
-  assert.deepEqual(told, ["opened x", "unknown 99", "data 1 abc"]);
+  assert.deepEqual(events, ["open x", "unknown 99", "data 1 abc"]);
   assert.equal(stream.received, 2 + 6 + 5);
 });
 
-Deno.test("receive() ends the opener with the result, either side with a reset", () => {
-  const asked = make({ opener: true });
-  asked.receive(RESULT, "an", { complete: false });
-  asked.receive(RESULT, "swer");
-  assert.deepEqual(asked.told, ["resulted answer", "over"]);
-  const failure = new AranyaError("not_found", "Cannot find it");
-  const other = make({ opener: true });
-  other.stream.outbox.open(() => utf8("x"));
-  other.stream.outbox.cut(2, 500);
-  other.stream.reset(failure);
-  const packet = other.stream.outbox.cut(2, 500);
+Deno.test("receive() closes an opener with the RESULT", () => {
+  const { events, receive } = makeStream({ isOpener: true });
+  receive(RESULT, "an", { complete: false });
+  receive(RESULT, "swer");
+  assert.deepEqual(events, ["result answer", "closed"]);
+});
+
+Deno.test("receive() closes either side with a RESET, with the error of the peer", () => {
+  const opener = makeStream({ isOpener: true }).stream;
+  opener.outbox.queueOpen(() => utf8("x"));
+  opener.outbox.takePacket(ID, 500);
+  opener.reset(new AranyaError("not_found", "Cannot find it"));
+  const packet = opener.outbox.takePacket(ID, 500);
   assert.ok(packet);
-  const { payload } = decodeEnvelope(packet);
-  const acceptor = make({ opener: false });
+  const acceptor = makeStream({ isOpener: false });
   acceptor.receive(OPEN, "x");
-  acceptor.stream.receive({
-    kind: RESET,
-    stream: 2,
-    sequence: 2,
-    complete: true,
-    payload,
-  });
-  assert.deepEqual(acceptor.told, ["opened x", "failed not_found", "over"]);
+  acceptor.receive(RESET, fromUtf8(decodeEnvelope(packet).payload));
+  assert.deepEqual(acceptor.events, ["open x", "failed not_found", "closed"]);
 });
 
-Deno.test("receive() refuses a value above the limit", () => {
-  const { receive } = make({ opener: true, maxValueBytes: 10 });
+Deno.test("receive() closes with an error when the RESET can't be decoded", () => {
+  const { events, receive } = makeStream({ isOpener: false });
+  receive(OPEN, "x");
+  receive(RESET, "\x0a\x50");
+  assert.deepEqual(events, ["open x", "failed invalid", "closed"]);
+});
+
+Deno.test("receive() throws too_large when a value exceeds the limit", () => {
+  const { receive } = makeStream({ isOpener: true, maxValueBytes: 10 });
   receive(RESULT, "12345678", { complete: false });
-  assert.throws(() => receive(RESULT, "12345678"), { code: "too_large" });
+  assert.throws(() => receive(RESULT, "12345678"), {
+    code: "too_large",
+    message: "Cannot receive response: it is larger than 10 bytes",
+  });
 });
 
-Deno.test("finish() is over when the peer has it", () => {
-  const { stream, told, receive } = make({ opener: false });
+Deno.test("start() queues the OPEN and tells the owner", () => {
+  const { stream, events } = makeStream({ isOpener: true });
+  stream.start(() => utf8("hello"));
+  assert.deepEqual(events, ["started"]);
+  const packet = stream.outbox.takePacket(ID, 500);
+  assert.ok(packet);
+  assert.equal(fromUtf8(decodeEnvelope(packet).payload), "hello");
+});
+
+Deno.test("start() does nothing when the stream has failed before", () => {
+  const { stream, events } = makeStream({ isOpener: true });
+  stream.reset(new AranyaError("cancelled", "Cannot use stream: test"));
+  stream.start(() => utf8("hello"));
+  assert.deepEqual(events, ["failed cancelled", "closed"]);
+  assert.equal(stream.outbox.takePacket(ID, 500), undefined);
+});
+
+Deno.test("finish() closes the stream when the peer has acknowledged the RESULT", () => {
+  const { stream, events, receive } = makeStream({ isOpener: false });
   receive(OPEN, "x");
   stream.finish(utf8("done"));
   receive(DATA, "\x00dropped");
-  assert.equal(stream.state, "finishing");
-  stream.outbox.cut(2, 500);
-  const received = BigInt(1 + 4);
-  stream.acknowledge({ stream: 2, received, credit: 0n, channels: [] });
-  assert.deepEqual(told, ["opened x", "finished", "over"]);
+  assert.equal(stream.state, "closing");
+  stream.outbox.takePacket(ID, 500);
+  acknowledge(stream, 1 + 4);
+  assert.deepEqual(events, ["open x", "delivered", "closed"]);
 });
 
-Deno.test("reset() of an opener that has sent nothing tells nobody", () => {
-  const { stream, told } = make({ opener: true });
-  stream.outbox.open(() => utf8("x"));
-  stream.reset(new AranyaError("cancelled", "Cannot go on"));
-  assert.deepEqual(told, ["failed cancelled", "over"]);
-  assert.equal(stream.outbox.cut(2, 500), undefined);
+Deno.test("reset() closes an opener at once when it has sent nothing", () => {
+  const { stream, events } = makeStream({ isOpener: true });
+  stream.outbox.queueOpen(() => utf8("x"));
+  stream.reset(new AranyaError("cancelled", "Cannot use stream: test"));
+  assert.deepEqual(events, ["failed cancelled", "closed"]);
+  assert.equal(stream.outbox.takePacket(ID, 500), undefined);
 });
 
-Deno.test("gone() is fine when the last word was said, and a loss when not", () => {
-  const error = new AranyaError("unavailable", "Cannot go on");
-  const done = make({ opener: false });
-  done.receive(OPEN, "x");
-  done.stream.finish(utf8("done"));
-  done.stream.outbox.cut(2, 500);
-  done.stream.gone(error);
-  assert.deepEqual(done.told, ["opened x", "finished", "over"]);
-  const live = make({ opener: false });
-  live.receive(OPEN, "x");
-  live.stream.gone(error);
-  live.stream.gone(error);
-  assert.deepEqual(live.told, ["opened x", "failed unavailable", "over"]);
+Deno.test("onUnknownToPeer() closes as delivered when the RESULT was sent", () => {
+  const { stream, events, receive } = makeStream({ isOpener: false });
+  receive(OPEN, "x");
+  stream.finish(utf8("done"));
+  stream.outbox.takePacket(ID, 500);
+  stream.onUnknownToPeer(new AranyaError("unavailable", "Cannot continue"));
+  assert.deepEqual(events, ["open x", "delivered", "closed"]);
+});
+
+Deno.test("onUnknownToPeer() fails a stream that is open, once", () => {
+  const { stream, events, receive } = makeStream({ isOpener: false });
+  const error = new AranyaError("unavailable", "Cannot continue");
+  receive(OPEN, "x");
+  stream.onUnknownToPeer(error);
+  stream.onUnknownToPeer(error);
+  assert.deepEqual(events, ["open x", "failed unavailable", "closed"]);
+});
+
+Deno.test("takeAckPoint() reports a risen credit once", () => {
+  const { stream, receive } = makeStream({ isOpener: false });
+  receive(OPEN, "hello");
+  const first = stream.takeAckPoint();
+  assert.equal(first.received, 6n);
+  assert.ok(first.credit > 4_000_000n);
+  assert.equal(stream.takeAckPoint().credit, 0n);
+  assert.equal(stream.resumePoint.credit, first.credit);
 });

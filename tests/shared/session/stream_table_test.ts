@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  fromUtf8,
+  utf8,
+  whenAborted,
+} from "../../../lib/shared/base/mod.ts";
 import type {
   Session,
   SessionHandlers,
@@ -24,27 +29,27 @@ import { exchange, hash, MIRROR } from "./_support/mirror.ts";
 import { createRandom, type Random } from "./_support/random.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
-async function ask(session: Session, random: Random): Promise<void> {
+async function sendRequest(session: Session, random: Random): Promise<void> {
   const bytes = random.bytes(random.below(150_000));
-  const answer = await session.request(Method.APPLY_POD, bytes, {
+  const response = await session.request(Method.APPLY_POD, bytes, {
     timeoutMs: 3_600_000,
   });
-  assert.equal(fromUtf8(answer), hash(bytes));
+  assert.equal(fromUtf8(response), hash(bytes));
 }
 
-/** Keeps the sessions connected over links that are cut again and again, until told to stop. */
+/** Connects the sessions over links that are cut again and again; returns the number of cuts. */
 async function keepConnected(
-  { operator, agent, clock, random, linkOf, until }: {
+  { operator, agent, clock, random, linkOf, stop }: {
     operator: Session;
     agent: Session;
     clock: VirtualClock;
     random: Random;
     linkOf: () => LinkOptions;
-    until: { done: boolean };
+    stop: { requested: boolean };
   },
 ): Promise<number> {
   let cuts = 0;
-  while (!until.done) {
+  while (!stop.requested) {
     let left = 20 + random.below(400);
     const current: { connection?: Connection } = {};
     const connection = await connect({
@@ -54,7 +59,7 @@ async function keepConnected(
       link: {
         ...linkOf(),
         onPacket: () => {
-          if (--left === 0 && !until.done) {
+          if (--left === 0 && !stop.requested) {
             current.connection?.cut();
             cuts++;
           }
@@ -74,12 +79,12 @@ async function keepConnected(
 }
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
-  Deno.test(`streams survive cut links with every byte, seed ${seed}`, async () => {
+  Deno.test(`resume() loses no byte when links are cut again and again, seed ${seed}`, async () => {
     const clock = new VirtualClock();
     const random = createRandom(seed);
     await using operator = makeSession("operator", { clock, handlers: MIRROR });
     await using agent = makeSession("agent", { clock, handlers: MIRROR });
-    const until = { done: false };
+    const stop = { requested: false };
     const linkOf = (): LinkOptions => ({
       bytesPerSecond: 20_000 + random.below(2_000_000),
       latencyMs: random.below(80),
@@ -92,18 +97,21 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
       clock,
       random,
       linkOf,
-      until,
+      stop,
     });
     const work = Array.from({ length: 12 }, async (_, index) => {
       const session = index % 2 === 0 ? operator : agent;
       await clock.sleep(random.below(5_000));
-      if (index % 3 === 2) await ask(session, random);
+      if (index % 3 === 2) await sendRequest(session, random);
       else await exchange({ session, random, byteCount: 200_000 });
     });
     await clock.run(Promise.all(work));
     await clock.pass(1_000);
-    until.done = true;
-    assert.ok(await clock.run(cuts) >= 3, "the link was hardly ever cut");
+    stop.requested = true;
+    assert.ok(
+      await clock.run(cuts) >= 3,
+      "the link was cut fewer than 3 times",
+    );
     for (const session of [operator, agent]) {
       const { streamCount, handlerCount, unackedBytes, bufferedBytes } = session
         .stats();
@@ -120,15 +128,8 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
   });
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-/** A stream that waits until it is told to go on. */
-function gate(): { handlers: SessionHandlers; open: () => void } {
+/** Serves streams that wait for `open` between two chunks. */
+function makeGate(): { handlers: SessionHandlers; open: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return {
     open: resolve,
@@ -136,7 +137,7 @@ function gate(): { handlers: SessionHandlers; open: () => void } {
       request: (_method, payload) => Promise.resolve(payload),
       async stream(_method, _payload, stream) {
         await stream.write(1, utf8("first "));
-        await Promise.race([promise, aborted(stream.signal)]);
+        await Promise.race([promise, whenAborted(stream.signal)]);
         await stream.write(1, utf8("second"));
         await stream.finish(utf8("ok"));
       },
@@ -144,9 +145,9 @@ function gate(): { handlers: SessionHandlers; open: () => void } {
   };
 }
 
-Deno.test("resume() goes on with a stream on the next link of the same two", async () => {
+Deno.test("resume() continues a stream on the next link between the same processes", async () => {
   const clock = new VirtualClock();
-  const { handlers, open } = gate();
+  const { handlers, open } = makeGate();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers });
   const first = await clock.run(connect({ operator, agent, clock }));
@@ -167,9 +168,9 @@ Deno.test("resume() goes on with a stream on the next link of the same two", asy
   await clock.run(second.ended);
 });
 
-Deno.test("lose() fails streams with unavailable after 30 s without a link", async () => {
+Deno.test("failNumbered() fails streams with unavailable after 30 s without a link", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers });
   const link = await clock.run(connect({ operator, agent, clock }));
@@ -185,9 +186,9 @@ Deno.test("lose() fails streams with unavailable after 30 s without a link", asy
   assert.equal(operator.stats().streamCount, 0);
 });
 
-Deno.test("forgetPeer() fails streams when the agent is another process, and the new one is served", async () => {
+Deno.test("onPeerLost() fails streams when the agent is another process, and serves the new one", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", { clock });
   await using before = makeSession("agent", { clock, handlers });
   await using after = makeSession("agent", { clock, handlers });
@@ -199,23 +200,23 @@ Deno.test("forgetPeer() fails streams when the agent is another process, and the
   assert.equal(second.greetings.operator.welcome.resumed, false);
   await assert.rejects(stream.result, {
     code: "unavailable",
-    message: /started anew/,
+    message: "Cannot reach the device: it was restarted",
   });
   assert.equal(
     (await clock.run(first.ended)).operator.reason,
     "replaced by a newer link",
   );
-  const answer = await clock.run(
+  const response = await clock.run(
     operator.request(Method.GET_STATS, utf8("?"), { timeoutMs: 1_000 }),
   );
-  assert.equal(fromUtf8(answer), "?");
+  assert.equal(fromUtf8(response), "?");
   second.cut();
   await clock.run(second.ended);
 });
 
-Deno.test("gone() ends a stream that only the other side has given up", async () => {
+Deno.test("onUnknownStreamsReceived() fails a stream that the peer has dropped", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", {
     clock,
     resumeWindowMs: 60_000,
@@ -234,15 +235,15 @@ Deno.test("gone() ends a stream that only the other side has given up", async ()
   const second = await clock.run(connect({ operator, agent, clock }));
   await assert.rejects(clock.run(stream.result), {
     code: "unavailable",
-    message: /has given up/,
+    message: "Cannot continue stream: the device no longer knows it",
   });
   second.cut();
   await clock.run(second.ended);
 });
 
-Deno.test("resume() tells the opener when its first packet came to one who has given up since", async () => {
+Deno.test("resume() fails a stream whose OPEN was received but dropped before it was acknowledged", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", {
     clock,
     resumeWindowMs: 60_000,
@@ -267,9 +268,9 @@ Deno.test("resume() tells the opener when its first packet came to one who has g
   await clock.run(second.ended);
 });
 
-Deno.test("open() waits for the first link, and not for ever", async () => {
+Deno.test("failExpired() fails a stream that waited too long for the first link", async () => {
   const clock = new VirtualClock();
-  const { handlers, open } = gate();
+  const { handlers, open } = makeGate();
   open();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers });
@@ -283,7 +284,7 @@ Deno.test("open() waits for the first link, and not for ever", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("envelope() leaves nothing behind after thousands of streams", async () => {
+Deno.test("onStreamClosed() leaves nothing behind after thousands of streams", async () => {
   const clock = new VirtualClock();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", { clock, handlers: MIRROR });
@@ -298,7 +299,9 @@ Deno.test("envelope() leaves nothing behind after thousands of streams", async (
     if (index % 4 === 1) return controller.abort();
     if (index % 4 === 2) {
       await stream.write(0, utf8("x"));
-      return stream.reset(new AranyaError("cancelled", "Cannot go on: test"));
+      return stream.reset(
+        new AranyaError("cancelled", "Cannot use stream: test"),
+      );
     }
     await Promise.all([stream.end(0), stream.end(1)]);
     await stream.result;
@@ -315,15 +318,15 @@ Deno.test("envelope() leaves nothing behind after thousands of streams", async (
     assert.equal(stats.unackedBytes, 0);
     assert.equal(stats.link.inFlightBytes, 0);
   }
-  // Pings' two timers are all that is left.
+  // Only the timers of PINGs are left, one per side.
   assert.ok(clock.sleeperCount <= 2, `${clock.sleeperCount} timers are left`);
   link.cut();
   await clock.run(link.ended);
 });
 
-Deno.test("accept() refuses more streams than allowed", async () => {
+Deno.test("onEnvelopeReceived() resets streams above the limit", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", {
     clock,
@@ -336,7 +339,7 @@ Deno.test("accept() refuses more streams than allowed", async () => {
     clock.run(Promise.race(streams.map((each) => each.result))),
     {
       code: "unavailable",
-      message: /2 are under way/,
+      message: "Cannot accept stream: 2 are open, the most allowed",
     },
   );
   assert.deepEqual(streams.map((each) => each.signal.aborted), [
@@ -348,18 +351,18 @@ Deno.test("accept() refuses more streams than allowed", async () => {
   await clock.run(link.ended);
 });
 
-Deno.test("accept() closes the link of a peer that opens without end and heeds no refusal", async () => {
+Deno.test("onEnvelopeReceived() closes the link of a peer that keeps opening streams above the limit", async () => {
   const clock = new VirtualClock();
-  const { handlers } = gate();
+  const { handlers } = makeGate();
   await using operator = makeSession("operator", { clock });
   await using agent = makeSession("agent", {
     clock,
     handlers,
     maxStreamCount: 2,
   });
-  const greeted = await clock.run(connect({ operator, agent, clock }));
+  const connection = await clock.run(connect({ operator, agent, clock }));
   const links = createMemoryLinks({ clock });
-  const ended = agent.run(links.agent, greeted.greetings.agent);
+  const ended = agent.run(links.agent, connection.greetings.agent);
   for (let stream = 1; stream < 20; stream += 2) {
     await links.operator.send(encodeEnvelope({
       kind: EnvelopeKind.OPEN,
@@ -370,5 +373,5 @@ Deno.test("accept() closes the link of a peer that opens without end and heeds n
     })).catch(() => {});
   }
   const { error } = await clock.run(ended);
-  assert.match(error?.message ?? "", /4 streams were opened/);
+  assert.match(error?.message ?? "", /opened 4 streams/);
 });

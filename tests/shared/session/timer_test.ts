@@ -1,33 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createAlarm } from "../../../lib/shared/session/timer.ts";
+import { DeadlineTimer } from "../../../lib/shared/session/timer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
-Deno.test("createAlarm() rings once at the earliest time asked for", async () => {
+Deno.test("schedule() fires once, at the earliest of the scheduled times", async () => {
   const clock = new VirtualClock();
-  const rings: number[] = [];
-  const alarm = createAlarm({
+  const firedMs: number[] = [];
+  const timer = new DeadlineTimer({
     clock,
-    ring: () => rings.push(clock.monotonicMs()),
+    onDue: () => firedMs.push(clock.monotonicMs()),
   });
   const nowMs = clock.monotonicMs();
-  alarm.at(nowMs + 500);
-  alarm.at(nowMs + 200);
-  alarm.at(nowMs + 900);
-  alarm.at(Infinity);
+  timer.schedule(nowMs + 500);
+  timer.schedule(nowMs + 200);
+  timer.schedule(nowMs + 900);
+  timer.schedule(Infinity);
   await clock.pass(1_000);
-  assert.deepEqual(rings, [nowMs + 200]);
-  alarm.at(nowMs - 1);
-  await clock.pass(1);
-  assert.equal(rings.length, 2);
+  assert.deepEqual(firedMs, [nowMs + 200]);
 });
 
-Deno.test("stop() leaves no timer and no later ring", async () => {
+Deno.test("schedule() fires in the next turn when the time is in the past, with the delay", async () => {
   const clock = new VirtualClock();
-  const alarm = createAlarm({ clock, ring: () => assert.fail("it rang") });
-  alarm.at(clock.monotonicMs() + 100);
-  alarm.stop();
-  alarm.at(clock.monotonicMs() + 100);
+  const delays: number[] = [];
+  const timer = new DeadlineTimer({
+    clock,
+    onDue: (lateMs) => delays.push(lateMs),
+  });
+  timer.schedule(clock.monotonicMs() - 7);
+  assert.deepEqual(delays, []);
+  await clock.pass(1);
+  assert.deepEqual(delays, [7]);
+});
+
+Deno.test("stop() clears the timer for good", async () => {
+  const clock = new VirtualClock();
+  const timer = new DeadlineTimer({
+    clock,
+    onDue: () => assert.fail("the timer fired"),
+  });
+  timer.schedule(clock.monotonicMs() + 100);
+  timer.stop();
+  timer.schedule(clock.monotonicMs() + 100);
   assert.equal(clock.sleeperCount, 0);
   await clock.pass(1_000);
 });

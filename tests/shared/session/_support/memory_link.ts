@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Two ends of a link in memory, as fast or as poor as a test wants it. */
+/** A link in memory, with rate, latency and faults as a test wants them. */
 import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
 import type { Link, LinkEnd } from "../../../../lib/shared/link/mod.ts";
 import { Pipe } from "../../../../dev/base/pipe.ts";
@@ -10,26 +10,26 @@ export interface MemoryLinkOptions {
   bytesPerSecond?: number;
   /** One way. @default 0 */
   latencyMs?: number;
-  /** Bytes that a direction takes before `send` waits. @default 65536 */
+  /** Bytes that a direction buffers before `send` waits. @default 65536 */
   bufferBytes?: number;
   /** @default 1 MiB */
   maxPacketBytes?: number;
-  /** Packets that are delivered twice: asked for each. @default none */
+  /** Returns whether a packet is delivered twice. @default never */
   duplicate?: (packet: Uint8Array) => boolean;
-  /** Sees every packet when it is handed over; may cut the link. */
+  /** Called with every packet that is sent; may cut the link. */
   onPacket?: (from: "operator" | "agent", packet: Uint8Array) => void;
 }
 
 export interface MemoryLinks {
   operator: Link;
   agent: Link;
-  /** Both ends learn at once that it broke; what is under way is lost. */
+  /** Breaks the link: both ends are notified, packets in flight are lost. */
   cut(): void;
-  /** Nothing arrives any more in either direction, and nobody is told. With `block`, `send` waits for ever. */
+  /** Drops all packets from now on, without notice. With `block`, `send` never returns. */
   swallow(options?: { block?: boolean }): void;
 }
 
-/** Makes a pair. */
+/** Makes both ends of a link. */
 export function createMemoryLinks(options: MemoryLinkOptions): MemoryLinks {
   const down = new Direction("operator", options);
   const up = new Direction("agent", options);
@@ -72,7 +72,7 @@ class Direction {
   readonly #from: "operator" | "agent";
   readonly #options: MemoryLinkOptions;
   readonly #stop = new AbortController();
-  /** When the last byte handed in will be on its way. */
+  /** When the last byte will have left. */
   #busyMs = 0;
   #queuedBytes = 0;
   #waiters: (() => void)[] = [];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A peer that gives everything back, and what is expected of it. */
+/** Handlers that return everything they receive, and the test that checks it. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fromUtf8, utf8 } from "../../../../lib/shared/base/mod.ts";
@@ -11,7 +11,7 @@ import { Method } from "../../../../lib/shared/wire/mod.ts";
 import { gather } from "./pair.ts";
 import type { Random } from "./random.ts";
 
-/** Answers each channel with its bytes, reversed chunk by chunk, and then with their hashes. */
+/** Answers a request with its hash, and echoes channels 0 and 1 of a stream. */
 export const MIRROR: SessionHandlers = {
   // Hashed at once: a hash in the background would be outside of virtual time.
   request: (_method, payload) => Promise.resolve(utf8(hash(payload))),
@@ -32,7 +32,7 @@ export function hash(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Writes random bytes in random pieces and expects them back. */
+/** Writes random bytes in random chunks and checks that they come back. */
 export async function exchange(
   { session, random, byteCount }: {
     session: Session;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An operator's and an agent's session with links between them, for tests. */
+/** A session at each end, and links between them. */
 import {
   type Clock,
   concatBytes,
@@ -22,16 +22,16 @@ export type LinkOptions = Omit<
   "clock"
 >;
 
-/** Handlers that refuse everything. */
+/** Handlers that reject everything. */
 export const NO_HANDLERS: SessionHandlers = {
   request: () => Promise.reject(new Error("unexpected request")),
   stream: () => Promise.reject(new Error("unexpected stream")),
 };
 
-/** A connection of a pair. */
+/** A link on which both sessions run. */
 export interface Connection extends MemoryLinks {
   greetings: { operator: Greeting; agent: Greeting };
-  /** Resolves when both ends have left `run`. */
+  /** Resolves when `run` has returned at both ends. */
   ended: Promise<{ operator: LinkEnd; agent: LinkEnd }>;
 }
 
@@ -48,7 +48,7 @@ export function makeSession(
   });
 }
 
-/** Greets over a new link and runs both sessions on it. */
+/** Exchanges hellos over a new link and runs both sessions on it. */
 export async function connect(
   { operator, agent, clock, link = {}, offlineAfterMs = 40_000 }: {
     operator: Session;

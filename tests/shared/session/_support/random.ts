@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Numbers that look random and are the same each time (xorshift32, Marsaglia 2003). */
+/** Pseudo-random numbers that are the same in every run (xorshift32, Marsaglia 2003). */
 export interface Random {
-  /** From 0 to below the bound. */
+  /** Returns an integer from 0 to below the bound. */
   below(bound: number): number;
   bytes(length: number): Uint8Array;
 }
 
-/** Makes a row of numbers from a seed above 0. */
+/** Makes a generator from a seed above 0. */
 export function createRandom(seed: number): Random {
   let state = seed * 2_654_435_761 >>> 0;
   const next = () => {

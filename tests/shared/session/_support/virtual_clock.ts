@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A clock whose time passes only when everything waits: minutes of a slow link in milliseconds, the same way each time. */
+/** A clock whose time passes only when all work waits for it: deterministic, and fast. */
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../../../lib/shared/base/mod.ts";
 
@@ -8,7 +8,7 @@ interface Sleeper {
   wake: () => void;
 }
 
-/** Drive it with `run`. */
+/** Time stands still except in `run` and `pass`. */
 export class VirtualClock implements Clock {
   #nowMs = 1_000;
   #sleepers: Sleeper[] = [];
@@ -21,7 +21,7 @@ export class VirtualClock implements Clock {
     return 1_800_000_000_000 + this.#nowMs;
   }
 
-  /** Sleeps that have not ended. */
+  /** Number of pending sleeps. */
   get sleeperCount(): number {
     return this.#sleepers.length;
   }
@@ -48,7 +48,10 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets time pass until the work is done; fails when it takes more than `limitMs` of this clock's time, or when nothing will ever happen. */
+  /**
+   * Lets time pass until the work settles. Throws when that takes more than `limitMs` of virtual
+   * time, or when the work waits for something else than this clock.
+   */
   async run<T>(
     work: Promise<T>,
     { limitMs = 3_600_000 }: { limitMs?: number } = {},
@@ -63,7 +66,7 @@ export class VirtualClock implements Clock {
         (first, each) => first && first.dueMs <= each.dueMs ? first : each,
         undefined,
       );
-      if (!next) throw new Error("nothing will ever happen: no timer is set");
+      if (!next) throw new Error("the work is pending although no sleep is");
       if (next.dueMs > endMs) {
         throw new Error(`not done after ${limitMs} ms of virtual time`);
       }
@@ -75,7 +78,7 @@ export class VirtualClock implements Clock {
     return await settled;
   }
 
-  /** Lets so much time pass. */
+  /** Lets this much time pass. */
   async pass(delayMs: number): Promise<void> {
     await this.run(this.sleep(delayMs));
   }
