@@ -1,46 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The device side: reads agent.yaml, builds the rooms, runs until a signal. `main.ts --mode agent` comes here too.
- * The permission set `agent` keeps nothing from it but most of the environment: it runs programs (which as root is root), loads a native
- * module for terminals, and checks hostPath volumes anywhere. What the device's owner wants to withhold is withheld by agent.yaml.
+ * The agent's flags, environment and signals; `main.ts --mode agent` starts it.
+ *
+ * The permission set `agent` in deno.json restricts little but the environment: the agent runs
+ * programs (which can do anything when it is root), loads a native library for terminals, and checks
+ * hostPath volumes at any path. What the owner of a device does not allow the cluster is turned off
+ * in agent.yaml instead.
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runAgent as serveDevice } from "./lib/agent/mod.ts";
-import {
-  AranyaError,
-  asAranyaError,
-  createLogger,
-  type LogLevel,
-  VERSION,
-} from "./lib/shared/base/mod.ts";
-import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
 import { LocalMachine, TmpfsMounts } from "./lib/agent/host/mod.ts";
+import { runAgent } from "./lib/agent/mod.ts";
 import {
   DockerDeviceReader,
   DockerRuntime,
   HostStreams,
   StreamRouter,
 } from "./lib/agent/runtime/mod.ts";
+import {
+  AranyaError,
+  asAranyaError,
+  createLogger,
+  type LogLevel,
+  parseLogLevel,
+  VERSION,
+} from "./lib/shared/base/mod.ts";
+import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 
-const LEVELS: LogLevel[] = ["debug", "info", "warn", "error"];
-/** What programs on the host are given of the agent's own environment. */
-const HOST_ENV = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ"];
+/** Variables of the agent's environment that commands on the host get. */
+const HOST_ENV_NAMES = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ"];
+const DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock";
+/** How long the agent has to stop after a signal before the process exits. */
 const STOP_TIMEOUT_MS = 4_000;
 
-/** Runs the agent until SIGTERM or SIGINT. Gives the exit code: 0 after a signal, 2 when it can't begin. */
-export async function runAgent(args: string[]): Promise<number> {
+/**
+ * Runs the agent until SIGTERM or SIGINT.
+ * Returns the exit code: 0 after a signal, 2 when the agent can't start.
+ */
+export async function runAgentMode(args: string[]): Promise<number> {
   const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => {
-      stop.abort(new DOMException(`${signal} received`, "AbortError"));
-      // What still hangs then is not worth waiting for.
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(name, () => {
+      stop.abort(new DOMException(`received ${name}`, "AbortError"));
       setTimeout(() => Deno.exit(0), STOP_TIMEOUT_MS);
     });
   }
   try {
-    await build(args, stop.signal);
+    await run(args, stop.signal);
     return 0;
   } catch (error) {
     const { message } = asAranyaError(error, "Cannot start agent");
@@ -49,36 +56,35 @@ export async function runAgent(args: string[]): Promise<number> {
   }
 }
 
-async function build(args: string[], signal: AbortSignal): Promise<void> {
-  const { configFile, level } = readFlags(args);
+async function run(args: string[], signal: AbortSignal): Promise<void> {
+  const { configFile, level } = parseFlags(args);
   const config = await readConfig(configFile);
-  const log = createLogger({ level }).with({ device: config.device });
-  // A last net: one pod's trouble must never take the others along.
+  const { device, host } = config;
+  const log = createLogger({ level }).with({ device });
+  // The last resort: a failure with one pod must not end the process that runs all.
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    log.error("a failure was not handled", { error: event.reason });
+    log.error("unhandled rejection", { error: event.reason });
   });
   const client = new DockerHttpClient({
     host: config.runtime.docker.host ?? Deno.env.get("DOCKER_HOST") ??
-      "unix:///var/run/docker.sock",
+      DEFAULT_DOCKER_HOST,
   });
-  const machine = new LocalMachine({ env: hostEnv() });
-  const runtime = new DockerRuntime({
-    client,
-    log,
-    device: config.device,
-    machine,
-  });
-  const { shell, logFile } = config.host;
+  const machine = new LocalMachine({ env: readHostEnv() });
+  const runtime = new DockerRuntime({ client, log, device, machine });
   const stateDir = resolve(config.stateDir);
-  await serveDevice({
+  await runAgent({
     config: { ...config, stateDir },
     configFile,
     version: VERSION,
     runtime,
     streams: new StreamRouter({
       containers: runtime,
-      host: new HostStreams({ machine, shell, logFile }),
+      host: new HostStreams({
+        machine,
+        shell: host.shell,
+        logFile: host.logFile,
+      }),
     }),
     reader: new DockerDeviceReader({
       client,
@@ -92,7 +98,8 @@ async function build(args: string[], signal: AbortSignal): Promise<void> {
   });
 }
 
-function readFlags(args: string[]): { configFile: string; level: LogLevel } {
+/** @throws {AranyaError} code "invalid" for an unknown level; {TypeError} for an unknown flag */
+function parseFlags(args: string[]): { configFile: string; level: LogLevel } {
   const { values } = parseArgs({
     args,
     options: {
@@ -101,11 +108,13 @@ function readFlags(args: string[]): { configFile: string; level: LogLevel } {
       "log-level": { type: "string", default: "info" },
     },
   });
-  const level = LEVELS.find((name) => name === values["log-level"]);
+  const level = parseLogLevel(values["log-level"]);
   if (!level) {
     throw new AranyaError(
       "invalid",
-      `Cannot start agent: --log-level is none of ${LEVELS.join(", ")}`,
+      `Cannot read flag --log-level: it is "${
+        values["log-level"]
+      }", expected debug, info, warn or error`,
     );
   }
   return { configFile: resolve(values.config), level };
@@ -118,11 +127,11 @@ async function readConfig(file: string): Promise<AgentConfig> {
   return parseAgentConfig(text, { file });
 }
 
-function hostEnv(): Record<string, string> {
-  return Object.fromEntries(HOST_ENV.flatMap((name) => {
+function readHostEnv(): Record<string, string> {
+  return Object.fromEntries(HOST_ENV_NAMES.flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];
   }));
 }
 
-if (import.meta.main) Deno.exit(await runAgent(Deno.args));
+if (import.meta.main) Deno.exit(await runAgentMode(Deno.args));

@@ -73,8 +73,8 @@ async function main(args: string[]): Promise<number> {
     case "operator":
       return await runOperatorMode(args);
     case "agent": {
-      const { runAgent } = await import("./agent.ts");
-      return await runAgent(args);
+      const { runAgentMode } = await import("./agent.ts");
+      return await runAgentMode(args);
     }
     default:
       writeStderr(USAGE);

@@ -1,32 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The agent of one device: its rooms put together, from the lock on its state to the link. */
-import {
-  createFactsReport,
-  createHandlers,
-  createReports,
-  type FactsReport,
-  fetchBlobs,
-} from "./commands/mod.ts";
+/** The agent of one device, from the lock on its state to the link to the operator. */
 import {
   AranyaError,
   type Clock,
+  defined,
   type Logger,
+  onAbort,
   Scope,
   SYSTEM_CLOCK,
 } from "../shared/base/mod.ts";
 import type { AgentConfig } from "../shared/config/mod.ts";
 import { createGrpcDialer, type LinkDialer } from "../shared/link/mod.ts";
+import {
+  createSession,
+  type Session,
+  type SessionHandlers,
+  type Stream,
+} from "../shared/session/mod.ts";
+import type { Method, PodStatus } from "../shared/wire/mod.ts";
+import {
+  CommandHandlers,
+  FactsReport,
+  fetchBlobs,
+  PodReports,
+} from "./commands/mod.ts";
+import { type ConnectionListener, OperatorConnection } from "./connection.ts";
+import { OperatorConnector } from "./connector.ts";
+import { CredentialStore } from "./credential_store.ts";
+import {
+  createPodWorkers,
+  type Mounts,
+  type PodEvent,
+  type PodReporter,
+  type PodWorkers,
+} from "./pods/mod.ts";
 import type {
   ContainerRuntime,
   DeviceReader,
   StreamRuntime,
 } from "./runtime/mod.ts";
-import { initiateHandshake } from "../shared/noise/mod.ts";
-import {
-  createSession,
-  greetAsAgent,
-  type Session,
-} from "../shared/session/mod.ts";
 import {
   createSeal,
   loadStateKey,
@@ -34,223 +46,260 @@ import {
   openStore,
   type StateStore,
 } from "./state/mod.ts";
-import { CAPABILITIES } from "../shared/wire/mod.ts";
-import { createPodWorkers, type Mounts, type PodWorkers } from "./pods/mod.ts";
-import { keepConnected, type KeepConnectedOptions } from "./connection.ts";
-import { createCredentialKeeper, type CredentialKeeper } from "./credential.ts";
 
 /** Options of {@linkcode runAgent}. */
 export interface RunAgentOptions {
-  /** agent.yaml, read and checked. */
+  /** Content of agent.yaml. */
   config: AgentConfig;
   /** Path of agent.yaml; a rotated credential is written there. */
   configFile: string;
-  /** This program's version. */
+  /** Version of this program. */
   version: string;
   /** The container engine. */
   runtime: ContainerRuntime;
-  /** Into containers and the host. */
+  /** Streams into containers and the host. */
   streams: StreamRuntime;
-  /** What the device is and how it does. */
+  /** Facts and statistics of the device. */
   reader: DeviceReader;
-  /** Memory for secrets and emptyDirs. */
+  /** Mounts memory for secrets and emptyDirs. */
   mounts: Mounts;
-  /** Life-cycle and failures; never content. */
   log: Logger;
-  /** Time. @default the machine's */
+  /** @default the machine's */
   clock?: Clock;
-  /** Way to the operator. @default gRPC as the config says */
+  /** Opens connections to the operator. @default gRPC as the config says */
   dialer?: LinkDialer;
-  /** Ends the agent; containers are left running. */
+  /** Stops the agent; containers keep running. */
   signal: AbortSignal;
 }
 
 const FIRST_FACTS_TIMEOUT_MS = 10_000;
 
 /**
- * Serves the device until the signal. While another agent of the device holds its state, waits ready to take over.
- * @throws {AranyaError} when it can't begin: state directory, key file or CA can't be used
+ * Runs the agent until the signal is aborted. While another agent of the same device holds the lock
+ * on the state directory, it waits to take over.
+ * @throws {AranyaError} when state directory, key file or CA can't be used
  */
 export async function runAgent(options: RunAgentOptions): Promise<void> {
-  const { config, log, signal } = options;
+  const { config, log, signal, version } = options;
   const dialer = options.dialer ?? createDialer(options);
   try {
     using _lock = await lockStateDir(config.stateDir, {
       signal,
       onWait: () =>
-        log.info("another agent of this device runs, waiting to take over", {
+        log.info("another agent of this device is running, waiting", {
           object: config.stateDir,
         }),
     });
     const seal = createSeal(await loadStateKey(config.stateKeyFile));
     const store = await openStore({ dir: config.stateDir, seal, log });
-    log.info("agent is ready", { version: options.version });
-    await serve(options, { store, dialer });
+    log.info("agent is ready", { version });
+    await new DeviceAgent(options, { store, dialer }).run();
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  log.info("agent has stopped, containers go on");
+  log.info("agent stopped, containers keep running");
 }
 
 function createDialer({ config, log }: RunAgentOptions): LinkDialer {
-  const [endpoint = ""] = config.endpoints;
+  const { endpoints: [endpoint = ""], insecure, ca, serverName } = config;
   return createGrpcDialer({
     endpoint,
-    insecure: config.insecure,
+    insecure,
     log,
-    ...(config.ca !== undefined && { ca: config.ca }),
-    ...(config.serverName !== undefined && { serverName: config.serverName }),
+    ...defined({ ca, serverName }),
   });
 }
 
-/** Holds the lock now. */
-async function serve(
-  options: RunAgentOptions,
-  { store, dialer }: { store: StateStore; dialer: LinkDialer },
-): Promise<void> {
-  const { config, log, clock = SYSTEM_CLOCK, signal, reader } = options;
-  await using scope = new Scope({
-    onError: (error) => log.error("a part of the agent has failed", { error }),
-  });
-  const late: { session?: Session; podWorkers?: PodWorkers } = {};
-  const mustHave = <T>(part: T | undefined): T => {
-    if (part === undefined) {
-      throw new TypeError("the agent is not put together");
-    }
-    return part;
-  };
-  // The session serves with the pod workers, which fetch through the session.
-  const request: Session["request"] = (...call) =>
-    mustHave(late.session).request(...call);
-  const facts = createFactsReport({
-    reader,
-    session: { request },
-    agentVersion: options.version,
-    host: config.host,
-    clock,
-    log,
-  });
-  await facts.begin(
-    AbortSignal.any([signal, AbortSignal.timeout(FIRST_FACTS_TIMEOUT_MS)]),
-  ).catch((error) => log.warn("device could not be read", { error }));
-  const reports = createReports({ session: { request }, clock, log });
-  const podWorkers = scope.use(
-    await createPodWorkers({
-      ...options,
-      store,
+/**
+ * The parts of a running agent. The session comes first, because the others report and fetch
+ * through it; it passes on to them what the operator sends, and the pod workers report to it.
+ */
+class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
+  readonly #options: RunAgentOptions;
+  readonly #store: StateStore;
+  readonly #dialer: LinkDialer;
+  readonly #clock: Clock;
+  readonly #session: Session;
+  readonly #facts: FactsReport;
+  readonly #podReports: PodReports;
+  /** Set before the first link, and so before the first request. */
+  #handlers: SessionHandlers | undefined;
+  #podWorkers: PodWorkers | undefined;
+
+  constructor(
+    options: RunAgentOptions,
+    { store, dialer }: { store: StateStore; dialer: LinkDialer },
+  ) {
+    const { config, log, reader, version, clock = SYSTEM_CLOCK } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#dialer = dialer;
+    this.#clock = clock;
+    this.#session = createSession({
+      side: "agent",
+      offlineAfterMs: config.offlineAfterMs,
       log,
       clock,
-      host: facts,
-      fetchBlobs: (call) => fetchBlobs(mustHave(late.session), call),
-      reporter: {
-        onPodStatus: (status) => reports.status(status),
-        onPodEvent: (event) => reports.event(event),
-        onEngineChanged: () => facts.lookAgain(),
-      },
-    }),
-  );
-  const credential = await createCredentialKeeper({
-    key: config.credential,
-    configFile: options.configFile,
-    store,
-    log,
-  });
-  const session = createSession({
-    side: "agent",
-    offlineAfterMs: config.offlineAfterMs,
-    log,
-    clock,
-    handlers: createHandlers({
+      handlers: this,
+    });
+    this.#facts = new FactsReport({
+      reader,
+      session: this.#session,
+      agentVersion: version,
+      host: config.host,
+      clock,
+      log,
+    });
+    this.#podReports = new PodReports({ session: this.#session, clock, log });
+  }
+
+  /** Runs until the signal is aborted. @throws {AranyaError} when the state can't be used */
+  async run(): Promise<void> {
+    const { log, signal } = this.#options;
+    await using scope = new Scope({
+      onError: (error) => log.error("task of the agent failed", { error }),
+    });
+    await this.#readFirstFacts();
+    const podWorkers = scope.use(await this.#startPodWorkers());
+    this.#podWorkers = podWorkers;
+    const credentials = await this.#openCredentials();
+    this.#handlers = this.#createHandlers({ podWorkers, credentials });
+    scope.defer(() => this.#closeSession());
+    // Closing the session also ends the link that `OperatorConnection.run` waits for.
+    using _listener = onAbort(signal, () => void this.#closeSession());
+    scope.run((signal) => this.#facts.run(signal));
+    scope.run((signal) => this.#podReports.run(signal));
+    await this.#createConnection(credentials).run(signal);
+  }
+
+  /** The operator's Hello needs the machine's identity. A failure is only logged: it is retried. */
+  async #readFirstFacts(): Promise<void> {
+    const { log, signal } = this.#options;
+    const timeout = AbortSignal.timeout(FIRST_FACTS_TIMEOUT_MS);
+    try {
+      await this.#facts.read(AbortSignal.any([signal, timeout]));
+    } catch (error) {
+      log.warn("device facts can't be read, will retry", { error });
+    }
+  }
+
+  #startPodWorkers(): Promise<PodWorkers> {
+    const { runtime, mounts, log } = this.#options;
+    return createPodWorkers({
+      runtime,
+      mounts,
+      log,
+      store: this.#store,
+      clock: this.#clock,
+      host: this.#facts,
+      fetchBlobs: (request) => fetchBlobs(this.#session, request),
+      reporter: this,
+    });
+  }
+
+  #openCredentials(): Promise<CredentialStore> {
+    const { config, configFile, log } = this.#options;
+    return CredentialStore.open({
+      key: config.credential,
+      configFile,
+      store: this.#store,
+      log,
+    });
+  }
+
+  #createHandlers(
+    { podWorkers, credentials }: {
+      podWorkers: PodWorkers;
+      credentials: CredentialStore;
+    },
+  ): CommandHandlers {
+    const { config, reader, streams } = this.#options;
+    return new CommandHandlers({
       podWorkers,
       reader,
-      credential,
-      clock,
-      log,
+      credential: credentials,
       context: {
         device: config.device,
         host: config.host,
-        streams: options.streams,
+        streams,
         pods: podWorkers,
-        clock,
+        clock: this.#clock,
       },
-    }),
-  });
-  late.session = session;
-  // Says goodbye, which also ends the link that `keepConnected` waits on.
-  const sayGoodbye = () =>
-    session.close(
+    });
+  }
+
+  #createConnection(credentials: CredentialStore): OperatorConnection {
+    const { config, version, log } = this.#options;
+    return new OperatorConnection({
+      endpoints: config.endpoints,
+      backoff: config.backoff,
+      connector: new OperatorConnector({
+        device: config.device,
+        agentVersion: version,
+        machine: this.#facts,
+        dialer: this.#dialer,
+        credentials,
+        session: this.#session,
+      }),
+      session: this.#session,
+      listener: this,
+      clock: this.#clock,
+      log,
+    });
+  }
+
+  /** Ends the link with a Goodbye, and all streams with this error. */
+  #closeSession(): Promise<void> {
+    return this.#session.close(
       new AranyaError(
         "unavailable",
-        `Cannot reach device "${config.device}": its agent is stopping`,
+        `Cannot reach device "${this.#options.config.device}": its agent is stopping`,
       ),
     );
-  scope.defer(sayGoodbye);
-  signal.addEventListener("abort", () => void sayGoodbye(), { once: true });
-  scope.run((signal) => facts.run(signal));
-  scope.run((signal) => reports.run(signal));
-  await keepConnected({
-    endpoints: config.endpoints,
-    backoff: config.backoff,
-    session,
-    clock,
-    log,
-    signal,
-    connect: (endpoint, signal) =>
-      connect({ options, dialer, session, credential, facts }, {
-        endpoint,
-        signal,
-      }),
-    onConnected() {
-      facts.connected();
-      reports.connected();
-      podWorkers.retryFailures();
-    },
-  });
-}
-
-interface ConnectParts {
-  options: RunAgentOptions;
-  dialer: LinkDialer;
-  session: Session;
-  credential: CredentialKeeper;
-  facts: FactsReport;
-}
-
-/** One try at one end point, with the present credential, then with the one before a rotation. */
-async function connect(
-  parts: ConnectParts,
-  call: { endpoint: string; signal: AbortSignal },
-): ReturnType<KeepConnectedOptions["connect"]> {
-  const keys = parts.credential.keys();
-  for (const [index, key] of keys.entries()) {
-    try {
-      return await connectWith(key, { ...parts, ...call });
-    } catch (error) {
-      const refused = error instanceof AranyaError &&
-        error.code === "unauthorized";
-      if (!refused || index === keys.length - 1) throw error;
-    }
   }
-  throw new TypeError("there is always a credential");
-}
 
-async function connectWith(
-  key: Uint8Array,
-  parts: ConnectParts & { endpoint: string; signal: AbortSignal },
-): ReturnType<KeepConnectedOptions["connect"]> {
-  const { options, dialer, session, credential, facts, endpoint, signal } =
-    parts;
-  const raw = await dialer.dial({ endpoint, signal });
-  const { device } = options.config;
-  const link = await initiateHandshake(raw, { device, key, signal });
-  const greeting = await greetAsAgent(link, {
-    session,
-    capabilities: Object.values(CAPABILITIES),
-    agentVersion: options.version,
-    machineId: facts.machineId,
-    bootId: facts.bootId,
-    signal,
-  });
-  await credential.used(key);
-  return { link, greeting };
+  // ---- ConnectionListener ------------------------------------------------------------------
+
+  onConnected(): void {
+    this.#facts.onConnected();
+    this.#podReports.onConnected();
+    this.#podWorkers?.retryFailures();
+  }
+
+  // ---- PodReporter -------------------------------------------------------------------------
+
+  onPodStatus(status: PodStatus): void {
+    this.#podReports.onPodStatus(status);
+  }
+
+  onPodEvent(event: PodEvent): void {
+    this.#podReports.onPodEvent(event);
+  }
+
+  onEngineChanged(): void {
+    this.#facts.requestRead();
+  }
+
+  // ---- SessionHandlers ---------------------------------------------------------------------
+
+  async request(
+    method: Method,
+    payload: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return await this.#startedHandlers.request(method, payload, signal);
+  }
+
+  async stream(
+    method: Method,
+    payload: Uint8Array,
+    stream: Stream,
+  ): Promise<void> {
+    await this.#startedHandlers.stream(method, payload, stream);
+  }
+
+  get #startedHandlers(): SessionHandlers {
+    if (this.#handlers) return this.#handlers;
+    throw new AranyaError("unavailable", "Cannot serve: the agent is starting");
+  }
 }

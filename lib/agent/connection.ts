@@ -1,46 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Keeps the device connected: dials, proves who it is, greets, runs the session until the link ends, and begins again. */
+/** Keeps the device connected to the operator. */
 import {
   AranyaError,
   asAranyaError,
+  type Backoff,
   type Clock,
   createBackoff,
   type Logger,
 } from "../shared/base/mod.ts";
-import type { Link } from "../shared/link/mod.ts";
-import type { Greeting, Session } from "../shared/session/mod.ts";
+import type { Session } from "../shared/session/mod.ts";
+import type { LinkConnector } from "./connector.ts";
 
-/** Options of {@linkcode keepConnected}. */
-export interface KeepConnectedOptions {
-  /** Tried in turn, at least one. */
+/** Receives what happens to the connection. */
+export interface ConnectionListener {
+  /** A link was opened, on which the session runs next. Must not throw. */
+  onConnected(): void;
+}
+
+/** Options of {@linkcode OperatorConnection}. */
+export interface OperatorConnectionOptions {
+  /** "host:port", tried in turn; at least one. */
   endpoints: readonly string[];
-  /** Tries one end point: link, handshake, greeting. */
-  connect(
-    endpoint: string,
-    signal: AbortSignal,
-  ): Promise<{ link: Link; greeting: Greeting }>;
+  connector: LinkConnector;
   session: Pick<Session, "run">;
+  listener: ConnectionListener;
+  /** Delays between attempts, as in agent.yaml. */
   backoff: { initialDelayMs: number; maxDelayMs: number; factor: number };
-  /** The link is up; must not throw. */
-  onConnected(greeting: Greeting): void;
   log: Logger;
   clock: Clock;
-  signal: AbortSignal;
-  /** From 0 to 1. @default Math.random */
+  /** Returns a number from 0 (included) to 1 (excluded). @default Math.random */
   random?: () => number;
 }
 
-/** For so long after a loss no wait is longer than `EAGER_DELAY_MS`: most losses are short. */
-const EAGER_PHASE_MS = 60_000;
+/** Most losses are short: within this time after one, no delay is longer than `EAGER_DELAY_MS`. */
+const EAGER_PERIOD_MS = 60_000;
 const EAGER_DELAY_MS = 3_000;
 const JITTER = 0.5;
-/** Share of the longest delay that is random when trying again soon makes no sense. */
+/** Jitter of the longest delay, for errors that an early retry does not solve. */
 const SLOW_JITTER = 0.2;
-/** Another machine has the device: when that is this one's former self, it is gone soon. */
+/**
+ * Delay while another machine has the device. That may be this machine's own earlier link, which
+ * the operator soon closes.
+ */
 const DUPLICATE_DELAY_MS = 5_000;
 const MAX_REDIRECTS = 4;
-/** Errors that only a person, or a new file, can mend. */
-const SLOW_CODES = [
+/** Codes of errors that persist until someone changes configuration or version. */
+const PERSISTENT_CODES: readonly string[] = [
   "unauthorized",
   "forbidden",
   "unsupported",
@@ -48,88 +53,119 @@ const SLOW_CODES = [
   "invalid",
 ];
 
-/** Runs until the signal; never rejects. */
-export async function keepConnected(
-  options: KeepConnectedOptions,
-): Promise<void> {
-  const { signal, clock, log } = options;
-  const random = options.random ?? Math.random;
-  const { initialDelayMs, maxDelayMs, factor } = options.backoff;
-  const backoff = createBackoff({
-    initialDelayMs,
-    maxDelayMs: Math.max(initialDelayMs, maxDelayMs),
-    factor,
-    jitter: JITTER,
-    random,
-  });
-  let lostAtMs = clock.monotonicMs();
-  let lastComplaint = "";
-  while (!signal.aborted) {
-    const outcome = await tryAll(options);
-    if (signal.aborted) return;
-    let delayMs = backoff.next();
-    if (outcome.connected) {
-      lostAtMs = clock.monotonicMs();
-      lastComplaint = "";
-      backoff.reset();
-      delayMs = backoff.next();
-    } else {
-      const { error } = outcome;
-      // The same complaint again and again helps nobody.
-      const level = error.message === lastComplaint ? "debug" : "warn";
-      log[level]("operator can't be reached", { error });
-      lastComplaint = error.message;
-      if (error.details?.reason === "DUPLICATE_DEVICE") {
-        delayMs = Math.min(maxDelayMs, DUPLICATE_DELAY_MS) *
-          (1 - SLOW_JITTER * random());
-      } else if (SLOW_CODES.includes(error.code)) {
-        delayMs = maxDelayMs * (1 - SLOW_JITTER * random());
-      } else if (clock.monotonicMs() - lostAtMs < EAGER_PHASE_MS) {
-        delayMs = Math.min(delayMs, EAGER_DELAY_MS * (1 - JITTER * random()));
-      }
-    }
-    await clock.sleep(delayMs, { signal }).catch(() => {});
-  }
-}
-
+/** Result of one attempt: a link that ran to its end, or an error. */
 type Outcome = { connected: true } | { connected: false; error: AranyaError };
 
-/** One round over the end points; a link that came up ends the round when it ends. */
-async function tryAll(options: KeepConnectedOptions): Promise<Outcome> {
-  let error = new AranyaError("invalid", "Cannot connect: no end point");
-  for (const endpoint of options.endpoints) {
-    const outcome = await tryOne(endpoint, options);
-    if (outcome.connected || options.signal.aborted) return outcome;
-    // Of several failures the one that a person must mend is the one to tell.
-    if (!SLOW_CODES.includes(error.code) || error.code === "invalid") {
-      error = outcome.error;
+/**
+ * Opens a link, runs the session on it until the link ends, and opens the next one: after a loss at
+ * once, after errors with growing delays.
+ */
+export class OperatorConnection {
+  readonly #options: OperatorConnectionOptions;
+  readonly #random: () => number;
+  readonly #backoff: Backoff;
+  #lostAtMs: number;
+  /** Message of the last logged error; empty after a link. */
+  #loggedMessage = "";
+
+  constructor(options: OperatorConnectionOptions) {
+    const { initialDelayMs, maxDelayMs, factor } = options.backoff;
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+    this.#backoff = createBackoff({
+      initialDelayMs,
+      maxDelayMs: Math.max(initialDelayMs, maxDelayMs),
+      factor,
+      jitter: JITTER,
+      random: this.#random,
+    });
+    this.#lostAtMs = options.clock.monotonicMs();
+  }
+
+  /** Keeps the device connected until the signal is aborted. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const outcome = await this.#tryEndpoints(signal);
+      if (signal.aborted) return;
+      const delayMs = outcome.connected
+        ? this.#startOver()
+        : this.#onFailure(outcome.error);
+      await this.#options.clock.sleep(delayMs, { signal }).catch(() => {});
     }
   }
-  return { connected: false, error };
-}
 
-async function tryOne(
-  endpoint: string,
-  options: KeepConnectedOptions,
-): Promise<Outcome> {
-  const { signal, log, session } = options;
-  let target = endpoint;
-  for (let redirects = 0;; redirects++) {
-    try {
-      const { link, greeting } = await options.connect(target, signal);
-      log.info("link is up", { link: link.peer });
-      options.onConnected(greeting);
-      const end = await session.run(link, greeting);
-      log.info("link is down", { link: link.peer, reason: end.reason });
-      return { connected: true };
-    } catch (error) {
-      const known = asAranyaError(error, `Cannot connect to ${target}`);
-      const next = known.details?.endpoint;
-      if (typeof next !== "string" || redirects >= MAX_REDIRECTS) {
-        return { connected: false, error: known };
+  /** Forgets earlier failures after a link has ended; returns the next delay, in milliseconds. */
+  #startOver(): number {
+    this.#lostAtMs = this.#options.clock.monotonicMs();
+    this.#loggedMessage = "";
+    this.#backoff.reset();
+    return this.#backoff.next();
+  }
+
+  /** Logs an error; returns the delay before the next attempt, in milliseconds. */
+  #onFailure(error: AranyaError): number {
+    const { log } = this.#options;
+    // A repeated error is for developers.
+    const level = error.message === this.#loggedMessage ? "debug" : "warn";
+    log[level]("connection to the operator failed, will retry", { error });
+    this.#loggedMessage = error.message;
+    return this.#nextDelayMs(error);
+  }
+
+  #nextDelayMs({ code, details }: AranyaError): number {
+    const { clock, backoff: { maxDelayMs } } = this.#options;
+    const delayMs = this.#backoff.next();
+    const addJitter = (longestMs: number, jitter: number) =>
+      longestMs * (1 - jitter * this.#random());
+    if (details?.reason === "DUPLICATE_DEVICE") {
+      return addJitter(Math.min(maxDelayMs, DUPLICATE_DELAY_MS), SLOW_JITTER);
+    }
+    if (PERSISTENT_CODES.includes(code)) {
+      return addJitter(maxDelayMs, SLOW_JITTER);
+    }
+    if (clock.monotonicMs() - this.#lostAtMs < EAGER_PERIOD_MS) {
+      return Math.min(delayMs, addJitter(EAGER_DELAY_MS, JITTER));
+    }
+    return delayMs;
+  }
+
+  /**
+   * Tries the endpoints in turn, until a link has run to its end. Of several errors it returns the
+   * first one that persists, because that one needs someone to act.
+   */
+  async #tryEndpoints(signal: AbortSignal): Promise<Outcome> {
+    let error = new AranyaError("invalid", "Cannot connect: no endpoint");
+    for (const endpoint of this.#options.endpoints) {
+      const outcome = await this.#tryEndpoint(endpoint, signal);
+      if (outcome.connected || signal.aborted) return outcome;
+      if (!PERSISTENT_CODES.includes(error.code) || error.code === "invalid") {
+        error = outcome.error;
       }
-      log.info("operator redirects", { address: next });
-      target = next;
+    }
+    return { connected: false, error };
+  }
+
+  /** Connects to an endpoint, following redirects, and runs the session until the link ends. */
+  async #tryEndpoint(endpoint: string, signal: AbortSignal): Promise<Outcome> {
+    const { connector, session, listener, log } = this.#options;
+    let target = endpoint;
+    for (let redirectCount = 0;; redirectCount++) {
+      try {
+        const { link, greeting } = await connector.connect(target, signal);
+        log.info("link is up", { link: link.peer });
+        listener.onConnected();
+        const { reason } = await session.run(link, greeting);
+        log.info("link is down", { link: link.peer, reason });
+        return { connected: true };
+      } catch (error) {
+        const known = asAranyaError(error, `Cannot connect to ${target}`);
+        const next = known.details?.endpoint;
+        if (typeof next !== "string" || redirectCount >= MAX_REDIRECTS) {
+          return { connected: false, error: known };
+        }
+        log.info("redirected by the operator", { address: next });
+        target = next;
+      }
     }
   }
 }

@@ -2,7 +2,11 @@
 /** The operator's flags. */
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { AranyaError, type LogLevel } from "../shared/base/mod.ts";
+import {
+  AranyaError,
+  type LogLevel,
+  parseLogLevel,
+} from "../shared/base/mod.ts";
 import type { PortRange } from "./fleet/mod.ts";
 
 /** The operator's options, as flags and environment set them. */
@@ -41,8 +45,6 @@ export const OPERATOR_USAGE = `Usage: main.ts --mode operator [flags]
   --log-level LEVEL               debug, info, warn or error; default info
   --debug                         same as --log-level debug
 `;
-
-const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 /**
  * Parses flags and environment.
@@ -148,7 +150,7 @@ function parseNamespaces(text: string): string[] {
 }
 
 function toLogLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((name) => name === text);
+  const level = parseLogLevel(text);
   if (level) return level;
   throw invalidFlag("log-level", {
     value: text,

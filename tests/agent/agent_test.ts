@@ -9,8 +9,8 @@ import {
   PodSpecSchema,
   PodStatusListSchema,
 } from "../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "./_support/operator_end.ts";
-import { KEY, RunningAgent } from "./_support/running_agent.ts";
+import { TestOperator } from "./_support/test_operator.ts";
+import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
 
 const POD = create(PodSpecSchema, {
   uid: "u1",
@@ -20,11 +20,11 @@ const POD = create(PodSpecSchema, {
   containers: [{ name: "app", image: "img" }],
 });
 
-Deno.test("runAgent() connects, tells facts, takes a pod and reports it", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
-  await operator.until("facts", () => operator.facts.length === 1);
+Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  await operator.waitUntil("facts", () => operator.facts.length === 1);
   assert.equal(operator.facts[0]?.machineId, "m1");
   assert.equal(operator.facts[0]?.host?.exec, true);
   assert.deepEqual(operator.greetings[0]?.hello.machineId, "m1");
@@ -32,7 +32,7 @@ Deno.test("runAgent() connects, tells facts, takes a pod and reports it", async 
     Method.APPLY_POD,
     encodeMessage(PodSpecSchema, POD),
   );
-  await operator.until(
+  await operator.waitUntil(
     "running",
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
@@ -43,109 +43,97 @@ Deno.test("runAgent() connects, tells facts, takes a pod and reports it", async 
     await operator.request(Method.LIST_PODS),
   );
   assert.equal(pods[0]?.specHash, "h1");
-  await operator.until(
+  await operator.waitUntil(
     "events",
     () => operator.events.some(({ reason }) => reason === "Started"),
   );
   assert.deepEqual(agent.engine.calls, ["sandbox u1", "start app-0"]);
 });
 
-Deno.test("runAgent() comes back after a cut, and tells facts again", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using _agent = new RunningAgent(operator.endpoint);
-  await operator.until("facts", () => operator.facts.length === 1);
-  operator.cut();
-  await operator.until("facts again", () => operator.facts.length === 2);
+Deno.test("runAgent() reconnects after the link is lost, and reports facts again", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using _agent = new AgentFixture(operator.endpoint);
+  await operator.waitUntil("facts", () => operator.facts.length === 1);
+  operator.cutLink();
+  await operator.waitUntil("facts again", () => operator.facts.length === 2);
   assert.equal(operator.greetings[1]?.welcome.resumed, true);
 });
 
-Deno.test("runAgent() re-sends statuses that a link lost", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("runAgent() sends statuses again that were lost with a link", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, POD));
-  await operator.until(
+  await operator.waitUntil(
     "running",
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
         "running",
   );
   operator.decide = () => ({ redirect: { endpoint: "127.0.0.1:1" } });
-  operator.cut();
+  operator.cutLink();
   agent.engine.exitContainer("app-0", 3);
-  await operator.until(
+  await operator.waitUntil(
     "restarted",
     () => agent.engine.calls.includes("start app-1"),
   );
   operator.decide = undefined;
-  await operator.until(
+  await operator.waitUntil(
     "reported",
     () => operator.statuses.get("u1")?.containers[0]?.restartCount === 1,
   );
 });
 
-Deno.test("runAgent() lets a second agent take over when the first ends", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using first = new RunningAgent(operator.endpoint);
-  await operator.connected();
-  await using second = new RunningAgent(operator.endpoint, {
+Deno.test("runAgent() takes over when another agent of the device stops", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using first = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  await using second = new AgentFixture(operator.endpoint, {
     stateDir: first.config.stateDir,
     stateKeyFile: first.config.stateKeyFile,
   });
-  await operator.until("waits", () =>
-    second.book.lines.includes(
-      "another agent of this device runs, waiting to take over",
+  await operator.waitUntil("a waiting agent", () =>
+    second.log.lines.includes(
+      "another agent of this device is running, waiting",
     ));
   const startedMs = performance.now();
   await first.stop();
-  await operator.until("taken over", () => operator.greetings.length === 2);
+  await operator.waitUntil(
+    "the other agent's link",
+    () => operator.greetings.length === 2,
+  );
   assert.ok(performance.now() - startedMs < 5_000);
 });
 
-Deno.test("runAgent() says that the credential is wrong, and keeps trying", async () => {
-  await using operator = await OperatorEnd.start({
+Deno.test("runAgent() logs that the credential is wrong, and retries", async () => {
+  await using operator = await TestOperator.start({
     key: new Uint8Array(32).fill(9),
   });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.until(
-    "complaint",
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitUntil(
+    "a log line",
     () =>
-      agent.book.lines.some((line) =>
+      agent.log.lines.some((line) =>
         /unknown device or wrong credential/.test(line)
       ),
   );
   operator.keys = { key: KEY };
-  await operator.connected();
+  await operator.waitForLink();
 });
 
 Deno.test("runAgent() follows a redirect", async () => {
-  await using target = await OperatorEnd.start({ key: KEY });
-  await using operator = await OperatorEnd.start({ key: KEY });
+  await using target = await TestOperator.start({ key: KEY });
+  await using operator = await TestOperator.start({ key: KEY });
   operator.decide = () => ({ redirect: { endpoint: target.endpoint } });
-  await using _agent = new RunningAgent(operator.endpoint);
-  await target.connected();
+  await using _agent = new AgentFixture(operator.endpoint);
+  await target.waitForLink();
 });
 
-Deno.test("runAgent() says why it can't begin", async () => {
+Deno.test("runAgent() fails when state directory, key file or CA can't be used", async () => {
   const file = await Deno.makeTempFile();
-  await using agent = new RunningAgent("127.0.0.1:1");
+  await using agent = new AgentFixture("127.0.0.1:1");
   await agent.stop();
-  const options = {
-    configFile: "",
-    version: "",
-    runtime: agent.engine,
-    streams: agent.engine,
-    reader: {
-      readFacts: () => Promise.resolve(agent.facts),
-      readStats: () => Promise.reject(new Error()),
-    },
-    mounts: {
-      mountTmpfs: () => Promise.resolve(),
-      unmount: () => Promise.resolve(),
-    },
-    log: agent.book.log,
-    signal: new AbortController().signal,
-  };
+  const options = agent.createOptions(new AbortController());
   await assert.rejects(
     runAgent({
       ...options,
@@ -165,6 +153,7 @@ Deno.test("runAgent() says why it can't begin", async () => {
       ...options,
       config: { ...agent.config, insecure: false, ca: "x" },
     }),
+    { code: "invalid" },
   );
   await Deno.remove(file);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Commands for pods. Each is answered once its effect is on the disk, so that it survives a power cut. */
+/** Commands about pods. Each returns once its effect is persisted, so that it survives a power cut. */
 import {
   decodeMessage,
   encodeMessage,
@@ -18,7 +18,7 @@ export async function listPods(podWorkers: PodWorkers): Promise<Uint8Array> {
   return encodeMessage(PodStatusListSchema, { pods: await podWorkers.list() });
 }
 
-/** Serves METHOD_APPLY_POD: stores a pod's desired spec; its worker brings it about afterwards. */
+/** Serves METHOD_APPLY_POD: stores a pod's desired spec, which its worker then applies. */
 export async function applyPod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
@@ -27,7 +27,7 @@ export async function applyPod(
   return EMPTY_RESPONSE;
 }
 
-/** Serves METHOD_REMOVE_POD: stores that the pod is to be stopped within its grace period and removed. */
+/** Serves METHOD_REMOVE_POD: stores that a pod must be stopped within its grace period. */
 export async function removePod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
@@ -37,7 +37,7 @@ export async function removePod(
   return EMPTY_RESPONSE;
 }
 
-/** Serves METHOD_PURGE_POD: purges a pod that has terminated. */
+/** Serves METHOD_PURGE_POD: stores that everything of a pod must be removed. */
 export async function purgePod(
   payload: Uint8Array,
   podWorkers: PodWorkers,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Contents of volumes' files, asked from the operator by hash. */
+/** Contents of volumes, fetched from the operator by hash. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
@@ -9,23 +9,20 @@ import {
   FetchBlobsSchema,
   Method,
 } from "../../shared/wire/mod.ts";
+import type { BlobRequest } from "../pods/mod.ts";
 
-/** Several small answers rather than a huge one, which could be too large for the session. */
-const HASHES_A_REQUEST = 8;
-/** A megabyte at 64 kbit/s takes two minutes. */
+/** Keeps a response below the limit of a session's values. */
+const MAX_HASHES_PER_REQUEST = 8;
+/** A MiB at 64 kbit/s takes two minutes. */
 const REQUEST_TIMEOUT_MS = 300_000;
 
-/** Options of {@linkcode fetchBlobs}. */
-export interface FetchBlobsOptions {
-  podUid: string;
-  hashes: readonly string[];
-  signal: AbortSignal;
-}
-
-/** Contents in the order asked for. @throws {AranyaError} when they can't be had now */
+/**
+ * Returns contents in the order of their hashes.
+ * @throws {AranyaError} code "unavailable" at once without a link; the operator's error
+ */
 export async function fetchBlobs(
   session: Pick<Session, "request" | "connected">,
-  { podUid, hashes, signal }: FetchBlobsOptions,
+  { podUid, hashes, signal }: BlobRequest,
 ): Promise<Uint8Array[]> {
   if (!session.connected) {
     throw new AranyaError(
@@ -34,16 +31,20 @@ export async function fetchBlobs(
     );
   }
   const contents: Uint8Array[] = [];
-  for (let at = 0; at < hashes.length; at += HASHES_A_REQUEST) {
-    const answer = await session.request(
+  for (
+    let start = 0;
+    start < hashes.length;
+    start += MAX_HASHES_PER_REQUEST
+  ) {
+    const response = await session.request(
       Method.FETCH_BLOBS,
       encodeMessage(FetchBlobsSchema, {
         podUid,
-        sha256: hashes.slice(at, at + HASHES_A_REQUEST),
+        sha256: hashes.slice(start, start + MAX_HASHES_PER_REQUEST),
       }),
       { timeoutMs: REQUEST_TIMEOUT_MS, signal },
     );
-    contents.push(...decodeMessage(BlobsSchema, answer).contents);
+    contents.push(...decodeMessage(BlobsSchema, response).contents);
   }
   return contents;
 }

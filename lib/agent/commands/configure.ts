@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Settings that the operator sends to the device. */
+/** Settings of the device, which the operator sends after each connect. */
 import { ConfigureSchema, decodeMessage } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
 
-/** Serves METHOD_CONFIGURE: stores the device's settings (pod address range and others of message Configure). */
+/** Serves METHOD_CONFIGURE: stores the device's settings (.proto message Configure). */
 export async function configure(
   payload: Uint8Array,
   podWorkers: PodWorkers,

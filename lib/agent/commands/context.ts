@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the stream commands need of the agent, and what they get with each call. */
+/** Parameters of the commands that serve a stream. */
 import type { Clock } from "../../shared/base/mod.ts";
 import type { HostSwitches } from "../../shared/config/mod.ts";
 import type { Stream } from "../../shared/session/mod.ts";
@@ -14,9 +14,9 @@ export interface PodRecords {
   findSpec(uid: string): PodSpec | undefined;
 }
 
-/** What the stream commands need of the agent. */
+/** What all streams of one agent share. */
 export interface StreamContext {
-  /** The device's name, for errors. */
+  /** Name of the device, for errors. */
   device: string;
   /** Which streams the device's owner allows to the host. */
   host: HostSwitches;

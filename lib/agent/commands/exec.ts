@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** exec and attach: the channels of a stream connected to a process in a container or on the host. */
+/** exec and attach: connects a stream's channels to a process in a container or on the host. */
 import { EMPTY_STREAM } from "../../shared/base/mod.ts";
 import type {
   ExecIo,
@@ -21,7 +21,10 @@ import {
 import type { StreamCall, StreamContext } from "./context.ts";
 import { resolveTarget } from "./target.ts";
 
-/** Serves METHOD_EXEC. @throws {AranyaError} when the command can't be run; the caller resets the stream with it */
+/**
+ * Serves METHOD_EXEC; the result is the exit status.
+ * @throws {AranyaError} when the command can't be run; the caller resets the stream with it
+ */
 export async function serveExec(
   { payload, stream }: StreamCall,
   context: StreamContext,
@@ -36,7 +39,10 @@ export async function serveExec(
   await finishWith(stream, status);
 }
 
-/** Serves METHOD_ATTACH. @throws {AranyaError} when the process can't be attached to; the caller resets the stream with it */
+/**
+ * Serves METHOD_ATTACH; the result is the exit status.
+ * @throws {AranyaError} when the process can't be attached to; the caller resets the stream with it
+ */
 export async function serveAttach(
   { payload, stream }: StreamCall,
   context: StreamContext,
@@ -82,7 +88,10 @@ function toExecIo(
   };
 }
 
-/** Yields the size from the request, then those of the resize channel; ends without an error when the stream ends. */
+/**
+ * Yields the size in the request, then those of the resize channel. Ends without an error when the
+ * stream ends.
+ */
 async function* readSizes(
   stream: Stream,
   first: Resize | undefined,

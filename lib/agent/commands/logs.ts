@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** logs: a container's or the host's log written to a stream. */
+/** logs: writes a container's or the host's log to a stream. */
 import { type Clock, defined } from "../../shared/base/mod.ts";
 import {
   decodeMessage,
@@ -10,7 +10,10 @@ import {
 import type { StreamCall, StreamContext } from "./context.ts";
 import { resolveTarget } from "./target.ts";
 
-/** Serves METHOD_LOGS. @throws {AranyaError} when there is no such log; the caller resets the stream with it */
+/**
+ * Serves METHOD_LOGS.
+ * @throws {AranyaError} when there is no such log; the caller resets the stream with it
+ */
 export async function serveLogs(
   { payload, stream }: StreamCall,
   context: StreamContext,
@@ -35,7 +38,10 @@ function toNumber(value: bigint | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-/** RFC 3339. Relative times are resolved here: the times in the log come from this device's clock. */
+/**
+ * Returns the time as RFC 3339. A relative time is resolved here, because the times in the log are of
+ * this device's clock.
+ */
 function toSinceTime(message: Logs, clock: Clock): string | undefined {
   const { sinceSeconds, sinceTime } = message;
   if (sinceSeconds !== undefined) {

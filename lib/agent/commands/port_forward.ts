@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** port-forward: the channels of a stream connected to one TCP connection in a pod or on the host. */
+/** port-forward: connects a stream's channels to one TCP connection in a pod or on the host. */
 import {
   decodeMessage,
   PORT_FORWARD_CHANNELS,
@@ -8,7 +8,10 @@ import {
 import type { StreamCall, StreamContext } from "./context.ts";
 import { resolveTarget } from "./target.ts";
 
-/** Serves METHOD_PORT_FORWARD. @throws {AranyaError} when nothing listens there; the caller resets the stream with it */
+/**
+ * Serves METHOD_PORT_FORWARD.
+ * @throws {AranyaError} when nothing listens on the port; the caller resets the stream with it
+ */
 export async function servePortForward(
   { payload, stream }: StreamCall,
   context: StreamContext,

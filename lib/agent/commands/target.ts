@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/** From the target of a stream command to the host or one container instance. */
+/** Resolves the target of a stream command to the host or to one instance of a container. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import type { HostSwitches } from "../../shared/config/mod.ts";
 import type { ContainerRef, RuntimeTarget } from "../runtime/mod.ts";
 import type { ContainerStatus, Target } from "../../shared/wire/mod.ts";
 import type { PodRecords } from "./context.ts";
 
-/** The operation on the target. */
-export type Verb = "exec" | "attach" | "logs" | "previousLogs" | "portForward";
+/** An operation on a target. */
+export type StreamVerb =
+  | "exec"
+  | "attach"
+  | "logs"
+  | "previousLogs"
+  | "portForward";
 
 /** Options of {@linkcode resolveTarget}. */
 export interface ResolveTargetOptions {
-  verb: Verb;
+  verb: StreamVerb;
   /** The device's name, for errors. */
   device: string;
   /** Which operations the device's owner allows on the host. */
@@ -19,6 +24,7 @@ export interface ResolveTargetOptions {
   pods: Pick<PodRecords, "findStatus">;
 }
 
+/** Switches of agent.yaml, and the verb's phrase in errors. */
 const HOST_SWITCHES = {
   exec: { key: "exec", action: "exec on" },
   attach: { key: "attach", action: "attach to" },
@@ -27,7 +33,8 @@ const HOST_SWITCHES = {
   portForward: { key: "portForward", action: "forward ports to" },
 } as const;
 
-const CONTAINER_ACTIONS: Record<Verb, string> = {
+/** The verb's phrase in errors. */
+const CONTAINER_ACTIONS: Record<StreamVerb, string> = {
   exec: "exec in",
   attach: "attach to",
   logs: "read logs of",
@@ -36,9 +43,10 @@ const CONTAINER_ACTIONS: Record<Verb, string> = {
 };
 
 /**
- * Resolves a target: no target or an empty pod UID is the host, anything else a container instance whose state fits the verb.
- * @throws {AranyaError} code "forbidden" when agent.yaml turns the verb off for the host; "not_found" for an unknown pod or
- * container; "invalid" when the container's state doesn't fit
+ * Resolves a target: no target or an empty pod UID is the host, anything else a container instance
+ * whose state fits the verb.
+ * @throws {AranyaError} code "forbidden" when agent.yaml turns the verb off for the host;
+ * "not_found" for an unknown pod or container; "invalid" when the container's state doesn't fit
  */
 export function resolveTarget(
   target: Target | undefined,
@@ -63,13 +71,15 @@ export function resolveTarget(
       `${action}: the pod is not on device "${device}"`,
     );
   }
-  const all = [...status.initContainers, ...status.containers];
-  if (verb === "portForward") return findRunning(all, { ...target, action });
-  const container = all.find(({ name }) => name === target.container);
+  const containers = [...status.initContainers, ...status.containers];
+  if (verb === "portForward") {
+    return findAnyRunning(containers, { ...target, action });
+  }
+  const container = containers.find(({ name }) => name === target.container);
   if (!container) {
     throw new AranyaError(
       "not_found",
-      `${action}: the pod has no container of that name`,
+      `${action}: the pod has no such container`,
     );
   }
   const id = verb === "logs"
@@ -80,7 +90,8 @@ export function resolveTarget(
   return toContainerRef(id, target.podUid);
 }
 
-function findRunning(
+/** Returns a running container: port-forward only needs the pod's network namespace. */
+function findAnyRunning(
   containers: ContainerStatus[],
   { podUid, action }: { podUid: string; action: string },
 ): RuntimeTarget {
@@ -102,13 +113,13 @@ function findRunningInstance(
 ): string {
   const state = container.state?.state;
   if (state?.case === "running") return container.containerId;
-  const now = state?.case === "waiting"
+  const actual = state?.case === "waiting"
     ? `it is waiting (${state.value.reason})`
     : "it has terminated";
-  throw new AranyaError("invalid", `${action}: ${now}, expected running`);
+  throw new AranyaError("invalid", `${action}: ${actual}, expected running`);
 }
 
-/** Returns the id of the running instance, or of the last one that terminated. */
+/** Returns the id of the current instance, or of the last one that terminated. */
 function findLogInstance(container: ContainerStatus, action: string): string {
   const { state } = container.state ?? {};
   if (state?.case !== "waiting" && container.containerId !== "") {
@@ -126,7 +137,7 @@ function findLogInstance(container: ContainerStatus, action: string): string {
   );
 }
 
-/** Returns the id of the instance in `lastState`. */
+/** Returns the id of the instance before the last restart. */
 function findPreviousInstance(
   container: ContainerStatus,
   action: string,
@@ -141,7 +152,7 @@ function findPreviousInstance(
   );
 }
 
-/** @param id with the engine's name in front, as in a pod's status: "docker://…" */
+/** @param id with the engine's scheme, as in a pod's status, e.g. "docker://…" */
 function toContainerRef(id: string, podUid: string): ContainerRef {
   const containerId = id.replace(/^[a-z]+:\/\//, "");
   return { kind: "container", containerId, podUid };

@@ -45,6 +45,18 @@ export interface LogFields {
  */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
+const LOG_LEVELS: readonly LogLevel[] = [
+  "debug",
+  "info",
+  "warn",
+  "error",
+];
+
+/** Returns the level of this name; undefined when there is none. */
+export function parseLogLevel(text: string): LogLevel | undefined {
+  return LOG_LEVELS.find((level) => level === text);
+}
+
 /** Writes log lines. The message is a constant, lower-case sentence; what varies is a field. */
 export interface Logger {
   /** Writes a line of level "debug" (see {@linkcode LogLevel}). */

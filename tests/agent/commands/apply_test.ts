@@ -11,8 +11,8 @@ import {
   PurgePodSchema,
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "../_support/operator_end.ts";
-import { KEY, RunningAgent } from "../_support/running_agent.ts";
+import { TestOperator } from "../_support/test_operator.ts";
+import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
 const SPEC = create(PodSpecSchema, {
   uid: "u1",
@@ -21,16 +21,16 @@ const SPEC = create(PodSpecSchema, {
   containers: [{ name: "app", image: "img" }],
 });
 
-Deno.test("applyPod(), removePod() and purgePod() lead a pod through its life", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("applyPod(), removePod() and purgePod() start, stop and remove a pod", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   await operator.request(
     Method.CONFIGURE,
     encodeMessage(ConfigureSchema, { podCidr: "10.9.0.0/26" }),
   );
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await operator.until(
+  await operator.waitUntil(
     "started",
     () => agent.engine.calls.includes("start app-0"),
   );
@@ -38,8 +38,8 @@ Deno.test("applyPod(), removePod() and purgePod() lead a pod through its life", 
     Method.REMOVE_POD,
     encodeMessage(RemovePodSchema, { uid: "u1", graceSeconds: 9n }),
   );
-  await operator.until(
-    "gone",
+  await operator.waitUntil(
+    "a terminated pod",
     () => operator.statuses.get("u1")?.terminated ?? false,
   );
   assert.ok(agent.engine.calls.includes("stop app-0 9s"));
@@ -47,30 +47,36 @@ Deno.test("applyPod(), removePod() and purgePod() lead a pod through its life", 
     Method.PURGE_POD,
     encodeMessage(PurgePodSchema, { uid: "u1" }),
   );
-  await operator.until("cleaned up", () => agent.engine.pods.size === 0);
+  await operator.waitUntil(
+    "an empty engine",
+    () => agent.engine.pods.size === 0,
+  );
 });
 
-Deno.test("applyPod() is answered once the pod would survive a power cut", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("applyPod() returns once the pod is persisted", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
   await Deno.stat(`${agent.config.stateDir}/pods/u1`);
 });
 
-Deno.test("listPods() gives what is there after a restart of the agent", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("listPods() returns the pods after a restart of the agent", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await operator.until(
+  await operator.waitUntil(
     "started",
     () => agent.engine.calls.includes("start app-0"),
   );
   await agent.stop();
   await operator.renewSession();
   agent.start();
-  await operator.until("again", () => operator.greetings.length === 2);
+  await operator.waitUntil(
+    "the next link",
+    () => operator.greetings.length === 2,
+  );
   const { pods } = decodeMessage(
     PodStatusListSchema,
     await operator.request(Method.LIST_PODS),

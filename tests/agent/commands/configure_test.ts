@@ -5,20 +5,20 @@ import {
   encodeMessage,
   Method,
 } from "../../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "../_support/operator_end.ts";
-import { KEY, RunningAgent } from "../_support/running_agent.ts";
+import { TestOperator } from "../_support/test_operator.ts";
+import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
-async function listSettings(agent: RunningAgent): Promise<string[]> {
+async function listSettings(agent: AgentFixture): Promise<string[]> {
   const entries = await Array.fromAsync(
     Deno.readDir(`${agent.config.stateDir}/settings`),
   );
   return entries.map(({ name }) => name);
 }
 
-Deno.test("configure() answers once the settings are on the disk", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("configure() returns once the settings are persisted", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   const before = await listSettings(agent);
   await operator.request(
     Method.CONFIGURE,
@@ -30,10 +30,10 @@ Deno.test("configure() answers once the settings are on the disk", async () => {
   assert.equal(added.length, 1);
 });
 
-Deno.test("configure() refuses bytes that are not a Configure message", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using _agent = new RunningAgent(operator.endpoint);
-  await operator.connected();
+Deno.test("configure() fails for bytes that are not a Configure message", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using _agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
   await assert.rejects(
     operator.request(Method.CONFIGURE, Uint8Array.of(0xff, 0xff)),
     { code: "invalid" },

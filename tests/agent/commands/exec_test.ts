@@ -11,16 +11,16 @@ import {
   Method,
   ResizeSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "../_support/operator_end.ts";
-import { KEY, RunningAgent } from "../_support/running_agent.ts";
+import { TestOperator } from "../_support/test_operator.ts";
+import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
 async function readAll(stream: Stream, channel: number): Promise<string> {
   return fromUtf8(concatBytes(await Array.fromAsync(stream.read(channel))));
 }
 
-Deno.test("serveExec() joins all channels to the command and gives its exit code", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
+Deno.test("serveExec() connects all channels to the command and returns its exit code", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
   agent.engine.exec = async (request, io) => {
     assert.deepEqual(request.target, { kind: "host" });
     assert.deepEqual(request.command, ["cat"]);
@@ -29,7 +29,7 @@ Deno.test("serveExec() joins all channels to the command and gives its exit code
     await io.stderr(utf8("oh"));
     return { code: 7 };
   };
-  await operator.connected();
+  await operator.waitForLink();
   const stream = operator.session.open(
     Method.EXEC,
     encodeMessage(ExecSchema, {
@@ -50,9 +50,9 @@ Deno.test("serveExec() joins all channels to the command and gives its exit code
   assert.equal(decodeMessage(ExitStatusSchema, await stream.result).code, 7);
 });
 
-Deno.test("serveExec() hands sizes over, the first one with the start", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
+Deno.test("serveExec() passes on sizes, first the one in the request", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
   agent.engine.exec = async (_request, { resizes }) => {
     const widths: number[] = [];
     for await (const { width } of resizes) {
@@ -61,7 +61,7 @@ Deno.test("serveExec() hands sizes over, the first one with the start", async ()
     }
     return { code: widths[0] === 80 && widths[1] === 100 ? 0 : 1 };
   };
-  await operator.connected();
+  await operator.waitForLink();
   const stream = operator.session.open(
     Method.EXEC,
     encodeMessage(ExecSchema, { tty: true, size: { width: 80, height: 24 } }),
@@ -73,37 +73,37 @@ Deno.test("serveExec() hands sizes over, the first one with the start", async ()
   assert.equal(decodeMessage(ExitStatusSchema, await stream.result).code, 0);
 });
 
-Deno.test("serveExec() tells the command when the client has left", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  let [begun, left] = [false, false];
+Deno.test("serveExec() aborts the signal of the command when the client has left", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  let [started, aborted] = [false, false];
   agent.engine.exec = (_request, { signal }) => {
-    begun = true;
+    started = true;
     return new Promise((resolve) =>
       signal.addEventListener("abort", () => {
-        left = true;
+        aborted = true;
         resolve({ code: 129 });
       })
     );
   };
-  await operator.connected();
+  await operator.waitForLink();
   const client = new AbortController();
   operator.session.open(
     Method.EXEC,
     encodeMessage(ExecSchema, { command: ["sleep"] }),
     { signal: client.signal },
   );
-  await operator.until("begun", () => begun);
+  await operator.waitUntil("a started command", () => started);
   client.abort();
-  await operator.until("left", () => left);
+  await operator.waitUntil("an aborted signal", () => aborted);
 });
 
-Deno.test("serveAttach() refuses the host when its owner has turned it off", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using _agent = new RunningAgent(operator.endpoint, {
+Deno.test("serveAttach() fails for the host when its owner has turned it off", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using _agent = new AgentFixture(operator.endpoint, {
     host: { exec: true, attach: false, logs: true, portForward: true },
   });
-  await operator.connected();
+  await operator.waitForLink();
   const stream = operator.session.open(
     Method.ATTACH,
     encodeMessage(AttachSchema, { stdin: true }),

@@ -7,19 +7,19 @@ import {
   LogsSchema,
   Method,
 } from "../../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "../_support/operator_end.ts";
-import { KEY, RunningAgent } from "../_support/running_agent.ts";
+import { TestOperator } from "../_support/test_operator.ts";
+import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
-Deno.test("serveLogs() turns the options into the device's own, and sends the log", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
-  let asked: RuntimeLogsRequest | undefined;
+Deno.test("serveLogs() translates the options and sends the log", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  let received: RuntimeLogsRequest | undefined;
   agent.engine.logs = async function* (request) {
-    asked = request;
+    received = request;
     yield utf8("line 1\n");
     yield utf8("line 2\n");
   };
-  await operator.connected();
+  await operator.waitForLink();
   const stream = operator.session.open(
     Method.LOGS,
     encodeMessage(LogsSchema, {
@@ -32,9 +32,9 @@ Deno.test("serveLogs() turns the options into the device's own, and sends the lo
   const chunks = await Array.fromAsync(stream.read(1));
   assert.equal(chunks.map((chunk) => chunk.length).join("+"), "7+7");
   await stream.result;
-  assert.equal(asked?.tailLines, 5);
-  assert.equal(asked?.limitBytes, 100);
-  assert.equal(asked?.timestamps, true);
-  const agoMs = Date.now() - Date.parse(asked?.sinceTime ?? "");
+  assert.equal(received?.tailLines, 5);
+  assert.equal(received?.limitBytes, 100);
+  assert.equal(received?.timestamps, true);
+  const agoMs = Date.now() - Date.parse(received?.sinceTime ?? "");
   assert.ok(agoMs >= 60_000 && agoMs < 65_000, String(agoMs));
 });

@@ -6,19 +6,19 @@ import {
   Method,
   PortForwardSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { OperatorEnd } from "../_support/operator_end.ts";
-import { KEY, RunningAgent } from "../_support/running_agent.ts";
+import { TestOperator } from "../_support/test_operator.ts";
+import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
-Deno.test("servePortForward() joins both directions and keeps reading after the client's end", async () => {
-  await using operator = await OperatorEnd.start({ key: KEY });
-  await using agent = new RunningAgent(operator.endpoint);
+Deno.test("servePortForward() connects both directions and keeps reading after the client's half-close", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
   agent.engine.connectPort = async (request, io) => {
     assert.equal(request.port, 8080);
     const sent = concatBytes(await Array.fromAsync(io.input));
     await io.output(utf8(`got ${fromUtf8(sent)}`));
     await io.endOutput();
   };
-  await operator.connected();
+  await operator.waitForLink();
   const stream = operator.session.open(
     Method.PORT_FORWARD,
     encodeMessage(PortForwardSchema, { port: 8080 }),

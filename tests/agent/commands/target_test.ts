@@ -9,7 +9,7 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import {
   resolveTarget,
-  type Verb,
+  type StreamVerb,
 } from "../../../lib/agent/commands/target.ts";
 
 type StatusInit = MessageInitShape<typeof ContainerStatusSchema>;
@@ -43,7 +43,7 @@ const CREATING: StatusInit = {
 };
 
 function resolve(
-  verb: Verb,
+  verb: StreamVerb,
   options: {
     container?: StatusInit;
     name?: string;
@@ -85,7 +85,7 @@ for (
     ["previousLogs", CRASHED, "c2"],
   ] as const
 ) {
-  Deno.test(`resolveTarget() gives ${verb} the instance ${id} of a container that is ${container.state?.state?.case}`, () => {
+  Deno.test(`resolveTarget() returns instance ${id} for ${verb} when the container is ${container.state?.state?.case}`, () => {
     assert.deepEqual(resolve(verb, { container }), {
       kind: "container",
       containerId: id,
@@ -123,7 +123,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`resolveTarget() refuses: ${text}`, () => {
+  Deno.test(`resolveTarget() throws: ${text}`, () => {
     assert.throws(() => resolve(verb, { container }), {
       code: "invalid",
       message: text,
@@ -131,7 +131,7 @@ for (
   });
 }
 
-Deno.test("resolveTarget() knows no other pod and no other container", () => {
+Deno.test("resolveTarget() throws for an unknown pod or container", () => {
   assert.throws(() => resolve("exec", { container: RUNNING, uid: "u2" }), {
     code: "not_found",
   });
@@ -140,7 +140,7 @@ Deno.test("resolveTarget() knows no other pod and no other container", () => {
   });
 });
 
-Deno.test("resolveTarget() lets the host be reached when its owner allows it", () => {
+Deno.test("resolveTarget() returns the host when its owner allows it", () => {
   assert.deepEqual(resolve("exec", { uid: "" }), { kind: "host" });
 });
 
@@ -164,7 +164,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`resolveTarget() names the owner's switch for ${verb}`, () => {
+  Deno.test(`resolveTarget() throws with the owner's switch for ${verb}`, () => {
     assert.throws(() => resolve(verb, { uid: "", allowed: false }), {
       code: "forbidden",
       message: text,

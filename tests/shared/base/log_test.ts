@@ -4,6 +4,7 @@ import {
   AranyaError,
   createLogger,
   type CreateLoggerOptions,
+  parseLogLevel,
 } from "../../../lib/shared/base/mod.ts";
 
 function collect(options: CreateLoggerOptions = {}) {
@@ -72,4 +73,11 @@ Deno.test("Logger.with() keeps level and format", () => {
     lines[0] ?? "",
     /^\d\d:\d\d:\d\d\.\d{3} debug stream ended {2}device=edge-1 node=n\n$/,
   );
+});
+
+Deno.test("parseLogLevel() returns the level of a name, and undefined for other text", () => {
+  assert.equal(parseLogLevel("warn"), "warn");
+  for (const text of ["", "WARN", "trace"]) {
+    assert.equal(parseLogLevel(text), undefined, text);
+  }
 });

@@ -1,59 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An agent in this process: everything real but the engine and the host, which do what a test says. */
-import {
-  type Logger,
-  SILENT_LOGGER,
-  SYSTEM_CLOCK,
-} from "../../../lib/shared/base/mod.ts";
-import { runAgent } from "../../../lib/agent/mod.ts";
+/** An agent in this process: everything is real except for the container engine and the host. */
+import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { runAgent, type RunAgentOptions } from "../../../lib/agent/mod.ts";
 import type { AgentConfig } from "../../../lib/shared/config/mod.ts";
 import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
-import type { DeviceReader } from "../../../lib/agent/runtime/mod.ts";
 import {
   create,
   FactsSchema,
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { FakeEngine } from "../pods/_support/fake_engine.ts";
+import { RecordedLog } from "./recorded_log.ts";
 
-/** A credential for tests. */
+/** The credential of the device. */
 export const KEY: Uint8Array = new Uint8Array(32).fill(5);
 
-/** Lines of an agent's log, messages only. */
-export function createBook(): { lines: string[]; log: Logger } {
-  const lines: string[] = [];
-  const take = (message: string, fields?: { error?: unknown }) =>
-    void lines.push(
-      fields?.error instanceof Error
-        ? `${message}: ${fields.error.message}`
-        : message,
-    );
-  const log: Logger = {
-    debug() {},
-    info: take,
-    warn: take,
-    error: take,
-    with: () => log,
-  };
-  return { lines, log };
-}
-
-/** See the file's head. */
-export class RunningAgent implements AsyncDisposable {
+/** An agent of the device "edge-1". It is started by the constructor. */
+export class AgentFixture implements AsyncDisposable {
   readonly engine = new FakeEngine(SYSTEM_CLOCK);
+  /** Directory of agent.yaml, key file and state. */
   readonly dir = Deno.makeTempDirSync();
   readonly config: AgentConfig;
-  facts = create(FactsSchema, {
+  readonly log = new RecordedLog();
+  readonly facts = create(FactsSchema, {
     os: "linux",
     machineId: "m1",
     bootId: "b1",
     addresses: ["192.0.2.1"],
   });
-  readonly book = createBook();
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
-  constructor(endpoint: string, more: Partial<AgentConfig> = {}) {
+  constructor(endpoint: string, changes: Partial<AgentConfig> = {}) {
     this.config = {
       device: "edge-1",
       endpoints: [endpoint],
@@ -65,7 +43,7 @@ export class RunningAgent implements AsyncDisposable {
       stateKeyFile: `${this.dir}/edge-1.key`,
       backoff: { initialDelayMs: 20, maxDelayMs: 200, factor: 1.5 },
       offlineAfterMs: 40_000,
-      ...more,
+      ...changes,
     };
     Deno.writeTextFileSync(
       this.configFile,
@@ -80,26 +58,33 @@ export class RunningAgent implements AsyncDisposable {
     return `${this.dir}/agent.yaml`;
   }
 
-  start(): void {
-    this.#stop = new AbortController();
-    const reader: DeviceReader = {
-      readFacts: () => Promise.resolve(this.facts),
-      readStats: () => Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
-    };
-    this.#running = runAgent({
+  /** Options of `runAgent`; aborting `stop` ends it. */
+  createOptions(stop: AbortController): RunAgentOptions {
+    return {
       config: this.config,
       configFile: this.configFile,
       version: "0.0.0",
       runtime: this.engine,
       streams: this.engine,
-      reader,
+      reader: {
+        readFacts: () => Promise.resolve(this.facts),
+        readStats: () =>
+          Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
+      },
       mounts: new TmpfsMounts(),
-      log: this.book.log ?? SILENT_LOGGER,
-      signal: this.#stop.signal,
-    });
+      log: this.log.logger,
+      signal: stop.signal,
+    };
+  }
+
+  /** Starts the agent again after `stop`. */
+  start(): void {
+    this.#stop = new AbortController();
+    this.#running = runAgent(this.createOptions(this.#stop));
     this.#running.catch(() => {});
   }
 
+  /** Stops the agent, as SIGTERM does. @throws the error that the agent failed with */
   async stop(): Promise<void> {
     this.#stop.abort(new DOMException("stop", "AbortError"));
     await this.#running;

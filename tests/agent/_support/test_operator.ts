@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The operator's end of a link as an agent meets it: real listener, handshake and session, and a book of what the device tells. */
+/** The operator's end of the link: a real listener, handshake and session. */
 import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { type Link, listenGrpc } from "../../../lib/shared/link/mod.ts";
 import { respondToHandshake } from "../../../lib/shared/noise/mod.ts";
@@ -24,86 +24,96 @@ import {
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
 
-/** See the file's head. */
-export class OperatorEnd implements AsyncDisposable {
+const DEADLINE_MS = 10_000;
+const POLL_INTERVAL_MS = 5;
+
+/** Serves the device "edge-1" and records what it reports. */
+export class TestOperator implements AsyncDisposable {
+  /** Credentials of the device; may be replaced. */
   keys: { key: Uint8Array; previousKey?: Uint8Array };
-  /** Answers instead of a welcome. */
+  /** Sent instead of a Welcome. */
   decide: (() => GreetingDecision) | undefined;
   readonly facts: Facts[] = [];
+  /** Last reported status, by pod UID. */
   readonly statuses = new Map<string, PodStatus>();
   readonly events: Event[] = [];
   readonly greetings: Greeting[] = [];
+  /** Contents that the device may fetch, by hash. */
   readonly blobs = new Map<string, Uint8Array>();
   session: Session;
+  /** Where it listens, "host:port". */
   endpoint = "";
   #link: Link | undefined;
   #close: () => Promise<void> = () => Promise.resolve();
 
   private constructor(key: Uint8Array) {
     this.keys = { key };
-    this.session = this.#newSession();
+    this.session = this.#createSession();
   }
 
   static async start(
     { key, port = 0 }: { key: Uint8Array; port?: number },
-  ): Promise<OperatorEnd> {
-    const end = new OperatorEnd(key);
+  ): Promise<TestOperator> {
+    const operator = new TestOperator(key);
     const listener = await listenGrpc({
       host: "127.0.0.1",
       port,
       tls: "insecure",
       log: SILENT_LOGGER,
     });
-    end.endpoint = `127.0.0.1:${listener.address.port}`;
+    operator.endpoint = `127.0.0.1:${listener.address.port}`;
     const serving = (async () => {
-      for await (const link of listener.links) void end.#serve(link);
+      for await (const link of listener.links) void operator.#serve(link);
     })();
-    end.#close = async () => {
-      await end.session.close();
+    operator.#close = async () => {
+      await operator.session.close();
       await listener[Symbol.asyncDispose]();
       await serving;
     };
-    return end;
+    return operator;
   }
 
-  /** Forgets everything as a new process would. */
+  /** Replaces the session, as a restart of the operator does. */
   async renewSession(): Promise<void> {
     await this.session.close();
-    this.session = this.#newSession();
+    this.session = this.#createSession();
   }
 
-  /** Breaks the link, as a lost network does. */
-  cut(): void {
+  /** Closes the link, as a network failure does. */
+  cutLink(): void {
     this.#link?.close("cut");
   }
 
-  /** Waits until this is so. */
-  async until(what: string, condition: () => boolean): Promise<void> {
-    const deadline = performance.now() + 10_000;
+  /** Resolves when the condition holds. @throws {Error} after ten seconds */
+  async waitUntil(what: string, condition: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + DEADLINE_MS;
     while (!condition()) {
-      if (performance.now() > deadline) throw new Error(`never: ${what}`);
-      await SYSTEM_CLOCK.sleep(5);
+      if (performance.now() > deadlineMs) {
+        throw new Error(`Cannot wait any longer for: ${what}`);
+      }
+      await SYSTEM_CLOCK.sleep(POLL_INTERVAL_MS);
     }
   }
 
-  connected(): Promise<void> {
-    return this.until("connected", () => this.session.connected);
+  /** Resolves when the session runs on a link. */
+  waitForLink(): Promise<void> {
+    return this.waitUntil("a link", () => this.session.connected);
   }
 
   request(
     method: Method,
     payload: Uint8Array = new Uint8Array(),
   ): Promise<Uint8Array> {
-    return this.session.request(method, payload, { timeoutMs: 10_000 });
+    return this.session.request(method, payload, { timeoutMs: DEADLINE_MS });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
   }
 
-  async #serve(raw: Link): Promise<void> {
+  async #serve(rawLink: Link): Promise<void> {
     try {
-      const { link } = await respondToHandshake(raw, {
+      const { link } = await respondToHandshake(rawLink, {
         findKeys: (device) =>
           Promise.resolve(device === "edge-1" ? this.keys : undefined),
       });
@@ -120,23 +130,23 @@ export class OperatorEnd implements AsyncDisposable {
       this.greetings.push(greeting);
       await this.session.run(link, greeting);
     } catch {
-      raw.close("refused");
+      rawLink.close("refused");
     }
   }
 
-  #newSession(): Session {
+  #createSession(): Session {
     return createSession({
       side: "operator",
       log: SILENT_LOGGER,
       handlers: {
         request: (method, payload) =>
-          Promise.resolve(this.#answer(method, payload)),
+          Promise.resolve(this.#respond(method, payload)),
         stream: () => Promise.reject(new Error("unexpected stream")),
       },
     });
   }
 
-  #answer(method: Method, payload: Uint8Array): Uint8Array {
+  #respond(method: Method, payload: Uint8Array): Uint8Array {
     switch (method) {
       case Method.REPORT_FACTS:
         this.facts.push(decodeMessage(FactsSchema, payload));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createReports } from "../../../lib/agent/commands/reports.ts";
+import { PodReports } from "../../../lib/agent/commands/pod_reports.ts";
 import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   create,
@@ -10,16 +10,16 @@ import {
   PodStatusListSchema,
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { createBook } from "../_support/running_agent.ts";
+import { RecordedLog } from "../_support/recorded_log.ts";
 
 function start() {
   const stop = new AbortController();
   const sent: string[] = [];
   const device = { online: true };
-  const { log } = createBook();
-  const reports = createReports({
+  const { logger } = new RecordedLog();
+  const reports = new PodReports({
     clock: SYSTEM_CLOCK,
-    log,
+    log: logger,
     session: {
       request(method, payload) {
         if (!device.online) {
@@ -43,7 +43,8 @@ function start() {
     device,
     reports,
     sent,
-    async sends(count: number) {
+    /** Resolves after so many requests. */
+    async waitForRequests(count: number) {
       const deadline = performance.now() + 5_000;
       while (sent.length < count && performance.now() < deadline) {
         await SYSTEM_CLOCK.sleep(1);
@@ -67,36 +68,36 @@ const event = (reason: string) => ({
   message: "",
 });
 
-Deno.test("createReports() sends the newest of what came together, at once", async () => {
+Deno.test("PodReports.run() sends changes within the batch delay in one request, of each pod the newest", async () => {
   await using agent = start();
-  agent.reports.status(status("a", 1n));
-  agent.reports.status(status("b", 2n));
-  agent.reports.status(status("a", 3n));
-  agent.reports.event(event("Pulled"));
-  agent.reports.event(event("Started"));
-  await agent.sends(2);
+  agent.reports.onPodStatus(status("a", 1n));
+  agent.reports.onPodStatus(status("b", 2n));
+  agent.reports.onPodStatus(status("a", 3n));
+  agent.reports.onPodEvent(event("Pulled"));
+  agent.reports.onPodEvent(event("Started"));
+  await agent.waitForRequests(2);
   assert.deepEqual(agent.sent, ["a@3 b@2", "Pulled Started"]);
 });
 
-Deno.test("createReports() keeps what could not be sent, and sends it with the next link", async () => {
+Deno.test("PodReports.run() keeps what could not be sent, and sends it when the link is up", async () => {
   await using agent = start();
   agent.device.online = false;
-  agent.reports.status(status("a", 1n));
-  agent.reports.event(event("Pulled"));
+  agent.reports.onPodStatus(status("a", 1n));
+  agent.reports.onPodEvent(event("Pulled"));
   await SYSTEM_CLOCK.sleep(60);
-  agent.reports.status(status("a", 2n));
+  agent.reports.onPodStatus(status("a", 2n));
   agent.device.online = true;
-  agent.reports.connected();
-  await agent.sends(2);
+  agent.reports.onConnected();
+  await agent.waitForRequests(2);
   assert.deepEqual(agent.sent, ["a@2", "Pulled"]);
 });
 
-Deno.test("createReports() drops the oldest events when there are too many", async () => {
+Deno.test("PodReports.onPodEvent() drops the oldest events beyond 256", async () => {
   await using agent = start();
   for (let count = 0; count < 300; count++) {
-    agent.reports.event(event(`e${count}`));
+    agent.reports.onPodEvent(event(`e${count}`));
   }
-  await agent.sends(1);
+  await agent.waitForRequests(1);
   assert.equal(agent.sent[0]?.split(" ").length, 256);
   assert.ok(agent.sent[0]?.endsWith("e299"));
 });

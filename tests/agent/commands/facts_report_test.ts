@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createFactsReport } from "../../../lib/agent/commands/facts.ts";
+import { FactsReport } from "../../../lib/agent/commands/facts_report.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   create,
@@ -8,20 +8,20 @@ import {
   FactsSchema,
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { createBook } from "../_support/running_agent.ts";
+import { RecordedLog } from "../_support/recorded_log.ts";
 
+/** Starts a report whose delays take 2 ms. */
 function start() {
   const stop = new AbortController();
   const sent: string[] = [];
-  const { lines, log } = createBook();
+  const { lines, logger } = new RecordedLog();
   const facts = create(FactsSchema, { hostname: "one" });
   let reads = 0;
-  // Half a minute passes in a moment.
   const clock: Clock = {
     ...SYSTEM_CLOCK,
     sleep: (_delayMs, options) => SYSTEM_CLOCK.sleep(2, options),
   };
-  const report = createFactsReport({
+  const report = new FactsReport({
     reader: {
       readFacts() {
         reads++;
@@ -38,7 +38,7 @@ function start() {
     agentVersion: "1",
     host: { exec: true, attach: true, logs: true, portForward: true },
     clock,
-    log,
+    log: logger,
   });
   const running = report.run(stop.signal);
   return {
@@ -46,7 +46,8 @@ function start() {
     lines,
     report,
     sent,
-    async reads(count: number) {
+    /** Resolves after so many more readings. */
+    async waitForReads(count: number) {
       const goal = reads + count;
       const deadline = performance.now() + 5_000;
       while (reads < goal && performance.now() < deadline) {
@@ -61,33 +62,33 @@ function start() {
   };
 }
 
-Deno.test("createFactsReport() tells nothing before the first link, and then only changes", async () => {
+Deno.test("FactsReport.run() sends nothing before the first link, and later only changes", async () => {
   await using device = start();
-  await device.reads(3);
+  await device.waitForReads(3);
   assert.deepEqual(device.sent, []);
-  device.report.connected();
-  await device.reads(4);
+  device.report.onConnected();
+  await device.waitForReads(4);
   assert.deepEqual(device.sent, ["one"]);
   device.facts.hostname = "two";
-  await device.reads(4);
+  await device.waitForReads(4);
   assert.deepEqual(device.sent, ["one", "two"]);
-  device.report.connected();
-  await device.reads(4);
+  device.report.onConnected();
+  await device.waitForReads(4);
   assert.deepEqual(device.sent, ["one", "two", "two"]);
 });
 
-Deno.test("createFactsReport() logs when the engine goes and comes back", async () => {
+Deno.test("FactsReport.run() logs when the engine becomes unavailable and available again", async () => {
   await using device = start();
   const condition = (status: boolean) =>
     create(FactsSchema, {
       conditions: [{ type: "RuntimeReady", status, message: "no socket" }],
     }).conditions;
   device.facts.conditions = condition(false);
-  await device.reads(3);
+  await device.waitForReads(3);
   device.facts.conditions = condition(true);
-  await device.reads(3);
+  await device.waitForReads(3);
   assert.deepEqual(device.lines, [
-    "container engine can't be reached",
-    "container engine is back",
+    "container engine is unavailable",
+    "container engine is available again",
   ]);
 });

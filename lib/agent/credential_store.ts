@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The device's credential and its rotation over the link. */
+import { AranyaError, KEY_BYTES, type Logger } from "../shared/base/mod.ts";
+import { decodeMessage, RotateCredentialSchema } from "../shared/wire/mod.ts";
+import type { CredentialRotation } from "./commands/mod.ts";
+import { writeCredential } from "./credential_file.ts";
+import type { StateStore } from "./state/mod.ts";
+
+/** Options of {@linkcode CredentialStore.open}. */
+export interface CredentialStoreOptions {
+  /** The credential in agent.yaml. */
+  key: Uint8Array;
+  /** Path of agent.yaml. */
+  configFile: string;
+  /** Where the previous credential is kept. */
+  store: StateStore;
+  log: Logger;
+}
+
+/** Record of the previous credential. */
+const PREVIOUS = { kind: "setting", key: "previous-credential" } as const;
+
+/**
+ * Holds the device's credential, and the previous one during a rotation. The new one is in
+ * agent.yaml before the operator gets the response. The previous one is kept until a link was
+ * opened with the new one, because the operator may have failed before it stored the new one.
+ */
+export class CredentialStore implements CredentialRotation {
+  readonly #options: CredentialStoreOptions;
+  #key: Uint8Array;
+  #previousKey: Uint8Array | undefined;
+
+  private constructor(
+    options: CredentialStoreOptions,
+    previousKey: Uint8Array | undefined,
+  ) {
+    this.#options = options;
+    this.#key = options.key;
+    this.#previousKey = previousKey;
+  }
+
+  /** Reads the previous credential of a rotation that was not completed before the start. */
+  static async open(options: CredentialStoreOptions): Promise<CredentialStore> {
+    return new CredentialStore(options, await options.store.read(PREVIOUS));
+  }
+
+  /** The credential in agent.yaml. */
+  get key(): Uint8Array {
+    return this.#key;
+  }
+
+  /** The credential before a rotation that is not complete. */
+  get previousKey(): Uint8Array | undefined {
+    return this.#previousKey;
+  }
+
+  /** Completes a rotation after a link was opened with this key, if it is the current one. */
+  async onKeyAccepted(key: Uint8Array): Promise<void> {
+    if (key !== this.#key || !this.#previousKey) return;
+    await this.#options.store.remove(PREVIOUS);
+    this.#previousKey = undefined;
+  }
+
+  async rotate(payload: Uint8Array): Promise<Uint8Array> {
+    const { key } = decodeMessage(RotateCredentialSchema, payload);
+    const { configFile, store, log } = this.#options;
+    if (key.length !== KEY_BYTES) {
+      throw new AranyaError(
+        "invalid",
+        `Cannot rotate credential: the new one has ${key.length} bytes, expected ${KEY_BYTES}`,
+      );
+    }
+    await store.write(PREVIOUS, this.#key);
+    this.#previousKey = this.#key;
+    await writeCredential(configFile, key);
+    this.#key = key;
+    log.info("credential was replaced");
+    return new Uint8Array();
+  }
+}

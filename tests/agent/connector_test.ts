@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import type { StateStore } from "../../lib/agent/state/mod.ts";
+import { OperatorConnector } from "../../lib/agent/connector.ts";
+import { CredentialStore } from "../../lib/agent/credential_store.ts";
+import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
+import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
+import { createSession } from "../../lib/shared/session/mod.ts";
+import { KEY } from "./_support/agent_fixture.ts";
+import { TemporaryStore } from "./_support/temporary_store.ts";
+import { TestOperator } from "./_support/test_operator.ts";
+
+const { signal } = new AbortController();
+const PREVIOUS_KEY = new Uint8Array(32).fill(3);
+const log = SILENT_LOGGER;
+
+async function createFixture(
+  operator: TestOperator,
+  options: { store: StateStore; previousKey?: Uint8Array },
+) {
+  const { store, previousKey } = options;
+  if (previousKey) {
+    const name = { kind: "setting", key: "previous-credential" } as const;
+    await store.write(name, previousKey);
+  }
+  const credentials = await CredentialStore.open({
+    key: KEY,
+    configFile: "/absent/agent.yaml",
+    store,
+    log,
+  });
+  const connector = new OperatorConnector({
+    device: "edge-1",
+    agentVersion: "1.2.3",
+    machine: { machineId: "m1", bootId: "b1" },
+    dialer: createGrpcDialer({
+      endpoint: operator.endpoint,
+      insecure: true,
+      log,
+    }),
+    credentials,
+    session: createSession({
+      side: "agent",
+      log,
+      handlers: {
+        request: () => Promise.reject(new Error("unexpected request")),
+        stream: () => Promise.reject(new Error("unexpected stream")),
+      },
+    }),
+  });
+  return { connector, credentials };
+}
+
+Deno.test("OperatorConnector.connect() announces the agent and completes a rotation", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using state = await TemporaryStore.open();
+  const { connector, credentials } = await createFixture(operator, {
+    store: state.store,
+    previousKey: PREVIOUS_KEY,
+  });
+  const { link } = await connector.connect(operator.endpoint, signal);
+  const [greeting] = operator.greetings;
+  assert.equal(greeting?.hello.agentVersion, "1.2.3");
+  assert.equal(greeting?.hello.machineId, "m1");
+  assert.equal(greeting?.hello.bootId, "b1");
+  assert.equal(credentials.previousKey, undefined);
+  link.close("test");
+});
+
+Deno.test("OperatorConnector.connect() uses the previous credential when the operator refuses the current one", async () => {
+  await using operator = await TestOperator.start({ key: PREVIOUS_KEY });
+  await using state = await TemporaryStore.open();
+  const { connector, credentials } = await createFixture(operator, {
+    store: state.store,
+    previousKey: PREVIOUS_KEY,
+  });
+  const { link } = await connector.connect(operator.endpoint, signal);
+  assert.deepEqual(credentials.previousKey, PREVIOUS_KEY);
+  link.close("test");
+});
+
+Deno.test("OperatorConnector.connect() fails without a previous credential", async () => {
+  await using operator = await TestOperator.start({ key: PREVIOUS_KEY });
+  await using state = await TemporaryStore.open();
+  const { store } = state;
+  const { connector } = await createFixture(operator, { store });
+  await assert.rejects(connector.connect(operator.endpoint, signal), {
+    code: "unauthorized",
+  });
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { CredentialStore } from "../../lib/agent/credential_store.ts";
+import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
+import {
+  encodeMessage,
+  Method,
+  RotateCredentialSchema,
+} from "../../lib/shared/wire/mod.ts";
+import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
+import { TemporaryStore } from "./_support/temporary_store.ts";
+import { TestOperator } from "./_support/test_operator.ts";
+
+const NEW_KEY = new Uint8Array(32).fill(6);
+const NEW_TEXT = btoa(String.fromCharCode(...NEW_KEY));
+
+const rotate = (operator: TestOperator, key: Uint8Array) =>
+  operator.request(
+    Method.ROTATE_CREDENTIAL,
+    encodeMessage(RotateCredentialSchema, { key }),
+  );
+
+Deno.test("CredentialStore.rotate() writes the new credential before it responds, and the next link uses it", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  await rotate(operator, NEW_KEY);
+  assert.equal(
+    await Deno.readTextFile(agent.configFile),
+    `# mine\ndevice: edge-1\ncredential: ${NEW_TEXT} # secret\n`,
+  );
+  operator.keys = { key: NEW_KEY };
+  operator.cutLink();
+  await operator.waitUntil(
+    "the next link",
+    () => operator.greetings.length === 2,
+  );
+});
+
+Deno.test("CredentialStore.rotate() keeps the old credential for an operator that did not store the new one", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using _agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  await rotate(operator, NEW_KEY);
+  operator.cutLink();
+  await operator.waitUntil(
+    "the next link",
+    () => operator.greetings.length === 2,
+  );
+});
+
+Deno.test("CredentialStore.rotate() fails for a key of another length, and when the file can't be read", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  await assert.rejects(
+    rotate(operator, new Uint8Array(3)),
+    /has 3 bytes, expected 32/,
+  );
+  await Deno.remove(agent.configFile);
+  await assert.rejects(
+    rotate(operator, NEW_KEY),
+    /Cannot rotate credential: cannot read/,
+  );
+  operator.cutLink();
+  await operator.waitUntil(
+    "the next link",
+    () => operator.greetings.length === 2,
+  );
+});
+
+Deno.test("CredentialStore keeps the previous credential across a restart until the new one was accepted", async () => {
+  await using state = await TemporaryStore.open();
+  const configFile = `${state.dir}/agent.yaml`;
+  await Deno.writeTextFile(configFile, "credential: YWJj\n");
+  const options = { configFile, store: state.store, log: SILENT_LOGGER };
+  const first = await CredentialStore.open({ ...options, key: KEY });
+  assert.equal(first.previousKey, undefined);
+  await first.rotate(
+    encodeMessage(RotateCredentialSchema, { key: NEW_KEY }),
+  );
+  assert.deepEqual(first.key, NEW_KEY);
+  assert.deepEqual(first.previousKey, KEY);
+  const second = await CredentialStore.open({ ...options, key: NEW_KEY });
+  assert.deepEqual(second.previousKey, KEY);
+  await second.onKeyAccepted(KEY);
+  assert.deepEqual(second.previousKey, KEY);
+  await second.onKeyAccepted(NEW_KEY);
+  assert.equal(second.previousKey, undefined);
+  const third = await CredentialStore.open({ ...options, key: NEW_KEY });
+  assert.equal(third.previousKey, undefined);
+});
