@@ -14,10 +14,10 @@ import { prepareModules } from "./build/modules.ts";
 import { Tour } from "./tour.ts";
 import {
   canIsolate,
-  type Device,
   NAMESPACE,
   prepareEngine,
   World,
+  type WorldDevice,
 } from "./world/mod.ts";
 
 const DEVICE = "edge-1";
@@ -69,7 +69,7 @@ async function runDemo(signal: AbortSignal): Promise<void> {
   await whenAborted(signal);
 }
 
-async function printCommands(world: World, device: Device): Promise<void> {
+async function printCommands(world: World, device: WorldDevice): Promise<void> {
   const { apiserver } = world.controlPlane;
   const kubeconfig = join(world.network.folder, "kubeconfig");
   await Deno.copyFile(apiserver.kubeconfig, kubeconfig);

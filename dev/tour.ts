@@ -4,12 +4,17 @@ import { AranyaError } from "../lib/shared/base/mod.ts";
 import { join } from "./base/paths.ts";
 import { print } from "./base/terminal.ts";
 import { until } from "./base/wait.ts";
-import { type Device, IMAGES, NAMESPACE, type World } from "./world/mod.ts";
+import {
+  IMAGES,
+  NAMESPACE,
+  type World,
+  type WorldDevice,
+} from "./world/mod.ts";
 
 /** Options of {@linkcode Tour}. */
 export interface TourOptions {
   world: World;
-  device: Device;
+  device: WorldDevice;
   /** Ends the tour before its next part; the reason is thrown. */
   signal: AbortSignal;
 }
@@ -20,7 +25,7 @@ export interface TourOptions {
  */
 export class Tour {
   readonly #world: World;
-  readonly #device: Device;
+  readonly #device: WorldDevice;
   readonly #signal: AbortSignal;
 
   constructor(options: TourOptions) {

@@ -12,7 +12,7 @@ const MAIN = join(ROOT, "main.ts");
 const V8_FLAGS = "--v8-flags=--optimize-for-size,--max-semi-space-size=1";
 
 /** Options of {@linkcode Agent.start}. */
-export interface AgentOptions {
+export interface AgentLaunchOptions {
   /** The device's machine. */
   machine: Machine;
   /** Content of agent.yaml. */
@@ -38,7 +38,7 @@ export class Agent implements AsyncDisposable {
   #program: Launched | undefined;
 
   private constructor(
-    options: AgentOptions & { name: string; configFile: string },
+    options: AgentLaunchOptions & { name: string; configFile: string },
   ) {
     this.machine = options.machine;
     this.configFile = options.configFile;
@@ -49,7 +49,7 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Writes agent.yaml and starts the agent; does not wait for its connection. */
-  static async start(options: AgentOptions): Promise<Agent> {
+  static async start(options: AgentLaunchOptions): Promise<Agent> {
     const { machine, config, name = `agent-${machine.name}` } = options;
     const configFile = join(machine.folder, name, "agent.yaml");
     await Deno.mkdir(dirname(configFile), { recursive: true });

@@ -12,7 +12,7 @@ import type { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import { join } from "../base/paths.ts";
 import {
-  type KeyPair,
+  type KeyFiles,
   makeAuthority,
   makeCertificate,
   makeKey,
@@ -34,12 +34,12 @@ export interface ApiserverOptions {
 /** Keys and certificates of one control plane. */
 export interface ClusterKeys {
   /** CA of the API server's and the kubelets' serving certificates. */
-  servers: KeyPair;
+  servers: KeyFiles;
   /** CA of client certificates. */
-  clients: KeyPair;
-  serving: KeyPair;
+  clients: KeyFiles;
+  serving: KeyFiles;
   /** The API server's client certificate for kubelets. */
-  kubeletClient: KeyPair;
+  kubeletClient: KeyFiles;
   /** Path of the key that signs service account tokens. */
   tokens: string;
 }

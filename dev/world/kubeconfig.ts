@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes kubeconfig files. */
-import type { KeyPair } from "./pki.ts";
+import type { KeyFiles } from "./pki.ts";
 
 /** Options of {@linkcode writeKubeconfig}. */
 export interface KubeconfigOptions {
@@ -10,7 +10,7 @@ export interface KubeconfigOptions {
   /** Path of the CA's certificate. */
   authority: string;
   /** Client certificate; without one, `token` is used. */
-  client?: KeyPair;
+  client?: KeyFiles;
   /** Bearer token. */
   token?: string;
   namespace?: string;

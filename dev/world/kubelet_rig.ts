@@ -77,7 +77,7 @@ export interface HttpResponse {
 }
 
 /** Options of {@linkcode KubeletRig.request}. */
-export interface RequestOptions {
+export interface RigRequestOptions {
   method?: string;
   /** Client certificate; null for none. @default {@linkcode Certificates.client} */
   as?: ServingTls | null;
@@ -150,7 +150,10 @@ export class KubeletRig implements AsyncDisposable {
   }
 
   /** Sends a request to the server and reads the response. */
-  request(path: string, options: RequestOptions = {}): Promise<HttpResponse> {
+  request(
+    path: string,
+    options: RigRequestOptions = {},
+  ): Promise<HttpResponse> {
     const { certificates, server: { port } } = this;
     return sendRequest(path, { port, certificates, ...options });
   }
@@ -171,7 +174,7 @@ export class KubeletRig implements AsyncDisposable {
 /** Sends a request to a kubelet server on loopback and reads the response. */
 export function sendRequest(
   path: string,
-  options: RequestOptions & { port: number; certificates: Certificates },
+  options: RigRequestOptions & { port: number; certificates: Certificates },
 ): Promise<HttpResponse> {
   const { port, certificates, as = certificates.client, token } = options;
   return new Promise((resolve, reject) => {

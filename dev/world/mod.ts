@@ -15,7 +15,7 @@
  *
  * @module
  */
-export { Agent, type AgentOptions } from "./agent.ts";
+export { Agent, type AgentLaunchOptions } from "./agent.ts";
 export { Apiserver, type ApiserverOptions } from "./apiserver.ts";
 export { SHARED_KUBECONFIG, startCluster } from "./cluster.ts";
 export { ControlPlane, type ControlPlaneOptions } from "./control_plane.ts";
@@ -32,4 +32,9 @@ export { freePort, type Machine } from "./machine.ts";
 export { canIsolate, Network } from "./network.ts";
 export { installManifests, NAMESPACE, Operator } from "./operator.ts";
 export { makeAuthority, makeCertificate, makeKey } from "./pki.ts";
-export { type Device, edgeDevice, World, type WorldOptions } from "./world.ts";
+export {
+  edgeDevice,
+  World,
+  type WorldDevice,
+  type WorldOptions,
+} from "./world.ts";

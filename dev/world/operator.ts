@@ -17,7 +17,7 @@ const MEMORY_FLAGS = { DENO_V8_FLAGS: "--optimize-for-size" };
 const TOKEN_DURATION = "24h";
 
 /** Options of {@linkcode Operator.start}. */
-export interface OperatorOptions {
+export interface OperatorLaunchOptions {
   apiserver: Apiserver;
   /** Name of the process and its log. @default "operator" */
   name?: string;
@@ -62,7 +62,7 @@ export class Operator implements AsyncDisposable {
   }
 
   /** Applies manifests/cluster, starts the operator and waits until it answers. */
-  static async start(options: OperatorOptions): Promise<Operator> {
+  static async start(options: OperatorLaunchOptions): Promise<Operator> {
     const { apiserver, name = "operator", flags = [], waits = true } = options;
     const { namespace = NAMESPACE } = options;
     const { machine } = apiserver;

@@ -4,7 +4,7 @@ import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 
 /** Paths of a certificate and its private key, both PEM. */
-export interface KeyPair {
+export interface KeyFiles {
   cert: string;
   key: string;
 }
@@ -28,7 +28,7 @@ const EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 export async function makeAuthority(
   folder: string,
   name: string,
-): Promise<KeyPair> {
+): Promise<KeyFiles> {
   const pair = pairOf(folder, name);
   await run("openssl", {
     args: [
@@ -54,9 +54,9 @@ export async function makeAuthority(
 /** Makes a key and a certificate that `authority` signs. */
 export async function makeCertificate(
   folder: string,
-  authority: KeyPair,
+  authority: KeyFiles,
   request: CertificateRequest,
-): Promise<KeyPair> {
+): Promise<KeyFiles> {
   const { name, commonName, organizations = [], names } = request;
   const pair = pairOf(folder, name);
   const subject = [
@@ -114,7 +114,7 @@ export async function makeKey(folder: string, name: string): Promise<string> {
   return path;
 }
 
-function pairOf(folder: string, name: string): KeyPair {
+function pairOf(folder: string, name: string): KeyFiles {
   return {
     cert: join(folder, `${name}.crt`),
     key: join(folder, `${name}.key`),

@@ -38,7 +38,7 @@ export interface DeviceOptions {
 }
 
 /** One device of the world. */
-export interface Device {
+export interface WorldDevice {
   name: string;
   machine: Machine;
   agent: Agent;
@@ -56,7 +56,7 @@ export class World implements AsyncDisposable {
   readonly network: Network;
   readonly controlPlane: ControlPlane;
   readonly operator: Operator;
-  readonly devices = new Map<string, Device>();
+  readonly devices = new Map<string, WorldDevice>();
   readonly #closes: AsyncDisposableStack;
   readonly #engine: DeviceOptions["engine"];
 
@@ -124,7 +124,10 @@ export class World implements AsyncDisposable {
    * Applies an EdgeDevice, makes its machine with an engine, and starts an agent with the
    * operator's agent.yaml.
    */
-  async addDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
+  async addDevice(
+    name: string,
+    options: DeviceOptions = {},
+  ): Promise<WorldDevice> {
     const { spec = SPEC, edit = (config: string) => config } = options;
     const machine = await this.network.addDevice(name);
     const [engine] = await Promise.all([
@@ -184,7 +187,7 @@ export class World implements AsyncDisposable {
   async #startEngine(
     machine: Machine,
     engine: NonNullable<DeviceOptions["engine"]>,
-  ): Promise<Pick<Device, "dockerd" | "engineMissing">> {
+  ): Promise<Pick<WorldDevice, "dockerd" | "engineMissing">> {
     if (engine === "none") return { engineMissing: "not requested" };
     try {
       const logs = join(this.network.folder, "logs");
@@ -226,7 +229,7 @@ export function edgeDevice(
  */
 function adapt(
   config: string,
-  options: { machine: Machine; engine: Pick<Device, "dockerd"> },
+  options: { machine: Machine; engine: Pick<WorldDevice, "dockerd"> },
 ): string {
   const { machine, engine } = options;
   if (machine.isIsolated) return config;

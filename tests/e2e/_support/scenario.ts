@@ -9,11 +9,11 @@ import type { RunResult } from "../../../dev/base/run.ts";
 import { warn } from "../../../dev/base/terminal.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
-  type Device,
   type KubeObject,
   NAMESPACE,
   stillLaunched,
   World,
+  type WorldDevice,
   type WorldOptions,
 } from "../../../dev/world/mod.ts";
 
@@ -90,7 +90,7 @@ export function useWorld(options: WorldOptions = {}): () => World {
 export function mustDevice(
   world: World,
   name = DEVICE,
-): Required<Pick<Device, "dockerd">> & Device {
+): Required<Pick<WorldDevice, "dockerd">> & WorldDevice {
   const device = mustDeviceWithoutEngine(world, name);
   assert.ok(device.dockerd, device.engineMissing ?? `${name} has no engine`);
   return { ...device, dockerd: device.dockerd };
@@ -100,7 +100,10 @@ export function mustDevice(
  * Returns a device of the world, with or without an engine.
  * @throws {AssertionError} when it is not there
  */
-export function mustDeviceWithoutEngine(world: World, name = DEVICE): Device {
+export function mustDeviceWithoutEngine(
+  world: World,
+  name = DEVICE,
+): WorldDevice {
   const device = world.devices.get(name);
   assert.ok(device, `device ${name} is not there`);
   return device;
