@@ -3,9 +3,9 @@
  * The agent's flags, environment and signals; `main.ts --mode agent` starts it.
  *
  * The permission set `agent` in deno.json restricts little but the environment: the agent runs
- * programs (which can do anything when it is root), loads a native library for terminals, and checks
- * hostPath volumes at any path. What the owner of a device does not allow the cluster is turned off
- * in agent.yaml instead.
+ * programs (which can do anything when it is root), loads a native library for terminals, and
+ * checks hostPath volumes at any path. What the owner of a device does not allow the cluster is
+ * turned off in agent.yaml instead.
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";

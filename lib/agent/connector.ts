@@ -22,7 +22,8 @@ export interface ConnectedLink {
 export interface LinkConnector {
   /**
    * Connects to one endpoint, "host:port".
-   * @throws {AranyaError} `details.endpoint` is the endpoint of a redirect, if the operator sent one
+   * @throws {AranyaError} `details.endpoint` is the endpoint of a redirect, if the operator sent
+   * one
    */
   connect(endpoint: string, signal: AbortSignal): Promise<ConnectedLink>;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Commands about pods. Each returns once its effect is persisted, so that it survives a power cut. */
+/**
+ * Commands about pods. Each returns once its effect is persisted, so that it survives a power cut.
+ */
 import {
   decodeMessage,
   encodeMessage,

@@ -39,8 +39,8 @@ function toNumber(value: bigint | undefined): number | undefined {
 }
 
 /**
- * Returns the time as RFC 3339. A relative time is resolved here, because the times in the log are of
- * this device's clock.
+ * Returns the time as RFC 3339. A relative time is resolved here, because the times in the log are
+ * of this device's clock.
  */
 function toSinceTime(message: Logs, clock: Clock): string | undefined {
   const { sinceSeconds, sinceTime } = message;

@@ -4,7 +4,7 @@ import type { DockerClient, DockerSocket } from "./client.ts";
 import type {
   ContainerCreate,
   ContainerInspect,
-  ContainerSummary,
+  ContainerListItem,
   StatsResponse,
 } from "./shapes.ts";
 
@@ -105,7 +105,7 @@ export async function removeContainer(
 export function listContainers(
   client: DockerClient,
   options: { labels: string[]; running?: boolean },
-): Promise<ContainerSummary[]> {
+): Promise<ContainerListItem[]> {
   return client.request({
     method: "GET",
     path: "/containers/json",
@@ -129,7 +129,9 @@ export function inspectContainer(
   });
 }
 
-/** Returns the resource usage of a running container, without the engine's wait for a second sample. */
+/**
+ * Returns the resource usage of a running container, without the engine's wait for a second sample.
+ */
 export function readContainerStats(
   client: DockerClient,
   options: { id: string; signal?: AbortSignal | undefined },

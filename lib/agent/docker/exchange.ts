@@ -56,7 +56,9 @@ export class Exchange {
     return this.#abortion !== undefined;
   }
 
-  /** Ends the exchange early. Does nothing once the connection was released; the first reason stays. */
+  /**
+   * Ends the exchange early. Does nothing once the connection was released; the first reason stays.
+   */
   abort(reason: unknown): void {
     if (this.#isReleased) return;
     this.#abortion ??= { reason };
@@ -86,7 +88,9 @@ export class Exchange {
     return true;
   }
 
-  /** Removes timer and listener, and closes a connection that was not released. May be called twice. */
+  /**
+   * Removes timer and listener, and closes a connection that was not released. May be called twice.
+   */
   close(): void {
     this.stopTimer();
     this.#listener?.[Symbol.dispose]();

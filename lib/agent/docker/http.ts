@@ -99,7 +99,10 @@ export class HttpConnection {
     this.#conn.close();
   }
 
-  /** Reads the head of the next response; skips interim ones (100, 103). @throws {HttpSyntaxError} */
+  /**
+   * Reads the head of the next response; skips interim ones (100, 103).
+   * @throws {HttpSyntaxError}
+   */
   async readHead(): Promise<ResponseHead> {
     for (;;) {
       const head = parseHead(await this.#readUntilBlankLine());

@@ -82,7 +82,9 @@ export async function loadImage(
   }
 }
 
-/** Encodes a login for the header X-Registry-Auth: JSON as base64url (Engine API, "Authentication"). */
+/**
+ * Encodes a login for the header X-Registry-Auth: JSON as base64url (Engine API, "Authentication").
+ */
 function encodeLogin(login: RegistryLogin): string {
   const json = JSON.stringify(
     login.identityToken === ""
@@ -97,7 +99,9 @@ function encodeLogin(login: RegistryLogin): string {
     .replaceAll("+", "-").replaceAll("/", "_");
 }
 
-/** The engine returns status 500 for most errors of a registry; only its sentence tells them apart. */
+/**
+ * The engine returns status 500 for most errors of a registry; only its sentence tells them apart.
+ */
 function refinePullError(error: unknown, action: string): unknown {
   if (!(error instanceof AranyaError) || error.code !== "internal") {
     return error;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Client of the Docker Engine API over its unix socket or TCP. Calls come in; responses, log bytes
- * and hijacked streams go out. This room never decides which container to create, and knows no pods.
+ * and hijacked streams go out. This room never decides which container to create, and knows no
+ * pods.
  *
  * @example
  * ```ts
@@ -58,7 +59,7 @@ export {
 export type {
   ContainerCreate,
   ContainerInspect,
-  ContainerSummary,
+  ContainerListItem,
   EngineEvent,
   HostConfig,
   ImageInspect,

@@ -63,7 +63,7 @@ export interface Mount {
 }
 
 /** An item of "List containers". */
-export interface ContainerSummary {
+export interface ContainerListItem {
   Id: string;
   State: string;
   Labels: Record<string, string>;

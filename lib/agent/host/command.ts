@@ -150,7 +150,9 @@ class CommandRun {
     copy().catch(() => {}).finally(() => stdin.end());
   }
 
-  /** Copies an output to the client until it ends, or until it is silent after the process's exit. */
+  /**
+   * Copies an output to the client until it ends, or until it is silent after the process's exit.
+   */
   async #copyOutput(
     output: Readable | null,
     write: (chunk: Uint8Array) => Promise<void>,

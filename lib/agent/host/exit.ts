@@ -29,7 +29,9 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGSYS: 31,
 };
 
-/** Returns 128+n for signal n by its name, as shells do; 128 for a name that is not in the table. */
+/**
+ * Returns 128+n for signal n by its name, as shells do; 128 for a name that is not in the table.
+ */
 export function toExitCode(signalName: string): number {
   return 128 + (SIGNALS[signalName] ?? 0);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The host's log: a file that agent.yaml names, or the journal, read by the machine's own programs. */
+/**
+ * The host's log: a file that agent.yaml names, or the journal, read by the machine's own programs.
+ */
 import {
   AranyaError,
   concatBytes,
@@ -124,7 +126,10 @@ async function* readJournal(
   }
 }
 
-/** Yields the standard output of a program, which is killed with the signal or when the reader leaves. */
+/**
+ * Yields the standard output of a program, which is killed with the signal or when the reader
+ * leaves.
+ */
 async function* readOutput(
   { name, args, env, signal }: {
     name: string;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** TCP connections to services that this machine can reach: its own loopback, or a pod's address. */
+/**
+ * TCP connections to services that this machine can reach: its own loopback, or a pod's address.
+ */
 import {
   AranyaError,
   hasCode,

@@ -182,7 +182,10 @@ async function waitForSize(
   return result?.value === undefined ? DEFAULT_SIZE : clampSize(result.value);
 }
 
-/** Limits a size to what the kernel takes. Clients without a terminal send 0, which becomes the default. */
+/**
+ * Limits a size to what the kernel takes. Clients without a terminal send 0, which becomes the
+ * default.
+ */
 function clampSize({ width, height }: TerminalSize): TerminalSize {
   const clampSide = (value: number, fallback: number) =>
     value >= 1 ? Math.min(MAX_SIDE, Math.floor(value)) : fallback;

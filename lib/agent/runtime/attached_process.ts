@@ -74,7 +74,9 @@ export class AttachedProcess {
     copy().catch(() => {});
   }
 
-  /** Applies the client's sizes in the background; of several that arrive meanwhile only the last. */
+  /**
+   * Applies the client's sizes in the background; of several that arrive meanwhile only the last.
+   */
   #receiveSizes(): void {
     const receive = async () => {
       for await (const size of this.#options.io.resizes) {

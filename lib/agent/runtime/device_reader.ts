@@ -49,7 +49,9 @@ export interface DockerDeviceReaderOptions {
   clock?: Clock;
 }
 
-/** Reads a device with a Docker engine. It keeps pressure conditions for their transition period. */
+/**
+ * Reads a device with a Docker engine. It keeps pressure conditions for their transition period.
+ */
 export class DockerDeviceReader implements DeviceReader {
   readonly #client: DockerClient;
   readonly #machine: HostMachine;

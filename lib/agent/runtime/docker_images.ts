@@ -118,7 +118,10 @@ function toRegistryPath(image: string): string {
   return `${DEFAULT_REGISTRY}/${rest.length > 0 ? name : `library/${name}`}`;
 }
 
-/** Returns registry and path of a credential's key in a Docker config file, e.g. "https://r.example/v1/". */
+/**
+ * Returns registry and path of a credential's key in a Docker config file, e.g.
+ * "https://r.example/v1/".
+ */
 function toCredentialPrefix(registry: string): string {
   const [host = "", ...path] = registry
     .replace(/^https?:\/\//, "").replace(/\/v[12]\/?$|\/$/, "").split("/");

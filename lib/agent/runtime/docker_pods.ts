@@ -10,7 +10,7 @@ import {
 } from "../../shared/base/mod.ts";
 import {
   type ContainerInspect,
-  type ContainerSummary,
+  type ContainerListItem,
   createContainer,
   type DockerClient,
   inspectContainer,
@@ -103,7 +103,7 @@ export class DockerPods implements PodRuntime {
     const containers = await listContainers(this.#client, {
       labels: [formatPodFilter(podUid)],
     });
-    const isSandbox = ({ Labels }: ContainerSummary) =>
+    const isSandbox = ({ Labels }: ContainerListItem) =>
       fromLabels(Labels)?.kind === "sandbox";
     const sandboxes = containers.filter(isSandbox);
     const others = containers.filter((one) => !isSandbox(one));
@@ -212,7 +212,9 @@ export class DockerPods implements PodRuntime {
     }
   }
 
-  /** Returns the id of a container that an earlier call started; removes one that it only created. */
+  /**
+   * Returns the id of a container that an earlier call started; removes one that it only created.
+   */
   async #findStarted(name: string): Promise<string | undefined> {
     try {
       const { Id, State } = await inspectContainer(this.#client, name);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The image of infra containers, which is built here and loaded into the engine: nothing is pulled. */
+/**
+ * The image of infra containers, which is built here and loaded into the engine: nothing is pulled.
+ */
 import {
   concatBytes,
   hasCode,

@@ -3,7 +3,7 @@
 import { hasCode } from "../../shared/base/mod.ts";
 import {
   type ContainerInspect,
-  type ContainerSummary,
+  type ContainerListItem,
   type DockerClient,
   inspectContainer,
 } from "../docker/mod.ts";
@@ -19,7 +19,7 @@ export class InspectCache {
   readonly #client: DockerClient;
   /** By id and state. */
   #inspects = new Map<string, ContainerInspect>();
-  /** Ids of containers to inspect again: at "die" the listing still says "running" for a moment. */
+  /** Ids of containers to inspect again: the listing still has "running" just after "die". */
   readonly #staleIds = new Set<string>();
 
   constructor(client: DockerClient) {
@@ -36,8 +36,10 @@ export class InspectCache {
     for (const { Id } of this.#inspects.values()) this.#staleIds.add(Id);
   }
 
-  /** Returns the listed containers without those removed since, and drops all others from the cache. */
-  async inspectAll(listed: ContainerSummary[]): Promise<ContainerInspect[]> {
+  /**
+   * Returns the listed containers without those removed since, and drops all others from the cache.
+   */
+  async inspectAll(listed: ContainerListItem[]): Promise<ContainerInspect[]> {
     const inspects = new Map<string, ContainerInspect>();
     for (let start = 0; start < listed.length; start += CONCURRENCY) {
       const batch = listed.slice(start, start + CONCURRENCY);
@@ -54,7 +56,7 @@ export class InspectCache {
 
   /** Returns undefined when the container has been removed. */
   async #inspect(
-    { Id, State }: ContainerSummary,
+    { Id, State }: ContainerListItem,
   ): Promise<ContainerInspect | undefined> {
     const isStale = this.#staleIds.delete(Id);
     const kept = this.#inspects.get(toKey(Id, State));

@@ -74,7 +74,7 @@ function toPodLabels(pod: PodIdentity): Record<string, string> {
   };
 }
 
-/** Returns what the labels of a container say; undefined when it belongs to no pod of ours. */
+/** Returns the identity in a container's labels; undefined when it belongs to no pod of ours. */
 export function fromLabels(
   labels: Record<string, string> | null | undefined,
 ): ContainerIdentity | undefined {
@@ -106,7 +106,10 @@ export function formatPodFilter(podUid: string): string {
   return `${UID_LABEL}=${podUid}`;
 }
 
-/** Returns the UID of the pod that an event is about, from its attributes; undefined when it has none. */
+/**
+ * Returns the UID of the pod that an event is about, from its attributes; undefined when it has
+ * none.
+ */
 export function findPodUid(
   attributes: Record<string, string>,
 ): string | undefined {
@@ -124,7 +127,9 @@ export function formatContainerName(request: ContainerRequest): string {
   return `aranya_${container.name}_${podName}_${namespace}_${podUid}_${attempt}`;
 }
 
-/** Returns the state of one of our containers. One that could not be started has exited with 128. */
+/**
+ * Returns the state of one of our containers. One that could not be started has exited with 128.
+ */
 export function fromInspect(
   inspect: ContainerInspect,
   identity: ContainerIdentity,

@@ -263,8 +263,8 @@ const BODY: Readonly<Record<ElfArch, readonly string[]>> = {
 };
 
 /**
- * Builds the relay program for port-forward: `/relay PORT`, run in a pod's infra container, connects
- * its stdin and stdout to a service on the pod's loopback. In C:
+ * Builds the relay program for port-forward: `/relay PORT`, run in a pod's infra container,
+ * connects its stdin and stdout to a service on the pod's loopback. In C:
  *
  *     fd = socket(AF_INET, SOCK_STREAM, 0);
  *     if (connect(fd, 127.0.0.1:PORT)) exit_group(errno);

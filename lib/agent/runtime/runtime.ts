@@ -33,8 +33,8 @@ export interface PodRuntime {
    * Creates and starts a container and returns its id; returns that of an earlier call for the same
    * attempt. A container that was created but can't be started stays: `listPods` then returns it as
    * exited with code 128.
-   * @throws {AranyaError} code "not_found" when the command or image is missing, "invalid" for a bad
-   * configuration, "conflict" when the infra container is not running
+   * @throws {AranyaError} code "not_found" when the command or image is missing, "invalid" for a
+   * bad configuration, "conflict" when the infra container is not running
    */
   startContainer(
     request: ContainerRequest,
@@ -51,7 +51,9 @@ export interface PodRuntime {
   ): Promise<void>;
   /** Removes a container with its log; kills it when it is running. */
   removeContainer(id: string): Promise<void>;
-  /** Returns this device's pods on the engine. It reads labels only, and so works after a restart. */
+  /**
+   * Returns this device's pods on the engine. It reads labels only, and so works after a restart.
+   */
   listPods(): Promise<RuntimePod[]>;
   /**
    * Yields the UID of a pod after something happened in it (start, die, oom, destroy), and "" when
@@ -64,8 +66,8 @@ export interface PodRuntime {
 export interface ImageRuntime {
   /**
    * Makes sure that the image is on the engine: pulls it when the policy requires that.
-   * @throws {AranyaError} code "not_found" when it is unknown to the registry, or missing with policy
-   * "never"; "unauthorized"; "unavailable"
+   * @throws {AranyaError} code "not_found" when it is unknown to the registry, or missing with
+   * policy "never"; "unauthorized"; "unavailable"
    */
   ensureImage(
     request: ImageRequest,
@@ -93,7 +95,9 @@ export interface StreamRuntime<Target = RuntimeTarget> {
     request: ExecRequest<Target>,
     io: ExecIo,
   ): Promise<ExitStatus>;
-  /** Attaches to the running first process; resolves when the container exits or the client leaves. */
+  /**
+   * Attaches to the running first process; resolves when the container exits or the client leaves.
+   */
   attach(
     request: RuntimeAttachRequest<Target>,
     io: ExecIo,
@@ -177,7 +181,9 @@ export interface ContainerRequest {
   namespace: string;
   podName: string;
   kind: "init" | "app";
-  /** The container's spec. Its `env`, `command`, `args` and mounts are replaced by the fields below. */
+  /**
+   * The container's spec. Its `env`, `command`, `args` and mounts are replaced by the fields below.
+   */
   container: Container;
   imageId: string;
   /** Number of this instance, from 0: the container's restart count. */

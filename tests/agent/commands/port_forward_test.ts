@@ -25,7 +25,7 @@ Deno.test("servePortForward() connects both directions and keeps reading after t
   );
   await stream.write(0, utf8("ping"));
   await stream.end(0);
-  const answer = concatBytes(await Array.fromAsync(stream.read(1)));
-  assert.equal(fromUtf8(answer), "got ping");
+  const response = concatBytes(await Array.fromAsync(stream.read(1)));
+  assert.equal(fromUtf8(response), "got ping");
   await stream.result;
 });

@@ -14,7 +14,10 @@ const CALL: DockerCall = {
   action: "Cannot get info",
 };
 
-/** An engine that sends the n-th text after the n-th request, or closes the connection when it is undefined. */
+/**
+ * An engine that sends the n-th text after the n-th request, or closes the connection when it is
+ * undefined.
+ */
 class ScriptedEngine implements AsyncDisposable {
   readonly requests: string[] = [];
   connectionCount = 0;

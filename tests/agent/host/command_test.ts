@@ -51,7 +51,7 @@ Deno.test("runCommand() sends all output to a slow client", async () => {
   assert.equal(client.stdoutBytes.length, 3_000_000);
 });
 
-Deno.test("runCommand() gives the command an empty input without stdin", async () => {
+Deno.test("runCommand() runs the command with an empty input without stdin", async () => {
   assert.deepEqual(await run(["cat"]), { code: 0 });
 });
 
@@ -103,7 +103,7 @@ Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
       `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
     await waitUntil(() => client.stdout === "ready\n");
-    client.leave();
+    client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
     await waitUntil(() => exists(`${folder}/hup`));
   });
@@ -116,7 +116,7 @@ Deno.test("runCommand() lets a command that ignores SIGHUP continue to write aft
       `echo ready; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
     const running = run(["nohup", "sh", "-c", script], client);
     await waitUntil(() => client.stdout.includes("ready"));
-    client.leave();
+    client.disconnect();
     await running;
     await waitUntil(() => exists(`${folder}/done`));
   });

@@ -61,7 +61,7 @@ Deno.test("runTerminal() sends SIGHUP when the client leaves", async () => {
       `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
     await waitUntil(() => client.stdout.includes("ready"));
-    client.leave();
+    client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
     await waitUntil(() =>
       Deno.stat(`${folder}/hup`).then(() => true, () => false)

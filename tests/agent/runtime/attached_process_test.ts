@@ -14,7 +14,7 @@ import {
 } from "../../../lib/agent/runtime/attached_process.ts";
 import { FakeClient, waitUntil } from "../host/_support/fake_client.ts";
 
-/** A connection that yields these chunks and ends when the test says so. */
+/** A connection that yields these chunks and ends when the test ends it. */
 class FakeSocket implements DockerSocket {
   readonly written: Uint8Array[] = [];
   inputEnded = false;
@@ -109,7 +109,7 @@ Deno.test("AttachedProcess.run() returns when the client takes no more output", 
   const socket = new FakeSocket([frame(1, "out")]);
   const { io } = new FakeClient();
   const result = attach(socket, {
-    io: { ...io, stdout: () => Promise.reject(new Error("gone")) },
+    io: { ...io, stdout: () => Promise.reject(new Error("closed")) },
   });
   assert.equal(await result, "client-left");
   assert.equal(socket.closeCount, 1);
@@ -119,7 +119,7 @@ Deno.test("AttachedProcess.run() returns when the connection fails after the cli
   const client = new FakeClient();
   const left = new FakeSocket();
   const running = attach(left, { client });
-  client.leave();
+  client.disconnect();
   left.failOutput(new Error("aborted"));
   assert.equal(await running, "client-left");
   const broken = new FakeSocket();

@@ -115,7 +115,7 @@ Deno.test("DockerPods on a real engine", async (test) => {
     );
   });
 
-  await test.step("startContainer() gives a container the hostname and addresses of its pod", async () => {
+  await test.step("startContainer() starts a container with the hostname and addresses of its pod", async () => {
     const check = request("check", ["sh", "-c", "hostname; cat /etc/hosts"]);
     const id = await pods.startContainer(check, signal);
     await engine.run(["wait", id]);

@@ -137,7 +137,7 @@ Deno.test("DockerStreams on a real engine", async (test) => {
       tty: false,
     }, client.io);
     await waitUntil(() => client.stdout === "ready\n");
-    client.leave();
+    client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
     await waitUntil(async () =>
       (await execute(["ls", "/tmp/continued"])).code === 0

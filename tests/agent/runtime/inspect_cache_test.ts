@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import type { ContainerSummary } from "../../../lib/agent/docker/mod.ts";
+import type { ContainerListItem } from "../../../lib/agent/docker/mod.ts";
 import { InspectCache } from "../../../lib/agent/runtime/inspect_cache.ts";
 import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 
-/** A cache over containers with these states, and what was inspected since the last look. */
+/** A cache over containers with these states, and what was inspected since the last call. */
 function createFixture(states: Record<string, string>) {
   const failures = new Map<string, AranyaError>();
   const client = new FakeDockerClient({
@@ -17,7 +17,7 @@ function createFixture(states: Record<string, string>) {
     },
   });
   const cache = new InspectCache(client);
-  const list = (): ContainerSummary[] =>
+  const list = (): ContainerListItem[] =>
     Object.entries(states).map(([Id, State]) => ({ Id, State, Labels: {} }));
   return {
     cache,

@@ -36,7 +36,7 @@ Deno.test("StopRequests on a real engine", async (test) => {
       },
     });
     await startContainer(client, id);
-    // The trap must be set before the signal comes.
+    // The trap must be set before the signal is sent.
     while (!(await engine.run(["logs", id])).includes("ready"));
     await work(id);
     await removeContainer(client, id);

@@ -62,7 +62,7 @@ export class FakeClient {
   }
 
   /** Closes the connection, as kubectl does at Ctrl-C. */
-  leave(): void {
+  disconnect(): void {
     this.#connection.abort();
   }
 }

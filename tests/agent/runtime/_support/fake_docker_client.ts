@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A Docker client whose responses a test gives. */
+/** A Docker client with scripted responses. */
 import type {
   DockerCall,
   DockerClient,
@@ -14,7 +14,7 @@ export interface FakeDockerClientOptions {
   stream?: (call: DockerCall) => AsyncIterable<Uint8Array>;
 }
 
-/** Records calls and returns what its options say. */
+/** Records calls and returns the responses of its options. */
 export class FakeDockerClient implements DockerClient {
   readonly host = "unix:///fake/docker.sock";
   /** "METHOD path" of each call, in order. */
