@@ -62,6 +62,7 @@ export class Acceptor implements StreamListener {
     tracker.trackHandler(this.#settle(done, { method, startMs }));
   }
 
+  /** Calls the handler of a method with channels. From here on the handle is the listener. */
   #serveStream(method: Method, request: Uint8Array): Handling {
     const { stream, clock, link, handlers } = this.#options;
     const handle = new StreamHandle({ stream, clock, link });

@@ -26,8 +26,8 @@ export interface AckSchedulerOptions {
 }
 
 /**
- * Collects what has to be acknowledged on one link and says when it is due: after a short delay, or
- * earlier when many bytes have arrived, so that acknowledgements cost little on any link.
+ * Collects what has to be acknowledged on one link, and schedules the acknowledgement: after a short
+ * delay, or at once when many bytes have arrived, so that acknowledgements cost little on any link.
  */
 export class AckScheduler {
   /** Streams whose progress the peer doesn't know yet. */
@@ -62,7 +62,7 @@ export class AckScheduler {
     this.#schedule(isMuch ? nowMs : nowMs + ACK_DELAY_MS);
   }
 
-  /** Includes this stream in the next acknowledgement; onPacketReceived says when that is. */
+  /** Includes this stream in the next acknowledgement, without scheduling one. */
   addStream(stream: AckSource): void {
     this.#changed.add(stream);
   }

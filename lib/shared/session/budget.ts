@@ -19,9 +19,9 @@ const PACKET_MS = 100;
 const PACKETS_PER_BUDGET = 8;
 /** Time constant with which the measured rate follows a lower one, in milliseconds. */
 const RATE_DECAY_MS = 500;
-/** A lowest round trip of this age is measured anew, in milliseconds. */
+/** The lowest round-trip time is measured again when it is this old, in milliseconds. */
 const ROUND_TRIP_AGE_MS = 10_000;
-/** The budget is divided by this while the round trip is measured anew, to empty the queues. */
+/** The budget is divided by this while the round trip is measured again: queues must be empty. */
 const PROBE_DIVISOR = 8;
 /** Part of the budget that must be in flight for the budget to count as the limit of the rate. */
 const LIMITED_SHARE = 0.75;
@@ -37,7 +37,7 @@ interface SentRecord {
   /** All bytes acknowledged by then, and when the last of them were. */
   ackedBytes: number;
   ackedMs: number;
-  /** Whether the budget limited the rate; if not, a low rate says nothing about the link. */
+  /** Whether the budget limited the rate; if not, a low rate is that of the data source. */
   isLimited: boolean;
 }
 
@@ -60,11 +60,11 @@ export class LinkBudget {
   #ackedMs: number;
   #budgetBytes = INITIAL_BUDGET_BYTES;
   #bytesPerMs = 0;
-  /** Whether the budget was ever the limit: before, the measured rate is that of the data source. */
+  /** Whether the budget has ever limited the rate; before, nothing is known about the link. */
   #wasLimited = false;
   #roundTripMs = Infinity;
   #roundTripAtMs: number;
-  /** While the round trip is measured anew: only packets sent after this many bytes count. */
+  /** While the round trip is measured again: only packets sent after this many bytes count. */
   #probeFromBytes: number | undefined;
 
   constructor(clock: Clock) {
@@ -123,8 +123,8 @@ export class LinkBudget {
   }
 
   /**
-   * Takes in how many bytes of this link the peer has received in total. Numbers above what was sent,
-   * or not above the last one, are ignored.
+   * Takes in how many bytes of this link the peer has received in total. Numbers above what was
+   * sent, or not above the last one, are ignored.
    */
   onAcknowledged(linkBytes: number): void {
     if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) return;

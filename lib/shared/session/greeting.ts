@@ -105,8 +105,8 @@ const MAX_HELLO_BYTES = 1024 * 1024;
  * Sends the Hello and receives the operator's reply. Pass the result to `session.run`. The link is
  * closed on failure.
  * @throws {AranyaError} if refused: a code by the reason, which is `details.reason`, e.g.
- * "DUPLICATE_DEVICE"; if redirected: "unavailable" with `details.endpoint`; "timed_out"; "cancelled";
- * "unavailable" when the link ended; "invalid" for any other packet
+ * "DUPLICATE_DEVICE"; if redirected: "unavailable" with `details.endpoint`; "timed_out";
+ * "cancelled"; "unavailable" when the link ended; "invalid" for any other packet
  */
 export async function greetAsAgent(
   link: Link,
@@ -146,8 +146,8 @@ export async function greetAsAgent(
 }
 
 /**
- * Receives an agent's Hello and replies as `decide` says. Pass the result to `session.run`. The link
- * is closed on failure.
+ * Receives an agent's Hello and replies with the decision. Pass the result to `session.run`. The
+ * link is closed on failure.
  * @throws {AranyaError} what was replied, if not a Welcome: the same error as at the agent;
  * "timed_out"; "cancelled"; "unavailable" when the link ended; "invalid" for any other packet; what
  * `decide` throws
@@ -186,7 +186,7 @@ async function decideReply(
     return toRefusedReply({
       reason: RefusalReason.VERSION,
       message:
-        `Cannot serve agent ${hello.agentVersion}: it speaks protocol version ${hello.protocolVersion}, expected ${MIN_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`,
+        `Cannot serve agent ${hello.agentVersion}: its protocol version is ${hello.protocolVersion}, expected ${MIN_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`,
     });
   }
   let decision: GreetingDecision;

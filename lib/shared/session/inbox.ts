@@ -30,9 +30,9 @@ export interface InboxOptions {
 }
 
 /**
- * Holds what the peer has sent on one channel until the reader takes it. The pace of the reader sets
- * the credit: the peer may be ahead of it by one window. The window grows when it, rather than the
- * reader or the link, limits the rate.
+ * Holds what the peer has sent on one channel until the reader takes it. The pace of the reader
+ * sets the credit: the peer may be ahead of it by one window. The window grows when it, rather than
+ * the reader or the link, limits the rate.
  */
 export class Inbox {
   readonly #options: InboxOptions;

@@ -52,7 +52,8 @@ export interface CreateSessionOptions {
   /** How long streams wait for a new link, in milliseconds. @default 30000 */
   resumeWindowMs?: number;
   /**
-   * A link is closed after this much silence, in milliseconds, unless the Welcome says otherwise.
+   * A link is closed after this much silence, in milliseconds. A value in the Welcome takes
+   * precedence.
    * @default 40000
    */
   offlineAfterMs?: number;
@@ -78,6 +79,7 @@ const HANDLERS_MS = 1_000;
 /** Upper bound of the reason in a GOODBYE, in characters. */
 const MAX_REASON_LENGTH = 300;
 
+/** Keeps the streams of a session, and runs them on one link after the other. */
 class LinkedSession implements Session {
   readonly instanceId: Uint8Array = crypto.getRandomValues(
     new Uint8Array(INSTANCE_ID_BYTES),
@@ -86,7 +88,7 @@ class LinkedSession implements Session {
   readonly #clock: Clock;
   readonly #maxValueBytes: number;
   readonly #resumeWindowMs: number;
-  /** For texts. */
+  /** For error texts. */
   readonly #peerName: "device" | "operator";
   readonly #streams: StreamTable;
   /** Fires when streams that wait for a link expire. */
@@ -162,6 +164,7 @@ class LinkedSession implements Session {
       const message = "Cannot use stream: it was cancelled";
       handle.reset(new AranyaError("cancelled", message, { cause: reason }));
     });
+    // The caller's signal may outlive the stream by far.
     onAbort(handle.signal, () => listener[Symbol.dispose]());
     return handle;
   }
@@ -192,6 +195,7 @@ class LinkedSession implements Session {
     return end;
   }
 
+  /** Puts a link to work. A Welcome without a value leaves the silence to the options. */
   #createRunningLink(link: Link, welcomeOfflineMs: number): RunningLink {
     const { side, log, offlineAfterMs = DEFAULT_OFFLINE_AFTER_MS } =
       this.#options;

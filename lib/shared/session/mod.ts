@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Requests and streams multiplexed over one link at a time, with order, flow control, priorities and
- * deadlines; they survive a change of links between the same two processes. The code is the same at
- * both ends. A Link that is encrypted and authenticated comes in; payloads and byte channels come
- * out. This room never looks into a payload, and never opens a link itself.
+ * Requests and streams multiplexed over one link at a time, with order, flow control, priorities
+ * and deadlines; they survive a change of links between the same two processes. The code is the
+ * same at both ends. A Link that is encrypted and authenticated comes in; payloads and byte
+ * channels come out. This room never looks into a payload, and never opens a link itself.
  *
  * @example
  * ```ts

@@ -8,6 +8,7 @@ import {
   MAX_ENVELOPE_HEADER_BYTES,
   toDataCost,
 } from "../wire/mod.ts";
+import { RetransmitQueue } from "./retransmit_queue.ts";
 
 /**
  * A channel with less credit than this waits for more before the next piece of a large chunk is
@@ -18,8 +19,6 @@ const MIN_PIECE_BYTES = 4 * 1024;
 const MAX_WHOLE_BYTES = 256;
 /** A request has high priority up to this sequence position; the rest of a larger one has not. */
 const HIGH_PRIORITY_BYTES = 64 * 1024;
-/** Number of acknowledged packets from which on `#sent` is compacted. */
-const COMPACT_COUNT = 64;
 const EMPTY = new Uint8Array(0);
 
 /** Which queue of the sender a stream belongs to. */
@@ -72,13 +71,6 @@ interface CutOptions {
   payloadBytes: number;
 }
 
-interface SentPacket {
-  /** Sequence position of its envelope, and of the one behind it. */
-  sequence: number;
-  end: number;
-  packet: Uint8Array;
-}
-
 /**
  * What one stream sends: makes packets when the link has room, and keeps them until they are
  * acknowledged. Bytes are copied once, into their packet; a repeated packet is sent unchanged.
@@ -89,15 +81,10 @@ interface SentPacket {
 export class Outbox {
   /** Sequence position below which packets have high priority. */
   #highPriorityEnd: number;
-  /** Packets from `#firstUnacked` on await their acknowledgement; earlier ones are compacted away. */
-  #sent: SentPacket[] = [];
-  #firstUnacked = 0;
-  /** Index of the next packet of `#sent` to send again; its length if there is none. */
-  #nextRepeat = 0;
+  readonly #sent = new RetransmitQueue();
   /** Sequence position of the next new envelope. */
   #nextSequence = 0;
   #acked = 0;
-  #unackedBytes = 0;
   #credit = INITIAL_CREDIT_BYTES;
   #open: OutgoingValue | undefined;
   /** RESULT or RESET. */
@@ -134,17 +121,19 @@ export class Outbox {
 
   /** Whether the peer has acknowledged everything, including RESULT or RESET. */
   get isDelivered(): boolean {
-    return this.#isFinalSent && this.#firstUnacked === this.#sent.length;
+    return this.#isFinalSent && this.#sent.isEmpty;
   }
 
   /** Sent and not acknowledged, in bytes. */
   get unackedBytes(): number {
-    return this.#unackedBytes;
+    return this.#sent.unackedBytes;
   }
 
   /** Returns whether nothing more may be written on a channel. */
   isChannelEnded(channel: number): boolean {
-    return this.#final !== undefined || this.#channel(channel).end !== "open";
+    if (this.#final) return true;
+    const found = this.#channels.find(({ number }) => number === channel);
+    return found !== undefined && found.end !== "open";
   }
 
   /** Queues the OPEN. `encode` is called when its first packet is made. */
@@ -193,8 +182,7 @@ export class Outbox {
   /** Drops everything, and rejects writers with the error. */
   clear(error: AranyaError): void {
     this.#dropQueued(error);
-    this.#sent = [];
-    this.#firstUnacked = this.#nextRepeat = this.#unackedBytes = 0;
+    this.#sent.clear();
     this.#final = undefined;
   }
 
@@ -223,32 +211,17 @@ export class Outbox {
       const channel = this.#channel(number);
       channel.credit = Math.max(channel.credit, credit);
     }
-    for (;;) {
-      const sent = this.#sent[this.#firstUnacked];
-      if (!sent || sent.end > this.#acked) break;
-      this.#unackedBytes -= sent.packet.length;
-      this.#firstUnacked++;
-    }
-    this.#nextRepeat = Math.max(this.#nextRepeat, this.#firstUnacked);
-    this.#compactSent();
-  }
-
-  #compactSent(): void {
-    const count = this.#firstUnacked;
-    if (count <= COMPACT_COUNT || count * 2 <= this.#sent.length) return;
-    this.#sent.splice(0, count);
-    this.#nextRepeat -= count;
-    this.#firstUnacked = 0;
+    this.#sent.acknowledge(this.#acked);
   }
 
   /** Sends everything again that isn't acknowledged: the link that it was sent on has ended. */
   rewind(): void {
-    this.#nextRepeat = this.#firstUnacked;
+    this.#sent.rewind();
   }
 
   /** Priority of the next packet; undefined if there is none at the moment. */
   get priority(): StreamPriority | undefined {
-    const repeated = this.#sent[this.#nextRepeat];
+    const repeated = this.#sent.nextRepeat;
     if (repeated) return this.#priorityAt(repeated.sequence);
     if (this.#isResetDue()) return "high";
     return this.#hasNewPacket()
@@ -280,11 +253,8 @@ export class Outbox {
    * `maxBytes`; a repeated one is as long as it was.
    */
   takePacket(stream: number, maxBytes: number): Uint8Array | undefined {
-    const repeated = this.#sent[this.#nextRepeat];
-    if (repeated) {
-      this.#nextRepeat++;
-      return repeated.packet;
-    }
+    const repeated = this.#sent.takeRepeat();
+    if (repeated) return repeated;
     const payloadBytes = maxBytes - MAX_ENVELOPE_HEADER_BYTES;
     const options: CutOptions = { stream, payloadBytes };
     if (this.#final && this.#isResetDue()) {
@@ -379,8 +349,6 @@ export class Outbox {
     );
     this.#nextSequence += 1 + payload.length + (channel === undefined ? 0 : 1);
     this.#sent.push({ sequence, end: this.#nextSequence, packet });
-    this.#nextRepeat = this.#sent.length;
-    this.#unackedBytes += packet.length;
     return packet;
   }
 

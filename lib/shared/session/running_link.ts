@@ -60,8 +60,8 @@ export interface RunningLinkOptions {
 
 /**
  * Reads and dispatches the packets of a link, runs its sender, and decides when the link is dead.
- * Any received packet is a sign of life; after some silence a PING asks for one. A link that doesn't
- * accept a packet for the allowed time is as dead as one that delivers none.
+ * Any received packet is a sign of life; after some silence a PING asks for one. A link that
+ * doesn't accept a packet for the allowed time is as dead as one that delivers none.
  */
 export class RunningLink {
   readonly sender: Sender;

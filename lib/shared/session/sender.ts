@@ -153,7 +153,9 @@ export class Sender {
     return this.#parts.shift();
   }
 
-  /** Takes a packet of the stream whose turn it is; the stream then goes to the end of its queue. */
+  /**
+   * Takes a packet of the stream whose turn it is; the stream then goes to the end of its queue.
+   */
   #takePacket(queue: Set<StreamState>): Uint8Array | undefined {
     const { budget, link, numbering } = this.#options;
     for (const stream of queue) {

@@ -13,8 +13,8 @@ export interface Session extends AsyncDisposable {
   /**
    * Sends a request and returns the response. Waits for a link if there is none. Requests that are
    * pending at the same time may reach the peer's handler in any order.
-   * @throws {AranyaError} the error of the peer with its code; "timed_out"; "cancelled"; "too_large";
-   * "unavailable" when the peer or the session has ended
+   * @throws {AranyaError} the error of the peer with its code; "timed_out"; "cancelled";
+   * "too_large"; "unavailable" when the peer or the session has ended
    */
   request(
     method: Method,
@@ -95,16 +95,16 @@ export interface RequestOptions {
    * @default "Cannot get response to <method>"
    */
   action?: string;
-  /** Cancels the request; the peer is told to stop. */
+  /** Cancels the request, and stops the handler of the peer. */
   signal?: AbortSignal;
 }
 
 /** A stream with numbered byte channels in both directions, and a result. */
 export interface Stream {
   /**
-   * Returns what the peer sends on this channel. Ends with the channel or with the result; throws if
-   * the stream fails. One reader per channel; leaving the loop early drops the rest. What was written
-   * as a chunk of at most 256 bytes, also an empty one, arrives as one chunk.
+   * Returns what the peer sends on this channel. Ends with the channel or with the result; throws
+   * if the stream fails. One reader per channel; leaving the loop early drops the rest. What was
+   * written as a chunk of at most 256 bytes, also an empty one, arrives as one chunk.
    */
   read(channel: number): AsyncIterable<Uint8Array>;
   /**
@@ -116,8 +116,8 @@ export interface Stream {
   end(channel: number): Promise<void>;
   /**
    * At the opener: the result that the acceptor has sent. Resolves when every reader has read its
-   * channel to the end; a channel without a reader doesn't delay it. Rejects if the stream fails; the
-   * rejection may be left unhandled.
+   * channel to the end; a channel without a reader doesn't delay it. Rejects if the stream fails;
+   * the rejection may be left unhandled.
    */
   readonly result: Promise<Uint8Array>;
   /** At the acceptor: sends the result after all chunks. Resolves when the peer has everything. */
@@ -140,7 +140,8 @@ export interface SessionHandlers {
     signal: AbortSignal,
   ): Promise<Uint8Array>;
   /**
-   * Serves a stream with channels. Must call `finish`; a rejection resets the stream with that error.
+   * Serves a stream with channels. Must call `finish`; a rejection resets the stream with that
+   * error.
    */
   stream(method: Method, payload: Uint8Array, stream: Stream): Promise<void>;
 }

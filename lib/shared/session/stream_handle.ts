@@ -20,12 +20,14 @@ export interface StreamHandleOptions {
 export class StreamHandle implements Stream, StreamListener, InboxListener {
   readonly #options: StreamHandleOptions;
   readonly #stream: StreamState;
+  /** By channel; created when the channel is first read or written to by the peer. */
   readonly #inboxes = new Map<number, Inbox>();
   readonly #controller = new AbortController();
   readonly #result = Promise.withResolvers<Uint8Array>();
   /** The RESULT, received or queued. */
   #resultPayload: Uint8Array | undefined;
   #error: AranyaError | undefined;
+  /** Whether the result is resolved or rejected. */
   #isEnded = false;
 
   constructor(options: StreamHandleOptions) {
@@ -95,6 +97,7 @@ export class StreamHandle implements Stream, StreamListener, InboxListener {
     if (!this.isSettled) {
       this.#resultPayload = result;
       this.#stream.finish(result);
+      // What the opener still sends is dropped, so readers need not wait for it.
       this.#endInboxes();
     }
     return this.#result.promise.then(() => {});
@@ -159,6 +162,7 @@ export class StreamHandle implements Stream, StreamListener, InboxListener {
     this.#controller.abort(this.#error ?? endedError());
   }
 
+  /** Returns why nothing may be written on a channel, if so. */
   #writeError(channel: number): AranyaError | undefined {
     if (this.#error) return this.#error;
     if (this.isSettled) return endedError();

@@ -151,7 +151,7 @@ export class StreamState {
     this.#owner.onStreamStarted(this);
   }
 
-  /** Wakes the sender after something was queued in the outbox; see the class. */
+  /** Must be called after something was queued in the outbox; see the class. */
   notifySender(): void {
     if (this.#state !== "closed") this.#owner.onStreamReady(this);
   }

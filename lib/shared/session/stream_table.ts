@@ -123,8 +123,8 @@ export class StreamTable
   }
 
   /**
-   * Continues on a new link: from the points that the peer has reported, or without the streams that
-   * the peer knew if it has reported none, because it is another process.
+   * Continues on a new link. `points` are what the peer has received; undefined if it is another
+   * process than the last one, whose streams `onPeerLost` has failed.
    * @throws {AranyaError} code "invalid" when a point is beyond what was sent
    */
   resume(
@@ -153,15 +153,15 @@ export class StreamTable
         stream.acknowledge(point);
         continue;
       }
-      // The peer may never have received it: then it is sent from the start, and the peer reports it
-      // as unknown if it had. With any sign that the peer has known it, that is certain now.
+      // Without a sign that the peer ever knew the stream, its OPEN may have been lost: everything is
+      // sent again. (If the peer has dropped the stream instead, it reports it as unknown.)
       const wasKnown = !isOpener || outbox.hasAck || received > 0 ||
         stream.state === "closing";
       if (wasKnown) stream.onUnknownToPeer(this.#unknownStreamError());
     }
   }
 
-  /** The link has ended. Streams that weren't sent wait for the next one at least until this time. */
+  /** Handles the end of the link. Unsent streams wait for the next one until this time at least. */
   suspend({ expiresMs }: { expiresMs: number }): void {
     this.#link = undefined;
     for (const [stream, dueMs] of this.#unsent) {
@@ -169,12 +169,12 @@ export class StreamTable
     }
   }
 
-  /** Fails streams that the peer may know; ones that weren't sent wait on. */
+  /** Fails the streams that the peer may know. Unsent ones keep waiting for a link. */
   failNumbered(error: AranyaError): void {
     for (const stream of [...this.#numbered.values()]) stream.fail(error);
   }
 
-  /** Fails streams that weren't sent in time, and returns when the next one expires. */
+  /** Fails unsent streams that have expired. Returns when the next one does, or Infinity. */
   failExpired(error: AranyaError): number {
     const nowMs = this.#options.clock.monotonicMs();
     let nextMs = Infinity;
@@ -309,7 +309,7 @@ export class StreamTable
     const stream = new StreamState({
       owner: this,
       isOpener: false,
-      // A request until the method says otherwise.
+      // High until the method is known to use channels.
       priority: "high",
       id,
     });
@@ -329,7 +329,7 @@ export class StreamTable
     return stream;
   }
 
-  /** Tells the peer once that this side doesn't know a stream. */
+  /** Reports once per link that this side doesn't know a stream. */
   #reportUnknown(id: number): void {
     if (this.#reportedIds.has(id)) return;
     if (this.#reportedIds.size >= MAX_REPORTED_COUNT) this.#reportedIds.clear();

@@ -26,8 +26,8 @@ export class DeadlineTimer {
   }
 
   /**
-   * Fires at this monotonic time, unless an earlier one is scheduled already. Times in the past fire
-   * in the next turn of the event loop; Infinity is ignored.
+   * Fires at this monotonic time, unless an earlier one is scheduled already. Times in the past
+   * fire in the next turn of the event loop; Infinity is ignored.
    */
   schedule(dueMs: number): void {
     if (this.#stopped || dueMs === Infinity) return;

@@ -40,7 +40,7 @@ const WIRE_VARINT = 0;
 const WIRE_FIXED64 = 1;
 const WIRE_BYTES = 2;
 const WIRE_FIXED32 = 5;
-/** A byte of at least this value says that the varint continues. */
+/** The highest bit of a byte is set if the varint continues. */
 const VARINT_STEP = 0x80;
 const MAX_VARINT_BYTES = 10;
 const MAX_UINT32 = 0xffff_ffff;

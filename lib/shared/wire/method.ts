@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a method's number says about it (proto/aranya.proto, enum Method). */
+/** Properties of methods (proto/aranya.proto, enum Method). */
 import { type Method, MethodSchema } from "./_gen.ts";
 
 /** Bit of the number of every method that uses channels. */

@@ -111,7 +111,7 @@ Deno.test("greetAsOperator() refuses an agent whose versions are all unsupported
   );
   await assert.rejects(clock.run(greeting), {
     code: "unsupported",
-    message: /speaks protocol version 9, expected 1 to 1/,
+    message: /its protocol version is 9, expected 1 to 1/,
   });
 });
 

@@ -130,7 +130,7 @@ Deno.test("receive() throws too_large when a value exceeds the limit", () => {
   });
 });
 
-Deno.test("start() queues the OPEN and tells the owner", () => {
+Deno.test("start() queues the OPEN and notifies the owner", () => {
   const { stream, events } = makeStream({ isOpener: true });
   stream.start(() => utf8("hello"));
   assert.deepEqual(events, ["started"]);

@@ -33,13 +33,13 @@ Deno.test("decodeMessage() throws invalid with the name of the message when the 
   );
 });
 
-const schemas = new Map(
+const SCHEMAS = new Map(
   file_aranya.messages.map((schema) => [schema.name, schema]),
 );
 
 Deno.test("decodeMessage() and encodeMessage() convert every message of version 1 as recorded", async () => {
   for (const [name, golden] of Object.entries(await readGolden())) {
-    const schema = schemas.get(golden.message);
+    const schema = SCHEMAS.get(golden.message);
     assert.ok(schema, `${name}: the schema no longer has this message`);
     const message = decodeMessage(schema, fromHex(golden.hex));
     assert.deepEqual(toJson(schema, message), golden.json, name);
@@ -51,8 +51,7 @@ Deno.test("decodeMessage() and encodeMessage() convert every message of version 
 Deno.test("every message and envelope kind has recorded bytes", async () => {
   const table = await readGolden();
   const missing = Object.keys(makeGolden()).filter((name) => !(name in table));
-  const advice =
-    "run `deno run --allow-read --allow-write --allow-env --allow-sys=hostname tests/shared/wire/_support/golden.ts`";
+  const advice = "run `deno run -A tests/shared/wire/_support/golden.ts`";
   assert.deepEqual(missing, [], advice);
 });
 

@@ -5,8 +5,10 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   CommandSchema,
   decodeEnvelope,
+  encodeControl,
   encodeEnvelope,
   type Envelope,
+  EnvelopeKind,
   MAX_ENVELOPE_HEADER_BYTES,
   MessageSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -68,6 +70,17 @@ Deno.test("encodeEnvelope() puts the channel before the payload", () => {
     );
     assert.deepEqual(decodeEnvelope(encoded), { ...envelope, payload });
   }
+});
+
+Deno.test("encodeControl() encodes a complete envelope of stream 0", () => {
+  const encoded = encodeControl(EnvelopeKind.PING, bytes(8));
+  assert.deepEqual(decodeEnvelope(encoded), {
+    kind: EnvelopeKind.PING,
+    stream: 0,
+    sequence: 0,
+    complete: true,
+    payload: bytes(8),
+  });
 });
 
 Deno.test("decodeEnvelope() skips unknown fields of every wire type", () => {

@@ -89,7 +89,7 @@ class Direction {
   stop(): void {
     this.#stop.abort();
     this.#pipe.end();
-    for (const wake of this.#waiters.splice(0)) wake();
+    for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
   async send(packet: Uint8Array): Promise<void> {
@@ -114,7 +114,7 @@ class Direction {
     const signal = this.#stop.signal;
     clock.sleep(this.#busyMs - nowMs, { signal }).then(() => {
       this.#queuedBytes -= packet.length;
-      for (const wake of this.#waiters.splice(0)) wake();
+      for (const resolve of this.#waiters.splice(0)) resolve();
     }, () => {});
     clock.sleep(this.#busyMs + latencyMs - nowMs, { signal }).then(
       () => this.#deliver(packet),

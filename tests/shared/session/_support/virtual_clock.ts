@@ -5,7 +5,7 @@ import type { Clock } from "../../../../lib/shared/base/mod.ts";
 
 interface Sleeper {
   dueMs: number;
-  wake: () => void;
+  end: () => void;
 }
 
 /** Time stands still except in `run` and `pass`. */
@@ -34,7 +34,7 @@ export class VirtualClock implements Clock {
       if (signal?.aborted) return reject(signal.reason);
       const sleeper = {
         dueMs: this.#nowMs + Math.max(0, delayMs),
-        wake: () => {
+        end: () => {
           signal?.removeEventListener("abort", onAbort);
           resolve();
         },
@@ -72,7 +72,7 @@ export class VirtualClock implements Clock {
       }
       this.#sleepers = this.#sleepers.filter((each) => each !== next);
       this.#nowMs = Math.max(this.#nowMs, next.dueMs);
-      next.wake();
+      next.end();
       await setImmediate();
     }
     return await settled;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Golden bytes of protocol version 1: one sample of every message, and one envelope of every kind in
- * both directions. Run this file to add samples of new messages:
- * `deno run --allow-read --allow-write --allow-env --allow-sys=hostname tests/shared/wire/_support/golden.ts`
- * Recorded bytes never change. Names of messages and fields may: they are not on the wire.
+ * Golden bytes of protocol version 1: one sample of every message, and one envelope of every kind
+ * in both directions. `deno run -A tests/shared/wire/_support/golden.ts` adds samples of new
+ * messages. Recorded bytes never change. Names of messages and fields may: they are not on the wire.
  */
 import {
   create,
