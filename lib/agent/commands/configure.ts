@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Settings of the device, which the operator sends after each connect. */
+/** Settings that the operator sends to the device. */
 import { ConfigureSchema, decodeMessage } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
 

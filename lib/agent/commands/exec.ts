@@ -36,7 +36,7 @@ export async function serveExec(
     { target, command, stdin, stdout, stderr, tty },
     toExecIo(stream, { stdin, size }),
   );
-  await finishWith(stream, status);
+  await sendExitStatus(stream, status);
 }
 
 /**
@@ -55,9 +55,10 @@ export async function serveAttach(
     { target, stdin, stdout, stderr, tty, stdinOnce },
     toExecIo(stream, { stdin, size: undefined }),
   );
-  await finishWith(stream, status);
+  await sendExitStatus(stream, status);
 }
 
+/** Returns `stdinOnce` of the container's spec; false for the host. */
 function isStdinOnce(
   target: Target | undefined,
   { pods }: StreamContext,
@@ -68,13 +69,18 @@ function isStdinOnce(
   )?.stdinOnce ?? false;
 }
 
-async function finishWith(stream: Stream, status: ExitStatus): Promise<void> {
+/** Sends the exit status as the stream's result. */
+async function sendExitStatus(
+  stream: Stream,
+  status: ExitStatus,
+): Promise<void> {
   const { code, reason = "", message = "" } = status;
   await stream.finish(
     encodeMessage(ExitStatusSchema, { code, reason, message }),
   );
 }
 
+/** @param options `size` is the terminal's first size, if the request has one */
 function toExecIo(
   stream: Stream,
   { stdin, size }: { stdin: boolean; size: Resize | undefined },

@@ -107,6 +107,7 @@ function findAnyRunning(
   return toContainerRef(running.containerId, podUid);
 }
 
+/** Returns the id of the current instance, which must be running. */
 function findRunningInstance(
   container: ContainerStatus,
   action: string,

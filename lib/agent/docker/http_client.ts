@@ -123,6 +123,7 @@ export class DockerHttpClient implements DockerClient {
     return Promise.resolve();
   }
 
+  /** Takes an idle connection or dials a new one. */
   async #open(call: DockerCall): Promise<Exchange> {
     call.signal?.throwIfAborted();
     const idle = this.#idleConnections.pop();
@@ -168,6 +169,7 @@ export class DockerHttpClient implements DockerClient {
     throw fromStatus(head.status, { body, action });
   }
 
+  /** Returns the version to speak. The ping has no version in its path, so any engine responds. */
   async #negotiateVersion(exchange: Exchange, action: string): Promise<string> {
     const head = await this.#roundTrip(exchange, PING);
     const body = await exchange.translateErrors(
@@ -216,6 +218,7 @@ export class DockerHttpClient implements DockerClient {
     this.#idleConnections.push(exchange.connection);
   }
 
+  /** Yields the body and ends the exchange, also when the reader leaves. */
   async *#streamBody(
     exchange: Exchange,
     head: ResponseHead,
@@ -227,6 +230,7 @@ export class DockerHttpClient implements DockerClient {
     }
   }
 
+  /** Ends an exchange. May be called twice. */
   #close(exchange: Exchange): void {
     this.#exchanges.delete(exchange);
     exchange.close();
@@ -272,6 +276,7 @@ function encodeRequest(call: DockerCall, apiVersion: string): HttpRequest {
   };
 }
 
+/** Encodes bytes unchanged and any other value as JSON. */
 function encodeBody(
   body: unknown,
 ): { body: Uint8Array; contentType: string | undefined } {
@@ -283,7 +288,10 @@ function encodeBody(
     : { body: utf8(JSON.stringify(body)), contentType: "application/json" };
 }
 
-/** @throws {AranyaError} code "unavailable" when there are more than `maxBytes` */
+/**
+ * Returns all bytes.
+ * @throws {AranyaError} code "unavailable" when there are more than `maxBytes`
+ */
 async function collect(
   chunks: AsyncIterable<Uint8Array>,
   { maxBytes, action }: { maxBytes: number; action: string },

@@ -75,6 +75,9 @@ export function toContainerCreate(
   };
 }
 
+/**
+ * Joins the namespaces of the infra container, except for those of the host that the pod asks for.
+ */
 function toNamespaces(
   request: ContainerRequest,
   sandboxId: string,
@@ -129,6 +132,7 @@ function toCpuQuotaUs(limitMillis: number): number {
   );
 }
 
+/** Translates the security context; what it leaves open stays the engine's default. */
 function toSecurity(security: ContainerSecurity | undefined): HostConfig {
   if (!security) return {};
   const options: string[] = [];

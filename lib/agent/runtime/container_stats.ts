@@ -12,6 +12,7 @@ import {
 } from "../docker/mod.ts";
 import type { RuntimePod } from "./runtime.ts";
 
+/** Pods whose containers are read at the same time. */
 const CONCURRENCY = 4;
 
 /** Returns the usage of every running container, without those that end meanwhile. */
@@ -31,6 +32,7 @@ export async function readPodStats(
   return results;
 }
 
+/** Returns the usage of the running containers of one pod. */
 async function readOne(
   client: DockerClient,
   { uid, sandbox, containers }: RuntimePod,
@@ -77,6 +79,7 @@ export function toUsage({ cpu_stats, memory_stats }: StatsResponse): {
   };
 }
 
+/** Returns the bytes of all network interfaces since the start; 0 when nothing was read. */
 function toTraffic(stats: StatsResponse | undefined): {
   networkRxBytes: bigint;
   networkTxBytes: bigint;

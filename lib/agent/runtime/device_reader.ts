@@ -72,6 +72,7 @@ export class DockerDeviceReader implements DeviceReader {
 
   async readFacts(signal: AbortSignal): Promise<DeviceFacts> {
     const runtimeCondition = await this.#readRuntimeCondition(signal);
+    // Where images and containers are stored: the kubelet's imagefs.
     const runtimeRoot = this.#engine?.DockerRootDir;
     const host = await this.#machine.readFacts({
       paths: [this.#stateDir, ...(runtimeRoot ? [runtimeRoot] : [])],

@@ -49,13 +49,16 @@ const GO_ARCHITECTURES: Readonly<Record<string, string>> = {
   armv7l: "arm",
   armv6l: "arm",
 };
+/** Events after which a pod must be synced. */
 const WATCHED_ACTIONS = ["start", "die", "oom", "destroy"];
+/** Delays before the event stream is opened again. */
 const WATCH_BACKOFF = {
   initialDelayMs: 200,
   maxDelayMs: 10_000,
   factor: 2,
   jitter: 0.5,
 };
+/** A removal by another call is waited for up to 30 s. */
 const REMOVAL_POLL_INTERVAL_MS = 100;
 const MAX_REMOVAL_POLLS = 300;
 
@@ -93,6 +96,7 @@ export class DockerPods implements PodRuntime {
     signal: AbortSignal,
   ): Promise<Sandbox> {
     const { Architecture } = await readSystemInfo(this.#client, signal);
+    // The engine's machine, not the agent's: the engine may be reached by TCP.
     const arch = GO_ARCHITECTURES[Architecture] ?? Architecture;
     await ensureInfraImage(this.#client, arch);
     signal.throwIfAborted();
@@ -131,6 +135,7 @@ export class DockerPods implements PodRuntime {
       image: await inspectImage(this.#client, request.imageId),
     });
     const name = formatContainerName(request);
+    // An earlier call may have started it before the agent was restarted.
     const existing = await this.#findStarted(name);
     if (existing !== undefined) return existing;
     const id = await createContainer(this.#client, { name, config, signal });
@@ -226,6 +231,7 @@ export class DockerPods implements PodRuntime {
     return undefined;
   }
 
+  /** Adds a container to its pod, which it creates if needed. */
   #addToPods(pods: Map<string, RuntimePod>, inspect: ContainerInspect): void {
     const identity = fromLabels(inspect.Config.Labels);
     if (!identity) return;
@@ -249,6 +255,7 @@ export class DockerPods implements PodRuntime {
   }
 }
 
+/** Returns the action for errors of a start, which name the pod rather than an id. */
 function toStartAction(
   { container, namespace, podName }: ContainerRequest,
 ): string {

@@ -8,6 +8,7 @@ import {
   inspectContainer,
 } from "../docker/mod.ts";
 
+/** Containers that are inspected at the same time. */
 const CONCURRENCY = 4;
 
 /**

@@ -30,6 +30,7 @@ import type { Sandbox, SandboxRequest } from "./runtime.ts";
 
 /** User and group without any right, as for the kubelet's pause container. */
 const INFRA_USER = "65535:65535";
+/** The kernel's minimum: infra containers only wait. */
 const MIN_CPU_SHARES = 2;
 
 /** Infra containers and the pod network of one device on one engine. */
@@ -109,6 +110,7 @@ export class Sandboxes {
     });
   }
 
+  /** Creates and starts a container; removes it when it can't be started. */
   async #startInfraContainer(
     name: string,
     config: ContainerCreate,
@@ -122,6 +124,10 @@ export class Sandboxes {
     }
   }
 
+  /**
+   * Creates the pod network; recreates it for another range unless containers are connected to it.
+   * @param podCidr empty accepts any range
+   */
   async #ensureNetwork(podCidr: string): Promise<void> {
     const existing = await inspectNetwork(this.#client, this.network).catch(
       (error) => {

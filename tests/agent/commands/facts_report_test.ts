@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { FactsReport } from "../../../lib/agent/commands/facts_report.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
 import {
   create,
   decodeMessage,
@@ -10,84 +14,150 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
 
-/** Starts a report whose delays take 2 ms. */
-function start() {
-  const stop = new AbortController();
-  const sent: string[] = [];
-  const { lines, logger } = new RecordedLog();
-  const facts = create(FactsSchema, { hostname: "one" });
-  let reads = 0;
-  const clock: Clock = {
-    ...SYSTEM_CLOCK,
-    sleep: (_delayMs, options) => SYSTEM_CLOCK.sleep(2, options),
-  };
-  const report = new FactsReport({
-    reader: {
-      readFacts() {
-        reads++;
-        return Promise.resolve(facts);
-      },
-      readStats: () => Promise.resolve(create(StatsSchema)),
-    },
-    session: {
-      request(_method, payload) {
-        sent.push(decodeMessage(FactsSchema, payload).hostname);
-        return Promise.resolve(new Uint8Array());
-      },
-    },
-    agentVersion: "1",
-    host: { exec: true, attach: true, logs: true, portForward: true },
-    clock,
-    log: logger,
+const DEADLINE_MS = 5_000;
+
+/** Runs a report of a device whose facts a test may change. */
+class FactsFixture implements AsyncDisposable {
+  readonly report: FactsReport;
+  readonly log = new RecordedLog();
+  readonly facts = create(FactsSchema, {
+    hostname: "one",
+    machineId: "m1",
+    bootId: "b1",
+    addresses: ["192.0.2.1"],
   });
-  const running = report.run(stop.signal);
-  return {
-    facts,
-    lines,
-    report,
-    sent,
-    /** Resolves after so many more readings. */
-    async waitForReads(count: number) {
-      const goal = reads + count;
-      const deadline = performance.now() + 5_000;
-      while (reads < goal && performance.now() < deadline) {
-        await SYSTEM_CLOCK.sleep(1);
+  /** Hostnames in the requests. */
+  readonly sent: string[] = [];
+  /** Thrown by requests. */
+  failure: AranyaError | undefined;
+  /** Delays between readings. */
+  readonly delaysMs: number[] = [];
+  #readCount = 0;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** @param options `delayMs` replaces the delays between readings */
+  constructor({ delayMs }: { delayMs?: number } = {}) {
+    const clock: Clock = {
+      ...SYSTEM_CLOCK,
+      sleep: (wantedMs, options) => {
+        this.delaysMs.push(wantedMs);
+        return SYSTEM_CLOCK.sleep(delayMs ?? wantedMs, options);
+      },
+    };
+    this.report = new FactsReport({
+      reader: {
+        readFacts: () => {
+          this.#readCount++;
+          return Promise.resolve(this.facts);
+        },
+        readStats: () => Promise.resolve(create(StatsSchema)),
+      },
+      session: {
+        request: (_method, payload) => {
+          this.sent.push(decodeMessage(FactsSchema, payload).hostname);
+          return this.failure
+            ? Promise.reject(this.failure)
+            : Promise.resolve(new Uint8Array());
+        },
+      },
+      agentVersion: "1",
+      host: { exec: true, attach: true, logs: true, portForward: true },
+      clock,
+      log: this.log.logger,
+    });
+    this.#running = this.report.run(this.#stop.signal);
+  }
+
+  /** Resolves after so many more readings. */
+  async waitForReads(count: number): Promise<void> {
+    const goal = this.#readCount + count;
+    await this.waitUntil(() => this.#readCount >= goal);
+  }
+
+  async waitUntil(condition: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + DEADLINE_MS;
+    while (!condition()) {
+      if (performance.now() > deadlineMs) {
+        throw new Error(`Cannot wait any longer for ${condition}`);
       }
-      assert.ok(reads >= goal);
-    },
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await running;
-    },
-  };
+      await SYSTEM_CLOCK.sleep(1);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
 }
 
 Deno.test("FactsReport.run() sends nothing before the first link, and later only changes", async () => {
-  await using device = start();
-  await device.waitForReads(3);
-  assert.deepEqual(device.sent, []);
-  device.report.onConnected();
-  await device.waitForReads(4);
-  assert.deepEqual(device.sent, ["one"]);
-  device.facts.hostname = "two";
-  await device.waitForReads(4);
-  assert.deepEqual(device.sent, ["one", "two"]);
-  device.report.onConnected();
-  await device.waitForReads(4);
-  assert.deepEqual(device.sent, ["one", "two", "two"]);
+  await using fixture = new FactsFixture({ delayMs: 2 });
+  await fixture.waitForReads(3);
+  assert.deepEqual(fixture.sent, []);
+  fixture.report.onConnected();
+  await fixture.waitForReads(4);
+  assert.deepEqual(fixture.sent, ["one"]);
+  fixture.facts.hostname = "two";
+  await fixture.waitForReads(4);
+  assert.deepEqual(fixture.sent, ["one", "two"]);
+  fixture.report.onConnected();
+  await fixture.waitForReads(4);
+  assert.deepEqual(fixture.sent, ["one", "two", "two"]);
+});
+
+Deno.test("FactsReport.requestRead() and onConnected() end the delay of 30 s", async () => {
+  await using fixture = new FactsFixture();
+  const { report, delaysMs } = fixture;
+  await fixture.waitUntil(() => delaysMs.length === 1);
+  report.requestRead();
+  await fixture.waitUntil(() => delaysMs.length === 2);
+  report.onConnected();
+  await fixture.waitUntil(() => delaysMs.length === 3);
+  assert.deepEqual(delaysMs, [30_000, 30_000, 30_000]);
+  assert.deepEqual(fixture.sent, ["one"]);
+});
+
+Deno.test("FactsReport.run() retries after 5 s and logs an error other than a missing link", async () => {
+  await using fixture = new FactsFixture({ delayMs: 2 });
+  fixture.failure = new AranyaError("unavailable", "Cannot send: no link");
+  fixture.report.onConnected();
+  await fixture.waitForReads(2);
+  assert.deepEqual(fixture.log.lines, []);
+  fixture.failure = new AranyaError("internal", "Cannot send: broken");
+  await fixture.waitForReads(2);
+  assert.equal(
+    fixture.log.lines[0],
+    "facts report failed, will retry: Cannot send: broken",
+  );
+  assert.ok(fixture.delaysMs.includes(5_000));
+});
+
+Deno.test("FactsReport has no addresses and ids before the first reading", async () => {
+  await using fixture = new FactsFixture();
+  const { report } = fixture;
+  assert.deepEqual(
+    [report.addresses, report.machineId, report.bootId],
+    [[], "", ""],
+  );
+  await report.read(new AbortController().signal);
+  assert.deepEqual(
+    [report.addresses, report.machineId, report.bootId],
+    [["192.0.2.1"], "m1", "b1"],
+  );
 });
 
 Deno.test("FactsReport.run() logs when the engine becomes unavailable and available again", async () => {
-  await using device = start();
-  const condition = (status: boolean) =>
+  await using fixture = new FactsFixture({ delayMs: 2 });
+  const createConditions = (status: boolean) =>
     create(FactsSchema, {
       conditions: [{ type: "RuntimeReady", status, message: "no socket" }],
     }).conditions;
-  device.facts.conditions = condition(false);
-  await device.waitForReads(3);
-  device.facts.conditions = condition(true);
-  await device.waitForReads(3);
-  assert.deepEqual(device.lines, [
+  fixture.facts.conditions = createConditions(false);
+  await fixture.waitForReads(3);
+  fixture.facts.conditions = createConditions(true);
+  await fixture.waitForReads(3);
+  assert.deepEqual(fixture.log.lines, [
     "container engine is unavailable",
     "container engine is available again",
   ]);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { PodReports } from "../../../lib/agent/commands/pod_reports.ts";
-import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
 import {
   create,
   decodeMessage,
@@ -12,51 +16,88 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
 
-function start() {
-  const stop = new AbortController();
-  const sent: string[] = [];
-  const device = { online: true };
-  const { logger } = new RecordedLog();
-  const reports = new PodReports({
-    clock: SYSTEM_CLOCK,
-    log: logger,
-    session: {
-      request(method, payload) {
-        if (!device.online) {
-          return Promise.reject(new AranyaError("unavailable", "Cannot x"));
-        }
-        sent.push(
-          method === Method.REPORT_PODS
-            ? decodeMessage(PodStatusListSchema, payload).pods.map((pod) =>
-              `${pod.uid}@${pod.version}`
-            ).join(" ")
-            : decodeMessage(EventListSchema, payload).events.map((event) =>
-              event.reason
-            ).join(" "),
-        );
-        return Promise.resolve(new Uint8Array());
-      },
-    },
-  });
-  const running = reports.run(stop.signal);
-  return {
-    device,
-    reports,
-    sent,
-    /** Resolves after so many requests. */
-    async waitForRequests(count: number) {
-      const deadline = performance.now() + 5_000;
-      while (sent.length < count && performance.now() < deadline) {
-        await SYSTEM_CLOCK.sleep(1);
-      }
-      assert.equal(sent.length, count, sent.join(", "));
-    },
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await running;
-    },
-  };
+const DEADLINE_MS = 5_000;
+const RETRY_INTERVAL_MS = 5_000;
+
+/** Formats a request: pods as "uid@version", events by their reasons. */
+function format(method: Method, payload: Uint8Array): string {
+  return method === Method.REPORT_PODS
+    ? decodeMessage(PodStatusListSchema, payload).pods.map((pod) =>
+      `${pod.uid}@${pod.version}`
+    ).join(" ")
+    : decodeMessage(EventListSchema, payload).events.map((event) =>
+      event.reason
+    ).join(" ");
 }
+
+/** Runs reports on a session whose requests succeed, or fail with `failure`. */
+class ReportsFixture implements AsyncDisposable {
+  readonly reports: PodReports;
+  readonly log = new RecordedLog();
+  /** Requests that succeeded. */
+  readonly sent: string[] = [];
+  failure: AranyaError | undefined;
+  failedCount = 0;
+  /** Called while a request is under way. */
+  onRequest: () => void = () => {};
+  /** Delays that have begun, with the signals that end them. */
+  readonly delays: { delayMs: number; signal: AbortSignal | undefined }[] = [];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor() {
+    const clock: Clock = {
+      ...SYSTEM_CLOCK,
+      sleep: (delayMs, options) => {
+        this.delays.push({ delayMs, signal: options?.signal });
+        return SYSTEM_CLOCK.sleep(delayMs, options);
+      },
+    };
+    this.reports = new PodReports({
+      clock,
+      log: this.log.logger,
+      session: {
+        request: (method, payload) => {
+          this.onRequest();
+          if (this.failure) {
+            this.failedCount++;
+            return Promise.reject(this.failure);
+          }
+          this.sent.push(format(method, payload));
+          return Promise.resolve(new Uint8Array());
+        },
+      },
+    });
+    this.#running = this.reports.run(this.#stop.signal);
+  }
+
+  /** Resolves when the retry delay has begun, and returns its signal. */
+  async waitForRetryDelay(): Promise<AbortSignal | undefined> {
+    const find = () =>
+      this.delays.find(({ delayMs }) => delayMs === RETRY_INTERVAL_MS);
+    await this.waitUntil(() => find() !== undefined);
+    return find()?.signal;
+  }
+
+  async waitUntil(condition: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + DEADLINE_MS;
+    while (!condition()) {
+      if (performance.now() > deadlineMs) {
+        throw new Error(
+          `Cannot wait any longer for ${condition}: ${this.sent.join(", ")}`,
+        );
+      }
+      await SYSTEM_CLOCK.sleep(1);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
+
+const OFFLINE = new AranyaError("unavailable", "Cannot send: no link");
 
 const status = (uid: string, version: bigint) =>
   create(PodStatusSchema, { uid, version });
@@ -69,35 +110,72 @@ const event = (reason: string) => ({
 });
 
 Deno.test("PodReports.run() sends changes within the batch delay in one request, of each pod the newest", async () => {
-  await using agent = start();
-  agent.reports.onPodStatus(status("a", 1n));
-  agent.reports.onPodStatus(status("b", 2n));
-  agent.reports.onPodStatus(status("a", 3n));
-  agent.reports.onPodEvent(event("Pulled"));
-  agent.reports.onPodEvent(event("Started"));
-  await agent.waitForRequests(2);
-  assert.deepEqual(agent.sent, ["a@3 b@2", "Pulled Started"]);
+  await using fixture = new ReportsFixture();
+  const { reports, sent } = fixture;
+  reports.onPodStatus(status("a", 1n));
+  reports.onPodStatus(status("b", 2n));
+  reports.onPodStatus(status("a", 3n));
+  reports.onPodEvent(event("Pulled"));
+  reports.onPodEvent(event("Started"));
+  await fixture.waitUntil(() => sent.length === 2);
+  assert.deepEqual(sent, ["a@3 b@2", "Pulled Started"]);
 });
 
-Deno.test("PodReports.run() keeps what could not be sent, and sends it when the link is up", async () => {
-  await using agent = start();
-  agent.device.online = false;
-  agent.reports.onPodStatus(status("a", 1n));
-  agent.reports.onPodEvent(event("Pulled"));
-  await SYSTEM_CLOCK.sleep(60);
-  agent.reports.onPodStatus(status("a", 2n));
-  agent.device.online = true;
-  agent.reports.onConnected();
-  await agent.waitForRequests(2);
-  assert.deepEqual(agent.sent, ["a@2", "Pulled"]);
+Deno.test("PodReports.onConnected() ends the retry delay, and what could not be sent is sent", async () => {
+  await using fixture = new ReportsFixture();
+  const { reports, sent } = fixture;
+  fixture.failure = OFFLINE;
+  reports.onPodStatus(status("a", 1n));
+  reports.onPodEvent(event("Pulled"));
+  await fixture.waitForRetryDelay();
+  reports.onPodStatus(status("a", 2n));
+  fixture.failure = undefined;
+  reports.onConnected();
+  await fixture.waitUntil(() => sent.length === 2);
+  assert.deepEqual(sent, ["a@2", "Pulled"]);
+});
+
+Deno.test("PodReports.onConnected() during a request that fails lets it be repeated at once", async () => {
+  await using fixture = new ReportsFixture();
+  const { reports, sent } = fixture;
+  fixture.failure = OFFLINE;
+  fixture.onRequest = () => {
+    if (fixture.failedCount === 0) reports.onConnected();
+    else fixture.failure = undefined;
+  };
+  reports.onPodStatus(status("a", 1n));
+  await fixture.waitUntil(() => sent.length === 1);
+  assert.equal(fixture.failedCount, 1);
+});
+
+Deno.test("PodReports.onConnected() before a request does not shorten the retry delay after it", async () => {
+  await using fixture = new ReportsFixture();
+  const { reports } = fixture;
+  fixture.failure = OFFLINE;
+  reports.onConnected();
+  reports.onPodStatus(status("a", 1n));
+  const signal = await fixture.waitForRetryDelay();
+  assert.equal(signal?.aborted, false);
+  assert.equal(fixture.failedCount, 1);
+});
+
+Deno.test("PodReports.run() logs errors other than a missing link", async () => {
+  await using fixture = new ReportsFixture();
+  fixture.failure = new AranyaError("internal", "Cannot send: broken");
+  fixture.reports.onPodStatus(status("a", 1n));
+  await fixture.waitUntil(() => fixture.log.lines.length === 1);
+  assert.deepEqual(fixture.log.lines, [
+    "pod report failed, will retry: Cannot send: broken",
+  ]);
 });
 
 Deno.test("PodReports.onPodEvent() drops the oldest events beyond 256", async () => {
-  await using agent = start();
+  await using fixture = new ReportsFixture();
   for (let count = 0; count < 300; count++) {
-    agent.reports.onPodEvent(event(`e${count}`));
+    fixture.reports.onPodEvent(event(`e${count}`));
   }
-  await agent.waitForRequests(1);
-  assert.equal(agent.sent[0]?.split(" ").length, 256);
-  assert.ok(agent.sent[0]?.endsWith("e299"));
+  await fixture.waitUntil(() => fixture.sent.length === 1);
+  const reasons = fixture.sent[0]?.split(" ") ?? [];
+  assert.equal(reasons.length, 256);
+  assert.equal(reasons.at(-1), "e299");
 });
