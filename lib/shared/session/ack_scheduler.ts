@@ -26,8 +26,9 @@ export interface AckSchedulerOptions {
 }
 
 /**
- * Collects what has to be acknowledged on one link, and schedules the acknowledgement: after a short
- * delay, or at once when many bytes have arrived, so that acknowledgements cost little on any link.
+ * Collects what has to be acknowledged on one link, and schedules the acknowledgement: after a
+ * short delay, or at once when many bytes have arrived, so that acknowledgements cost little on any
+ * link.
  */
 export class AckScheduler {
   /** Streams whose progress the peer doesn't know yet. */

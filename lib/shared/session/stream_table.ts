@@ -153,8 +153,8 @@ export class StreamTable
         stream.acknowledge(point);
         continue;
       }
-      // Without a sign that the peer ever knew the stream, its OPEN may have been lost: everything is
-      // sent again. (If the peer has dropped the stream instead, it reports it as unknown.)
+      // Without a sign that the peer ever knew the stream, its OPEN may have been lost: everything
+      // is sent again. (If the peer has dropped the stream instead, it reports it as unknown.)
       const wasKnown = !isOpener || outbox.hasAck || received > 0 ||
         stream.state === "closing";
       if (wasKnown) stream.onUnknownToPeer(this.#unknownStreamError());

@@ -2,7 +2,7 @@
 /**
  * Golden bytes of protocol version 1: one sample of every message, and one envelope of every kind
  * in both directions. `deno run -A tests/shared/wire/_support/golden.ts` adds samples of new
- * messages. Recorded bytes never change. Names of messages and fields may: they are not on the wire.
+ * messages. Recorded bytes never change. Names of messages and fields may, as they aren't sent.
  */
 import {
   create,
