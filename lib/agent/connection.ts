@@ -57,8 +57,8 @@ const PERSISTENT_CODES: readonly string[] = [
 type Outcome = { connected: true } | { connected: false; error: AranyaError };
 
 /**
- * Opens a link, runs the session on it until the link ends, and opens the next one: after a loss at
- * once, after errors with growing delays.
+ * Opens a link, runs the session on it until the link ends, and opens the next one: after a link
+ * with the shortest delay, after errors with growing delays.
  */
 export class OperatorConnection {
   readonly #options: OperatorConnectionOptions;
@@ -88,14 +88,14 @@ export class OperatorConnection {
       const outcome = await this.#tryEndpoints(signal);
       if (signal.aborted) return;
       const delayMs = outcome.connected
-        ? this.#startOver()
+        ? this.#onLinkEnded()
         : this.#onFailure(outcome.error);
       await this.#options.clock.sleep(delayMs, { signal }).catch(() => {});
     }
   }
 
-  /** Forgets earlier failures after a link has ended; returns the next delay, in milliseconds. */
-  #startOver(): number {
+  /** Resets the delays after a link has ended; returns the next delay, in milliseconds. */
+  #onLinkEnded(): number {
     this.#lostAtMs = this.#options.clock.monotonicMs();
     this.#loggedMessage = "";
     this.#backoff.reset();

@@ -10,6 +10,7 @@ import {
   PodStatusListSchema,
 } from "../../lib/shared/wire/mod.ts";
 import { TestOperator } from "./_support/test_operator.ts";
+import { waitUntil } from "./_support/wait_until.ts";
 import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
 
 const POD = create(PodSpecSchema, {
@@ -24,7 +25,7 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
   await using operator = await TestOperator.start({ key: KEY });
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
-  await operator.waitUntil("facts", () => operator.facts.length === 1);
+  await waitUntil(() => operator.facts.length === 1, "facts");
   assert.equal(operator.facts[0]?.machineId, "m1");
   assert.equal(operator.facts[0]?.host?.exec, true);
   assert.deepEqual(operator.greetings[0]?.hello.machineId, "m1");
@@ -32,20 +33,20 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
     Method.APPLY_POD,
     encodeMessage(PodSpecSchema, POD),
   );
-  await operator.waitUntil(
-    "running",
+  await waitUntil(
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
         "running",
+    "running",
   );
   const { pods } = decodeMessage(
     PodStatusListSchema,
     await operator.request(Method.LIST_PODS),
   );
   assert.equal(pods[0]?.specHash, "h1");
-  await operator.waitUntil(
-    "events",
+  await waitUntil(
     () => operator.events.some(({ reason }) => reason === "Started"),
+    "events",
   );
   assert.deepEqual(agent.engine.calls, ["sandbox u1", "start app-0"]);
 });
@@ -53,9 +54,9 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
 Deno.test("runAgent() reconnects after the link is lost, and reports facts again", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using _agent = new AgentFixture(operator.endpoint);
-  await operator.waitUntil("facts", () => operator.facts.length === 1);
+  await waitUntil(() => operator.facts.length === 1, "facts");
   operator.cutLink();
-  await operator.waitUntil("facts again", () => operator.facts.length === 2);
+  await waitUntil(() => operator.facts.length === 2, "facts again");
   assert.equal(operator.greetings[1]?.welcome.resumed, true);
 });
 
@@ -64,23 +65,23 @@ Deno.test("runAgent() sends statuses again that were lost with a link", async ()
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, POD));
-  await operator.waitUntil(
-    "running",
+  await waitUntil(
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
         "running",
+    "running",
   );
   operator.decide = () => ({ redirect: { endpoint: "127.0.0.1:1" } });
   operator.cutLink();
   agent.engine.exitContainer("app-0", 3);
-  await operator.waitUntil(
-    "restarted",
+  await waitUntil(
     () => agent.engine.calls.includes("start app-1"),
+    "restarted",
   );
   operator.decide = undefined;
-  await operator.waitUntil(
-    "reported",
+  await waitUntil(
     () => operator.statuses.get("u1")?.containers[0]?.restartCount === 1,
+    "reported",
   );
 });
 
@@ -92,15 +93,15 @@ Deno.test("runAgent() takes over when another agent of the device stops", async 
     stateDir: first.config.stateDir,
     stateKeyFile: first.config.stateKeyFile,
   });
-  await operator.waitUntil("a waiting agent", () =>
+  await waitUntil(() =>
     second.log.lines.includes(
       "another agent of this device is running, waiting",
-    ));
+    ), "a waiting agent");
   const startedMs = performance.now();
   await first.stop();
-  await operator.waitUntil(
-    "the other agent's link",
+  await waitUntil(
     () => operator.greetings.length === 2,
+    "the other agent's link",
   );
   assert.ok(performance.now() - startedMs < 5_000);
 });
@@ -110,12 +111,12 @@ Deno.test("runAgent() logs that the credential is wrong, and retries", async () 
     key: new Uint8Array(32).fill(9),
   });
   await using agent = new AgentFixture(operator.endpoint);
-  await operator.waitUntil(
-    "a log line",
+  await waitUntil(
     () =>
       agent.log.lines.some((line) =>
         /unknown device or wrong credential/.test(line)
       ),
+    "a log line",
   );
   operator.keys = { key: KEY };
   await operator.waitForLink();

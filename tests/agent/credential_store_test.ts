@@ -10,6 +10,7 @@ import {
 import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
 import { TestOperator } from "./_support/test_operator.ts";
+import { waitUntil } from "./_support/wait_until.ts";
 
 const NEW_KEY = new Uint8Array(32).fill(6);
 const NEW_TEXT = btoa(String.fromCharCode(...NEW_KEY));
@@ -31,10 +32,7 @@ Deno.test("CredentialStore.rotate() writes the new credential before it responds
   );
   operator.keys = { key: NEW_KEY };
   operator.cutLink();
-  await operator.waitUntil(
-    "the next link",
-    () => operator.greetings.length === 2,
-  );
+  await waitUntil(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore.rotate() keeps the old credential for an operator that did not store the new one", async () => {
@@ -43,10 +41,7 @@ Deno.test("CredentialStore.rotate() keeps the old credential for an operator tha
   await operator.waitForLink();
   await rotate(operator, NEW_KEY);
   operator.cutLink();
-  await operator.waitUntil(
-    "the next link",
-    () => operator.greetings.length === 2,
-  );
+  await waitUntil(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore.rotate() fails for a key of another length, and when the file can't be read", async () => {
@@ -63,10 +58,7 @@ Deno.test("CredentialStore.rotate() fails for a key of another length, and when 
     /Cannot rotate credential: cannot read/,
   );
   operator.cutLink();
-  await operator.waitUntil(
-    "the next link",
-    () => operator.greetings.length === 2,
-  );
+  await waitUntil(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore keeps the previous credential across a restart until the new one was accepted", async () => {

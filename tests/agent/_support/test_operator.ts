@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's end of the link: a real listener, handshake and session. */
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { type Link, listenGrpc } from "../../../lib/shared/link/mod.ts";
 import { respondToHandshake } from "../../../lib/shared/noise/mod.ts";
 import {
@@ -23,9 +23,9 @@ import {
   type PodStatus,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import { waitUntil } from "./wait_until.ts";
 
-const DEADLINE_MS = 10_000;
-const POLL_INTERVAL_MS = 5;
+const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Serves the device "edge-1" and records what it reports. */
 export class TestOperator implements AsyncDisposable {
@@ -84,27 +84,18 @@ export class TestOperator implements AsyncDisposable {
     this.#link?.close("cut");
   }
 
-  /** Resolves when the condition holds. @throws {Error} after ten seconds */
-  async waitUntil(what: string, condition: () => boolean): Promise<void> {
-    const deadlineMs = performance.now() + DEADLINE_MS;
-    while (!condition()) {
-      if (performance.now() > deadlineMs) {
-        throw new Error(`Cannot wait any longer for: ${what}`);
-      }
-      await SYSTEM_CLOCK.sleep(POLL_INTERVAL_MS);
-    }
-  }
-
   /** Resolves when the session runs on a link. */
   waitForLink(): Promise<void> {
-    return this.waitUntil("a link", () => this.session.connected);
+    return waitUntil(() => this.session.connected, "a link");
   }
 
   request(
     method: Method,
     payload: Uint8Array = new Uint8Array(),
   ): Promise<Uint8Array> {
-    return this.session.request(method, payload, { timeoutMs: DEADLINE_MS });
+    return this.session.request(method, payload, {
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

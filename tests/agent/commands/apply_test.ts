@@ -12,6 +12,7 @@ import {
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { TestOperator } from "../_support/test_operator.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
 const SPEC = create(PodSpecSchema, {
@@ -30,27 +31,21 @@ Deno.test("applyPod(), removePod() and purgePod() start, stop and remove a pod",
     encodeMessage(ConfigureSchema, { podCidr: "10.9.0.0/26" }),
   );
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await operator.waitUntil(
-    "started",
-    () => agent.engine.calls.includes("start app-0"),
-  );
+  await waitUntil(() => agent.engine.calls.includes("start app-0"), "started");
   await operator.request(
     Method.REMOVE_POD,
     encodeMessage(RemovePodSchema, { uid: "u1", graceSeconds: 9n }),
   );
-  await operator.waitUntil(
-    "a terminated pod",
+  await waitUntil(
     () => operator.statuses.get("u1")?.terminated ?? false,
+    "a terminated pod",
   );
   assert.ok(agent.engine.calls.includes("stop app-0 9s"));
   await operator.request(
     Method.PURGE_POD,
     encodeMessage(PurgePodSchema, { uid: "u1" }),
   );
-  await operator.waitUntil(
-    "an empty engine",
-    () => agent.engine.pods.size === 0,
-  );
+  await waitUntil(() => agent.engine.pods.size === 0, "an empty engine");
 });
 
 Deno.test("applyPod() returns once the pod is persisted", async () => {
@@ -66,17 +61,11 @@ Deno.test("listPods() returns the pods after a restart of the agent", async () =
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await operator.waitUntil(
-    "started",
-    () => agent.engine.calls.includes("start app-0"),
-  );
+  await waitUntil(() => agent.engine.calls.includes("start app-0"), "started");
   await agent.stop();
   await operator.renewSession();
   agent.start();
-  await operator.waitUntil(
-    "the next link",
-    () => operator.greetings.length === 2,
-  );
+  await waitUntil(() => operator.greetings.length === 2, "the next link");
   const { pods } = decodeMessage(
     PodStatusListSchema,
     await operator.request(Method.LIST_PODS),

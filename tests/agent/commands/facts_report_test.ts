@@ -13,8 +13,7 @@ import {
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
-
-const DEADLINE_MS = 5_000;
+import { waitUntil } from "../_support/wait_until.ts";
 
 /** Runs a report of a device whose facts a test may change. */
 class FactsFixture implements AsyncDisposable {
@@ -72,17 +71,7 @@ class FactsFixture implements AsyncDisposable {
   /** Resolves after so many more readings. */
   async waitForReads(count: number): Promise<void> {
     const goal = this.#readCount + count;
-    await this.waitUntil(() => this.#readCount >= goal);
-  }
-
-  async waitUntil(condition: () => boolean): Promise<void> {
-    const deadlineMs = performance.now() + DEADLINE_MS;
-    while (!condition()) {
-      if (performance.now() > deadlineMs) {
-        throw new Error(`Cannot wait any longer for ${condition}`);
-      }
-      await SYSTEM_CLOCK.sleep(1);
-    }
+    await waitUntil(() => this.#readCount >= goal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,11 +98,11 @@ Deno.test("FactsReport.run() sends nothing before the first link, and later only
 Deno.test("FactsReport.requestRead() and onConnected() end the delay of 30 s", async () => {
   await using fixture = new FactsFixture();
   const { report, delaysMs } = fixture;
-  await fixture.waitUntil(() => delaysMs.length === 1);
+  await waitUntil(() => delaysMs.length === 1);
   report.requestRead();
-  await fixture.waitUntil(() => delaysMs.length === 2);
+  await waitUntil(() => delaysMs.length === 2);
   report.onConnected();
-  await fixture.waitUntil(() => delaysMs.length === 3);
+  await waitUntil(() => delaysMs.length === 3);
   assert.deepEqual(delaysMs, [30_000, 30_000, 30_000]);
   assert.deepEqual(fixture.sent, ["one"]);
 });

@@ -15,8 +15,8 @@ import {
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
-const DEADLINE_MS = 5_000;
 const RETRY_INTERVAL_MS = 5_000;
 
 /** Formats a request: pods as "uid@version", events by their reasons. */
@@ -75,20 +75,8 @@ class ReportsFixture implements AsyncDisposable {
   async waitForRetryDelay(): Promise<AbortSignal | undefined> {
     const find = () =>
       this.delays.find(({ delayMs }) => delayMs === RETRY_INTERVAL_MS);
-    await this.waitUntil(() => find() !== undefined);
+    await waitUntil(() => find() !== undefined);
     return find()?.signal;
-  }
-
-  async waitUntil(condition: () => boolean): Promise<void> {
-    const deadlineMs = performance.now() + DEADLINE_MS;
-    while (!condition()) {
-      if (performance.now() > deadlineMs) {
-        throw new Error(
-          `Cannot wait any longer for ${condition}: ${this.sent.join(", ")}`,
-        );
-      }
-      await SYSTEM_CLOCK.sleep(1);
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +105,7 @@ Deno.test("PodReports.run() sends changes within the batch delay in one request,
   reports.onPodStatus(status("a", 3n));
   reports.onPodEvent(event("Pulled"));
   reports.onPodEvent(event("Started"));
-  await fixture.waitUntil(() => sent.length === 2);
+  await waitUntil(() => sent.length === 2);
   assert.deepEqual(sent, ["a@3 b@2", "Pulled Started"]);
 });
 
@@ -127,11 +115,12 @@ Deno.test("PodReports.onConnected() ends the retry delay, and what could not be 
   fixture.failure = OFFLINE;
   reports.onPodStatus(status("a", 1n));
   reports.onPodEvent(event("Pulled"));
-  await fixture.waitForRetryDelay();
+  const signal = await fixture.waitForRetryDelay();
   reports.onPodStatus(status("a", 2n));
   fixture.failure = undefined;
   reports.onConnected();
-  await fixture.waitUntil(() => sent.length === 2);
+  assert.equal(signal?.aborted, true);
+  await waitUntil(() => sent.length === 2);
   assert.deepEqual(sent, ["a@2", "Pulled"]);
 });
 
@@ -144,8 +133,9 @@ Deno.test("PodReports.onConnected() during a request that fails lets it be repea
     else fixture.failure = undefined;
   };
   reports.onPodStatus(status("a", 1n));
-  await fixture.waitUntil(() => sent.length === 1);
+  await waitUntil(() => sent.length === 1);
   assert.equal(fixture.failedCount, 1);
+  assert.equal((await fixture.waitForRetryDelay())?.aborted, true);
 });
 
 Deno.test("PodReports.onConnected() before a request does not shorten the retry delay after it", async () => {
@@ -163,7 +153,7 @@ Deno.test("PodReports.run() logs errors other than a missing link", async () => 
   await using fixture = new ReportsFixture();
   fixture.failure = new AranyaError("internal", "Cannot send: broken");
   fixture.reports.onPodStatus(status("a", 1n));
-  await fixture.waitUntil(() => fixture.log.lines.length === 1);
+  await waitUntil(() => fixture.log.lines.length === 1);
   assert.deepEqual(fixture.log.lines, [
     "pod report failed, will retry: Cannot send: broken",
   ]);
@@ -174,7 +164,7 @@ Deno.test("PodReports.onPodEvent() drops the oldest events beyond 256", async ()
   for (let count = 0; count < 300; count++) {
     fixture.reports.onPodEvent(event(`e${count}`));
   }
-  await fixture.waitUntil(() => fixture.sent.length === 1);
+  await waitUntil(() => fixture.sent.length === 1);
   const reasons = fixture.sent[0]?.split(" ") ?? [];
   assert.equal(reasons.length, 256);
   assert.equal(reasons.at(-1), "e299");

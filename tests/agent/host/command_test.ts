@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { runCommand } from "../../../lib/agent/host/command.ts";
 import type { ExitStatus } from "../../../lib/shared/exec/mod.ts";
-import { FakeClient, waitUntil } from "./_support/fake_client.ts";
+import { FakeClient } from "./_support/fake_client.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 

@@ -6,7 +6,7 @@ import {
   readHostLog,
   skipLinesBefore,
 } from "../../../lib/agent/host/logs.ts";
-import { waitUntil } from "./_support/fake_client.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { runTerminal } from "../../../lib/agent/host/terminal.ts";
-import { FakeClient, waitUntil } from "./_support/fake_client.ts";
+import { FakeClient } from "./_support/fake_client.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 const run = (command: string[], client: FakeClient) =>

@@ -12,7 +12,8 @@ import {
   AttachedProcess,
   type AttachedProcessOptions,
 } from "../../../lib/agent/runtime/attached_process.ts";
-import { FakeClient, waitUntil } from "../host/_support/fake_client.ts";
+import { FakeClient } from "../host/_support/fake_client.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 /** A connection that yields these chunks and ends when the test ends it. */
 class FakeSocket implements DockerSocket {

@@ -19,8 +19,8 @@ import {
 import {
   FakeClient,
   type FakeClientOptions,
-  waitUntil,
 } from "../host/_support/fake_client.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { Dockerd, IMAGES } from "../../_support/mod.ts";
 import {
   type ContainerFields,

@@ -18,9 +18,6 @@ export interface FakeClientOptions {
   isSlow?: boolean;
 }
 
-const DEADLINE_MS = 10_000;
-const POLL_INTERVAL_MS = 20;
-
 /** A client whose I/O is passed to a command. */
 export class FakeClient {
   readonly io: ExecIo;
@@ -71,18 +68,5 @@ async function* yieldEach<T>(items: T[]): AsyncGenerator<T> {
   for (const item of items) {
     await Promise.resolve();
     yield item;
-  }
-}
-
-/** Resolves when the condition holds. @throws {Error} after ten seconds */
-export async function waitUntil(
-  condition: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadlineMs = performance.now() + DEADLINE_MS;
-  while (!await condition()) {
-    if (performance.now() > deadlineMs) {
-      throw new Error(`Cannot wait any longer for ${condition}`);
-    }
-    await SYSTEM_CLOCK.sleep(POLL_INTERVAL_MS);
   }
 }
