@@ -98,19 +98,16 @@ export async function removeContainer(
   });
 }
 
-/**
- * Returns the containers that have all of these labels, each "name" or "name=value".
- * With `running` only those that run.
- */
+/** Returns the containers, running or not, with all of these labels: "name" or "name=value". */
 export function listContainers(
   client: DockerClient,
-  options: { labels: string[]; running?: boolean },
+  options: { labels: string[] },
 ): Promise<ContainerListItem[]> {
   return client.request({
     method: "GET",
     path: "/containers/json",
     query: {
-      all: options.running !== true,
+      all: true,
       filters: JSON.stringify({ label: options.labels }),
     },
     action: "Cannot list containers",
