@@ -47,7 +47,7 @@ export class HttpSyntaxError extends Error {
  * One connection, which serves one exchange at a time (RFC 9112):
  *
  *     request  = line, headers, body of known length
- *     response = line, headers, then a body by Content-Length, by chunks, or to the connection's end;
+ *     response = line, headers, then a body by Content-Length, chunks, or to the connection's end;
  *                after "101" (or "200" of a hijacked call) both directions are raw bytes
  *
  * It reads from the connection only when its caller asks for bytes: that is the back-pressure.
