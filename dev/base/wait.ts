@@ -8,13 +8,16 @@ export interface UntilOptions {
   what: string;
   /** Gives up after this many milliseconds. @default 30000 */
   timeoutMs?: number;
-  /** Pause between two checks, in milliseconds. @default 100 */
+  /** Pause between two checks, in milliseconds. @default grows from 5 to 100 */
   intervalMs?: number;
   /** Ends the wait early. */
   signal?: AbortSignal;
   /** Returns a text that is appended to the time-out's message, e.g. the end of a log. */
   detail?: () => Promise<string> | string;
 }
+
+const FIRST_INTERVAL_MS = 5;
+const MAX_INTERVAL_MS = 100;
 
 /**
  * Calls `check` until it returns something other than `undefined` or `false`, and returns that.
@@ -25,9 +28,9 @@ export async function until<T>(
   check: () => Promise<T | undefined | false> | T | undefined | false,
   options: UntilOptions,
 ): Promise<T> {
-  const { what, timeoutMs = 30_000, intervalMs = 100, signal, detail } =
-    options;
+  const { what, timeoutMs = 30_000, intervalMs, signal, detail } = options;
   const endMs = performance.now() + timeoutMs;
+  let pauseMs = intervalMs ?? FIRST_INTERVAL_MS;
   let last: unknown;
   for (;;) {
     signal?.throwIfAborted();
@@ -39,7 +42,10 @@ export async function until<T>(
       last = error;
     }
     if (performance.now() > endMs) break;
-    await pause(intervalMs, signal);
+    await pause(pauseMs, signal);
+    if (intervalMs === undefined) {
+      pauseMs = Math.min(2 * pauseMs, MAX_INTERVAL_MS);
+    }
   }
   const reason = last instanceof Error ? `: ${last.message}` : "";
   const extra = detail ? `\n${await detail()}` : "";

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { until } from "../../../dev/base/wait.ts";
+import { hasCode } from "../../../lib/shared/base/mod.ts";
+
+Deno.test("until() returns the first result that is neither undefined nor false", async () => {
+  const results = [undefined, false, 0];
+  let count = 0;
+  const seen = await until<number>(
+    () => results[count++] as number | undefined | false,
+    { what: "a number" },
+  );
+  assert.equal(seen, 0);
+  assert.equal(count, 3);
+});
+
+Deno.test("until() takes an error of the check for not yet", async () => {
+  let count = 0;
+  const seen = await until(() => {
+    if (count++ < 2) throw new Error("absent");
+    return "here";
+  }, { what: "a text" });
+  assert.equal(seen, "here");
+});
+
+Deno.test("until() throws timed_out with what was awaited, the last error and the detail", async () => {
+  const waiting = until(() => Promise.reject(new Error("absent")), {
+    what: "a ready server",
+    timeoutMs: 20,
+    detail: () => "end of the log",
+  });
+  await assert.rejects(waiting, (error: Error) => {
+    assert.ok(hasCode(error, "timed_out"));
+    assert.equal(
+      error.message,
+      "Cannot observe a ready server: not observed within 20 ms: absent\nend of the log",
+    );
+    return true;
+  });
+});
+
+Deno.test("until() checks often at first, and at a fixed interval when it is given", async () => {
+  const countChecks = async (options: { intervalMs?: number }) => {
+    let count = 0;
+    await until(() => void count++, {
+      what: "nothing",
+      timeoutMs: 150,
+      ...options,
+    }).catch(() => {});
+    return count;
+  };
+  // After 0, 5, 15, 35, 75 and 155 ms.
+  const growing = await countChecks({});
+  assert.ok(growing >= 3 && growing <= 6, `${growing} checks`);
+  const fixed = await countChecks({ intervalMs: 140 });
+  assert.ok(fixed <= 3, `${fixed} checks`);
+});
+
+Deno.test("until() rejects with the signal's reason when it is aborted", async () => {
+  const controller = new AbortController();
+  const waiting = until(() => false, {
+    what: "nothing",
+    signal: controller.signal,
+  });
+  controller.abort(new Error("interrupted"));
+  await assert.rejects(waiting, /interrupted/);
+});
