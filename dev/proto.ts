@@ -3,12 +3,13 @@
  * Regenerates `lib/shared/wire/_gen.ts` from `proto/aranya.proto`, or with `--check` fails when it
  * differs. The compiler is buf, from its npm package; the plugin is protobuf-es's own.
  */
-import { fromFileUrl, join } from "./base/paths.ts";
+import { join, ROOT } from "./base/paths.ts";
+import { run } from "./base/run.ts";
+import { warn } from "./base/terminal.ts";
 
-const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const GENERATED = join(ROOT, "lib/shared/wire/_gen.ts");
 
-/** Runs buf in a temporary folder and returns the generated module's text. */
+/** Runs buf in a temporary folder and returns the text of the generated module. */
 async function generate(): Promise<string> {
   const out = await Deno.makeTempDir({ prefix: "aranya-proto-" });
   try {
@@ -27,43 +28,26 @@ async function generate(): Promise<string> {
         opt: ["target=ts", "import_extension=ts", "erasable_syntax=true"],
       }],
     });
-    const { success, stderr } = await new Deno.Command(deno, {
+    await run(deno, {
       args: [
-        "run",
-        "-A",
-        "--no-config",
-        "npm:@bufbuild/buf@1.74.0/buf",
-        "generate",
-        join(ROOT, "proto"),
-        "--template",
-        template,
+        ...["run", "-A", "--no-config", "npm:@bufbuild/buf@1.74.0/buf"],
+        ...["generate", join(ROOT, "proto"), "--template", template],
       ],
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (!success) {
-      throw new Error(
-        `Cannot generate lib/shared/wire/_gen.ts: ${
-          new TextDecoder().decode(stderr)
-        }`,
-      );
-    }
+    });
     return await Deno.readTextFile(join(out, "aranya_pb.ts"));
   } finally {
     await Deno.remove(out, { recursive: true });
   }
 }
 
-const text = await generate();
-if (Deno.args.includes("--check")) {
-  if (text !== await Deno.readTextFile(GENERATED)) {
-    Deno.stderr.writeSync(
-      new TextEncoder().encode(
-        "lib/shared/wire/_gen.ts differs from proto/aranya.proto: run `deno task proto`\n",
-      ),
+if (import.meta.main) {
+  const text = await generate();
+  if (!Deno.args.includes("--check")) {
+    await Deno.writeTextFile(GENERATED, text);
+  } else if (text !== await Deno.readTextFile(GENERATED)) {
+    warn(
+      "lib/shared/wire/_gen.ts differs from proto/aranya.proto: run `deno task proto`",
     );
     Deno.exit(1);
   }
-} else {
-  await Deno.writeTextFile(GENERATED, text);
 }

@@ -17,6 +17,8 @@ import {
 
 const world = useWorld();
 const MEGABYTE = 1 << 20;
+/** As many bytes as `crypto.getRandomValues` takes at a time. */
+const MAX_RANDOM_BYTES = 65_536;
 
 interface NodeObject extends KubeObject {
   spec: {
@@ -194,8 +196,11 @@ scenario(
       const writer = child.stdin.getWriter();
       const chunk = new Uint8Array(MEGABYTE);
       for (let at = 0; at < 200; at++) {
-        crypto.getRandomValues(chunk.subarray(0, 65_536));
-        chunk[MEGABYTE - 1] = at;
+        for (let start = 0; start < MEGABYTE; start += MAX_RANDOM_BYTES) {
+          crypto.getRandomValues(
+            chunk.subarray(start, start + MAX_RANDOM_BYTES),
+          );
+        }
         sent.update(chunk);
         await writer.write(chunk.slice());
       }

@@ -28,6 +28,7 @@ import {
   execCounter,
   readCounter,
 } from "./_support/counter.ts";
+import { utf8 } from "../../lib/shared/base/mod.ts";
 
 const world = useWorld();
 const POD = "counter";
@@ -165,12 +166,34 @@ scenario("kubectl attach -it opens a shell on the device", async () => {
   const { machine, program, kubeconfig } = world().kubectl;
   const command =
     `${program} --kubeconfig=${kubeconfig} -n ${NAMESPACE} attach -it ${DEVICE}`;
+  // script gives kubectl a terminal.
   const [first = "", ...args] = machine.wrap([
-    ...["sh", "-c"],
-    `(sleep 2; echo 'echo on $(hostname)'; sleep 1; echo exit) | script -qec '${command}' /dev/null`,
+    ...["script", "-qec", command, "/dev/null"],
   ]);
-  const result = await tryRun(first, { args, timeoutMs: 60_000 });
-  assert.match(result.stdout, new RegExp(`on ${DEVICE}\\r`), result.stderr);
+  const child = new Deno.Command(first, {
+    args,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let output = "";
+  const reading = (async () => {
+    const text = child.stdout.pipeThrough(new TextDecoderStream());
+    for await (const part of text) output += part;
+  })();
+  const writer = child.stdin.getWriter();
+  const send = (line: string) => writer.write(utf8(`${line}\n`));
+  const detail = () => output;
+  await until(() => /[#$] $/.test(output), { what: "a prompt", detail });
+  await send("echo on $(hostname)");
+  await until(() => output.includes(`on ${DEVICE}\r`), {
+    what: "the output of the command",
+    detail,
+  });
+  await send("exit");
+  assert.equal((await child.status).code, 0, output);
+  await writer.close();
+  await reading;
 });
 
 scenario(

@@ -299,9 +299,12 @@ scenario(
     });
     await until(
       async () =>
-        /cannot|forbidden/i.test(await Deno.readTextFile(operator.log)) &&
-        /list|get|watch|create/.test(await Deno.readTextFile(operator.log)),
-      { what: "the missing right in the log" },
+        /User \\*"no-rights\\*" cannot (get|create|list|watch) resource \\*"\w+\\*"/
+          .test(await Deno.readTextFile(operator.log)),
+      {
+        what: "the missing right in the log",
+        detail: () => Deno.readTextFile(operator.log),
+      },
     );
     await operator.stop();
   },
