@@ -4,8 +4,8 @@ import { AranyaError, SYSTEM_CLOCK } from "../../lib/shared/base/mod.ts";
 
 /** Options of {@linkcode until}. */
 export interface UntilOptions {
-  /** Noun phrase for the error's text, e.g. "a ready API server". */
-  what: string;
+  /** Noun phrase for the error's text, e.g. "a ready API server". @default the source of `check` */
+  what?: string;
   /** Gives up after this many milliseconds. @default 30000 */
   timeoutMs?: number;
   /** Pause between two checks, in milliseconds. @default grows from 5 to 100 */
@@ -22,13 +22,20 @@ const MAX_INTERVAL_MS = 100;
 /**
  * Calls `check` until it returns something other than `undefined` or `false`, and returns that.
  * An error thrown by `check` counts as "not yet"; the last one is named when time runs out.
+ * @param options a text is the same as `{ what: text }`
  * @throws {AranyaError} code "timed_out"
  */
 export async function until<T>(
   check: () => Promise<T | undefined | false> | T | undefined | false,
-  options: UntilOptions,
+  options: UntilOptions | string = {},
 ): Promise<T> {
-  const { what, timeoutMs = 30_000, intervalMs, signal, detail } = options;
+  const {
+    what = String(check),
+    timeoutMs = 30_000,
+    intervalMs,
+    signal,
+    detail,
+  } = typeof options === "string" ? { what: options } : options;
   const endMs = performance.now() + timeoutMs;
   let pauseMs = intervalMs ?? FIRST_INTERVAL_MS;
   let last: unknown;

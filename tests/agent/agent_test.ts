@@ -10,7 +10,7 @@ import {
   PodStatusListSchema,
 } from "../../lib/shared/wire/mod.ts";
 import { TestOperator } from "./_support/test_operator.ts";
-import { waitUntil } from "./_support/wait_until.ts";
+import { until } from "../../dev/base/wait.ts";
 import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
 
 const POD = create(PodSpecSchema, {
@@ -25,7 +25,7 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
   await using operator = await TestOperator.start({ key: KEY });
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
-  await waitUntil(() => operator.facts.length === 1, "facts");
+  await until(() => operator.facts.length === 1, "facts");
   assert.equal(operator.facts[0]?.machineId, "m1");
   assert.equal(operator.facts[0]?.host?.exec, true);
   assert.deepEqual(operator.greetings[0]?.hello.machineId, "m1");
@@ -33,7 +33,7 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
     Method.APPLY_POD,
     encodeMessage(PodSpecSchema, POD),
   );
-  await waitUntil(
+  await until(
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
         "running",
@@ -44,7 +44,7 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
     await operator.request(Method.LIST_PODS),
   );
   assert.equal(pods[0]?.specHash, "h1");
-  await waitUntil(
+  await until(
     () => operator.events.some(({ reason }) => reason === "Started"),
     "events",
   );
@@ -54,9 +54,9 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
 Deno.test("runAgent() reconnects after the link is lost, and reports facts again", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using _agent = new AgentFixture(operator.endpoint);
-  await waitUntil(() => operator.facts.length === 1, "facts");
+  await until(() => operator.facts.length === 1, "facts");
   operator.cutLink();
-  await waitUntil(() => operator.facts.length === 2, "facts again");
+  await until(() => operator.facts.length === 2, "facts again");
   assert.equal(operator.greetings[1]?.welcome.resumed, true);
 });
 
@@ -65,7 +65,7 @@ Deno.test("runAgent() sends statuses again that were lost with a link", async ()
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, POD));
-  await waitUntil(
+  await until(
     () =>
       operator.statuses.get("u1")?.containers[0]?.state?.state.case ===
         "running",
@@ -74,12 +74,12 @@ Deno.test("runAgent() sends statuses again that were lost with a link", async ()
   operator.decide = () => ({ redirect: { endpoint: "127.0.0.1:1" } });
   operator.cutLink();
   agent.engine.exitContainer("app-0", 3);
-  await waitUntil(
+  await until(
     () => agent.engine.calls.includes("start app-1"),
     "restarted",
   );
   operator.decide = undefined;
-  await waitUntil(
+  await until(
     () => operator.statuses.get("u1")?.containers[0]?.restartCount === 1,
     "reported",
   );
@@ -93,13 +93,13 @@ Deno.test("runAgent() takes over when another agent of the device stops", async 
     stateDir: first.config.stateDir,
     stateKeyFile: first.config.stateKeyFile,
   });
-  await waitUntil(() =>
+  await until(() =>
     second.log.lines.includes(
       "another agent of this device is running, waiting",
     ), "a waiting agent");
   const startedMs = performance.now();
   await first.stop();
-  await waitUntil(
+  await until(
     () => operator.greetings.length === 2,
     "the other agent's link",
   );
@@ -111,7 +111,7 @@ Deno.test("runAgent() logs that the credential is wrong, and retries", async () 
     key: new Uint8Array(32).fill(9),
   });
   await using agent = new AgentFixture(operator.endpoint);
-  await waitUntil(
+  await until(
     () =>
       agent.log.lines.some((line) =>
         /unknown device or wrong credential/.test(line)

@@ -10,7 +10,7 @@ import {
 import { AgentFixture, KEY } from "./_support/agent_fixture.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
 import { TestOperator } from "./_support/test_operator.ts";
-import { waitUntil } from "./_support/wait_until.ts";
+import { until } from "../../dev/base/wait.ts";
 
 const NEW_KEY = new Uint8Array(32).fill(6);
 const NEW_TEXT = btoa(String.fromCharCode(...NEW_KEY));
@@ -32,7 +32,7 @@ Deno.test("CredentialStore.rotate() writes the new credential before it responds
   );
   operator.keys = { key: NEW_KEY };
   operator.cutLink();
-  await waitUntil(() => operator.greetings.length === 2, "the next link");
+  await until(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore.rotate() keeps the old credential for an operator that did not store the new one", async () => {
@@ -41,7 +41,7 @@ Deno.test("CredentialStore.rotate() keeps the old credential for an operator tha
   await operator.waitForLink();
   await rotate(operator, NEW_KEY);
   operator.cutLink();
-  await waitUntil(() => operator.greetings.length === 2, "the next link");
+  await until(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore.rotate() fails for a key of another length, and when the file can't be read", async () => {
@@ -58,7 +58,7 @@ Deno.test("CredentialStore.rotate() fails for a key of another length, and when 
     /Cannot rotate credential: cannot read/,
   );
   operator.cutLink();
-  await waitUntil(() => operator.greetings.length === 2, "the next link");
+  await until(() => operator.greetings.length === 2, "the next link");
 });
 
 Deno.test("CredentialStore keeps the previous credential across a restart until the new one was accepted", async () => {

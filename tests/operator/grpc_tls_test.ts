@@ -7,7 +7,7 @@ import {
   createAuthority,
   inspectCertificate,
 } from "../../lib/operator/pki/mod.ts";
-import { until } from "./_support/wait.ts";
+import { until } from "../../dev/base/wait.ts";
 
 const authority = await createAuthority({ name: "test" });
 

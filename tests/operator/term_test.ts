@@ -25,7 +25,7 @@ import {
 } from "../../lib/operator/pki/mod.ts";
 import { initiateHandshake } from "../../lib/shared/noise/mod.ts";
 import { CountingApi } from "./_support/counting_api.ts";
-import { until } from "./_support/wait.ts";
+import { until } from "../../dev/base/wait.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */

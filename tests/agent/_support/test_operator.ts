@@ -23,7 +23,7 @@ import {
   type PodStatus,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { waitUntil } from "./wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
@@ -85,8 +85,8 @@ export class TestOperator implements AsyncDisposable {
   }
 
   /** Resolves when the session runs on a link. */
-  waitForLink(): Promise<void> {
-    return waitUntil(() => this.session.connected, "a link");
+  async waitForLink(): Promise<void> {
+    await until(() => this.session.connected, "a link");
   }
 
   request(

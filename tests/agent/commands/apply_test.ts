@@ -12,7 +12,7 @@ import {
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { TestOperator } from "../_support/test_operator.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
 const SPEC = create(PodSpecSchema, {
@@ -31,12 +31,12 @@ Deno.test("applyPod(), removePod() and purgePod() start, stop and remove a pod",
     encodeMessage(ConfigureSchema, { podCidr: "10.9.0.0/26" }),
   );
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await waitUntil(() => agent.engine.calls.includes("start app-0"), "started");
+  await until(() => agent.engine.calls.includes("start app-0"), "started");
   await operator.request(
     Method.REMOVE_POD,
     encodeMessage(RemovePodSchema, { uid: "u1", graceSeconds: 9n }),
   );
-  await waitUntil(
+  await until(
     () => operator.statuses.get("u1")?.terminated ?? false,
     "a terminated pod",
   );
@@ -45,7 +45,7 @@ Deno.test("applyPod(), removePod() and purgePod() start, stop and remove a pod",
     Method.PURGE_POD,
     encodeMessage(PurgePodSchema, { uid: "u1" }),
   );
-  await waitUntil(() => agent.engine.pods.size === 0, "an empty engine");
+  await until(() => agent.engine.pods.size === 0, "an empty engine");
 });
 
 Deno.test("applyPod() returns once the pod is persisted", async () => {
@@ -61,11 +61,11 @@ Deno.test("listPods() returns the pods after a restart of the agent", async () =
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await waitUntil(() => agent.engine.calls.includes("start app-0"), "started");
+  await until(() => agent.engine.calls.includes("start app-0"), "started");
   await agent.stop();
   await operator.renewSession();
   agent.start();
-  await waitUntil(() => operator.greetings.length === 2, "the next link");
+  await until(() => operator.greetings.length === 2, "the next link");
   const { pods } = decodeMessage(
     PodStatusListSchema,
     await operator.request(Method.LIST_PODS),

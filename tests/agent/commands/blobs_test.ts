@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fetchBlobs } from "../../../lib/agent/commands/blobs.ts";
 import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
 import { TestOperator } from "../_support/test_operator.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 import {
   BlobsSchema,
@@ -66,7 +66,7 @@ Deno.test("fetchBlobs() fetches a volume's files from the operator", async () =>
       containers: [{ name: "app", image: "img" }],
     }),
   );
-  await waitUntil(() => agent.engine.calls.includes("start app-0"), "started");
+  await until(() => agent.engine.calls.includes("start app-0"), "started");
   const dir = `${agent.config.stateDir}/volumes/u1/volumes/conf`;
   assert.equal((await Deno.stat(`${dir}/a`)).size, 300_000);
 });

@@ -12,7 +12,7 @@ import {
   ResizeSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { TestOperator } from "../_support/test_operator.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
 
 async function readAll(stream: Stream, channel: number): Promise<string> {
@@ -94,9 +94,9 @@ Deno.test("serveExec() aborts the signal of the command when the client has left
     encodeMessage(ExecSchema, { command: ["sleep"] }),
     { signal: client.signal },
   );
-  await waitUntil(() => started, "a started command");
+  await until(() => started, "a started command");
   client.abort();
-  await waitUntil(() => aborted, "an aborted signal");
+  await until(() => aborted, "an aborted signal");
 });
 
 Deno.test("serveAttach() fails for the host when its owner has turned it off", async () => {

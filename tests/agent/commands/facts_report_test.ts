@@ -13,7 +13,7 @@ import {
   StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** Runs a report of a device whose facts a test may change. */
 class FactsFixture implements AsyncDisposable {
@@ -71,7 +71,7 @@ class FactsFixture implements AsyncDisposable {
   /** Resolves after so many more readings. */
   async waitForReads(count: number): Promise<void> {
     const goal = this.#readCount + count;
-    await waitUntil(() => this.#readCount >= goal);
+    await until(() => this.#readCount >= goal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,11 +98,11 @@ Deno.test("FactsReport.run() sends nothing before the first link, and later only
 Deno.test("FactsReport.requestRead() and onConnected() end the delay of 30 s", async () => {
   await using fixture = new FactsFixture();
   const { report, delaysMs } = fixture;
-  await waitUntil(() => delaysMs.length === 1);
+  await until(() => delaysMs.length === 1);
   report.requestRead();
-  await waitUntil(() => delaysMs.length === 2);
+  await until(() => delaysMs.length === 2);
   report.onConnected();
-  await waitUntil(() => delaysMs.length === 3);
+  await until(() => delaysMs.length === 3);
   assert.deepEqual(delaysMs, [30_000, 30_000, 30_000]);
   assert.deepEqual(fixture.sent, ["one"]);
 });

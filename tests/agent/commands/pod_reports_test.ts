@@ -15,7 +15,7 @@ import {
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const RETRY_INTERVAL_MS = 5_000;
 
@@ -75,7 +75,7 @@ class ReportsFixture implements AsyncDisposable {
   async waitForRetryDelay(): Promise<AbortSignal | undefined> {
     const find = () =>
       this.delays.find(({ delayMs }) => delayMs === RETRY_INTERVAL_MS);
-    await waitUntil(() => find() !== undefined);
+    await until(() => find() !== undefined);
     return find()?.signal;
   }
 
@@ -105,7 +105,7 @@ Deno.test("PodReports.run() sends changes within the batch delay in one request,
   reports.onPodStatus(status("a", 3n));
   reports.onPodEvent(event("Pulled"));
   reports.onPodEvent(event("Started"));
-  await waitUntil(() => sent.length === 2);
+  await until(() => sent.length === 2);
   assert.deepEqual(sent, ["a@3 b@2", "Pulled Started"]);
 });
 
@@ -120,7 +120,7 @@ Deno.test("PodReports.onConnected() ends the retry delay, and what could not be 
   fixture.failure = undefined;
   reports.onConnected();
   assert.equal(signal?.aborted, true);
-  await waitUntil(() => sent.length === 2);
+  await until(() => sent.length === 2);
   assert.deepEqual(sent, ["a@2", "Pulled"]);
 });
 
@@ -133,7 +133,7 @@ Deno.test("PodReports.onConnected() during a request that fails lets it be repea
     else fixture.failure = undefined;
   };
   reports.onPodStatus(status("a", 1n));
-  await waitUntil(() => sent.length === 1);
+  await until(() => sent.length === 1);
   assert.equal(fixture.failedCount, 1);
   assert.equal((await fixture.waitForRetryDelay())?.aborted, true);
 });
@@ -153,7 +153,7 @@ Deno.test("PodReports.run() logs errors other than a missing link", async () => 
   await using fixture = new ReportsFixture();
   fixture.failure = new AranyaError("internal", "Cannot send: broken");
   fixture.reports.onPodStatus(status("a", 1n));
-  await waitUntil(() => fixture.log.lines.length === 1);
+  await until(() => fixture.log.lines.length === 1);
   assert.deepEqual(fixture.log.lines, [
     "pod report failed, will retry: Cannot send: broken",
   ]);
@@ -164,7 +164,7 @@ Deno.test("PodReports.onPodEvent() drops the oldest events beyond 256", async ()
   for (let count = 0; count < 300; count++) {
     fixture.reports.onPodEvent(event(`e${count}`));
   }
-  await waitUntil(() => fixture.sent.length === 1);
+  await until(() => fixture.sent.length === 1);
   const reasons = fixture.sent[0]?.split(" ") ?? [];
   assert.equal(reasons.length, 256);
   assert.equal(reasons.at(-1), "e299");

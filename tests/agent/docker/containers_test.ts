@@ -23,7 +23,7 @@ import {
   waitContainer,
 } from "../../../lib/agent/docker/mod.ts";
 import { formatContainerId } from "../../../lib/agent/docker/containers.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 
 const LABEL = "aranya-test";
 

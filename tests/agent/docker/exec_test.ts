@@ -10,7 +10,7 @@ import {
   startContainer,
   startExec,
 } from "../../../lib/agent/docker/mod.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 
 Deno.test("inspectExec() returns the exit code of a command, 126 when it can't be found", async () => {
   await using engine = await Dockerd.start();

@@ -6,7 +6,7 @@ import {
   inspectNetwork,
   removeNetwork,
 } from "../../../lib/agent/docker/mod.ts";
-import { Dockerd } from "../../_support/mod.ts";
+import { Dockerd } from "../../../dev/world/mod.ts";
 
 Deno.test("createNetwork() creates a network with its subnet, which removeNetwork() removes", async () => {
   await using engine = await Dockerd.start({ images: false });

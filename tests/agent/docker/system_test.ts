@@ -8,7 +8,7 @@ import {
   startContainer,
   watchEvents,
 } from "../../../lib/agent/docker/mod.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 
 const LABEL = "aranya-test";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { runCommand } from "../../../lib/agent/host/command.ts";
 import type { ExitStatus } from "../../../lib/shared/exec/mod.ts";
 import { FakeClient } from "./_support/fake_client.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 
@@ -93,7 +93,7 @@ Deno.test("runCommand() returns when the process exits while a child keeps the o
       `(sleep 1; echo late; echo alive > ${folder}/mark) & echo now`;
     assert.deepEqual(await run(["sh", "-c", script], client), { code: 0 });
     assert.equal(client.stdout, "now\n");
-    await waitUntil(() => exists(`${folder}/mark`));
+    await until(() => exists(`${folder}/mark`));
   });
 });
 
@@ -103,10 +103,10 @@ Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
     const script =
       `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
-    await waitUntil(() => client.stdout === "ready\n");
+    await until(() => client.stdout === "ready\n");
     client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
-    await waitUntil(() => exists(`${folder}/hup`));
+    await until(() => exists(`${folder}/hup`));
   });
 });
 
@@ -116,10 +116,10 @@ Deno.test("runCommand() lets a command that ignores SIGHUP continue to write aft
     const script =
       `echo ready; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
     const running = run(["nohup", "sh", "-c", script], client);
-    await waitUntil(() => client.stdout.includes("ready"));
+    await until(() => client.stdout.includes("ready"));
     client.disconnect();
     await running;
-    await waitUntil(() => exists(`${folder}/done`));
+    await until(() => exists(`${folder}/done`));
   });
 });
 
@@ -159,6 +159,6 @@ Deno.test("runCommand() lets a command that ignores SIGHUP continue when the age
     reader.releaseLock();
     await agent.stdout.cancel();
     await agent.status;
-    await waitUntil(() => exists(`${folder}/done`));
+    await until(() => exists(`${folder}/done`));
   });
 });

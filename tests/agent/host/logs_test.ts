@@ -6,7 +6,7 @@ import {
   readHostLog,
   skipLinesBefore,
 } from "../../../lib/agent/host/logs.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 
@@ -56,12 +56,12 @@ Deno.test("readHostLog() follows a file across its rotation until the signal", a
       });
       for await (const chunk of chunks) text += fromUtf8(chunk);
     })();
-    await waitUntil(() => text === "one\n");
+    await until(() => text === "one\n");
     await Deno.writeTextFile(file, "two\n", { append: true });
-    await waitUntil(() => text === "one\ntwo\n");
+    await until(() => text === "one\ntwo\n");
     await Deno.rename(file, `${file}.1`);
     await Deno.writeTextFile(file, "three\n");
-    await waitUntil(() => text === "one\ntwo\nthree\n");
+    await until(() => text === "one\ntwo\nthree\n");
     stop.abort();
     await following;
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { runTerminal } from "../../../lib/agent/host/terminal.ts";
 import { FakeClient } from "./_support/fake_client.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const ENV = { PATH: "/usr/bin:/bin" };
 const run = (command: string[], client: FakeClient) =>
@@ -61,12 +61,10 @@ Deno.test("runTerminal() sends SIGHUP when the client leaves", async () => {
     const script =
       `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
-    await waitUntil(() => client.stdout.includes("ready"));
+    await until(() => client.stdout.includes("ready"));
     client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
-    await waitUntil(() =>
-      Deno.stat(`${folder}/hup`).then(() => true, () => false)
-    );
+    await until(() => Deno.stat(`${folder}/hup`).then(() => true, () => false));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -13,7 +13,7 @@ import {
   type AttachedProcessOptions,
 } from "../../../lib/agent/runtime/attached_process.ts";
 import { FakeClient } from "../host/_support/fake_client.ts";
-import { waitUntil } from "../_support/wait_until.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** A connection that yields these chunks and ends when the test ends it. */
 class FakeSocket implements DockerSocket {
@@ -97,9 +97,9 @@ for (const halfClose of [true, false]) {
     const client = new FakeClient({ input: ["a", "b"] });
     const socket = new FakeSocket();
     const running = attach(socket, { client, halfClose });
-    await waitUntil(() => socket.written.length === 2);
+    await until(() => socket.written.length === 2);
     assert.equal(fromUtf8(concatBytes(socket.written)), "ab");
-    if (halfClose) await waitUntil(() => socket.inputEnded);
+    if (halfClose) await until(() => socket.inputEnded);
     socket.endOutput();
     await running;
     assert.equal(socket.inputEnded, halfClose);
@@ -143,7 +143,7 @@ Deno.test("AttachedProcess.run() repeats a resize that fails, and skips sizes th
       return Promise.resolve();
     },
   });
-  await waitUntil(() => applied.length > 0);
+  await until(() => applied.length > 0);
   socket.endOutput();
   await running;
   assert.deepEqual(applied, [100]);

@@ -10,7 +10,7 @@ import {
   refineStartError,
 } from "../../../lib/agent/runtime/docker_pods.ts";
 import type { ContainerRequest } from "../../../lib/agent/runtime/mod.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 import {
   containerRequest,
   POD_UID,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
 import { DockerRuntime } from "../../../lib/agent/runtime/mod.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 import { FakeClient } from "../host/_support/fake_client.ts";
 import {
   containerRequest,

@@ -20,8 +20,8 @@ import {
   FakeClient,
   type FakeClientOptions,
 } from "../host/_support/fake_client.ts";
-import { waitUntil } from "../_support/wait_until.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 import {
   type ContainerFields,
   containerRequest,
@@ -136,10 +136,10 @@ Deno.test("DockerStreams on a real engine", async (test) => {
       stderr: true,
       tty: false,
     }, client.io);
-    await waitUntil(() => client.stdout === "ready\n");
+    await until(() => client.stdout === "ready\n");
     client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
-    await waitUntil(async () =>
+    await until(async () =>
       (await execute(["ls", "/tmp/continued"])).code === 0
     );
   });
@@ -151,7 +151,7 @@ Deno.test("DockerStreams on a real engine", async (test) => {
       { shareProcessNamespace: true },
     );
     const client = new FakeClient();
-    await waitUntil(async () => {
+    await until(async () => {
       const result = await runtime.exec({
         target: targetOf(id),
         command: ["sh", "-c", "cat /proc/[0-9]*/stat"],
@@ -244,7 +244,7 @@ Deno.test("DockerStreams on a real engine", async (test) => {
       });
       return text;
     };
-    await waitUntil(() =>
+    await until(() =>
       connect(8081).then(
         (text) => /200 OK[^]*hello\n\|$/.test(text),
         () => false,

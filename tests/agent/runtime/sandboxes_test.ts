@@ -19,7 +19,7 @@ import {
   HostAliasSchema,
   SysctlSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { Dockerd } from "../../_support/mod.ts";
+import { Dockerd } from "../../../dev/world/mod.ts";
 import { POD_UID, sandboxRequest } from "./_support/requests.ts";
 
 const CONTEXT = { device: "dev", network: "aranya-dev" };

@@ -8,7 +8,7 @@ import {
   startContainer,
 } from "../../../lib/agent/docker/mod.ts";
 import { StopRequests } from "../../../lib/agent/runtime/stop_requests.ts";
-import { Dockerd, IMAGES } from "../../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
 
 const { signal } = new AbortController();
 const IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done";

@@ -8,7 +8,7 @@ Deno.test("until() returns the first result that is neither undefined nor false"
   let count = 0;
   const seen = await until<number>(
     () => results[count++] as number | undefined | false,
-    { what: "a number" },
+    "a number",
   );
   assert.equal(seen, 0);
   assert.equal(count, 3);
@@ -37,6 +37,18 @@ Deno.test("until() throws timed_out with what was awaited, the last error and th
     );
     return true;
   });
+});
+
+Deno.test("until() names the text or the source of the check when time runs out", async () => {
+  const isReady = () => false;
+  await assert.rejects(
+    until(isReady, { timeoutMs: 1 }),
+    /Cannot observe \(\) ?=> ?false: /,
+  );
+  await assert.rejects(
+    until(isReady, { timeoutMs: 1, what: "a server" }),
+    /Cannot observe a server: /,
+  );
 });
 
 Deno.test("until() checks often at first, and at a fixed interval when it is given", async () => {

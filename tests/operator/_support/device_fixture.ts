@@ -43,7 +43,7 @@ import {
   type MemoryLinks,
 } from "../../shared/session/_support/memory_link.ts";
 import { CountingApi, toKey } from "./counting_api.ts";
-import { until } from "./wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** Settings of every device of the fixture. */
 export const SETTINGS: DeviceSettings = {

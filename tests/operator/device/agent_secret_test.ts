@@ -4,7 +4,7 @@ import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { EDGE_DEVICE, SECRET } from "../../../lib/operator/kube/mod.ts";
 import { secretText } from "../../../lib/operator/device/objects.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 const ROTATE = "aranya.arhat.dev/rotate-credential";

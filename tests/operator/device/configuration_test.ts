@@ -7,7 +7,7 @@ import {
   decodeMessage,
 } from "../../../lib/shared/wire/mod.ts";
 import { ConfigurationSender } from "../../../lib/operator/device/configuration.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** A sender whose requests fail `failureCount` times, and the pod ranges that were sent. */
 function createFixture({ failureCount = 0 } = {}) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { SECRET } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 

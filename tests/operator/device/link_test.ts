@@ -12,7 +12,7 @@ import {
   ACCEPTING_HANDLERS,
   DeviceFixture,
 } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 Deno.test("accept() configures the device, and again when the configuration changes", async () => {
   await using fixture = await DeviceFixture.start();

@@ -18,7 +18,7 @@ import {
   Method,
 } from "../../../lib/shared/wire/mod.ts";
 import { DeviceFixture, type FakeAgent } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 /** The API server stores quantities in one form: 4 rather than 4000m, 1Gi rather than 1048576Ki. */

@@ -10,7 +10,7 @@ import {
   ACCEPTING_HANDLERS,
   DeviceFixture,
 } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** A connected agent with a credential, and the keys that it was sent. */
 async function connect(

@@ -12,7 +12,7 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import { tearDown } from "../../../lib/operator/device/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 

@@ -16,7 +16,7 @@ import {
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 function createCertificates(fixture: DeviceFixture) {
   return new ServingCertificates({

@@ -7,7 +7,7 @@ import {
 } from "../../../lib/operator/fleet/client_ca.ts";
 import type { KubeClient } from "../../../lib/operator/kube/mod.ts";
 import { CountingApi } from "../_support/counting_api.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const { signal } = new AbortController();
 

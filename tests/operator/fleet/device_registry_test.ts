@@ -12,7 +12,7 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import { DeviceRegistry } from "../../../lib/operator/fleet/device_registry.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 function openRegistry(fixture: DeviceFixture) {
   return new DeviceRegistry({

@@ -5,7 +5,7 @@ import { LEASE_NAMESPACE } from "../../../lib/operator/device/mod.ts";
 import { LeaseRenewer } from "../../../lib/operator/fleet/lease_renewer.ts";
 import { LEASE } from "../../../lib/operator/kube/mod.ts";
 import { CountingApi } from "../_support/counting_api.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 /** A fast renewer, and Leases that exist on the API server. */
 async function createFixture(prefixes: string[], missing: string[] = []) {

@@ -8,7 +8,7 @@ import {
   POD,
 } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 

@@ -8,7 +8,7 @@ import {
   reviewToken,
 } from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
-import { openCluster } from "../../_support/mod.ts";
+import { openCluster } from "../../_support/cluster.ts";
 
 const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
 

@@ -7,7 +7,7 @@ import {
   createKubeClient,
   requestCertificate,
 } from "../../../lib/operator/kube/mod.ts";
-import { openCluster } from "../../_support/mod.ts";
+import { openCluster } from "../../_support/cluster.ts";
 
 const mark = crypto.randomUUID().slice(0, 8);
 

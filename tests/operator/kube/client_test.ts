@@ -8,7 +8,7 @@ import {
   NODE,
   POD,
 } from "../../../lib/operator/kube/mod.ts";
-import { Apiserver } from "../../_support/mod.ts";
+import { Apiserver } from "../../../dev/world/mod.ts";
 
 const REF = { namespace: "default", name: "one" };
 

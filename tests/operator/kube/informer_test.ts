@@ -6,7 +6,8 @@ import {
   createInformer,
   createKubeClient,
 } from "../../../lib/operator/kube/mod.ts";
-import { Apiserver, until } from "../../_support/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
+import { Apiserver } from "../../../dev/world/mod.ts";
 
 Deno.test("createInformer()", async (t) => {
   await using apiserver = await Apiserver.start();

@@ -12,7 +12,7 @@ import {
   waitForLeadership,
 } from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE } from "../_support/kinds.ts";
-import { openCluster } from "../../_support/mod.ts";
+import { openCluster } from "../../_support/cluster.ts";
 
 const namespace = `test-${crypto.randomUUID().slice(0, 8)}`;
 

@@ -8,7 +8,7 @@ import {
   EventListSchema,
   FetchBlobsSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { openCluster } from "../../_support/mod.ts";
+import { openCluster } from "../../_support/cluster.ts";
 import { NODE_NAME, PodFixture, SETTINGS } from "./_support/pod_fixture.ts";
 
 Deno.test("PodController", async (t) => {

@@ -12,7 +12,8 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import { refKey } from "../../../lib/operator/podspec/mod.ts";
-import { Apiserver, until } from "../../_support/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
+import { Apiserver } from "../../../dev/world/mod.ts";
 
 const NODE_NAME = "edge-1";
 const wait = (what: string, condition: () => boolean) =>

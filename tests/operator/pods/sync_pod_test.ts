@@ -20,7 +20,7 @@ import {
   PodStatusListSchema,
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { openCluster } from "../../_support/mod.ts";
+import { openCluster } from "../../_support/cluster.ts";
 import { PodFixture, SETTINGS, TEST_NODE } from "./_support/pod_fixture.ts";
 import {
   REFERRING_POD,

@@ -22,12 +22,10 @@ import {
   type PodEvent,
   type PodWorkers,
 } from "../../../../lib/agent/pods/mod.ts";
+import { until } from "../../../../dev/base/wait.ts";
 import { FakeEngine } from "./fake_engine.ts";
 
 type SpecInit = Omit<MessageInitShape<typeof PodSpecSchema>, "$typeName">;
-
-const WAIT_TIMEOUT_MS = 5_000;
-const POLL_MS = 2;
 
 /** One device. Its directory and its engine outlive the agents. */
 export class PodsFixture implements AsyncDisposable {
@@ -111,18 +109,14 @@ export class PodsFixture implements AsyncDisposable {
     this.engine.notifyWatchers("");
   }
 
-  /** Waits for a condition; `problem` is what a failure says. */
+  /** Waits for a condition; `problem` stands in the error's text. */
   async waitUntil(problem: string, condition: () => boolean): Promise<void> {
-    const deadlineMs = performance.now() + WAIT_TIMEOUT_MS;
-    while (!condition()) {
-      assert.ok(
-        performance.now() < deadlineMs,
+    await until(condition, {
+      detail: () =>
         `${problem}; calls: ${
           this.engine.calls.join(", ")
         }; status: ${this.describe()}`,
-      );
-      await SYSTEM_CLOCK.sleep(POLL_MS);
-    }
+    });
   }
 
   /** Waits for a call of the engine, e.g. "start app-0". */

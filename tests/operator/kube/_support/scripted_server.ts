@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Credentials } from "../../../../lib/operator/kube/kubeconfig.ts";
-import { makeAuthority, makeCertificate } from "../../../_support/mod.ts";
+import { makeAuthority, makeCertificate } from "../../../../dev/world/mod.ts";
 
 /** Answers one request; `count` is its number, from 1. */
 export type Script = (

@@ -41,11 +41,11 @@ import {
   PurgePodSchema,
   RemovePodSchema,
 } from "../../../../lib/shared/wire/mod.ts";
-import type { Cluster } from "../../../_support/mod.ts";
+import type { Cluster } from "../../../_support/cluster.ts";
+import { until } from "../../../../dev/base/wait.ts";
 
 /** Name of the device and its node. */
 export const NODE_NAME = "edge-1";
-const DEADLINE_MS = 15_000;
 
 /** The node of the device; a pod of its name is its virtual pod. */
 export const TEST_NODE: PodNode = {
@@ -240,19 +240,12 @@ export class PodFixture implements AsyncDisposable {
   }
 
   /** Waits until the condition returns a value, and returns that. */
-  async until<T>(
+  until<T>(
     condition: () => Promise<T | undefined | false> | T | undefined | false,
   ): Promise<T> {
-    const endMs = performance.now() + DEADLINE_MS;
-    for (;;) {
-      const result = await condition();
-      if (result !== undefined && result !== false) return result;
-      assert.ok(
-        performance.now() < endMs,
-        `not in time: ${condition}; calls: ${this.device.calls.join(", ")}`,
-      );
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    return until(condition, {
+      detail: () => `calls: ${this.device.calls.join(", ")}`,
+    });
   }
 
   /** Waits until the device has got this request. */
