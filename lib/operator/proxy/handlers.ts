@@ -168,6 +168,8 @@ export class DeviceHandlers implements KubeletHandlers {
       action: string;
     },
   ): Promise<ExitStatus> {
+    // A client may take seconds to open its streams: the link may be lost by then.
+    await this.#locator.waitForLink(action);
     const stream = this.#session.open(method, payload, { signal: io.signal });
     const { stdin, tty } = streams;
     const last = await pumpCommand(stream, { io, stdin, tty, action });

@@ -227,6 +227,17 @@ Deno.test("DeviceHandlers.exec() throws before anything runs when the container 
   await assert.rejects(bench.handlers.exec(makeExec()), { code: "not_found" });
 });
 
+Deno.test("DeviceHandlers.exec() refuses to run once the device is offline", async () => {
+  const bench = await makeStreamRig({});
+  const run = await bench.handlers.exec(makeExec());
+  await bench[Symbol.asyncDispose]();
+  await assert.rejects(run(makeClient().io), {
+    code: "unavailable",
+    message:
+      'Cannot exec in container "app" of pod "default/web": device "edge-1" is not connected',
+  });
+});
+
 Deno.test("DeviceHandlers.portForward() refuses a connection once the device is offline", async () => {
   const bench = await makeStreamRig({});
   const forward = await bench.handlers.portForward(TARGET);
