@@ -66,7 +66,7 @@ export interface RunAgentOptions {
   log: Logger;
   /** @default the machine's */
   clock?: Clock;
-  /** Opens connections to the operator. @default gRPC as the config says */
+  /** Opens connections to the operator. @default gRPC as configured */
   dialer?: LinkDialer;
   /** Stops the agent; containers keep running. */
   signal: AbortSignal;

@@ -100,7 +100,7 @@ function encodeLogin(login: RegistryLogin): string {
 }
 
 /**
- * The engine returns status 500 for most errors of a registry; only its sentence tells them apart.
+ * The engine returns status 500 for most errors of a registry; only its message differs.
  */
 function refinePullError(error: unknown, action: string): unknown {
   if (!(error instanceof AranyaError) || error.code !== "internal") {

@@ -30,8 +30,8 @@ const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 5_000;
 
 /**
- * Lists the pods of the engine, as seldom as possible: callers that ask while a listing runs share
- * the next one. No caller gets a listing that began before its call, so that a change that woke it
+ * Lists the pods of the engine, as seldom as possible: calls during a listing share the next
+ * one. No caller gets a listing that began before its call, so that the change that caused the call
  * is always included.
  */
 export class EngineCache {

@@ -18,7 +18,7 @@ interface RecordedRead {
 }
 
 /**
- * Passes lookups on and records what they return, so that {@linkcode isCurrent} can tell later
+ * Passes lookups on and records what they return, so that {@linkcode isCurrent} can check later
  * whether a translation made with them would still have the same result. Precise, without any
  * knowledge of what a translation reads: what was not read doesn't count.
  */

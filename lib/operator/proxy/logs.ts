@@ -59,7 +59,7 @@ async function* readOn(
     ) {
       if (next.value.length > 0) yield next.value;
     }
-    // The channel also ends when the stream was reset: only the result tells that the log is
+    // The channel also ends when the stream was reset: only the result shows that the log is
     // complete.
     await stream.result;
     isComplete = true;

@@ -58,7 +58,9 @@ export interface WaitAtMostOptions {
   clock?: Clock | undefined;
 }
 
-/** Waits until `work` settles or the time has passed. Never rejects; the work itself is not stopped. */
+/**
+ * Waits until `work` settles or the time has passed. Never rejects; the work itself is not stopped.
+ */
 export async function waitAtMost(
   work: Promise<unknown>,
   { timeoutMs, clock = SYSTEM_CLOCK }: WaitAtMostOptions,

@@ -27,8 +27,8 @@ type Connected = Awaited<ReturnType<Connector["connect"]>>;
 
 /**
  * Credentials of one dial that make the TLS connection themselves. grpc-js' own refuse IP addresses
- * as server names under Deno, can't tell a wrong CA from a wrong clock, and give no access to the
- * socket. The overridden methods are private to the library, whose version deno.json pins.
+ * as server names under Deno, don't distinguish a wrong CA from a wrong clock, and give no access
+ * to the socket. The overridden methods are private to the library, whose version deno.json pins.
  */
 export class DialCredentials extends ChannelCredentials {
   readonly #options: DialCredentialsOptions;

@@ -268,7 +268,7 @@ class Listener implements GrpcListener {
       });
       return;
     }
-    // The headers tell the agent that its call was accepted.
+    // The headers show the agent that its call was accepted.
     call.sendMetadata(new Metadata());
   }
 }

@@ -15,7 +15,7 @@ const HANDLER = {
   action: { case: "exec" as const, value: { command: ["check"] } },
 };
 
-/** Probes of one container, whose handlers succeed or fail as `isOk` says. */
+/** Probes of one container, whose handlers succeed or fail as `isOk` returns. */
 function startProbes(
   container: {
     startup?: ProbeInit;

@@ -268,7 +268,7 @@ Deno.test("kubectl on a kubelet server", async (test) => {
     assert.equal(await sha256Hex(stdoutBytes), await sha256Hex(bytes));
   });
 
-  await test.step("exec says why a program could not start", async () => {
+  await test.step("exec reports why a program could not start", async () => {
     const { code, stderr } = await kubectl.tryRun([
       "exec",
       "web",

@@ -147,7 +147,7 @@ Deno.test("PodController", async (t) => {
       });
       await fixture.createPod("twin");
       await fixture.waitForCall("remove twin");
-      // The deletion with grace period 0 may be seen as a change before the object is gone.
+      // The deletion with grace period 0 may be seen as a change before the object is deleted.
       assert.ok([0, 4].includes(fixture.device.graces[0] ?? -1));
       await fixture.controller.idle();
       assert.equal(fixture.device.specs.size, 1);

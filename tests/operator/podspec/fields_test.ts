@@ -7,7 +7,7 @@ import {
 import { lookups, pod, podWith } from "./_support/fixtures.ts";
 
 const POD = pod({ serviceAccountName: "robot" }, {
-  labels: { b: "2", a: 'say "hi"' },
+  labels: { b: "2", a: 'print "hi"' },
   annotations: { "x/y": "z" },
 });
 
@@ -19,7 +19,7 @@ Deno.test("readField() reads fields that the operator knows", () => {
     ["metadata.labels['b']", "2"],
     ["metadata.labels['c']", ""],
     ["metadata.annotations['x/y']", "z"],
-    ["metadata.labels", 'a="say \\"hi\\""\nb="2"'],
+    ["metadata.labels", 'a="print \\"hi\\""\nb="2"'],
     ["spec.nodeName", "edge-1"],
     ["spec.serviceAccountName", "robot"],
     ["status.podIP", undefined],

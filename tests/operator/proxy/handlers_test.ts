@@ -30,7 +30,7 @@ function exitStatus(code: number, reason = "", message = ""): Uint8Array {
   return encodeMessage(ExitStatusSchema, { code, reason, message });
 }
 
-/** Answers stdin on stdout, says something on stderr, exits with 3. */
+/** Answers stdin on stdout, writes to stderr, exits with 3. */
 async function serveCat(stream: Stream): Promise<void> {
   const input = await gather(stream.read(0));
   await stream.write(1, utf8(`got ${fromUtf8(input)}`));

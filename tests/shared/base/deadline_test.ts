@@ -41,7 +41,7 @@ Deno.test("withDeadline() aborts the work's signal when the caller's is aborted"
   assert.equal(seen?.aborted, true);
 });
 
-/** A clock whose sleeps end when the test says so. */
+/** A clock whose sleeps end when the test ends them. */
 class ManualClock implements Clock {
   readonly delays: number[] = [];
   readonly #sleep = Promise.withResolvers<void>();

@@ -24,7 +24,7 @@ interface Handshake {
   responder: PromiseSettledResult<AuthenticatedLink>;
 }
 
-/** Runs a handshake of device "edge-1" unless told otherwise. */
+/** Runs a handshake of device "edge-1" unless another is given. */
 async function shakeHands(
   { device = "edge-1", key = KEY, protocolVersion, tamper, responder = {} }: {
     device?: string;

@@ -61,7 +61,7 @@ export const SETTINGS: PodSettings = {
   dns: undefined,
 };
 
-/** A device that accepts every request, and reports what the test tells it to. */
+/** A device that accepts every request, and reports what the test sets. */
 export class ScriptedDevice {
   readonly specs = new Map<string, PodSpec>();
   readonly statuses = new Map<string, PodStatus>();
