@@ -90,7 +90,12 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
           object: config.stateDir,
         }),
     });
-    const seal = createSeal(await loadStateKey(config.stateKeyFile));
+    const key = await loadStateKey(config.stateKeyFile, {
+      stateDir: config.stateDir,
+      signal,
+      onWait: (error) => log.error("waiting for the state key file", { error }),
+    });
+    const seal = createSeal(key);
     const store = await openStore({ dir: config.stateDir, seal, log });
     log.info("agent is ready", { version });
     await new DeviceAgent(options, { store, dialer }).run();

@@ -8,7 +8,7 @@
  * @example
  * ```ts
  * using _lock = await lockStateDir(dir, { signal });
- * const seal = createSeal(await loadStateKey(keyFile));
+ * const seal = createSeal(await loadStateKey(keyFile, { stateDir: dir, signal }));
  * const store = await openStore({ dir, seal, log });
  * await store.write({ kind: "setting", key: "greeting" }, utf8("hello"));
  * ```
@@ -23,7 +23,8 @@ export {
   syncDir,
 } from "./disk.ts";
 export { lockStateDir, type LockStateDirOptions } from "./lock.ts";
-export { createSeal, loadStateKey, type Seal } from "./seal.ts";
+export { createSeal, type Seal } from "./seal.ts";
+export { loadStateKey, type LoadStateKeyOptions } from "./state_key.ts";
 export {
   type DamagedRecord,
   openStore,

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Encryption of records at rest. */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import {
-  AranyaError,
-  concatBytes,
-  KEY_BYTES,
-  utf8,
-} from "../../shared/base/mod.ts";
-import { fromDiskError, replaceFile } from "./disk.ts";
+import { concatBytes, KEY_BYTES, utf8 } from "../../shared/base/mod.ts";
 
 /** "ARYS" and the version of the format. */
 const MAGIC = new Uint8Array([0x41, 0x52, 0x59, 0x53, 1]);
@@ -79,34 +73,4 @@ export function createSeal(key: Uint8Array): Seal {
       }
     },
   };
-}
-
-/**
- * Reads the key in a file. When the file is absent, generates a key and writes it there, mode 0600.
- * @throws {AranyaError} code "invalid" when the file does not hold 32 bytes, "internal" when it
- * can't be read or written
- */
-export async function loadStateKey(path: string): Promise<Uint8Array> {
-  const action = `Cannot use state key file "${path}"`;
-  try {
-    const key = await Deno.readFile(path);
-    if (key.length !== KEY_BYTES) {
-      throw new AranyaError(
-        "invalid",
-        `${action}: it has ${key.length} bytes, expected ${KEY_BYTES}`,
-      );
-    }
-    return key;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw fromDiskError(error, action);
-    }
-  }
-  const key = new Uint8Array(randomBytes(KEY_BYTES));
-  try {
-    await replaceFile({ path, content: key });
-  } catch (error) {
-    throw fromDiskError(error, action);
-  }
-  return key;
 }

@@ -2,6 +2,7 @@
 /** The records of one agent: read at the start, written when they change, sealed. */
 import {
   AranyaError,
+  asAranyaError,
   type Logger,
   Sequencer,
   sha256Hex,
@@ -73,8 +74,30 @@ const KIND_DIRS: Readonly<Record<RecordKind, string>> = {
   blob: "blobs",
 };
 const KINDS: readonly RecordKind[] = ["pod", "setting", "blob"];
-/** Damaged files that are kept for a person to look at; later ones are removed. */
+/** Why a record whose bytes were read can't be used. */
+const DOES_NOT_OPEN = "incomplete, or sealed with another key";
+/** Kinds that the operator may be unable to send again. */
+const KEPT_KINDS: readonly RecordKind[] = ["pod", "setting"];
+/**
+ * Damaged files that are kept for a person to look at; later ones are removed. When no record opens
+ * at the start, all are kept: the records are whole, and it is the key that is wrong.
+ */
 const MAX_DAMAGED_FILES = 16;
+
+/** Returns whether a state directory holds pods or settings; false when it does not exist. */
+export async function hasRecords(dir: string): Promise<boolean> {
+  for (const kind of KEPT_KINDS) {
+    try {
+      for await (const entry of Deno.readDir(`${dir}/${KIND_DIRS[kind]}`)) {
+        if (isRecord(entry)) return true;
+      }
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw fromDiskError(error, `Cannot use state directory "${dir}"`);
+    }
+  }
+  return false;
+}
 
 /**
  * Opens the records in a directory. Pods and settings are all read, so that damaged ones are found
@@ -118,17 +141,41 @@ class FileStateStore implements StateStore {
         const dir = this.#dirOf(kind);
         await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
         for await (const entry of Deno.readDir(dir)) {
-          if (!entry.isFile) continue;
-          if (entry.name.endsWith(ASIDE_SUFFIX)) {
-            await Deno.remove(`${dir}/${entry.name}`);
-          } else this.#hashes[kind].set(entry.name, "");
+          if (isRecord(entry)) this.#hashes[kind].set(entry.name, "");
+          else if (entry.isFile) await Deno.remove(`${dir}/${entry.name}`);
         }
       }
     } catch (error) {
       throw fromDiskError(error, `Cannot use state directory "${this.dir}"`);
     }
-    for (const kind of ["pod", "setting"] as const) {
-      for (const key of this.keys(kind)) await this.read({ kind, key });
+    await this.#readAll();
+  }
+
+  /** Finds the damaged records; one that can't be read must not keep the others from use. */
+  async #readAll(): Promise<void> {
+    const damaged: { name: RecordName; reason: string }[] = [];
+    let openedCount = 0;
+    for (const kind of KEPT_KINDS) {
+      for (const key of this.keys(kind)) {
+        const name = { kind, key };
+        try {
+          const content = await this.#readSealed(name);
+          if (content === undefined) {
+            damaged.push({ name, reason: DOES_NOT_OPEN });
+            continue;
+          }
+          this.#hashes[kind].set(key, await sha256Hex(content));
+          openedCount++;
+        } catch (error) {
+          damaged.push({ name, reason: asAranyaError(error, "").message });
+        }
+      }
+    }
+    // A single record that does not open says nothing about the key.
+    const isWrongKey = openedCount === 0 && damaged.length > 1;
+    const maxFiles = isWrongKey ? Infinity : MAX_DAMAGED_FILES;
+    for (const { name, reason } of damaged) {
+      await this.#moveAside(name, { reason, maxFiles });
     }
   }
 
@@ -144,7 +191,7 @@ class FileStateStore implements StateStore {
       if (
         content === undefined || (name.kind === "blob" && hash !== name.key)
       ) {
-        await this.#moveAside(name);
+        await this.#moveAside(name, { reason: DOES_NOT_OPEN });
         return undefined;
       }
       if (name.kind !== "blob") this.#hashes[name.kind].set(name.key, hash);
@@ -219,7 +266,13 @@ class FileStateStore implements StateStore {
   }
 
   /** Moves a damaged file to where a person can look at it, and reports it. */
-  async #moveAside(name: RecordName): Promise<void> {
+  async #moveAside(
+    name: RecordName,
+    { reason, maxFiles = MAX_DAMAGED_FILES }: {
+      reason: string;
+      maxFiles?: number;
+    },
+  ): Promise<void> {
     const dir = `${this.dir}/damaged`;
     const suffix = crypto.randomUUID().slice(0, 8);
     const path = `${dir}/${name.kind}-${name.key}-${suffix}`;
@@ -227,7 +280,7 @@ class FileStateStore implements StateStore {
     try {
       await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
       const present = await Array.fromAsync(Deno.readDir(dir));
-      if (present.length < MAX_DAMAGED_FILES) {
+      if (present.length < maxFiles) {
         await Deno.rename(this.#pathOf(name), path);
       } else await Deno.remove(this.#pathOf(name));
     } catch (error) {
@@ -241,7 +294,7 @@ class FileStateStore implements StateStore {
     this.damaged.push({ ...name, path });
     this.#log.error("state file is damaged and was moved aside", {
       object: toLabel(name),
-      reason: "incomplete, or sealed with another key",
+      reason,
     });
   }
 
@@ -259,6 +312,11 @@ class FileStateStore implements StateStore {
     }
     return `${this.#dirOf(name.kind)}/${name.key}`;
   }
+}
+
+/** Returns whether a directory entry is a record rather than an unfinished file. */
+function isRecord({ isFile, name }: Deno.DirEntry): boolean {
+  return isFile && !name.endsWith(ASIDE_SUFFIX);
 }
 
 /** Returns the name under which a record is sealed and logged. */

@@ -22,7 +22,12 @@ export class TemporaryStore implements AsyncDisposable {
     const dir = await Deno.makeTempDir();
     const store = await openStore({
       dir: `${dir}/state`,
-      seal: createSeal(await loadStateKey(`${dir}/key`)),
+      seal: createSeal(
+        await loadStateKey(`${dir}/key`, {
+          stateDir: `${dir}/state`,
+          signal: new AbortController().signal,
+        }),
+      ),
       log: SILENT_LOGGER,
     });
     return new TemporaryStore(dir, store);

@@ -6,7 +6,11 @@ import {
   replaceFile,
   syncDir,
 } from "../../../lib/agent/state/disk.ts";
-import { createSeal, openStore } from "../../../lib/agent/state/mod.ts";
+import {
+  createSeal,
+  loadStateKey,
+  openStore,
+} from "../../../lib/agent/state/mod.ts";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 
 Deno.test("replaceFile() keeps the old content and leaves nothing aside when the disk is full", async () => {
@@ -44,6 +48,57 @@ Deno.test("replaceFile() keeps the old content and leaves nothing aside when the
     await mount("umount", dir);
     await Deno.remove(dir, { recursive: true });
   }
+});
+
+/** Records flushes and renames, in their order, until it is disposed. */
+class DiskOrder implements Disposable {
+  readonly calls: string[] = [];
+  readonly #sync = Deno.FsFile.prototype.sync;
+  readonly #rename = Deno.rename;
+
+  constructor() {
+    const { calls } = this;
+    const sync = this.#sync;
+    const rename = this.#rename;
+    Deno.FsFile.prototype.sync = async function () {
+      const { isDirectory } = await this.stat();
+      await sync.call(this);
+      calls.push(isDirectory ? "sync directory" : "sync file");
+    };
+    Deno.rename = async (from, to) => {
+      await rename(from, to);
+      calls.push("rename");
+    };
+  }
+
+  [Symbol.dispose](): void {
+    Deno.FsFile.prototype.sync = this.#sync;
+    Deno.rename = this.#rename;
+  }
+}
+
+Deno.test("replaceFile() flushes the content before the rename, and a store the directory after it", async () => {
+  const dir = await Deno.makeTempDir();
+  const store = await openStore({
+    dir,
+    seal: createSeal(new Uint8Array(32)),
+    log: SILENT_LOGGER,
+  });
+  using order = new DiskOrder();
+  await store.write({ kind: "pod", key: "a" }, utf8("x"));
+  assert.deepEqual(order.calls, ["sync file", "rename", "sync directory"]);
+  await store.remove({ kind: "pod", key: "a" });
+  assert.deepEqual(order.calls.slice(3), ["sync directory"]);
+  await loadStateKey(`${dir}/key`, {
+    stateDir: dir,
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(order.calls.slice(4), [
+    "sync file",
+    "rename",
+    "sync directory",
+  ]);
+  await Deno.remove(dir, { recursive: true });
 });
 
 Deno.test("replaceFile() sets the mode of the file", async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
-import { createSeal, loadStateKey } from "../../../lib/agent/state/mod.ts";
+import { createSeal } from "../../../lib/agent/state/mod.ts";
 
 Deno.test("open() returns what seal() took, under the same name only", () => {
   const seal = createSeal(new Uint8Array(32));
@@ -19,27 +19,4 @@ Deno.test("seal() returns other bytes for the same content each time", () => {
 
 Deno.test("createSeal() throws when the key has another length", () => {
   assert.throws(() => createSeal(new Uint8Array(16)), RangeError);
-});
-
-Deno.test("loadStateKey() creates the file once, readable by its owner only", async () => {
-  const dir = await Deno.makeTempDir();
-  const key = await loadStateKey(`${dir}/agent.key`);
-  assert.equal(key.length, 32);
-  assert.equal((await Deno.stat(`${dir}/agent.key`)).mode, 0o100600);
-  assert.deepEqual(await loadStateKey(`${dir}/agent.key`), key);
-  await Deno.remove(dir, { recursive: true });
-});
-
-Deno.test("loadStateKey() throws when the file can't be used", async () => {
-  const dir = await Deno.makeTempDir();
-  await Deno.writeFile(`${dir}/short`, utf8("short"));
-  await assert.rejects(
-    loadStateKey(`${dir}/short`),
-    /Cannot use state key file ".*short": it has 5 bytes, expected 32/,
-  );
-  await assert.rejects(
-    loadStateKey(`${dir}/short/key`),
-    /Cannot use state key file/,
-  );
-  await Deno.remove(dir, { recursive: true });
 });

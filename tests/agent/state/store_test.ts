@@ -113,6 +113,40 @@ Deno.test("openStore() keeps at most 16 damaged files", () =>
     );
   }));
 
+Deno.test("openStore() deletes no record when none opens, so that the right key opens all again", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    for (let index = 0; index < 20; index++) {
+      await store.write({ kind: "pod", key: `uid-${index}` }, utf8("spec"));
+    }
+    await open(dir, new Uint8Array(32).fill(8));
+    for await (const { name } of Deno.readDir(`${dir}/damaged`)) {
+      const key = name.match(/^pod-(uid-\d+)-/)?.[1];
+      await Deno.rename(`${dir}/damaged/${name}`, `${dir}/pods/${key}`);
+    }
+    assert.equal((await open(dir)).keys("pod").length, 20);
+  }));
+
+Deno.test("openStore() opens the other records when one can't be read", () =>
+  withDir(async (dir) => {
+    const store = await open(dir);
+    await store.write({ kind: "pod", key: "other" }, utf8("fine"));
+    await store.write(POD, utf8("spec"));
+    // Reading address 0 of a process is EIO.
+    const mount = await new Deno.Command("mount", {
+      args: ["--bind", "/proc/self/mem", `${dir}/pods/uid-1`],
+    }).output();
+    assert.ok(mount.success, "this test mounts and needs root");
+    try {
+      const again = await open(dir);
+      assert.deepEqual(again.keys("pod"), ["other"]);
+      assert.deepEqual(again.damaged.map(({ key }) => key), ["uid-1"]);
+    } finally {
+      await new Deno.Command("umount", { args: [`${dir}/pods/uid-1`] })
+        .output();
+    }
+  }));
+
 Deno.test("openStore() removes unfinished files of a power cut", () =>
   withDir(async (dir) => {
     await open(dir);
