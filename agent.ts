@@ -10,7 +10,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
-import { LocalMachine, TmpfsMounts } from "./lib/agent/host/mod.ts";
+import { LocalMachine, HostMounts } from "./lib/agent/host/mod.ts";
 import { runAgent } from "./lib/agent/mod.ts";
 import {
   DockerDeviceReader,
@@ -92,7 +92,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
       containers: runtime,
       stateDir,
     }),
-    mounts: new TmpfsMounts(),
+    mounts: new HostMounts(),
     log,
     signal,
   });

@@ -228,6 +228,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     summary: "volume contents and mounts",
     imports: ["shared/base", "shared/wire", "agent/runtime"],
     deno: [
+      "SeekMode",
       "chmod",
       "chown",
       "lstat",

@@ -30,4 +30,4 @@ export {
   PressureMonitor,
 } from "./pressure.ts";
 export type { ProgramResult } from "./program.ts";
-export { TmpfsMounts } from "./tmpfs.ts";
+export { HostMounts, type MountEntry } from "./mounts.ts";

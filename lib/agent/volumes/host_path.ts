@@ -7,12 +7,16 @@ import { ignoreNotFound } from "./not_found.ts";
 /**
  * Checks that the path on the device is of the volume's `type` (HostPathType of the core/v1 API),
  * and creates it for the two types that ask for it. Modes are those of a kubelet: directories 0755,
- * files 0644. Any other type, also an empty one, is not checked.
+ * files 0644. Without a type nothing is checked, and an absent path becomes a directory, as with
+ * the kubelet's container runtimes.
  * @throws {AranyaError} code "invalid" when the path is something else
  */
 export async function ensureHostPath({ path, type }: HostPath): Promise<void> {
   const info = await ignoreNotFound(Deno.stat(path));
   switch (type) {
+    case "":
+      if (!info) await Deno.mkdir(path, { recursive: true, mode: 0o755 });
+      return;
     case "DirectoryOrCreate":
       if (!info) {
         return await Deno.mkdir(path, { recursive: true, mode: 0o755 });

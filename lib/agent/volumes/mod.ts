@@ -15,10 +15,10 @@
  * @module
  */
 export { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "./disk_limit.ts";
+export type { Mounts } from "./mounts.ts";
 export {
   createVolumes,
   type MessageFile,
-  type Mounts,
   type VolumeBlobsRequest,
   type Volumes,
   type VolumesOptions,

@@ -5,6 +5,7 @@ import type {
   Container,
   EmptyDir,
   Files,
+  Mount,
   PodSpec,
   Volume,
 } from "../../shared/wire/mod.ts";
@@ -16,20 +17,9 @@ import {
 } from "./disk_limit.ts";
 import { writeFilesVolume } from "./files_volume.ts";
 import { ensureHostPath } from "./host_path.ts";
+import { type Mounts, unmountBelow } from "./mounts.ts";
 import { ignoreNotFound } from "./not_found.ts";
-import { resolveSubPath } from "./sub_path.ts";
-
-/** Mounts memory file systems; implemented outside of this room, since it takes a program. */
-export interface Mounts {
-  /**
-   * Mounts a tmpfs on an empty directory.
-   * @param options.sizeBytes its limit; 0 for half of the machine's memory
-   * @throws {AranyaError} when it can't be mounted, e.g. without root
-   */
-  mountTmpfs(path: string, options: { sizeBytes: number }): Promise<void>;
-  /** Unmounts it. @throws {AranyaError} when it can't be unmounted */
-  unmount(path: string): Promise<void>;
-}
+import { mountSubPath, resolveSubPath } from "./sub_path.ts";
 
 /** File contents that a volume needs. */
 export interface VolumeBlobsRequest {
@@ -90,7 +80,7 @@ export interface Volumes {
    * Creates an empty file that the instance may write its termination message to; returns its path.
    */
   createMessageFile(instance: MessageFile): Promise<string>;
-  /** Reads the termination message, at most 4096 bytes; empty without a file. */
+  /** Reads the termination message, of which the last 4096 bytes count; empty without a file. */
   readMessage(instance: MessageFile): Promise<Uint8Array>;
   /** Removes the file of a termination message. */
   removeMessageFile(instance: MessageFile): Promise<void>;
@@ -116,6 +106,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 /**
  * ```
  * <root>/<pod UID>/volumes/<volume>                 an emptyDir, or files
+ * <root>/<pod UID>/subpaths/<container>-<index>    where a subPath is mounted, by index of the mount
  * <root>/<pod UID>/messages/<container>-<attempt>   a termination message
  * ```
  */
@@ -145,7 +136,7 @@ class PodVolumes implements Volumes {
     container: Container,
   ): Promise<ContainerRequest["binds"]> {
     const binds: ContainerRequest["binds"] = [];
-    for (const mount of container.mounts) {
+    for (const [index, mount] of container.mounts.entries()) {
       const volume = spec.volumes.find(({ name }) => name === mount.volume);
       if (volume === undefined) {
         throw new AranyaError(
@@ -158,10 +149,15 @@ class PodVolumes implements Volumes {
         : this.#volumeDir(spec.uid, volume.name);
       // Files of ConfigMaps, Secrets and tokens are always read-only, as on a kubelet.
       const isFiles = volume.source.case === "files";
+      const target = `${
+        this.#subPathsDir(spec.uid)
+      }/${container.name}-${index}`;
       binds.push({
         source: mount.subPath === ""
           ? source
-          : await resolveSubPath(source, { mount, mayCreate: !isFiles }),
+          : isFiles
+          ? await resolveSubPath(source, mount)
+          : await this.#mountSubPath(source, { mount, target }),
         target: mount.path,
         readOnly: mount.readOnly || isFiles,
         propagation: mount.propagation,
@@ -195,6 +191,9 @@ class PodVolumes implements Volumes {
   async readMessage(instance: MessageFile): Promise<Uint8Array> {
     using file = await ignoreNotFound(Deno.open(this.#messagePath(instance)));
     if (!file) return new Uint8Array();
+    // As a kubelet (tail.ReadAtMost): of a stack trace, the end matters.
+    const { size } = await file.stat();
+    await file.seek(Math.max(0, size - MAX_MESSAGE_BYTES), Deno.SeekMode.Start);
     const buffer = new Uint8Array(MAX_MESSAGE_BYTES);
     const readBytes = await file.read(buffer) ?? 0;
     return buffer.subarray(0, readBytes);
@@ -206,10 +205,8 @@ class PodVolumes implements Volumes {
 
   async remove(podUid: string): Promise<void> {
     const podDir = `${this.#options.root}/${podUid}`;
-    for (const name of await listNames(`${podDir}/volumes`)) {
-      const path = `${podDir}/volumes/${name}`;
-      if (await isMountPoint(path)) await this.#options.mounts.unmount(path);
-    }
+    // Also what a container has mounted inside a volume: its content isn't the pod's.
+    await unmountBelow(podDir, this.#options.mounts);
     await ignoreNotFound(Deno.remove(podDir, { recursive: true }));
   }
 
@@ -290,6 +287,21 @@ class PodVolumes implements Volumes {
     if (await isMountPoint(dir)) return { mounted: false };
     await this.#options.mounts.mountTmpfs(dir, { sizeBytes });
     return { mounted: true };
+  }
+
+  /** Returns the path that the subPath is mounted on. */
+  async #mountSubPath(
+    volumeDir: string,
+    { mount, target }: { mount: Mount; target: string },
+  ): Promise<string> {
+    await Deno.mkdir(parentOf(target), { recursive: true, mode: 0o700 });
+    const { mounts } = this.#options;
+    await mountSubPath(volumeDir, { mount, target, mounts });
+    return target;
+  }
+
+  #subPathsDir(podUid: string): string {
+    return `${this.#options.root}/${podUid}/subpaths`;
   }
 
   #volumeDir(podUid: string, volume: string): string {

@@ -3,7 +3,7 @@
 import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { runAgent, type RunAgentOptions } from "../../../lib/agent/mod.ts";
 import type { AgentConfig } from "../../../lib/shared/config/mod.ts";
-import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import { HostMounts } from "../../../lib/agent/host/mod.ts";
 import {
   create,
   FactsSchema,
@@ -71,7 +71,7 @@ export class AgentFixture implements AsyncDisposable {
         readStats: () =>
           Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
       },
-      mounts: new TmpfsMounts(),
+      mounts: new HostMounts(),
       log: this.log.logger,
       signal: stop.signal,
     };

@@ -8,7 +8,6 @@ const ensure = (path: string, type: string) =>
 
 for (
   const [type, path, refusal] of [
-    ["", "/nonexistent", undefined],
     ["Directory", "/tmp", undefined],
     ["Directory", "/nonexistent", "a directory"],
     ["Directory", "/etc/passwd", "a directory"],
@@ -36,8 +35,11 @@ Deno.test("ensureHostPath() creates what is absent when the type allows it", asy
   try {
     await ensure(`${dir}/a/b`, "DirectoryOrCreate");
     await ensure(`${dir}/a/f`, "FileOrCreate");
+    await ensure(`${dir}/c/d`, "");
+    await ensure(`${dir}/a/f`, "");
     assert.ok((await Deno.stat(`${dir}/a/b`)).isDirectory);
     assert.ok((await Deno.stat(`${dir}/a/f`)).isFile);
+    assert.ok((await Deno.stat(`${dir}/c/d`)).isDirectory);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

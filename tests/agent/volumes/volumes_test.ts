@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
-import { TmpfsMounts } from "../../../lib/agent/host/mod.ts";
+import { HostMounts } from "../../../lib/agent/host/mod.ts";
 import {
   ContainerSchema,
   create,
@@ -24,7 +24,7 @@ async function withVolumes(
   const root = await Deno.makeTempDir();
   const volumes = createVolumes({
     root: `${root}/volumes`,
-    mounts: new TmpfsMounts(),
+    mounts: new HostMounts(),
     loadBlobs: ({ hashes }) =>
       Promise.resolve(
         new Map(hashes.map((hash) => [hash, utf8(`content ${hash}`)])),
@@ -151,7 +151,7 @@ Deno.test("resolveBinds() returns paths of volumes, sub-paths and the host, read
     const dir = `${root}/${UID}/volumes`;
     assert.equal(binds[0]?.source, `${dir}/work`);
     assert.equal(binds[0]?.readOnly, false);
-    assert.equal(binds[1]?.source, `${dir}/work/a/b`);
+    assert.equal(binds[1]?.source, `${root}/${UID}/subpaths/app-1`);
     assert.ok((await Deno.stat(`${dir}/work/a/b`)).isDirectory);
     assert.match(binds[2]?.source ?? "", /secret\/\.\.[0-9a-f]{8}\/k1$/);
     assert.equal(binds[2]?.readOnly, true);
@@ -189,14 +189,50 @@ Deno.test("resolveBinds() throws when the pod has no such volume, or the volume 
     );
   }));
 
-Deno.test("readMessage() returns at most 4096 bytes of what the container wrote", () =>
+Deno.test("remove() removes nothing that a container has mounted inside a volume", () =>
+  withVolumes(async (volumes, root) => {
+    const spec = podOf([emptyDir("work")]);
+    await volumes.prepare(spec, SIGNAL);
+    const other = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${other}/precious`, "");
+    // As a privileged container with Bidirectional propagation does.
+    const inside = `${root}/${UID}/volumes/work/other`;
+    await Deno.mkdir(inside);
+    await new HostMounts().bindMount(other, inside);
+    await volumes.remove(UID);
+    await Deno.stat(`${other}/precious`);
+    await assert.rejects(Deno.stat(`${root}/${UID}`), Deno.errors.NotFound);
+    await Deno.remove(other, { recursive: true });
+  }));
+
+Deno.test("resolveBinds() returns a subPath that stays in its volume when a container replaces it by a link", () =>
+  withVolumes(async (volumes, root) => {
+    const spec = podOf([emptyDir("work")]);
+    await volumes.prepare(spec, SIGNAL);
+    const dir = `${root}/${UID}/volumes/work`;
+    await Deno.mkdir(`${dir}/d`);
+    await Deno.writeTextFile(`${dir}/d/own`, "");
+    const [bind] = await volumes.resolveBinds(
+      spec,
+      mounting([{ volume: "work", path: "/w", subPath: "d" }]),
+    );
+    await Deno.rename(`${dir}/d`, `${dir}/moved`);
+    await Deno.symlink("/etc", `${dir}/d`);
+    await Deno.stat(`${bind?.source}/own`);
+  }));
+
+Deno.test("readMessage() returns the last 4096 bytes of what the container wrote", () =>
   withVolumes(async (volumes) => {
     const instance = { podUid: UID, container: "app", attempt: 3 };
     assert.equal((await volumes.readMessage(instance)).length, 0);
     const path = await volumes.createMessageFile(instance);
     assert.equal((await Deno.stat(path)).mode, 0o100666);
-    await Deno.writeFile(path, new Uint8Array(5_000).fill(65));
-    assert.equal((await volumes.readMessage(instance)).length, 4_096);
+    const written = new Uint8Array(5_000).map((_, index) => index % 251);
+    await Deno.writeFile(path, written);
+    assert.deepEqual(
+      await volumes.readMessage(instance),
+      written.slice(-4_096),
+    );
     await volumes.removeMessageFile(instance);
     await volumes.removeMessageFile(instance);
     assert.equal((await volumes.readMessage(instance)).length, 0);

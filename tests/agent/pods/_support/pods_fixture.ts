@@ -9,7 +9,7 @@ import {
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../../lib/shared/base/mod.ts";
-import { TmpfsMounts } from "../../../../lib/agent/host/mod.ts";
+import { HostMounts } from "../../../../lib/agent/host/mod.ts";
 import { createSeal, openStore } from "../../../../lib/agent/state/mod.ts";
 import {
   create,
@@ -66,7 +66,7 @@ export class PodsFixture implements AsyncDisposable {
     this.#podWorkers = await createPodWorkers({
       runtime: this.engine,
       store,
-      mounts: new TmpfsMounts(),
+      mounts: new HostMounts(),
       log: SILENT_LOGGER,
       clock: this.clock,
       host: { addresses: ["192.0.2.1"] },
@@ -161,7 +161,7 @@ export class PodsFixture implements AsyncDisposable {
     for (const uid of ["u1", "u2"]) {
       const dir = `${this.dir}/volumes/${uid}/volumes`;
       for await (const { name } of readDir(dir)) {
-        await new TmpfsMounts().unmount(`${dir}/${name}`).catch(() => {});
+        await new HostMounts().unmount(`${dir}/${name}`).catch(() => {});
       }
     }
     await Deno.remove(this.dir, { recursive: true });

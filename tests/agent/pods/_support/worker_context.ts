@@ -41,6 +41,8 @@ export function createWorkerContext(
     root: "/nonexistent",
     mounts: {
       mountTmpfs: () => Promise.reject(new Error("no mounts")),
+      bindMount: () => Promise.reject(new Error("no mounts")),
+      listMounts: () => Promise.resolve([]),
       unmount: () => Promise.reject(new Error("no mounts")),
     },
     loadBlobs: () => Promise.reject(new Error("no blobs")),
