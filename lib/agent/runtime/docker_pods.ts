@@ -6,6 +6,7 @@ import {
   createBackoff,
   hasCode,
   type Logger,
+  onAbort,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import {
@@ -49,6 +50,11 @@ const GO_ARCHITECTURES: Readonly<Record<string, string>> = {
   armv7l: "arm",
   armv6l: "arm",
 };
+/**
+ * The event stream is opened again after this time, which lists all pods: an event that the engine
+ * dropped, or a connection that died without a sign, is made up for.
+ */
+const WATCH_PERIOD_MS = 5 * 60_000;
 /** Events after which a pod must be synced. */
 const WATCHED_ACTIONS = ["start", "die", "oom", "destroy"];
 /** Delays before the event stream is opened again. */
@@ -88,7 +94,7 @@ export class DockerPods implements PodRuntime {
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#sandboxes = new Sandboxes(options);
     this.#stopRequests = new StopRequests(options.client);
-    this.#inspectCache = new InspectCache(options.client);
+    this.#inspectCache = new InspectCache(options);
   }
 
   async ensureSandbox(
@@ -100,7 +106,7 @@ export class DockerPods implements PodRuntime {
     const arch = GO_ARCHITECTURES[Architecture] ?? Architecture;
     await ensureInfraImage(this.#client, arch);
     signal.throwIfAborted();
-    return await this.#sandboxes.ensure(request);
+    return await this.#sandboxes.ensure(request, signal);
   }
 
   async removeSandbox(podUid: string): Promise<void> {
@@ -187,11 +193,12 @@ export class DockerPods implements PodRuntime {
     const backoff = createBackoff(WATCH_BACKOFF);
     let wasWatching = true;
     while (!signal.aborted) {
+      using period = new WatchPeriod({ clock: this.#clock, signal });
       try {
         const events = await watchEvents(this.#client, {
           label: `${DEVICE_LABEL}=${this.#device}`,
           actions: WATCHED_ACTIONS,
-          signal,
+          signal: period.signal,
         });
         // Events before this moment were missed.
         this.#inspectCache.invalidateAll();
@@ -207,9 +214,10 @@ export class DockerPods implements PodRuntime {
       } catch (error) {
         if (signal.aborted) return;
         // One line when the stream is lost; retries are for developers.
-        const level = wasWatching ? "warn" : "debug";
+        const level = wasWatching && !period.hasEnded ? "warn" : "debug";
         this.#log[level]("engine event stream failed, will retry", { error });
       }
+      if (period.hasEnded) continue;
       wasWatching = false;
       if (signal.aborted) return;
       yield "";
@@ -218,7 +226,8 @@ export class DockerPods implements PodRuntime {
   }
 
   /**
-   * Returns the id of a container that an earlier call started; removes one that it only created.
+   * Returns the id of a container that an earlier call started; removes one that it only created,
+   * and one that the engine can't inspect.
    */
   async #findStarted(name: string): Promise<string | undefined> {
     try {
@@ -226,7 +235,8 @@ export class DockerPods implements PodRuntime {
       if (State.Status !== "created") return Id;
       await this.removeContainer(Id);
     } catch (error) {
-      if (!hasCode(error, "not_found")) throw error;
+      if (hasCode(error, "internal")) await this.removeContainer(name);
+      else if (!hasCode(error, "not_found")) throw error;
     }
     return undefined;
   }
@@ -252,6 +262,36 @@ export class DockerPods implements PodRuntime {
       running: inspect.State.Running,
       podIps: this.#sandboxes.toPodIps(inspect),
     };
+  }
+}
+
+/** The time for which an event stream is read. */
+class WatchPeriod implements Disposable {
+  /** Whether the time has passed. */
+  hasEnded = false;
+  readonly #controller = new AbortController();
+  readonly #listener: Disposable;
+
+  constructor({ clock, signal }: { clock: Clock; signal: AbortSignal }) {
+    const controller = this.#controller;
+    this.#listener = onAbort(signal, (reason) => controller.abort(reason));
+    clock.sleep(WATCH_PERIOD_MS, { signal: this.signal }).then(
+      () => {
+        this.hasEnded = true;
+        controller.abort();
+      },
+      () => {},
+    );
+  }
+
+  /** Aborted when the time has passed. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener[Symbol.dispose]();
+    this.#controller.abort();
   }
 }
 

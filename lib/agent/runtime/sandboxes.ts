@@ -50,23 +50,29 @@ export class Sandboxes {
 
   /**
    * Makes sure that the pod's infra container runs; replaces one that has exited. The infra image
-   * must be on the engine.
+   * must be on the engine. When the signal is aborted meanwhile, no infra container is left.
    * @throws {AranyaError} code "conflict" when the pod network is in use with another range
+   * @throws the signal's reason when it is aborted
    */
-  async ensure(request: SandboxRequest): Promise<Sandbox> {
+  async ensure(
+    request: SandboxRequest,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
     const name = formatSandboxName(request.podUid);
-    const existing = await this.find(request.podUid);
-    if (existing?.State.Running) return { podIps: this.toPodIps(existing) };
-    if (existing) await removeContainer(this.#client, existing.Id);
+    const existing = await this.#findUsable(request.podUid);
+    if (existing) return { podIps: this.toPodIps(existing) };
     const config = toSandboxCreate(request, {
       device: this.#device,
       network: this.network,
     });
-    if (request.hostNetwork) await this.#startInfraContainer(name, config);
+    const start = () => this.#startInfraContainer(config, { name, signal });
+    if (request.hostNetwork) await start();
     else {
       await this.#networkTasks.run(this.network, async () => {
+        // The pod may have been deleted while others were started.
+        signal.throwIfAborted();
         await this.#ensureNetwork(request.podCidr);
-        await this.#startInfraContainer(name, config);
+        await start();
       });
     }
     const created = await inspectContainer(this.#client, name);
@@ -110,14 +116,32 @@ export class Sandboxes {
     });
   }
 
-  /** Creates and starts a container; removes it when it can't be started. */
+  /**
+   * Returns the pod's infra container if it runs; removes one that has exited, or that the engine
+   * can't inspect.
+   */
+  async #findUsable(podUid: string): Promise<ContainerInspect | undefined> {
+    try {
+      const existing = await this.find(podUid);
+      if (!existing || existing.State.Running) return existing;
+    } catch (error) {
+      if (!hasCode(error, "internal")) throw error;
+    }
+    await removeContainer(this.#client, formatSandboxName(podUid));
+    return undefined;
+  }
+
+  /** Creates and starts a container; removes it when it can't be started, or is not wanted. */
   async #startInfraContainer(
-    name: string,
     config: ContainerCreate,
+    { name, signal }: { name: string; signal: AbortSignal },
   ): Promise<void> {
     const id = await createContainer(this.#client, { name, config });
     try {
+      signal.throwIfAborted();
       await startContainer(this.#client, id);
+      // The engine finishes what it began: the signal can't interrupt it.
+      signal.throwIfAborted();
     } catch (error) {
       await removeContainer(this.#client, id);
       throw error;

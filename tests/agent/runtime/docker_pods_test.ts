@@ -11,6 +11,9 @@ import {
 } from "../../../lib/agent/runtime/docker_pods.ts";
 import type { ContainerRequest } from "../../../lib/agent/runtime/mod.ts";
 import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
+import { RecordedLog } from "../_support/recorded_log.ts";
+import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 import {
   containerRequest,
   POD_UID,
@@ -159,6 +162,37 @@ Deno.test("DockerPods on a real engine", async (test) => {
     assert.equal(await engine.run(["ps", "-aq"]), "");
     assert.doesNotMatch(await networks(), /aranya/);
   });
+});
+
+Deno.test("watchPods() opens the event stream again after five minutes, and has all pods listed", async () => {
+  const clock = new VirtualClock();
+  const client = new FakeDockerClient({
+    // A connection that died without a sign.
+    async *stream({ signal }) {
+      await new Promise((_, reject) =>
+        signal?.addEventListener("abort", () => reject(signal.reason))
+      );
+      yield new Uint8Array();
+    },
+  });
+  const log = new RecordedLog();
+  const pods = new DockerPods({
+    client,
+    device: "dev",
+    clock,
+    log: log.logger,
+  });
+  const stop = new AbortController();
+  const watch = pods.watchPods(stop.signal);
+  assert.equal((await watch.next()).value, "");
+  const next = watch.next();
+  await clock.pass(5 * 60_000);
+  assert.equal((await next).value, "");
+  assert.deepEqual(client.calls, ["GET /events", "GET /events"]);
+  assert.deepEqual(log.lines, []);
+  const end = watch.next();
+  stop.abort();
+  assert.equal((await end).done, true);
 });
 
 Deno.test("refineStartError() derives the code from the engine's sentence", () => {

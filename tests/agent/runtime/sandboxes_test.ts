@@ -20,9 +20,13 @@ import {
   SysctlSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { Dockerd } from "../../../dev/world/mod.ts";
+import { AranyaError } from "../../../lib/shared/base/mod.ts";
+import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 import { POD_UID, sandboxRequest } from "./_support/requests.ts";
 
 const CONTEXT = { device: "dev", network: "aranya-dev" };
+
+const { signal } = new AbortController();
 
 Deno.test("toSandboxCreate() translates hostname, DNS, aliases and sysctls", () => {
   const { Hostname, HostConfig } = toSandboxCreate(
@@ -60,6 +64,74 @@ Deno.test("toSandboxCreate() uses the host's namespaces when asked", () => {
   );
 });
 
+/** An engine that holds what it creates, and waits for `release` while it starts one. */
+function createSlowEngine() {
+  const created = new Set<string>();
+  const uninspectable = new Set<string>();
+  const starting = Promise.withResolvers<void>();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const client = new FakeDockerClient({
+    async respond({ method, path, query, action }) {
+      if (path.startsWith("/networks/")) return { IPAM: {}, Containers: {} };
+      if (path === "/containers/create") {
+        const name = String(query?.["name"]);
+        created.add(name);
+        return { Id: name };
+      }
+      const name = decodeURIComponent(path.split("/")[2] ?? "");
+      if (path.endsWith("/start")) {
+        starting.resolve();
+        return await released;
+      }
+      if (!created.has(name)) {
+        throw new AranyaError("not_found", `${action}: no such container`);
+      }
+      if (method === "DELETE") {
+        uninspectable.delete(name);
+        return created.delete(name);
+      }
+      if (uninspectable.has(name)) {
+        throw new AranyaError("internal", `${action}: RWLayer is nil`);
+      }
+      return {
+        Id: name,
+        State: { Running: true },
+        NetworkSettings: { Networks: {} },
+      };
+    },
+  });
+  const sandboxes = new Sandboxes({ client, device: "dev" });
+  return { created, uninspectable, starting, release, sandboxes };
+}
+
+Deno.test("ensure() leaves no infra container when the signal is aborted in the queue or during the start", async () => {
+  const engine = createSlowEngine();
+  const stop = new AbortController();
+  const calls = ["first", "second"].map((podUid) =>
+    engine.sandboxes.ensure(sandboxRequest({ podUid }), stop.signal)
+  );
+  await engine.starting.promise;
+  stop.abort();
+  engine.release();
+  const results = await Promise.allSettled(calls);
+  assert.deepEqual(results.map(({ status }) => status), [
+    "rejected",
+    "rejected",
+  ]);
+  assert.deepEqual([...engine.created], []);
+});
+
+Deno.test("ensure() replaces an infra container that the engine can't inspect", async () => {
+  const engine = createSlowEngine();
+  engine.release();
+  const name = formatSandboxName("broken");
+  engine.created.add(name);
+  engine.uninspectable.add(name);
+  await engine.sandboxes.ensure(sandboxRequest({ podUid: "broken" }), signal);
+  assert.deepEqual([...engine.created], [name]);
+  assert.equal(engine.uninspectable.size, 0);
+});
+
 Deno.test("Sandboxes on a real engine", async (test) => {
   await using engine = await Dockerd.start({ images: false });
   await using client = new DockerHttpClient({
@@ -71,12 +143,12 @@ Deno.test("Sandboxes on a real engine", async (test) => {
   const sandboxes = new Sandboxes({ client, device: "dev" });
 
   await test.step("ensure() replaces an infra container that has exited", async () => {
-    await sandboxes.ensure(sandboxRequest());
+    await sandboxes.ensure(sandboxRequest(), signal);
     const id = (await sandboxes.find(POD_UID))?.Id ?? "";
     await killContainer(client, { id, signalName: "SIGTERM" });
     await engine.run(["wait", id]);
     assert.equal((await inspectContainer(client, id)).State.ExitCode, 0);
-    const { podIps } = await sandboxes.ensure(sandboxRequest());
+    const { podIps } = await sandboxes.ensure(sandboxRequest(), signal);
     assert.equal(podIps.length, 1);
     assert.notEqual((await sandboxes.find(POD_UID))?.Id, id);
   });
@@ -85,6 +157,7 @@ Deno.test("Sandboxes on a real engine", async (test) => {
     await assert.rejects(
       sandboxes.ensure(
         sandboxRequest({ podUid: "other", podCidr: "10.200.9.0/26" }),
+        signal,
       ),
       {
         code: "conflict",
@@ -98,13 +171,14 @@ Deno.test("Sandboxes on a real engine", async (test) => {
     await removeContainer(client, formatSandboxName(POD_UID));
     const { podIps } = await sandboxes.ensure(
       sandboxRequest({ podCidr: "10.200.9.0/26" }),
+      signal,
     );
     assert.match(podIps[0] ?? "", /^10\.200\.9\./);
   });
 
   await test.step("ensure() returns no address with hostNetwork", async () => {
     const request = sandboxRequest({ podUid: "host", hostNetwork: true });
-    assert.deepEqual(await sandboxes.ensure(request), { podIps: [] });
+    assert.deepEqual(await sandboxes.ensure(request, signal), { podIps: [] });
     await removeContainer(client, formatSandboxName("host"));
   });
 
