@@ -24,7 +24,7 @@ import type { DeviceFacts, DeviceReader } from "../runtime/mod.ts";
 /** Options of {@linkcode FactsReport}. */
 export interface FactsReportOptions {
   reader: DeviceReader;
-  session: Pick<Session, "request">;
+  session: Pick<Session, "request" | "connected">;
   agentVersion: string;
   /** Which streams the device's owner allows to the host. */
   host: HostSwitches;
@@ -139,8 +139,12 @@ export class FactsReport implements HostAddresses {
   }
 
   #logFailure(error: AranyaError): void {
-    const level = error.code === "unavailable" ? "debug" : "warn";
-    this.#options.log[level]("facts report failed, will retry", { error });
+    const { log, session } = this.#options;
+    // Without a link, requests time out for as long as the device is offline.
+    const isOffline = error.code === "unavailable" || !session.connected;
+    log[isOffline ? "debug" : "warn"]("facts report failed, will retry", {
+      error,
+    });
   }
 
   /** Logs when the container engine becomes unavailable or available again. */

@@ -20,7 +20,7 @@ import type { PodEvent, PodReporter } from "../pods/mod.ts";
 
 /** Options of {@linkcode PodReports}. */
 export interface PodReportsOptions {
-  session: Pick<Session, "request">;
+  session: Pick<Session, "request" | "connected">;
   clock: Clock;
   log: Logger;
 }
@@ -75,7 +75,7 @@ export class PodReports
 
   /** Sends until the signal is aborted. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, session } = this.#options;
     while (!signal.aborted) {
       try {
         await this.#changes.wait(signal);
@@ -87,8 +87,11 @@ export class PodReports
       this.#retryDelay = new AbortController();
       const error = await this.#sendAll(signal);
       if (!error || signal.aborted) continue;
-      const level = error.code === "unavailable" ? "debug" : "warn";
-      log[level]("pod report failed, will retry", { error });
+      // Without a link, requests time out for as long as the device is offline.
+      const isOffline = error.code === "unavailable" || !session.connected;
+      log[isOffline ? "debug" : "warn"]("pod report failed, will retry", {
+        error,
+      });
       this.#changes.notify();
       await this.#waitForRetry(signal);
     }

@@ -16,17 +16,23 @@ import { CHECK_COMMAND, signalProcessGroup, toExitCode } from "./exit.ts";
  */
 const LINGER_MS = 300;
 
-/** Starts the drain process, closes the descriptors that are not the command's, and becomes it. */
+/**
+ * Starts the drain process, closes the descriptors that are not the command's, and becomes it. A
+ * subshell that ends at once starts the drain process: the command must not have a child that it
+ * did not start, because it may wait for all of its children. Deno's variable for descriptors above
+ * 2 is removed.
+ */
 const SCRIPT = `
 exec 8</proc/self/fd/1 9</proc/self/fd/2
-(
+( (
   trap '' HUP INT QUIT TERM PIPE
   exec <&3 3<&- >/dev/null 2>&1
   read -r end
   cat <&8 8<&- 9<&- &
   exec cat <&9 8<&- 9<&-
-) &
+) & )
 exec 3<&- 8<&- 9<&-
+unset DENO_EXTRA_STDIO_FDS
 ${CHECK_COMMAND}
 exec "$@"
 `;

@@ -36,7 +36,10 @@ class FactsFixture implements AsyncDisposable {
   readonly #running: Promise<void>;
 
   /** @param options `delayMs` replaces the delays between readings */
-  constructor({ delayMs }: { delayMs?: number } = {}) {
+  constructor(
+    { delayMs, connected = true }: { delayMs?: number; connected?: boolean } =
+      {},
+  ) {
     const clock: Clock = {
       ...SYSTEM_CLOCK,
       sleep: (wantedMs, options) => {
@@ -53,6 +56,7 @@ class FactsFixture implements AsyncDisposable {
         readStats: () => Promise.resolve(create(StatsSchema)),
       },
       session: {
+        connected,
         request: (_method, payload) => {
           this.sent.push(decodeMessage(FactsSchema, payload).hostname);
           return this.failure
@@ -150,4 +154,13 @@ Deno.test("FactsReport.run() logs when the engine becomes unavailable and availa
     "container engine is unavailable",
     "container engine is available again",
   ]);
+});
+
+Deno.test("FactsReport logs no warning when a report fails because the device is offline", async () => {
+  await using fixture = new FactsFixture({ delayMs: 1, connected: false });
+  fixture.failure = new AranyaError("timed_out", "Cannot report facts");
+  fixture.report.onConnected();
+  await fixture.waitForReads(4);
+  assert.ok(fixture.sent.length > 0);
+  assert.deepEqual(fixture.log.lines, []);
 });

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { PodReports } from "../../../lib/agent/commands/pod_reports.ts";
+import {
+  PodReports,
+  type PodReportsOptions,
+} from "../../../lib/agent/commands/pod_reports.ts";
 import {
   AranyaError,
   type Clock,
@@ -33,6 +36,7 @@ function format(method: Method, payload: Uint8Array): string {
 /** Runs reports on a session whose requests succeed, or fail with `failure`. */
 class ReportsFixture implements AsyncDisposable {
   readonly reports: PodReports;
+  readonly session: { connected: boolean } & PodReportsOptions["session"];
   readonly log = new RecordedLog();
   /** Requests that succeeded. */
   readonly sent: string[] = [];
@@ -56,7 +60,8 @@ class ReportsFixture implements AsyncDisposable {
     this.reports = new PodReports({
       clock,
       log: this.log.logger,
-      session: {
+      session: this.session = {
+        connected: true,
         request: (method, payload) => {
           this.onRequest();
           if (this.failure) {
@@ -168,4 +173,14 @@ Deno.test("PodReports.onPodEvent() drops the oldest events beyond 256", async ()
   const reasons = fixture.sent[0]?.split(" ") ?? [];
   assert.equal(reasons.length, 256);
   assert.equal(reasons.at(-1), "e299");
+});
+
+Deno.test("PodReports logs no warning when a report fails because the device is offline", async () => {
+  await using fixture = new ReportsFixture();
+  fixture.session.connected = false;
+  fixture.failure = new AranyaError("timed_out", "Cannot report pods");
+  fixture.reports.onPodStatus(create(PodStatusSchema, { uid: "a" }));
+  await waitUntil(() => fixture.delays.length > 1);
+  assert.equal(fixture.failedCount, 1);
+  assert.deepEqual(fixture.log.lines, []);
 });

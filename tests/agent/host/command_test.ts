@@ -83,7 +83,15 @@ Deno.test("runCommand() passes on only its environment and three descriptors", a
   const client = new FakeClient();
   await run(["sh", "-c", "env; ls /proc/$$/fd"], client);
   assert.doesNotMatch(client.stdout, /^HOME=/m);
+  assert.doesNotMatch(client.stdout, /DENO/);
   assert.doesNotMatch(client.stdout, /^[389]$/m);
+});
+
+Deno.test("runCommand() gives the command no child that it did not start", async () => {
+  const client = new FakeClient();
+  await run(["sh", "-c", "cat /proc/$$/task/$$/children; echo; exit"], client);
+  // The only child is the program that reads the list.
+  assert.match(client.stdout, /^\d+ \n$/);
 });
 
 Deno.test("runCommand() returns when the process exits while a child keeps the outputs open", async () => {
@@ -100,8 +108,9 @@ Deno.test("runCommand() returns when the process exits while a child keeps the o
 Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
   await withFolder(async (folder) => {
     const client = new FakeClient();
-    const script =
-      `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
+    const script = `trap 'echo > ${folder}/hup; exit' HUP; echo ready; ` +
+      // It ends by itself when the test fails.
+      `for _ in $(seq 600); do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
     await until(() => client.stdout === "ready\n");
     client.disconnect();

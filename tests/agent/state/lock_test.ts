@@ -19,8 +19,12 @@ function start(dir: string) {
         text += value;
       }
     },
-    async kill(): Promise<void> {
-      child.kill("SIGKILL");
+    async [Symbol.asyncDispose](): Promise<void> {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
       await child.status;
       await reader.cancel();
     },
@@ -29,15 +33,14 @@ function start(dir: string) {
 
 Deno.test("lockStateDir() lets a second process take over within 5 s when the first one was killed", async () => {
   const dir = await Deno.makeTempDir();
-  const first = start(dir);
+  await using first = start(dir);
   await first.waitForLine("locked");
-  const second = start(dir);
+  await using second = start(dir);
   await second.waitForLine("waiting");
   const killedMs = performance.now();
-  await first.kill();
+  await first[Symbol.asyncDispose]();
   await second.waitForLine("locked");
   assert.ok(performance.now() - killedMs < 5_000);
-  await second.kill();
   await Deno.remove(dir, { recursive: true });
 });
 

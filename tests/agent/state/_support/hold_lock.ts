@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Program that locks the state directory given and holds the lock until it is killed. */
+/** Program that locks the state directory given and holds the lock until it is killed, for at most a minute. */
 import { lockStateDir } from "../../../../lib/agent/state/mod.ts";
 
 const write = (text: string) =>
@@ -9,4 +9,4 @@ await lockStateDir(Deno.args[0] ?? "", {
   onWait: () => void write("waiting\n"),
 });
 await write("locked\n");
-setInterval(() => {}, 60_000);
+setTimeout(() => {}, 60_000);
