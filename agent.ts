@@ -10,7 +10,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { DockerHttpClient } from "./lib/agent/docker/mod.ts";
-import { LocalMachine, HostMounts } from "./lib/agent/host/mod.ts";
+import { HostMounts, LocalMachine } from "./lib/agent/host/mod.ts";
 import { runAgent } from "./lib/agent/mod.ts";
 import {
   DockerDeviceReader,

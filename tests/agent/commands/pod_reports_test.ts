@@ -180,7 +180,7 @@ Deno.test("PodReports logs no warning when a report fails because the device is 
   fixture.session.connected = false;
   fixture.failure = new AranyaError("timed_out", "Cannot report pods");
   fixture.reports.onPodStatus(create(PodStatusSchema, { uid: "a" }));
-  await waitUntil(() => fixture.delays.length > 1);
+  await until(() => fixture.delays.length > 1);
   assert.equal(fixture.failedCount, 1);
   assert.deepEqual(fixture.log.lines, []);
 });
