@@ -46,6 +46,8 @@ export function toPhase(input: PodPhaseInput): PodPhase {
       ? "Succeeded"
       : "Failed";
   }
+  // The device starts nothing of a pod that has failed as a whole, whatever its restart policy.
+  if (input.failed && !anyRunning) return "Failed";
   const { restartPolicy = "Always" } = pod.spec;
   const initState = toInitState(input);
   if (initState === "failed" && restartPolicy === "Never") {

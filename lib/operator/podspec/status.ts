@@ -109,7 +109,8 @@ export function toStatus(input: PodStatusInput): KubePodStatus {
   return {
     phase,
     conditions: toPodConditions(phaseInput),
-    ...(report?.failureReason && isTerminal(phase)
+    // A pod that had succeeded before its deadline shows no reason for a failure.
+    ...(report?.failureReason && phase === "Failed"
       ? { reason: report.failureReason, message: report.failureMessage }
       : {}),
     ...defined({

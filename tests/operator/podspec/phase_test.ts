@@ -107,6 +107,8 @@ Deno.test("toPhase() follows the states of init containers and containers", () =
     ["w", { init: "1", policy: "Never" }, "Failed"],
     ["w", { init: "01", policy: "Never" }, "Failed"],
     ["w", { init: "00" }, "Pending"],
+    // Never terminal while a container runs, be it a sidecar.
+    ["w", { init: "r1", sidecar: 0, policy: "Never" }, "Pending"],
     ["r", { init: "00" }, "Running"],
     // A running sidecar keeps the pod Running; its exit code does not count.
     ["r", { init: "r", sidecar: 0 }, "Running"],
@@ -117,6 +119,19 @@ Deno.test("toPhase() follows the states of init containers and containers", () =
     ["1", { terminated: true }, "Failed"],
     ["0w", { terminated: true }, "Failed"],
     ["0", { terminated: true, failed: true }, "Failed"],
+    // A pod that failed as a whole, e.g. Evicted: Failed once none of its containers runs.
+    ["1", { failed: true }, "Failed"],
+    ["b", { failed: true }, "Failed"],
+    ["0", { failed: true, policy: "OnFailure" }, "Failed"],
+    ["1", { failed: true, policy: "OnFailure" }, "Failed"],
+    ["0", { failed: true, policy: "Never" }, "Failed"],
+    ["w", { failed: true }, "Failed"],
+    ["w", { failed: true, init: "1", policy: "OnFailure" }, "Failed"],
+    ["w", { failed: true, init: "0", policy: "Never" }, "Failed"],
+    ["r1", { failed: true, policy: "Never" }, "Running"],
+    ["0", { failed: true, init: "r", sidecar: 0, policy: "Never" }, "Running"],
+    ["w", { failed: true, init: "r" }, "Pending"],
+    ["1", { failed: true, phase: "Succeeded" }, "Succeeded"],
     // A terminal phase never changes.
     ["r", { phase: "Succeeded" }, "Succeeded"],
     ["0", { phase: "Failed", policy: "Never" }, "Failed"],

@@ -238,6 +238,40 @@ Deno.test("toStatusPatch() sets the reason when the pod as a whole has failed", 
   assert.equal(patch?.status.reason, "DeadlineExceeded");
 });
 
+Deno.test("toStatusPatch() sets Failed and the reason once no container of a failed pod runs", () => {
+  const report = (exitCode?: number) =>
+    makeReport({
+      failureReason: "Evicted",
+      failureMessage: "too large",
+      containers: [{
+        name: "app",
+        state: {
+          state: exitCode === undefined
+            ? { case: "running", value: { startedUnixMs: 1000n } }
+            : { case: "terminated", value: { exitCode } },
+        },
+      }],
+    });
+  const running = pod();
+  running.status = { phase: "Running" };
+  const toFields = (exitCode?: number) => {
+    const { phase, reason, message } = toStatus({
+      pod: running,
+      report: report(exitCode),
+      nowMs: NOW_MS,
+    });
+    return { phase, reason, message };
+  };
+  assert.deepEqual(toFields(), {
+    phase: "Running",
+    reason: undefined,
+    message: undefined,
+  });
+  const failed = { phase: "Failed", reason: "Evicted", message: "too large" };
+  assert.deepEqual(toFields(143), failed);
+  assert.deepEqual(toFields(0), failed);
+});
+
 Deno.test("toStatusPatch() treats null from the API server as absent", () => {
   const report = makeReport();
   const first = applyPatch(
