@@ -16,6 +16,8 @@ import {
 } from "../../shared/wire/mod.ts";
 import type { PodSettings } from "./device_state.ts";
 
+/** Bound of the pods that are stored: no device can fill the operator's memory. */
+const MAX_REPORTS = 4096;
 /** Bound of the UIDs that are remembered to ignore late reports. */
 const MAX_PURGED = 1024;
 
@@ -35,6 +37,8 @@ export class DevicePods {
   readonly #removalGraces = new Map<string, number>();
   /** UIDs purged since the last connect, oldest first: reports sent before the purge are late. */
   readonly #purged = new Set<string>();
+  /** UIDs reported or accepted since LIST_PODS was requested last: its answer may be older. */
+  readonly #changed = new Set<string>();
 
   constructor(
     session: Pick<Session, "request">,
@@ -82,40 +86,35 @@ export class DevicePods {
   }
 
   /**
-   * Stores reported statuses, except late ones: of a purged pod, or older than the stored one.
-   * Returns the keys of the pods that were stored.
+   * Stores reported statuses, except late ones: of a purged pod, or older than the stored one. Of
+   * new pods it stores no more than a bound. Returns the keys of the pods that were stored.
    */
   addReport(list: PodStatusList): string[] {
     return list.pods.flatMap((pod) => {
       if (this.#purged.has(pod.uid)) return [];
       const latest = this.#reports.get(pod.uid);
       if (latest && latest.version > pod.version) return [];
-      this.#reports.set(pod.uid, pod);
+      if (!this.#store(pod)) return [];
+      this.#changed.add(pod.uid);
       return [keyOfReport(pod)];
     });
   }
 
   /**
-   * Requests the list of all pods and replaces the stored reports by it. Returns the keys of all
-   * pods that were reported before or are now, each once.
+   * Requests the list of all pods and replaces the stored reports by it, except those that came
+   * while the list was on its way and are newer. Returns the keys of all pods that were reported
+   * before or are now, each once.
    */
   async list(signal: AbortSignal): Promise<string[]> {
     const before = this.keys();
+    this.#changed.clear();
     const reply = await this.#request(Method.LIST_PODS, {
       payload: new Uint8Array(),
       signal,
     });
     const list = decodeMessage(PodStatusListSchema, reply);
-    const present = new Set(list.pods.map(({ uid }) => uid));
-    for (const uid of [...this.#reports.keys()]) {
-      if (!present.has(uid)) this.#reports.delete(uid);
-    }
-    // A pod that was accepted but is not listed is sent again; at worst it is sent twice.
-    for (const uid of [...this.#acceptedHashes.keys()]) {
-      if (!present.has(uid)) this.#acceptedHashes.delete(uid);
-    }
-    // Versions are not compared: an agent that has lost its state counts from the beginning.
-    for (const pod of list.pods) this.#reports.set(pod.uid, pod);
+    this.#deleteAbsent(new Set(list.pods.map(({ uid }) => uid)));
+    for (const pod of list.pods) this.#addListed(pod);
     return [...new Set([...before, ...this.keys()])];
   }
 
@@ -126,6 +125,7 @@ export class DevicePods {
     const payload = encodeMessage(PodSpecSchema, spec);
     await this.#request(Method.APPLY_POD, { payload, signal });
     this.#acceptedHashes.set(spec.uid, spec.specHash);
+    this.#changed.add(spec.uid);
   }
 
   /**
@@ -165,7 +165,40 @@ export class DevicePods {
     }
   }
 
+  /** Drops what is stored of pods that are not listed. */
+  #deleteAbsent(listed: ReadonlySet<string>): void {
+    const isGone = (uid: string) => !listed.has(uid) && !this.#changed.has(uid);
+    for (const uid of [...this.#reports.keys()].filter(isGone)) {
+      this.#reports.delete(uid);
+    }
+    // A pod that was accepted but is not listed is sent again; at worst it is sent twice.
+    for (const uid of [...this.#acceptedHashes.keys()].filter(isGone)) {
+      this.#acceptedHashes.delete(uid);
+    }
+  }
+
+  /** Stores a listed status, unless it is older than what is known. */
+  #addListed(pod: PodStatus): void {
+    if (this.#purged.has(pod.uid)) return;
+    // Other versions are not compared: an agent that has lost its state counts from the beginning.
+    const latest = this.#changed.has(pod.uid)
+      ? this.#reports.get(pod.uid)
+      : undefined;
+    if (latest && latest.version > pod.version) return;
+    this.#store(pod);
+  }
+
+  /** Stores a status; returns false when there are too many pods. */
+  #store(pod: PodStatus): boolean {
+    if (!this.#reports.has(pod.uid) && this.#reports.size >= MAX_REPORTS) {
+      return false;
+    }
+    this.#reports.set(pod.uid, pod);
+    return true;
+  }
+
   #delete(uid: string): void {
+    this.#changed.delete(uid);
     this.#reports.delete(uid);
     this.#acceptedHashes.delete(uid);
     this.#removalGraces.delete(uid);

@@ -5,7 +5,7 @@ import { DevicePods } from "../../../lib/operator/pods/device_pods.ts";
 import {
   create,
   encodeMessage,
-  type Method,
+  Method,
   PodSpecSchema,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -60,6 +60,79 @@ Deno.test("DevicePods.list() drops pods that are not listed, and returns the key
   assert.deepEqual(await device.list(SIGNAL), ["ns/old", "ns/new"]);
   assert.equal(device.find("a"), undefined);
   assert.equal(device.findByKey("ns/new").length, 1);
+});
+
+Deno.test("DevicePods.addReport() stores at most 4096 pods", () => {
+  const { device } = open();
+  const pods = Array.from({ length: 4100 }, (_, at) => ({
+    uid: `u-${at}`,
+    name: `p-${at}`,
+  }));
+  assert.equal(device.addReport(list(...pods)).length, 4096);
+  assert.equal(device.keys().length, 4096);
+  assert.deepEqual(device.addReport(list({ uid: "u-1", name: "p-1" })), [
+    "ns/p-1",
+  ]);
+});
+
+/** Opens a device whose answer to LIST_PODS is given later. */
+function openSlowList() {
+  const reply = Promise.withResolvers<Uint8Array>();
+  const device = new DevicePods({
+    request: (method) =>
+      method === Method.LIST_PODS
+        ? reply.promise
+        : Promise.resolve(new Uint8Array()),
+  }, { requestTimeoutMs: 60_000 });
+  const answer = (...pods: Parameters<typeof list>) =>
+    reply.resolve(encodeMessage(PodStatusListSchema, list(...pods)));
+  return { device, answer };
+}
+
+Deno.test("DevicePods.list() keeps a report that is newer than the list", async () => {
+  const { device, answer } = openSlowList();
+  device.onDeviceConnected();
+  const listing = device.list(SIGNAL);
+  device.addReport(list({ uid: "a", name: "web", version: 7n }));
+  answer({ uid: "a", name: "web", version: 6n });
+  assert.deepEqual(await listing, ["ns/web"]);
+  assert.equal(device.find("a")?.version, 7n);
+});
+
+Deno.test("DevicePods.list() takes the list of an agent that counts versions anew", async () => {
+  const { device, answer } = openSlowList();
+  device.addReport(list({ uid: "a", name: "web", version: 7n }));
+  device.onDeviceConnected();
+  const listing = device.list(SIGNAL);
+  answer({ uid: "a", name: "web", version: 1n });
+  await listing;
+  assert.equal(device.find("a")?.version, 1n);
+});
+
+Deno.test("DevicePods.list() keeps a pod that was accepted and reported after the list was made", async () => {
+  const { device, answer } = openSlowList();
+  device.onDeviceConnected();
+  const listing = device.list(SIGNAL);
+  await device.apply(
+    create(PodSpecSchema, { uid: "b", specHash: "h" }),
+    SIGNAL,
+  );
+  device.addReport(list({ uid: "b", name: "new", version: 8n }));
+  answer();
+  assert.deepEqual(await listing, ["ns/new"]);
+  assert.equal(device.find("b")?.version, 8n);
+  assert.equal(device.hasAccepted("b"), true);
+});
+
+Deno.test("DevicePods.list() does not bring back a pod that was purged after the list was made", async () => {
+  const { device, answer } = openSlowList();
+  device.onDeviceConnected();
+  device.addReport(list({ uid: "a", name: "web", version: 7n }));
+  const listing = device.list(SIGNAL);
+  await device.purge("a", SIGNAL);
+  answer({ uid: "a", name: "web", version: 7n });
+  await listing;
+  assert.deepEqual(device.findByKey("ns/web"), []);
 });
 
 Deno.test("DevicePods.remove() sends one request for each shorter grace period", async () => {
