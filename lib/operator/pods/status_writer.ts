@@ -35,14 +35,17 @@ export class PodStatusWriter {
     return pod;
   }
 
-  /** Writes what differs; nothing when the pod was deleted or replaced meanwhile. */
+  /**
+   * Writes what differs. Returns false when nothing could be written, because the pod was deleted,
+   * replaced by another one of its name, or is being changed by others.
+   */
   async write(
     input: Omit<PodStatusInput, "nowMs">,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { pod } = input;
     const body = toStatusPatch({ ...input, nowMs: this.#clock.wallMs() });
-    if (!body) return;
+    if (!body) return true;
     try {
       const written = await this.#client.patch(POD, fromKey(keyOf(pod)), {
         subresource: "status",
@@ -51,9 +54,10 @@ export class PodStatusWriter {
         signal,
       });
       this.#written.set(pod.metadata.uid ?? "", written);
+      return true;
     } catch (error) {
-      // The pod was deleted, or replaced by one with another UID: a watch event will follow.
       if (!hasCode(error, "not_found", "conflict")) throw error;
+      return false;
     }
   }
 

@@ -154,13 +154,28 @@ export class PodSyncer {
     }
   }
 
-  /** Sends the pod to the device if it has another spec, and writes the pod's status. */
+  /** Writes what the device reports of the pod, and sends the pod if the device has another spec. */
   async #run(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { devicePods, connection, translations, events, statusWriter } =
-      this.#options;
+    const { devicePods, connection } = this.#options;
     const { listed } = connection;
     if (!listed) return;
+    const report = devicePods.find(pod.metadata.uid ?? "");
+    try {
+      if (report) await this.#writeReport(pod, { report, signal });
+    } finally {
+      // The status must not wait for tokens, references and the device, nor these for the status.
+      await this.#update(pod, { listed, signal });
+    }
+  }
+
+  /** Sends the pod if the device has another spec; a pod that has completed stays as it is. */
+  async #update(
+    pod: Pod,
+    { listed, signal }: { listed: ListedDevice; signal: AbortSignal },
+  ): Promise<void> {
+    const { devicePods, translations, events, statusWriter } = this.#options;
     const { uid = "" } = pod.metadata;
+    if (isTerminal(statusWriter.latest(pod).status?.phase)) return;
     const accepted = devicePods.find(uid) !== undefined ||
       pod.status?.startTime !== undefined;
     const unsupported = translations.findUnsupportedFields(
@@ -172,7 +187,8 @@ export class PodSyncer {
       events.warnOnce(pod, [refusal]);
       // A pod that already runs goes on without the new field.
       if (!accepted) {
-        return await statusWriter.write({ pod, refusal, accepted }, signal);
+        await statusWriter.write({ pod, refusal, accepted }, signal);
+        return;
       }
     }
     // A new pod starts when the earlier one of its name has been purged.
@@ -183,13 +199,15 @@ export class PodSyncer {
       events.clearWarnings(uid);
     }
     await this.#send(pod, { translation, accepted, listed, signal });
-    const report = devicePods.find(uid);
-    if (!report) return;
+  }
+
+  /** Writes what the device reports of a pod that exists. */
+  async #writeReport(
+    pod: Pod,
+    { report, signal }: { report: PodStatus; signal: AbortSignal },
+  ): Promise<void> {
     const { terminated } = report;
-    await statusWriter.write(
-      { pod: statusWriter.latest(pod), report, terminated },
-      signal,
-    );
+    await this.#options.statusWriter.write({ pod, report, terminated }, signal);
   }
 
   /** Requests the pod's tokens, then translates it. */
@@ -224,10 +242,12 @@ export class PodSyncer {
     },
   ): Promise<void> {
     if (!translation.spec) return;
-    const { devicePods, connection, statusWriter } = this.#options;
+    const { devicePods, connection, statusWriter, enqueue } = this.#options;
     // `startTime` is written first: from now on only a report of the device ends the pod, whichever
     // operator gets it.
-    if (!accepted) await statusWriter.write({ pod }, signal);
+    if (!accepted && !await statusWriter.write({ pod }, signal)) {
+      return enqueue(keyOf(pod), { afterMs: RECHECK_MS });
+    }
     if (connection.listed?.signal !== listed.signal) return;
     await devicePods.apply(
       translation.spec,
@@ -237,8 +257,8 @@ export class PodSyncer {
 
   /** Terminates a deleted pod: the device first, then the object. */
   async #terminate(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { devicePods, connection, statusWriter } = this.#options;
-    const { uid = "", deletionGracePeriodSeconds } = pod.metadata;
+    const { devicePods, connection } = this.#options;
+    const { uid = "" } = pod.metadata;
     const report = devicePods.find(uid);
     const { listed } = connection;
     const mayBeOnDevice = report !== undefined || devicePods.hasAccepted(uid);
@@ -249,12 +269,24 @@ export class PodSyncer {
     // It may run on a device that is offline: the object stays, however long that takes.
     if (!listed) return;
     if (!mayBeOnDevice) return await this.#finalize(pod, signal);
-    const isFound = await devicePods.remove(uid, {
+    try {
+      if (report) await this.#writeReport(pod, { report, signal });
+    } finally {
+      await this.#removeFromDevice(pod, { listed, signal });
+    }
+  }
+
+  /** Has the device end the pod within its grace period; deletes an object that it does not have. */
+  async #removeFromDevice(
+    pod: Pod,
+    { listed, signal }: { listed: ListedDevice; signal: AbortSignal },
+  ): Promise<void> {
+    const { uid = "", deletionGracePeriodSeconds } = pod.metadata;
+    const isFound = await this.#options.devicePods.remove(uid, {
       graceSeconds: deletionGracePeriodSeconds ?? toGraceSeconds(pod),
       signal: AbortSignal.any([signal, listed.signal]),
     });
-    if (!isFound) return await this.#finalize(pod, signal);
-    if (report) await statusWriter.write({ pod, report }, signal);
+    if (!isFound) await this.#finalize(pod, signal);
   }
 
   /** Writes the last status of a pod of which no container runs, and deletes the object. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   EVENT,
   type KubeClient,
@@ -27,14 +27,24 @@ import {
   TranslationInputs,
 } from "./_support/translation_inputs.ts";
 
+/** What fails in {@linkcode openOffline}; undefined: the step succeeds. */
+interface Failures {
+  token?: AranyaError | undefined;
+  apply?: AranyaError | undefined;
+  remove?: AranyaError | undefined;
+  patch?: AranyaError | undefined;
+}
+
 /** Opens a syncer of one pod without an API server; patches and requests are accepted. */
-function openOffline() {
+function openOffline(failures: Failures = {}) {
   const inputs = new TranslationInputs();
   const patches: unknown[] = [];
   const requests: Method[] = [];
+  const enqueued: string[] = [];
   const stored: { pod: Pod | undefined } = { pod: REFERRING_POD };
   const client = {
     patch: (_type: unknown, _ref: unknown, { body }: PatchOptions) => {
+      if (failures.patch) return Promise.reject(failures.patch);
       patches.push(body);
       const { status } = body as { status: Pod["status"] };
       const resourceVersion = String(patches.length + 1);
@@ -50,7 +60,12 @@ function openOffline() {
   const devicePods = new DevicePods({
     request(method) {
       requests.push(method);
-      return Promise.resolve(new Uint8Array());
+      const failure = method === Method.APPLY_POD
+        ? failures.apply
+        : failures.remove;
+      return failure
+        ? Promise.reject(failure)
+        : Promise.resolve(new Uint8Array());
     },
   }, SETTINGS);
   const syncer = new PodSyncer({
@@ -66,7 +81,10 @@ function openOffline() {
     connection: { listed: { capabilities: ["pods.v1"], signal: SIGNAL } },
     translations: inputs.translations,
     tokens: {
-      ensure: () => Promise.resolve(undefined),
+      ensure: () =>
+        failures.token
+          ? Promise.reject(failures.token)
+          : Promise.resolve(undefined),
     } as unknown as PodTokens,
     events: new PodEvents({
       record() {},
@@ -74,7 +92,7 @@ function openOffline() {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }, { nodeName: TEST_NODE.name }),
     statusWriter: new PodStatusWriter(client, SYSTEM_CLOCK),
-    enqueue() {},
+    enqueue: (podKey) => void enqueued.push(podKey),
   });
   /** Reports the pod with this restart count and syncs it. */
   const report = async (restartCount: number) => {
@@ -91,7 +109,24 @@ function openOffline() {
     }));
     await syncer.sync("ns/web", SIGNAL);
   };
-  return { inputs, stored, patches, requests, syncer, report };
+  return {
+    inputs,
+    stored,
+    patches,
+    requests,
+    enqueued,
+    syncer,
+    devicePods,
+    report,
+  };
+}
+
+/** Returns the restart counts that were written, in order. */
+function restartCountsOf(patches: readonly unknown[]): (number | undefined)[] {
+  return patches.map((body) =>
+    (body as { status: Pod["status"] }).status?.containerStatuses?.[0]
+      ?.restartCount
+  );
 }
 
 const SIGNAL = new AbortController().signal;
@@ -120,6 +155,77 @@ Deno.test("PodSyncer.sync() sends the pod again when its ConfigMap changes betwe
   assert.equal(inputs.translationCount, 2);
   await report(3);
   assert.equal(inputs.translationCount, 2);
+});
+
+Deno.test("PodSyncer.sync() writes the device's report when a token, the command or the removal fails", async () => {
+  const failures: Failures = {};
+  const { inputs, stored, patches, syncer, report } = openOffline(failures);
+  await syncer.sync("ns/web", SIGNAL);
+  patches.length = 0;
+  failures.token = new AranyaError("forbidden", "Cannot create token: no");
+  await assert.rejects(report(1), failures.token);
+  failures.token = undefined;
+  failures.apply = new AranyaError("too_large", "Cannot apply pod: no");
+  inputs.configMaps.clear();
+  await assert.rejects(report(2), failures.apply);
+  failures.remove = new AranyaError(
+    "timed_out",
+    "Cannot remove pod: no answer",
+  );
+  const { metadata } = stored.pod ?? REFERRING_POD;
+  stored.pod = {
+    ...stored.pod ?? REFERRING_POD,
+    metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
+  };
+  await assert.rejects(report(3), failures.remove);
+  assert.deepEqual(restartCountsOf(patches), [1, 2, 3]);
+});
+
+Deno.test("PodSyncer.sync() sends the pod although its status can't be written", async () => {
+  const failures: Failures = {};
+  const { inputs, requests, syncer, report } = openOffline(failures);
+  await syncer.sync("ns/web", SIGNAL);
+  failures.patch = new AranyaError("forbidden", "Cannot patch pods/status: no");
+  inputs.configMaps.clear();
+  await assert.rejects(report(1), failures.patch);
+  assert.deepEqual(requests, [Method.APPLY_POD, Method.APPLY_POD]);
+});
+
+Deno.test("PodSyncer.sync() sends nothing to the device for a pod that has completed", async () => {
+  const { inputs, stored, requests, syncer, devicePods } = openOffline({
+    token: new AranyaError("forbidden", "Cannot create token: no"),
+  });
+  const { spec } = REFERRING_POD;
+  stored.pod = {
+    ...REFERRING_POD,
+    spec: { ...spec, restartPolicy: "Never" },
+    status: { phase: "Running", startTime: "2026-01-01T00:00:00Z" },
+  };
+  devicePods.addReport(create(PodStatusListSchema, {
+    pods: [{
+      uid: "u-1",
+      namespace: "ns",
+      name: "web",
+      containers: [{
+        name: "app",
+        state: { state: { case: "terminated", value: { exitCode: 0 } } },
+      }],
+    }],
+  }));
+  await syncer.sync("ns/web", SIGNAL);
+  assert.equal(stored.pod.status?.phase, "Succeeded");
+  assert.deepEqual(requests, []);
+  assert.equal(inputs.translationCount, 0);
+});
+
+Deno.test("PodSyncer.sync() does not send a pod that was deleted or replaced before its startTime could be written", async () => {
+  for (const code of ["not_found", "conflict"] as const) {
+    const patch = new AranyaError(code, "Cannot patch pods/status: no");
+    const { requests, enqueued, syncer } = openOffline({ patch });
+    await syncer.sync("ns/web", SIGNAL);
+    assert.deepEqual(requests, []);
+    assert.equal(enqueued.length, 1);
+  }
 });
 
 Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {
