@@ -7,6 +7,7 @@ import {
   KeyedQueue,
   type Logger,
   SYSTEM_CLOCK,
+  TokenBucket,
   toRfc3339,
 } from "../../shared/base/mod.ts";
 import type { KubeClient } from "./api.ts";
@@ -63,12 +64,6 @@ interface Series {
   /** Count that the API server has; 0: the object doesn't exist yet. */
   writtenCount: number;
   failureCount: number;
-}
-
-/** Token bucket that limits the Events about one object. */
-interface TokenBucket {
-  tokenCount: number;
-  refilledMs: number;
 }
 
 /** `source.component` and `reportingComponent`. */
@@ -163,17 +158,14 @@ class QueuedEventRecorder implements EventRecorder {
 
   /** Returns false when too many Events about this object were recorded lately. */
   #takeToken({ involvedObject }: NewEvent): boolean {
-    const nowMs = this.#clock.monotonicMs();
     const key = involvedObject.uid ?? involvedObject.name ?? "";
-    const bucket = this.#buckets.get(key) ??
-      { tokenCount: BUCKET_SIZE, refilledMs: nowMs };
-    const gained = Math.floor((nowMs - bucket.refilledMs) / REFILL_MS);
-    bucket.tokenCount = Math.min(BUCKET_SIZE, bucket.tokenCount + gained);
-    bucket.refilledMs += gained * REFILL_MS;
+    const bucket = this.#buckets.get(key) ?? new TokenBucket({
+      size: BUCKET_SIZE,
+      refillMs: REFILL_MS,
+      clock: this.#clock,
+    });
     moveToEnd(this.#buckets, { key, value: bucket });
-    if (bucket.tokenCount === 0) return false;
-    bucket.tokenCount--;
-    return true;
+    return bucket.take();
   }
 
   async #write(key: string, signal: AbortSignal): Promise<void> {

@@ -103,7 +103,10 @@ export class PodController implements AsyncDisposable {
     });
     this.#pods = new NodePods({ node, sources, devicePods });
     this.#blobs = new PodBlobs({ pods: this.#pods, translations });
-    this.#events = new PodEvents(options.events, { nodeName: node.name });
+    this.#events = new PodEvents(options.events, {
+      nodeName: node.name,
+      clock,
+    });
     this.#queue = new KeyedQueue({
       work: (key, signal) => this.#sync(key, signal),
       concurrency: CONCURRENCY,

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Events about the pods of one device. */
-import { defined } from "../../shared/base/mod.ts";
+import {
+  type Clock,
+  defined,
+  SYSTEM_CLOCK,
+  TokenBucket,
+} from "../../shared/base/mod.ts";
 import type { EventList } from "../../shared/wire/mod.ts";
 import type { EventRecorder, ObjectReference, Pod } from "../kube/mod.ts";
 import type { PodWarning } from "../podspec/mod.ts";
@@ -17,16 +22,26 @@ export function toPodReference(pod: Pod, container = ""): ObjectReference {
     namespace,
     name,
     uid,
-    ...defined({
-      fieldPath: container === "" ? undefined : toFieldPath(pod, container),
-    }),
+    ...defined({ fieldPath: toFieldPath(pod, container) }),
   };
 }
 
-function toFieldPath({ spec }: Pod, container: string): string {
-  const isInit = spec.initContainers?.some(({ name }) => name === container);
-  return `spec.${isInit ? "initContainers" : "containers"}{${container}}`;
+/** Returns undefined when the pod has no such container. */
+function toFieldPath({ spec }: Pod, container: string): string | undefined {
+  for (const field of ["initContainers", "containers"] as const) {
+    if (spec[field]?.some(({ name }) => name === container)) {
+      return `spec.${field}{${container}}`;
+    }
+  }
+  return undefined;
 }
+
+/** Bound of the Events that a device may report at once. */
+const REPORTED_BURST = 500;
+/** Time after which a device may report one more. */
+const REPORTED_REFILL_MS = 1000;
+/** Bound of the different warnings of one pod until they are cleared. */
+const MAX_WARNINGS = 64;
 
 /** Records Events about pods: those that the device reports, and the operator's own warnings. */
 export class PodEvents {
@@ -34,15 +49,25 @@ export class PodEvents {
   readonly #nodeName: string;
   /** Warnings recorded since the last clearing, by UID of the pod. */
   readonly #recorded = new Map<string, Set<string>>();
+  readonly #reportedBucket: TokenBucket;
 
-  constructor(events: EventRecorder, { nodeName }: { nodeName: string }) {
+  constructor(
+    events: EventRecorder,
+    { nodeName, clock = SYSTEM_CLOCK }: { nodeName: string; clock?: Clock },
+  ) {
     this.#events = events;
     this.#nodeName = nodeName;
+    this.#reportedBucket = new TokenBucket({
+      size: REPORTED_BURST,
+      refillMs: REPORTED_REFILL_MS,
+      clock,
+    });
   }
 
   /**
    * Records reported Events that concern pods, and returns the others. Those of a pod that is not
-   * among `pods` are dropped: there is no object left to attach them to.
+   * among `pods` are dropped: there is no object left to attach them to. So are those that come
+   * too often.
    */
   recordReported(
     list: EventList,
@@ -52,7 +77,7 @@ export class PodEvents {
     return list.events.filter(({ podUid, ...event }) => {
       if (podUid === "") return true;
       const pod = byUid.get(podUid);
-      if (!pod) return false;
+      if (!pod || !this.#reportedBucket.take()) return false;
       this.#events.record({
         involvedObject: toPodReference(pod, event.container),
         type: event.warning ? "Warning" : "Normal",
@@ -64,13 +89,17 @@ export class PodEvents {
     });
   }
 
-  /** Records warnings about a pod, each one once until {@linkcode clearWarnings}. */
+  /**
+   * Records warnings about a pod, each one once until {@linkcode clearWarnings}, and no more than a
+   * bound: a message may contain something that differs each time.
+   */
   warnOnce(pod: Pod, warnings: readonly PodWarning[]): void {
     const { uid = "" } = pod.metadata;
     const recorded = this.#recorded.get(uid) ?? new Set<string>();
     for (const { reason, message, container } of warnings) {
-      if (recorded.has(reason + message)) continue;
-      recorded.add(reason + message);
+      const key = JSON.stringify([reason, container ?? "", message]);
+      if (recorded.has(key) || recorded.size >= MAX_WARNINGS) continue;
+      recorded.add(key);
       this.#events.record({
         involvedObject: toPodReference(pod, container),
         type: "Warning",

@@ -37,4 +37,5 @@ export * from "./retry.ts";
 export * from "./scope.ts";
 export * from "./sequencer.ts";
 export * from "./time.ts";
+export * from "./token_bucket.ts";
 export * from "./version.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import type { Clock } from "../../../lib/shared/base/mod.ts";
 import type { NewEvent, Pod } from "../../../lib/operator/kube/mod.ts";
 import {
   PodEvents,
@@ -24,12 +25,18 @@ const REFERENCE = {
 
 function open() {
   const recorded: NewEvent[] = [];
+  const time = { ms: 0 };
+  const clock: Clock = {
+    monotonicMs: () => time.ms,
+    wallMs: () => time.ms,
+    sleep: () => Promise.resolve(),
+  };
   const events = new PodEvents({
     record: (event) => void recorded.push(event),
     flush: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
-  }, { nodeName: "edge-1" });
-  return { events, recorded };
+  }, { nodeName: "edge-1", clock });
+  return { events, recorded, time };
 }
 
 Deno.test("toPodReference() names a container by its field path", () => {
@@ -88,4 +95,56 @@ Deno.test("PodEvents.warnOnce() records each warning once until clearWarnings()"
   events.clearWarnings("u-1");
   events.warnOnce(POD, [warning]);
   assert.equal(recorded.length, 3);
+});
+
+Deno.test("PodEvents.warnOnce() records the same warning of two containers", () => {
+  const { events, recorded } = open();
+  const warning = { reason: "Failed", message: "m" };
+  const warnings = [
+    { ...warning, container: "app" },
+    { ...warning, container: "setup" },
+    warning,
+  ];
+  events.warnOnce(POD, warnings);
+  events.warnOnce(POD, warnings);
+  assert.deepEqual(
+    recorded.map(({ involvedObject }) => involvedObject.fieldPath),
+    ["spec.containers{app}", "spec.initContainers{setup}", undefined],
+  );
+});
+
+Deno.test("PodEvents.warnOnce() records at most 64 different warnings of a pod", () => {
+  const { events, recorded } = open();
+  for (let at = 0; at < 1000; at++) {
+    events.warnOnce(POD, [{ reason: "FailedMount", message: `attempt ${at}` }]);
+  }
+  assert.equal(recorded.length, 64);
+  events.clearWarnings("u-1");
+  events.warnOnce(POD, [{ reason: "FailedMount", message: "attempt 0" }]);
+  assert.equal(recorded.length, 65);
+});
+
+Deno.test("PodEvents.recordReported() drops what a device reports too often", () => {
+  const { events, recorded, time } = open();
+  const flood = create(EventListSchema, {
+    events: Array.from({ length: 5000 }, (_, at) => ({
+      podUid: "u-1",
+      reason: "Started",
+      message: `${at}`,
+    })),
+  });
+  events.recordReported(flood, [POD]);
+  assert.equal(recorded.length, 500);
+  time.ms = 10_000;
+  events.recordReported(flood, [POD]);
+  assert.equal(recorded.length, 510);
+});
+
+Deno.test("PodEvents.recordReported() names only containers that the pod has", () => {
+  const { events, recorded } = open();
+  const list = create(EventListSchema, {
+    events: [{ podUid: "u-1", container: "other", reason: "r", message: "m" }],
+  });
+  events.recordReported(list, [POD]);
+  assert.deepEqual(recorded[0]?.involvedObject, REFERENCE);
 });
