@@ -49,8 +49,11 @@ const UNSERVED_RECHECK_MS = 600_000;
  */
 export class PodSyncer {
   readonly #options: PodSyncerOptions;
-  /** Grace periods of pods by UID, in seconds, for those whose object is deleted by force. */
-  readonly #graceSeconds = new Map<string, number>();
+  /**
+   * Grace periods in seconds, by pod key and UID, for pods whose object is deleted by force. Has an
+   * entry for each UID of which this device's controller keeps state.
+   */
+  readonly #graceSeconds = new Map<string, Map<string, number>>();
 
   constructor(options: PodSyncerOptions) {
     this.#options = options;
@@ -58,27 +61,40 @@ export class PodSyncer {
 
   /** Syncs the pod of this "namespace/name". */
   async sync(podKey: string, signal: AbortSignal): Promise<void> {
-    const { sources, devicePods, subscription, translations } = this.#options;
+    const { sources, devicePods } = this.#options;
     // All pods are enqueued once the informers have synced.
     if (!sources.hasSynced) return;
     const pod = this.#findPod(podKey);
     const uid = pod?.metadata.uid ?? "";
-    for (const stale of devicePods.findByKey(podKey)) {
-      if (stale.uid !== uid) await this.#removeStale(stale, signal);
+    try {
+      for (const stale of devicePods.findByKey(podKey)) {
+        if (stale.uid !== uid) await this.#removeStale(stale, signal);
+      }
+    } finally {
+      this.#dropStaleStates(podKey, { uid });
+      if (pod) await this.#syncPod(pod, signal);
+      else this.#dropRefs(podKey);
     }
-    if (!pod) {
-      subscription.setRefs(podKey, []);
-      translations.delete(podKey);
-      return;
-    }
-    this.#graceSeconds.set(uid, toGraceSeconds(pod));
-    if (!sources.serves(pod.metadata.namespace ?? "")) {
+  }
+
+  async #syncPod(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { sources, tokens } = this.#options;
+    const { namespace = "", uid = "", deletionTimestamp } = pod.metadata;
+    const podKey = keyOf(pod);
+    const graceSeconds = this.#graceSeconds.get(podKey) ?? new Map();
+    graceSeconds.set(uid, toGraceSeconds(pod));
+    this.#graceSeconds.set(podKey, graceSeconds);
+    if (!sources.serves(namespace)) {
       return await this.#rejectUnserved(pod, signal);
     }
-    if (pod.metadata.deletionTimestamp !== undefined) {
+    if (deletionTimestamp !== undefined) {
       return await this.#terminate(pod, signal);
     }
-    if (isTerminal(pod.status?.phase)) return translations.delete(podKey);
+    if (isTerminal(pod.status?.phase)) {
+      // It stays until someone deletes it, but nothing of it is sent any more.
+      tokens.delete(uid);
+      return this.#dropRefs(podKey);
+    }
     await this.#run(pod, signal);
   }
 
@@ -110,7 +126,7 @@ export class PodSyncer {
     const requestSignal = AbortSignal.any([signal, listed.signal]);
     if (stale.terminated) {
       await devicePods.purge(uid, requestSignal);
-      this.#dropState(uid);
+      this.#dropState(podKey, uid);
       return enqueue(podKey);
     }
     // The informer may lag behind, so the API server is asked before anything is terminated.
@@ -121,7 +137,8 @@ export class PodSyncer {
       });
     }
     const isFound = await devicePods.remove(uid, {
-      graceSeconds: this.#graceSeconds.get(uid) ?? DEFAULT_GRACE_SECONDS,
+      graceSeconds: this.#graceSeconds.get(podKey)?.get(uid) ??
+        DEFAULT_GRACE_SECONDS,
       signal: requestSignal,
     });
     if (!isFound) enqueue(podKey);
@@ -315,13 +332,31 @@ export class PodSyncer {
       // Another pod has this name now, so the one with this UID was deleted.
       if (!hasCode(error, "conflict")) throw error;
     }
-    if (uid !== undefined) this.#dropState(uid);
+    if (uid !== undefined) this.#dropState(keyOf(pod), uid);
+  }
+
+  /** Drops what a pod refers to, so that no change of that enqueues the pod. */
+  #dropRefs(podKey: string): void {
+    this.#options.subscription.setRefs(podKey, []);
+    this.#options.translations.delete(podKey);
+  }
+
+  /** Drops the state of earlier pods of this name that the device does not have either. */
+  #dropStaleStates(podKey: string, { uid }: { uid: string }): void {
+    const { devicePods } = this.#options;
+    for (const known of [...this.#graceSeconds.get(podKey)?.keys() ?? []]) {
+      if (known === uid) continue;
+      if (devicePods.find(known) || devicePods.hasAccepted(known)) continue;
+      this.#dropState(podKey, known);
+    }
   }
 
   /** Drops what is kept in memory of a pod whose object was deleted. */
-  #dropState(uid: string): void {
+  #dropState(podKey: string, uid: string): void {
     const { events, statusWriter, tokens } = this.#options;
-    this.#graceSeconds.delete(uid);
+    const graceSeconds = this.#graceSeconds.get(podKey);
+    graceSeconds?.delete(uid);
+    if (graceSeconds?.size === 0) this.#graceSeconds.delete(podKey);
     events.clearWarnings(uid);
     statusWriter.delete(uid);
     tokens.delete(uid);

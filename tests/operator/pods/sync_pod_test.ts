@@ -4,6 +4,7 @@ import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   EVENT,
   type KubeClient,
+  type NewEvent,
   type PatchOptions,
   POD,
   type Pod,
@@ -16,9 +17,11 @@ import { PodSyncer } from "../../../lib/operator/pods/sync_pod.ts";
 import type { PodTokens } from "../../../lib/operator/pods/tokens.ts";
 import {
   create,
+  decodeMessage,
   Method,
   PodStatusListSchema,
   PodStatusSchema,
+  RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/cluster.ts";
 import { PodFixture, SETTINGS, TEST_NODE } from "./_support/pod_fixture.ts";
@@ -29,6 +32,7 @@ import {
 
 /** What fails in {@linkcode openOffline}; undefined: the step succeeds. */
 interface Failures {
+  offline?: boolean;
   token?: AranyaError | undefined;
   apply?: AranyaError | undefined;
   remove?: AranyaError | undefined;
@@ -40,7 +44,14 @@ function openOffline(failures: Failures = {}) {
   const inputs = new TranslationInputs();
   const patches: unknown[] = [];
   const requests: Method[] = [];
+  /** Grace periods of REMOVE_POD, in seconds. */
+  const removals: number[] = [];
   const enqueued: string[] = [];
+  const events: NewEvent[] = [];
+  /** References by pod key. */
+  const refs = new Map<string, string[]>();
+  /** UIDs of pods whose tokens were dropped. */
+  const dropped: string[] = [];
   const stored: { pod: Pod | undefined } = { pod: REFERRING_POD };
   const client = {
     patch: (_type: unknown, _ref: unknown, { body }: PatchOptions) => {
@@ -56,10 +67,19 @@ function openOffline(failures: Failures = {}) {
       };
       return Promise.resolve(stored.pod);
     },
+    find: () => Promise.resolve(undefined),
+    delete: () => {
+      stored.pod = undefined;
+      return Promise.resolve(true);
+    },
   } as unknown as KubeClient;
   const devicePods = new DevicePods({
-    request(method) {
+    request(method, payload) {
       requests.push(method);
+      if (method === Method.REMOVE_POD) {
+        const { graceSeconds } = decodeMessage(RemovePodSchema, payload);
+        removals.push(Number(graceSeconds));
+      }
       const failure = method === Method.APPLY_POD
         ? failures.apply
         : failures.remove;
@@ -76,18 +96,28 @@ function openOffline(failures: Failures = {}) {
       serves: () => true,
       findPod: () => stored.pod,
     } as unknown as PodSources,
-    subscription: { setRefs() {}, close() {} },
+    subscription: {
+      setRefs: (podKey, podRefs) => void refs.set(podKey, [...podRefs]),
+      close() {},
+    },
     devicePods,
-    connection: { listed: { capabilities: ["pods.v1"], signal: SIGNAL } },
+    connection: {
+      get listed() {
+        return failures.offline
+          ? undefined
+          : { capabilities: ["pods.v1"], signal: SIGNAL };
+      },
+    },
     translations: inputs.translations,
     tokens: {
       ensure: () =>
         failures.token
           ? Promise.reject(failures.token)
           : Promise.resolve(undefined),
+      delete: (uid: string) => void dropped.push(uid),
     } as unknown as PodTokens,
     events: new PodEvents({
-      record() {},
+      record: (event) => void events.push(event),
       flush: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }, { nodeName: TEST_NODE.name }),
@@ -114,7 +144,11 @@ function openOffline(failures: Failures = {}) {
     stored,
     patches,
     requests,
+    removals,
     enqueued,
+    events,
+    refs,
+    dropped,
     syncer,
     devicePods,
     report,
@@ -226,6 +260,82 @@ Deno.test("PodSyncer.sync() does not send a pod that was deleted or replaced bef
     assert.deepEqual(requests, []);
     assert.equal(enqueued.length, 1);
   }
+});
+
+Deno.test("PodSyncer.sync() drops all state of a pod that never reached the device and was deleted by force", async () => {
+  const failures: Failures = {
+    token: new AranyaError("forbidden", "Cannot create token: no"),
+  };
+  const { stored, dropped, events, syncer } = openOffline(failures);
+  const tryToSend = () =>
+    assert.rejects(syncer.sync("ns/web", SIGNAL), failures.token);
+  await tryToSend();
+  await tryToSend();
+  assert.equal(events.length, 1);
+  stored.pod = undefined;
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual(dropped, ["u-1"]);
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual(dropped, ["u-1"]);
+  // Nothing is left: the same UID begins anew.
+  stored.pod = REFERRING_POD;
+  await tryToSend();
+  assert.equal(events.length, 2);
+  // A pod of the same name takes its place.
+  const { metadata } = REFERRING_POD;
+  stored.pod = { ...REFERRING_POD, metadata: { ...metadata, uid: "u-2" } };
+  await tryToSend();
+  assert.deepEqual(dropped, ["u-1", "u-1"]);
+});
+
+Deno.test("PodSyncer.sync() keeps the grace period of a pod that the device still runs", async () => {
+  const { stored, removals, dropped, syncer, report } = openOffline();
+  const { spec } = REFERRING_POD;
+  stored.pod = {
+    ...REFERRING_POD,
+    spec: { ...spec, terminationGracePeriodSeconds: 7 },
+  };
+  await syncer.sync("ns/web", SIGNAL);
+  await report(1);
+  stored.pod = undefined;
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual([removals, dropped], [[7], []]);
+});
+
+Deno.test("PodSyncer.sync() watches nothing for a pod that has completed", async () => {
+  const { stored, refs, dropped, syncer } = openOffline();
+  await syncer.sync("ns/web", SIGNAL);
+  assert.equal(refs.get("ns/web")?.length, 4);
+  const { metadata } = REFERRING_POD;
+  stored.pod = {
+    ...REFERRING_POD,
+    metadata: { ...metadata, resourceVersion: "9" },
+    status: { phase: "Succeeded" },
+  };
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual(refs.get("ns/web"), []);
+  assert.deepEqual(dropped, ["u-1"]);
+});
+
+Deno.test("PodSyncer.sync() syncs a pod although an earlier one of its name can't be removed", async () => {
+  const failures: Failures = {
+    remove: new AranyaError("timed_out", "Cannot remove pod: no answer"),
+  };
+  const { stored, patches, syncer, report } = openOffline(failures);
+  await syncer.sync("ns/web", SIGNAL);
+  await report(1);
+  const { metadata } = REFERRING_POD;
+  stored.pod = {
+    ...REFERRING_POD,
+    metadata: {
+      ...metadata,
+      uid: "u-2",
+      deletionTimestamp: "2026-01-01T00:00:00Z",
+    },
+  };
+  patches.length = 0;
+  await assert.rejects(syncer.sync("ns/web", SIGNAL), failures.remove);
+  assert.equal(stored.pod, undefined);
 });
 
 Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {
