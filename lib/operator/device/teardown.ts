@@ -77,6 +77,11 @@ async function removePods(
   { state, signal }: { state: TeardownState; signal: AbortSignal },
 ): Promise<boolean> {
   const { name, link, context: { clock, queue, kube } } = device;
+  if (!kube.sources.hasListedPods()) {
+    // Soon after the operator's start it is not known yet which pods the device runs.
+    queue.enqueue(name, { afterMs: POD_POLL_MS });
+    return false;
+  }
   const pods = kube.sources.listPods(name).filter(({ metadata }) =>
     !device.isVirtualPod(metadata) &&
     kube.sources.serves(metadata.namespace ?? "")

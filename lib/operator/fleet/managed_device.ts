@@ -55,10 +55,12 @@ export class ManagedDevice {
     const { name } = this.device;
     const { namespace, sources } = context.kube;
     const virtualPod = `${namespace}/${name}`;
-    this.#subscription = sources.subscribe(name, (key) => {
-      if (key !== virtualPod) return;
-      if (!sources.findPod(key)) this.reconciler.forgetWrite("Pod");
-      onVirtualPodChanged();
+    this.#subscription = sources.subscribe(name, {
+      enqueue: (key) => {
+        if (key !== virtualPod) return;
+        if (!sources.findPod(key)) this.reconciler.forgetWrite("Pod");
+        onVirtualPodChanged();
+      },
     });
     this.#wasConnected = this.#readWasConnected();
     heartbeats.start(name, () => this.isAlive);

@@ -96,11 +96,14 @@ export class FleetStores implements AsyncDisposable {
     );
   }
 
-  /** Resolves when the first list of every kind is in. */
+  /**
+   * Resolves when the first lists of this namespace are in. Others are not waited for: their pods
+   * are run once each has been read, and one that can't be read must not stop the devices.
+   */
   async synced(): Promise<void> {
     await Promise.all([
       ...this.#informers.map(({ synced }) => synced),
-      this.sources.synced,
+      this.sources.whenSettled(this.#options.namespace),
     ]);
   }
 

@@ -2,6 +2,7 @@
 /** A local copy of the objects of one type, kept up to date by list and watch. */
 import {
   AranyaError,
+  asAranyaError,
   type Backoff,
   createBackoff,
   defined,
@@ -28,6 +29,8 @@ export interface Informer<T extends KubeObject> extends AsyncDisposable {
   readonly synced: Promise<void>;
   /** Whether the first complete list is stored. */
   readonly hasSynced: boolean;
+  /** Why list or watch fails at present; undefined while they work. */
+  readonly failure: AranyaError | undefined;
   /** Returns an object by "namespace/name", or by "name" when it is cluster-scoped. */
   get(key: string): T | undefined;
   /** Returns all objects. */
@@ -64,6 +67,8 @@ export interface InformerOptions<T extends KubeObject> {
   index?: (object: T) => string | undefined;
   /** Number of objects per page of the list. @default 500 */
   pageSize?: number;
+  /** Called when the first list is stored, and when the code of `failure` changes. */
+  onStateChange?: () => void;
 }
 
 const DEFAULT_PAGE_SIZE = 500;
@@ -105,8 +110,8 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   /** Where the next watch begins; "": list first. */
   #resourceVersion = "";
   #hasSynced = false;
-  /** Whether the last list or watch failed; each outage is logged once. */
-  #isFailing = false;
+  /** Error of the last list or watch; each outage is logged once. */
+  #failure: AranyaError | undefined;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -119,7 +124,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     this.#store = new ObjectStore({ log: this.#log, index });
     // The informer may be disposed while nothing waits for `synced`.
     this.#synced.promise.catch(() => {});
-    this.#scope = new Scope({ onError: (error) => this.#logFailure(error) });
+    this.#scope = new Scope({ onError: (error) => this.#setFailure(error) });
     this.#scope.run((signal) => this.#run(signal));
   }
 
@@ -129,6 +134,10 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
 
   get hasSynced(): boolean {
     return this.#hasSynced;
+  }
+
+  get failure(): AranyaError | undefined {
+    return this.#failure;
   }
 
   get size(): number {
@@ -176,7 +185,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!isExpired(error)) this.#logFailure(error);
+        if (!isExpired(error)) this.#setFailure(error);
         // Besides "expired": an API server restored from a backup refuses a resourceVersion that is
         // newer than its own on every retry.
         if (!hasCode(error, "unavailable")) this.#resourceVersion = "";
@@ -207,11 +216,11 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
       page = list.metadata.continue;
     } while (page !== undefined && page !== "");
     this.#store.replaceAll([...objects.values()]);
-    this.#logRecovery();
-    if (!this.#hasSynced) {
-      this.#hasSynced = true;
-      this.#synced.resolve();
-    }
+    const isFirst = !this.#hasSynced;
+    this.#hasSynced = true;
+    this.#synced.resolve();
+    this.#clearFailure();
+    if (isFirst) this.#options.onStateChange?.();
     this.#resourceVersion = resourceVersion;
   }
 
@@ -239,7 +248,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
       else if (change !== "BOOKMARK") this.#store.put(this.#trim(object));
       this.#resourceVersion = object.metadata.resourceVersion ??
         this.#resourceVersion;
-      this.#logRecovery();
+      this.#clearFailure();
       this.#backoff.reset();
     }
   }
@@ -252,18 +261,19 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     return this.#options.strip?.(object) ?? object;
   }
 
-  #logFailure(error: unknown): void {
-    if (this.#isFailing) {
-      this.#log.debug("watch still failing", { error });
-      return;
-    }
-    this.#isFailing = true;
-    this.#log.warn("watch failed, will retry", { error });
+  #setFailure(error: unknown): void {
+    const { type, onStateChange } = this.#options;
+    const previous = this.#failure;
+    this.#failure = asAranyaError(error, `Cannot watch ${type.plural}`);
+    if (previous) this.#log.debug("watch still failing", { error });
+    else this.#log.warn("watch failed, will retry", { error });
+    if (previous?.code !== this.#failure.code) onStateChange?.();
   }
 
-  #logRecovery(): void {
-    if (!this.#isFailing) return;
-    this.#isFailing = false;
+  #clearFailure(): void {
+    if (!this.#failure) return;
+    this.#failure = undefined;
     this.#log.info("watch recovered");
+    this.#options.onStateChange?.();
   }
 }

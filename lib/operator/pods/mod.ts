@@ -38,4 +38,9 @@ export {
   type PodSources,
   type PodSourcesOptions,
 } from "./sources.ts";
-export type { EnqueuePod, PodSubscription } from "./subscriptions.ts";
+export type { NamespaceState } from "./namespace_copies.ts";
+export type {
+  EnqueuePod,
+  PodSubscriber,
+  PodSubscription,
+} from "./subscriptions.ts";

@@ -7,42 +7,37 @@ import {
   create,
   type FetchBlobs,
 } from "../../shared/wire/mod.ts";
-import { keyOf } from "../kube/mod.ts";
+import { keyOf, type Pod } from "../kube/mod.ts";
 import { toFileBytes } from "../podspec/mod.ts";
 import type { NodePods } from "./pod_directory.ts";
 import type { PodTranslations } from "./pod_translations.ts";
+import type { PodSources } from "./sources.ts";
+
+/** Options of {@linkcode PodBlobs}. */
+export interface PodBlobsOptions {
+  sources: Pick<PodSources, "hasListedPods" | "stateOf">;
+  pods: Pick<NodePods, "findByUid">;
+  translations: Pick<PodTranslations, "findContents">;
+}
 
 /** Answers FETCH_BLOBS: a device fetches the files of its pods that it does not have yet. */
 export class PodBlobs {
-  readonly #pods: Pick<NodePods, "findByUid">;
-  readonly #translations: Pick<PodTranslations, "findContents">;
+  readonly #options: PodBlobsOptions;
 
-  constructor(
-    { pods, translations }: {
-      pods: Pick<NodePods, "findByUid">;
-      translations: Pick<PodTranslations, "findContents">;
-    },
-  ) {
-    this.#pods = pods;
-    this.#translations = translations;
+  constructor(options: PodBlobsOptions) {
+    this.#options = options;
   }
 
   /**
    * Returns the contents in the order of the requested hashes. A device gets only files that one of
    * its own pods refers to.
-   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file,
+   * "unavailable" while that is not known yet
    */
   fetch({ podUid, sha256 }: FetchBlobs): Blobs {
-    const pod = this.#pods.findByUid(podUid);
-    if (!pod) {
-      throw new AranyaError(
-        "not_found",
-        `Cannot fetch files of pod with UID ${
-          JSON.stringify(podUid)
-        }: no such pod on this node`,
-      );
-    }
-    const contents = this.#translations.findContents(pod);
+    const { translations } = this.#options;
+    const pod = this.#findPod(podUid);
+    const contents = translations.findContents(pod);
     return create(BlobsSchema, {
       contents: sha256.map((hash) => {
         const content = contents.get(hash);
@@ -55,5 +50,30 @@ export class PodBlobs {
         );
       }),
     });
+  }
+
+  #findPod(uid: string): Pod {
+    const { sources, pods } = this.#options;
+    const pod = pods.findByUid(uid);
+    if (!pod) {
+      const action = `Cannot fetch files of pod with UID ${
+        JSON.stringify(uid)
+      }`;
+      throw sources.hasListedPods()
+        ? new AranyaError("not_found", `${action}: no such pod on this node`)
+        : new AranyaError(
+          "unavailable",
+          `${action}: the pods of this node are not known yet`,
+        );
+    }
+    if (sources.stateOf(pod.metadata.namespace ?? "").kind !== "ready") {
+      throw new AranyaError(
+        "unavailable",
+        `Cannot fetch files of pod "${
+          keyOf(pod)
+        }": its namespace has not been read yet`,
+      );
+    }
+    return pod;
   }
 }

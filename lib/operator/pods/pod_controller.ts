@@ -4,6 +4,7 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
+  type ErrorCode,
   KeyedQueue,
   type Logger,
   type Meter,
@@ -52,6 +53,13 @@ export interface PodControllerOptions {
 
 /** Number of pods of one device that are synced at the same time. */
 const CONCURRENCY = 8;
+/** Event reasons of failures whose cause the pod's users, or those of the cluster, can remove. */
+const FAILURE_REASONS: Partial<Record<ErrorCode, string>> = {
+  invalid: "FailedToSend",
+  unsupported: "FailedToSend",
+  too_large: "FailedToSend",
+  forbidden: "FailedSync",
+};
 /** Retries after longer delays are not logged as warnings again. */
 const MAX_WARNED_RETRY_MS = 1000;
 
@@ -61,7 +69,7 @@ const MAX_WARNED_RETRY_MS = 1000;
  * Level-based: reports and watch events only enqueue keys of pods, and {@linkcode PodSyncer} reads
  * the state anew.
  *
- * Starts with its construction; pods are synced once the sources have synced and the device is
+ * Starts with its construction; a pod is synced once its namespace has been read and the device is
  * connected. Methods may be called at any time and in any order.
  */
 export class PodController implements AsyncDisposable {
@@ -102,7 +110,7 @@ export class PodController implements AsyncDisposable {
       clock,
     });
     this.#pods = new NodePods({ node, sources, devicePods });
-    this.#blobs = new PodBlobs({ pods: this.#pods, translations });
+    this.#blobs = new PodBlobs({ sources, pods: this.#pods, translations });
     this.#events = new PodEvents(options.events, {
       nodeName: node.name,
       clock,
@@ -113,7 +121,10 @@ export class PodController implements AsyncDisposable {
       onError: (key, failure) => this.#onSyncFailed(key, failure),
     });
     const enqueue = this.#queue.add.bind(this.#queue);
-    this.#subscription = sources.subscribe(node.name, enqueue);
+    this.#subscription = sources.subscribe(node.name, {
+      enqueue,
+      onStateChanged: () => this.#enqueueAll(),
+    });
     this.#syncer = new PodSyncer({
       node,
       client,
@@ -127,8 +138,6 @@ export class PodController implements AsyncDisposable {
       statusWriter: new PodStatusWriter(client, clock),
       enqueue,
     });
-    // Rejects only when the sources are closed; then there is nothing to sync.
-    sources.synced.then(() => this.#enqueueAll(), () => {});
   }
 
   /** Pods of the device by name and UID, for calls of the kubelet API. */
@@ -169,7 +178,8 @@ export class PodController implements AsyncDisposable {
 
   /**
    * Returns contents of files for METHOD_FETCH_BLOBS.
-   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file,
+   * "unavailable" while that is not known yet
    */
   fetchBlobs(request: FetchBlobs): Promise<Blobs> {
     return Promise.try(() => this.#blobs.fetch(request));
@@ -242,8 +252,10 @@ export class PodController implements AsyncDisposable {
     if (isExpected || retryMs > MAX_WARNED_RETRY_MS) {
       this.#log.debug("pod not synced, will retry", fields);
     } else this.#log.warn("pod not synced, will retry", fields);
-    if (["invalid", "unsupported", "too_large"].includes(failure.code)) {
-      this.#syncer.warnOfFailure(key, failure);
+    const reason = FAILURE_REASONS[failure.code];
+    if (reason !== undefined) {
+      const { message } = failure;
+      this.#syncer.warnOfFailure(key, { reason, message });
     }
   }
 }

@@ -37,7 +37,8 @@ export interface PodList {
 export interface PodDirectory {
   /**
    * Finds the container that a kubelet API call names. Never waits.
-   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such container
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such container,
+   * "unavailable" while the pods are not known yet
    */
   findContainer(target: PodTarget): ContainerTarget;
   /** Returns the pods that are bound to the device; with `running` only those in phase Running. */
@@ -51,19 +52,25 @@ export function toPodList(pods: readonly Pod[]): PodList {
   return { kind: "PodList", apiVersion: "v1", metadata: {}, items: [...pods] };
 }
 
+/** The part of the sources that {@linkcode NodePods} reads. */
+type NodePodSources = Pick<
+  PodSources,
+  "listPods" | "serves" | "hasListedPods"
+>;
+
 /**
  * The pods that one device should run: bound to its Node, in a served namespace, not its virtual
  * pod.
  */
 export class NodePods implements PodDirectory {
   readonly #node: PodNode;
-  readonly #sources: Pick<PodSources, "listPods" | "serves">;
+  readonly #sources: NodePodSources;
   readonly #devicePods: Pick<DevicePods, "find">;
 
   constructor(
     { node, sources, devicePods }: {
       node: PodNode;
-      sources: Pick<PodSources, "listPods" | "serves">;
+      sources: NodePodSources;
       devicePods: Pick<DevicePods, "find">;
     },
   ) {
@@ -89,6 +96,14 @@ export class NodePods implements PodDirectory {
     const key = `${target.namespace}/${target.pod}`;
     const pod = this.listAll().find((one) => keyOf(one) === key);
     const uid = pod?.metadata.uid;
+    if (!pod && !this.#sources.hasListedPods(target.namespace)) {
+      throw new AranyaError(
+        "unavailable",
+        `Cannot find pod ${
+          JSON.stringify(key)
+        }: the pods of its namespace are not known yet`,
+      );
+    }
     if (!pod || (target.uid !== undefined && target.uid !== uid)) {
       throw new AranyaError(
         "not_found",

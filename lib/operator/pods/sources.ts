@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Local copies of pods and of what they refer to, shared by the pod controllers of all devices. */
-import { defined, type Logger } from "../../shared/base/mod.ts";
+import { AranyaError, type Logger } from "../../shared/base/mod.ts";
 import {
-  CONFIG_MAP,
   type ConfigMap,
   createInformer,
   type Informer,
   keyOf,
   type KubeClient,
   type KubeObject,
-  type ObjectType,
+  type ObjectChange,
   POD,
   type Pod,
-  SECRET,
   type Secret,
   SERVICE,
   type Service,
 } from "../kube/mod.ts";
 import { refKey } from "../podspec/mod.ts";
 import {
-  type EnqueuePod,
+  type CopiesObserver,
+  isRefused,
+  NamespaceCopies,
+  type NamespaceState,
+  nodeOf,
+  stripService,
+} from "./namespace_copies.ts";
+import {
+  type PodSubscriber,
   type PodSubscription,
   PodSubscriptions,
 } from "./subscriptions.ts";
@@ -41,10 +47,21 @@ export interface PodSourcesOptions {
 
 /** Reads pods and the objects that they refer to, and notifies of changes. */
 export interface PodSources extends AsyncDisposable {
-  /** Resolves when every informer has its first list. */
-  readonly synced: Promise<void>;
-  /** Whether every informer has its first list. */
-  readonly hasSynced: boolean;
+  /**
+   * Returns whether what pods of this namespace refer to could be read: each namespace has a state
+   * of its own, so that one which is forbidden or absent does not concern the others.
+   */
+  stateOf(namespace: string): NamespaceState;
+  /**
+   * Resolves when a namespace is ready or can't be read.
+   * @throws {AranyaError} code "cancelled" when the sources are disposed before
+   */
+  whenSettled(namespace: string): Promise<void>;
+  /**
+   * Returns whether the pods of a namespace are known, or the API server refuses to list them.
+   * Without a namespace: of all that are served.
+   */
+  hasListedPods(namespace?: string): boolean;
   /** Returns whether pods of this namespace are run. */
   serves(namespace: string): boolean;
   /**
@@ -67,7 +84,7 @@ export interface PodSources extends AsyncDisposable {
    * Enqueues the pods of a node: now those that exist, later those that have changed, and those
    * that depend on a changed object.
    */
-  subscribe(node: string, enqueue: EnqueuePod): PodSubscription;
+  subscribe(node: string, subscriber: PodSubscriber): PodSubscription;
 }
 
 /** Services change in groups, and containers see the change only when they start again. */
@@ -75,20 +92,11 @@ const SERVICE_DELAY_MS = 10_000;
 /** Pods that no operator runs stay Pending, so a watch of this phase stays small. */
 const PENDING_SELECTOR = "status.phase=Pending,spec.nodeName!=";
 
-/** Local copies of one namespace, or of all. */
-interface NamespaceCopies {
-  pods: Informer<Pod>;
-  configMaps: Informer<ConfigMap>;
-  secrets: Informer<Secret>;
-  services: Informer<Service>;
-}
-
 /**
  * Sources with one informer per kind and served namespace, so that the operator needs no right to
  * read Secrets of others. Informers start with the construction.
  */
 export class InformerPodSources implements PodSources {
-  readonly synced: Promise<void>;
   readonly #options: PodSourcesOptions;
   /** By namespace; "*" alone when all are served. */
   readonly #copies = new Map<string, NamespaceCopies>();
@@ -97,31 +105,49 @@ export class InformerPodSources implements PodSources {
   /** The API server's own Service; undefined when its namespace is served. */
   readonly #apiServerService: Informer<Service> | undefined;
   readonly #subscriptions = new PodSubscriptions();
+  /** Ends of calls of `whenSettled`. */
+  readonly #waiters = new Set<
+    { namespace: string; resolve(): void; reject(error: AranyaError): void }
+  >();
 
   constructor(options: PodSourcesOptions) {
     this.#options = options;
-    const { namespaces } = options;
+    const { client, namespaces, labelSelector, log } = options;
     const served = namespaces === "*" ? ["*"] : new Set(namespaces);
+    const observer = this.#createObserver();
     for (const name of served) {
       const namespace = name === "*" ? undefined : name;
-      this.#copies.set(name, this.#openCopies(namespace));
+      const copies = { client, namespace, labelSelector, observer, log };
+      this.#copies.set(name, new NamespaceCopies(copies));
     }
     if (namespaces !== "*") this.#pendingPods = this.#openPendingPods();
     if (!this.serves("default")) {
-      this.#apiServerService = this.#createInformer(SERVICE, {
-        namespace: "default",
-        fieldSelector: "metadata.name=kubernetes",
-        strip: stripService,
-      });
-      this.#apiServerService.onChange(() => this.#onServiceChanged("default"));
+      this.#apiServerService = this.#openApiServerService();
     }
-    this.synced = this.#whenSynced();
-    // Closing before the first list must not count as an unhandled rejection.
-    this.synced.catch(() => {});
   }
 
-  get hasSynced(): boolean {
-    return this.#servedInformers().every(({ hasSynced }) => hasSynced);
+  stateOf(namespace: string): NamespaceState {
+    const state = this.#copiesOf(namespace)?.state ?? { kind: "ready" };
+    const service = this.#apiServerService;
+    // It is part of every pod's environment: without it each pod would be sent twice.
+    const isServiceKnown = !service || service.hasSynced || isRefused(service);
+    return state.kind === "ready" && !isServiceKnown
+      ? { kind: "syncing" }
+      : state;
+  }
+
+  async whenSettled(namespace: string): Promise<void> {
+    if (this.stateOf(namespace).kind !== "syncing") return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiters.add({ namespace, resolve, reject });
+    await promise;
+  }
+
+  hasListedPods(namespace?: string): boolean {
+    if (namespace !== undefined) {
+      return this.#copiesOf(namespace)?.hasListedPods ?? true;
+    }
+    return [...this.#copies.values()].every((copies) => copies.hasListedPods);
   }
 
   serves(namespace: string): boolean {
@@ -162,105 +188,85 @@ export class InformerPodSources implements PodSources {
       : services;
   }
 
-  subscribe(node: string, enqueue: EnqueuePod): PodSubscription {
-    const subscription = this.#subscriptions.add(node, enqueue);
-    for (const pod of this.listPods(node)) enqueue(keyOf(pod));
+  subscribe(node: string, subscriber: PodSubscriber): PodSubscription {
+    const subscription = this.#subscriptions.add(node, subscriber);
+    for (const pod of this.listPods(node)) subscriber.enqueue(keyOf(pod));
     return subscription;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const { reject } of this.#waiters) {
+      reject(
+        new AranyaError("cancelled", "Cannot list pods: sources were closed"),
+      );
+    }
+    this.#waiters.clear();
     const all = [
-      ...this.#servedInformers(),
+      ...this.#copies.values(),
       this.#pendingPods,
       this.#apiServerService,
     ];
     await Promise.all(all.map((one) => one?.[Symbol.asyncDispose]()));
   }
 
-  async #whenSynced(): Promise<void> {
-    await Promise.all(this.#servedInformers().map(({ synced }) => synced));
-  }
-
   #copiesOf(namespace: string): NamespaceCopies | undefined {
     return this.#copies.get("*") ?? this.#copies.get(namespace);
   }
 
-  /** Informers that a sync waits for; pods of other namespaces and Services may come later. */
-  #servedInformers(): Informer<KubeObject>[] {
-    // The cast forgets which objects an informer holds, which its state does not depend on.
-    return [...this.#copies.values()].flatMap((copies) =>
-      Object.values(copies) as unknown as Informer<KubeObject>[]
-    );
-  }
-
-  #openCopies(namespace: string | undefined): NamespaceCopies {
-    const { labelSelector, isHiddenService } = this.#options;
-    const copies: NamespaceCopies = {
-      pods: this.#createInformer(POD, { namespace, index: nodeOf }),
-      configMaps: this.#createInformer(CONFIG_MAP, {
-        namespace,
-        strip: stripConfigMap,
-      }),
-      secrets: this.#createInformer(SECRET, {
-        namespace,
-        labelSelector,
-        strip: stripSecret,
-      }),
-      services: this.#createInformer(SERVICE, {
-        namespace,
-        labelSelector,
-        strip: stripService,
-        index: ({ metadata }) => metadata.namespace,
-      }),
+  #createObserver(): CopiesObserver {
+    return {
+      onPodChanged: (change) => this.#onPodChanged(change),
+      onRefChanged: (kind, object) => this.#onRefChanged(kind, object),
+      onServiceChanged: (service) => {
+        if (service && this.#options.isHiddenService?.(service)) return;
+        this.#onServiceChanged(service?.metadata.namespace ?? "");
+      },
+      onStateChanged: () => this.#onStateChanged(),
     };
-    copies.pods.onChange(({ key, now, old }) =>
-      this.#onPodChanged(key, { now, old })
-    );
-    copies.configMaps.onChange(({ now, old }) =>
-      this.#onRefChanged("ConfigMap", now ?? old)
-    );
-    copies.secrets.onChange(({ now, old }) =>
-      this.#onRefChanged("Secret", now ?? old)
-    );
-    copies.services.onChange(({ now, old }) => {
-      const service = now ?? old;
-      if (service && isHiddenService?.(service)) return;
-      this.#onServiceChanged(service?.metadata.namespace ?? "");
-    });
-    return copies;
   }
 
   #openPendingPods(): Informer<Pod> {
-    const pods = this.#createInformer(POD, {
+    const { client, log } = this.#options;
+    const pods = createInformer<Pod>({
+      client,
+      log,
+      type: POD,
       fieldSelector: PENDING_SELECTOR,
       index: nodeOf,
     });
-    pods.onChange(({ key, now, old }) => {
-      const { namespace = "" } = (now ?? old)?.metadata ?? {};
+    pods.onChange((change) => {
+      const { namespace = "" } = (change.now ?? change.old)?.metadata ?? {};
       // Pods of served namespaces have an informer of their own.
-      if (!this.serves(namespace)) this.#onPodChanged(key, { now, old });
+      if (!this.serves(namespace)) this.#onPodChanged(change);
     });
     return pods;
   }
 
-  #createInformer<T extends KubeObject>(
-    type: ObjectType<T>,
-    options: {
-      namespace?: string | undefined;
-      fieldSelector?: string;
-      labelSelector?: string | undefined;
-      strip?: (object: T) => T;
-      index?: (object: T) => string | undefined;
-    },
-  ): Informer<T> {
+  #openApiServerService(): Informer<Service> {
     const { client, log } = this.#options;
-    return createInformer({ client, log, type, ...options });
+    const service = createInformer<Service>({
+      client,
+      log,
+      type: SERVICE,
+      namespace: "default",
+      fieldSelector: "metadata.name=kubernetes",
+      strip: stripService,
+      onStateChange: () => this.#onStateChanged(),
+    });
+    service.onChange(() => this.#onServiceChanged("default"));
+    return service;
   }
 
-  #onPodChanged(
-    key: string,
-    { now, old }: { now: Pod | undefined; old: Pod | undefined },
-  ): void {
+  #onStateChanged(): void {
+    for (const waiter of [...this.#waiters]) {
+      if (this.stateOf(waiter.namespace).kind === "syncing") continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+    this.#subscriptions.notifyStateChanged();
+  }
+
+  #onPodChanged({ key, now, old }: ObjectChange<Pod>): void {
     for (const node of new Set([now?.spec.nodeName, old?.spec.nodeName])) {
       this.#subscriptions.enqueuePod(node, key);
     }
@@ -279,46 +285,4 @@ export class InformerPodSources implements PodSources {
     const ref = refKey("Services", { namespace });
     this.#subscriptions.enqueueDependents(ref, { afterMs: SERVICE_DELAY_MS });
   }
-}
-
-function nodeOf({ spec }: Pod): string | undefined {
-  return spec.nodeName;
-}
-
-/** Returns only the metadata that is read; labels and annotations of these objects never are. */
-function stripMeta({ metadata }: KubeObject): KubeObject["metadata"] {
-  const { name, namespace = "", uid = "", resourceVersion = "" } = metadata;
-  return { name, namespace, uid, resourceVersion };
-}
-
-function stripConfigMap(object: ConfigMap): ConfigMap {
-  const { data, binaryData } = object;
-  return {
-    metadata: stripMeta(object),
-    ...defined({ data, binaryData }),
-  };
-}
-
-/** Drops the data of Helm releases: it may be a megabyte, and no pod reads it. */
-function stripSecret(object: Secret): Secret {
-  const { type = "", data } = object;
-  return {
-    metadata: stripMeta(object),
-    type,
-    ...defined({ data: type === "helm.sh/release.v1" ? undefined : data }),
-  };
-}
-
-function stripService(object: Service): Service {
-  const { labels } = object.metadata;
-  const { clusterIP, ports } = object.spec ?? {};
-  return {
-    metadata: {
-      ...stripMeta(object),
-      ...defined({ labels }),
-    },
-    spec: {
-      ...defined({ clusterIP, ports }),
-    },
-  };
 }

@@ -7,6 +7,13 @@ export type EnqueuePod = (
   options?: { afterMs?: number },
 ) => void;
 
+/** Receives changes that concern the pods of one node. */
+export interface PodSubscriber {
+  enqueue: EnqueuePod;
+  /** Called when a namespace has become ready, or can't be read: see `PodSources.stateOf`. */
+  onStateChanged?(): void;
+}
+
 /** One node's subscription to changes. */
 export interface PodSubscription {
   /**
@@ -18,8 +25,7 @@ export interface PodSubscription {
   close(): void;
 }
 
-interface Subscriber {
-  enqueue: EnqueuePod;
+interface Subscriber extends PodSubscriber {
   /** References by pod key. */
   refs: Map<string, ReadonlySet<string>>;
 }
@@ -31,8 +37,11 @@ export class PodSubscriptions {
   readonly #byRef = new Map<string, Map<Subscriber, Set<string>>>();
 
   /** Adds a subscription for the pods of a node. */
-  add(node: string, enqueue: EnqueuePod): PodSubscription {
-    const subscriber: Subscriber = { enqueue, refs: new Map() };
+  add(
+    node: string,
+    { enqueue, onStateChanged = () => {} }: PodSubscriber,
+  ): PodSubscription {
+    const subscriber = { enqueue, onStateChanged, refs: new Map() };
     const subscribers = this.#byNode.get(node) ?? new Set();
     subscribers.add(subscriber);
     this.#byNode.set(node, subscribers);
@@ -52,6 +61,13 @@ export class PodSubscriptions {
   enqueuePod(node: string | undefined, podKey: string): void {
     for (const { enqueue } of this.#byNode.get(node ?? "") ?? []) {
       enqueue(podKey);
+    }
+  }
+
+  /** Notifies all subscribers that the state of a namespace has changed. */
+  notifyStateChanged(): void {
+    for (const subscribers of [...this.#byNode.values()]) {
+      for (const { onStateChanged } of subscribers) onStateChanged?.();
     }
   }
 

@@ -62,8 +62,9 @@ export class PodSyncer {
   /** Syncs the pod of this "namespace/name". */
   async sync(podKey: string, signal: AbortSignal): Promise<void> {
     const { sources, devicePods } = this.#options;
-    // All pods are enqueued once the informers have synced.
-    if (!sources.hasSynced) return;
+    const { namespace } = fromKey(podKey);
+    // All pods are enqueued when the first lists of a namespace are complete.
+    if (!sources.hasListedPods(namespace)) return;
     const pod = this.#findPod(podKey);
     const uid = pod?.metadata.uid ?? "";
     try {
@@ -98,13 +99,10 @@ export class PodSyncer {
     await this.#run(pod, signal);
   }
 
-  /** Records an Event about a failed sync whose cause the pod's users can remove. */
-  warnOfFailure(podKey: string, error: AranyaError): void {
+  /** Records an Event about a failed sync whose cause someone can remove. */
+  warnOfFailure(podKey: string, warning: PodWarning): void {
     const pod = this.#findPod(podKey);
-    if (!pod) return;
-    this.#options.events.warnOnce(pod, [
-      { reason: "FailedToSend", message: error.message },
-    ]);
+    if (pod) this.#options.events.warnOnce(pod, [warning]);
   }
 
   /** Returns the pod that the device should run under this name. */
@@ -171,7 +169,9 @@ export class PodSyncer {
     }
   }
 
-  /** Writes what the device reports of the pod, and sends the pod if the device has another spec. */
+  /**
+   * Writes what the device reports of the pod, and sends the pod if the device has another spec.
+   */
   async #run(pod: Pod, signal: AbortSignal): Promise<void> {
     const { devicePods, connection } = this.#options;
     const { listed } = connection;
@@ -211,11 +211,28 @@ export class PodSyncer {
     // A new pod starts when the earlier one of its name has been purged.
     const named = devicePods.findByKey(keyOf(pod));
     if (named.some((other) => other.uid !== uid)) return;
+    if (!this.#isNamespaceReady(pod)) return;
     const translation = await this.#translate(pod, signal);
     if (translation.warnings.length + unsupported.length === 0) {
       events.clearWarnings(uid);
     }
     await this.#send(pod, { translation, accepted, listed, signal });
+  }
+
+  /** Returns whether what the pod refers to could be read; records an Event when it can't. */
+  #isNamespaceReady(pod: Pod): boolean {
+    const { sources, events } = this.#options;
+    const { namespace = "" } = pod.metadata;
+    const state = sources.stateOf(namespace);
+    if (state.kind === "unreadable") {
+      events.warnOnce(pod, [{
+        reason: "NamespaceNotReadable",
+        message: `Cannot run pod "${
+          keyOf(pod)
+        }": the operator may not read namespace "${namespace}": ${state.error.message}`,
+      }]);
+    }
+    return state.kind === "ready";
   }
 
   /** Writes what the device reports of a pod that exists. */
@@ -293,7 +310,9 @@ export class PodSyncer {
     }
   }
 
-  /** Has the device end the pod within its grace period; deletes an object that it does not have. */
+  /**
+   * Has the device end the pod within its grace period; deletes an object that it does not have.
+   */
   async #removeFromDevice(
     pod: Pod,
     { listed, signal }: { listed: ListedDevice; signal: AbortSignal },

@@ -80,3 +80,15 @@ Deno.test("tearDown() deletes the pods of an offline device without waiting", as
   assert.equal(await tear(), true);
   assert.deepEqual(await fixture.api.listKeys(POD), []);
 });
+
+Deno.test("tearDown() waits until the pods of every namespace are known", async () => {
+  await using fixture = await DeviceFixture.start();
+  const tear = await deleteDevice(fixture, { isSynced: true });
+  const { sources } = fixture.stores;
+  const known = sources.hasListedPods.bind(sources);
+  sources.hasListedPods = () => false;
+  assert.equal(await tear(), false);
+  assert.equal((await fixture.api.listKeys(NODE)).length, 1);
+  sources.hasListedPods = known;
+  assert.equal(await tear(), true);
+});

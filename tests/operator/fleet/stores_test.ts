@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { abortable, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import {
   EDGE_DEVICE,
   keyOf,
@@ -9,6 +9,7 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import { FleetStores } from "../../../lib/operator/fleet/stores.ts";
 import { CountingApi } from "../_support/counting_api.ts";
+import { HOME, openShippedRights } from "../_support/shipped_rights.ts";
 
 Deno.test("FleetStores holds this namespace's objects, and the devices' Nodes of every namespace", async () => {
   await using api = await CountingApi.open();
@@ -51,4 +52,17 @@ Deno.test("FleetStores holds this namespace's objects, and the devices' Nodes of
   await api.deleteObject(NODE, { name: `${name}-worker` });
   assert.equal(stores.sources.findSecret(namespace, "a"), undefined);
   assert.ok(stores.sources.findSecret(namespace, "b"));
+});
+
+Deno.test("FleetStores.synced() resolves although tenant namespaces are forbidden or absent", async () => {
+  await using api = await openShippedRights();
+  await api.createNamespace("forbidden");
+  await using stores = new FleetStores({
+    client: api.operator,
+    namespace: HOME,
+    tenantNamespaces: ["forbidden", "absent"],
+    log: SILENT_LOGGER,
+  });
+  await abortable(stores.synced(), AbortSignal.timeout(10_000));
+  assert.equal(stores.devices.edges.hasSynced, true);
 });

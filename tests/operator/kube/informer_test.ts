@@ -33,6 +33,7 @@ Deno.test("createInformer()", async (t) => {
     "follows changes through a crash of the API server",
     async () => {
       const lines: string[] = [];
+      const states: string[] = [];
       const log: Logger = {
         ...SILENT_LOGGER,
         warn: (message) => void lines.push(message),
@@ -46,6 +47,8 @@ Deno.test("createInformer()", async (t) => {
         log,
         pageSize: 2,
         index: ({ data }) => data?.color,
+        onStateChange: () =>
+          void states.push(informer.failure?.code ?? "working"),
       });
       const seen: string[] = [];
       informer.onChange(({ key, now, old }) => {
@@ -84,6 +87,8 @@ Deno.test("createInformer()", async (t) => {
         ["added default/a", "updated default/a", "deleted default/a"],
       );
       assert.deepEqual(lines, ["watch failed, will retry", "watch recovered"]);
+      assert.deepEqual(states, ["working", "unavailable", "working"]);
+      assert.equal(informer.failure, undefined);
       // A second informer reads the list in several pages.
       await using second = createInformer({
         client,
@@ -99,4 +104,23 @@ Deno.test("createInformer()", async (t) => {
       );
     },
   );
+
+  await t.step("shows that the API server refuses the list", async () => {
+    await using stranger = await createKubeClient({
+      kubeconfigFile: await apiserver.makeUser({ name: "stranger" }),
+      log: SILENT_LOGGER,
+    });
+    let changeCount = 0;
+    await using informer = createInformer({
+      client: stranger,
+      type: CONFIG_MAP,
+      namespace: "default",
+      log: SILENT_LOGGER,
+      onStateChange: () => void changeCount++,
+    });
+    await until(() => changeCount > 0, { what: "the refusal" });
+    assert.equal(informer.failure?.code, "forbidden");
+    assert.match(informer.failure?.message ?? "", /configmaps/);
+    assert.equal(informer.hasSynced, false);
+  });
 });

@@ -10,7 +10,15 @@ import {
 
 function open() {
   const inputs = new TranslationInputs();
+  const state: { kind: "ready" | "syncing"; listed: boolean } = {
+    kind: "ready",
+    listed: true,
+  };
   const blobs = new PodBlobs({
+    sources: {
+      hasListedPods: () => state.listed,
+      stateOf: () => ({ kind: state.kind }),
+    },
     pods: {
       findByUid: (uid) => uid === "u-1" ? REFERRING_POD : undefined,
     },
@@ -20,7 +28,7 @@ function open() {
     blobs.fetch(create(FetchBlobsSchema, { podUid, sha256 })).contents.map(
       fromUtf8,
     );
-  return { inputs, fetch };
+  return { inputs, state, fetch };
 }
 
 Deno.test("PodBlobs.fetch() returns contents in the order of the hashes, without translating again", () => {
@@ -55,5 +63,21 @@ Deno.test("PodBlobs.fetch() throws for a pod that is not on the node", () => {
     code: "not_found",
     message:
       'Cannot fetch files of pod with UID "u-2": no such pod on this node',
+  });
+});
+
+Deno.test("PodBlobs.fetch() throws unavailable until the pod and what it refers to are known", () => {
+  const { state, fetch } = open();
+  state.kind = "syncing";
+  assert.throws(() => fetch("u-1", []), {
+    code: "unavailable",
+    message:
+      'Cannot fetch files of pod "ns/web": its namespace has not been read yet',
+  });
+  state.listed = false;
+  assert.throws(() => fetch("u-2", []), {
+    code: "unavailable",
+    message:
+      'Cannot fetch files of pod with UID "u-2": the pods of this node are not known yet',
   });
 });

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
-import { CONFIG_MAP, EVENT, POD } from "../../../lib/operator/kube/mod.ts";
+import {
+  CONFIG_MAP,
+  EVENT,
+  type KubeClient,
+  POD,
+} from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import {
   create,
@@ -289,10 +294,46 @@ Deno.test("PodController", async (t) => {
     );
     await fixture.createPod("bad");
     await fixture.waitForCall(`apply ${fixture.namespace}/bad`);
+    await fixture.until(async () => {
+      const { items } = await fixture.client.list(EVENT, {
+        namespace: fixture.namespace,
+      });
+      return items.some(({ reason, message, involvedObject }) =>
+        reason === "FailedToSend" && message === "Cannot apply pod: no" &&
+        involvedObject.name === "bad"
+      );
+    });
     fixture.device.failApply = undefined;
     await fixture.createPod("good");
     await fixture.waitForCall(`apply ${fixture.namespace}/good`);
   });
+
+  await step(
+    "records an Event when the API server refuses the pod's status",
+    async (fixture) => {
+      await fixture.controller.close();
+      const { client } = fixture;
+      const refused = new AranyaError("forbidden", "Cannot patch: no");
+      const refusing = {
+        find: client.find.bind(client),
+        delete: client.delete.bind(client),
+        request: client.request.bind(client),
+        patch: () => Promise.reject(refused),
+      } as unknown as KubeClient;
+      fixture.open({ client: refusing });
+      fixture.connect();
+      await fixture.createPod("stuck");
+      await fixture.until(async () => {
+        const { items } = await client.list(EVENT, {
+          namespace: fixture.namespace,
+        });
+        return items.some(({ reason, message }) =>
+          reason === "FailedSync" && message === "Cannot patch: no"
+        );
+      });
+      assert.deepEqual(fixture.device.calls, ["list"]);
+    },
+  );
 
   await step(
     "leaves a pod of a namespace that is not served Pending, with an Event",

@@ -73,6 +73,7 @@ function openDirectory(...pods: Pod[]): NodePods {
     sources: {
       listPods: (node) => node === TEST_NODE.name ? pods : [],
       serves: (namespace) => namespace === "ns",
+      hasListedPods: (namespace) => namespace !== "late",
     },
     devicePods: { find: () => undefined },
   });
@@ -128,4 +129,16 @@ Deno.test("NodePods.findContainer() throws when the name has another UID, or non
     () => directory.findContainer({ ...target, namespace: "other", pod: "ds" }),
     { code: "not_found" },
   );
+});
+
+Deno.test("NodePods.findContainer() throws unavailable until the pods of the namespace are known", () => {
+  const directory = openDirectory();
+  const find = (namespace: string) =>
+    directory.findContainer({ namespace, pod: "web", container: "" });
+  assert.throws(() => find("ns"), { code: "not_found" });
+  assert.throws(() => find("late"), {
+    code: "unavailable",
+    message:
+      'Cannot find pod "late/web": the pods of its namespace are not known yet',
+  });
 });

@@ -1,57 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { abortable, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { InformerPodSources } from "../../../lib/operator/pods/sources.ts";
 import {
   CONFIG_MAP,
-  createKubeClient,
   type ObjectMeta,
   POD,
   SECRET,
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
-import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
 import { refKey } from "../../../lib/operator/podspec/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
-import { Apiserver } from "../../../dev/world/mod.ts";
+import { openShippedRights } from "../_support/shipped_rights.ts";
 
 const NODE_NAME = "edge-1";
 const wait = (what: string, condition: () => boolean) =>
   until(condition, { what, timeoutMs: 15_000, intervalMs: 20 });
 
 Deno.test("InformerPodSources", async (t) => {
-  await using apiserver = await Apiserver.start();
-  await using client = await createKubeClient({
-    kubeconfigFile: apiserver.kubeconfig,
-    log: SILENT_LOGGER,
-  });
-  for (const name of ["served", "other"]) {
-    await client.create(NAMESPACE, { metadata: { name } });
-    const metadata = { namespace: name, name: "default" };
-    await client.create(SERVICE_ACCOUNT, { metadata });
+  await using cluster = await openShippedRights();
+  const client = cluster.admin;
+  for (const name of ["served", "other", "forbidden"]) {
+    await cluster.createNamespace(name);
   }
+  await cluster.bindTenant("served");
   const createPod = (metadata: ObjectMeta, nodeName: string) =>
     client.create(POD, {
       metadata,
       spec: { nodeName, containers: [{ name: "app", image: "i" }] },
     });
   await using sources = new InformerPodSources({
-    client,
-    namespaces: ["served"],
+    client: cluster.operator,
+    namespaces: ["served", "forbidden", "absent"],
     isHiddenService: ({ metadata }) => metadata.labels?.hidden === "yes",
     log: SILENT_LOGGER,
   });
-  await sources.synced;
-  assert.equal(sources.hasSynced, true);
+  const signal = AbortSignal.timeout(15_000);
+  await abortable(sources.whenSettled("served"), signal);
+
+  await t.step(
+    "stateOf() and whenSettled() concern one namespace each",
+    async () => {
+      assert.deepEqual(sources.stateOf("served"), { kind: "ready" });
+      for (const namespace of ["forbidden", "absent"]) {
+        await abortable(sources.whenSettled(namespace), signal);
+        const state = sources.stateOf(namespace);
+        assert.ok(state.kind === "unreadable");
+        assert.equal(state.error.code, "forbidden");
+        assert.match(state.error.message, /"(forbidden|absent)"/);
+      }
+      // Pods may be listed in all namespaces.
+      await wait("all pods", () => sources.hasListedPods());
+      assert.equal(sources.hasListedPods("forbidden"), true);
+      assert.equal(sources.hasListedPods("other"), true);
+    },
+  );
 
   await t.step(
     "subscribe() enqueues a node's pods when they change, served or not",
     async () => {
       const enqueued: string[] = [];
-      const subscription = sources.subscribe(
-        NODE_NAME,
-        (key) => void enqueued.push(key),
-      );
+      const subscription = sources.subscribe(NODE_NAME, {
+        enqueue: (key) => void enqueued.push(key),
+      });
       await createPod({ namespace: "served", name: "a" }, NODE_NAME);
       await createPod({ namespace: "served", name: "b" }, "another-node");
       await createPod({ namespace: "other", name: "c" }, NODE_NAME);
@@ -75,10 +86,10 @@ Deno.test("InformerPodSources", async (t) => {
     "subscribe() enqueues a pod when a referenced object changes, until setRefs() drops it",
     async () => {
       const enqueued: { key: string; afterMs: number }[] = [];
-      const subscription = sources.subscribe(
-        NODE_NAME,
-        (key, { afterMs = 0 } = {}) => void enqueued.push({ key, afterMs }),
-      );
+      const subscription = sources.subscribe(NODE_NAME, {
+        enqueue: (key, { afterMs = 0 } = {}) =>
+          void enqueued.push({ key, afterMs }),
+      });
       enqueued.length = 0;
       subscription.setRefs("served/a", [
         refKey("ConfigMap", { namespace: "served", name: "cm" }),
@@ -137,6 +148,21 @@ Deno.test("InformerPodSources", async (t) => {
         sources.listServices("default")[0]?.metadata.name,
         "kubernetes",
       );
+    },
+  );
+
+  await t.step(
+    "whenSettled() rejects when the sources are disposed before",
+    async () => {
+      const closed = new InformerPodSources({
+        client,
+        namespaces: ["served"],
+        log: SILENT_LOGGER,
+      });
+      const settled = closed.whenSettled("served");
+      const isRejected = assert.rejects(settled, { code: "cancelled" });
+      await closed[Symbol.asyncDispose]();
+      await isRejected;
     },
   );
 });

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { PodSubscriptions } from "../../../lib/operator/pods/subscriptions.ts";
 
-/** Adds a subscription whose calls are collected as "<pod key> +<delay>". */
+/** Adds a subscription whose calls are collected as "<pod key> +<delay>", or as "state". */
 function subscribe(subscriptions: PodSubscriptions, node: string) {
   const enqueued: string[] = [];
-  const subscription = subscriptions.add(
-    node,
-    (podKey, { afterMs = 0 } = {}) =>
+  const subscription = subscriptions.add(node, {
+    enqueue: (podKey, { afterMs = 0 } = {}) =>
       void enqueued.push(`${podKey} +${afterMs}`),
-  );
+    onStateChanged: () => void enqueued.push("state"),
+  });
   return { enqueued, subscription };
 }
 
@@ -64,4 +64,13 @@ Deno.test("PodSubscription.close() ends one subscription only", () => {
   subscriptions.enqueueDependents("r", { afterMs: 0 });
   assert.deepEqual(closed.enqueued, []);
   assert.deepEqual(open.enqueued, ["ns/a +0", "ns/a +0"]);
+});
+
+Deno.test("PodSubscriptions.notifyStateChanged() notifies the subscribers of all nodes", () => {
+  const subscriptions = new PodSubscriptions();
+  const first = subscribe(subscriptions, "edge-1");
+  const second = subscribe(subscriptions, "edge-2");
+  subscriptions.add("edge-2", { enqueue() {} });
+  subscriptions.notifyStateChanged();
+  assert.deepEqual([first.enqueued, second.enqueued], [["state"], ["state"]]);
 });

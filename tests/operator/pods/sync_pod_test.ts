@@ -33,6 +33,10 @@ import {
 /** What fails in {@linkcode openOffline}; undefined: the step succeeds. */
 interface Failures {
   offline?: boolean;
+  /** The pods of the namespace are not known yet. */
+  unlisted?: boolean;
+  /** What pods of the namespace refer to can't be read. */
+  namespace?: AranyaError | undefined;
   token?: AranyaError | undefined;
   apply?: AranyaError | undefined;
   remove?: AranyaError | undefined;
@@ -92,7 +96,11 @@ function openOffline(failures: Failures = {}) {
     node: TEST_NODE,
     client,
     sources: {
-      hasSynced: true,
+      hasListedPods: () => failures.unlisted !== true,
+      stateOf: () =>
+        failures.namespace
+          ? { kind: "unreadable", error: failures.namespace }
+          : { kind: "ready" },
       serves: () => true,
       findPod: () => stored.pod,
     } as unknown as PodSources,
@@ -336,6 +344,38 @@ Deno.test("PodSyncer.sync() syncs a pod although an earlier one of its name can'
   patches.length = 0;
   await assert.rejects(syncer.sync("ns/web", SIGNAL), failures.remove);
   assert.equal(stored.pod, undefined);
+});
+
+Deno.test("PodSyncer.sync() writes the report of a pod whose namespace can't be read, and sends nothing", async () => {
+  const error = new AranyaError("forbidden", "Cannot list secrets: no");
+  const failures: Failures = { namespace: error };
+  const { patches, requests, events, syncer, report } = openOffline(failures);
+  await syncer.sync("ns/web", SIGNAL);
+  await report(1);
+  assert.deepEqual(requests, []);
+  assert.deepEqual(restartCountsOf(patches), [1]);
+  assert.deepEqual(
+    events.map(({ reason, message }) => ({ reason, message })),
+    [{
+      reason: "NamespaceNotReadable",
+      message:
+        'Cannot run pod "ns/web": the operator may not read namespace "ns": Cannot list secrets: no',
+    }],
+  );
+  failures.namespace = undefined;
+  await report(2);
+  assert.deepEqual(requests, [Method.APPLY_POD]);
+});
+
+Deno.test("PodSyncer.sync() does nothing until the pods of the namespace are known", async () => {
+  const failures: Failures = { unlisted: true };
+  const { stored, patches, requests, syncer, report } = openOffline(failures);
+  stored.pod = undefined;
+  await report(1);
+  assert.deepEqual([patches, requests], [[], []]);
+  failures.unlisted = false;
+  await syncer.sync("ns/web", SIGNAL);
+  assert.deepEqual(requests, [Method.REMOVE_POD]);
 });
 
 Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {

@@ -239,8 +239,9 @@ Deno.test("toStatusPatch() sets the reason when the pod as a whole has failed", 
 });
 
 Deno.test("toStatusPatch() sets Failed and the reason once no container of a failed pod runs", () => {
-  const report = (exitCode?: number) =>
-    makeReport({
+  const makeFailed = (exitCode?: number) =>
+    create(PodStatusSchema, {
+      uid: "u-1",
       failureReason: "Evicted",
       failureMessage: "too large",
       containers: [{
@@ -257,7 +258,7 @@ Deno.test("toStatusPatch() sets Failed and the reason once no container of a fai
   const toFields = (exitCode?: number) => {
     const { phase, reason, message } = toStatus({
       pod: running,
-      report: report(exitCode),
+      report: makeFailed(exitCode),
       nowMs: NOW_MS,
     });
     return { phase, reason, message };

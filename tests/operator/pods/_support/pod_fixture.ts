@@ -195,7 +195,7 @@ export class PodFixture implements AsyncDisposable {
       },
     );
     const fixture = new PodFixture(client, namespace);
-    await fixture.sources.synced;
+    await fixture.sources.whenSettled(namespace);
     return fixture;
   }
 
