@@ -291,6 +291,7 @@ class TermBuilder {
             namespace,
             stores: stores.devices,
             sources: stores.sources,
+            podClient: stores.podClient,
             events,
           },
           operator: {

@@ -13,7 +13,7 @@ import type {
   Service,
 } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
-import type { PodSources } from "../pods/mod.ts";
+import type { PodClient, PodSources } from "../pods/mod.ts";
 
 /** Dependencies of each device. */
 export interface DeviceContext {
@@ -36,6 +36,8 @@ export interface DeviceKube {
   readonly stores: DeviceStores;
   /** Pods, and what their specs refer to. */
   readonly sources: PodSources;
+  /** For calls about pods. */
+  readonly podClient: PodClient;
   readonly events: EventRecorder;
 }
 

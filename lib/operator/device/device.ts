@@ -83,7 +83,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     this.pods = new PodController({
       node: this,
       settings: new DevicePodSettings(this),
-      client: kube.client,
+      client: kube.podClient,
       sources: kube.sources,
       events: kube.events,
       session: this.link.session,

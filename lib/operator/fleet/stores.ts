@@ -10,7 +10,7 @@ import {
   ROLE,
   ROLE_LABEL,
 } from "../device/mod.ts";
-import { InformerPodSources, type PodSources } from "../pods/mod.ts";
+import { InformerPodSources, PodClient, type PodSources } from "../pods/mod.ts";
 import {
   CERTIFICATE_SIGNING_REQUEST,
   type CertificateSigningRequest,
@@ -54,6 +54,8 @@ export class FleetStores implements AsyncDisposable {
   readonly devices: DeviceStores;
   /** Pods, and what their specs refer to. */
   readonly sources: PodSources;
+  /** For the pod controllers of all devices. */
+  readonly podClient: PodClient;
   /** CertificateSigningRequests of this operator. */
   readonly requests: Informer<CertificateSigningRequest>;
   readonly #options: FleetStoresOptions;
@@ -63,6 +65,7 @@ export class FleetStores implements AsyncDisposable {
   constructor(options: FleetStoresOptions) {
     this.#options = options;
     const { client, namespace, tenantNamespaces, log } = options;
+    this.podClient = new PodClient(client);
     const labelSelector = ownedSelector(namespace);
     this.devices = {
       edges: this.#watch(EDGE_DEVICE, { namespace }),

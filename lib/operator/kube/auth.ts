@@ -47,7 +47,7 @@ export async function reviewAccess(
  * @throws {AranyaError} also code "not_found" when there is no such service account
  */
 export async function requestToken(
-  client: KubeClient,
+  client: Pick<KubeClient, "request">,
   options: CallOptions & {
     namespace: string;
     serviceAccount: string;

@@ -9,10 +9,11 @@
  * @example
  * ```ts
  * await using sources = new InformerPodSources({ client, namespaces: ["edge"], log });
+ * const podClient = new PodClient(client);
  * await using pods = new PodController({
  *   node,
  *   settings,
- *   client,
+ *   client: podClient,
  *   sources,
  *   events,
  *   session,
@@ -26,6 +27,7 @@
  * @module
  */
 export type { LinkState, PodNode, PodSettings } from "./device_state.ts";
+export { PodClient } from "./pod_client.ts";
 export { PodController, type PodControllerOptions } from "./pod_controller.ts";
 export {
   type ContainerTarget,

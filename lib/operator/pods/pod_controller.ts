@@ -19,11 +19,12 @@ import type {
   FetchBlobs,
   PodStatusList,
 } from "../../shared/wire/mod.ts";
-import { type EventRecorder, keyOf, type KubeClient } from "../kube/mod.ts";
+import { type EventRecorder, keyOf } from "../kube/mod.ts";
 import { DeviceConnection } from "./device_connection.ts";
 import { DevicePods } from "./device_pods.ts";
 import type { PodNode, PodSettings } from "./device_state.ts";
 import { PodBlobs } from "./pod_blobs.ts";
+import type { PodClient } from "./pod_client.ts";
 import { NodePods, type PodDirectory } from "./pod_directory.ts";
 import { PodEvents } from "./pod_events.ts";
 import { PodTranslations } from "./pod_translations.ts";
@@ -37,7 +38,8 @@ import { PodTokens } from "./tokens.ts";
 export interface PodControllerOptions {
   node: PodNode;
   settings: PodSettings;
-  client: KubeClient;
+  /** Shared by all devices. */
+  client: PodClient;
   /** Shared by all devices. */
   sources: PodSources;
   /** Shared by all devices. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes statuses of pods to the API server. */
 import { type Clock, hasCode } from "../../shared/base/mod.ts";
-import { fromKey, keyOf, type KubeClient, POD, type Pod } from "../kube/mod.ts";
+import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
 import { type PodStatusInput, toStatusPatch } from "../podspec/mod.ts";
+import type { PodClient } from "./pod_client.ts";
 
 /**
  * Patches statuses of pods where they differ. Remembers what each write returned until the informer
@@ -10,12 +11,12 @@ import { type PodStatusInput, toStatusPatch } from "../podspec/mod.ts";
  * set a second time.
  */
 export class PodStatusWriter {
-  readonly #client: Pick<KubeClient, "patch">;
+  readonly #client: Pick<PodClient, "patch">;
   readonly #clock: Clock;
   /** The pod as the last write returned it, by UID. */
   readonly #written = new Map<string, Pod>();
 
-  constructor(client: Pick<KubeClient, "patch">, clock: Clock) {
+  constructor(client: Pick<PodClient, "patch">, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
   }

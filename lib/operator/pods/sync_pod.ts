@@ -2,11 +2,12 @@
 /** Syncs one pod between the API server and its device. */
 import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
-import { fromKey, keyOf, type KubeClient, POD, type Pod } from "../kube/mod.ts";
+import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
 import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
 import type { DeviceConnection, ListedDevice } from "./device_connection.ts";
 import type { DevicePods } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
+import type { PodClient } from "./pod_client.ts";
 import type { PodEvents } from "./pod_events.ts";
 import type { PodTranslation, PodTranslations } from "./pod_translations.ts";
 import type { PodSources } from "./sources.ts";
@@ -17,7 +18,7 @@ import type { PodTokens } from "./tokens.ts";
 /** Options of {@linkcode PodSyncer}. */
 export interface PodSyncerOptions {
   node: PodNode;
-  client: Pick<KubeClient, "find" | "delete">;
+  client: Pick<PodClient, "find" | "delete">;
   sources: PodSources;
   /** The node's subscription to the sources. */
   subscription: PodSubscription;

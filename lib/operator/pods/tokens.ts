@@ -6,8 +6,9 @@ import {
   type Clock,
   defined,
 } from "../../shared/base/mod.ts";
-import { type KubeClient, type Pod, requestToken } from "../kube/mod.ts";
+import { type Pod, requestToken } from "../kube/mod.ts";
 import { listProjectedTokens, type ProjectedToken } from "../podspec/mod.ts";
+import type { PodClient } from "./pod_client.ts";
 
 interface HeldToken {
   token: string;
@@ -27,12 +28,12 @@ const RETRY_MS = 30_000;
  * them. A device that is offline keeps its last token, which the API server refuses after expiry.
  */
 export class PodTokens {
-  readonly #client: KubeClient;
+  readonly #client: Pick<PodClient, "request">;
   readonly #clock: Clock;
   /** By pod UID, then by what was requested. */
   readonly #held = new Map<string, Map<string, HeldToken>>();
 
-  constructor(client: KubeClient, clock: Clock) {
+  constructor(client: Pick<PodClient, "request">, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
   }

@@ -21,6 +21,7 @@
 export * from "./abort.ts";
 export * from "./backoff.ts";
 export * from "./bytes.ts";
+export * from "./call_limiter.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
 export * from "./defined.ts";

@@ -85,6 +85,7 @@ export class DeviceFixture implements AsyncDisposable {
         namespace,
         stores: this.stores.devices,
         sources: this.stores.sources,
+        podClient: this.stores.podClient,
         events: this.scope.use(
           createEventRecorder({ client: this.api, log: SILENT_LOGGER }),
         ),

@@ -14,6 +14,7 @@ import {
   FetchBlobsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/cluster.ts";
+import { PodClient } from "../../../lib/operator/pods/pod_client.ts";
 import { NODE_NAME, PodFixture, SETTINGS } from "./_support/pod_fixture.ts";
 
 Deno.test("PodController", async (t) => {
@@ -320,7 +321,7 @@ Deno.test("PodController", async (t) => {
         request: client.request.bind(client),
         patch: () => Promise.reject(refused),
       } as unknown as KubeClient;
-      fixture.open({ client: refusing });
+      fixture.open({ client: new PodClient(refusing) });
       fixture.connect();
       await fixture.createPod("stuck");
       await fixture.until(async () => {

@@ -10,6 +10,7 @@ import {
   PodController,
   type PodControllerOptions,
 } from "../../../../lib/operator/pods/pod_controller.ts";
+import { PodClient } from "../../../../lib/operator/pods/pod_client.ts";
 import type {
   PodNode,
   PodSettings,
@@ -204,7 +205,7 @@ export class PodFixture implements AsyncDisposable {
     this.controller = new PodController({
       node: TEST_NODE,
       settings: SETTINGS,
-      client: this.client,
+      client: new PodClient(this.client),
       sources: this.sources,
       events: this.events,
       session: {
