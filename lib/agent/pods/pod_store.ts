@@ -7,6 +7,8 @@ import {
   create,
   decodeMessage,
   encodeMessage,
+  type File,
+  listTokenFiles,
   type PodSpec,
 } from "../../shared/wire/mod.ts";
 import {
@@ -115,6 +117,12 @@ export class PodStore {
     options: LoadBlobsOptions,
   ): Promise<ReadonlyMap<string, Uint8Array>> {
     return loadBlobs(this.#store, options);
+  }
+
+  /** Returns the files of a pod that hold tokens and whose content is kept. */
+  listHeldTokenFiles(spec: PodSpec): File[] {
+    const held = new Set(this.#store.keys("blob"));
+    return listTokenFiles(spec).filter(({ sha256 }) => held.has(sha256));
   }
 
   /** Removes volume contents that none of these pods uses. Failures are logged. */

@@ -82,7 +82,10 @@ export interface PodWorkers extends AsyncDisposable {
   purge(uid: string): Promise<void>;
   /** Replaces the settings of the device; resolves once they are persisted. */
   configure(settings: Configure): Promise<void>;
-  /** Returns the status of every pod. After a start it waits up to 5 s for the first syncs. */
+  /**
+   * Returns the status of every pod, with the tokens that the device holds. After a start it waits
+   * up to 5 s for the first syncs.
+   */
   list(): Promise<PodStatus[]>;
   /** Returns the last status of a pod. */
   findStatus(uid: string): PodStatus | undefined;
@@ -240,9 +243,10 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
         signal: this.#scope.signal,
       });
     }
-    return [...this.#workers.values()].map((worker) =>
-      worker.status ?? toUnknownStatus(worker.record)
-    );
+    return [...this.#workers.values()].map((worker) => ({
+      ...worker.status ?? toUnknownStatus(worker.record),
+      tokenFiles: this.#store.listHeldTokenFiles(worker.record.spec),
+    }));
   }
 
   findStatus(uid: string): PodStatus | undefined {

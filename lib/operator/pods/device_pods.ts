@@ -5,6 +5,8 @@ import type { Session } from "../../shared/session/mod.ts";
 import {
   decodeMessage,
   encodeMessage,
+  type File,
+  listTokenFiles,
   Method,
   type PodSpec,
   PodSpecSchema,
@@ -15,6 +17,13 @@ import {
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodSettings } from "./device_state.ts";
+
+/** What the device has of a pod's command. */
+export interface HeldSpec {
+  specHash: string;
+  /** Files with tokens: those sent, or those that the device has listed. */
+  tokenFiles: readonly File[];
+}
 
 /** Bound of the pods that are stored: no device can fill the operator's memory. */
 const MAX_REPORTS = 4096;
@@ -33,6 +42,8 @@ export class DevicePods {
   readonly #reports = new Map<string, PodStatus>();
   /** Spec hash of what was accepted since the last connect, by UID. */
   readonly #acceptedHashes = new Map<string, string>();
+  /** Files with tokens of the last accepted command, by UID. An old agent does not list them. */
+  readonly #tokenFiles = new Map<string, readonly File[]>();
   /** Shortest grace period of removals accepted since the last connect, by UID, in seconds. */
   readonly #removalGraces = new Map<string, number>();
   /** UIDs purged since the last connect, oldest first: reports sent before the purge are late. */
@@ -71,11 +82,14 @@ export class DevicePods {
   }
 
   /**
-   * Returns the spec hash of what the device has: what it has accepted since the last connect,
+   * Returns what the device has of a pod's command: what it has accepted since the last connect,
    * which its reports may not show yet, else what it reports. Undefined when it has no such pod.
    */
-  hashOf(uid: string): string | undefined {
-    return this.#acceptedHashes.get(uid) ?? this.#reports.get(uid)?.specHash;
+  findSpec(uid: string): HeldSpec | undefined {
+    const specHash = this.#acceptedHashes.get(uid) ??
+      this.#reports.get(uid)?.specHash;
+    if (specHash === undefined) return undefined;
+    return { specHash, tokenFiles: this.#tokenFiles.get(uid) ?? [] };
   }
 
   /** Discards what was accepted before a new connection: the agent may have lost it. */
@@ -125,6 +139,7 @@ export class DevicePods {
     const payload = encodeMessage(PodSpecSchema, spec);
     await this.#request(Method.APPLY_POD, { payload, signal });
     this.#acceptedHashes.set(spec.uid, spec.specHash);
+    this.#tokenFiles.set(spec.uid, listTokenFiles(spec));
     this.#changed.add(spec.uid);
   }
 
@@ -175,11 +190,18 @@ export class DevicePods {
     for (const uid of [...this.#acceptedHashes.keys()].filter(isGone)) {
       this.#acceptedHashes.delete(uid);
     }
+    for (const uid of [...this.#tokenFiles.keys()].filter(isGone)) {
+      this.#tokenFiles.delete(uid);
+    }
   }
 
   /** Stores a listed status, unless it is older than what is known. */
   #addListed(pod: PodStatus): void {
     if (this.#purged.has(pod.uid)) return;
+    // An agent lists none that it does not hold yet, and an old one none at all.
+    if (pod.tokenFiles.length > 0 && !this.#acceptedHashes.has(pod.uid)) {
+      this.#tokenFiles.set(pod.uid, pod.tokenFiles);
+    }
     // Other versions are not compared: an agent that has lost its state counts from the beginning.
     const latest = this.#changed.has(pod.uid)
       ? this.#reports.get(pod.uid)
@@ -201,6 +223,7 @@ export class DevicePods {
     this.#changed.delete(uid);
     this.#reports.delete(uid);
     this.#acceptedHashes.delete(uid);
+    this.#tokenFiles.delete(uid);
     this.#removalGraces.delete(uid);
   }
 

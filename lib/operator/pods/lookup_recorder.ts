@@ -6,6 +6,7 @@ import type {
   Allocatable,
   PodDns,
   PodLookups,
+  PodToken,
   ProjectedToken,
 } from "../podspec/mod.ts";
 
@@ -61,7 +62,7 @@ export class LookupRecorder implements PodLookups {
     );
   }
 
-  findToken(request: ProjectedToken): { token: string } | { missing: string } {
+  findToken(request: ProjectedToken): PodToken | { missing: string } {
     return this.#record(
       `token/${request.audience}/${request.expirationSeconds}`,
       () => this.#lookups.findToken(request),

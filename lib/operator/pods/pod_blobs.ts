@@ -12,12 +12,17 @@ import { toFileBytes } from "../podspec/mod.ts";
 import type { NodePods } from "./pod_directory.ts";
 import type { PodTranslations } from "./pod_translations.ts";
 import type { PodSources } from "./sources.ts";
+import type { EnqueuePod } from "./subscriptions.ts";
+import type { PodTokens } from "./tokens.ts";
 
 /** Options of {@linkcode PodBlobs}. */
 export interface PodBlobsOptions {
   sources: Pick<PodSources, "hasListedPods" | "stateOf">;
   pods: Pick<NodePods, "findByUid">;
   translations: Pick<PodTranslations, "findContents">;
+  tokens: Pick<PodTokens, "dropLost">;
+  /** Enqueues a pod to be synced again. */
+  enqueue: EnqueuePod;
 }
 
 /** Answers FETCH_BLOBS: a device fetches the files of its pods that it does not have yet. */
@@ -35,13 +40,15 @@ export class PodBlobs {
    * "unavailable" while that is not known yet
    */
   fetch({ podUid, sha256 }: FetchBlobs): Blobs {
-    const { translations } = this.#options;
+    const { translations, tokens, enqueue } = this.#options;
     const pod = this.#findPod(podUid);
     const contents = translations.findContents(pod);
     return create(BlobsSchema, {
       contents: sha256.map((hash) => {
         const content = contents.get(hash);
         if (content) return toFileBytes(content);
+        // Only the device had this token: the next sync requests and sends another one.
+        if (tokens.dropLost(podUid, hash)) enqueue(keyOf(pod));
         throw new AranyaError(
           "not_found",
           `Cannot fetch file ${hash} of pod "${

@@ -96,7 +96,7 @@ export class PodController implements AsyncDisposable {
     this.#log = log;
     this.#meter = options.meter ?? NO_METER;
     const devicePods = new DevicePods(session, settings);
-    const tokens = new PodTokens(client, clock);
+    const tokens = new PodTokens({ client, clock });
     const translations = new PodTranslations({
       node,
       settings,
@@ -112,7 +112,13 @@ export class PodController implements AsyncDisposable {
       clock,
     });
     this.#pods = new NodePods({ node, sources, devicePods });
-    this.#blobs = new PodBlobs({ sources, pods: this.#pods, translations });
+    this.#blobs = new PodBlobs({
+      sources,
+      pods: this.#pods,
+      translations,
+      tokens,
+      enqueue: (podKey) => this.#queue.add(podKey),
+    });
     this.#events = new PodEvents(options.events, {
       nodeName: node.name,
       clock,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Translations of one device's pods, kept while their inputs are unchanged. */
 import { isDeepStrictEqual } from "node:util";
-import type { PodSpec } from "../../shared/wire/mod.ts";
+import { listTokenFiles, type PodSpec } from "../../shared/wire/mod.ts";
 import { keyOf, type Pod } from "../kube/mod.ts";
 import {
   type FileContent,
@@ -10,6 +10,7 @@ import {
   type PodWarning,
   toPodSpec,
 } from "../podspec/mod.ts";
+import type { HeldSpec } from "./device_pods.ts";
 import type { PodNode, PodSettings } from "./device_state.ts";
 import { LookupRecorder } from "./lookup_recorder.ts";
 import type { PodSources } from "./sources.ts";
@@ -19,7 +20,7 @@ import type { PodTokens } from "./tokens.ts";
 export interface PodTranslation {
   /** Hash of the command for the device. */
   readonly specHash: string;
-  /** The command for the device; present only when the device has another one. */
+  /** The command; present only when the device has another one, or not these tokens. */
   readonly spec?: PodSpec;
   /** Objects that the translation depends on, by `refKey`. */
   readonly refs: ReadonlySet<string>;
@@ -46,6 +47,8 @@ interface KeptPod {
 
 /** A translation without its command, which is large and needed only when the pod is sent. */
 interface KeptTranslation extends PodTranslation {
+  /** Hexadecimal SHA-256 of the tokens in its files. */
+  readonly tokenHashes: readonly string[];
   readonly blobs: ReadonlyMap<string, FileContent>;
   readonly lookups: LookupRecorder;
 }
@@ -78,18 +81,16 @@ export class PodTranslations {
 
   /**
    * Returns the translation of a pod without unsupported fields.
-   * @param deviceHash hash of the command that the device has; undefined: none
+   * @param held what the device has of the pod's command; undefined: nothing
    */
   translate(
     pod: Pod,
-    { deviceHash }: { deviceHash: string | undefined },
+    { held }: { held: HeldSpec | undefined },
   ): PodTranslation {
     const kept = this.#findCurrent(pod);
-    if (kept && kept.specHash === deviceHash) return kept;
+    if (kept && isHeld(kept, held)) return kept;
     const { translation, spec } = this.#translateAnew(pod);
-    return translation.specHash === deviceHash
-      ? translation
-      : { ...translation, spec };
+    return isHeld(translation, held) ? translation : { ...translation, spec };
   }
 
   /** Returns the contents of the pod's volume files, by hexadecimal SHA-256. */
@@ -127,7 +128,15 @@ export class PodTranslations {
     const lookups = new LookupRecorder(this.#createLookups(pod));
     const { spec, blobs, refs, warnings } = translate(pod, lookups);
     const { specHash } = spec;
-    const translation = { specHash, blobs, refs, warnings, lookups };
+    const tokenHashes = listTokenFiles(spec).map(({ sha256 }) => sha256);
+    const translation = {
+      specHash,
+      tokenHashes,
+      blobs,
+      refs,
+      warnings,
+      lookups,
+    };
     this.#open(pod).translation = translation;
     return { translation, spec };
   }
@@ -149,6 +158,16 @@ export class PodTranslations {
       },
     };
   }
+}
+
+/** Returns whether the device has this command with these tokens. */
+function isHeld(
+  { specHash, tokenHashes }: KeptTranslation,
+  held: HeldSpec | undefined,
+): boolean {
+  const heldHashes = new Set(held?.tokenFiles.map(({ sha256 }) => sha256));
+  return specHash === held?.specHash &&
+    tokenHashes.every((hash) => heldHashes.has(hash));
 }
 
 /** Returns whether two versions of a pod are translated to the same command. */

@@ -250,8 +250,10 @@ export class PodSyncer {
     const { devicePods, tokens, translations, subscription, events, enqueue } =
       this.#options;
     const podKey = keyOf(pod);
+    const { uid = "" } = pod.metadata;
     try {
-      const renewMs = await tokens.ensure(pod, signal);
+      const { tokenFiles = [] } = devicePods.findSpec(uid) ?? {};
+      const renewMs = await tokens.ensure(pod, { tokenFiles, signal });
       if (renewMs !== undefined) enqueue(podKey, { afterMs: renewMs });
     } catch (error) {
       signal.throwIfAborted();
@@ -259,8 +261,8 @@ export class PodSyncer {
       events.warnOnce(pod, [{ reason: "FailedMount", message }]);
       throw error;
     }
-    const deviceHash = devicePods.hashOf(pod.metadata.uid ?? "");
-    const translation = translations.translate(pod, { deviceHash });
+    const held = devicePods.findSpec(uid);
+    const translation = translations.translate(pod, { held });
     subscription.setRefs(podKey, translation.refs);
     events.warnOnce(pod, translation.warnings);
     return translation;

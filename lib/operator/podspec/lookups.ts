@@ -12,7 +12,7 @@ export interface PodLookups {
   /** Returns the Services of a namespace; of "default" at least the one named "kubernetes". */
   listServices(namespace: string): readonly Service[];
   /** Returns a token of the pod's service account, or why there is none. */
-  findToken(request: ProjectedToken): { token: string } | { missing: string };
+  findToken(request: ProjectedToken): PodToken | { missing: string };
   /** What the Node offers; it stands in for a missing limit in a `resourceFieldRef`. */
   readonly allocatable: Allocatable;
   /** Name servers of the cluster or device; undefined: the device uses its own. */
@@ -43,6 +43,20 @@ export interface ProjectedToken {
   audience: string;
   /** Requested lifetime, in seconds. */
   expirationSeconds: number;
+}
+
+/** A token of a pod's service account. */
+export interface PodToken {
+  /** Hexadecimal SHA-256 of the token. */
+  sha256: string;
+  /** Length of the token, in bytes. */
+  sizeBytes: number;
+  /** When it expires, in milliseconds since 1970. */
+  expiresUnixMs: number;
+  /** When the next one is to be requested, in milliseconds since 1970. */
+  renewUnixMs: number;
+  /** The token; undefined when only the device has it. */
+  text?: string;
 }
 
 /** A problem in a pod that its users should see as an Event. */

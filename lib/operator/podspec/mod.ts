@@ -21,6 +21,7 @@ export {
   type Allocatable,
   type PodDns,
   type PodLookups,
+  type PodToken,
   type PodWarning,
   type ProjectedToken,
   refKey,

@@ -8,6 +8,7 @@ import {
   type Dns,
   DnsSchema,
   encodeMessage,
+  FileSchema,
   HostAliasSchema,
   type PodSecurity,
   PodSecuritySchema,
@@ -15,6 +16,7 @@ import {
   PodSpecSchema,
   RestartPolicy,
   SysctlSchema,
+  type Volume,
 } from "../../shared/wire/mod.ts";
 import { toContainer } from "./containers.ts";
 import type { FileContent } from "./file_content.ts";
@@ -24,7 +26,7 @@ import { resolveVolume } from "./volumes.ts";
 
 /** Result of {@linkcode toPodSpec}. */
 export interface TranslatedPod {
-  /** The command for the device; `specHash` covers all of it. */
+  /** The command for the device; `specHash` covers all of it but the tokens. */
   spec: PodSpec;
   /** Contents of the volumes' files by hexadecimal SHA-256. */
   blobs: ReadonlyMap<string, FileContent>;
@@ -44,8 +46,8 @@ const MAX_HOSTNAME_LENGTH = 63;
 
 /**
  * Translates a pod without unsupported fields: references are resolved, and contents of files are
- * named by hash. The same pod and lookups give the same `specHash`. Never throws for a missing
- * reference; the container or volume concerned is blocked instead.
+ * named by hash. The same pod and lookups give the same `specHash`, also with other tokens. Never
+ * throws for a missing reference; the container or volume concerned is blocked instead.
  */
 export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
   const findings = new Findings();
@@ -83,16 +85,38 @@ export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
     ),
     activeDeadlineSeconds: BigInt(from.activeDeadlineSeconds ?? 0),
   });
-  spec.specHash = createHash("sha256").update(
-    encodeMessage(PodSpecSchema, spec),
-  )
-    .digest("hex");
+  spec.specHash = toSpecHash(spec);
   return {
     spec,
     blobs: findings.blobs,
     refs: findings.refs,
     warnings: findings.warnings,
   };
+}
+
+/** Returns the hash of a command whose `specHash` is empty; see PodSpec.spec_hash. */
+function toSpecHash(spec: PodSpec): string {
+  const volumes = spec.volumes.map(withoutTokens);
+  const bytes = encodeMessage(PodSpecSchema, { ...spec, volumes });
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Returns the volume as it is whatever tokens its files hold. */
+function withoutTokens(volume: Volume): Volume {
+  const { source } = volume;
+  if (source.case !== "files") return volume;
+  const files = source.value.files.map((file) => {
+    if (!file.token) return file;
+    const { path, mode, uid, token: { audience, expirationSeconds } } = file;
+    return create(FileSchema, {
+      path,
+      mode,
+      ...defined({ uid }),
+      token: { audience, expirationSeconds },
+    });
+  });
+  const value = { ...source.value, files };
+  return { ...volume, source: { case: "files", value } };
 }
 
 /** Returns the termination grace period of a pod, in seconds; 30 by default. */

@@ -238,7 +238,8 @@ function fromToken(
   context: VolumeContext,
 ): File {
   const { findings, pod, lookups, volume } = context;
-  const found = lookups.findToken(toProjectedToken(source));
+  const request = toProjectedToken(source);
+  const found = lookups.findToken(request);
   if ("missing" in found) throw new MissingReferenceError(found.missing);
   // As the kubelet does: only the one user of all containers, or the pod's group, may read a token;
   // without either everyone may.
@@ -247,10 +248,23 @@ function fromToken(
   const privateMode = fsGroup === undefined ? 0o600 : 0o640;
   const isPublic = uid === undefined && fsGroup === undefined;
   const mode = isPublic ? defaultModeOf(volume) : privateMode;
-  const content: FileContent = { encoding: "utf8", text: found.token };
-  const file = toFile(content, { path: source.path, mode, findings });
-  if (uid !== undefined) file.uid = BigInt(uid);
-  return file;
+  const { sha256, text } = found;
+  if (text !== undefined) {
+    findings.blobs.set(sha256, { encoding: "utf8", text });
+  }
+  return create(FileSchema, {
+    path: source.path,
+    sha256,
+    sizeBytes: BigInt(found.sizeBytes),
+    mode,
+    ...defined({ uid: uid === undefined ? undefined : BigInt(uid) }),
+    token: {
+      audience: request.audience,
+      expirationSeconds: BigInt(request.expirationSeconds),
+      expiresUnixMs: BigInt(found.expiresUnixMs),
+      renewUnixMs: BigInt(found.renewUnixMs),
+    },
+  });
 }
 
 /** Returns the user that all containers run as; undefined when they differ or one names none. */

@@ -24,4 +24,5 @@ export * from "./failure.ts";
 export * from "./flow_control.ts";
 export * from "./method.ts";
 export * from "./refusal.ts";
+export * from "./token_files.ts";
 export * from "./version.ts";

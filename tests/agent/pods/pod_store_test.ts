@@ -93,6 +93,33 @@ Deno.test("loadRecords() leaves out records that can't be decoded or are damaged
   assert.equal(pods.hasDamage, true);
 });
 
+Deno.test("listHeldTokenFiles() returns the token files whose content is kept", async () => {
+  await using fixture = await createFixture();
+  const { store, pods } = await fixture.open();
+  const sha256 = await sha256Hex(utf8("jwt"));
+  const spec = podOf({
+    volumes: [{
+      name: "v",
+      source: {
+        case: "files",
+        value: {
+          files: [
+            { path: "ca.crt", sha256 },
+            { path: "token", sha256, token: { expiresUnixMs: 5n } },
+            { path: "other", sha256: "00", token: {} },
+          ],
+        },
+      },
+    }],
+  });
+  assert.deepEqual(pods.listHeldTokenFiles(spec), []);
+  await store.write({ kind: "blob", key: sha256 }, utf8("jwt"));
+  const [file, ...others] = pods.listHeldTokenFiles(spec);
+  assert.deepEqual(others, []);
+  assert.equal(file?.path, "token");
+  assert.equal(file?.token?.expiresUnixMs, 5n);
+});
+
 Deno.test("collectBlobs() removes contents that no pod uses", async () => {
   await using fixture = await createFixture();
   const { store, pods } = await fixture.open();

@@ -111,6 +111,36 @@ Deno.test("apply() updates the files of a running container, and their content i
   });
 });
 
+Deno.test("list() names the tokens that the device holds, also after a restart; reports do not", async () => {
+  await using fixture = await PodsFixture.start();
+  const sha256 = await sha256Hex(utf8("jwt"));
+  const token = { expirationSeconds: 3600n, renewUnixMs: 7n };
+  fixture.online = false;
+  await fixture.podWorkers.apply(podOf({
+    volumes: [{
+      name: "v",
+      source: {
+        case: "files",
+        value: { files: [{ path: "token", sha256, token }] },
+      },
+    }],
+  }));
+  const list = async () => (await fixture.podWorkers.list())[0]?.tokenFiles;
+  assert.deepEqual(await list(), []);
+  fixture.blobs.set(sha256, utf8("jwt"));
+  fixture.online = true;
+  fixture.podWorkers.retryFailures();
+  await fixture.waitForStatus("app:running#0 ready");
+  for (let start = 0; start < 2; start++) {
+    const [file] = await list() ?? [];
+    assert.equal(file?.sha256, sha256);
+    assert.equal(file?.token?.renewUnixMs, 7n);
+    assert.deepEqual(fixture.podWorkers.findStatus("u1")?.tokenFiles, []);
+    await fixture.stopAgent();
+    await fixture.startAgent();
+  }
+});
+
 Deno.test("retryFailures() sets up volumes whose content could not be fetched", async () => {
   await using fixture = await PodsFixture.start();
   fixture.online = false;

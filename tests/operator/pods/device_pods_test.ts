@@ -168,15 +168,72 @@ Deno.test("DevicePods.addReport() drops a status that was sent before the pod wa
   assert.deepEqual(device.addReport(late), ["ns/web"]);
 });
 
-Deno.test("DevicePods.hashOf() returns what was accepted before it is reported", async () => {
+/** Returns a command with one token. */
+function specWith(sha256: string) {
+  return create(PodSpecSchema, {
+    uid: "a",
+    specHash: "h2",
+    volumes: [{
+      name: "v",
+      source: {
+        case: "files",
+        value: { files: [{ path: "token", sha256, token: {} }] },
+      },
+    }],
+  });
+}
+
+/** Returns the hashes of the tokens that the device has of pod "a". */
+function tokensOf(device: DevicePods) {
+  return device.findSpec("a")?.tokenFiles.map(({ sha256 }) => sha256);
+}
+
+Deno.test("DevicePods.findSpec() returns what was accepted before it is reported", async () => {
   const { device } = open();
-  const spec = create(PodSpecSchema, { uid: "a", specHash: "h2" });
-  assert.equal(device.hashOf("a"), undefined);
-  await device.apply(spec, SIGNAL);
-  assert.equal(device.hashOf("a"), "h2");
+  assert.equal(device.findSpec("a"), undefined);
+  await device.apply(specWith("t1"), SIGNAL);
+  assert.equal(device.findSpec("a")?.specHash, "h2");
+  assert.deepEqual(tokensOf(device), ["t1"]);
   assert.equal(device.hasAccepted("a"), true);
   device.onDeviceConnected();
   assert.equal(device.hasAccepted("a"), false);
+  assert.equal(device.findSpec("a"), undefined);
+});
+
+Deno.test("DevicePods.findSpec() returns the tokens that the device lists, else those that were sent", async () => {
+  const listed: { sha256: string[] } = { sha256: [] };
+  const { device } = open(() =>
+    encodeMessage(PodStatusListSchema, {
+      pods: [{
+        uid: "a",
+        namespace: "ns",
+        name: "web",
+        specHash: "h2",
+        tokenFiles: listed.sha256.map((sha256) => ({
+          path: "token",
+          sha256,
+          token: {},
+        })),
+      }],
+    })
+  );
+  listed.sha256 = ["t1"];
+  await device.list(SIGNAL);
+  assert.deepEqual(tokensOf(device), ["t1"]);
+  // A list may be older than what was accepted meanwhile.
+  await device.apply(specWith("t2"), SIGNAL);
+  await device.list(SIGNAL);
+  assert.deepEqual(tokensOf(device), ["t2"]);
+  // An agent that has not fetched it yet, or an old one, lists none.
+  device.onDeviceConnected();
+  listed.sha256 = [];
+  await device.list(SIGNAL);
+  assert.deepEqual(tokensOf(device), ["t2"]);
+  listed.sha256 = ["t1"];
+  await device.list(SIGNAL);
+  assert.deepEqual(tokensOf(device), ["t1"]);
+  await device.purge("a", SIGNAL);
+  assert.equal(tokensOf(device), undefined);
 });
 
 Deno.test("DevicePods.purge() throws other errors of the device", async () => {

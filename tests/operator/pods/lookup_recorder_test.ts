@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import type { ConfigMap, Service } from "../../../lib/operator/kube/mod.ts";
-import type { PodLookups } from "../../../lib/operator/podspec/mod.ts";
+import type {
+  PodLookups,
+  PodToken,
+} from "../../../lib/operator/podspec/mod.ts";
+import { toPodToken } from "../podspec/_support/fixtures.ts";
 import { LookupRecorder } from "../../../lib/operator/pods/lookup_recorder.ts";
 
 const TOKEN = { audience: "", expirationSeconds: 3600 };
@@ -13,7 +17,7 @@ function makeAnswers() {
   return {
     configMap: undefined as ConfigMap | undefined,
     services: [service] as Service[],
-    token: { token: "t1" } as { token: string } | { missing: string },
+    token: toPodToken("t1") as PodToken | { missing: string },
     cpuMillis: 4000 as number | undefined,
     servers: ["10.0.0.53"],
   };
@@ -47,7 +51,7 @@ Deno.test("LookupRecorder passes on what the lookups return", () => {
   assert.equal(recorder.findConfigMap("ns", "cm"), answers.configMap);
   assert.equal(recorder.findSecret("ns", "s"), undefined);
   assert.deepEqual(recorder.listServices("ns"), answers.services);
-  assert.deepEqual(recorder.findToken(TOKEN), { token: "t1" });
+  assert.deepEqual(recorder.findToken(TOKEN), toPodToken("t1"));
   assert.equal(recorder.allocatable.cpuMillis, 4000);
   assert.equal(recorder.allocatable.memoryBytes, 1024);
   assert.deepEqual(recorder.dns?.servers, ["10.0.0.53"]);
@@ -89,7 +93,7 @@ Deno.test("LookupRecorder.isCurrent() is false when a read has another result", 
       title: "token renewed",
       read: (recorder) => recorder.findToken(TOKEN),
       change: (answers) => {
-        answers.token = { token: "t2" };
+        answers.token = toPodToken("t2");
       },
     },
     {

@@ -10,6 +10,8 @@ import {
 
 function open() {
   const inputs = new TranslationInputs();
+  const lost: string[] = [];
+  const enqueued: string[] = [];
   const state: { kind: "ready" | "syncing"; listed: boolean } = {
     kind: "ready",
     listed: true,
@@ -23,12 +25,19 @@ function open() {
       findByUid: (uid) => uid === "u-1" ? REFERRING_POD : undefined,
     },
     translations: inputs.translations,
+    tokens: {
+      dropLost: (uid, sha256) => {
+        lost.push(`${uid} ${sha256}`);
+        return sha256 === "adopted";
+      },
+    },
+    enqueue: (podKey) => void enqueued.push(podKey),
   });
   const fetch = (podUid: string, sha256: string[]) =>
     blobs.fetch(create(FetchBlobsSchema, { podUid, sha256 })).contents.map(
       fromUtf8,
     );
-  return { inputs, state, fetch };
+  return { inputs, state, lost, enqueued, fetch };
 }
 
 Deno.test("PodBlobs.fetch() returns contents in the order of the hashes, without translating again", () => {
@@ -80,4 +89,12 @@ Deno.test("PodBlobs.fetch() throws unavailable until the pod and what it refers 
     message:
       'Cannot fetch files of pod with UID "u-2": the pods of this node are not known yet',
   });
+});
+
+Deno.test("PodBlobs.fetch() has a token renewed that only the device had and has lost", () => {
+  const { lost, enqueued, fetch } = open();
+  assert.throws(() => fetch("u-1", ["adopted"]), { code: "not_found" });
+  assert.throws(() => fetch("u-1", ["other"]), { code: "not_found" });
+  assert.deepEqual(lost, ["u-1 adopted", "u-1 other"]);
+  assert.deepEqual(enqueued, ["ns/web"]);
 });

@@ -5,6 +5,7 @@ import {
   CONFIG_MAP,
   EVENT,
   type KubeClient,
+  type KubeVolume,
   POD,
 } from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../_support/kinds.ts";
@@ -16,6 +17,15 @@ import {
 import { openCluster } from "../../_support/cluster.ts";
 import { PodClient } from "../../../lib/operator/pods/pod_client.ts";
 import { NODE_NAME, PodFixture, SETTINGS } from "./_support/pod_fixture.ts";
+
+const TOKEN_VOLUME: KubeVolume = {
+  name: "t",
+  projected: {
+    sources: [{
+      serviceAccountToken: { path: "token", expirationSeconds: 3600 },
+    }],
+  },
+};
 
 Deno.test("PodController", async (t) => {
   await using cluster = await openCluster();
@@ -337,6 +347,57 @@ Deno.test("PodController", async (t) => {
   );
 
   await step(
+    "neither renews nor sends the tokens that the device holds after a change of the leader",
+    async (fixture) => {
+      fixture.connect();
+      await fixture.createPod("token", { volumes: [TOKEN_VOLUME] });
+      await fixture.waitForCall(`apply ${fixture.namespace}/token`);
+      fixture.device.report("token");
+      await fixture.until(async () =>
+        (await fixture.pod("token"))?.status?.podIP
+      );
+      const requests = await fixture.changeLeader();
+      await fixture.waitForCall("list");
+      await fixture.controller.idle();
+      assert.deepEqual(requests, []);
+      assert.deepEqual(fixture.device.calls, ["list"]);
+      // What it did not lose is still sent when the pod changes.
+      const ref = { namespace: fixture.namespace, name: "token" };
+      await fixture.client.patch(POD, ref, {
+        body: { spec: { containers: [{ name: "app", image: "busybox:2" }] } },
+      });
+      await fixture.waitForCall(`apply ${fixture.namespace}/token`);
+      assert.deepEqual(requests, []);
+    },
+  );
+
+  await step(
+    "renews tokens after a change of the leader when the agent does not report them",
+    async (fixture) => {
+      fixture.device.reportsTokens = false;
+      fixture.connect();
+      await fixture.createPod("old", { volumes: [TOKEN_VOLUME] });
+      await fixture.waitForCall(`apply ${fixture.namespace}/old`);
+      fixture.device.report("old");
+      const hash = fixture.device.specs.get(fixture.device.uidOf("old"))
+        ?.specHash;
+      const requests = await fixture.changeLeader();
+      await fixture.waitForCall(`apply ${fixture.namespace}/old`);
+      assert.equal(requests.length, 1);
+      const { specHash } =
+        fixture.device.specs.get(fixture.device.uidOf("old")) ?? {};
+      assert.equal(specHash, hash);
+      // The same operator remembers what it sent.
+      fixture.device.report("old");
+      fixture.device.calls.length = 0;
+      fixture.connect();
+      await fixture.waitForCall("list");
+      await fixture.controller.idle();
+      assert.deepEqual(fixture.device.calls, ["list"]);
+    },
+  );
+
+  await step(
     "leaves a pod of a namespace that is not served Pending, with an Event",
     async (fixture) => {
       fixture.connect();
@@ -369,16 +430,7 @@ Deno.test("PodController", async (t) => {
     "requests a token for the pod, finds its container and records its Events",
     async (fixture) => {
       fixture.connect();
-      await fixture.createPod("token", {
-        volumes: [{
-          name: "t",
-          projected: {
-            sources: [{
-              serviceAccountToken: { path: "token", expirationSeconds: 3600 },
-            }],
-          },
-        }],
-      });
+      await fixture.createPod("token", { volumes: [TOKEN_VOLUME] });
       await fixture.waitForCall(`apply ${fixture.namespace}/token`);
       const uid = fixture.device.uidOf("token");
       const source = fixture.device.specs.get(uid)?.volumes[0]?.source;

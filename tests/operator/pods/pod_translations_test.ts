@@ -1,31 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { Pod } from "../../../lib/operator/kube/mod.ts";
+import { create, FileSchema } from "../../../lib/shared/wire/mod.ts";
+import { toPodToken } from "../podspec/_support/fixtures.ts";
 import {
   REFERRING_POD as POD,
   TranslationInputs,
 } from "./_support/translation_inputs.ts";
 
-const UNKNOWN = { deviceHash: undefined };
+const UNKNOWN = { held: undefined };
+
+/** Returns that the device has this command of {@linkcode POD}, with this token. */
+function holding(specHash: string, token = "t1") {
+  const { sha256 } = toPodToken(token);
+  const tokenFiles = [create(FileSchema, { path: "token", sha256, token: {} })];
+  return { held: { specHash, tokenFiles } };
+}
 
 Deno.test("PodTranslations.translate() returns the command only when the device has another one", () => {
   const { translations } = new TranslationInputs();
   const first = translations.translate(POD, UNKNOWN);
   assert.equal(first.spec?.specHash, first.specHash);
   const { specHash } = first;
-  const known = translations.translate(POD, { deviceHash: specHash });
+  const known = translations.translate(POD, holding(specHash));
   assert.equal(known.spec, undefined);
   assert.equal(known.specHash, specHash);
   assert.deepEqual(known.refs, first.refs);
-  const changed = translations.translate(POD, { deviceHash: "other" });
+  const changed = translations.translate(POD, holding("other"));
   assert.equal(changed.spec?.specHash, specHash);
+});
+
+Deno.test("PodTranslations.translate() returns the command when the device lacks its token", () => {
+  const { translations } = new TranslationInputs();
+  const { specHash } = translations.translate(POD, UNKNOWN);
+  const find = (token: string) =>
+    translations.translate(POD, holding(specHash, token)).spec;
+  assert.equal(find("t1"), undefined);
+  assert.equal(find("t0")?.specHash, specHash);
 });
 
 Deno.test("PodTranslations.translate() omits the command when a restarted operator finds it on the device", () => {
   const { specHash } = new TranslationInputs().translations
     .translate(POD, UNKNOWN);
   const restarted = new TranslationInputs();
-  const found = restarted.translations.translate(POD, { deviceHash: specHash });
+  const found = restarted.translations.translate(POD, holding(specHash));
   assert.equal(found.spec, undefined);
   assert.equal(restarted.translationCount, 1);
 });
@@ -38,7 +56,7 @@ Deno.test("PodTranslations.translate() does not translate again when only the st
     const pod = structuredClone(POD);
     pod.metadata.resourceVersion = String(version);
     pod.status = { phase: "Running", podIP: `10.0.0.${version}` };
-    const next = translations.translate(pod, { deviceHash: specHash });
+    const next = translations.translate(pod, holding(specHash));
     assert.equal(next.specHash, specHash);
     assert.equal(inputs.readTexts(pod).length, 2);
   }
@@ -121,11 +139,14 @@ Deno.test("PodTranslations.translate() translates again when an input changes", 
     const inputs = new TranslationInputs();
     const before = inputs.translations.translate(POD, UNKNOWN);
     const pod = { ...POD, ...change(inputs) };
-    const deviceHash = before.specHash;
-    const after = inputs.translations.translate(pod, { deviceHash });
+    const after = inputs.translations.translate(
+      pod,
+      holding(before.specHash),
+    );
     assert.equal(inputs.translationCount, 2, title);
-    assert.equal(after.specHash === deviceHash, isSameCommand, title);
     assert.equal(after.spec === undefined, isSameCommand, title);
+    const isSameHash = isSameCommand || title === "token renewed";
+    assert.equal(after.specHash === before.specHash, isSameHash, title);
   }
 });
 
@@ -141,7 +162,7 @@ Deno.test("PodTranslations.translate() ignores changes of what the pod does not 
   inputs.token = "t2";
   inputs.settings.dns = undefined;
   inputs.node.allocatable = { cpuMillis: 1, memoryBytes: 1 };
-  inputs.translations.translate(pod, { deviceHash: specHash });
+  inputs.translations.translate(pod, holding(specHash));
   assert.equal(inputs.translationCount, 1);
 });
 

@@ -134,7 +134,7 @@ function openOffline(failures: Failures = {}) {
   });
   /** Reports the pod with this restart count and syncs it. */
   const report = async (restartCount: number) => {
-    const specHash = devicePods.hashOf("u-1") ?? "";
+    const specHash = devicePods.findSpec("u-1")?.specHash ?? "";
     devicePods.addReport(create(PodStatusListSchema, {
       pods: [{
         uid: "u-1",

@@ -4,8 +4,8 @@ import {
   toGraceSeconds,
   toPodSpec,
 } from "../../../lib/operator/podspec/spec.ts";
-import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
-import { lookups, pod } from "./_support/fixtures.ts";
+import { listTokenFiles, RestartPolicy } from "../../../lib/shared/wire/mod.ts";
+import { lookups, pod, toPodToken } from "./_support/fixtures.ts";
 
 const DNS = {
   servers: ["10.0.0.53"],
@@ -21,6 +21,31 @@ Deno.test("toPodSpec() returns the same hash for the same inputs and another for
   assert.match(hash("1"), /^[0-9a-f]{64}$/);
   assert.equal(hash("1"), hash("1"));
   assert.notEqual(hash("1"), hash("2"));
+});
+
+Deno.test("toPodSpec() returns the same hash with another token, but not for another audience", () => {
+  const make = (token: string, audience = "") =>
+    toPodSpec(
+      pod({
+        volumes: [{
+          name: "v",
+          projected: {
+            sources: [{ serviceAccountToken: { path: "token", audience } }],
+          },
+        }],
+      }),
+      lookups({ token }),
+    );
+  const first = make("t1");
+  const second = make("t2");
+  assert.equal(first.spec.specHash, second.spec.specHash);
+  assert.notEqual(make("t1", "vault").spec.specHash, first.spec.specHash);
+  const [file] = listTokenFiles(second.spec);
+  assert.equal(file?.sha256, toPodToken("t2").sha256);
+  assert.equal(file?.sizeBytes, 2n);
+  assert.equal(file?.token?.expiresUnixMs, 3_600_000n);
+  assert.equal(file?.token?.renewUnixMs, 2_880_000n);
+  assert.equal(second.blobs.get(file?.sha256 ?? "")?.text, "t2");
 });
 
 Deno.test("toPodSpec() returns references, contents and warnings", () => {

@@ -27,12 +27,14 @@ import {
   NODE,
   POD,
   type Pod,
+  type RawCall,
 } from "../../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../../_support/kinds.ts";
 import {
   create,
   decodeMessage,
   encodeMessage,
+  type File,
   Method,
   type PodSpec,
   PodSpecSchema,
@@ -69,6 +71,8 @@ export class ScriptedDevice {
   readonly calls: string[] = [];
   readonly graces: number[] = [];
   failApply: AranyaError | undefined;
+  /** Whether the list names the tokens that the device holds; agents of early versions don't. */
+  reportsTokens = true;
   controller: PodController | undefined;
   #version = 0n;
 
@@ -78,7 +82,10 @@ export class ScriptedDevice {
         this.calls.push("list");
         return Promise.resolve(
           encodeMessage(PodStatusListSchema, {
-            pods: [...this.statuses.values()],
+            pods: [...this.statuses.values()].map((status) => ({
+              ...status,
+              tokenFiles: this.listTokenFiles(status.uid),
+            })),
           }),
         );
       case Method.APPLY_POD: {
@@ -103,6 +110,16 @@ export class ScriptedDevice {
       }
     }
     return Promise.resolve(new Uint8Array());
+  }
+
+  /** Returns the files of a pod that hold tokens; none when it is an agent that reports none. */
+  listTokenFiles(uid: string): File[] {
+    if (!this.reportsTokens) return [];
+    return (this.specs.get(uid)?.volumes ?? []).flatMap(({ source }) =>
+      source.case === "files"
+        ? source.value.files.filter(({ token }) => token !== undefined)
+        : []
+    );
   }
 
   nameOf(uid: string): string {
@@ -222,6 +239,27 @@ export class PodFixture implements AsyncDisposable {
     this.controller.onDeviceConnected({
       capabilities: ["pods.v1", "probes.v1"],
     });
+  }
+
+  /** Closes the controller and starts one, as a new leader does. Returns its token requests. */
+  async changeLeader(): Promise<string[]> {
+    await this.controller.close();
+    const requests: string[] = [];
+    const client = Object.create(null, {
+      find: { value: this.client.find.bind(this.client) },
+      patch: { value: this.client.patch.bind(this.client) },
+      delete: { value: this.client.delete.bind(this.client) },
+      request: {
+        value: (call: RawCall) => {
+          requests.push(call.path);
+          return this.client.request(call);
+        },
+      },
+    });
+    this.open({ client: new PodClient(client) });
+    this.device.calls.length = 0;
+    this.connect();
+    return requests;
   }
 
   createPod(name: string, spec: Partial<Pod["spec"]> = {}): Promise<Pod> {

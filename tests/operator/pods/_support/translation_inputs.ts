@@ -11,6 +11,7 @@ import {
   toFileBytes,
   toPodSpec,
 } from "../../../../lib/operator/podspec/mod.ts";
+import { toPodToken } from "../../podspec/_support/fixtures.ts";
 import { PodTranslations } from "../../../../lib/operator/pods/pod_translations.ts";
 
 /**
@@ -79,7 +80,7 @@ export class TranslationInputs {
           metadata.namespace === namespace
         ),
     },
-    tokens: { find: () => ({ token: this.token }) },
+    tokens: { find: () => toPodToken(this.token) },
     translate: (pod, lookups) => {
       this.translationCount++;
       return toPodSpec(pod, lookups);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pods and lookups for the tests of this room. */
+import { createHash } from "node:crypto";
 import type {
   ConfigMap,
   KubeContainer,
@@ -7,7 +8,10 @@ import type {
   Secret,
   Service,
 } from "../../../../lib/operator/kube/mod.ts";
-import type { PodLookups } from "../../../../lib/operator/podspec/mod.ts";
+import type {
+  PodLookups,
+  PodToken,
+} from "../../../../lib/operator/podspec/mod.ts";
 
 /** Returns a pod "ns/web" with one container "app". */
 export function pod(
@@ -30,6 +34,17 @@ export function podWith(container: Partial<KubeContainer>): Pod {
   return pod({
     containers: [{ name: "app", image: "busybox:1", ...container }],
   });
+}
+
+/** Returns a token with this text, which expires an hour after 1970. */
+export function toPodToken(text: string): PodToken {
+  return {
+    sha256: createHash("sha256").update(text).digest("hex"),
+    sizeBytes: text.length,
+    expiresUnixMs: 3_600_000,
+    renewUnixMs: 2_880_000,
+    text,
+  };
 }
 
 /** Objects that exist, by name; all but Services are in namespace "ns". */
@@ -61,7 +76,7 @@ export function lookups(existing: Existing = {}): PodLookups {
     listServices: (namespace) =>
       services.filter(({ metadata }) => metadata.namespace === namespace),
     findToken: () =>
-      token === undefined ? { missing: "no token yet" } : { token },
+      token === undefined ? { missing: "no token yet" } : toPodToken(token),
     allocatable: { cpuMillis: 4000, memoryBytes: 1024 },
     dns: existing.dns,
   };
