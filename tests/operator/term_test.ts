@@ -9,11 +9,9 @@ import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
 import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
 import { secretText } from "../../lib/operator/device/mod.ts";
 import {
-  createKubeClient,
   EDGE_DEVICE,
   type EdgeDevice,
   type EdgeDeviceSpec,
-  type KubeClient,
   SECRET,
 } from "../../lib/operator/kube/mod.ts";
 import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
@@ -26,6 +24,7 @@ import {
 import { initiateHandshake } from "../../lib/shared/noise/mod.ts";
 import { CountingApi } from "./_support/counting_api.ts";
 import { until } from "../../dev/base/wait.ts";
+import { createScriptedClient } from "./kube/_support/kubeconfig.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */
@@ -133,36 +132,10 @@ Deno.test("startTerm() has a certificate for the name that a device dials, also 
   }
 });
 
-async function clientOf(server: ScriptedServer): Promise<KubeClient> {
-  const { server: url, ca } = server.credentials;
-  const path = await Deno.makeTempFile();
-  try {
-    const cluster = {
-      server: url,
-      "certificate-authority-data": btoa(ca ?? ""),
-    };
-    await Deno.writeTextFile(
-      path,
-      JSON.stringify({
-        clusters: [{ name: "x", cluster }],
-        users: [{ name: "x", user: { token: "t0" } }],
-        contexts: [{ name: "x", context: { cluster: "x", user: "x" } }],
-        "current-context": "x",
-      }),
-    );
-    return await createKubeClient({
-      kubeconfigFile: path,
-      log: SILENT_LOGGER,
-    });
-  } finally {
-    await Deno.remove(path);
-  }
-}
-
 Deno.test("startTerm() rejects when it is aborted while the API server does not answer", async () => {
   await using server = await ScriptedServer.start();
   server.script = () => {};
-  await using client = await clientOf(server);
+  await using client = await createScriptedClient(server);
   const stop = new AbortController();
   const starting = startTerm({
     client,

@@ -16,7 +16,15 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Deadline of the call, all retries included, in milliseconds. @default 30000 */
   timeoutMs?: number;
+  /** Which connections the call uses. @default "leases" for a Lease, "normal" for all others */
+  pool?: ConnectionPool;
 }
+
+/**
+ * Kind of connections to the API server: separate pools keep a burst of writes, or many watches,
+ * from delaying the renewal of Leases, and all of them from delaying that of the leader's.
+ */
+export type ConnectionPool = "normal" | "leases" | "election" | "watches";
 
 /** Options of calls that change an object. */
 export interface WriteOptions extends CallOptions {

@@ -11,7 +11,7 @@ import {
 } from "../../shared/base/mod.ts";
 import type { CallOptions, RawCall } from "./api.ts";
 import { toCallError, toKubeError } from "./kube_error.ts";
-import type { ConnectionPool, Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** Deadline of a call when none is given, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -31,8 +31,6 @@ export interface ApiCall extends CallOptions {
   body?: unknown;
   /** @default "application/json" */
   contentType?: string | undefined;
-  /** @default "normal" */
-  pool?: ConnectionPool;
 }
 
 /** The reply to one attempt. */

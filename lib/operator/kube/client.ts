@@ -9,6 +9,7 @@ import {
 } from "../../shared/base/mod.ts";
 import type {
   CallOptions,
+  ConnectionPool,
   DeleteOptions,
   KubeClient,
   ListOptions,
@@ -29,11 +30,7 @@ import {
 } from "./kinds.ts";
 import { loadKubeconfig, loadServiceAccount } from "./kubeconfig.ts";
 import type { KubeList, KubeObject } from "./objects.ts";
-import {
-  type ConnectionPool,
-  createTransport,
-  type Transport,
-} from "./transport.ts";
+import { createTransport, type Transport } from "./transport.ts";
 import { readWatch } from "./watch.ts";
 
 /** Options of {@linkcode createKubeClient}. */
@@ -108,11 +105,11 @@ class TransportClient implements KubeClient {
     options: CallOptions = {},
   ): Promise<T> {
     return await this.#caller.send({
+      pool: poolOf(type),
       ...options,
       method: "GET",
       path: pathOf(type, ref),
       action: describeCall("get", { type, ref }),
-      pool: poolOf(type),
     }) as T;
   }
 
@@ -142,7 +139,7 @@ class TransportClient implements KubeClient {
       resourceVersion: options.resourceVersion,
     });
     return await this.#caller.send({
-      ...defined({ signal: options.signal, timeoutMs: options.timeoutMs }),
+      ...toCallOptions(options),
       method: "GET",
       path: pathOf(type, { namespace }) + query,
       action: describeCall("list", { type, ref: { namespace } }),
@@ -215,12 +212,12 @@ class TransportClient implements KubeClient {
     };
     try {
       await this.#caller.send({
-        ...defined({ signal: options.signal, timeoutMs: options.timeoutMs }),
+        pool: poolOf(type),
+        ...toCallOptions(options),
         method: "DELETE",
         path: pathOf(type, ref),
         action: describeCall("delete", { type, ref }),
         body,
-        pool: poolOf(type),
       });
       return true;
     } catch (error) {
@@ -269,15 +266,21 @@ class TransportClient implements KubeClient {
   }
 
   #write(
-    call: Omit<ApiCall, "pool"> & { type: ObjectType<KubeObject> },
+    call: ApiCall & { type: ObjectType<KubeObject> },
   ): Promise<unknown> {
     const { type, path, ...rest } = call;
     return this.#caller.send({
+      pool: poolOf(type),
       ...rest,
       path: path + toQuery({ fieldManager: FIELD_MANAGER }),
-      pool: poolOf(type),
     });
   }
+}
+
+/** Returns the options of any call, without those of one method. */
+function toCallOptions(options: CallOptions): CallOptions {
+  const { signal, timeoutMs, pool } = options;
+  return defined({ signal, timeoutMs, pool });
 }
 
 /** Returns the pool for a type: the renewal of a Lease must not wait behind other writes. */

@@ -3,13 +3,8 @@
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { AranyaError, defined, onAbort } from "../../shared/base/mod.ts";
+import type { ConnectionPool } from "./api.ts";
 import type { Credentials } from "./kubeconfig.ts";
-
-/**
- * Which connections a request uses: separate pools keep a burst of writes, or many watches, from
- * delaying the renewal of Leases.
- */
-export type ConnectionPool = "normal" | "leases" | "watches";
 
 /** One HTTP request. */
 export interface HttpCall {
@@ -68,6 +63,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 15_000;
 const NORMAL_CONNECTION_COUNT = 24;
 const LEASE_CONNECTION_COUNT = 6;
+/** One is in use; another may be broken and not known to be. */
+const ELECTION_CONNECTION_COUNT = 2;
 const IDLE_WATCH_CONNECTION_COUNT = 8;
 const MAX_STALE_RETRIES = 3;
 
@@ -136,6 +133,7 @@ class HttpsTransport implements Transport {
     // Open watches keep the credentials they were opened with, until the server ends them.
     former.normal.destroy();
     former.leases.destroy();
+    former.election.destroy();
     return true;
   }
 
@@ -160,6 +158,7 @@ class HttpsTransport implements Transport {
     return {
       normal: create(NORMAL_CONNECTION_COUNT),
       leases: create(LEASE_CONNECTION_COUNT),
+      election: create(ELECTION_CONNECTION_COUNT),
       watches: create(Infinity),
     };
   }

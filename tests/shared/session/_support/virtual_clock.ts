@@ -78,6 +78,11 @@ export class VirtualClock implements Clock {
     return await settled;
   }
 
+  /** Moves the time without ending any sleep, as when the process was paused. */
+  jump(delayMs: number): void {
+    this.#nowMs += delayMs;
+  }
+
   /** Lets this much time pass. */
   async pass(delayMs: number): Promise<void> {
     await this.run(this.sleep(delayMs));
