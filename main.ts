@@ -24,6 +24,11 @@ function modeOf(args: string[]): string | undefined {
   return args.find((arg) => arg.startsWith("--mode="))?.slice("--mode=".length);
 }
 
+/** Returns the value of a variable whose name may also be in lower case. */
+function readEnv(name: string): string | undefined {
+  return Deno.env.get(name) ?? Deno.env.get(name.toLowerCase());
+}
+
 function writeStderr(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(text));
 }
@@ -62,6 +67,10 @@ async function runOperatorMode(args: string[]): Promise<number> {
     options,
     version: VERSION,
     inClusterServer: host && formatEndpoint({ host, port }),
+    proxyEnv: {
+      HTTPS_PROXY: readEnv("HTTPS_PROXY"),
+      NO_PROXY: readEnv("NO_PROXY"),
+    },
     log,
     signal: stop.signal,
   });

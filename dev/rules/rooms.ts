@@ -84,12 +84,13 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "client of the API server: requests, informers, leader election, Events, the EdgeDevice type",
     imports: ["shared/base"],
     packages: [
-      "@kubernetes/client-node",
       "node:http",
       "node:https",
+      "node:net",
+      "node:tls",
       "yaml",
     ],
-    deno: ["readTextFile"],
+    deno: ["Command", "readTextFile"],
   })
   .room("operator/pki", {
     summary: "CA, keys, signing requests, device credentials",

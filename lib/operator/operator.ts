@@ -7,6 +7,7 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
+  defined,
   type Logger,
   Scope,
   SYSTEM_CLOCK,
@@ -15,6 +16,7 @@ import {
 import {
   createKubeClient,
   type KubeClient,
+  type ProxyEnv,
   waitForLeadership,
 } from "./kube/mod.ts";
 import { findHostAddresses } from "./host_address.ts";
@@ -38,6 +40,8 @@ export interface RunOperatorOptions {
   identity?: string;
   /** "host:port" of the API server for the ServiceAccount of a pod. */
   inClusterServer?: string | undefined;
+  /** HTTPS_PROXY and NO_PROXY. */
+  proxyEnv?: ProxyEnv;
   log: Logger;
   clock?: Clock;
   /** Stops the operator. */
@@ -56,8 +60,11 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
   await using scope = new Scope();
   const client = scope.use(
     await createKubeClient({
-      kubeconfigFile: options.kubeconfigFile,
+      kubeconfigFile: options.kubeconfigFiles.length > 0
+        ? options.kubeconfigFiles
+        : undefined,
       inClusterServer: run.inClusterServer,
+      ...defined({ proxyEnv: run.proxyEnv }),
       log,
       meter,
     }),

@@ -11,8 +11,8 @@ import type { PortRange } from "./fleet/mod.ts";
 
 /** The operator's options, as flags and environment set them. */
 export interface OperatorOptions {
-  /** Undefined: the ServiceAccount of the pod that the operator runs in. */
-  kubeconfigFile: string | undefined;
+  /** Empty: the ServiceAccount of the pod that the operator runs in. */
+  kubeconfigFiles: string[];
   /** Namespace of the EdgeDevices; undefined: that of the ServiceAccount or kubeconfig context. */
   namespace: string | undefined;
   /** Addresses of this host, preferred first; empty: they are detected. */
@@ -29,13 +29,14 @@ export interface OperatorOptions {
 
 /** Environment variables that the operator reads. */
 export interface OperatorEnv {
+  /** Paths joined by ":". */
   KUBECONFIG?: string | undefined;
   POD_NAMESPACE?: string | undefined;
 }
 
 /** Text of --help. */
 export const OPERATOR_USAGE = `Usage: main.ts --mode operator [flags]
-  --kubeconfig FILE               default: KUBECONFIG, then the ServiceAccount of the pod
+  --kubeconfig FILE               default: the files of KUBECONFIG, then the ServiceAccount of the pod
   --namespace NS                  namespace of the EdgeDevices; default: POD_NAMESPACE, then the ServiceAccount's
   --host-address IP               address at which the API server reaches this host; may be repeated; default: detected
   --tenant-namespaces NS,...|*    namespaces whose pods are run too
@@ -68,7 +69,9 @@ export function parseOperatorOptions(
   }
   const tenants = values["tenant-namespaces"]?.trim();
   return {
-    kubeconfigFile: values.kubeconfig ?? (env.KUBECONFIG || undefined),
+    kubeconfigFiles: values.kubeconfig === undefined
+      ? (env.KUBECONFIG ?? "").split(":").filter((path) => path !== "")
+      : [values.kubeconfig],
     namespace: values.namespace ?? (env.POD_NAMESPACE || undefined),
     hostAddresses,
     tenantNamespaces: tenants === "*" ? "*" : parseNamespaces(tenants ?? ""),

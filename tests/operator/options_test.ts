@@ -4,7 +4,7 @@ import { parseOperatorOptions } from "../../lib/operator/options.ts";
 
 Deno.test("parseOperatorOptions() has the documented defaults", () => {
   assert.deepEqual(parseOperatorOptions(["--mode", "operator"], {}), {
-    kubeconfigFile: undefined,
+    kubeconfigFiles: [],
     namespace: undefined,
     hostAddresses: [],
     tenantNamespaces: [],
@@ -21,7 +21,7 @@ Deno.test("parseOperatorOptions() reads every flag; addresses may be repeated or
     ...["--host-address", "10.0.0.1,fd00::1", "--host-address", "10.0.0.2"],
     ...["--tenant-namespaces", "a, b", "--kubelet-ports=0", "--http-port=0"],
   ], { KUBECONFIG: "/other", POD_NAMESPACE: "pod" });
-  assert.equal(options.kubeconfigFile, "/k");
+  assert.deepEqual(options.kubeconfigFiles, ["/k"]);
   assert.equal(options.namespace, "edge");
   assert.deepEqual(options.hostAddresses, ["10.0.0.1", "fd00::1", "10.0.0.2"]);
   assert.deepEqual(options.tenantNamespaces, ["a", "b"]);
@@ -41,9 +41,9 @@ Deno.test("parseOperatorOptions() takes the level of --log-level, and --debug fo
 });
 
 Deno.test("parseOperatorOptions() falls back to the environment", () => {
-  const env = { KUBECONFIG: "/k", POD_NAMESPACE: "pod" };
+  const env = { KUBECONFIG: "/k::/l", POD_NAMESPACE: "pod" };
   const options = parseOperatorOptions(["--tenant-namespaces=*"], env);
-  assert.equal(options.kubeconfigFile, "/k");
+  assert.deepEqual(options.kubeconfigFiles, ["/k", "/l"]);
   assert.equal(options.namespace, "pod");
   assert.equal(options.tenantNamespaces, "*");
 });

@@ -24,7 +24,7 @@ import {
 import { initiateHandshake } from "../../lib/shared/noise/mod.ts";
 import { CountingApi } from "./_support/counting_api.ts";
 import { until } from "../../dev/base/wait.ts";
-import { createScriptedClient } from "./kube/_support/kubeconfig.ts";
+import { createScriptedClient } from "./kube/_support/scripted_client.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 /** A cluster that has signed the host's certificate before. */

@@ -2,6 +2,7 @@
 /** One request to the API server with its deadline and retries. */
 import {
   concatBytes,
+  defined,
   fromUtf8,
   type Logger,
   type Meter,
@@ -11,7 +12,7 @@ import {
 } from "../../shared/base/mod.ts";
 import type { CallOptions, RawCall } from "./api.ts";
 import { toCallError, toKubeError } from "./kube_error.ts";
-import type { Transport } from "./transport.ts";
+import type { CredentialsInUse, Transport } from "./transport.ts";
 
 /** Deadline of a call when none is given, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -31,11 +32,14 @@ export interface ApiCall extends CallOptions {
   body?: unknown;
   /** @default "application/json" */
   contentType?: string | undefined;
+  /** As of `HttpCall`. */
+  isRepeatable?: boolean;
 }
 
 /** The reply to one attempt. */
 interface Reply {
   status: number;
+  credentials: CredentialsInUse;
   /** From the `Retry-After` header; 0 without one. */
   retryAfterMs: number;
   body: string;
@@ -86,7 +90,9 @@ export class ApiCaller {
       }
       const error = toKubeError({ status, body, action: call.action });
       if (attempt >= MAX_ATTEMPTS) throw error;
-      if (status === 401 && await this.#transport.reload()) continue;
+      if (status === 401 && await this.#transport.reload(reply.credentials)) {
+        continue;
+      }
       const isOverloaded = status === 429 ||
         (status >= 500 && retryAfterMs > 0);
       if (!isOverloaded) throw error;
@@ -117,6 +123,7 @@ export class ApiCaller {
       },
       body,
       pool: call.pool ?? "normal",
+      ...defined({ isRepeatable: call.isRepeatable }),
       signal,
     });
     const parts: Uint8Array[] = [];
@@ -124,6 +131,7 @@ export class ApiCaller {
     const retryAfterSeconds = Number(reply.header("retry-after") ?? 0);
     return {
       status: reply.status,
+      credentials: reply.credentials,
       // The header may also be a date, which Kubernetes doesn't use.
       retryAfterMs: Number.isFinite(retryAfterSeconds)
         ? Math.min(MAX_RETRY_AFTER_MS, retryAfterSeconds * 1000)

@@ -28,19 +28,27 @@ import {
   pathOf,
   toQuery,
 } from "./kinds.ts";
-import { loadKubeconfig, loadServiceAccount } from "./kubeconfig.ts";
+import type { Credentials } from "./credentials.ts";
+import { loadKubeconfig } from "./kubeconfig.ts";
 import type { KubeList, KubeObject } from "./objects.ts";
+import { findProxy, type ProxyEnv } from "./proxy_env.ts";
+import { loadServiceAccount } from "./service_account.ts";
 import { createTransport, type Transport } from "./transport.ts";
 import { readWatch } from "./watch.ts";
 
 /** Options of {@linkcode createKubeClient}. */
 export interface KubeClientOptions {
-  /** Path of a kubeconfig. Undefined: the service account of the pod that the program runs in. */
-  kubeconfigFile?: string | undefined;
+  /**
+   * Path of a kubeconfig, or paths of several that are merged. Undefined: the service account of
+   * the pod that the program runs in.
+   */
+  kubeconfigFile?: string | readonly string[] | undefined;
   /** Context of the kubeconfig. @default its `current-context` */
   context?: string | undefined;
   /** "host:port" of the API server within the cluster. @default "kubernetes.default.svc:443" */
   inClusterServer?: string | undefined;
+  /** Names the proxy, unless the kubeconfig does. */
+  proxyEnv?: ProxyEnv;
   /** Gets a line for each retry, at debug level. */
   log: Logger;
   /** Gets the duration of each call as "kube_call". */
@@ -62,17 +70,9 @@ const PATCH_TYPES = {
 export async function createKubeClient(
   options: KubeClientOptions,
 ): Promise<KubeClient> {
-  const { kubeconfigFile } = options;
-  const load = () =>
-    kubeconfigFile === undefined
-      ? loadServiceAccount({
-        dir: SERVICE_ACCOUNT_DIR,
-        server: options.inClusterServer ?? IN_CLUSTER_SERVER,
-      })
-      : loadKubeconfig({ file: kubeconfigFile, context: options.context });
   const transport = createTransport({
-    credentials: await load(),
-    load,
+    credentials: await loadCredentials(options),
+    load: () => loadCredentials(options),
     userAgent: "aranya",
   });
   const caller = new ApiCaller(transport, {
@@ -80,6 +80,20 @@ export async function createKubeClient(
     meter: options.meter ?? NO_METER,
   });
   return new TransportClient(transport, caller);
+}
+
+async function loadCredentials(
+  options: KubeClientOptions,
+): Promise<Credentials> {
+  const { kubeconfigFile, context, inClusterServer, proxyEnv = {} } = options;
+  const credentials = kubeconfigFile === undefined
+    ? await loadServiceAccount({
+      dir: SERVICE_ACCOUNT_DIR,
+      server: inClusterServer ?? IN_CLUSTER_SERVER,
+    })
+    : await loadKubeconfig({ files: [kubeconfigFile].flat(), context });
+  const proxy = credentials.proxy ?? findProxy(credentials.server, proxyEnv);
+  return { ...credentials, ...defined({ proxy }) };
 }
 
 class TransportClient implements KubeClient {
@@ -159,6 +173,7 @@ class TransportClient implements KubeClient {
       type,
       body: withTypeMeta(type, object),
       action: describeCall("create", { type, ref: object.metadata }),
+      isRepeatable: isReview(type),
     }) as T;
   }
 
@@ -286,6 +301,11 @@ function toCallOptions(options: CallOptions): CallOptions {
 /** Returns the pool for a type: the renewal of a Lease must not wait behind other writes. */
 function poolOf(type: ObjectType<KubeObject>): ConnectionPool {
   return type.group === "coordination.k8s.io" ? "leases" : "normal";
+}
+
+/** Returns whether creating an object only asks the API server something, and stores nothing. */
+function isReview(type: ObjectType<KubeObject>): boolean {
+  return type.kind.endsWith("Review");
 }
 
 /** Returns the object with `apiVersion` and `kind` of its type. */

@@ -1,202 +1,269 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Address and credentials of the API server, from a kubeconfig or from the pod's service account.
- */
+/** Address and credentials of the API server, from kubeconfigs. */
 import { parse } from "yaml";
 import { AranyaError, defined } from "../../shared/base/mod.ts";
-
-/** What a connection to the API server needs. Certificates and keys are PEM. */
-export interface Credentials {
-  /** https URL without a slash at the end. */
-  server: string;
-  /** CA of the server's certificate. Undefined: those of the system. */
-  ca?: string;
-  /** Client certificate. */
-  cert?: string;
-  /** Private key of the client certificate. */
-  key?: string;
-  /** Value of the Authorization header, when it never changes. */
-  authorization?: string;
-  /** File with a bearer token that is replaced from time to time. */
-  tokenFile?: string;
-  /** Name in the server's certificate, when it isn't the host of the URL. */
-  serverName?: string;
-  /** Accepts any certificate of the server. */
-  insecure: boolean;
-  namespace?: string;
-}
+import { runCredentialPlugin } from "./credential_plugin.ts";
+import { type Credentials, toReason } from "./credentials.ts";
 
 /** Options of {@linkcode loadKubeconfig}. */
 export interface LoadKubeconfigOptions {
-  file: string;
+  /** Paths. Of several, those that don't exist are left out, as with KUBECONFIG. */
+  files: readonly string[];
   /** @default the kubeconfig's `current-context` */
   context?: string | undefined;
 }
 
-/** Options of {@linkcode loadServiceAccount}. */
-export interface LoadServiceAccountOptions {
-  /** Folder with the files "token", "ca.crt" and "namespace". */
-  dir: string;
-  /** "host:port" of the API server. */
-  server: string;
-}
-
 type Json = Record<string, unknown>;
 
-/** A parsed kubeconfig, its path, and its error. */
-interface Kubeconfig {
+/** The content of one file. */
+interface ParsedFile {
   file: string;
   content: Json;
-  fail(state: string, cause?: unknown): AranyaError;
 }
 
+/** A context, cluster or user, and the file that it stands in. */
+interface Entry extends ParsedFile {
+  kind: EntryKind;
+  name: string;
+}
+
+type EntryKind = "context" | "cluster" | "user";
+
 /**
- * Reads a kubeconfig, and the certificate, key and token files that it names. Credential plugins
- * (`exec`, `auth-provider`) are run by the official client, which is loaded only for them because
- * it takes 80 MB of memory.
+ * Reads kubeconfigs, and the certificate, key and token files that they name. Several files are
+ * merged as kubectl does: the first one that has an entry of a name, or a current context, wins;
+ * paths are relative to the file in which they stand. A credential plugin (`exec`) is run.
  * @throws {AranyaError} code "invalid"; the text names the file and the entry
  */
 export async function loadKubeconfig(
-  options: LoadKubeconfigOptions,
+  { files, context }: LoadKubeconfigOptions,
 ): Promise<Credentials> {
-  const config = await readKubeconfig(options.file);
-  const { content, fail } = config;
-  const contextName = options.context ?? toText(content["current-context"]);
-  if (!contextName) throw fail("it has no current-context");
-  const context = findEntry(config, { kind: "context", name: contextName });
-  const cluster = findEntry(config, { kind: "cluster", name: context.cluster });
-  const user = findEntry(config, { kind: "user", name: context.user });
-  const hasPlugin = user.exec !== undefined ||
-    user["auth-provider"] !== undefined;
+  const config = new MergedConfig(files.join(":"), await readFiles(files));
+  const contextName = context ?? config.currentContext;
+  const chosen = config.find("context", contextName);
+  const cluster = config.find("cluster", chosen.content.cluster);
+  const user = config.find("user", chosen.content.user);
+  const { exec } = user.content;
   return {
-    ...await readCluster(config, cluster),
-    ...defined({ namespace: toText(context.namespace) }),
-    ...hasPlugin
-      ? await runPlugin(config, contextName)
-      : await readUser(config, user),
+    ...await readCluster(cluster),
+    ...readImpersonation(user),
+    ...defined({ namespace: toText(chosen.content.namespace) }),
+    ...exec === undefined
+      ? await readUser(user)
+      : await runPlugin(user, { exec: toObject(exec), cluster }),
   };
 }
 
-/**
- * Reads the files of the pod's service account. The token is read by the transport, since the
- * kubelet replaces it.
- * @throws {AranyaError} code "invalid"; the text names the file
- */
-export async function loadServiceAccount(
-  options: LoadServiceAccountOptions,
-): Promise<Credentials> {
-  const read = async (name: string) => {
-    const path = `${options.dir}/${name}`;
-    try {
-      return await Deno.readTextFile(path);
-    } catch (error) {
-      throw new AranyaError(
-        "invalid",
-        `Cannot read service account file ${JSON.stringify(path)}: ${
-          toReason(error)
-        }, expected a kubeconfig or to run in a pod`,
-        { cause: error },
-      );
+/** The entries of all files. */
+class MergedConfig {
+  readonly #paths: string;
+  readonly #files: readonly ParsedFile[];
+
+  constructor(paths: string, files: readonly ParsedFile[]) {
+    this.#paths = paths;
+    this.#files = files;
+  }
+
+  get currentContext(): string {
+    for (const { content } of this.#files) {
+      const name = toText(content["current-context"]);
+      if (name) return name;
     }
-  };
-  // Fails early when there is no token.
-  await read("token");
-  return {
-    server: `https://${options.server}`,
-    ca: await read("ca.crt"),
-    tokenFile: `${options.dir}/token`,
-    insecure: false,
-    namespace: (await read("namespace")).trim(),
-  };
-}
+    throw cannotRead(this.#paths, { state: "it has no current-context" });
+  }
 
-async function readKubeconfig(file: string): Promise<Kubeconfig> {
-  const fail = (state: string, cause?: unknown) =>
-    new AranyaError(
-      "invalid",
-      `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
-      { cause },
-    );
-  try {
-    const content = toObject(parse(await Deno.readTextFile(file)));
-    return { file, content, fail };
-  } catch (error) {
-    throw fail(toReason(error), error);
+  /** Returns `contexts[].context`, `clusters[].cluster` or `users[].user` of this name. */
+  find(kind: EntryKind, name: unknown): Entry {
+    for (const { file, content } of this.#files) {
+      const list = content[`${kind}s`];
+      const found = Array.isArray(list)
+        ? list.map(toObject).find((item) => item.name === name)
+        : undefined;
+      if (found) {
+        return {
+          file,
+          kind,
+          name: String(name),
+          content: toObject(found[kind]),
+        };
+      }
+    }
+    const quoted = JSON.stringify(name ?? "");
+    throw cannotRead(this.#paths, { state: `it has no ${kind} ${quoted}` });
   }
 }
 
-/** Returns `contexts[].context`, `clusters[].cluster` or `users[].user` of this name. */
-function findEntry(
-  { content, fail }: Kubeconfig,
-  { kind, name }: { kind: "context" | "cluster" | "user"; name: unknown },
-): Json {
-  const list = content[`${kind}s`];
-  const entry = Array.isArray(list)
-    ? list.map(toObject).find((item) => item.name === name)
-    : undefined;
-  if (!entry) throw fail(`it has no ${kind} ${JSON.stringify(name ?? "")}`);
-  return toObject(entry[kind]);
+async function readFiles(files: readonly string[]): Promise<ParsedFile[]> {
+  const parsed: ParsedFile[] = [];
+  for (const file of files) {
+    try {
+      const content = toObject(parse(await Deno.readTextFile(file)));
+      parsed.push({ file, content });
+    } catch (error) {
+      const isMissing = error instanceof Deno.errors.NotFound;
+      if (isMissing && files.length > 1) continue;
+      throw cannotRead(file, { state: toReason(error), cause: error });
+    }
+  }
+  if (parsed.length > 0) return parsed;
+  throw cannotRead(files.join(":"), { state: "none of these files exists" });
 }
 
 async function readCluster(
-  config: Kubeconfig,
-  cluster: Json,
-): Promise<Pick<Credentials, "server" | "ca" | "serverName" | "insecure">> {
-  const { fail } = config;
-  if (cluster["proxy-url"] !== undefined) {
-    throw fail("its cluster has a proxy-url, which is not supported");
-  }
-  const server = toText(cluster.server) ?? "";
+  cluster: Entry,
+): Promise<
+  Pick<Credentials, "server" | "ca" | "serverName" | "insecure" | "proxy">
+> {
+  const { content } = cluster;
+  const server = toText(content.server) ?? "";
   if (!URL.canParse(server) || !server.startsWith("https://")) {
-    const state = `its cluster has the server ${JSON.stringify(server)}`;
-    throw fail(`${state}, expected an https URL`);
+    throw cannotUse(cluster, {
+      state: `its server is ${JSON.stringify(server)}, expected an https URL`,
+    });
   }
-  const ca = await readPem(config, {
-    entry: cluster,
-    key: "certificate-authority",
-  });
+  const ca = await readPem(cluster, "certificate-authority");
   return {
     server: server.replace(/\/+$/, ""),
-    ...defined({ ca, serverName: toText(cluster["tls-server-name"]) }),
-    insecure: cluster["insecure-skip-tls-verify"] === true,
+    ...defined({
+      ca,
+      serverName: toText(content["tls-server-name"]),
+      proxy: readProxy(cluster),
+    }),
+    insecure: content["insecure-skip-tls-verify"] === true,
   };
 }
 
-async function readUser(
-  config: Kubeconfig,
-  user: Json,
-): Promise<Partial<Credentials>> {
-  const tokenFile = toText(user.tokenFile);
+function readProxy(cluster: Entry): string | undefined {
+  const proxy = toText(cluster.content["proxy-url"]);
+  if (proxy === undefined || /^https?:\/\/[^/]/.test(proxy)) return proxy;
+  throw cannotUse(cluster, {
+    state: `its proxy-url is ${
+      JSON.stringify(proxy)
+    }, expected an http or https URL`,
+  });
+}
+
+/** Returns the headers for `as`, `as-uid`, `as-groups` and `as-user-extra`. */
+function readImpersonation(user: Entry): Pick<Credentials, "headers"> {
+  const { content } = user;
+  const name = toText(content.as);
+  const uid = toText(content["as-uid"]);
+  const groups = toTexts(content["as-groups"]);
+  const extra = Object.entries(toObject(content["as-user-extra"]));
+  if (!name) {
+    if (!uid && groups.length === 0 && extra.length === 0) return {};
+    throw cannotUse(user, {
+      state: "it has as-uid, as-groups or as-user-extra, expected also as",
+    });
+  }
+  const headers: Record<string, string | string[]> = {
+    "impersonate-user": name,
+  };
+  if (uid) headers["impersonate-uid"] = uid;
+  if (groups.length > 0) headers["impersonate-group"] = groups;
+  for (const [key, values] of extra) {
+    headers[`impersonate-extra-${toHeaderName(key)}`] = toTexts(values);
+  }
+  return { headers };
+}
+
+/** Encodes a key for a header name, which can't hold every character; the API server decodes it. */
+function toHeaderName(key: string): string {
+  return encodeURIComponent(key).replace(
+    /[()]/g,
+    (character) => `%${character.charCodeAt(0).toString(16)}`,
+  ).toLowerCase();
+}
+
+async function readUser(user: Entry): Promise<Partial<Credentials>> {
+  const { content, file } = user;
+  if (content["auth-provider"] !== undefined) {
+    throw cannotUse(user, {
+      state: "it has an auth-provider, which is not supported, expected exec",
+    });
+  }
+  const tokenFile = toText(content.tokenFile);
   return defined({
-    cert: await readPem(config, { entry: user, key: "client-certificate" }),
-    key: await readPem(config, { entry: user, key: "client-key" }),
-    authorization: tokenFile ? undefined : toAuthorization(user),
-    tokenFile: tokenFile && resolvePath(config.file, tokenFile),
+    cert: await readPem(user, "client-certificate"),
+    key: await readPem(user, "client-key"),
+    authorization: tokenFile ? undefined : toAuthorization(content),
+    tokenFile: tokenFile && resolvePath(file, tokenFile),
+  });
+}
+
+async function runPlugin(
+  user: Entry,
+  { exec, cluster }: { exec: Json; cluster: Entry },
+): Promise<Partial<Credentials>> {
+  const command = toText(exec.command) ?? "";
+  try {
+    return await runCredentialPlugin({
+      // A bare name is looked up in PATH.
+      command: command.includes("/")
+        ? resolvePath(user.file, command)
+        : command,
+      args: toTexts(exec.args),
+      env: Object.fromEntries(
+        (Array.isArray(exec.env) ? exec.env : []).map(toObject).map((
+          { name, value },
+        ) => [String(name), String(value ?? "")]),
+      ),
+      apiVersion: toText(exec.apiVersion) ?? "",
+      ...defined({
+        installHint: toText(exec.installHint),
+        cluster: exec.provideClusterInfo === true
+          ? await toClusterInfo(cluster)
+          : undefined,
+      }),
+      isInteractive: exec.interactiveMode === "Always",
+    });
+  } catch (error) {
+    throw cannotUse(user, { state: toReason(error), cause: error });
+  }
+}
+
+/** Returns `spec.cluster` of an ExecCredential. */
+async function toClusterInfo(cluster: Entry): Promise<Json> {
+  const { server, ca, serverName, insecure, proxy } = await readCluster(
+    cluster,
+  );
+  const { extensions } = cluster.content;
+  const extension = (Array.isArray(extensions) ? extensions : []).map(toObject)
+    .find(({ name }) => name === "client.authentication.k8s.io/exec");
+  return defined({
+    server,
+    "certificate-authority-data": ca && btoa(ca),
+    "tls-server-name": serverName,
+    "insecure-skip-tls-verify": insecure || undefined,
+    "proxy-url": proxy,
+    config: extension?.extension,
   });
 }
 
 /** Returns the PEM in `<key>-data`, or of the file that `<key>` names. */
 async function readPem(
-  { file, fail }: Kubeconfig,
-  { entry, key }: { entry: Json; key: string },
+  entry: Entry,
+  key: string,
 ): Promise<string | undefined> {
-  const data = toText(entry[`${key}-data`]);
-  const path = toText(entry[key]);
+  const data = toText(entry.content[`${key}-data`]);
+  const path = toText(entry.content[key]);
   if (!data && !path) return undefined;
   let text: string;
   try {
     text = data
       ? atob(data.replace(/\s+/g, ""))
-      : await Deno.readTextFile(resolvePath(file, path ?? ""));
+      : await Deno.readTextFile(resolvePath(entry.file, path ?? ""));
   } catch (error) {
-    throw fail(
-      data
+    throw cannotUse(entry, {
+      state: data
         ? `${key}-data is not base64`
         : `${key} ${JSON.stringify(path)}: ${toReason(error)}`,
-      error,
-    );
+      cause: error,
+    });
   }
-  if (!text.includes("-----BEGIN ")) throw fail(`${key} is not PEM`);
+  if (!text.includes("-----BEGIN ")) {
+    throw cannotUse(entry, { state: `${key} is not PEM` });
+  }
   return text;
 }
 
@@ -208,44 +275,33 @@ function toAuthorization(user: Json): string | undefined {
   return `Basic ${btoa(`${username}:${toText(user.password) ?? ""}`)}`;
 }
 
-/** The properties that the official client sets: options of a `node:https` request. */
-interface HttpsOptions {
-  cert?: string | Uint8Array;
-  key?: string | Uint8Array;
-  headers?: { Authorization?: string };
-}
-
-/** Has the official client run the credential plugin of the context's user. */
-async function runPlugin(
-  { file, fail }: Kubeconfig,
-  context: string,
-): Promise<Partial<Credentials>> {
-  const options: HttpsOptions = {};
-  try {
-    const { KubeConfig } = await import("@kubernetes/client-node");
-    const config = new KubeConfig();
-    config.loadFromFile(file);
-    config.setCurrentContext(context);
-    await config.applyToHTTPSOptions(options);
-  } catch (error) {
-    throw fail(
-      `its credential plugin failed: ${toReason(error)}`,
-      error,
-    );
-  }
-  const { cert, key, headers } = options;
-  return defined({
-    cert: cert === undefined ? undefined : String(cert),
-    key: key === undefined ? undefined : String(key),
-    authorization: headers?.Authorization,
-  });
-}
-
 /** Resolves a path relative to the folder of the kubeconfig. */
 function resolvePath(file: string, path: string): string {
   if (path.startsWith("/")) return path;
   const slash = file.lastIndexOf("/");
   return slash < 0 ? path : `${file.slice(0, slash)}/${path}`;
+}
+
+/** What is wrong with a file or an entry. */
+interface Problem {
+  state: string;
+  cause?: unknown;
+}
+
+function cannotRead(file: string, { state, cause }: Problem): AranyaError {
+  return new AranyaError(
+    "invalid",
+    `Cannot read kubeconfig ${JSON.stringify(file)}: ${state}`,
+    { cause },
+  );
+}
+
+function cannotUse(
+  { file, kind, name }: Entry,
+  { state, cause }: Problem,
+): AranyaError {
+  const entry = `${kind} ${JSON.stringify(name)}`;
+  return cannotRead(file, { state: `${entry}: ${state}`, cause });
 }
 
 function toObject(value: unknown): Json {
@@ -256,12 +312,6 @@ function toText(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function toReason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "the file does not exist";
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "no permission to read it";
-  }
-  return error instanceof Error
-    ? error.message.split("\n")[0] ?? error.name
-    : String(error);
+function toTexts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }

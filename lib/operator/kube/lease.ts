@@ -247,7 +247,9 @@ class LeaseRecord {
     return { kind: "held", lease };
   }
 
-  /** Makes this process the holder and renews the Lease, unless it was written since it was read. */
+  /**
+   * Makes this process the holder and renews the Lease, unless it was written since it was read.
+   */
   async #write(lease: Lease, options: AttemptOptions): Promise<Outcome> {
     const written = await this.#options.client.replace(LEASE, {
       metadata: lease.metadata,

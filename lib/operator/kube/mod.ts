@@ -62,3 +62,4 @@ export {
 export type { ChangeListener, ObjectChange } from "./object_store.ts";
 export type * from "./objects.ts";
 export type * from "./pod_object.ts";
+export type { ProxyEnv } from "./proxy_env.ts";

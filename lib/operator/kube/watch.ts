@@ -157,7 +157,7 @@ async function toReplyError(
     if (size > MAX_ERROR_BYTES) break;
   }
   // The caller opens the watch again, then with new credentials.
-  if (reply.status === 401) await transport.reload();
+  if (reply.status === 401) await transport.reload(reply.credentials);
   return toKubeError({
     status: reply.status,
     body: fromUtf8(concatBytes(parts)),

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { NO_METER, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { ApiCaller } from "../../../lib/operator/kube/calls.ts";
-import type { ScriptedServer } from "./_support/scripted_server.ts";
+import { createTransport } from "../../../lib/operator/kube/transport.ts";
+import { ScriptedServer } from "./_support/scripted_server.ts";
 import { withTransport } from "./_support/transport.ts";
 
 function withCaller(
@@ -76,4 +77,74 @@ Deno.test("ApiCaller.send() succeeds when the server has closed the kept connect
     };
     assert.deepEqual(await caller.send(GET), { a: 2 });
   });
+});
+
+Deno.test("ApiCaller.send() does not send a POST again unless it is repeatable", async () => {
+  await withCaller(async (server, caller) => {
+    const post = { method: "POST" as const, path: "/x", action: "create x" };
+    server.script = ({ method, socket }, response) => {
+      if (method === "POST") socket.destroy();
+      else response.end("{}");
+    };
+    await caller.send(GET);
+    await assert.rejects(caller.send(post), { code: "unavailable" });
+    assert.equal(server.requests, 2);
+    await caller.send(GET);
+    await assert.rejects(caller.send({ ...post, isRepeatable: true }), {
+      code: "unavailable",
+    });
+    assert.ok(server.requests > 4, `${server.requests} requests`);
+  });
+});
+
+Deno.test("ApiCaller.send() does not send a call again that was given up on a kept connection", async () => {
+  await withCaller(async (server, caller) => {
+    await caller.send(GET);
+    const methods: (string | undefined)[] = [];
+    server.script = ({ method }, response) => {
+      methods.push(method);
+      if (method === "GET") response.end("{}");
+    };
+    await assert.rejects(
+      caller.send({ ...GET, method: "PATCH", timeoutMs: 200 }),
+      { code: "timed_out" },
+    );
+    // Whatever was sent before has arrived when this is answered.
+    await caller.send(GET);
+    await caller.send(GET);
+    assert.deepEqual(methods, ["PATCH", "GET", "GET"]);
+  });
+});
+
+Deno.test("ApiCaller.send() reads the credentials once for all calls that were refused together", async () => {
+  await using server = await ScriptedServer.start();
+  const { promise: isRefused, resolve } = Promise.withResolvers<void>();
+  let refusedCount = 0;
+  server.script = ({ headers }, response) => {
+    if (headers.authorization === "Bearer t1") return response.end("{}");
+    response.writeHead(401).end("{}");
+    if (++refusedCount === 8) resolve();
+  };
+  let loadCount = 0;
+  const transport = createTransport({
+    credentials: server.credentials,
+    async load() {
+      loadCount++;
+      await isRefused;
+      return { ...server.credentials, authorization: "Bearer t1" };
+    },
+    userAgent: "test",
+    reloadIntervalMs: 0,
+  });
+  try {
+    const caller = new ApiCaller(transport, {
+      log: SILENT_LOGGER,
+      meter: NO_METER,
+    });
+    await Promise.all(Array.from({ length: 8 }, () => caller.send(GET)));
+    assert.equal(loadCount, 1);
+    assert.equal(refusedCount, 8);
+  } finally {
+    transport.close();
+  }
 });

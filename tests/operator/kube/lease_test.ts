@@ -16,7 +16,7 @@ import { NAMESPACE } from "../_support/kinds.ts";
 import { openCluster } from "../../_support/cluster.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { until } from "../../../dev/base/wait.ts";
-import { createScriptedClient } from "./_support/kubeconfig.ts";
+import { createScriptedClient } from "./_support/scripted_client.ts";
 import { ScriptedServer } from "./_support/scripted_server.ts";
 import {
   LeaseApi,

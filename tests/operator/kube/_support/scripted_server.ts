@@ -3,8 +3,8 @@
 import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Credentials } from "../../../../lib/operator/kube/kubeconfig.ts";
 import { makeAuthority, makeCertificate } from "../../../../dev/world/mod.ts";
+import type { Credentials } from "../../../../lib/operator/kube/credentials.ts";
 
 /** Answers one request; `count` is its number, from 1. */
 export type Script = (
@@ -40,13 +40,16 @@ export class ScriptedServer implements AsyncDisposable {
     });
   }
 
-  static async start(): Promise<ScriptedServer> {
+  /** @param options.names names of its certificate, besides 127.0.0.1 */
+  static async start(
+    { names = [] }: { names?: string[] } = {},
+  ): Promise<ScriptedServer> {
     const folder = await Deno.makeTempDir();
     const authority = await makeAuthority(folder, "authority");
     const pair = await makeCertificate(folder, authority, {
       name: "server",
       commonName: "server",
-      names: ["IP:127.0.0.1"],
+      names: ["IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)],
     });
     const server = createServer({
       cert: await Deno.readTextFile(pair.cert),
@@ -58,6 +61,25 @@ export class ScriptedServer implements AsyncDisposable {
     );
     const ca = await Deno.readTextFile(authority.cert);
     return new ScriptedServer(server, { folder, ca });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Replaces its certificate by one of another CA, whose certificate is returned. */
+  async rotateAuthority(): Promise<string> {
+    const authority = await makeAuthority(this.#folder, "next-authority");
+    const pair = await makeCertificate(this.#folder, authority, {
+      name: "next-server",
+      commonName: "server",
+      names: ["IP:127.0.0.1"],
+    });
+    this.#server.setSecureContext({
+      cert: await Deno.readTextFile(pair.cert),
+      key: await Deno.readTextFile(pair.key),
+    });
+    return await Deno.readTextFile(authority.cert);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
