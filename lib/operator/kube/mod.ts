@@ -31,6 +31,7 @@ export {
   type EventRecorderOptions,
   type NewEvent,
 } from "./events.ts";
+export { FencedClient, type WriteFence } from "./fenced_client.ts";
 export {
   createInformer,
   type Informer,
