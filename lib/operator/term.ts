@@ -32,6 +32,7 @@ import {
   LeaseRenewer,
   PodAddressBook,
   readClientCa,
+  restoreAssignments,
   serveLinks,
 } from "./fleet/mod.ts";
 import { GrpcTls } from "./grpc_tls.ts";
@@ -283,6 +284,7 @@ class TermBuilder {
       }),
     );
     const events = this.#scope.use(createEventRecorder({ client, log, clock }));
+    restoreAssignments({ stores: stores.devices, addresses, kubelets });
     this.#devices = this.#scope.use(
       new DeviceRegistry({
         context: {

@@ -4,11 +4,17 @@
  * its Lease.
  */
 import { toRfc3339Micro } from "../../shared/base/mod.ts";
-import { LEASE, NODE, type Node, type ReportedFacts } from "../kube/mod.ts";
-import type { PodRange } from "./context.ts";
+import {
+  type EdgeDevice,
+  LEASE,
+  NODE,
+  type Node,
+  type ReportedFacts,
+} from "../kube/mod.ts";
+import type { AddressBook, PodRange } from "./context.ts";
 import { covers } from "./covers.ts";
 import type { Device } from "./device.ts";
-import { LEASE_NAMESPACE } from "./metadata.ts";
+import { LEASE_NAMESPACE, POD_CIDR_ANNOTATION } from "./metadata.ts";
 import {
   isOurNode,
   type NodeInput,
@@ -21,11 +27,32 @@ import type { ObjectWriter } from "./writer.ts";
 
 /** Returns the device's pod range: that of its Node, of the EdgeDevice, or a picked one. */
 export function claimPodRange({ edge, name, context }: Device): PodRange {
-  const nodeCidr = context.kube.stores.nodes.get(name)?.spec?.podCIDR;
-  return context.addresses.claim(name, {
-    assigned: nodeCidr ?? edge.spec?.pod?.cidr,
-    previous: edge.status?.podCIDR,
-  });
+  const node = context.kube.stores.nodes.get(name);
+  return context.addresses.claim(name, knownRangeOf(edge, node));
+}
+
+/** Returns the pod range that a device was given, or had before. */
+export function knownRangeOf(
+  edge: EdgeDevice,
+  node: Node | undefined,
+): Parameters<AddressBook["claim"]>[1] {
+  const ours = node && isOurNode(edge, node) ? node : undefined;
+  return {
+    assigned: node?.spec?.podCIDR ?? edge.spec?.pod?.cidr,
+    previous: edge.status?.podCIDR ??
+      ours?.metadata.annotations?.[POD_CIDR_ANNOTATION],
+  };
+}
+
+/** Returns the port that the device's kubelet server had; undefined when it had none. */
+export function knownPortOf(
+  edge: EdgeDevice,
+  node: Node | undefined,
+): number | undefined {
+  const port = node && isOurNode(edge, node)
+    ? node.status?.daemonEndpoints?.kubeletEndpoint?.Port
+    : Number(edge.status?.kubeletEndpoint?.match(/:(\d+)$/)?.[1] ?? 0);
+  return port || undefined;
 }
 
 /**
@@ -35,12 +62,8 @@ export function claimPodRange({ edge, name, context }: Device): PodRange {
 export async function openKubelet(device: Device): Promise<void> {
   if (device.kubelet) return;
   const { context, edge, name } = device;
-  const node = context.kube.stores.nodes.get(name);
-  const previousPort = node && isOurNode(edge, node)
-    ? node.status?.daemonEndpoints?.kubeletEndpoint?.Port
-    : Number(edge.status?.kubeletEndpoint?.match(/:(\d+)$/)?.[1] ?? 0);
   device.kubelet = await context.kubelets.open(name, {
-    wantedPort: previousPort || undefined,
+    wantedPort: knownPortOf(edge, context.kube.stores.nodes.get(name)),
     handlers: device.handlers,
   });
 }

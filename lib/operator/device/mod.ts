@@ -29,6 +29,7 @@ export type {
   SyncQueue,
 } from "./context.ts";
 export { Device, type SecuredAgent } from "./device.ts";
+export { knownPortOf, knownRangeOf } from "./ensure_node.ts";
 export {
   agentSecretName,
   LEASE_NAMESPACE,

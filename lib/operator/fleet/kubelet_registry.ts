@@ -51,6 +51,8 @@ export class KubeletRegistry implements KubeletServers {
   readonly #options: KubeletRegistryOptions;
   /** Owner of each port in use: a device, or {@linkcode OTHER_PROCESS}. Never holds port 0. */
   readonly #owners = new Map<number, string>();
+  /** Port of each device, also of one whose server is not open yet. */
+  readonly #portOf = new Map<string, number>();
   readonly #servers = new Map<string, KubeletServer>();
   /** Devices' own certificates. */
   readonly #deviceTls = new Map<string, ServingTls>();
@@ -66,6 +68,12 @@ export class KubeletRegistry implements KubeletServers {
     this.#nextPort = options.ports.first;
   }
 
+  /** Keeps a port for a device that had it, unless another device has it too. */
+  reserve(device: string, port: number): void {
+    if (this.#owners.has(port) || this.#portOf.has(device)) return;
+    this.#assign(device, port);
+  }
+
   /** See {@linkcode KubeletServers.open}. */
   async open(
     device: string,
@@ -75,10 +83,10 @@ export class KubeletRegistry implements KubeletServers {
     },
   ): Promise<KubeletServer> {
     for (const port of this.#candidatePorts(wantedPort)) {
-      if (this.#owners.has(port)) continue;
+      if ((this.#owners.get(port) ?? device) !== device) continue;
       const server = await this.#tryPort(port, { device, handlers });
       if (!server) continue;
-      this.#owners.set(server.port, device);
+      this.#assign(device, server.port);
       this.#servers.set(device, server);
       this.#logPort(device, { port: server.port, wantedPort });
       return this.#recordingTls(device, server);
@@ -100,11 +108,9 @@ export class KubeletRegistry implements KubeletServers {
 
   release(device: string): void {
     this.#options.certificates.release(device);
-    if (this.#servers.has(device)) {
-      for (const [port, owner] of this.#owners) {
-        if (owner === device) this.#owners.delete(port);
-      }
-    }
+    const port = this.#portOf.get(device);
+    if (port !== undefined) this.#owners.delete(port);
+    this.#portOf.delete(device);
     this.#servers.delete(device);
     this.#deviceTls.delete(device);
   }
@@ -147,6 +153,14 @@ export class KubeletRegistry implements KubeletServers {
       this.#nextPort = port === last ? first : port + 1;
       if (!this.#owners.has(port)) yield port;
     }
+  }
+
+  /** Makes the device the owner of a port, and of no other one. */
+  #assign(device: string, port: number): void {
+    const former = this.#portOf.get(device);
+    if (former !== undefined && former !== port) this.#owners.delete(former);
+    this.#portOf.set(device, port);
+    this.#owners.set(port, device);
   }
 
   /** Starts a server; returns undefined when another process listens on the port. */

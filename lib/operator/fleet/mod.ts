@@ -22,6 +22,7 @@
 export { PodAddressBook } from "./address_book.ts";
 export { ClusterRanges } from "./cluster_ranges.ts";
 export { createAccessReviews } from "./access_reviews.ts";
+export { restoreAssignments } from "./assignments.ts";
 export { ensureAuthority } from "./authority.ts";
 export { ServingCertificates } from "./certificates.ts";
 export { followClientCa, readClientCa } from "./client_ca.ts";

@@ -10,6 +10,7 @@ import {
   createAuthority,
   issueServerCertificate,
 } from "../../../lib/operator/pki/mod.ts";
+import { findFreePorts } from "../_support/kubelets.ts";
 import { servedNameAt } from "../_support/tls.ts";
 
 const handlers = {} as KubeletHandlers;
@@ -31,29 +32,6 @@ function createRegistry(ports: { first: number; last: number }) {
     log: SILENT_LOGGER,
     meter: NO_METER,
   });
-}
-
-/**
- * Returns three neighbouring ports without listeners, below those that the system assigns to
- * outgoing connections.
- */
-async function findFreePorts(): Promise<{ first: number; last: number }> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const first = 10_000 + Math.floor(Math.random() * 9_000);
-    const ports = [first, first + 1, first + 2];
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) {
-      return { first, last: first + 2 };
-    }
-  }
-  throw new Error("Cannot find three neighbouring ports: none are free");
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  server.on("error", () => resolve(false));
-  server.listen(port, () => server.close(() => resolve(true)));
-  return await promise;
 }
 
 Deno.test("open() assigns each device a port of the range, and its former one when it is wanted", async () => {
@@ -133,4 +111,28 @@ Deno.test("setClientCa() keeps each server's certificate and refuses a bundle th
     "own",
     "host",
   ]);
+});
+
+Deno.test("reserve() keeps a port for its device until that is released", async () => {
+  const ports = await findFreePorts();
+  const kubelets = createRegistry(ports);
+  kubelets.reserve("a", ports.first);
+  kubelets.reserve("b", ports.first);
+  await using other = await kubelets.open("b", {
+    wantedPort: ports.first,
+    handlers,
+  });
+  assert.equal(other.port, ports.first + 1);
+  await using server = await kubelets.open("a", {
+    wantedPort: ports.first,
+    handlers,
+  });
+  assert.equal(server.port, ports.first);
+  kubelets.reserve("c", ports.last);
+  kubelets.release("c");
+  await using third = await kubelets.open("d", {
+    wantedPort: undefined,
+    handlers,
+  });
+  assert.equal(third.port, ports.last);
 });

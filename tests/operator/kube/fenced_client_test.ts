@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { CONFIG_MAP, FencedClient } from "../../../lib/operator/kube/mod.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { createScriptedClient } from "./_support/scripted_client.ts";
 import { ScriptedServer } from "./_support/scripted_server.ts";
 
