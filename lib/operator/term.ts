@@ -280,7 +280,7 @@ class TermBuilder {
         client,
         clock,
         log,
-        onMissing: (device) => log.debug("lease is missing", { device }),
+        leadership: { isSuspended: false },
       }),
     );
     const events = this.#scope.use(createEventRecorder({ client, log, clock }));

@@ -7,15 +7,15 @@ import {
   toRfc3339Micro,
 } from "../../shared/base/mod.ts";
 import { LEASE_NAMESPACE } from "../device/mod.ts";
-import { type KubeClient, LEASE } from "../kube/mod.ts";
+import { type KubeClient, type Leadership, LEASE } from "../kube/mod.ts";
 
 /** Options of {@linkcode LeaseRenewer}. */
 export interface LeaseRenewerOptions {
-  client: KubeClient;
+  client: Pick<KubeClient, "patch">;
+  /** No Lease is renewed while it is suspended; all are as soon as it is not. */
+  leadership: Pick<Leadership, "isSuspended">;
   clock: Clock;
   log: Logger;
-  /** Receives a device whose Lease does not exist. */
-  onMissing: (device: string) => void;
   /**
    * Time between two renewals of one Lease, in milliseconds; a kubelet takes as long.
    * @default 10000
@@ -26,6 +26,11 @@ export interface LeaseRenewerOptions {
   /** Highest number of renewals at the same time. @default 16 */
   concurrency?: number;
 }
+
+/** A renewal that failed is repeated after this time. */
+const RETRY_MS = 1000;
+/** One line for all renewals that fail within this time: an outage fails those of all devices. */
+const LOG_INTERVAL_MS = 10_000;
 
 /**
  * Renews the Leases of connected devices, each once per interval, as a kubelet does for its node.
@@ -43,6 +48,11 @@ export class LeaseRenewer implements Disposable {
   readonly #slotOf = new Map<string, number>();
   /** Devices whose turn has come, in order. */
   readonly #due = new Set<string>();
+  /** Devices whose last renewal has failed. */
+  readonly #failed = new Set<string>();
+  #failedMs = -Infinity;
+  #failureCount = 0;
+  #loggedMs = -Infinity;
   readonly #stop = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
   #runningCount = 0;
@@ -75,6 +85,7 @@ export class LeaseRenewer implements Disposable {
     if (slot !== undefined) this.#slots[slot]?.delete(device);
     this.#slotOf.delete(device);
     this.#due.delete(device);
+    this.#failed.delete(device);
   }
 
   /** Stops the wheel; renewals that are under way are aborted. */
@@ -86,8 +97,14 @@ export class LeaseRenewer implements Disposable {
 
   #advance(): void {
     this.#currentSlot = (this.#currentSlot + 1) % this.#slots.length;
-    for (const [device, isAlive] of this.#slots[this.#currentSlot] ?? []) {
-      if (isAlive()) this.#due.add(device);
+    for (const device of this.#slots[this.#currentSlot]?.keys() ?? []) {
+      this.#due.add(device);
+    }
+    const { leadership, clock } = this.#options;
+    if (leadership.isSuspended) return;
+    if (clock.monotonicMs() - this.#failedMs >= RETRY_MS) {
+      for (const device of this.#failed) this.#due.add(device);
+      this.#failed.clear();
     }
     this.#startRenewals();
   }
@@ -98,6 +115,7 @@ export class LeaseRenewer implements Disposable {
         this.#runningCount >= this.#concurrency || this.#stop.signal.aborted
       ) return;
       this.#due.delete(device);
+      if (!this.#isAlive(device)) continue;
       this.#runningCount++;
       void this.#renew(device).finally(() => {
         this.#runningCount--;
@@ -106,9 +124,15 @@ export class LeaseRenewer implements Disposable {
     }
   }
 
+  #isAlive(device: string): boolean {
+    const slot = this.#slotOf.get(device);
+    if (slot === undefined) return false;
+    return this.#slots[slot]?.get(device)?.() ?? false;
+  }
+
   /** Never rejects. */
   async #renew(device: string): Promise<void> {
-    const { client, clock, log, onMissing } = this.#options;
+    const { client, clock, log } = this.#options;
     const { signal } = this.#stop;
     try {
       await client.patch(LEASE, { namespace: LEASE_NAMESPACE, name: device }, {
@@ -118,8 +142,26 @@ export class LeaseRenewer implements Disposable {
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (hasCode(error, "not_found")) return onMissing(device);
-      log.warn("lease was not renewed", { device, error });
+      // The device's next reconciliation creates it.
+      if (hasCode(error, "not_found")) {
+        log.debug("lease is missing", { device });
+      } else this.#onFailure(device, error);
     }
+  }
+
+  #onFailure(device: string, error: unknown): void {
+    const { clock, log } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (this.#slotOf.has(device)) this.#failed.add(device);
+    this.#failedMs = nowMs;
+    this.#failureCount++;
+    if (nowMs - this.#loggedMs < LOG_INTERVAL_MS) return;
+    log.warn("leases were not renewed, will retry", {
+      device,
+      count: this.#failureCount,
+      error,
+    });
+    this.#loggedMs = nowMs;
+    this.#failureCount = 0;
   }
 }

@@ -5,8 +5,6 @@ import {
   Device,
   type DeviceContext,
   DeviceReconciler,
-  LEASE_NAMESPACE,
-  LEASE_SECONDS,
   tearDown,
   type TeardownState,
 } from "../device/mod.ts";
@@ -133,15 +131,21 @@ export class ManagedDevice {
     return operator.reconnectDeadlineMs - clock.monotonicMs();
   }
 
+  /**
+   * Whether the Lease is fresh is what the cluster's node controller says: it sets the Node's Ready
+   * to Unknown when the Lease lapses. The time in the Lease is that of another machine's clock.
+   */
   #readWasConnected(): boolean {
-    const { clock, kube: { namespace, stores } } = this.#context;
+    const { kube: { namespace, stores } } = this.#context;
     const { name } = this.device;
-    const lease = stores.leases.get(`${LEASE_NAMESPACE}/${name}`);
-    const renewedMs = Date.parse(lease?.spec?.renewTime ?? "");
+    const node = stores.nodes.get(name);
+    const ready = node?.status?.conditions?.find(({ type }) =>
+      type === "Ready"
+    );
     const isConnected = stores.edges.get(`${namespace}/${name}`)?.status
       ?.conditions?.some(({ type, status }) =>
         type === "Connected" && status === "True"
       ) ?? false;
-    return isConnected && clock.wallMs() - renewedMs < LEASE_SECONDS * 1000;
+    return isConnected && node !== undefined && ready?.status !== "Unknown";
   }
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  type LogFields,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
 import { LEASE_NAMESPACE } from "../../../lib/operator/device/mod.ts";
 import { LeaseRenewer } from "../../../lib/operator/fleet/lease_renewer.ts";
 import { LEASE } from "../../../lib/operator/kube/mod.ts";
@@ -8,13 +13,19 @@ import { CountingApi } from "../_support/counting_api.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 /** A fast renewer, and Leases that exist on the API server. */
-async function createFixture(prefixes: string[], missing: string[] = []) {
+async function createFixture(prefixes: string[]) {
   const api = await CountingApi.open();
+  const leadership = { isSuspended: false };
+  const lines: LogFields[] = [];
   const renewer = new LeaseRenewer({
     client: api,
     clock: SYSTEM_CLOCK,
-    log: SILENT_LOGGER,
-    onMissing: (device) => void missing.push(device),
+    leadership,
+    log: {
+      ...SILENT_LOGGER,
+      debug: (_message, fields = {}) => void lines.push(fields),
+      warn: (_message, fields = {}) => void lines.push(fields),
+    },
     intervalMs: 200,
     slotCount: 4,
   });
@@ -24,7 +35,11 @@ async function createFixture(prefixes: string[], missing: string[] = []) {
   }));
   for (const ref of leases) await api.putObject(LEASE, { metadata: ref });
   return {
+    api,
     renewer,
+    leadership,
+    /** Fields of the log's lines. */
+    lines,
     names: leases.map(({ name }) => name),
     /** When each Lease was renewed last; "" when it never was. */
     readRenewTimes: () =>
@@ -82,10 +97,42 @@ Deno.test("stop() ends a device's renewals", async () => {
   assert.equal((await readRenewTimes())[1], "");
 });
 
-Deno.test("start() reports a Lease that doesn't exist", async () => {
-  const missing: string[] = [];
-  await using fixture = await createFixture([], missing);
+Deno.test("start() tolerates a Lease that does not exist", async () => {
+  await using fixture = await createFixture([]);
   fixture.renewer.start("unknown", () => true);
-  await until(() => missing.length > 0, "the missing one");
-  assert.equal(missing[0], "unknown");
+  await until(() => fixture.lines.length > 0, "the missing one");
+  assert.deepEqual(fixture.lines[0], { device: "unknown" });
+});
+
+Deno.test("start() renews nothing while leadership is suspended, and all Leases at once afterwards", async () => {
+  await using fixture = await createFixture(["a", "b"]);
+  const { api, renewer, leadership, names, readRenewTimes } = fixture;
+  leadership.isSuspended = true;
+  for (const name of names) renewer.start(name, () => true);
+  const startMs = performance.now();
+  // Several turns of the wheel.
+  await until(() => performance.now() - startMs > 1000, "a second");
+  assert.deepEqual(api.takeWriteCounts()["patch leases"], undefined);
+  leadership.isSuspended = false;
+  await until(
+    async () => (await readRenewTimes()).every((time) => time !== ""),
+    "a renewal of each",
+  );
+});
+
+Deno.test("start() writes one line for all renewals that fail, and repeats them", async () => {
+  await using fixture = await createFixture(["a", "b", "c"]);
+  const { api, renewer, lines, names, readRenewTimes } = fixture;
+  const error = new AranyaError("unavailable", "Cannot patch: it is away");
+  api.failures.set("patch leases", error);
+  for (const name of names) renewer.start(name, () => true);
+  const startMs = performance.now();
+  await until(() => performance.now() - startMs > 2000, "two seconds");
+  assert.equal(lines.length, 1);
+  assert.equal(lines[0]?.error, error);
+  api.failures.clear();
+  await until(
+    async () => (await readRenewTimes()).every((time) => time !== ""),
+    "a renewal of each",
+  );
 });

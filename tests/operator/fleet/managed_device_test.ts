@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { toRfc3339Micro } from "../../../lib/shared/base/mod.ts";
 import { ManagedDevice } from "../../../lib/operator/fleet/managed_device.ts";
 import {
   EDGE_DEVICE,
   type EdgeDevice,
   LEASE,
+  NODE,
   POD,
 } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
@@ -72,28 +74,29 @@ Deno.test("sync() removes the objects of a deleted EdgeDevice, and then does not
   assert.deepEqual(fixture.api.takeWriteCounts(), {});
 });
 
+/** How the Lease's time differs from this machine's when their clocks differ. */
+const SKEWS_MS = [-3_600_000, 0, 3_600_000];
+
 for (
-  const { renewedAgoMs, expected } of [
-    { renewedAgoMs: 5_000, expected: true },
-    { renewedAgoMs: 50_000, expected: false },
-  ]
+  const { ready, expected } of [
+    { ready: "True", expected: true },
+    { ready: "Unknown", expected: false },
+  ] as const
 ) {
-  Deno.test(`isAlive is ${expected} for a device whose Lease was renewed ${renewedAgoMs} ms before`, async () => {
+  Deno.test(`isAlive is ${expected} for a connected device whose Node is Ready=${ready}, whatever the clocks show`, async () => {
     await using fixture = await DeviceFixture.start({
       reconnectGraceMs: 60_000,
     });
-    await fixture.api.putObject(LEASE, {
-      metadata: {
-        namespace: "kube-node-lease",
-        name: fixture.ref.name,
-        labels: {
-          "arhat.dev/role": "EdgeDevice",
-          "arhat.dev/namespace": fixture.ref.namespace,
-        },
-      },
-      spec: {
-        renewTime: new Date(Date.now() - renewedAgoMs).toISOString()
-          .replace("Z", "000Z"),
+    const labels = {
+      "arhat.dev/role": "EdgeDevice",
+      "arhat.dev/namespace": fixture.ref.namespace,
+    };
+    const { name } = fixture.ref;
+    const lastTransitionTime = "2026-01-02T03:04:05Z";
+    await fixture.api.putObject(NODE, {
+      metadata: { name, labels },
+      status: {
+        conditions: [{ type: "Ready", status: ready, lastTransitionTime }],
       },
     });
     const edge = await putEdge(fixture, {
@@ -102,11 +105,17 @@ for (
         status: "True",
         reason: "LinkUp",
         message: "up",
-        lastTransitionTime: "2026-01-02T03:04:05Z",
+        lastTransitionTime,
       }],
     });
-    await fixture.waitForInformers();
-    await using given = manage(fixture, edge);
-    assert.equal(given.managed.isAlive, expected);
+    for (const skewMs of SKEWS_MS) {
+      await fixture.api.putObject(LEASE, {
+        metadata: { namespace: "kube-node-lease", name, labels },
+        spec: { renewTime: toRfc3339Micro(Date.now() + skewMs) },
+      });
+      await fixture.waitForInformers();
+      await using given = manage(fixture, edge);
+      assert.equal(given.managed.isAlive, expected, `${skewMs} ms`);
+    }
   });
 }
