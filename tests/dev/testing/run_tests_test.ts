@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join, ROOT } from "../../../dev/base/paths.ts";
 import { run } from "../../../dev/base/run.ts";
+import { until } from "../../../dev/base/wait.ts";
 import type { Results } from "../../../dev/testing/results.ts";
 import type { RunTestsOptions } from "../../../dev/testing/run_tests.ts";
 
@@ -84,8 +85,11 @@ Deno.test("runTests() kills and names processes that tests left behind", async (
   const pids = [...output.matchAll(/left process (\d+) behind: sleep 54321/g)]
     .map((match) => match[1]);
   assert.equal(pids.length, 2, output);
-  for (const pid of pids) {
-    const state = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-    assert.match(state, /^$|\) Z /);
-  }
+  await until(async () => {
+    const states = await Promise.all(
+      pids.map((pid) => Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "")),
+    );
+    // Ended, or a zombie that its parent has not reaped.
+    return states.every((state) => /^$|\) Z /.test(state));
+  }, "the end of both processes");
 });
