@@ -29,7 +29,7 @@ const PARTS = ["pure", "unit", "e2e"] as const;
 type Part = typeof PARTS[number];
 
 /** Deadline of a unit test. End-to-end tests have their own. */
-const UNIT_TIMEOUT_MS = 60_000;
+const UNIT_TIMEOUT_MS = 120_000;
 
 async function setUp(): Promise<void> {
   print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
