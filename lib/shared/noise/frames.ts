@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Codec of the frames on a link, as the head of proto/aranya.proto specifies them. */
-import { AranyaError, concatBytes, utf8 } from "../base/mod.ts";
+import { AranyaError, concatBytes, parseEndpoint, utf8 } from "../base/mod.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -59,6 +59,8 @@ export interface Refusal {
   reason: RefusalReason;
   /** A sentence for the device's owner. */
   message: string;
+  /** "host:port" of the operator to go to instead. */
+  endpoint?: string;
 }
 
 /** Encodes frame 0x01. */
@@ -83,6 +85,7 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
     encodeMessage(HandshakeRefusalSchema, {
       reason: refusal.reason,
       message: refusal.message.slice(0, MAX_REFUSAL_TEXT_LENGTH),
+      endpoint: refusal.endpoint ?? "",
     }),
   );
 }
@@ -94,7 +97,8 @@ export function decodeInit(frame: Uint8Array): HandshakeInit {
 }
 
 /**
- * Decodes frame 0x02 or 0x03. Control characters in the text of a refusal are replaced by spaces.
+ * Decodes frame 0x02 or 0x03. Control characters in the text of a refusal are replaced by spaces,
+ * and an endpoint that is none is left out.
  * @throws {AranyaError} code "invalid" for anything else
  */
 export function decodeAnswer(
@@ -108,7 +112,7 @@ export function decodeAnswer(
     return { noise };
   }
   if (frame[0] !== FRAME_TYPES.refusal) throw unexpectedType(frame);
-  const { reason, message } = decodeBody(
+  const { reason, message, endpoint } = decodeBody(
     frame,
     (body) => decodeMessage(HandshakeRefusalSchema, body),
   );
@@ -117,8 +121,18 @@ export function decodeAnswer(
       reason,
       message: message.slice(0, MAX_REFUSAL_TEXT_LENGTH)
         .replaceAll(CONTROL_CHARACTERS, " "),
+      ...(isEndpoint(endpoint) ? { endpoint } : {}),
     },
   };
+}
+
+function isEndpoint(text: string): boolean {
+  try {
+    parseEndpoint(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function toFrame(type: number, body: Uint8Array): Uint8Array {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The initiator's side of the handshake: the agent's. */
-import { AranyaError, type Meter, withDeadline } from "../base/mod.ts";
+import { AranyaError, defined, type Meter, withDeadline } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import { PROTOCOL_VERSION, toRefusalCode, toRefusalName } from "../wire/mod.ts";
 import {
@@ -36,7 +36,8 @@ const DEFAULT_TIMEOUT_MS = 10_000;
  * prove that it has the key; "unsupported" for the protocol version; "conflict" for a duplicate
  * device; "unavailable" for other refusals and when the link ended; "invalid" for bytes that are no
  * answer; "timed_out"; the signal's reason. `details.refusal` names the reason of a refusal, e.g.
- * "BAD_CREDENTIAL". It is only a hint: a refusal is not authenticated.
+ * "BAD_CREDENTIAL", and `details.endpoint` where to go with "NOT_LEADER", if the responder knows.
+ * Both are only hints: a refusal is not authenticated.
  */
 export async function initiateHandshake(
   link: Link,
@@ -103,13 +104,13 @@ async function exchangeMessages(
 }
 
 function toRefusedError(
-  { reason, message }: Refusal,
+  { reason, message, endpoint }: Refusal,
   action: string,
 ): AranyaError {
   const name = toRefusalName(reason);
   return new AranyaError(
     toRefusalCode(reason),
     `${action}: the operator refused: ${message || name}`,
-    { details: { refusal: name } },
+    { details: { refusal: name, ...defined({ endpoint }) } },
   );
 }

@@ -26,6 +26,7 @@ export {
 export {
   type AuthenticatedLink,
   type DeviceKeys,
+  NotLeaderError,
   respondToHandshake,
   type RespondToHandshakeOptions,
 } from "./responder.ts";

@@ -38,7 +38,8 @@ export interface DeviceKeys {
 export interface RespondToHandshakeOptions {
   /**
    * Returns the keys of a device; undefined when there is no such device. When it rejects, the
-   * initiator is refused as "overloaded" and may try again.
+   * initiator is refused and may try again: with a {@linkcode NotLeaderError} as "not leader", else
+   * as "overloaded".
    */
   findKeys: (device: string) => Promise<DeviceKeys | undefined>;
   /**
@@ -72,6 +73,22 @@ const REFUSAL_TIMEOUT_MS = 1000;
 
 /** One text for both cases: an unauthenticated client must not learn which device names exist. */
 const UNAUTHENTICATED_TEXT = "unknown device or wrong credential";
+
+/** This operator does not lead, so that it knows no keys. */
+export class NotLeaderError extends AranyaError {
+  /** A sentence for the initiator. */
+  readonly reason: string;
+  /** "host:port" of the operator that leads, if it is known. */
+  readonly endpoint: string | undefined;
+
+  constructor(
+    { reason, endpoint }: { reason: string; endpoint?: string | undefined },
+  ) {
+    super("unavailable", `Cannot accept agent: ${reason}`);
+    this.reason = reason;
+    this.endpoint = endpoint;
+  }
+}
 
 /** An error that is sent to the initiator as a refusal. */
 class RefusedError extends AranyaError {
@@ -209,6 +226,14 @@ async function findKeys(
   try {
     return await options.findKeys(device);
   } catch (error) {
+    if (error instanceof NotLeaderError) {
+      const { reason: message, endpoint } = error;
+      const refusal = { message, ...defined({ endpoint }) };
+      throw new RefusedError(
+        error,
+        { reason: RefusalReason.NOT_LEADER, ...refusal },
+      );
+    }
     throw new RefusedError(
       new AranyaError(
         "unavailable",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromHex, toHex, utf8 } from "../../../lib/shared/base/mod.ts";
+import { defined, fromHex, toHex, utf8 } from "../../../lib/shared/base/mod.ts";
 import {
   decodeAnswer,
   decodeInit,
@@ -56,6 +56,24 @@ Deno.test("decodeAnswer() replaces control characters in the text of a refusal",
   assert.deepEqual(decodeAnswer(encodeRefusal({ reason: 2, message })), {
     refusal: { reason: 2, message: "a b [1mc d e f é€" },
   });
+});
+
+Deno.test("decodeAnswer() returns the endpoint of a refusal, and leaves out what is none", () => {
+  const refusal = { reason: 5 as const, message: "m" };
+  for (
+    const [endpoint, expected] of [
+      ["10.0.0.2:9443", "10.0.0.2:9443"],
+      ["[fd00::2]:9443", "[fd00::2]:9443"],
+      ["10.0.0.2", undefined],
+      ["a b:1", undefined],
+      ["", undefined],
+    ] as const
+  ) {
+    const answer = decodeAnswer(encodeRefusal({ ...refusal, endpoint }));
+    assert.deepEqual(answer, {
+      refusal: { ...refusal, ...defined({ endpoint: expected }) },
+    });
+  }
 });
 
 Deno.test("decodeInit() rejects a frame of more than 1024 bytes", () => {

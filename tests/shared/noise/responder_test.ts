@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { defined, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  type AranyaError,
+  defined,
+  fromUtf8,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
   type AuthenticatedLink,
   HandshakeLimit,
   initiateHandshake,
+  NotLeaderError,
   respondToHandshake,
   type RespondToHandshakeOptions,
 } from "../../../lib/shared/noise/mod.ts";
@@ -136,6 +142,29 @@ Deno.test("respondToHandshake() refuses as unavailable when credentials can't be
     message: /can't be looked up/,
   });
 });
+
+for (const endpoint of ["10.0.0.2:9443", undefined]) {
+  Deno.test(`respondToHandshake() refuses an agent that has to go to ${endpoint ?? "another operator"}`, async () => {
+    const reason = "another operator leads";
+    const { initiator, responder } = await shakeHands({
+      responder: {
+        findKeys: () =>
+          Promise.reject(new NotLeaderError({ reason, endpoint })),
+      },
+    });
+    assertRejected(responder, { code: "unavailable", message: /leads$/ });
+    assertRejected(initiator, {
+      code: "unavailable",
+      message: /the operator refused: another operator leads$/,
+    });
+    assert.ok(initiator.status === "rejected");
+    const { details } = initiator.reason as AranyaError;
+    assert.deepEqual(details, {
+      refusal: "NOT_LEADER",
+      ...defined({ endpoint }),
+    });
+  });
+}
 
 Deno.test("respondToHandshake() rejects a replayed first message", async () => {
   let recorded: Uint8Array | undefined;
