@@ -251,6 +251,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     imports: [
       "shared/base",
       "shared/wire",
+      "shared/config",
       "agent/runtime",
       "agent/state",
       "agent/volumes",

@@ -152,6 +152,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       session: this.#session,
       agentVersion: version,
       host: config.host,
+      pods: config.pods,
       clock,
       log,
     });
@@ -189,7 +190,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
   }
 
   #startPodWorkers(): Promise<PodWorkers> {
-    const { runtime, mounts, log } = this.#options;
+    const { config, runtime, mounts, log } = this.#options;
     return createPodWorkers({
       runtime,
       mounts,
@@ -197,6 +198,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       store: this.#store,
       clock: this.#clock,
       host: this.#facts,
+      switches: config.pods,
       fetchBlobs: (request) => fetchBlobs(this.#session, request),
       reporter: this,
     });

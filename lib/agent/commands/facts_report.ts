@@ -9,7 +9,7 @@ import {
   Notifier,
   onAbort,
 } from "../../shared/base/mod.ts";
-import type { HostSwitches } from "../../shared/config/mod.ts";
+import type { HostSwitches, PodSwitches } from "../../shared/config/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
   create,
@@ -17,6 +17,7 @@ import {
   FactsSchema,
   HostAccessSchema,
   Method,
+  PodAccessSchema,
 } from "../../shared/wire/mod.ts";
 import type { HostAddresses } from "../pods/mod.ts";
 import type { DeviceFacts, DeviceReader } from "../runtime/mod.ts";
@@ -28,6 +29,8 @@ export interface FactsReportOptions {
   agentVersion: string;
   /** Which streams the device's owner allows to the host. */
   host: HostSwitches;
+  /** What the device's owner allows pods to do to the host. */
+  pods: PodSwitches;
   clock: Clock;
   log: Logger;
 }
@@ -117,12 +120,14 @@ export class FactsReport implements HostAddresses {
 
   async #report(signal: AbortSignal): Promise<void> {
     if (!this.#hasConnected) return;
-    const { session, agentVersion, host } = this.#options;
+    const { session, agentVersion, host, pods } = this.#options;
     const { exec, attach, logs, portForward } = host;
+    const { privileged, hostPath, hostNamespaces } = pods;
     const bytes = encodeMessage(FactsSchema, {
       ...this.#facts,
       agentVersion,
       host: create(HostAccessSchema, { exec, attach, logs, portForward }),
+      pods: create(PodAccessSchema, { privileged, hostPath, hostNamespaces }),
     });
     if (this.#sent && equalBytes(this.#sent, bytes)) return;
     this.#sent = bytes;

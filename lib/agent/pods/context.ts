@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the workers of one device share, as named interfaces. */
 import type { Clock, Logger } from "../../shared/base/mod.ts";
+import type { PodSwitches } from "../../shared/config/mod.ts";
 import type { ContainerRuntime } from "../runtime/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
@@ -62,6 +63,7 @@ export interface WorkerContext {
   readonly registry: PodRegistry;
   readonly reporter: Pick<PodReporter, "onPodEvent">;
   readonly host: HostAddresses;
+  readonly switches: PodSwitches;
   readonly clock: Clock;
   readonly log: Logger;
 }

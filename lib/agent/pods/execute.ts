@@ -12,6 +12,7 @@ import type { Action, StartAction } from "./plan_builder.ts";
 import type { PodState } from "./pod_state.ts";
 import { startContainer } from "./start_container.ts";
 import { ContainerStop } from "./stop_container.ts";
+import { checkPodSwitches } from "./pod_switches.ts";
 
 const SANDBOX_TIMEOUT_MS = 120_000;
 const PURGE_RETRY_MS = 5_000;
@@ -103,6 +104,8 @@ async function prepareVolumes(
 ): Promise<void> {
   const { spec } = state.record;
   try {
+    // The switches may have been turned off after the pod was stored.
+    checkPodSwitches(spec, context.switches);
     await context.volumes.prepare(spec, signal);
     state.recordVolumesReady(spec);
   } catch (error) {

@@ -16,6 +16,7 @@ import {
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
+import type { PodSwitches } from "../../shared/config/mod.ts";
 import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
 import type { StateStore } from "../state/mod.ts";
 import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
@@ -32,6 +33,7 @@ import {
   toUnmanagedSpec,
 } from "./pod_record.ts";
 import { PodStore } from "./pod_store.ts";
+import { checkPodSwitches } from "./pod_switches.ts";
 import { PodWorker } from "./pod_worker.ts";
 
 /** Volume contents that a pod needs and the device does not have. */
@@ -56,6 +58,8 @@ export interface PodWorkersOptions {
   clock?: Clock;
   /** The device's own addresses. */
   host: HostAddresses;
+  /** What pods may do to the host. @default everything */
+  switches?: PodSwitches;
   /**
    * Fetches volume contents from the operator, in the order of the hashes.
    * @throws {AranyaError} code "unavailable" without a link
@@ -69,7 +73,8 @@ export interface PodWorkersOptions {
 export interface PodWorkers extends AsyncDisposable {
   /**
    * Creates a pod or replaces its spec; resolves once that is persisted.
-   * @throws {AranyaError} code "conflict" when the pod is being removed
+   * @throws {AranyaError} code "conflict" when the pod is being removed, "forbidden" when it needs
+   * what the device's owner has turned off
    */
   apply(spec: PodSpec): Promise<void>;
   /**
@@ -95,6 +100,11 @@ export interface PodWorkers extends AsyncDisposable {
   retryFailures(): void;
 }
 
+const ALL_ALLOWED: PodSwitches = {
+  privileged: true,
+  hostPath: true,
+  hostNamespaces: true,
+};
 const FIRST_SYNC_TIMEOUT_MS = 5_000;
 const FIRST_SYNC_POLL_MS = 100;
 /** Upper bound of the status versions that one start of the agent may use. */
@@ -158,6 +168,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       registry: this,
       reporter,
       host,
+      switches: options.switches ?? ALL_ALLOWED,
       clock,
       log,
     };
@@ -184,6 +195,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
 
   apply(spec: PodSpec): Promise<void> {
     return this.#commands.run(spec.uid, async () => {
+      checkPodSwitches(spec, this.#context.switches);
       const worker = this.#workers.get(spec.uid);
       if (worker) await worker.apply(spec);
       else {

@@ -25,7 +25,7 @@ import type { StatsRuntime } from "./runtime.ts";
 const MILLIS_PER_CPU = 1_000;
 
 /** Message Facts without the fields that only the agent process knows. */
-export type DeviceFacts = Omit<Facts, "agentVersion" | "host">;
+export type DeviceFacts = Omit<Facts, "agentVersion" | "host" | "pods">;
 
 /** Reads the device's facts and resource usage. */
 export interface DeviceReader {

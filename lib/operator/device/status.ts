@@ -134,7 +134,7 @@ export function fromFacts(
   facts: Facts,
   hello: Hello | undefined,
 ): ReportedFacts {
-  const { host } = facts;
+  const { host, pods } = facts;
   return {
     os: facts.os,
     arch: facts.arch,
@@ -158,6 +158,11 @@ export function fromFacts(
         attach: host.attach,
         logs: host.logs,
         portForward: host.portForward,
+      },
+      pods: pods && {
+        privileged: pods.privileged,
+        hostPath: pods.hostPath,
+        hostNamespaces: pods.hostNamespaces,
       },
     }),
   };

@@ -161,4 +161,10 @@ export interface ReportedFacts {
     logs?: boolean;
     portForward?: boolean;
   };
+  /** What the agent's configuration allows pods to do to the host. */
+  pods?: {
+    privileged?: boolean;
+    hostPath?: boolean;
+    hostNamespaces?: boolean;
+  };
 }

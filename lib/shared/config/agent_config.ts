@@ -17,6 +17,16 @@ export interface HostSwitches {
   logFile?: string;
 }
 
+/** What the device's owner allows pods to do to the host. */
+export interface PodSwitches {
+  /** Privileged containers, and Linux capabilities beyond those of the baseline policy. @default true */
+  privileged: boolean;
+  /** Volumes of type hostPath. @default true */
+  hostPath: boolean;
+  /** `hostNetwork`, `hostPID` and `hostIPC`. @default true */
+  hostNamespaces: boolean;
+}
+
 /** Configuration of an agent. */
 export interface AgentConfig {
   /** Name of the EdgeDevice. */
@@ -35,6 +45,7 @@ export interface AgentConfig {
   /** Plain text instead of TLS. @default false */
   insecure: boolean;
   host: HostSwitches;
+  pods: PodSwitches;
   runtime: {
     docker: {
       /** "unix:///path" or "tcp://host:port". Absent: DOCKER_HOST, else the usual socket. */

@@ -11,7 +11,7 @@
  *
  * @module
  */
-export type { AgentConfig, HostSwitches } from "./agent_config.ts";
+export type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { parseAgentConfig } from "./parse.ts";
 export { type RenderableConfig, renderAgentConfig } from "./render.ts";

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { defined, KEY_BYTES } from "../base/mod.ts";
-import type { AgentConfig, HostSwitches } from "./agent_config.ts";
+import type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
 import { type ConfigField, DocumentReader } from "./reader.ts";
 
 const DEVICE = {
@@ -44,6 +44,7 @@ export function parseAgentConfig(
     "serverName",
     "insecure",
     "host",
+    "pods",
     "runtime",
     "stateDir",
     "stateKeyFile",
@@ -62,6 +63,7 @@ export function parseAgentConfig(
     credential: readCredential(reader, fields.credential),
     insecure: reader.readBoolean(fields.insecure) ?? false,
     host: readHost(reader, fields.host),
+    pods: readPods(reader, fields.pods),
     runtime: readRuntime(reader, fields.runtime),
     stateDir: reader.readText(fields.stateDir, PATH) ??
       `/var/lib/aranya/${device}`,
@@ -107,6 +109,18 @@ function readHost(reader: DocumentReader, field: ConfigField): HostSwitches {
       shell: reader.readText(fields.shell, PATH),
       logFile: reader.readText(fields.logFile, PATH),
     }),
+  };
+}
+
+function readPods(reader: DocumentReader, field: ConfigField): PodSwitches {
+  const fields = reader.readFields(
+    field,
+    ["privileged", "hostPath", "hostNamespaces"],
+  );
+  return {
+    privileged: reader.readBoolean(fields.privileged) ?? true,
+    hostPath: reader.readBoolean(fields.hostPath) ?? true,
+    hostNamespaces: reader.readBoolean(fields.hostNamespaces) ?? true,
   };
 }
 

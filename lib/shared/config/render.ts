@@ -25,6 +25,13 @@ host:
   # shell: /bin/bash # for attach; default: the user's own
   # logFile: /var/log/syslog # for logs; default: the journal
 
+# What pods may do to this device. With all three false, a pod has no way to the host but through the kernel; it may
+# still use the network. host.portForward does not limit a pod in the host's network: set hostNamespaces to false too.
+pods:
+  privileged: true # privileged containers, and Linux capabilities beyond the baseline policy
+  hostPath: true # volumes that are directories or files of this device
+  hostNamespaces: true # hostNetwork, hostPID, hostIPC
+
 # runtime:
 #   docker:
 #     host: unix:///var/run/docker.sock # default; DOCKER_HOST is honoured

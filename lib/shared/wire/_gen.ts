@@ -69,7 +69,7 @@ import type { Message as Message$1, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file aranya.proto.
  */
 export const file_aranya: GenFile = /*@__PURE__*/
-  fileDesc("CgxhcmFueWEucHJvdG8SCWFyYW55YS52MSJICg1IYW5kc2hha2VJbml0Eg4KBmRldmljZRgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEg0KBW5vaXNlGAMgASgMIh8KDkhhbmRzaGFrZVJlcGx5Eg0KBW5vaXNlGAEgASgMIl8KEEhhbmRzaGFrZVJlZnVzYWwSKAoGcmVhc29uGAEgASgOMhguYXJhbnlhLnYxLlJlZnVzYWxSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRIQCghlbmRwb2ludBgDIAEoCSJcCgdDb21tYW5kEgwKBGtpbmQYASABKA0SDgoGc3RyZWFtGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEhAKCGNvbXBsZXRlGAQgASgIEg8KB3BheWxvYWQYBSABKAwiXAoHTWVzc2FnZRIMCgRraW5kGAEgASgNEg4KBnN0cmVhbRgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoBBIQCghjb21wbGV0ZRgEIAEoCBIPCgdwYXlsb2FkGAUgASgMIugBCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhQKDGNhcGFiaWxpdGllcxgCIAMoCRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEhIKCm1hY2hpbmVfaWQYBCABKAkSDwoHYm9vdF9pZBgFIAEoCRITCgtpbnN0YW5jZV9pZBgGIAEoDBIYChBwZWVyX2luc3RhbmNlX2lkGAcgASgMEiYKBnJlc3VtZRgIIAMoCzIWLmFyYW55YS52MS5TdHJlYW1Qb2ludBIcChRtaW5fcHJvdG9jb2xfdmVyc2lvbhgJIAEoDSKOAQoKSGVsbG9SZXBseRIlCgd3ZWxjb21lGAEgASgLMhIuYXJhbnlhLnYxLldlbGNvbWVIABIlCgdyZWZ1c2VkGAIgASgLMhIuYXJhbnlhLnYxLlJlZnVzZWRIABInCghyZWRpcmVjdBgDIAEoCzITLmFyYW55YS52MS5SZWRpcmVjdEgAQgkKB291dGNvbWUi0QEKB1dlbGNvbWUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjYXBhYmlsaXRpZXMYAiADKAkSGAoQb3BlcmF0b3JfdmVyc2lvbhgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoDBIPCgdyZXN1bWVkGAUgASgIEiYKBnJlc3VtZRgGIAMoCzIWLmFyYW55YS52MS5TdHJlYW1Qb2ludBIUCgx0aW1lX3VuaXhfbXMYByABKAMSGAoQb2ZmbGluZV9hZnRlcl9tcxgIIAEoDSJECgdSZWZ1c2VkEigKBnJlYXNvbhgBIAEoDjIYLmFyYW55YS52MS5SZWZ1c2FsUmVhc29uEg8KB21lc3NhZ2UYAiABKAkiHAoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkiawoLU3RyZWFtUG9pbnQSDgoGc3RyZWFtGAEgASgNEhAKCHJlY2VpdmVkGAIgASgEEg4KBmNyZWRpdBgDIAEoBBIqCghjaGFubmVscxgEIAMoCzIYLmFyYW55YS52MS5DaGFubmVsQ3JlZGl0IjAKDUNoYW5uZWxDcmVkaXQSDwoHY2hhbm5lbBgBIAEoDRIOCgZjcmVkaXQYAiABKAQiQgoEQWNrcxImCgZwb2ludHMYASADKAsyFi5hcmFueWEudjEuU3RyZWFtUG9pbnQSEgoKbGlua19ieXRlcxgCIAEoBCIwCgdHb29kYnllEg4KBnJlYXNvbhgBIAEoCRIVCg1pbnN0YW5jZV9lbmRzGAIgASgIIiEKDlVua25vd25TdHJlYW1zEg8KB3N0cmVhbXMYASADKA0iTgoET3BlbhIhCgZtZXRob2QYASABKA4yES5hcmFueWEudjEuTWV0aG9kEg8KB3JlcXVlc3QYAiABKAwSEgoKdGltZW91dF9tcxgDIAEoDSJOCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIkCgRraW5kGAMgASgOMhYuYXJhbnlhLnYxLkZhaWx1cmVLaW5kImAKCUNvbmZpZ3VyZRIQCghwb2RfY2lkchgBIAEoCRIbCgNkbnMYAiABKAsyDi5hcmFueWEudjEuRG5zEhEKCW5vZGVfbmFtZRgDIAEoCRIRCgllbmRwb2ludHMYBCADKAkiHwoQUm90YXRlQ3JlZGVudGlhbBILCgNrZXkYASABKAwi6wIKBUZhY3RzEgoKAm9zGAEgASgJEgwKBGFyY2gYAiABKAkSFgoOa2VybmVsX3ZlcnNpb24YAyABKAkSEAoIb3NfaW1hZ2UYBCABKAkSEgoKbWFjaGluZV9pZBgFIAEoCRIPCgdib290X2lkGAYgASgJEhUKDWFnZW50X3ZlcnNpb24YByABKAkSFwoPcnVudGltZV92ZXJzaW9uGAggASgJEhQKDHJ1bnRpbWVfcm9vdBgJIAEoCRISCgpjcHVfbWlsbGlzGAogASgNEhQKDG1lbW9yeV9ieXRlcxgLIAEoBBIVCg1zdG9yYWdlX2J5dGVzGAwgASgEEhEKCWFkZHJlc3NlcxgNIAMoCRIQCghob3N0bmFtZRgOIAEoCRIoCgpjb25kaXRpb25zGA8gAygLMhQuYXJhbnlhLnYxLkNvbmRpdGlvbhIjCgRob3N0GBAgASgLMhUuYXJhbnlhLnYxLkhvc3RBY2Nlc3MiSgoJQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSDgoGc3RhdHVzGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIk4KCkhvc3RBY2Nlc3MSDAoEZXhlYxgBIAEoCBIOCgZhdHRhY2gYAiABKAgSDAoEbG9ncxgDIAEoCBIUCgxwb3J0X2ZvcndhcmQYBCABKAgi/gEKBVN0YXRzEhQKDHRpbWVfdW5peF9tcxgBIAEoAxIXCg9jcHVfdG90YWxfbmFub3MYAiABKAQSIAoYbWVtb3J5X3dvcmtpbmdfc2V0X2J5dGVzGAMgASgEEh4KFm1lbW9yeV9hdmFpbGFibGVfYnl0ZXMYBCABKAQSGgoSc3RvcmFnZV91c2VkX2J5dGVzGAUgASgEEh4KFnN0b3JhZ2VfY2FwYWNpdHlfYnl0ZXMYBiABKAQSGQoRYm9vdF90aW1lX3VuaXhfbXMYByABKAMSLQoKY29udGFpbmVycxgIIAMoCzIZLmFyYW55YS52MS5Db250YWluZXJTdGF0cyLWAQoOQ29udGFpbmVyU3RhdHMSDwoHcG9kX3VpZBgBIAEoCRIRCgljb250YWluZXIYAiABKAkSFwoPY3B1X3RvdGFsX25hbm9zGAMgASgEEiAKGG1lbW9yeV93b3JraW5nX3NldF9ieXRlcxgEIAEoBBIYChBtZW1vcnlfcnNzX2J5dGVzGAUgASgEEhcKD3N0YXJ0ZWRfdW5peF9tcxgGIAEoAxIYChBuZXR3b3JrX3J4X2J5dGVzGAcgASgEEhgKEG5ldHdvcmtfdHhfYnl0ZXMYCCABKAQi/gQKB1BvZFNwZWMSCwoDdWlkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEhEKCXNwZWNfaGFzaBgEIAEoCRItCg9pbml0X2NvbnRhaW5lcnMYBSADKAsyFC5hcmFueWEudjEuQ29udGFpbmVyEigKCmNvbnRhaW5lcnMYBiADKAsyFC5hcmFueWEudjEuQ29udGFpbmVyEiIKB3ZvbHVtZXMYByADKAsyES5hcmFueWEudjEuVm9sdW1lEjAKDnJlc3RhcnRfcG9saWN5GAggASgOMhguYXJhbnlhLnYxLlJlc3RhcnRQb2xpY3kSIQoZdGVybWluYXRpb25fZ3JhY2Vfc2Vjb25kcxgJIAEoAxIUCgxob3N0X25ldHdvcmsYCiABKAgSEAoIaG9zdF9waWQYCyABKAgSEAoIaG9zdF9pcGMYDCABKAgSEAoIaG9zdG5hbWUYDSABKAkSGwoDZG5zGA4gASgLMg4uYXJhbnlhLnYxLkRucxIqCgxob3N0X2FsaWFzZXMYDyADKAsyFC5hcmFueWEudjEuSG9zdEFsaWFzEjsKFHJlZ2lzdHJ5X2NyZWRlbnRpYWxzGBAgAygLMh0uYXJhbnlhLnYxLlJlZ2lzdHJ5Q3JlZGVudGlhbBIoCghzZWN1cml0eRgRIAEoCzIWLmFyYW55YS52MS5Qb2RTZWN1cml0eRIfChdzaGFyZV9wcm9jZXNzX25hbWVzcGFjZRgSIAEoCBIiCgdzeXNjdGxzGBMgAygLMhEuYXJhbnlhLnYxLlN5c2N0bBIfChdhY3RpdmVfZGVhZGxpbmVfc2Vjb25kcxgUIAEoAyKcBQoJQ29udGFpbmVyEgwKBG5hbWUYASABKAkSDQoFaW1hZ2UYAiABKAkSKgoLcHVsbF9wb2xpY3kYAyABKA4yFS5hcmFueWEudjEuUHVsbFBvbGljeRIPCgdjb21tYW5kGAQgAygJEgwKBGFyZ3MYBSADKAkSEwoLd29ya2luZ19kaXIYBiABKAkSIAoDZW52GAcgAygLMhMuYXJhbnlhLnYxLkVudkVudHJ5EiAKBm1vdW50cxgIIAMoCzIQLmFyYW55YS52MS5Nb3VudBInCglyZXNvdXJjZXMYCSABKAsyFC5hcmFueWEudjEuUmVzb3VyY2VzEi4KCHNlY3VyaXR5GAogASgLMhwuYXJhbnlhLnYxLkNvbnRhaW5lclNlY3VyaXR5Eg0KBXN0ZGluGAsgASgIEhIKCnN0ZGluX29uY2UYDCABKAgSCwoDdHR5GA0gASgIEiAKGHRlcm1pbmF0aW9uX21lc3NhZ2VfcGF0aBgOIAEoCRIsCiR0ZXJtaW5hdGlvbl9tZXNzYWdlX2ZhbGxiYWNrX3RvX2xvZ3MYDyABKAgSJAoIcHJlX3N0b3AYECABKAsyEi5hcmFueWEudjEuSGFuZGxlchImCgpwb3N0X3N0YXJ0GBEgASgLMhIuYXJhbnlhLnYxLkhhbmRsZXISIgoIbGl2ZW5lc3MYEiABKAsyEC5hcmFueWEudjEuUHJvYmUSIwoJcmVhZGluZXNzGBMgASgLMhAuYXJhbnlhLnYxLlByb2JlEiEKB3N0YXJ0dXAYFCABKAsyEC5hcmFueWEudjEuUHJvYmUSIwoHYmxvY2tlZBgVIAEoCzISLmFyYW55YS52MS5CbG9ja2VkEhYKDnJlc3RhcnRfYWx3YXlzGBYgASgIIioKB0Jsb2NrZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiXAoIRW52RW50cnkSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCRIiCgVmaWVsZBgDIAEoDjITLmFyYW55YS52MS5FbnZGaWVsZBIPCgdsaXRlcmFsGAQgASgIIl8KBU1vdW50Eg4KBnZvbHVtZRgBIAEoCRIMCgRwYXRoGAIgASgJEhAKCHN1Yl9wYXRoGAMgASgJEhEKCXJlYWRfb25seRgEIAEoCBITCgtwcm9wYWdhdGlvbhgFIAEoCSJ7CglSZXNvdXJjZXMSGAoQY3B1X2xpbWl0X21pbGxpcxgBIAEoBBIaChJtZW1vcnlfbGltaXRfYnl0ZXMYAiABKAQSGgoSY3B1X3JlcXVlc3RfbWlsbGlzGAMgASgEEhwKFG1lbW9yeV9yZXF1ZXN0X2J5dGVzGAQgASgEIk4KC1BvZFNlY3VyaXR5EhUKCGZzX2dyb3VwGAEgASgDSACIAQESGwoTc3VwcGxlbWVudGFsX2dyb3VwcxgCIAMoA0ILCglfZnNfZ3JvdXAi0AIKEUNvbnRhaW5lclNlY3VyaXR5EhgKC3J1bl9hc191c2VyGAEgASgDSACIAQESGQoMcnVuX2FzX2dyb3VwGAIgASgDSAGIAQESFwoPcnVuX2FzX25vbl9yb290GAMgASgIEhIKCnByaXZpbGVnZWQYBCABKAgSFgoOcmVhZF9vbmx5X3Jvb3QYBSABKAgSGAoQYWRkX2NhcGFiaWxpdGllcxgGIAMoCRIZChFkcm9wX2NhcGFiaWxpdGllcxgHIAMoCRInChphbGxvd19wcml2aWxlZ2VfZXNjYWxhdGlvbhgIIAEoCEgCiAEBEg8KB3NlY2NvbXAYCSABKAkSEgoKcHJvY19tb3VudBgKIAEoCUIOCgxfcnVuX2FzX3VzZXJCDwoNX3J1bl9hc19ncm91cEIdChtfYWxsb3dfcHJpdmlsZWdlX2VzY2FsYXRpb24ixgEKB0hhbmRsZXISJQoEZXhlYxgBIAEoCzIVLmFyYW55YS52MS5FeGVjQWN0aW9uSAASJQoEaHR0cBgCIAEoCzIVLmFyYW55YS52MS5IdHRwQWN0aW9uSAASIwoDdGNwGAMgASgLMhQuYXJhbnlhLnYxLlRjcEFjdGlvbkgAEhcKDXNsZWVwX3NlY29uZHMYBCABKANIABIlCgRncnBjGAUgASgLMhUuYXJhbnlhLnYxLkdycGNBY3Rpb25IAEIICgZhY3Rpb24iHQoKRXhlY0FjdGlvbhIPCgdjb21tYW5kGAEgAygJIm4KCkh0dHBBY3Rpb24SDgoGc2NoZW1lGAEgASgJEgwKBGhvc3QYAiABKAkSDAoEcG9ydBgDIAEoDRIMCgRwYXRoGAQgASgJEiYKB2hlYWRlcnMYBSADKAsyFS5hcmFueWEudjEuSHR0cEhlYWRlciIpCgpIdHRwSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiJwoJVGNwQWN0aW9uEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDSIrCgpHcnBjQWN0aW9uEgwKBHBvcnQYASABKA0SDwoHc2VydmljZRgCIAEoCSL4AQoFUHJvYmUSIwoHaGFuZGxlchgBIAEoCzISLmFyYW55YS52MS5IYW5kbGVyEh0KFWluaXRpYWxfZGVsYXlfc2Vjb25kcxgCIAEoDRIXCg90aW1lb3V0X3NlY29uZHMYAyABKA0SFgoOcGVyaW9kX3NlY29uZHMYBCABKA0SGQoRc3VjY2Vzc190aHJlc2hvbGQYBSABKA0SGQoRZmFpbHVyZV90aHJlc2hvbGQYBiABKA0SJgoZdGVybWluYXRpb25fZ3JhY2Vfc2Vjb25kcxgHIAEoA0gAiAEBQhwKGl90ZXJtaW5hdGlvbl9ncmFjZV9zZWNvbmRzIrwBCgZWb2x1bWUSDAoEbmFtZRgBIAEoCRIjCgdibG9ja2VkGAIgASgLMhIuYXJhbnlhLnYxLkJsb2NrZWQSKAoJZW1wdHlfZGlyGAMgASgLMhMuYXJhbnlhLnYxLkVtcHR5RGlySAASKAoJaG9zdF9wYXRoGAQgASgLMhMuYXJhbnlhLnYxLkhvc3RQYXRoSAASIQoFZmlsZXMYBSABKAsyEC5hcmFueWEudjEuRmlsZXNIAEIICgZzb3VyY2UiNAoIRW1wdHlEaXISDgoGbWVtb3J5GAEgASgIEhgKEHNpemVfbGltaXRfYnl0ZXMYAiABKAQiJgoISG9zdFBhdGgSDAoEcGF0aBgBIAEoCRIMCgR0eXBlGAIgASgJIjcKBUZpbGVzEh4KBWZpbGVzGAEgAygLMg8uYXJhbnlhLnYxLkZpbGUSDgoGc2VjcmV0GAIgASgIIoUBCgRGaWxlEgwKBHBhdGgYASABKAkSDgoGc2hhMjU2GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSDAoEbW9kZRgEIAEoDRIQCgN1aWQYBSABKANIAIgBARIjCgV0b2tlbhgGIAEoCzIULmFyYW55YS52MS5GaWxlVG9rZW5CBgoEX3VpZCJpCglGaWxlVG9rZW4SEAoIYXVkaWVuY2UYASABKAkSGgoSZXhwaXJhdGlvbl9zZWNvbmRzGAIgASgDEhcKD2V4cGlyZXNfdW5peF9tcxgDIAEoAxIVCg1yZW5ld191bml4X21zGAQgASgDIjkKA0RucxIPCgdzZXJ2ZXJzGAEgAygJEhAKCHNlYXJjaGVzGAIgAygJEg8KB29wdGlvbnMYAyADKAkiJgoJSG9zdEFsaWFzEgoKAmlwGAEgASgJEg0KBW5hbWVzGAIgAygJIiUKBlN5c2N0bBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJImIKElJlZ2lzdHJ5Q3JlZGVudGlhbBIQCghyZWdpc3RyeRgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIWCg5pZGVudGl0eV90b2tlbhgEIAEoCSIvCglSZW1vdmVQb2QSCwoDdWlkGAEgASgJEhUKDWdyYWNlX3NlY29uZHMYAiABKAMiFwoIUHVyZ2VQb2QSCwoDdWlkGAEgASgJIi0KCkZldGNoQmxvYnMSDwoHcG9kX3VpZBgBIAEoCRIOCgZzaGEyNTYYAiADKAkiGQoFQmxvYnMSEAoIY29udGVudHMYASADKAwiMwoNUG9kU3RhdHVzTGlzdBIiCgRwb2RzGAEgAygLMhQuYXJhbnlhLnYxLlBvZFN0YXR1cyKSAwoJUG9kU3RhdHVzEgsKA3VpZBgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDAoEbmFtZRgDIAEoCRIRCglzcGVjX2hhc2gYBCABKAkSMwoPaW5pdF9jb250YWluZXJzGAUgAygLMhouYXJhbnlhLnYxLkNvbnRhaW5lclN0YXR1cxIuCgpjb250YWluZXJzGAYgAygLMhouYXJhbnlhLnYxLkNvbnRhaW5lclN0YXR1cxIPCgdwb2RfaXBzGAcgAygJEhAKCGhvc3RfaXBzGAggAygJEhUKDXNhbmRib3hfcmVhZHkYCSABKAgSEAoIcmVtb3ZpbmcYCiABKAgSEgoKdGVybWluYXRlZBgLIAEoCBIXCg9zdGFydGVkX3VuaXhfbXMYDCABKAMSFgoOZmFpbHVyZV9yZWFzb24YDSABKAkSFwoPZmFpbHVyZV9tZXNzYWdlGA4gASgJEg8KB3ZlcnNpb24YDyABKAQSJAoLdG9rZW5fZmlsZXMYECADKAsyDy5hcmFueWEudjEuRmlsZSLrAQoPQ29udGFpbmVyU3RhdHVzEgwKBG5hbWUYASABKAkSKAoFc3RhdGUYAiABKAsyGS5hcmFueWEudjEuQ29udGFpbmVyU3RhdGUSMgoPbGFzdF90ZXJtaW5hdGVkGAMgASgLMhkuYXJhbnlhLnYxLkNvbnRhaW5lclN0YXRlEhUKDXJlc3RhcnRfY291bnQYBCABKA0SFAoMY29udGFpbmVyX2lkGAUgASgJEg0KBWltYWdlGAYgASgJEhAKCGltYWdlX2lkGAcgASgJEg0KBXJlYWR5GAggASgIEg8KB3N0YXJ0ZWQYCSABKAgilAEKDkNvbnRhaW5lclN0YXRlEiUKB3dhaXRpbmcYASABKAsyEi5hcmFueWEudjEuV2FpdGluZ0gAEiUKB3J1bm5pbmcYAiABKAsyEi5hcmFueWEudjEuUnVubmluZ0gAEisKCnRlcm1pbmF0ZWQYAyABKAsyFS5hcmFueWEudjEuVGVybWluYXRlZEgAQgcKBXN0YXRlIioKB1dhaXRpbmcSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiIgoHUnVubmluZxIXCg9zdGFydGVkX3VuaXhfbXMYASABKAMimQEKClRlcm1pbmF0ZWQSEQoJZXhpdF9jb2RlGAEgASgFEg4KBnNpZ25hbBgCIAEoBRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIXCg9zdGFydGVkX3VuaXhfbXMYBSABKAMSGAoQZmluaXNoZWRfdW5peF9tcxgGIAEoAxIUCgxjb250YWluZXJfaWQYByABKAkiLQoJRXZlbnRMaXN0EiAKBmV2ZW50cxgBIAMoCzIQLmFyYW55YS52MS5FdmVudCJzCgVFdmVudBIPCgdwb2RfdWlkGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRIPCgd3YXJuaW5nGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIPCgdtZXNzYWdlGAUgASgJEhQKDHRpbWVfdW5peF9tcxgGIAEoAyI5CgZUYXJnZXQSDwoHcG9kX3VpZBgBIAEoCRIRCgljb250YWluZXIYAiABKAkSCwoDcG9kGAMgASgJIpcBCgRFeGVjEiEKBnRhcmdldBgBIAEoCzIRLmFyYW55YS52MS5UYXJnZXQSDwoHY29tbWFuZBgCIAMoCRINCgVzdGRpbhgDIAEoCBIOCgZzdGRvdXQYBCABKAgSDgoGc3RkZXJyGAUgASgIEgsKA3R0eRgGIAEoCBIfCgRzaXplGAcgASgLMhEuYXJhbnlhLnYxLlJlc2l6ZSJnCgZBdHRhY2gSIQoGdGFyZ2V0GAEgASgLMhEuYXJhbnlhLnYxLlRhcmdldBINCgVzdGRpbhgCIAEoCBIOCgZzdGRvdXQYAyABKAgSDgoGc3RkZXJyGAQgASgIEgsKA3R0eRgFIAEoCCInCgZSZXNpemUSDQoFd2lkdGgYASABKA0SDgoGaGVpZ2h0GAIgASgNIjsKCkV4aXRTdGF0dXMSDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSLzAQoETG9ncxIhCgZ0YXJnZXQYASABKAsyES5hcmFueWEudjEuVGFyZ2V0Eg4KBmZvbGxvdxgCIAEoCBIQCghwcmV2aW91cxgDIAEoCBISCgp0aW1lc3RhbXBzGAQgASgIEhcKCnRhaWxfbGluZXMYBSABKANIAIgBARIYCgtsaW1pdF9ieXRlcxgGIAEoA0gBiAEBEhoKDXNpbmNlX3NlY29uZHMYByABKANIAogBARISCgpzaW5jZV90aW1lGAggASgJQg0KC190YWlsX2xpbmVzQg4KDF9saW1pdF9ieXRlc0IQCg5fc2luY2Vfc2Vjb25kcyI+CgtQb3J0Rm9yd2FyZBIhCgZ0YXJnZXQYASABKAsyES5hcmFueWEudjEuVGFyZ2V0EgwKBHBvcnQYAiABKA0q9AEKDVJlZnVzYWxSZWFzb24SHgoaUkVGVVNBTF9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1SRUZVU0FMX1JFQVNPTl9VTktOT1dOX0RFVklDRRABEiEKHVJFRlVTQUxfUkVBU09OX0JBRF9DUkVERU5USUFMEAISGgoWUkVGVVNBTF9SRUFTT05fVkVSU0lPThADEiMKH1JFRlVTQUxfUkVBU09OX0RVUExJQ0FURV9ERVZJQ0UQBBIdChlSRUZVU0FMX1JFQVNPTl9OT1RfTEVBREVSEAUSHQoZUkVGVVNBTF9SRUFTT05fT1ZFUkxPQURFRBAGKvwCCgxFbnZlbG9wZUtpbmQSHQoZRU5WRUxPUEVfS0lORF9VTlNQRUNJRklFRBAAEhcKE0VOVkVMT1BFX0tJTkRfSEVMTE8QARIdChlFTlZFTE9QRV9LSU5EX0hFTExPX1JFUExZEAISFgoSRU5WRUxPUEVfS0lORF9QSU5HEAMSFgoSRU5WRUxPUEVfS0lORF9QT05HEAQSFQoRRU5WRUxPUEVfS0lORF9BQ0sQBRIZChVFTlZFTE9QRV9LSU5EX0dPT0RCWUUQBhIWChJFTlZFTE9QRV9LSU5EX1BBUlQQBxIhCh1FTlZFTE9QRV9LSU5EX1VOS05PV05fU1RSRUFNUxAIEhYKEkVOVkVMT1BFX0tJTkRfT1BFThAQEhYKEkVOVkVMT1BFX0tJTkRfREFUQRAREhUKEUVOVkVMT1BFX0tJTkRfRU5EEBISGAoURU5WRUxPUEVfS0lORF9SRVNVTFQQExIXChNFTlZFTE9QRV9LSU5EX1JFU0VUEBQq9AIKBk1ldGhvZBIWChJNRVRIT0RfVU5TUEVDSUZJRUQQABIUChBNRVRIT0RfQ09ORklHVVJFEAESFAoQTUVUSE9EX0xJU1RfUE9EUxACEhQKEE1FVEhPRF9BUFBMWV9QT0QQAxIVChFNRVRIT0RfUkVNT1ZFX1BPRBAEEhwKGE1FVEhPRF9ST1RBVEVfQ1JFREVOVElBTBAFEhQKEE1FVEhPRF9HRVRfU1RBVFMQBhIUChBNRVRIT0RfUFVSR0VfUE9EEAcSDwoLTUVUSE9EX0VYRUMQEBIRCg1NRVRIT0RfQVRUQUNIEBESDwoLTUVUSE9EX0xPR1MQEhIXChNNRVRIT0RfUE9SVF9GT1JXQVJEEBMSFwoTTUVUSE9EX1JFUE9SVF9GQUNUUxAgEhYKEk1FVEhPRF9SRVBPUlRfUE9EUxAhEhgKFE1FVEhPRF9SRVBPUlRfRVZFTlRTECISFgoSTUVUSE9EX0ZFVENIX0JMT0JTECMqnQEKC0ZhaWx1cmVLaW5kEhcKE0ZBSUxVUkVfS0lORF9DT01NT04QABIaChZGQUlMVVJFX0tJTkRfTk9UX0ZPVU5EEAESHwobRkFJTFVSRV9LSU5EX0FMUkVBRFlfRVhJU1RTEAISHgoaRkFJTFVSRV9LSU5EX05PVF9TVVBQT1JURUQQAxIYChRGQUlMVVJFX0tJTkRfVElNRU9VVBAEKmMKDVJlc3RhcnRQb2xpY3kSGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAASHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRABEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEAIqWwoKUHVsbFBvbGljeRIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBAAEhYKElBVTExfUE9MSUNZX0FMV0FZUxABEhUKEVBVTExfUE9MSUNZX05FVkVSEAIqegoIRW52RmllbGQSEgoORU5WX0ZJRUxEX05PTkUQABIUChBFTlZfRklFTERfUE9EX0lQEAESFQoRRU5WX0ZJRUxEX1BPRF9JUFMQAhIVChFFTlZfRklFTERfSE9TVF9JUBADEhYKEkVOVl9GSUVMRF9IT1NUX0lQUxAEYgZwcm90bzM");
+  fileDesc("CgxhcmFueWEucHJvdG8SCWFyYW55YS52MSJICg1IYW5kc2hha2VJbml0Eg4KBmRldmljZRgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEg0KBW5vaXNlGAMgASgMIh8KDkhhbmRzaGFrZVJlcGx5Eg0KBW5vaXNlGAEgASgMIl8KEEhhbmRzaGFrZVJlZnVzYWwSKAoGcmVhc29uGAEgASgOMhguYXJhbnlhLnYxLlJlZnVzYWxSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRIQCghlbmRwb2ludBgDIAEoCSJcCgdDb21tYW5kEgwKBGtpbmQYASABKA0SDgoGc3RyZWFtGAIgASgNEhAKCHNlcXVlbmNlGAMgASgEEhAKCGNvbXBsZXRlGAQgASgIEg8KB3BheWxvYWQYBSABKAwiXAoHTWVzc2FnZRIMCgRraW5kGAEgASgNEg4KBnN0cmVhbRgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoBBIQCghjb21wbGV0ZRgEIAEoCBIPCgdwYXlsb2FkGAUgASgMIugBCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhQKDGNhcGFiaWxpdGllcxgCIAMoCRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEhIKCm1hY2hpbmVfaWQYBCABKAkSDwoHYm9vdF9pZBgFIAEoCRITCgtpbnN0YW5jZV9pZBgGIAEoDBIYChBwZWVyX2luc3RhbmNlX2lkGAcgASgMEiYKBnJlc3VtZRgIIAMoCzIWLmFyYW55YS52MS5TdHJlYW1Qb2ludBIcChRtaW5fcHJvdG9jb2xfdmVyc2lvbhgJIAEoDSKOAQoKSGVsbG9SZXBseRIlCgd3ZWxjb21lGAEgASgLMhIuYXJhbnlhLnYxLldlbGNvbWVIABIlCgdyZWZ1c2VkGAIgASgLMhIuYXJhbnlhLnYxLlJlZnVzZWRIABInCghyZWRpcmVjdBgDIAEoCzITLmFyYW55YS52MS5SZWRpcmVjdEgAQgkKB291dGNvbWUi0QEKB1dlbGNvbWUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjYXBhYmlsaXRpZXMYAiADKAkSGAoQb3BlcmF0b3JfdmVyc2lvbhgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoDBIPCgdyZXN1bWVkGAUgASgIEiYKBnJlc3VtZRgGIAMoCzIWLmFyYW55YS52MS5TdHJlYW1Qb2ludBIUCgx0aW1lX3VuaXhfbXMYByABKAMSGAoQb2ZmbGluZV9hZnRlcl9tcxgIIAEoDSJECgdSZWZ1c2VkEigKBnJlYXNvbhgBIAEoDjIYLmFyYW55YS52MS5SZWZ1c2FsUmVhc29uEg8KB21lc3NhZ2UYAiABKAkiHAoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkiawoLU3RyZWFtUG9pbnQSDgoGc3RyZWFtGAEgASgNEhAKCHJlY2VpdmVkGAIgASgEEg4KBmNyZWRpdBgDIAEoBBIqCghjaGFubmVscxgEIAMoCzIYLmFyYW55YS52MS5DaGFubmVsQ3JlZGl0IjAKDUNoYW5uZWxDcmVkaXQSDwoHY2hhbm5lbBgBIAEoDRIOCgZjcmVkaXQYAiABKAQiQgoEQWNrcxImCgZwb2ludHMYASADKAsyFi5hcmFueWEudjEuU3RyZWFtUG9pbnQSEgoKbGlua19ieXRlcxgCIAEoBCIwCgdHb29kYnllEg4KBnJlYXNvbhgBIAEoCRIVCg1pbnN0YW5jZV9lbmRzGAIgASgIIiEKDlVua25vd25TdHJlYW1zEg8KB3N0cmVhbXMYASADKA0iTgoET3BlbhIhCgZtZXRob2QYASABKA4yES5hcmFueWEudjEuTWV0aG9kEg8KB3JlcXVlc3QYAiABKAwSEgoKdGltZW91dF9tcxgDIAEoDSJOCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIkCgRraW5kGAMgASgOMhYuYXJhbnlhLnYxLkZhaWx1cmVLaW5kImAKCUNvbmZpZ3VyZRIQCghwb2RfY2lkchgBIAEoCRIbCgNkbnMYAiABKAsyDi5hcmFueWEudjEuRG5zEhEKCW5vZGVfbmFtZRgDIAEoCRIRCgllbmRwb2ludHMYBCADKAkiHwoQUm90YXRlQ3JlZGVudGlhbBILCgNrZXkYASABKAwijwMKBUZhY3RzEgoKAm9zGAEgASgJEgwKBGFyY2gYAiABKAkSFgoOa2VybmVsX3ZlcnNpb24YAyABKAkSEAoIb3NfaW1hZ2UYBCABKAkSEgoKbWFjaGluZV9pZBgFIAEoCRIPCgdib290X2lkGAYgASgJEhUKDWFnZW50X3ZlcnNpb24YByABKAkSFwoPcnVudGltZV92ZXJzaW9uGAggASgJEhQKDHJ1bnRpbWVfcm9vdBgJIAEoCRISCgpjcHVfbWlsbGlzGAogASgNEhQKDG1lbW9yeV9ieXRlcxgLIAEoBBIVCg1zdG9yYWdlX2J5dGVzGAwgASgEEhEKCWFkZHJlc3NlcxgNIAMoCRIQCghob3N0bmFtZRgOIAEoCRIoCgpjb25kaXRpb25zGA8gAygLMhQuYXJhbnlhLnYxLkNvbmRpdGlvbhIjCgRob3N0GBAgASgLMhUuYXJhbnlhLnYxLkhvc3RBY2Nlc3MSIgoEcG9kcxgRIAEoCzIULmFyYW55YS52MS5Qb2RBY2Nlc3MiSgoJQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSDgoGc3RhdHVzGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIk4KCkhvc3RBY2Nlc3MSDAoEZXhlYxgBIAEoCBIOCgZhdHRhY2gYAiABKAgSDAoEbG9ncxgDIAEoCBIUCgxwb3J0X2ZvcndhcmQYBCABKAgiSwoJUG9kQWNjZXNzEhIKCnByaXZpbGVnZWQYASABKAgSEQoJaG9zdF9wYXRoGAIgASgIEhcKD2hvc3RfbmFtZXNwYWNlcxgDIAEoCCL+AQoFU3RhdHMSFAoMdGltZV91bml4X21zGAEgASgDEhcKD2NwdV90b3RhbF9uYW5vcxgCIAEoBBIgChhtZW1vcnlfd29ya2luZ19zZXRfYnl0ZXMYAyABKAQSHgoWbWVtb3J5X2F2YWlsYWJsZV9ieXRlcxgEIAEoBBIaChJzdG9yYWdlX3VzZWRfYnl0ZXMYBSABKAQSHgoWc3RvcmFnZV9jYXBhY2l0eV9ieXRlcxgGIAEoBBIZChFib290X3RpbWVfdW5peF9tcxgHIAEoAxItCgpjb250YWluZXJzGAggAygLMhkuYXJhbnlhLnYxLkNvbnRhaW5lclN0YXRzItYBCg5Db250YWluZXJTdGF0cxIPCgdwb2RfdWlkGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRIXCg9jcHVfdG90YWxfbmFub3MYAyABKAQSIAoYbWVtb3J5X3dvcmtpbmdfc2V0X2J5dGVzGAQgASgEEhgKEG1lbW9yeV9yc3NfYnl0ZXMYBSABKAQSFwoPc3RhcnRlZF91bml4X21zGAYgASgDEhgKEG5ldHdvcmtfcnhfYnl0ZXMYByABKAQSGAoQbmV0d29ya190eF9ieXRlcxgIIAEoBCL+BAoHUG9kU3BlYxILCgN1aWQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBG5hbWUYAyABKAkSEQoJc3BlY19oYXNoGAQgASgJEi0KD2luaXRfY29udGFpbmVycxgFIAMoCzIULmFyYW55YS52MS5Db250YWluZXISKAoKY29udGFpbmVycxgGIAMoCzIULmFyYW55YS52MS5Db250YWluZXISIgoHdm9sdW1lcxgHIAMoCzIRLmFyYW55YS52MS5Wb2x1bWUSMAoOcmVzdGFydF9wb2xpY3kYCCABKA4yGC5hcmFueWEudjEuUmVzdGFydFBvbGljeRIhChl0ZXJtaW5hdGlvbl9ncmFjZV9zZWNvbmRzGAkgASgDEhQKDGhvc3RfbmV0d29yaxgKIAEoCBIQCghob3N0X3BpZBgLIAEoCBIQCghob3N0X2lwYxgMIAEoCBIQCghob3N0bmFtZRgNIAEoCRIbCgNkbnMYDiABKAsyDi5hcmFueWEudjEuRG5zEioKDGhvc3RfYWxpYXNlcxgPIAMoCzIULmFyYW55YS52MS5Ib3N0QWxpYXMSOwoUcmVnaXN0cnlfY3JlZGVudGlhbHMYECADKAsyHS5hcmFueWEudjEuUmVnaXN0cnlDcmVkZW50aWFsEigKCHNlY3VyaXR5GBEgASgLMhYuYXJhbnlhLnYxLlBvZFNlY3VyaXR5Eh8KF3NoYXJlX3Byb2Nlc3NfbmFtZXNwYWNlGBIgASgIEiIKB3N5c2N0bHMYEyADKAsyES5hcmFueWEudjEuU3lzY3RsEh8KF2FjdGl2ZV9kZWFkbGluZV9zZWNvbmRzGBQgASgDIpwFCglDb250YWluZXISDAoEbmFtZRgBIAEoCRINCgVpbWFnZRgCIAEoCRIqCgtwdWxsX3BvbGljeRgDIAEoDjIVLmFyYW55YS52MS5QdWxsUG9saWN5Eg8KB2NvbW1hbmQYBCADKAkSDAoEYXJncxgFIAMoCRITCgt3b3JraW5nX2RpchgGIAEoCRIgCgNlbnYYByADKAsyEy5hcmFueWEudjEuRW52RW50cnkSIAoGbW91bnRzGAggAygLMhAuYXJhbnlhLnYxLk1vdW50EicKCXJlc291cmNlcxgJIAEoCzIULmFyYW55YS52MS5SZXNvdXJjZXMSLgoIc2VjdXJpdHkYCiABKAsyHC5hcmFueWEudjEuQ29udGFpbmVyU2VjdXJpdHkSDQoFc3RkaW4YCyABKAgSEgoKc3RkaW5fb25jZRgMIAEoCBILCgN0dHkYDSABKAgSIAoYdGVybWluYXRpb25fbWVzc2FnZV9wYXRoGA4gASgJEiwKJHRlcm1pbmF0aW9uX21lc3NhZ2VfZmFsbGJhY2tfdG9fbG9ncxgPIAEoCBIkCghwcmVfc3RvcBgQIAEoCzISLmFyYW55YS52MS5IYW5kbGVyEiYKCnBvc3Rfc3RhcnQYESABKAsyEi5hcmFueWEudjEuSGFuZGxlchIiCghsaXZlbmVzcxgSIAEoCzIQLmFyYW55YS52MS5Qcm9iZRIjCglyZWFkaW5lc3MYEyABKAsyEC5hcmFueWEudjEuUHJvYmUSIQoHc3RhcnR1cBgUIAEoCzIQLmFyYW55YS52MS5Qcm9iZRIjCgdibG9ja2VkGBUgASgLMhIuYXJhbnlhLnYxLkJsb2NrZWQSFgoOcmVzdGFydF9hbHdheXMYFiABKAgiKgoHQmxvY2tlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJcCghFbnZFbnRyeRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJEiIKBWZpZWxkGAMgASgOMhMuYXJhbnlhLnYxLkVudkZpZWxkEg8KB2xpdGVyYWwYBCABKAgiXwoFTW91bnQSDgoGdm9sdW1lGAEgASgJEgwKBHBhdGgYAiABKAkSEAoIc3ViX3BhdGgYAyABKAkSEQoJcmVhZF9vbmx5GAQgASgIEhMKC3Byb3BhZ2F0aW9uGAUgASgJInsKCVJlc291cmNlcxIYChBjcHVfbGltaXRfbWlsbGlzGAEgASgEEhoKEm1lbW9yeV9saW1pdF9ieXRlcxgCIAEoBBIaChJjcHVfcmVxdWVzdF9taWxsaXMYAyABKAQSHAoUbWVtb3J5X3JlcXVlc3RfYnl0ZXMYBCABKAQiTgoLUG9kU2VjdXJpdHkSFQoIZnNfZ3JvdXAYASABKANIAIgBARIbChNzdXBwbGVtZW50YWxfZ3JvdXBzGAIgAygDQgsKCV9mc19ncm91cCLQAgoRQ29udGFpbmVyU2VjdXJpdHkSGAoLcnVuX2FzX3VzZXIYASABKANIAIgBARIZCgxydW5fYXNfZ3JvdXAYAiABKANIAYgBARIXCg9ydW5fYXNfbm9uX3Jvb3QYAyABKAgSEgoKcHJpdmlsZWdlZBgEIAEoCBIWCg5yZWFkX29ubHlfcm9vdBgFIAEoCBIYChBhZGRfY2FwYWJpbGl0aWVzGAYgAygJEhkKEWRyb3BfY2FwYWJpbGl0aWVzGAcgAygJEicKGmFsbG93X3ByaXZpbGVnZV9lc2NhbGF0aW9uGAggASgISAKIAQESDwoHc2VjY29tcBgJIAEoCRISCgpwcm9jX21vdW50GAogASgJQg4KDF9ydW5fYXNfdXNlckIPCg1fcnVuX2FzX2dyb3VwQh0KG19hbGxvd19wcml2aWxlZ2VfZXNjYWxhdGlvbiLGAQoHSGFuZGxlchIlCgRleGVjGAEgASgLMhUuYXJhbnlhLnYxLkV4ZWNBY3Rpb25IABIlCgRodHRwGAIgASgLMhUuYXJhbnlhLnYxLkh0dHBBY3Rpb25IABIjCgN0Y3AYAyABKAsyFC5hcmFueWEudjEuVGNwQWN0aW9uSAASFwoNc2xlZXBfc2Vjb25kcxgEIAEoA0gAEiUKBGdycGMYBSABKAsyFS5hcmFueWEudjEuR3JwY0FjdGlvbkgAQggKBmFjdGlvbiIdCgpFeGVjQWN0aW9uEg8KB2NvbW1hbmQYASADKAkibgoKSHR0cEFjdGlvbhIOCgZzY2hlbWUYASABKAkSDAoEaG9zdBgCIAEoCRIMCgRwb3J0GAMgASgNEgwKBHBhdGgYBCABKAkSJgoHaGVhZGVycxgFIAMoCzIVLmFyYW55YS52MS5IdHRwSGVhZGVyIikKCkh0dHBIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSInCglUY3BBY3Rpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNIisKCkdycGNBY3Rpb24SDAoEcG9ydBgBIAEoDRIPCgdzZXJ2aWNlGAIgASgJIvgBCgVQcm9iZRIjCgdoYW5kbGVyGAEgASgLMhIuYXJhbnlhLnYxLkhhbmRsZXISHQoVaW5pdGlhbF9kZWxheV9zZWNvbmRzGAIgASgNEhcKD3RpbWVvdXRfc2Vjb25kcxgDIAEoDRIWCg5wZXJpb2Rfc2Vjb25kcxgEIAEoDRIZChFzdWNjZXNzX3RocmVzaG9sZBgFIAEoDRIZChFmYWlsdXJlX3RocmVzaG9sZBgGIAEoDRImChl0ZXJtaW5hdGlvbl9ncmFjZV9zZWNvbmRzGAcgASgDSACIAQFCHAoaX3Rlcm1pbmF0aW9uX2dyYWNlX3NlY29uZHMivAEKBlZvbHVtZRIMCgRuYW1lGAEgASgJEiMKB2Jsb2NrZWQYAiABKAsyEi5hcmFueWEudjEuQmxvY2tlZBIoCgllbXB0eV9kaXIYAyABKAsyEy5hcmFueWEudjEuRW1wdHlEaXJIABIoCglob3N0X3BhdGgYBCABKAsyEy5hcmFueWEudjEuSG9zdFBhdGhIABIhCgVmaWxlcxgFIAEoCzIQLmFyYW55YS52MS5GaWxlc0gAQggKBnNvdXJjZSI0CghFbXB0eURpchIOCgZtZW1vcnkYASABKAgSGAoQc2l6ZV9saW1pdF9ieXRlcxgCIAEoBCImCghIb3N0UGF0aBIMCgRwYXRoGAEgASgJEgwKBHR5cGUYAiABKAkiNwoFRmlsZXMSHgoFZmlsZXMYASADKAsyDy5hcmFueWEudjEuRmlsZRIOCgZzZWNyZXQYAiABKAgihQEKBEZpbGUSDAoEcGF0aBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoBBIMCgRtb2RlGAQgASgNEhAKA3VpZBgFIAEoA0gAiAEBEiMKBXRva2VuGAYgASgLMhQuYXJhbnlhLnYxLkZpbGVUb2tlbkIGCgRfdWlkImkKCUZpbGVUb2tlbhIQCghhdWRpZW5jZRgBIAEoCRIaChJleHBpcmF0aW9uX3NlY29uZHMYAiABKAMSFwoPZXhwaXJlc191bml4X21zGAMgASgDEhUKDXJlbmV3X3VuaXhfbXMYBCABKAMiOQoDRG5zEg8KB3NlcnZlcnMYASADKAkSEAoIc2VhcmNoZXMYAiADKAkSDwoHb3B0aW9ucxgDIAMoCSImCglIb3N0QWxpYXMSCgoCaXAYASABKAkSDQoFbmFtZXMYAiADKAkiJQoGU3lzY3RsEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiYgoSUmVnaXN0cnlDcmVkZW50aWFsEhAKCHJlZ2lzdHJ5GAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhYKDmlkZW50aXR5X3Rva2VuGAQgASgJIi8KCVJlbW92ZVBvZBILCgN1aWQYASABKAkSFQoNZ3JhY2Vfc2Vjb25kcxgCIAEoAyIXCghQdXJnZVBvZBILCgN1aWQYASABKAkiLQoKRmV0Y2hCbG9icxIPCgdwb2RfdWlkGAEgASgJEg4KBnNoYTI1NhgCIAMoCSIZCgVCbG9icxIQCghjb250ZW50cxgBIAMoDCIzCg1Qb2RTdGF0dXNMaXN0EiIKBHBvZHMYASADKAsyFC5hcmFueWEudjEuUG9kU3RhdHVzIpIDCglQb2RTdGF0dXMSCwoDdWlkGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIMCgRuYW1lGAMgASgJEhEKCXNwZWNfaGFzaBgEIAEoCRIzCg9pbml0X2NvbnRhaW5lcnMYBSADKAsyGi5hcmFueWEudjEuQ29udGFpbmVyU3RhdHVzEi4KCmNvbnRhaW5lcnMYBiADKAsyGi5hcmFueWEudjEuQ29udGFpbmVyU3RhdHVzEg8KB3BvZF9pcHMYByADKAkSEAoIaG9zdF9pcHMYCCADKAkSFQoNc2FuZGJveF9yZWFkeRgJIAEoCBIQCghyZW1vdmluZxgKIAEoCBISCgp0ZXJtaW5hdGVkGAsgASgIEhcKD3N0YXJ0ZWRfdW5peF9tcxgMIAEoAxIWCg5mYWlsdXJlX3JlYXNvbhgNIAEoCRIXCg9mYWlsdXJlX21lc3NhZ2UYDiABKAkSDwoHdmVyc2lvbhgPIAEoBBIkCgt0b2tlbl9maWxlcxgQIAMoCzIPLmFyYW55YS52MS5GaWxlIusBCg9Db250YWluZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIoCgVzdGF0ZRgCIAEoCzIZLmFyYW55YS52MS5Db250YWluZXJTdGF0ZRIyCg9sYXN0X3Rlcm1pbmF0ZWQYAyABKAsyGS5hcmFueWEudjEuQ29udGFpbmVyU3RhdGUSFQoNcmVzdGFydF9jb3VudBgEIAEoDRIUCgxjb250YWluZXJfaWQYBSABKAkSDQoFaW1hZ2UYBiABKAkSEAoIaW1hZ2VfaWQYByABKAkSDQoFcmVhZHkYCCABKAgSDwoHc3RhcnRlZBgJIAEoCCKUAQoOQ29udGFpbmVyU3RhdGUSJQoHd2FpdGluZxgBIAEoCzISLmFyYW55YS52MS5XYWl0aW5nSAASJQoHcnVubmluZxgCIAEoCzISLmFyYW55YS52MS5SdW5uaW5nSAASKwoKdGVybWluYXRlZBgDIAEoCzIVLmFyYW55YS52MS5UZXJtaW5hdGVkSABCBwoFc3RhdGUiKgoHV2FpdGluZxIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSIiCgdSdW5uaW5nEhcKD3N0YXJ0ZWRfdW5peF9tcxgBIAEoAyKZAQoKVGVybWluYXRlZBIRCglleGl0X2NvZGUYASABKAUSDgoGc2lnbmFsGAIgASgFEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhcKD3N0YXJ0ZWRfdW5peF9tcxgFIAEoAxIYChBmaW5pc2hlZF91bml4X21zGAYgASgDEhQKDGNvbnRhaW5lcl9pZBgHIAEoCSItCglFdmVudExpc3QSIAoGZXZlbnRzGAEgAygLMhAuYXJhbnlhLnYxLkV2ZW50InMKBUV2ZW50Eg8KB3BvZF91aWQYASABKAkSEQoJY29udGFpbmVyGAIgASgJEg8KB3dhcm5pbmcYAyABKAgSDgoGcmVhc29uGAQgASgJEg8KB21lc3NhZ2UYBSABKAkSFAoMdGltZV91bml4X21zGAYgASgDIjkKBlRhcmdldBIPCgdwb2RfdWlkGAEgASgJEhEKCWNvbnRhaW5lchgCIAEoCRILCgNwb2QYAyABKAkilwEKBEV4ZWMSIQoGdGFyZ2V0GAEgASgLMhEuYXJhbnlhLnYxLlRhcmdldBIPCgdjb21tYW5kGAIgAygJEg0KBXN0ZGluGAMgASgIEg4KBnN0ZG91dBgEIAEoCBIOCgZzdGRlcnIYBSABKAgSCwoDdHR5GAYgASgIEh8KBHNpemUYByABKAsyES5hcmFueWEudjEuUmVzaXplImcKBkF0dGFjaBIhCgZ0YXJnZXQYASABKAsyES5hcmFueWEudjEuVGFyZ2V0Eg0KBXN0ZGluGAIgASgIEg4KBnN0ZG91dBgDIAEoCBIOCgZzdGRlcnIYBCABKAgSCwoDdHR5GAUgASgIIicKBlJlc2l6ZRINCgV3aWR0aBgBIAEoDRIOCgZoZWlnaHQYAiABKA0iOwoKRXhpdFN0YXR1cxIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIvMBCgRMb2dzEiEKBnRhcmdldBgBIAEoCzIRLmFyYW55YS52MS5UYXJnZXQSDgoGZm9sbG93GAIgASgIEhAKCHByZXZpb3VzGAMgASgIEhIKCnRpbWVzdGFtcHMYBCABKAgSFwoKdGFpbF9saW5lcxgFIAEoA0gAiAEBEhgKC2xpbWl0X2J5dGVzGAYgASgDSAGIAQESGgoNc2luY2Vfc2Vjb25kcxgHIAEoA0gCiAEBEhIKCnNpbmNlX3RpbWUYCCABKAlCDQoLX3RhaWxfbGluZXNCDgoMX2xpbWl0X2J5dGVzQhAKDl9zaW5jZV9zZWNvbmRzIj4KC1BvcnRGb3J3YXJkEiEKBnRhcmdldBgBIAEoCzIRLmFyYW55YS52MS5UYXJnZXQSDAoEcG9ydBgCIAEoDSr0AQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHVJFRlVTQUxfUkVBU09OX1VOS05PV05fREVWSUNFEAESIQodUkVGVVNBTF9SRUFTT05fQkFEX0NSRURFTlRJQUwQAhIaChZSRUZVU0FMX1JFQVNPTl9WRVJTSU9OEAMSIwofUkVGVVNBTF9SRUFTT05fRFVQTElDQVRFX0RFVklDRRAEEh0KGVJFRlVTQUxfUkVBU09OX05PVF9MRUFERVIQBRIdChlSRUZVU0FMX1JFQVNPTl9PVkVSTE9BREVEEAYq/AIKDEVudmVsb3BlS2luZBIdChlFTlZFTE9QRV9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTRU5WRUxPUEVfS0lORF9IRUxMTxABEh0KGUVOVkVMT1BFX0tJTkRfSEVMTE9fUkVQTFkQAhIWChJFTlZFTE9QRV9LSU5EX1BJTkcQAxIWChJFTlZFTE9QRV9LSU5EX1BPTkcQBBIVChFFTlZFTE9QRV9LSU5EX0FDSxAFEhkKFUVOVkVMT1BFX0tJTkRfR09PREJZRRAGEhYKEkVOVkVMT1BFX0tJTkRfUEFSVBAHEiEKHUVOVkVMT1BFX0tJTkRfVU5LTk9XTl9TVFJFQU1TEAgSFgoSRU5WRUxPUEVfS0lORF9PUEVOEBASFgoSRU5WRUxPUEVfS0lORF9EQVRBEBESFQoRRU5WRUxPUEVfS0lORF9FTkQQEhIYChRFTlZFTE9QRV9LSU5EX1JFU1VMVBATEhcKE0VOVkVMT1BFX0tJTkRfUkVTRVQQFCr0AgoGTWV0aG9kEhYKEk1FVEhPRF9VTlNQRUNJRklFRBAAEhQKEE1FVEhPRF9DT05GSUdVUkUQARIUChBNRVRIT0RfTElTVF9QT0RTEAISFAoQTUVUSE9EX0FQUExZX1BPRBADEhUKEU1FVEhPRF9SRU1PVkVfUE9EEAQSHAoYTUVUSE9EX1JPVEFURV9DUkVERU5USUFMEAUSFAoQTUVUSE9EX0dFVF9TVEFUUxAGEhQKEE1FVEhPRF9QVVJHRV9QT0QQBxIPCgtNRVRIT0RfRVhFQxAQEhEKDU1FVEhPRF9BVFRBQ0gQERIPCgtNRVRIT0RfTE9HUxASEhcKE01FVEhPRF9QT1JUX0ZPUldBUkQQExIXChNNRVRIT0RfUkVQT1JUX0ZBQ1RTECASFgoSTUVUSE9EX1JFUE9SVF9QT0RTECESGAoUTUVUSE9EX1JFUE9SVF9FVkVOVFMQIhIWChJNRVRIT0RfRkVUQ0hfQkxPQlMQIyqdAQoLRmFpbHVyZUtpbmQSFwoTRkFJTFVSRV9LSU5EX0NPTU1PThAAEhoKFkZBSUxVUkVfS0lORF9OT1RfRk9VTkQQARIfChtGQUlMVVJFX0tJTkRfQUxSRUFEWV9FWElTVFMQAhIeChpGQUlMVVJFX0tJTkRfTk9UX1NVUFBPUlRFRBADEhgKFEZBSUxVUkVfS0lORF9USU1FT1VUEAQqYwoNUmVzdGFydFBvbGljeRIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQABIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAESGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQAipbCgpQdWxsUG9saWN5Eh4KGlBVTExfUE9MSUNZX0lGX05PVF9QUkVTRU5UEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESFQoRUFVMTF9QT0xJQ1lfTkVWRVIQAip6CghFbnZGaWVsZBISCg5FTlZfRklFTERfTk9ORRAAEhQKEEVOVl9GSUVMRF9QT0RfSVAQARIVChFFTlZfRklFTERfUE9EX0lQUxACEhUKEUVOVl9GSUVMRF9IT1NUX0lQEAMSFgoSRU5WX0ZJRUxEX0hPU1RfSVBTEARiBnByb3RvMw");
 
 /**
  * @generated from message aranya.v1.HandshakeInit
@@ -775,6 +775,13 @@ export type Facts = Message$1<"aranya.v1.Facts"> & {
    * @generated from field: aranya.v1.HostAccess host = 16;
    */
   host?: HostAccess | undefined;
+
+  /**
+   * absent: everything is allowed
+   *
+   * @generated from field: aranya.v1.PodAccess pods = 17;
+   */
+  pods?: PodAccess | undefined;
 };
 
 /**
@@ -851,6 +858,40 @@ export const HostAccessSchema: GenMessage<HostAccess> = /*@__PURE__*/
   messageDesc(file_aranya, 21);
 
 /**
+ * What the owner of the device allows pods to do to the host. The agent refuses ApplyPod of any other
+ * pod with code "forbidden".
+ *
+ * @generated from message aranya.v1.PodAccess
+ */
+export type PodAccess = Message$1<"aranya.v1.PodAccess"> & {
+  /**
+   * also capabilities beyond the baseline policy
+   *
+   * @generated from field: bool privileged = 1;
+   */
+  privileged: boolean;
+
+  /**
+   * @generated from field: bool host_path = 2;
+   */
+  hostPath: boolean;
+
+  /**
+   * network, PID and IPC
+   *
+   * @generated from field: bool host_namespaces = 3;
+   */
+  hostNamespaces: boolean;
+};
+
+/**
+ * Describes the message aranya.v1.PodAccess.
+ * Use `create(PodAccessSchema)` to create a new message.
+ */
+export const PodAccessSchema: GenMessage<PodAccess> = /*@__PURE__*/
+  messageDesc(file_aranya, 22);
+
+/**
  * @generated from message aranya.v1.Stats
  */
 export type Stats = Message$1<"aranya.v1.Stats"> & {
@@ -902,7 +943,7 @@ export type Stats = Message$1<"aranya.v1.Stats"> & {
  * Use `create(StatsSchema)` to create a new message.
  */
 export const StatsSchema: GenMessage<Stats> = /*@__PURE__*/
-  messageDesc(file_aranya, 22);
+  messageDesc(file_aranya, 23);
 
 /**
  * @generated from message aranya.v1.ContainerStats
@@ -956,7 +997,7 @@ export type ContainerStats = Message$1<"aranya.v1.ContainerStats"> & {
  * Use `create(ContainerStatsSchema)` to create a new message.
  */
 export const ContainerStatsSchema: GenMessage<ContainerStats> = /*@__PURE__*/
-  messageDesc(file_aranya, 23);
+  messageDesc(file_aranya, 24);
 
 /**
  * A pod in the form that the device needs: the operator has resolved all references; the agent
@@ -1076,7 +1117,7 @@ export type PodSpec = Message$1<"aranya.v1.PodSpec"> & {
  * Use `create(PodSpecSchema)` to create a new message.
  */
 export const PodSpecSchema: GenMessage<PodSpec> = /*@__PURE__*/
-  messageDesc(file_aranya, 24);
+  messageDesc(file_aranya, 25);
 
 /**
  * @generated from message aranya.v1.Container
@@ -1204,7 +1245,7 @@ export type Container = Message$1<"aranya.v1.Container"> & {
  * Use `create(ContainerSchema)` to create a new message.
  */
 export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
-  messageDesc(file_aranya, 25);
+  messageDesc(file_aranya, 26);
 
 /**
  * Why a container or volume has to wait; becomes the waiting reason of the container.
@@ -1228,7 +1269,7 @@ export type Blocked = Message$1<"aranya.v1.Blocked"> & {
  * Use `create(BlockedSchema)` to create a new message.
  */
 export const BlockedSchema: GenMessage<Blocked> = /*@__PURE__*/
-  messageDesc(file_aranya, 26);
+  messageDesc(file_aranya, 27);
 
 /**
  * @generated from message aranya.v1.EnvEntry
@@ -1266,7 +1307,7 @@ export type EnvEntry = Message$1<"aranya.v1.EnvEntry"> & {
  * Use `create(EnvEntrySchema)` to create a new message.
  */
 export const EnvEntrySchema: GenMessage<EnvEntry> = /*@__PURE__*/
-  messageDesc(file_aranya, 27);
+  messageDesc(file_aranya, 28);
 
 /**
  * @generated from message aranya.v1.Mount
@@ -1305,7 +1346,7 @@ export type Mount = Message$1<"aranya.v1.Mount"> & {
  * Use `create(MountSchema)` to create a new message.
  */
 export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
-  messageDesc(file_aranya, 28);
+  messageDesc(file_aranya, 29);
 
 /**
  * @generated from message aranya.v1.Resources
@@ -1339,7 +1380,7 @@ export type Resources = Message$1<"aranya.v1.Resources"> & {
  * Use `create(ResourcesSchema)` to create a new message.
  */
 export const ResourcesSchema: GenMessage<Resources> = /*@__PURE__*/
-  messageDesc(file_aranya, 29);
+  messageDesc(file_aranya, 30);
 
 /**
  * @generated from message aranya.v1.PodSecurity
@@ -1361,7 +1402,7 @@ export type PodSecurity = Message$1<"aranya.v1.PodSecurity"> & {
  * Use `create(PodSecuritySchema)` to create a new message.
  */
 export const PodSecuritySchema: GenMessage<PodSecurity> = /*@__PURE__*/
-  messageDesc(file_aranya, 30);
+  messageDesc(file_aranya, 31);
 
 /**
  * Security context of a container, merged with that of its pod.
@@ -1427,7 +1468,7 @@ export type ContainerSecurity = Message$1<"aranya.v1.ContainerSecurity"> & {
  * Use `create(ContainerSecuritySchema)` to create a new message.
  */
 export const ContainerSecuritySchema: GenMessage<ContainerSecurity> = /*@__PURE__*/
-  messageDesc(file_aranya, 31);
+  messageDesc(file_aranya, 32);
 
 /**
  * @generated from message aranya.v1.Handler
@@ -1474,7 +1515,7 @@ export type Handler = Message$1<"aranya.v1.Handler"> & {
  * Use `create(HandlerSchema)` to create a new message.
  */
 export const HandlerSchema: GenMessage<Handler> = /*@__PURE__*/
-  messageDesc(file_aranya, 32);
+  messageDesc(file_aranya, 33);
 
 /**
  * @generated from message aranya.v1.ExecAction
@@ -1491,7 +1532,7 @@ export type ExecAction = Message$1<"aranya.v1.ExecAction"> & {
  * Use `create(ExecActionSchema)` to create a new message.
  */
 export const ExecActionSchema: GenMessage<ExecAction> = /*@__PURE__*/
-  messageDesc(file_aranya, 33);
+  messageDesc(file_aranya, 34);
 
 /**
  * @generated from message aranya.v1.HttpAction
@@ -1528,7 +1569,7 @@ export type HttpAction = Message$1<"aranya.v1.HttpAction"> & {
  * Use `create(HttpActionSchema)` to create a new message.
  */
 export const HttpActionSchema: GenMessage<HttpAction> = /*@__PURE__*/
-  messageDesc(file_aranya, 34);
+  messageDesc(file_aranya, 35);
 
 /**
  * @generated from message aranya.v1.HttpHeader
@@ -1550,7 +1591,7 @@ export type HttpHeader = Message$1<"aranya.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_aranya, 35);
+  messageDesc(file_aranya, 36);
 
 /**
  * @generated from message aranya.v1.TcpAction
@@ -1572,7 +1613,7 @@ export type TcpAction = Message$1<"aranya.v1.TcpAction"> & {
  * Use `create(TcpActionSchema)` to create a new message.
  */
 export const TcpActionSchema: GenMessage<TcpAction> = /*@__PURE__*/
-  messageDesc(file_aranya, 36);
+  messageDesc(file_aranya, 37);
 
 /**
  * @generated from message aranya.v1.GrpcAction
@@ -1594,7 +1635,7 @@ export type GrpcAction = Message$1<"aranya.v1.GrpcAction"> & {
  * Use `create(GrpcActionSchema)` to create a new message.
  */
 export const GrpcActionSchema: GenMessage<GrpcAction> = /*@__PURE__*/
-  messageDesc(file_aranya, 37);
+  messageDesc(file_aranya, 38);
 
 /**
  * @generated from message aranya.v1.Probe
@@ -1641,7 +1682,7 @@ export type Probe = Message$1<"aranya.v1.Probe"> & {
  * Use `create(ProbeSchema)` to create a new message.
  */
 export const ProbeSchema: GenMessage<Probe> = /*@__PURE__*/
-  messageDesc(file_aranya, 38);
+  messageDesc(file_aranya, 39);
 
 /**
  * @generated from message aranya.v1.Volume
@@ -1690,7 +1731,7 @@ export type Volume = Message$1<"aranya.v1.Volume"> & {
  * Use `create(VolumeSchema)` to create a new message.
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
-  messageDesc(file_aranya, 39);
+  messageDesc(file_aranya, 40);
 
 /**
  * @generated from message aranya.v1.EmptyDir
@@ -1714,7 +1755,7 @@ export type EmptyDir = Message$1<"aranya.v1.EmptyDir"> & {
  * Use `create(EmptyDirSchema)` to create a new message.
  */
 export const EmptyDirSchema: GenMessage<EmptyDir> = /*@__PURE__*/
-  messageDesc(file_aranya, 40);
+  messageDesc(file_aranya, 41);
 
 /**
  * @generated from message aranya.v1.HostPath
@@ -1738,7 +1779,7 @@ export type HostPath = Message$1<"aranya.v1.HostPath"> & {
  * Use `create(HostPathSchema)` to create a new message.
  */
 export const HostPathSchema: GenMessage<HostPath> = /*@__PURE__*/
-  messageDesc(file_aranya, 41);
+  messageDesc(file_aranya, 42);
 
 /**
  * @generated from message aranya.v1.Files
@@ -1762,7 +1803,7 @@ export type Files = Message$1<"aranya.v1.Files"> & {
  * Use `create(FilesSchema)` to create a new message.
  */
 export const FilesSchema: GenMessage<Files> = /*@__PURE__*/
-  messageDesc(file_aranya, 42);
+  messageDesc(file_aranya, 43);
 
 /**
  * @generated from message aranya.v1.File
@@ -1812,7 +1853,7 @@ export type File = Message$1<"aranya.v1.File"> & {
  * Use `create(FileSchema)` to create a new message.
  */
 export const FileSchema: GenMessage<File> = /*@__PURE__*/
-  messageDesc(file_aranya, 43);
+  messageDesc(file_aranya, 44);
 
 /**
  * The service account token in a File. Times are those of the operator's clock.
@@ -1852,7 +1893,7 @@ export type FileToken = Message$1<"aranya.v1.FileToken"> & {
  * Use `create(FileTokenSchema)` to create a new message.
  */
 export const FileTokenSchema: GenMessage<FileToken> = /*@__PURE__*/
-  messageDesc(file_aranya, 44);
+  messageDesc(file_aranya, 45);
 
 /**
  * @generated from message aranya.v1.Dns
@@ -1879,7 +1920,7 @@ export type Dns = Message$1<"aranya.v1.Dns"> & {
  * Use `create(DnsSchema)` to create a new message.
  */
 export const DnsSchema: GenMessage<Dns> = /*@__PURE__*/
-  messageDesc(file_aranya, 45);
+  messageDesc(file_aranya, 46);
 
 /**
  * @generated from message aranya.v1.HostAlias
@@ -1901,7 +1942,7 @@ export type HostAlias = Message$1<"aranya.v1.HostAlias"> & {
  * Use `create(HostAliasSchema)` to create a new message.
  */
 export const HostAliasSchema: GenMessage<HostAlias> = /*@__PURE__*/
-  messageDesc(file_aranya, 46);
+  messageDesc(file_aranya, 47);
 
 /**
  * @generated from message aranya.v1.Sysctl
@@ -1923,7 +1964,7 @@ export type Sysctl = Message$1<"aranya.v1.Sysctl"> & {
  * Use `create(SysctlSchema)` to create a new message.
  */
 export const SysctlSchema: GenMessage<Sysctl> = /*@__PURE__*/
-  messageDesc(file_aranya, 47);
+  messageDesc(file_aranya, 48);
 
 /**
  * @generated from message aranya.v1.RegistryCredential
@@ -1957,7 +1998,7 @@ export type RegistryCredential = Message$1<"aranya.v1.RegistryCredential"> & {
  * Use `create(RegistryCredentialSchema)` to create a new message.
  */
 export const RegistryCredentialSchema: GenMessage<RegistryCredential> = /*@__PURE__*/
-  messageDesc(file_aranya, 48);
+  messageDesc(file_aranya, 49);
 
 /**
  * @generated from message aranya.v1.RemovePod
@@ -1981,7 +2022,7 @@ export type RemovePod = Message$1<"aranya.v1.RemovePod"> & {
  * Use `create(RemovePodSchema)` to create a new message.
  */
 export const RemovePodSchema: GenMessage<RemovePod> = /*@__PURE__*/
-  messageDesc(file_aranya, 49);
+  messageDesc(file_aranya, 50);
 
 /**
  * @generated from message aranya.v1.PurgePod
@@ -1998,7 +2039,7 @@ export type PurgePod = Message$1<"aranya.v1.PurgePod"> & {
  * Use `create(PurgePodSchema)` to create a new message.
  */
 export const PurgePodSchema: GenMessage<PurgePod> = /*@__PURE__*/
-  messageDesc(file_aranya, 50);
+  messageDesc(file_aranya, 51);
 
 /**
  * @generated from message aranya.v1.FetchBlobs
@@ -2020,7 +2061,7 @@ export type FetchBlobs = Message$1<"aranya.v1.FetchBlobs"> & {
  * Use `create(FetchBlobsSchema)` to create a new message.
  */
 export const FetchBlobsSchema: GenMessage<FetchBlobs> = /*@__PURE__*/
-  messageDesc(file_aranya, 51);
+  messageDesc(file_aranya, 52);
 
 /**
  * @generated from message aranya.v1.Blobs
@@ -2039,7 +2080,7 @@ export type Blobs = Message$1<"aranya.v1.Blobs"> & {
  * Use `create(BlobsSchema)` to create a new message.
  */
 export const BlobsSchema: GenMessage<Blobs> = /*@__PURE__*/
-  messageDesc(file_aranya, 52);
+  messageDesc(file_aranya, 53);
 
 /**
  * @generated from message aranya.v1.PodStatusList
@@ -2056,7 +2097,7 @@ export type PodStatusList = Message$1<"aranya.v1.PodStatusList"> & {
  * Use `create(PodStatusListSchema)` to create a new message.
  */
 export const PodStatusListSchema: GenMessage<PodStatusList> = /*@__PURE__*/
-  messageDesc(file_aranya, 53);
+  messageDesc(file_aranya, 54);
 
 /**
  * Observed state of one pod. The operator derives phase and conditions of the PodStatus from it.
@@ -2168,7 +2209,7 @@ export type PodStatus = Message$1<"aranya.v1.PodStatus"> & {
  * Use `create(PodStatusSchema)` to create a new message.
  */
 export const PodStatusSchema: GenMessage<PodStatus> = /*@__PURE__*/
-  messageDesc(file_aranya, 54);
+  messageDesc(file_aranya, 55);
 
 /**
  * @generated from message aranya.v1.ContainerStatus
@@ -2229,7 +2270,7 @@ export type ContainerStatus = Message$1<"aranya.v1.ContainerStatus"> & {
  * Use `create(ContainerStatusSchema)` to create a new message.
  */
 export const ContainerStatusSchema: GenMessage<ContainerStatus> = /*@__PURE__*/
-  messageDesc(file_aranya, 55);
+  messageDesc(file_aranya, 56);
 
 /**
  * @generated from message aranya.v1.ContainerState
@@ -2264,7 +2305,7 @@ export type ContainerState = Message$1<"aranya.v1.ContainerState"> & {
  * Use `create(ContainerStateSchema)` to create a new message.
  */
 export const ContainerStateSchema: GenMessage<ContainerState> = /*@__PURE__*/
-  messageDesc(file_aranya, 56);
+  messageDesc(file_aranya, 57);
 
 /**
  * @generated from message aranya.v1.Waiting
@@ -2286,7 +2327,7 @@ export type Waiting = Message$1<"aranya.v1.Waiting"> & {
  * Use `create(WaitingSchema)` to create a new message.
  */
 export const WaitingSchema: GenMessage<Waiting> = /*@__PURE__*/
-  messageDesc(file_aranya, 57);
+  messageDesc(file_aranya, 58);
 
 /**
  * @generated from message aranya.v1.Running
@@ -2303,7 +2344,7 @@ export type Running = Message$1<"aranya.v1.Running"> & {
  * Use `create(RunningSchema)` to create a new message.
  */
 export const RunningSchema: GenMessage<Running> = /*@__PURE__*/
-  messageDesc(file_aranya, 58);
+  messageDesc(file_aranya, 59);
 
 /**
  * @generated from message aranya.v1.Terminated
@@ -2350,7 +2391,7 @@ export type Terminated = Message$1<"aranya.v1.Terminated"> & {
  * Use `create(TerminatedSchema)` to create a new message.
  */
 export const TerminatedSchema: GenMessage<Terminated> = /*@__PURE__*/
-  messageDesc(file_aranya, 59);
+  messageDesc(file_aranya, 60);
 
 /**
  * @generated from message aranya.v1.EventList
@@ -2367,7 +2408,7 @@ export type EventList = Message$1<"aranya.v1.EventList"> & {
  * Use `create(EventListSchema)` to create a new message.
  */
 export const EventListSchema: GenMessage<EventList> = /*@__PURE__*/
-  messageDesc(file_aranya, 60);
+  messageDesc(file_aranya, 61);
 
 /**
  * @generated from message aranya.v1.Event
@@ -2411,7 +2452,7 @@ export type Event = Message$1<"aranya.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_aranya, 61);
+  messageDesc(file_aranya, 62);
 
 /**
  * Target of a stream: a container, or the host of the device when pod_uid is empty.
@@ -2442,7 +2483,7 @@ export type Target = Message$1<"aranya.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_aranya, 62);
+  messageDesc(file_aranya, 63);
 
 /**
  * @generated from message aranya.v1.Exec
@@ -2491,7 +2532,7 @@ export type Exec = Message$1<"aranya.v1.Exec"> & {
  * Use `create(ExecSchema)` to create a new message.
  */
 export const ExecSchema: GenMessage<Exec> = /*@__PURE__*/
-  messageDesc(file_aranya, 63);
+  messageDesc(file_aranya, 64);
 
 /**
  * @generated from message aranya.v1.Attach
@@ -2528,7 +2569,7 @@ export type Attach = Message$1<"aranya.v1.Attach"> & {
  * Use `create(AttachSchema)` to create a new message.
  */
 export const AttachSchema: GenMessage<Attach> = /*@__PURE__*/
-  messageDesc(file_aranya, 64);
+  messageDesc(file_aranya, 65);
 
 /**
  * @generated from message aranya.v1.Resize
@@ -2550,7 +2591,7 @@ export type Resize = Message$1<"aranya.v1.Resize"> & {
  * Use `create(ResizeSchema)` to create a new message.
  */
 export const ResizeSchema: GenMessage<Resize> = /*@__PURE__*/
-  messageDesc(file_aranya, 65);
+  messageDesc(file_aranya, 66);
 
 /**
  * @generated from message aranya.v1.ExitStatus
@@ -2579,7 +2620,7 @@ export type ExitStatus = Message$1<"aranya.v1.ExitStatus"> & {
  * Use `create(ExitStatusSchema)` to create a new message.
  */
 export const ExitStatusSchema: GenMessage<ExitStatus> = /*@__PURE__*/
-  messageDesc(file_aranya, 66);
+  messageDesc(file_aranya, 67);
 
 /**
  * @generated from message aranya.v1.Logs
@@ -2633,7 +2674,7 @@ export type Logs = Message$1<"aranya.v1.Logs"> & {
  * Use `create(LogsSchema)` to create a new message.
  */
 export const LogsSchema: GenMessage<Logs> = /*@__PURE__*/
-  messageDesc(file_aranya, 67);
+  messageDesc(file_aranya, 68);
 
 /**
  * @generated from message aranya.v1.PortForward
@@ -2655,7 +2696,7 @@ export type PortForward = Message$1<"aranya.v1.PortForward"> & {
  * Use `create(PortForwardSchema)` to create a new message.
  */
 export const PortForwardSchema: GenMessage<PortForward> = /*@__PURE__*/
-  messageDesc(file_aranya, 68);
+  messageDesc(file_aranya, 69);
 
 /**
  * @generated from enum aranya.v1.RefusalReason

@@ -38,6 +38,7 @@ export class AgentFixture implements AsyncDisposable {
       credential: KEY,
       insecure: true,
       host: { exec: true, attach: true, logs: true, portForward: true },
+      pods: { privileged: true, hostPath: true, hostNamespaces: true },
       runtime: { docker: {} },
       stateDir: `${this.dir}/state`,
       stateKeyFile: `${this.dir}/edge-1.key`,

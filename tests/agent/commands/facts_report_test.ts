@@ -66,6 +66,7 @@ class FactsFixture implements AsyncDisposable {
       },
       agentVersion: "1",
       host: { exec: true, attach: true, logs: true, portForward: true },
+      pods: { privileged: true, hostPath: false, hostNamespaces: true },
       clock,
       log: this.log.logger,
     });

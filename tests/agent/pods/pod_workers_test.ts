@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
 Deno.test("createPodWorkers() keeps pods running when the agent was restarted", async () => {
@@ -231,4 +232,34 @@ Deno.test("createPodWorkers() keeps all volumes when a record is damaged", async
     ({ name }) => name,
   );
   assert.ok(names.includes("u9"));
+});
+
+Deno.test("apply() refuses a pod that needs what the device's owner has turned off", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.stopAgent();
+  fixture.switches.hostNamespaces = false;
+  await fixture.startAgent();
+  await assert.rejects(
+    fixture.podWorkers.apply(podOf({ hostNetwork: true })),
+    { code: "forbidden", message: /\(pods\.hostNamespaces: false in agent/ },
+  );
+  assert.deepEqual(await fixture.podWorkers.list(), []);
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+});
+
+Deno.test("createPodWorkers() starts no container of a stored pod that needs what was turned off since", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({ hostNetwork: true }));
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  fixture.engine.exitContainer("app-0", 1);
+  fixture.switches.hostNamespaces = false;
+  await fixture.startAgent();
+  await until(() =>
+    fixture.events.some(({ reason, message }) =>
+      reason === "FailedMount" && message.includes("pods.hostNamespaces")
+    )
+  );
+  assert.ok(!fixture.engine.calls.includes("start app-1"));
 });

@@ -33,6 +33,7 @@ Deno.test("parseAgentConfig() fills in the defaults", () => {
     credential: new Uint8Array(32).fill(7),
     insecure: false,
     host: { exec: true, attach: true, logs: true, portForward: true },
+    pods: { privileged: true, hostPath: true, hostNamespaces: true },
     runtime: { docker: {} },
     stateDir: "/var/lib/aranya/edge-1",
     stateKeyFile: "/etc/aranya/edge-1.key",
@@ -53,6 +54,7 @@ credential: "${CREDENTIAL}"
 serverName: edge.example
 insecure: true
 host: {exec: false, attach: false, logs: false, portForward: false, shell: /bin/ash, logFile: /var/log/messages}
+pods: {privileged: false, hostPath: false, hostNamespaces: false}
 runtime: {docker: {host: "unix:///run/docker.sock"}}
 stateDir: /data
 stateKeyFile: /media/key
@@ -74,6 +76,7 @@ offlineAfter: 20s
       shell: "/bin/ash",
       logFile: "/var/log/messages",
     },
+    pods: { privileged: false, hostPath: false, hostNamespaces: false },
     runtime: { docker: { host: "unix:///run/docker.sock" } },
     stateDir: "/data",
     stateKeyFile: "/media/key",

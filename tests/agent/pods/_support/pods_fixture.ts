@@ -42,6 +42,8 @@ export class PodsFixture implements AsyncDisposable {
   readonly statuses: PodStatus[] = [];
   /** Volume contents that the operator has, by hash. */
   blobs = new Map<string, Uint8Array>();
+  /** What the device's owner allows; read when the agent starts. */
+  switches = { privileged: true, hostPath: true, hostNamespaces: true };
   /** Whether there is a link to the operator. */
   online = true;
   #podWorkers: PodWorkers | undefined;
@@ -70,6 +72,7 @@ export class PodsFixture implements AsyncDisposable {
       log: SILENT_LOGGER,
       clock: this.clock,
       host: { addresses: ["192.0.2.1"] },
+      switches: this.switches,
       fetchBlobs: ({ hashes }) =>
         this.online
           ? Promise.resolve(

@@ -72,6 +72,7 @@ export function createWorkerContext(
         return Promise.resolve();
       },
     },
+    switches: { privileged: true, hostPath: true, hostNamespaces: true },
     reporter: { onPodEvent: (event) => void events.push(event) },
     host: { addresses: ["192.0.2.1"] },
     clock,
