@@ -171,7 +171,7 @@ class FileStateStore implements StateStore {
         }
       }
     }
-    // A single record that does not open says nothing about the key.
+    // A single record that does not open is no sign of a wrong key.
     const isWrongKey = openedCount === 0 && damaged.length > 1;
     const maxFiles = isWrongKey ? Infinity : MAX_DAMAGED_FILES;
     for (const { name, reason } of damaged) {

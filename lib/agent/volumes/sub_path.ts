@@ -45,7 +45,7 @@ export async function resolveSubPath(
  *
  * Containers may change the volume meanwhile. So that a path that they replace by a link can't lead
  * out of the volume, nothing is created or changed by a path inside the volume: a directory is
- * mounted first, the kernel's list of mounts tells which one it is, and then it is used through the
+ * mounted first, compared with the list of mounts of the kernel, and then used through the
  * mount. A kubelet does the same with file descriptors (pkg/volume/util/subpath).
  * @throws {AranyaError} code "invalid" when it leads out of the volume, be it by a symbolic link,
  * "conflict" when it is replaced meanwhile; what the mount reports

@@ -106,7 +106,7 @@ export function createVolumes(options: VolumesOptions): Volumes {
 /**
  * ```
  * <root>/<pod UID>/volumes/<volume>                 an emptyDir, or files
- * <root>/<pod UID>/subpaths/<container>-<index>    where a subPath is mounted, by index of the mount
+ * <root>/<pod UID>/subpaths/<container>-<index>     where the mount of this index has its subPath
  * <root>/<pod UID>/messages/<container>-<attempt>   a termination message
  * ```
  */

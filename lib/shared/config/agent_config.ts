@@ -19,7 +19,10 @@ export interface HostSwitches {
 
 /** What the device's owner allows pods to do to the host. */
 export interface PodSwitches {
-  /** Privileged containers, and Linux capabilities beyond those of the baseline policy. @default true */
+  /**
+   * Privileged containers, and Linux capabilities beyond those of the baseline policy.
+   * @default true
+   */
   privileged: boolean;
   /** Volumes of type hostPath. @default true */
   hostPath: boolean;

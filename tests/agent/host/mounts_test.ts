@@ -27,7 +27,7 @@ Deno.test("HostMounts.unmount() fails with the program's message", async () => {
   );
 });
 
-Deno.test("HostMounts.listMounts() tells what bindMount() has mounted where", async () => {
+Deno.test("HostMounts.listMounts() returns what bindMount() has mounted where", async () => {
   const dir = await Deno.makeTempDir();
   const mounts = new HostMounts();
   await Deno.mkdir(`${dir}/a b`);

@@ -107,7 +107,7 @@ offlineAfter: 10
     'line 5: endpoints[1]: must be "host:port"',
     'line 6: endpoints[2]: must be "host:port"',
     "line 7: credential: must be 32 bytes in base64",
-    "line 8: colour: unknown key, expected one of device, endpoints, ca, credential, serverName, insecure, host, runtime, stateDir, stateKeyFile, backoff, offlineAfter",
+    "line 8: colour: unknown key, expected one of device, endpoints, ca, credential, serverName, insecure, host, pods, runtime, stateDir, stateKeyFile, backoff, offlineAfter",
     "line 10: host.exec: must be true or false",
     "line 11: host.fly: unknown key, expected one of exec, attach, logs, portForward, shell, logFile",
     "line 12: stateDir: must be an absolute path",

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Program that locks the state directory given and holds the lock until it is killed, for at most a minute. */
+/**
+ * Program that locks the state directory given and holds the lock until it is killed, for at most a
+ * minute.
+ */
 import { lockStateDir } from "../../../../lib/agent/state/mod.ts";
 
 const write = (text: string) =>
