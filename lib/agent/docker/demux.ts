@@ -89,13 +89,20 @@ export class Demuxer {
 /**
  * Decodes a whole multiplexed stream. Adjacent pieces of one output that arrived together are
  * yielded as one, since the engine makes a frame of each line of a log.
- * @throws {AranyaError} code "internal" when it is no such stream
+ * @throws {AranyaError} code "internal" when it is no such stream, "unavailable" when it ends in the
+ * middle of a frame
  */
 export async function* demux(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<OutputPiece> {
   const demuxer = new Demuxer();
   for await (const chunk of chunks) yield* mergeAdjacent(demuxer.push(chunk));
+  if (!demuxer.isComplete) {
+    throw new AranyaError(
+      "unavailable",
+      "Cannot read output of container: the stream ended in the middle of a frame",
+    );
+  }
 }
 
 function* mergeAdjacent(pieces: OutputPiece[]): Generator<OutputPiece> {

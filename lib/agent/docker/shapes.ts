@@ -127,6 +127,8 @@ export interface SystemInfo {
   ServerVersion: string;
   DockerRootDir: string;
   Architecture: string;
+  /** Memory of the machine in bytes. */
+  MemTotal?: number;
 }
 
 /** An item of "Monitor events". */

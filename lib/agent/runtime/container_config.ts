@@ -23,6 +23,10 @@ const MILLIS_PER_CPU = 1_000;
 /** The kubelet's score for pods of QoS class BestEffort: the first that the OOM killer chooses. */
 const BEST_EFFORT_OOM_SCORE = 1_000;
 
+/** The kubelet's bounds for pods of QoS class Burstable. */
+const MIN_BURSTABLE_OOM_SCORE = 3;
+const MAX_BURSTABLE_OOM_SCORE = 999;
+
 /** Facts about the engine that the configuration depends on. */
 export interface ContainerConfigContext {
   device: string;
@@ -30,6 +34,8 @@ export interface ContainerConfigContext {
   sandboxId: string;
   /** The request's image. */
   image: ImageInspect;
+  /** Memory of the engine's machine; 0 when unknown. */
+  memoryBytes: number;
 }
 
 /**
@@ -38,7 +44,7 @@ export interface ContainerConfigContext {
  */
 export function toContainerCreate(
   request: ContainerRequest,
-  { device, sandboxId, image }: ContainerConfigContext,
+  { device, sandboxId, image, memoryBytes }: ContainerConfigContext,
 ): ContainerCreate {
   const { container, command, args, binds } = request;
   const hasCommand = command.length > 0;
@@ -59,7 +65,7 @@ export function toContainerCreate(
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
       ...toNamespaces(request, sandboxId),
-      ...toLimits(request),
+      ...toLimits(request, memoryBytes),
       ...toSecurity(container.security),
       RestartPolicy: { Name: "no" },
       LogConfig: LOG_CONFIG,
@@ -99,15 +105,16 @@ function toNamespaces(
 }
 
 /** Translates resources as the kubelet does (pkg/kubelet/cm/helpers_linux.go, kuberuntime). */
-function toLimits({ container: { resources } }: ContainerRequest): HostConfig {
+function toLimits(
+  { container: { resources } }: ContainerRequest,
+  machineMemoryBytes: number,
+): HostConfig {
   const memoryLimitBytes = Number(resources?.memoryLimitBytes ?? 0n);
   const memoryRequestBytes = Number(resources?.memoryRequestBytes ?? 0n);
   const cpuLimitMillis = Number(resources?.cpuLimitMillis ?? 0n);
   // The API server too defaults a request to its limit.
   const cpuRequestMillis = Number(resources?.cpuRequestMillis ?? 0n) ||
     cpuLimitMillis;
-  const isBestEffort = memoryLimitBytes === 0 && memoryRequestBytes === 0 &&
-    cpuRequestMillis === 0;
   return {
     CpuShares: Math.max(
       MIN_CPU_SHARES,
@@ -119,9 +126,40 @@ function toLimits({ container: { resources } }: ContainerRequest): HostConfig {
       // Equal values mean: no swap.
       Memory: memoryLimitBytes || undefined,
       MemorySwap: memoryLimitBytes || undefined,
-      OomScoreAdj: isBestEffort ? BEST_EFFORT_OOM_SCORE : undefined,
+      OomScoreAdj: toOomScore({
+        isGuaranteed: cpuLimitMillis > 0 && memoryLimitBytes > 0 &&
+          cpuRequestMillis === cpuLimitMillis &&
+          (memoryRequestBytes || memoryLimitBytes) === memoryLimitBytes,
+        isBestEffort: memoryLimitBytes === 0 && memoryRequestBytes === 0 &&
+          cpuRequestMillis === 0,
+        memoryRequestBytes: memoryRequestBytes || memoryLimitBytes,
+        machineMemoryBytes,
+      }),
     }),
   };
+}
+
+/**
+ * Returns the adjustment of the OOM killer's choice as a kubelet does (pkg/kubelet/qos/policy.go),
+ * so that a container is chosen before the agent and the engine. Undefined leaves 0, for containers
+ * whose limits are their requests: a kubelet's -997 needs a capability that some engines lack.
+ */
+function toOomScore(
+  { isGuaranteed, isBestEffort, memoryRequestBytes, machineMemoryBytes }: {
+    isGuaranteed: boolean;
+    isBestEffort: boolean;
+    memoryRequestBytes: number;
+    machineMemoryBytes: number;
+  },
+): number | undefined {
+  if (isBestEffort) return BEST_EFFORT_OOM_SCORE;
+  if (isGuaranteed || machineMemoryBytes === 0) return undefined;
+  const score = BEST_EFFORT_OOM_SCORE -
+    Math.floor(BEST_EFFORT_OOM_SCORE * memoryRequestBytes / machineMemoryBytes);
+  return Math.min(
+    Math.max(MIN_BURSTABLE_OOM_SCORE, score),
+    MAX_BURSTABLE_OOM_SCORE,
+  );
 }
 
 /** Returns the CPU time per `CPU_PERIOD_US`. */

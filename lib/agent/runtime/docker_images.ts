@@ -93,7 +93,7 @@ export function matchCredentials(
   const path = toRegistryPath(image);
   const matches = credentials.flatMap((credential) => {
     const prefix = toCredentialPrefix(credential.registry);
-    return path === prefix || path.startsWith(`${prefix}/`)
+    return matchesPrefix(path, prefix)
       ? [{ credential, length: prefix.length }]
       : [];
   });
@@ -104,6 +104,25 @@ export function matchCredentials(
     password: credential.password,
     identityToken: credential.identityToken,
   }));
+}
+
+/**
+ * Returns whether a path has a prefix, of which each part of the host may contain `*`, as in
+ * `*.r.example` (kubelet, pkg/credentialprovider).
+ */
+function matchesPrefix(path: string, prefix: string): boolean {
+  const [host = "", ...parts] = path.split("/");
+  const [hostPattern = "", ...expected] = prefix.split("/");
+  return matchesHost(host, hostPattern) &&
+    expected.every((part, index) => parts[index] === part);
+}
+
+function matchesHost(host: string, pattern: string): boolean {
+  if (!pattern.includes("*")) return host === pattern;
+  const expression = pattern
+    .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", "[^.:]*");
+  return new RegExp(`^${expression}$`).test(host);
 }
 
 /**

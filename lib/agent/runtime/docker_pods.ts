@@ -86,6 +86,8 @@ export class DockerPods implements PodRuntime {
   readonly #sandboxes: Sandboxes;
   readonly #stopRequests: StopRequests;
   readonly #inspectCache: InspectCache;
+  /** Memory of the engine's machine; undefined before it was read. */
+  #memoryBytes: number | undefined;
 
   constructor(options: DockerPodsOptions) {
     this.#client = options.client;
@@ -101,7 +103,11 @@ export class DockerPods implements PodRuntime {
     request: SandboxRequest,
     signal: AbortSignal,
   ): Promise<Sandbox> {
-    const { Architecture } = await readSystemInfo(this.#client, signal);
+    const { Architecture, MemTotal = 0 } = await readSystemInfo(
+      this.#client,
+      signal,
+    );
+    this.#memoryBytes = MemTotal;
     // The engine's machine, not the agent's: the engine may be reached by TCP.
     const arch = GO_ARCHITECTURES[Architecture] ?? Architecture;
     await ensureInfraImage(this.#client, arch);
@@ -139,6 +145,7 @@ export class DockerPods implements PodRuntime {
       device: this.#device,
       sandboxId: sandbox.Id,
       image: await inspectImage(this.#client, request.imageId),
+      memoryBytes: this.#memoryBytes ??= await this.#readMemoryBytes(signal),
     });
     const name = formatContainerName(request);
     // An earlier call may have started it before the agent was restarted.
@@ -223,6 +230,10 @@ export class DockerPods implements PodRuntime {
       yield "";
       await this.#clock.sleep(backoff.next(), { signal }).catch(() => {});
     }
+  }
+
+  async #readMemoryBytes(signal: AbortSignal): Promise<number> {
+    return (await readSystemInfo(this.#client, signal)).MemTotal ?? 0;
   }
 
   /**

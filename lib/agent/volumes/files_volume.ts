@@ -48,6 +48,8 @@ export async function writeFilesVolume(
   const current = await readLink(`${dir}/${DATA_LINK}`);
   if (current !== undefined && await hasFiles(`${dir}/${current}`, options)) {
     await linkNames(dir, files);
+    // An earlier call may have been interrupted after the swap.
+    await removeOthers(dir, { current, files });
     return { changed: false };
   }
   const next = `..${crypto.randomUUID().slice(0, 8)}`;

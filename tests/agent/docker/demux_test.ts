@@ -83,3 +83,15 @@ Deno.test("demux() merges adjacent pieces of one output that arrived together", 
     ],
   );
 });
+
+Deno.test("demux() throws when the stream ends in the middle of a frame", async () => {
+  for (const missingBytes of [1, 2, 5]) {
+    const bytes = STREAM.subarray(0, STREAM.length - missingBytes);
+    await assert.rejects(
+      Array.fromAsync(demux((async function* () {
+        yield bytes;
+      })())),
+      { code: "unavailable", message: /ended in the middle of a frame/ },
+    );
+  }
+});

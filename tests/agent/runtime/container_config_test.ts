@@ -11,7 +11,12 @@ function convert(request: ContainerRequest, imageUser = "") {
     Architecture: "amd64",
     Config: { User: imageUser },
   };
-  return toContainerCreate(request, { device: "dev", sandboxId: "sb", image });
+  return toContainerCreate(request, {
+    device: "dev",
+    sandboxId: "sb",
+    image,
+    memoryBytes: 4_000_000,
+  });
 }
 
 Deno.test("toContainerCreate() translates command and args as Kubernetes does", () => {
@@ -41,7 +46,12 @@ Deno.test("toContainerCreate() translates resources to cgroup limits", () => {
   assert.equal(both.CpuQuota, 50_000);
   assert.equal(both.CpuShares, 256);
   assert.deepEqual([both.Memory, both.MemorySwap], [1_000_000, 1_000_000]);
-  assert.equal(both.OomScoreAdj, undefined);
+  // Burstable: a quarter of the machine's memory.
+  assert.equal(both.OomScoreAdj, 750);
+  assert.equal(limits({ cpuRequestMillis: 1n }).OomScoreAdj, 999);
+  assert.equal(limits({ memoryRequestBytes: 4_000_000n }).OomScoreAdj, 3);
+  const guaranteed = { cpuLimitMillis: 500n, memoryLimitBytes: 1_000_000n };
+  assert.equal(limits(guaranteed).OomScoreAdj, undefined);
   assert.equal(limits({ cpuLimitMillis: 1n }).CpuQuota, 1_000);
   assert.equal(limits({}).CpuShares, 2);
   assert.equal(limits({}).OomScoreAdj, 1_000);

@@ -52,3 +52,19 @@ Deno.test("matchCredentials() returns the matching logins, the most specific fir
     "r.example:5000",
   ]);
 });
+
+Deno.test("matchCredentials() matches hosts with *, part by part", () => {
+  const registries = ["*.r.example", "https://eu-*.r.example/team", "*.*.io"];
+  const cases = {
+    "a.r.example/x": ["*.r.example"],
+    "eu-1.r.example/team/x": ["https://eu-*.r.example/team", "*.r.example"],
+    "r.example/x": [],
+    "a.b.r.example/x": [],
+    "aXr.example/x": [],
+    "a.r.example:5000/x": [],
+    "a.b.io/x": ["*.*.io"],
+  };
+  for (const [image, expected] of Object.entries(cases)) {
+    assert.deepEqual(servers(image, registries), expected, image);
+  }
+});

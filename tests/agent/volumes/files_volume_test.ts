@@ -108,3 +108,17 @@ Deno.test("writeFilesVolume() creates an empty volume, and links that are missin
     await writeFilesVolume({ dir, files: [file("a", "1")] });
     assert.equal(await Deno.readTextFile(`${dir}/a`), "1");
   }));
+
+Deno.test("writeFilesVolume() removes what an interrupted call has left, also without a change", () =>
+  withDir(async (dir) => {
+    const files = [file("a", "1")];
+    await writeFilesVolume({ dir, files });
+    // The call before was interrupted between swap and removal.
+    await Deno.mkdir(`${dir}/..0123abcd`);
+    await Deno.symlink("..data/old", `${dir}/old`);
+    assert.deepEqual(await writeFilesVolume({ dir, files }), {
+      changed: false,
+    });
+    assert.deepEqual(await namesIn(dir), ["..data", "a"]);
+    await assert.rejects(Deno.stat(`${dir}/..0123abcd`), Deno.errors.NotFound);
+  }));
