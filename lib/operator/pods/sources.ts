@@ -87,8 +87,11 @@ export interface PodSources extends AsyncDisposable {
   subscribe(node: string, subscriber: PodSubscriber): PodSubscription;
 }
 
-/** Services change in groups, and containers see the change only when they start again. */
-const SERVICE_DELAY_MS = 10_000;
+/**
+ * Containers see a changed Service when they start again. Within this time the change is sent to
+ * the devices, so that a Service that changes often costs a metered link little.
+ */
+const SERVICE_INTERVAL_MS = 600_000;
 /** Pods that no operator runs stay Pending, so a watch of this phase stays small. */
 const PENDING_SELECTOR = "status.phase=Pending,spec.nodeName!=";
 
@@ -278,11 +281,11 @@ export class InformerPodSources implements PodSources {
   ): void {
     const { namespace = "", name = "" } = object?.metadata ?? {};
     const ref = refKey(kind, { namespace, name });
-    this.#subscriptions.enqueueDependents(ref, { afterMs: 0 });
+    this.#subscriptions.enqueueDependents(ref);
   }
 
   #onServiceChanged(namespace: string): void {
     const ref = refKey("Services", { namespace });
-    this.#subscriptions.enqueueDependents(ref, { afterMs: SERVICE_DELAY_MS });
+    this.#subscriptions.enqueueInTurn(ref, { intervalMs: SERVICE_INTERVAL_MS });
   }
 }

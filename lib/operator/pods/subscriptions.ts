@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which pods have to be synced when a pod, or an object that pods refer to, changes. */
+import { type Clock, SYSTEM_CLOCK } from "../../shared/base/mod.ts";
 
 /** Enqueues a pod's key to be synced, at once or after a delay in milliseconds. */
 export type EnqueuePod = (
@@ -26,8 +27,22 @@ export interface PodSubscription {
 }
 
 interface Subscriber extends PodSubscriber {
-  /** References by pod key. */
-  refs: Map<string, ReadonlySet<string>>;
+  /** By pod key. */
+  pods: Map<string, ReferringPod>;
+}
+
+interface ReferringPod {
+  refs: ReadonlySet<string>;
+  /** Where in an interval the pod is enqueued in turn; 0 to 1. */
+  phase: number;
+}
+
+/** Options of {@linkcode PodSubscriptions}. */
+export interface PodSubscriptionsOptions {
+  /** @default the machine's */
+  clock?: Pick<Clock, "monotonicMs">;
+  /** Returns numbers from 0 to 1. @default Math.random */
+  random?: () => number;
 }
 
 /** Subscriptions of all nodes, indexed by node and by reference. */
@@ -35,20 +50,28 @@ export class PodSubscriptions {
   readonly #byNode = new Map<string, Set<Subscriber>>();
   /** Pod keys by reference and subscriber. */
   readonly #byRef = new Map<string, Map<Subscriber, Set<string>>>();
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #random: () => number;
+
+  constructor(options: PodSubscriptionsOptions = {}) {
+    const { clock = SYSTEM_CLOCK, random = Math.random } = options;
+    this.#clock = clock;
+    this.#random = random;
+  }
 
   /** Adds a subscription for the pods of a node. */
   add(
     node: string,
     { enqueue, onStateChanged = () => {} }: PodSubscriber,
   ): PodSubscription {
-    const subscriber = { enqueue, onStateChanged, refs: new Map() };
+    const subscriber = { enqueue, onStateChanged, pods: new Map() };
     const subscribers = this.#byNode.get(node) ?? new Set();
     subscribers.add(subscriber);
     this.#byNode.set(node, subscribers);
     return {
       setRefs: (podKey, refs) => this.#setRefs(subscriber, { podKey, refs }),
       close: () => {
-        for (const podKey of [...subscriber.refs.keys()]) {
+        for (const podKey of [...subscriber.pods.keys()]) {
           this.#setRefs(subscriber, { podKey, refs: [] });
         }
         subscribers.delete(subscriber);
@@ -72,9 +95,25 @@ export class PodSubscriptions {
   }
 
   /** Enqueues all pods that depend on a changed object. */
-  enqueueDependents(ref: string, options: { afterMs: number }): void {
+  enqueueDependents(ref: string): void {
     for (const [{ enqueue }, podKeys] of this.#byRef.get(ref) ?? []) {
-      for (const podKey of podKeys) enqueue(podKey, options);
+      for (const podKey of podKeys) enqueue(podKey);
+    }
+  }
+
+  /**
+   * Enqueues all pods that depend on a changed object within an interval, each at its own time: no
+   * more often than once per interval, and not all together.
+   */
+  enqueueInTurn(ref: string, { intervalMs }: { intervalMs: number }): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [{ enqueue, pods }, podKeys] of this.#byRef.get(ref) ?? []) {
+      for (const podKey of podKeys) {
+        const phaseMs = intervalMs * (pods.get(podKey)?.phase ?? 0);
+        const sinceMs = (nowMs - phaseMs) % intervalMs;
+        const afterMs = sinceMs < 0 ? -sinceMs : intervalMs - sinceMs;
+        enqueue(podKey, { afterMs });
+      }
     }
   }
 
@@ -83,15 +122,18 @@ export class PodSubscriptions {
     { podKey, refs }: { podKey: string; refs: Iterable<string> },
   ): void {
     const desired = new Set(refs);
-    const present = subscriber.refs.get(podKey) ?? new Set();
+    const known = subscriber.pods.get(podKey);
+    const present = known?.refs ?? new Set();
     for (const ref of present) {
       if (!desired.has(ref)) this.#removeRef(subscriber, { podKey, ref });
     }
     for (const ref of desired) {
       if (!present.has(ref)) this.#addRef(subscriber, { podKey, ref });
     }
-    if (desired.size > 0) subscriber.refs.set(podKey, desired);
-    else subscriber.refs.delete(podKey);
+    if (desired.size > 0) {
+      const phase = known?.phase ?? this.#random();
+      subscriber.pods.set(podKey, { refs: desired, phase });
+    } else subscriber.pods.delete(podKey);
   }
 
   #addRef(

@@ -140,7 +140,7 @@ export class PodTokens {
           expiresUnixMs,
           renewUnixMs,
         },
-        // No token is older than this, whatever the device says.
+        // No token is older than this, whatever the device reports.
         renewMs: nowMs + Math.min(MAX_AGE_MS, renewUnixMs - wallMs),
         expireMs: nowMs + expiresUnixMs - wallMs,
       };

@@ -20,7 +20,7 @@ export interface ShippedRights extends AsyncDisposable {
   readonly operator: KubeClient;
   /** Creates a namespace with the ServiceAccount that pods need. */
   createNamespace(name: string): Promise<void>;
-  /** Lets the operator serve a namespace, as the documentation says. */
+  /** Lets the operator serve a namespace, as documented. */
   bindTenant(namespace: string): Promise<void>;
   /** Takes that back. */
   unbindTenant(namespace: string): Promise<void>;

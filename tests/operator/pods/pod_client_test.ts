@@ -6,7 +6,7 @@ import { type KubeClient, POD } from "../../../lib/operator/kube/mod.ts";
 const REF = { namespace: "ns", name: "web" };
 const TOKEN = { method: "POST", path: "/token", action: "create token" };
 
-/** Opens a client whose calls end one by one, when the test says so. */
+/** Opens a client whose calls end one by one, when the test ends them. */
 function open() {
   const running: { name: string; end: (result: unknown) => void }[] = [];
   const call = (name: string) => () => {

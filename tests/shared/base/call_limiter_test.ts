@@ -7,7 +7,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 }
 
-/** Opens a limiter whose calls end when the test says so. */
+/** Opens a limiter whose calls are ended by the test. */
 function open(concurrency: number) {
   const limiter = new CallLimiter({ concurrency });
   const started: string[] = [];
