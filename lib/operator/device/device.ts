@@ -10,14 +10,14 @@ import {
   type FetchBlobs,
   type PodStatusList,
 } from "../../shared/wire/mod.ts";
-import type { EdgeDevice, ObjectRef } from "../kube/mod.ts";
+import type { EdgeDevice, ObjectRef, Pod } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import { PodController, type PodNode } from "../pods/mod.ts";
 import { DeviceHandlers } from "../proxy/mod.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
 import { DeviceLink, type DeviceLinkOwner } from "./link.ts";
-import { ownerOf, revisionOf } from "./metadata.ts";
+import { ownerOf, ownership, revisionOf } from "./metadata.ts";
 import {
   DeviceLinkState,
   DevicePodDirectory,
@@ -161,6 +161,11 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   isVirtualPod(ref: ObjectRef): boolean {
     return ref.name === this.name &&
       ref.namespace === this.context.kube.namespace;
+  }
+
+  /** Returns whether a pod of the virtual pod's name was made for this device, now or earlier. */
+  ownsVirtualPod(pod: Pod): boolean {
+    return ownership(this.#edge, pod) !== "foreign";
   }
 
   /** Runs the link of an agent until it ends. Never rejects. */

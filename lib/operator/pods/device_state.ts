@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What pods and kubelet API calls read of one device; the device implements these interfaces. */
-import type { ObjectRef } from "../kube/mod.ts";
+import type { ObjectRef, Pod } from "../kube/mod.ts";
 import type { Allocatable, PodDns } from "../podspec/mod.ts";
 
 /** State of one device's link. Each use reads the current state. */
@@ -37,4 +37,6 @@ export interface PodNode {
   readonly allocatable: Allocatable;
   /** Returns whether this names the device's virtual pod, which is never sent to the device. */
   isVirtualPod(ref: ObjectRef): boolean;
+  /** Returns whether a pod of that name was made for the device; else it is a foreign one. */
+  ownsVirtualPod(pod: Pod): boolean;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Syncs one pod between the API server and its device. */
-import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
+import { hasCode } from "../../shared/base/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
 import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
@@ -10,6 +10,7 @@ import type { PodNode } from "./device_state.ts";
 import type { PodClient } from "./pod_client.ts";
 import type { PodEvents } from "./pod_events.ts";
 import type { PodTranslation, PodTranslations } from "./pod_translations.ts";
+import { RejectedPods } from "./rejected_pods.ts";
 import type { PodSources } from "./sources.ts";
 import type { PodStatusWriter } from "./status_writer.ts";
 import type { EnqueuePod, PodSubscription } from "./subscriptions.ts";
@@ -56,8 +57,14 @@ export class PodSyncer {
    */
   readonly #graceSeconds = new Map<string, Map<string, number>>();
 
+  readonly #rejected: RejectedPods;
+
   constructor(options: PodSyncerOptions) {
     this.#options = options;
+    this.#rejected = new RejectedPods({
+      ...options,
+      deleteObject: (pod, signal) => this.#deleteObject(pod, signal),
+    });
   }
 
   /** Syncs the pod of this "namespace/name". */
@@ -80,14 +87,14 @@ export class PodSyncer {
   }
 
   async #syncPod(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { sources, tokens } = this.#options;
-    const { namespace = "", uid = "", deletionTimestamp } = pod.metadata;
+    const { tokens } = this.#options;
+    const { uid = "", deletionTimestamp } = pod.metadata;
     const podKey = keyOf(pod);
     const graceSeconds = this.#graceSeconds.get(podKey) ?? new Map();
     graceSeconds.set(uid, toGraceSeconds(pod));
     this.#graceSeconds.set(podKey, graceSeconds);
-    if (!sources.serves(namespace)) {
-      return await this.#rejectUnserved(pod, signal);
+    if (this.#rejected.includes(pod)) {
+      return await this.#rejected.sync(pod, signal);
     }
     if (deletionTimestamp !== undefined) {
       return await this.#terminate(pod, signal);
@@ -106,13 +113,14 @@ export class PodSyncer {
     if (pod) this.#options.events.warnOnce(pod, [warning]);
   }
 
-  /** Returns the pod that the device should run under this name. */
+  /** Returns the pod of this name that is bound to the Node, except the device's virtual pod. */
   #findPod(podKey: string): Pod | undefined {
     const { sources, node, statusWriter } = this.#options;
     const pod = sources.findPod(podKey);
-    const isOurs = pod?.spec.nodeName === node.name &&
-      !node.isVirtualPod(pod.metadata);
-    return isOurs ? statusWriter.latest(pod) : undefined;
+    if (pod?.spec.nodeName !== node.name) return undefined;
+    const isVirtual = node.isVirtualPod(pod.metadata) &&
+      node.ownsVirtualPod(pod);
+    return isVirtual ? undefined : statusWriter.latest(pod);
   }
 
   /** Removes a pod from the device whose object was deleted by force, then purges it. */
@@ -141,33 +149,6 @@ export class PodSyncer {
       signal: requestSignal,
     });
     if (!isFound) enqueue(podKey);
-  }
-
-  /** Leaves a pod of a namespace that is not served Pending, with an Event. */
-  async #rejectUnserved(pod: Pod, signal: AbortSignal): Promise<void> {
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      return await this.#deleteUnserved(pod, signal);
-    }
-    const { namespace = "" } = pod.metadata;
-    this.#options.events.warnOnce(pod, [{
-      reason: "NamespaceNotServed",
-      message: `Cannot run pod "${
-        keyOf(pod)
-      }": node "${this.#options.node.name}" runs no pods of namespace "${namespace}"`,
-    }]);
-  }
-
-  /** Deletes the object of a pod that was never run, if the operator has the right to. */
-  async #deleteUnserved(pod: Pod, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#deleteObject(pod, signal);
-    } catch (error) {
-      if (!hasCode(error, "forbidden")) throw error;
-      const { message } = error as AranyaError;
-      const { events, enqueue } = this.#options;
-      events.warnOnce(pod, [{ reason: "FailedKillPod", message }]);
-      enqueue(keyOf(pod), { afterMs: UNSERVED_RECHECK_MS });
-    }
   }
 
   /**

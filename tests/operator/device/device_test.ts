@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SECRET } from "../../../lib/operator/kube/mod.ts";
+import { toVirtualPod } from "../../../lib/operator/device/virtual_pod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
@@ -23,6 +24,17 @@ Deno.test("revoke() closes the link and drops the credential; the next reconcili
   await reconciler.reconcile(signal);
   assert.equal(device.keys?.key.length, 32);
   assert.notDeepEqual(device.keys?.key, before);
+});
+
+Deno.test("ownsVirtualPod() is false for a pod that was not made for the device", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const own = toVirtualPod(device.edge);
+  assert.equal(device.isVirtualPod(own.metadata), true);
+  assert.equal(device.ownsVirtualPod(own), true);
+  const foreign = { ...own, metadata: fixture.ref };
+  assert.equal(device.isVirtualPod(foreign.metadata), true);
+  assert.equal(device.ownsVirtualPod(foreign), false);
 });
 
 Deno.test("observeEdge() refuses an older state than the present one", async () => {

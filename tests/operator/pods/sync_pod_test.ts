@@ -24,7 +24,12 @@ import {
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/cluster.ts";
-import { PodFixture, SETTINGS, TEST_NODE } from "./_support/pod_fixture.ts";
+import {
+  OWN_VIRTUAL_POD_UID,
+  PodFixture,
+  SETTINGS,
+  TEST_NODE,
+} from "./_support/pod_fixture.ts";
 import {
   REFERRING_POD,
   TranslationInputs,
@@ -376,6 +381,49 @@ Deno.test("PodSyncer.sync() does nothing until the pods of the namespace are kno
   failures.unlisted = false;
   await syncer.sync("ns/web", SIGNAL);
   assert.deepEqual(requests, [Method.REMOVE_POD]);
+});
+
+/** A pod of the device's name that was not made for the device. */
+const FOREIGN_POD: Pod = {
+  metadata: { namespace: "ns", name: TEST_NODE.name, uid: "u-9" },
+  spec: { nodeName: TEST_NODE.name, containers: [{ name: "app", image: "i" }] },
+};
+
+/** Returns a pod that is being deleted. */
+function deleted(pod: Pod): Pod {
+  const deletionTimestamp = "2026-01-01T00:00:00Z";
+  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp } };
+}
+
+Deno.test("PodSyncer.sync() never runs a foreign pod of the virtual pod's name, and finishes its deletion", async () => {
+  const { stored, requests, patches, events, syncer } = openOffline();
+  const key = `ns/${TEST_NODE.name}`;
+  stored.pod = FOREIGN_POD;
+  await syncer.sync(key, SIGNAL);
+  assert.deepEqual(
+    events.map(({ reason, message }) => ({ reason, message })),
+    [{
+      reason: "NameConflict",
+      message:
+        'Cannot run pod "ns/edge-1": device "edge-1" has a virtual pod of this name',
+    }],
+  );
+  stored.pod = deleted(FOREIGN_POD);
+  await syncer.sync(key, SIGNAL);
+  assert.equal(stored.pod, undefined);
+  assert.deepEqual([requests, patches], [[], []]);
+});
+
+Deno.test("PodSyncer.sync() leaves the device's own virtual pod alone", async () => {
+  const { stored, events, syncer } = openOffline();
+  const own = {
+    ...FOREIGN_POD,
+    metadata: { ...FOREIGN_POD.metadata, uid: OWN_VIRTUAL_POD_UID },
+  };
+  stored.pod = deleted(own);
+  await syncer.sync(`ns/${TEST_NODE.name}`, SIGNAL);
+  assert.notEqual(stored.pod, undefined);
+  assert.deepEqual(events, []);
 });
 
 Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {

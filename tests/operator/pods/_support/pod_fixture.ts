@@ -50,11 +50,15 @@ import { until } from "../../../../dev/base/wait.ts";
 /** Name of the device and its node. */
 export const NODE_NAME = "edge-1";
 
+/** UID of the pod that was made for the device as its virtual pod. */
+export const OWN_VIRTUAL_POD_UID = "virtual";
+
 /** The node of the device; a pod of its name is its virtual pod. */
 export const TEST_NODE: PodNode = {
   name: NODE_NAME,
   allocatable: { cpuMillis: 0, memoryBytes: 0 },
   isVirtualPod: ({ name }) => name === NODE_NAME,
+  ownsVirtualPod: ({ metadata }) => metadata.uid === OWN_VIRTUAL_POD_UID,
 };
 
 /** Settings of the device, with the defaults of an EdgeDevice. */
