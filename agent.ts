@@ -14,6 +14,7 @@ import { HostMounts, LocalMachine } from "./lib/agent/host/mod.ts";
 import { runAgent } from "./lib/agent/mod.ts";
 import {
   DockerDeviceReader,
+  DockerImageCollector,
   DockerRuntime,
   HostStreams,
   StreamRouter,
@@ -78,6 +79,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
     configFile,
     version: VERSION,
     runtime,
+    images: new DockerImageCollector({ client, machine, log }),
     streams: new StreamRouter({
       containers: runtime,
       host: new HostStreams({

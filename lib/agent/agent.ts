@@ -37,6 +37,7 @@ import {
 import type {
   ContainerRuntime,
   DeviceReader,
+  ImageCollector,
   StreamRuntime,
 } from "./runtime/mod.ts";
 import {
@@ -57,6 +58,8 @@ export interface RunAgentOptions {
   version: string;
   /** The container engine. */
   runtime: ContainerRuntime;
+  /** Removes unused images. Absent: nobody does. */
+  images?: ImageCollector;
   /** Streams into containers and the host. */
   streams: StreamRuntime;
   /** Facts and statistics of the device. */
@@ -161,7 +164,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
 
   /** Runs until the signal is aborted. @throws {AranyaError} when the state can't be used */
   async run(): Promise<void> {
-    const { log, signal } = this.#options;
+    const { images, log, signal } = this.#options;
     await using scope = new Scope({
       onError: (error) => log.error("task of the agent failed", { error }),
     });
@@ -175,6 +178,10 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
     using _listener = onAbort(signal, () => void this.#closeSession());
     scope.run((signal) => this.#facts.run(signal));
     scope.run((signal) => this.#podReports.run(signal));
+    scope.run(async (signal) => {
+      const listNeeded = () => podWorkers.listImages();
+      await images?.run({ listNeeded, signal });
+    });
     await this.#createConnection(credentials).run(signal);
   }
 

@@ -3,9 +3,10 @@
 import { AranyaError, utf8 } from "../../shared/base/mod.ts";
 import type { DockerClient } from "./client.ts";
 import { readJsonLines } from "./json_lines.ts";
-import type { ImageInspect } from "./shapes.ts";
+import type { ImageInspect, ImageListItem } from "./shapes.ts";
 
 const PULL_START_TIMEOUT_MS = 120_000;
+const REMOVE_TIMEOUT_MS = 120_000;
 
 /** Credentials for a registry: username and password, or a token. */
 export interface RegistryLogin {
@@ -25,6 +26,31 @@ export function inspectImage(
     method: "GET",
     path: `/images/${encodeURIComponent(image)}/json`,
     action: `Cannot inspect image "${image}"`,
+  });
+}
+
+/** Returns all images on the engine that are not only layers of others. */
+export function listImages(client: DockerClient): Promise<ImageListItem[]> {
+  return client.request({
+    method: "GET",
+    path: "/images/json",
+    action: "Cannot list images",
+  });
+}
+
+/**
+ * Removes a name of an image, or the image by its id; with its last name the image is removed.
+ * @throws {AranyaError} code "not_found", or "conflict" when a container uses it
+ */
+export async function removeImage(
+  client: DockerClient,
+  image: string,
+): Promise<void> {
+  await client.request({
+    method: "DELETE",
+    path: `/images/${encodeURIComponent(image)}`,
+    action: `Cannot remove image "${image}"`,
+    timeoutMs: REMOVE_TIMEOUT_MS,
   });
 }
 

@@ -45,10 +45,12 @@ export {
 } from "./exec.ts";
 export {
   inspectImage,
+  listImages,
   loadImage,
   pullImage,
   type PullImageOptions,
   type RegistryLogin,
+  removeImage,
 } from "./images.ts";
 export {
   createNetwork,
@@ -63,6 +65,7 @@ export type {
   EngineEvent,
   HostConfig,
   ImageInspect,
+  ImageListItem,
   Mount,
   NetworkInspect,
   StatsResponse,

@@ -65,6 +65,7 @@ export interface Mount {
 /** An item of "List containers". */
 export interface ContainerListItem {
   Id: string;
+  ImageID: string;
   State: string;
   Labels: Record<string, string>;
 }
@@ -106,6 +107,17 @@ export interface ImageInspect {
   Id: string;
   Architecture: string;
   Config: { User?: string } | null;
+}
+
+/** An item of "List images". */
+export interface ImageListItem {
+  Id: string;
+  /** "name:tag"; null or "<none>:<none>" without a name. */
+  RepoTags: string[] | null;
+  /** In bytes, with layers that other images share. */
+  Size: number;
+  /** When it was built, in seconds since 1970. */
+  Created: number;
 }
 
 /** Response of "Inspect a network". */

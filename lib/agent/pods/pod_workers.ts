@@ -96,6 +96,8 @@ export interface PodWorkers extends AsyncDisposable {
   findStatus(uid: string): PodStatus | undefined;
   /** Returns the spec of a pod that was applied last. */
   findSpec(uid: string): PodSpec | undefined;
+  /** Returns the names of the images in all pods' specs. */
+  listImages(): string[];
   /** Ends the back-off of failures that may have passed, e.g. since the link is back. */
   retryFailures(): void;
 }
@@ -267,6 +269,12 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
 
   findSpec(uid: string): PodSpec | undefined {
     return this.#workers.get(uid)?.record.spec;
+  }
+
+  listImages(): string[] {
+    return [...this.#workers.values()].flatMap(({ record: { spec } }) =>
+      [...spec.initContainers, ...spec.containers].map(({ image }) => image)
+    );
   }
 
   retryFailures(): void {

@@ -40,5 +40,11 @@ export {
   type DockerDeviceReaderOptions,
 } from "./device_reader.ts";
 export { DockerRuntime, type DockerRuntimeOptions } from "./docker_runtime.ts";
+export {
+  DockerImageCollector,
+  type DockerImageCollectorOptions,
+  type ImageCollector,
+  type RunImageCollectorOptions,
+} from "./image_collector.ts";
 export { HostStreams, type HostStreamsOptions } from "./host_streams.ts";
 export { StreamRouter, type StreamRouterOptions } from "./stream_router.ts";

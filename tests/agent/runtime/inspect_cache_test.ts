@@ -18,7 +18,12 @@ function createFixture(states: Record<string, string>) {
   });
   const cache = new InspectCache({ client, log: SILENT_LOGGER });
   const list = (): ContainerListItem[] =>
-    Object.entries(states).map(([Id, State]) => ({ Id, State, Labels: {} }));
+    Object.entries(states).map(([Id, State]) => ({
+      Id,
+      ImageID: "",
+      State,
+      Labels: {},
+    }));
   return {
     cache,
     failures,

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import {
+  DockerHttpClient,
+  type ImageListItem,
+} from "../../../lib/agent/docker/mod.ts";
+import { Dockerd, IMAGES } from "../../../dev/world/mod.ts";
+import { LocalMachine } from "../../../lib/agent/host/mod.ts";
+import { DockerImageCollector } from "../../../lib/agent/runtime/mod.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
+import { RecordedLog } from "../_support/recorded_log.ts";
+import { FakeDockerClient } from "./_support/fake_docker_client.ts";
+
+const { signal } = new AbortController();
+const YOUNG_MS = 120_000;
+
+/** An engine with images of 10 bytes each on a disk of 100 bytes. */
+class ImagesFixture {
+  readonly clock = new VirtualClock();
+  readonly log = new RecordedLog();
+  /** Ids of images, each with a tag of that name. */
+  readonly images = ["infra", "a", "b", "c"];
+  /** Ids of images that have containers. */
+  readonly used = new Set<string>();
+  readonly removed: string[] = [];
+  /** Images whose removal fails. */
+  readonly conflicts = new Set<string>();
+  usedBytes = 90;
+  readonly collector: DockerImageCollector;
+
+  constructor() {
+    const client = new FakeDockerClient({
+      respond: ({ method, path }) => this.#respond(method, path),
+    });
+    const machine = {
+      readFacts: async () => ({
+        ...await new LocalMachine().readFacts({ paths: [] }),
+        disks: [{
+          capacityBytes: 100,
+          availableBytes: 100 - this.usedBytes,
+          usedBytes: this.usedBytes,
+        }],
+      }),
+    };
+    this.collector = new DockerImageCollector({
+      client,
+      machine,
+      clock: this.clock,
+      log: this.log.logger,
+    });
+  }
+
+  #respond(method: string, path: string): unknown {
+    if (path === "/info") return { DockerRootDir: "/var/lib/docker" };
+    if (path === "/containers/json") {
+      return [...this.used].map((ImageID) => ({ ImageID }));
+    }
+    if (path === "/images/json") {
+      return this.images.map((Id): ImageListItem => ({
+        Id,
+        RepoTags: Id === "c" ? ["<none>:<none>"] : [Id, `${Id}:2`],
+        Size: 10,
+        Created: 0,
+      }));
+    }
+    const name = decodeURIComponent(path.split("/")[2] ?? "");
+    if (method === "DELETE") {
+      if (this.conflicts.has(name)) {
+        throw new AranyaError("conflict", "Cannot remove image: in use");
+      }
+      return this.removed.push(name);
+    }
+    if (name === "aranya/infra:1") return { Id: "infra" };
+    if (this.images.includes(name)) return { Id: name };
+    throw new AranyaError("not_found", "Cannot inspect image: not found");
+  }
+}
+
+Deno.test("collect() removes nothing when less than 85 % of the disk is used", async () => {
+  const fixture = new ImagesFixture();
+  fixture.usedBytes = 84;
+  await fixture.collector.collect([], signal);
+  await fixture.clock.pass(YOUNG_MS);
+  assert.equal(await fixture.collector.collect([], signal), 0);
+  assert.deepEqual(fixture.removed, []);
+});
+
+Deno.test("collect() removes unused images down to 80 %, the longest unused first, by all their names", async () => {
+  const fixture = new ImagesFixture();
+  fixture.used.add("a");
+  assert.equal(await fixture.collector.collect([], signal), 0);
+  await fixture.clock.pass(YOUNG_MS);
+  fixture.used.clear();
+  assert.equal(await fixture.collector.collect([], signal), 10);
+  assert.deepEqual(fixture.removed, ["b", "b:2"]);
+  fixture.removed.length = 0;
+  fixture.usedBytes = 100;
+  assert.equal(await fixture.collector.collect([], signal), 20);
+  assert.deepEqual(fixture.removed, ["b", "b:2", "c"]);
+  assert.deepEqual(fixture.log.lines, [
+    "unused images removed, the disk is nearly full",
+    "unused images removed, the disk is nearly full",
+  ]);
+});
+
+Deno.test("collect() keeps images that are new, have a container, or are needed", async () => {
+  const fixture = new ImagesFixture();
+  fixture.usedBytes = 100;
+  await fixture.collector.collect([], signal);
+  await fixture.clock.pass(YOUNG_MS);
+  fixture.used.add("a");
+  fixture.images.push("new");
+  await fixture.collector.collect(["b", "absent"], signal);
+  assert.deepEqual(fixture.removed, ["c"]);
+});
+
+Deno.test("collect() goes on with the next image when one can't be removed", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.collector.collect([], signal);
+  await fixture.clock.pass(YOUNG_MS);
+  fixture.conflicts.add("a");
+  await fixture.collector.collect([], signal);
+  assert.deepEqual(fixture.removed, ["b", "b:2"]);
+});
+
+Deno.test("run() collects every five minutes, also after a failure", async () => {
+  const fixture = new ImagesFixture();
+  const stop = new AbortController();
+  let callCount = 0;
+  const running = fixture.collector.run({
+    listNeeded() {
+      callCount++;
+      if (callCount === 1) throw new AranyaError("internal", "broken");
+      return [];
+    },
+    signal: stop.signal,
+  });
+  await fixture.clock.pass(5 * 60_000);
+  assert.equal(callCount, 2);
+  assert.equal(
+    fixture.log.lines[0]?.split(":")[0],
+    "unused images can't be removed, will retry",
+  );
+  stop.abort();
+  await running;
+});
+
+Deno.test("DockerImageCollector on a real engine removes an image only when nothing uses it", async () => {
+  await using engine = await Dockerd.start();
+  await using client = new DockerHttpClient({
+    host: `unix://${engine.socket}`,
+  });
+  const clock = new VirtualClock();
+  const full = { capacityBytes: 100, availableBytes: 0, usedBytes: 100 };
+  const collector = new DockerImageCollector({
+    client,
+    clock,
+    log: SILENT_LOGGER,
+    machine: {
+      readFacts: async () => ({
+        ...await new LocalMachine().readFacts({ paths: [] }),
+        disks: [full],
+      }),
+    },
+  });
+  const list = async () =>
+    (await engine.run(["images", "--format", "{{.Repository}}:{{.Tag}}"]))
+      .trim().split("\n").toSorted();
+  const all = await list();
+  await collector.collect(all, signal);
+  await clock.pass(YOUNG_MS);
+  await collector.collect(all, signal);
+  assert.deepEqual(await list(), all);
+  const id = await engine.run(["create", IMAGES.busybox, "true"]);
+  // One of these may free what is enough for the fake disk.
+  full.capacityBytes = 1e15;
+  await collector.collect([], signal);
+  assert.match((await list()).join(), /busybox/);
+  await engine.run(["rm", id.trim()]);
+  await collector.collect([], signal);
+  assert.doesNotMatch((await list()).join(), /busybox/);
+});
