@@ -58,7 +58,7 @@ export interface RunAgentOptions {
   version: string;
   /** The container engine. */
   runtime: ContainerRuntime;
-  /** Removes unused images. Absent: nobody does. */
+  /** Removes unused images. @default none are removed */
   images?: ImageCollector;
   /** Streams into containers and the host. */
   streams: StreamRuntime;

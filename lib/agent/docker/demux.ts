@@ -89,8 +89,8 @@ export class Demuxer {
 /**
  * Decodes a whole multiplexed stream. Adjacent pieces of one output that arrived together are
  * yielded as one, since the engine makes a frame of each line of a log.
- * @throws {AranyaError} code "internal" when it is no such stream, "unavailable" when it ends in the
- * middle of a frame
+ * @throws {AranyaError} code "internal" when it is no such stream, "unavailable" when it ends in
+ * the middle of a frame
  */
 export async function* demux(
   chunks: AsyncIterable<Uint8Array>,
