@@ -10,7 +10,7 @@ import {
   type FetchBlobs,
   type PodStatusList,
 } from "../../shared/wire/mod.ts";
-import type { EdgeDevice, ObjectRef, Pod } from "../kube/mod.ts";
+import type { EdgeDevice, Node, ObjectRef, Pod } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import { PodController, type PodNode } from "../pods/mod.ts";
 import { DeviceHandlers } from "../proxy/mod.ts";
@@ -18,6 +18,8 @@ import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
 import { DeviceLink, type DeviceLinkOwner } from "./link.ts";
 import { ownerOf, ownership, revisionOf } from "./metadata.ts";
+import { isOurNode } from "./node.ts";
+import { PodControl } from "./pod_control.ts";
 import {
   DeviceLinkState,
   DevicePodDirectory,
@@ -45,6 +47,12 @@ export interface SecuredAgent {
 }
 
 /**
+ * Whose the Node of the device's name is: "deleted" was the device's own; "unknown" until the first
+ * reconciliation.
+ */
+type NodeState = "unknown" | "ours" | "deleted" | "foreign";
+
+/**
  * The running parts of one EdgeDevice: its link, pod controller and kubelet server. What is stored
  * for it on the API server is written by `DeviceReconciler`.
  */
@@ -53,7 +61,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   readonly context: DeviceContext;
   readonly credential = new Credential();
   readonly link: DeviceLink;
-  readonly pods: PodController;
+  readonly pods: PodControl;
   readonly rotation: KeyRotation;
   /** Handlers for the device's kubelet server. */
   readonly handlers: KubeletHandlers;
@@ -62,6 +70,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   readonly #log: Logger;
   readonly #stop = new AbortController();
   #edge: EdgeDevice;
+  #node: NodeState = "unknown";
   /** Why the last agent was refused, when its protocol version is not supported. */
   #unsupportedVersion: string | undefined;
 
@@ -70,7 +79,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     this.name = edge.metadata.name;
     this.context = context;
     this.#log = context.log.with({ device: this.name });
-    const { kube, queue, meter, clock } = context;
+    const { kube, queue, clock } = context;
     this.link = new DeviceLink(this, context);
     this.rotation = new KeyRotation({
       device: this,
@@ -80,16 +89,9 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
       log: this.#log,
       signal: this.#stop.signal,
     });
-    this.pods = new PodController({
-      node: this,
-      settings: new DevicePodSettings(this),
-      client: kube.podClient,
-      sources: kube.sources,
-      events: kube.events,
-      session: this.link.session,
-      log: this.#log,
-      meter,
-      clock,
+    this.pods = new PodControl({
+      node: this.name,
+      createController: () => this.#createPodController(),
     });
     this.handlers = new DeviceHandlers({
       device: this.name,
@@ -97,13 +99,15 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
       link: new DeviceLinkState(this),
       pods: new DevicePodDirectory({
         node: this,
-        pods: this.pods.directory,
+        pods: this.pods,
         sources: kube.sources,
         namespace: kube.namespace,
       }),
       settings: new DevicePodSettings(this),
       clock,
     });
+    const node = kube.stores.nodes.get(this.name);
+    if (node && isOurNode(edge, node)) this.onNodeOurs();
   }
 
   /** The EdgeDevice as it was observed last. */
@@ -155,6 +159,43 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
         return size().memoryBytes;
       },
     };
+  }
+
+  /** Whether the Node exists and is the device's own. */
+  get ownsNode(): boolean {
+    return this.#node === "ours";
+  }
+
+  /** Whether pods that are bound to the Node were bound while it was the device's own. */
+  get ownsPods(): boolean {
+    return this.#node === "ours" || this.#node === "deleted";
+  }
+
+  /**
+   * Stops controlling pods when the Node was deleted or replaced; the next reconciliation finds out
+   * whose it is now.
+   */
+  observeNode(node: Node | undefined): void {
+    if (!node || !isOurNode(this.#edge, node)) this.onNodeDeleted();
+  }
+
+  /** The Node is the device's own: its pods are controlled. */
+  onNodeOurs(): void {
+    this.#node = "ours";
+    this.pods.start();
+  }
+
+  /** The Node was deleted; whoever registers first has the name now. */
+  onNodeDeleted(): void {
+    if (this.#node !== "ours") return;
+    this.#node = "deleted";
+    void this.pods.stop();
+  }
+
+  /** Another kubelet has the Node. Resolves when the device's pods are no longer controlled. */
+  async onNodeForeign(): Promise<void> {
+    this.#node = "foreign";
+    await this.pods.stop();
   }
 
   /** Returns whether this is the name of the device's virtual pod. */
@@ -258,6 +299,21 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   /** See {@linkcode DeviceLinkOwner.fetchBlobs}. */
   fetchBlobs(request: FetchBlobs): Promise<Blobs> {
     return this.pods.fetchBlobs(request);
+  }
+
+  #createPodController(): PodController {
+    const { kube, meter, clock } = this.context;
+    return new PodController({
+      node: this,
+      settings: new DevicePodSettings(this),
+      client: kube.podClient,
+      sources: kube.sources,
+      events: kube.events,
+      session: this.link.session,
+      log: this.#log,
+      meter,
+      clock,
+    });
   }
 
   #readSize(): { cpuMillis: number; memoryBytes: number } {

@@ -4,6 +4,7 @@ import { formatEndpoint } from "../../shared/base/mod.ts";
 import { EDGE_DEVICE } from "../kube/mod.ts";
 import type { AgentSecret } from "./agent_secret.ts";
 import type { Device } from "./device.ts";
+import { ownNodeOf } from "./ensure_node.ts";
 import { FINALIZER, ROTATE_ANNOTATION } from "./metadata.ts";
 import type { ProblemCondition } from "./problems.ts";
 import { toEdgeStatusPatch, toReconcileError } from "./status.ts";
@@ -49,7 +50,7 @@ export async function writeStatus(device: Device, options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { edge, link, kubelet, name, context } = device;
-  const { operator, clock, kube: { client, namespace, stores } } = context;
+  const { operator, clock, kube: { client, namespace } } = context;
   const { error, podCidr, problems, signal } = options;
   const body = toEdgeStatusPatch({
     edge,
@@ -57,7 +58,7 @@ export async function writeStatus(device: Device, options: {
     reconcileError: error === undefined ? undefined : toReconcileError(error),
     problems: [...problems, ...device.problems],
     agentVersion: link.agentVersion,
-    podCidr: stores.nodes.get(name)?.spec?.podCIDR ?? podCidr,
+    podCidr: ownNodeOf(device)?.spec?.podCIDR ?? podCidr,
     kubeletEndpoint: kubelet && formatEndpoint({
       host: operator.addresses[0] ?? "",
       port: kubelet.port,

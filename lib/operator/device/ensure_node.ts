@@ -25,6 +25,12 @@ import {
 import { toLease } from "./objects.ts";
 import type { ObjectWriter } from "./writer.ts";
 
+/** Returns the informer's copy of the device's own Node; undefined when that is a foreign one. */
+export function ownNodeOf({ edge, name, context }: Device): Node | undefined {
+  const node = context.kube.stores.nodes.get(name);
+  return node && isOurNode(edge, node) ? node : undefined;
+}
+
 /** Returns the device's pod range: that of its Node, of the EdgeDevice, or a picked one. */
 export function claimPodRange({ edge, name, context }: Device): PodRange {
   const node = context.kube.stores.nodes.get(name);
@@ -38,7 +44,7 @@ export function knownRangeOf(
 ): Parameters<AddressBook["claim"]>[1] {
   const ours = node && isOurNode(edge, node) ? node : undefined;
   return {
-    assigned: node?.spec?.podCIDR ?? edge.spec?.pod?.cidr,
+    assigned: ours?.spec?.podCIDR ?? edge.spec?.pod?.cidr,
     previous: edge.status?.podCIDR ??
       ours?.metadata.annotations?.[POD_CIDR_ANNOTATION],
   };

@@ -65,6 +65,17 @@ export class VirtualPodKeeper {
     if (pod) await this.#writeStatus(pod, signal);
   }
 
+  /**
+   * Deletes the pod, because its Node is another kubelet's now. A foreign pod of the name stays.
+   */
+  async remove(signal: AbortSignal): Promise<void> {
+    const { namespace, sources } = this.#device.context.kube;
+    const key = `${namespace}/${this.#device.name}`;
+    const pod = this.#writer.latest(POD.kind, sources.findPod(key));
+    if (!pod || this.#writer.ownership(pod) === "foreign") return;
+    await this.#writer.delete(POD, pod, signal);
+  }
+
   /** Returns how long the pod must not be created yet, in milliseconds. */
   #delayOfCreation(): number {
     if (!this.#hadPod) return 0;

@@ -88,7 +88,13 @@ export class DeviceReconciler {
     await ensureFinalizer(device, { secret: this.#secret, signal });
     await openKubelet(device);
     const node = await ensureNode(device, { writer, podCidr, signal });
-    if (!node) return; // the name is taken, see NameConflict
+    if (!node) {
+      // The name is taken, see NameConflict.
+      await device.onNodeForeign();
+      await this.#virtualPod.remove(signal);
+      return;
+    }
+    device.onNodeOurs();
     await settleAll([
       ensureLease(device, { node, writer, signal }),
       this.#secret.ensure(signal),

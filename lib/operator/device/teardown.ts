@@ -7,6 +7,7 @@ import {
   type KubeObject,
   LEASE,
   NODE,
+  type Node,
   type ObjectType,
   POD,
   type Pod,
@@ -34,6 +35,8 @@ const DEFAULT_GRACE_SECONDS = 30;
 
 /** Progress of a device's removal; kept from one call of {@linkcode tearDown} to the next. */
 export interface TeardownState {
+  /** Whether the Node was read, so that the device knows whose its pods are. */
+  isNodeKnown?: boolean;
   /** Pods are not waited for any longer, on the clock's monotonic time; set by the first call. */
   podDeadlineMs?: number;
 }
@@ -47,7 +50,8 @@ export interface TearDownOptions {
 }
 
 /**
- * Removes the device's pods, then its objects, then the finalizer. Each step may be repeated.
+ * Removes the device's pods, then its objects, then the finalizer. Each step may be repeated. When
+ * another kubelet has the Node, its Node, Lease and pods are never touched.
  * @returns whether everything is removed; otherwise the device was enqueued for the next call
  * @throws {AranyaError} of the API server; call again later
  */
@@ -55,6 +59,8 @@ export async function tearDown(
   device: Device,
   { state, objects, signal }: TearDownOptions,
 ): Promise<boolean> {
+  if (!state.isNodeKnown) await readNode(device, signal);
+  state.isNodeKnown = true;
   if (!await removePods(device, { state, signal })) return false;
   device.context.kubelets.release(device.name);
   await removeObjects(device, { objects, signal });
@@ -69,6 +75,22 @@ export async function tearDown(
 }
 
 /**
+ * Reads the Node from the API server, because the informer's copy may be minutes old, and nothing
+ * that is deleted by mistake comes back.
+ */
+async function readNode(
+  device: Device,
+  signal: AbortSignal,
+): Promise<Node | undefined> {
+  const { name, edge, context: { kube: { client } } } = device;
+  const node = await client.find(NODE, { name }, { signal });
+  if (!node) device.onNodeDeleted();
+  else if (isOurNode(edge, node)) device.onNodeOurs();
+  else await device.onNodeForeign();
+  return node;
+}
+
+/**
  * Deletes the pods of the Node, and waits within limits until a connected device has stopped them.
  * @returns whether they need not be waited for any longer
  */
@@ -77,6 +99,7 @@ async function removePods(
   { state, signal }: { state: TeardownState; signal: AbortSignal },
 ): Promise<boolean> {
   const { name, link, context: { clock, queue, kube } } = device;
+  if (!device.ownsPods) return true;
   if (!kube.sources.hasListedPods()) {
     // Soon after the operator's start it is not known yet which pods the device runs.
     queue.enqueue(name, { afterMs: POD_POLL_MS });
@@ -146,11 +169,13 @@ async function removeObjects(
   const latest = <T extends KubeObject>(type: ObjectType<T>, stored?: T) =>
     objects.latest(type.kind, stored);
 
-  const node = latest(NODE, stores.nodes.get(name));
-  if (node && isOurNode(edge, node)) {
+  const node = await readNode(device, signal);
+  const isForeign = node && !device.ownsNode;
+  if (node && !isForeign) {
     await deleteObject(device, { type: NODE, object: node, signal });
   }
-  const lease = latest(
+  // A kubelet that has the Node now uses the Lease of that name, whoever created it.
+  const lease = isForeign ? undefined : latest(
     LEASE,
     stores.leases.get(`${LEASE_NAMESPACE}/${name}`),
   );

@@ -161,6 +161,7 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     const managed = this.#devices.get(name);
     if (!managed) return;
     if (!now) managed.reconciler.forgetWrite("Node");
+    managed.device.observeNode(now);
     this.enqueue(name, { afterMs: CHANGE_DELAY_MS });
   }
 

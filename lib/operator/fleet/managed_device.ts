@@ -75,14 +75,14 @@ export class ManagedDevice {
   }
 
   /**
-   * Whether the Lease has to be renewed: the device is connected, or it was connected to the former
-   * leader and may still reconnect.
+   * Whether the Lease has to be renewed: the Node is the device's own, and the device is connected,
+   * or it was connected to the former leader and may still reconnect.
    */
   get isAlive(): boolean {
-    const { link } = this.device;
-    return link.isUp ||
+    const { link, ownsNode } = this.device;
+    return ownsNode && (link.isUp ||
       (this.#wasConnected && link.offlineSinceMs === undefined &&
-        this.#msUntilReconnectDeadline() > 0);
+        this.#msUntilReconnectDeadline() > 0));
   }
 
   /**

@@ -43,6 +43,7 @@ import {
   type MemoryLinks,
 } from "../../shared/session/_support/memory_link.ts";
 import { CountingApi, toKey } from "./counting_api.ts";
+import { ShiftedClock } from "./shifted_clock.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 /** Settings of every device of the fixture. */
@@ -62,6 +63,8 @@ export class DeviceFixture implements AsyncDisposable {
   /** Namespace and name of the EdgeDevice, its Service and its virtual pod. */
   readonly ref: { namespace: string; name: string };
   readonly scope = new Scope();
+  /** The clock of devices; a test may put it forward. */
+  readonly clock = new ShiftedClock();
   readonly stores: FleetStores;
   readonly context: DeviceContext;
   /** Names of devices that were enqueued, in order. */
@@ -112,7 +115,7 @@ export class DeviceFixture implements AsyncDisposable {
       queue: { enqueue: (device) => void this.enqueued.push(device) },
       log: SILENT_LOGGER,
       meter: NO_METER,
-      clock: SYSTEM_CLOCK,
+      clock: this.clock,
     };
   }
 

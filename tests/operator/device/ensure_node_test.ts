@@ -7,6 +7,7 @@ import {
   lastFactsOf,
   openKubelet,
 } from "../../../lib/operator/device/ensure_node.ts";
+import { writeStatus } from "../../../lib/operator/device/ensure_edge.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { LEASE, NODE } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
@@ -22,6 +23,27 @@ Deno.test("claimPodRange() prefers the range of the EdgeDevice, else the previou
   assert.deepEqual(claimPodRange(device), { cidr: "100.64.9.0/26" });
   device.observeEdge({ ...device.edge, spec: { pod: { cidr: podCidr } } });
   assert.deepEqual(claimPodRange(device), { cidr: podCidr });
+});
+
+Deno.test("claimPodRange() and writeStatus() ignore the range of another namespace's Node", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { name } = fixture.ref;
+  await fixture.api.putObject(NODE, {
+    metadata: { name, labels: { "arhat.dev/role": "EdgeDevice" } },
+    spec: { podCIDR: "10.9.0.0/24", providerID: `aranya://other/${name}` },
+  });
+  await fixture.waitForInformers();
+  const { device } = await fixture.createDevice({
+    status: { podCIDR: "100.64.9.0/26" },
+  });
+  assert.deepEqual(claimPodRange(device), { cidr: "100.64.9.0/26" });
+  await writeStatus(device, {
+    podCidr: "100.64.9.0/26",
+    error: undefined,
+    problems: [],
+    signal,
+  });
+  assert.equal(device.edge.status?.podCIDR, "100.64.9.0/26");
 });
 
 Deno.test("openKubelet() asks for the port of the status, once", async () => {

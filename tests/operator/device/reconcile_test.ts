@@ -129,6 +129,42 @@ Deno.test("reconcile() leaves a foreign Node of the name alone and creates nothi
   assert.equal((await conditionOf(fixture, "Ready"))?.status, "False");
 });
 
+Deno.test("reconcile() controls pods only while the Node is the device's own", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { api, context: { kube }, ref: { name } } = fixture;
+  await api.putObject(NODE, { metadata: { name } });
+  // Its namespace is not served, so that the controller of a device's own Node records an Event.
+  const namespace = `${fixture.ref.namespace}-b`;
+  await api.createNamespace(namespace);
+  await api.putObject(POD, {
+    metadata: { namespace, name: "stray" },
+    spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
+  });
+  await until(() => kube.sources.listPods(name).length === 1, "the pod");
+  const { device, reconciler } = await fixture.createDevice();
+  const countEvents = async () => {
+    await kube.events.flush();
+    return api.writes.filter(({ what }) => what === "create events").length;
+  };
+  await reconciler.reconcile(signal);
+  assert.equal(await countEvents(), 0);
+  assert.equal(device.ownsNode, false);
+  await api.deleteObject(NODE, { name });
+  await reconciler.reconcile(signal);
+  assert.equal(device.ownsNode, true);
+  await until(async () => await countEvents() === 1, "an Event");
+  await api.deleteObject(NODE, { name });
+  device.onNodeDeleted();
+  assert.equal(device.ownsNode, false);
+  await api.putObject(NODE, { metadata: { name } });
+  await fixture.waitForInformers();
+  reconciler.forgetWrite(NODE.kind);
+  await reconciler.reconcile(signal);
+  assert.equal(device.ownsNode, false);
+  // The former Node's virtual pod must not be run by the machine that has the name now.
+  assert.equal(await api.find(POD, fixture.ref), undefined);
+});
+
 Deno.test("reconcile() leaves a foreign Service alone and creates everything else", async () => {
   await using fixture = await DeviceFixture.start();
   const metadata = fixture.ref;

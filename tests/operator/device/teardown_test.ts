@@ -34,6 +34,21 @@ async function deleteDevice(
     });
 }
 
+/** Creates a pod that is bound to the Node; resolves once the informers have it. */
+async function putPod(fixture: DeviceFixture) {
+  const { namespace, name } = fixture.ref;
+  const pod = await fixture.api.putObject(POD, {
+    metadata: { namespace, name: "web" },
+    spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
+  });
+  const { sources } = fixture.stores;
+  await until(
+    () => sources.findPod(keyOf(pod)) !== undefined,
+    "a pod in its store",
+  );
+  return pod;
+}
+
 for (const isSynced of [true, false]) {
   const when = isSynced ? "" : " before the informers have seen it";
   Deno.test(`tearDown() removes every object${when}`, async () => {
@@ -67,16 +82,25 @@ Deno.test("tearDown() leaves foreign objects of the device's name alone", async 
   ]);
 });
 
+Deno.test("tearDown() never touches the pods of a foreign Node", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { name } = fixture.ref;
+  const node = await fixture.api.putObject(NODE, { metadata: { name } });
+  const pod = await putPod(fixture);
+  const tear = await deleteDevice(fixture, { isSynced: true });
+  assert.equal(await tear(), true);
+  assert.deepEqual(await fixture.api.get(NODE, { name }), node);
+  assert.deepEqual(await fixture.api.get(POD, pod.metadata), pod);
+  assert.equal(
+    await fixture.api.find(EDGE_DEVICE, fixture.ref),
+    undefined,
+  );
+});
+
 Deno.test("tearDown() deletes the pods of an offline device without waiting", async () => {
   await using fixture = await DeviceFixture.start();
   const tear = await deleteDevice(fixture, { isSynced: true });
-  const { namespace, name } = fixture.ref;
-  await fixture.api.putObject(POD, {
-    metadata: { namespace, name: "web" },
-    spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
-  });
-  const { sources } = fixture.stores;
-  await until(() => sources.listPods(name).length === 2, "its pods");
+  await putPod(fixture);
   assert.equal(await tear(), true);
   assert.deepEqual(await fixture.api.listKeys(POD), []);
 });

@@ -95,6 +95,7 @@ for (
     const lastTransitionTime = "2026-01-02T03:04:05Z";
     await fixture.api.putObject(NODE, {
       metadata: { name, labels },
+      spec: { providerID: `aranya://${fixture.ref.namespace}/${name}` },
       status: {
         conditions: [{ type: "Ready", status: ready, lastTransitionTime }],
       },
@@ -119,3 +120,24 @@ for (
     }
   });
 }
+
+Deno.test("isAlive is false for a connected device while another kubelet has the Node", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using given = manage(fixture, await putEdge(fixture));
+  const { device } = given.managed;
+  await given.managed.sync(signal);
+  const agent = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  assert.equal(given.managed.isAlive, true);
+  const { name } = fixture.ref;
+  await fixture.waitForInformers();
+  await fixture.api.deleteObject(NODE, { name });
+  await fixture.api.putObject(NODE, { metadata: { name } });
+  await fixture.waitForInformers();
+  given.managed.reconciler.forgetWrite("Node");
+  await given.managed.sync(signal);
+  assert.equal(device.link.isUp, true);
+  assert.equal(given.managed.isAlive, false);
+  agent.links.cut();
+  await agent.ended;
+});
