@@ -15,6 +15,7 @@ import {
   SERVICE,
 } from "../kube/mod.ts";
 import type { Device } from "./device.ts";
+import { ownNodeOf } from "./ensure_node.ts";
 import {
   agentSecretName,
   FINALIZER,
@@ -39,6 +40,8 @@ export interface TeardownState {
   isNodeKnown?: boolean;
   /** Pods are not waited for any longer, on the clock's monotonic time; set by the first call. */
   podDeadlineMs?: number;
+  /** Whether the pods are deleted, so that the device need not connect any more. */
+  arePodsDeleted?: boolean;
 }
 
 /** Options of {@linkcode tearDown}. */
@@ -62,6 +65,7 @@ export async function tearDown(
   if (!state.isNodeKnown) await readNode(device, signal);
   state.isNodeKnown = true;
   if (!await removePods(device, { state, signal })) return false;
+  state.arePodsDeleted = true;
   device.context.kubelets.release(device.name);
   await removeObjects(device, { objects, signal });
   await device.close(
@@ -91,7 +95,8 @@ async function readNode(
 }
 
 /**
- * Deletes the pods of the Node, and waits within limits until a connected device has stopped them.
+ * Deletes the pods of the Node, and waits within limits until a device that is connected, or is
+ * expected back, has stopped them.
  * @returns whether they need not be waited for any longer
  */
 async function removePods(
@@ -114,11 +119,13 @@ async function removePods(
   if (state.podDeadlineMs === undefined) {
     const graceMs = Math.max(...pods.map(graceSecondsOf)) * 1000;
     state.podDeadlineMs = nowMs +
-      (link.isUp ? Math.min(graceMs + EXTRA_GRACE_MS, MAX_POD_WAIT_MS) : 0);
+      Math.min(graceMs + EXTRA_GRACE_MS, MAX_POD_WAIT_MS);
     await cordon(device, signal);
+    expectAgent(device);
   }
-  // An offline device can't report that pods have stopped, and its EdgeDevice is given up.
-  const isForced = nowMs >= state.podDeadlineMs || !link.isUp;
+  // A device that stays away can't report that pods have stopped, and its EdgeDevice is given up.
+  const isForced = nowMs >= state.podDeadlineMs ||
+    !(link.isUp || link.mayReturn(device.edge));
   await Promise.all(pods.map((pod) => {
     if (!isForced && pod.metadata.deletionTimestamp) return undefined;
     return kube.client.delete(POD, pod.metadata, {
@@ -130,6 +137,21 @@ async function removePods(
   if (isForced) return true;
   queue.enqueue(name, { afterMs: POD_POLL_MS });
   return false;
+}
+
+/**
+ * Lets a device connect that was connected to the former leader: it has to stop its pods. Nothing
+ * is written.
+ */
+function expectAgent(device: Device): void {
+  const { edge, name, context: { kube: { namespace, stores } } } = device;
+  const secret = stores.secrets.get(`${namespace}/${agentSecretName(name)}`);
+  if (!device.keys && secret && ownership(edge, secret) === "ours") {
+    device.credential.adopt(secret);
+  }
+  device.configure(
+    ownNodeOf(device)?.spec?.podCIDR ?? edge.status?.podCIDR ?? "",
+  );
 }
 
 function graceSecondsOf({ metadata, spec }: Pod): number {

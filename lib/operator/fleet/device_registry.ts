@@ -88,10 +88,13 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     return count;
   }
 
-  /** Returns the device of this name; undefined also while its EdgeDevice is being deleted. */
+  /**
+   * Returns the device of this name, for an agent that connects; undefined also when its EdgeDevice
+   * is being deleted and its pods have stopped.
+   */
   find(name: string): Device | undefined {
     const managed = this.#devices.get(name);
-    return managed?.isDeleting ? undefined : managed?.device;
+    return managed?.acceptsAgent ? managed.device : undefined;
   }
 
   /** Returns the endpoints that the devices connect to, "host:port". */

@@ -69,6 +69,14 @@ export class ManagedDevice {
     return this.#isRemoved;
   }
 
+  /**
+   * Whether the device's agent may connect: until the EdgeDevice is being deleted, and then while
+   * its pods are waited for.
+   */
+  get acceptsAgent(): boolean {
+    return !this.isDeleting || this.#teardown.arePodsDeleted !== true;
+  }
+
   /** Whether the EdgeDevice is being deleted. */
   get isDeleting(): boolean {
     return this.device.edge.metadata.deletionTimestamp !== undefined;

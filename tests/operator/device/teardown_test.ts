@@ -10,11 +10,41 @@ import {
   SECRET,
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
-import { tearDown } from "../../../lib/operator/device/mod.ts";
+import {
+  tearDown,
+  type TeardownState,
+} from "../../../lib/operator/device/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
+
+/**
+ * Creates a device with a connected agent that stops no pod, and a pod that was sent to it, and
+ * deletes the EdgeDevice.
+ */
+async function deleteConnectedDevice(fixture: DeviceFixture) {
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const agent = await fixture.connectAgent(device);
+  const pod = await putPod(fixture);
+  const findPod = () => fixture.api.find(POD, pod.metadata);
+  await until(
+    async () => (await findPod())?.status?.startTime !== undefined,
+    "a pod that was sent",
+  );
+  await reconciler.reconcile(signal);
+  await fixture.waitForInformers();
+  await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
+  device.observeEdge(await fixture.api.get(EDGE_DEVICE, fixture.ref));
+  const state: TeardownState = {};
+  return {
+    device,
+    agent,
+    findPod,
+    tear: () => tearDown(device, { state, objects: reconciler, signal }),
+  };
+}
 
 /** Creates and deletes a device; returns its `tearDown`. */
 async function deleteDevice(
@@ -39,7 +69,11 @@ async function putPod(fixture: DeviceFixture) {
   const { namespace, name } = fixture.ref;
   const pod = await fixture.api.putObject(POD, {
     metadata: { namespace, name: "web" },
-    spec: { nodeName: name, containers: [{ name: "app", image: "i" }] },
+    spec: {
+      nodeName: name,
+      automountServiceAccountToken: false,
+      containers: [{ name: "app", image: "i" }],
+    },
   });
   const { sources } = fixture.stores;
   await until(
@@ -115,4 +149,51 @@ Deno.test("tearDown() waits until the pods of every namespace are known", async 
   assert.equal((await fixture.api.listKeys(NODE)).length, 1);
   sources.hasListedPods = known;
   assert.equal(await tear(), true);
+});
+
+Deno.test("tearDown() waits for a connected device's pods, and deletes them by force after the deadline", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { agent, findPod, tear } = await deleteConnectedDevice(fixture);
+  assert.equal(await tear(), false);
+  assert.equal(await tear(), false);
+  assert.equal((await findPod())?.metadata.deletionGracePeriodSeconds, 30);
+  assert.ok(await fixture.api.find(NODE, { name: fixture.ref.name }));
+  // The grace period, and what is allowed beyond it.
+  fixture.clock.advance(51_000);
+  assert.equal(await tear(), true);
+  assert.equal(await findPod(), undefined);
+  assert.deepEqual(await fixture.api.listKeys(EDGE_DEVICE), []);
+  await agent.ended;
+});
+
+Deno.test("tearDown() waits for a device that has just lost its link, and not for one that stays away", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { agent, findPod, tear } = await deleteConnectedDevice(fixture);
+  agent.links.cut();
+  await agent.ended;
+  assert.equal(await tear(), false);
+  assert.ok(await findPod());
+  fixture.clock.advance(31_000);
+  assert.equal(await tear(), true);
+  assert.equal(await findPod(), undefined);
+});
+
+Deno.test("tearDown() by a new leader lets a device that was connected come back and stop its pods", async () => {
+  await using fixture = await DeviceFixture.start({ reconnectGraceMs: 40_000 });
+  const { device: former, findPod } = await deleteConnectedDevice(fixture);
+  await former[Symbol.asyncDispose]();
+  const { device, reconciler } = fixture.openDevice(former.edge);
+  const state: TeardownState = {};
+  const tear = () => tearDown(device, { state, objects: reconciler, signal });
+  assert.equal(await tear(), false);
+  assert.deepEqual(device.keys, former.keys);
+  // The agent lists no pods: it has stopped this one.
+  const agent = await fixture.connectAgent(device);
+  await until(async () => await findPod() === undefined, "a finalized pod");
+  await until(
+    () => fixture.stores.sources.listPods(device.name).length === 1,
+    "the virtual pod alone",
+  );
+  assert.equal(await tear(), true);
+  await agent.ended;
 });

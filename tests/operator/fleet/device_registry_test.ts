@@ -64,6 +64,51 @@ Deno.test("DeviceRegistry creates the objects of a new EdgeDevice and removes th
   }
 });
 
+Deno.test("DeviceRegistry finds a device that is being deleted until its pods have stopped", async () => {
+  await using fixture = await DeviceFixture.start({ reconnectGraceMs: 60_000 });
+  const { namespace, name } = fixture.ref;
+  const edge = await fixture.api.putObject(EDGE_DEVICE, {
+    metadata: fixture.ref,
+    spec: {},
+    status: {
+      conditions: [{
+        type: "Connected",
+        status: "True",
+        reason: "LinkUp",
+        message: "up",
+        lastTransitionTime: "2026-01-02T03:04:05Z",
+      }],
+    },
+  });
+  await fixture.openDevice(edge).reconciler.reconcile(
+    new AbortController().signal,
+  );
+  await fixture.api.putObject(POD, {
+    metadata: { namespace, name: "web" },
+    spec: {
+      nodeName: name,
+      automountServiceAccountToken: false,
+      containers: [{ name: "app", image: "i" }],
+    },
+    status: { startTime: "2026-01-02T03:04:05Z" },
+  });
+  await fixture.waitForInformers();
+  await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
+  await using devices = openRegistry(fixture);
+  await until(
+    async () =>
+      (await fixture.api.get(POD, { namespace, name: "web" })).metadata
+        .deletionTimestamp !== undefined,
+    "a pod that is being deleted",
+  );
+  const device = devices.find(name);
+  assert.ok(device?.keys);
+  await fixture.connectAgent(device);
+  await until(() => devices.size === 0, "no device");
+  assert.equal(devices.find(name), undefined);
+  assert.deepEqual(await fixture.api.listKeys(POD), []);
+});
+
 Deno.test("DeviceRegistry creates deleted objects again", async () => {
   await using fixture = await DeviceFixture.start();
   await using _devices = openRegistry(fixture);
