@@ -2,6 +2,7 @@
 /** Step of a reconciliation for the Secret with everything that an agent needs. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import { SECRET, type Secret } from "../kube/mod.ts";
+import { covers } from "./covers.ts";
 import type { Device } from "./device.ts";
 import { agentSecretName, ROTATE_ANNOTATION } from "./metadata.ts";
 import { secretText, toSecret } from "./objects.ts";
@@ -16,6 +17,8 @@ export class AgentSecret {
   readonly #writer: ObjectWriter;
   /** Whether the rotation that the annotation requests has begun. */
   #hasRotationBegun = false;
+  /** UID of the Secret that holds the credential; undefined until it was read or written. */
+  #uid: string | undefined;
 
   constructor(device: Device, writer: ObjectWriter) {
     this.#device = device;
@@ -34,20 +37,25 @@ export class AgentSecret {
   }
 
   /**
+   * Revokes the credential when its Secret was deleted: closes the link, and drops the keys. The
+   * API server is asked, because the informer selects by labels, which may have been removed.
+   */
+  async checkRevocation(signal: AbortSignal): Promise<void> {
+    if (this.#uid !== undefined) await this.#read(signal);
+  }
+
+  /**
    * Adopts the credential that the Secret holds, begins a requested rotation while the device is
    * connected, and creates or updates the Secret. The credential is as before when that fails.
    */
   async ensure(signal: AbortSignal): Promise<void> {
-    const { context, credential, link, name } = this.#device;
-    const { namespace, stores } = context.kube;
-    const stored = this.#writer.latest(
-      SECRET.kind,
-      stores.secrets.get(`${namespace}/${agentSecretName(name)}`),
-    );
+    const { credential, link } = this.#device;
+    const stored = await this.#read(signal);
     const isOurs = stored && this.#writer.ownership(stored) === "ours";
     if (credential.adopt(isOurs ? stored : undefined)) {
       link.closeLink("the device's credential was changed");
     }
+    if (isOurs) this.#uid = stored.metadata.uid;
     const isRequested = this.#isRotationRequested;
     const before = credential.keys;
     if (
@@ -55,7 +63,8 @@ export class AgentSecret {
       !this.#hasRotationBegun
     ) credential.rotate();
     try {
-      await this.#write(stored, signal);
+      const written = await this.#write(stored, signal);
+      if (written) this.#uid = written.metadata.uid;
     } catch (error) {
       credential.restore(before);
       throw error;
@@ -63,12 +72,42 @@ export class AgentSecret {
     if (isRequested && credential.isRotating) this.#hasRotationBegun = true;
   }
 
+  /**
+   * Returns the Secret; from the API server when the informer has none, or another one than the
+   * credential's. Revokes the credential when its Secret is no longer there.
+   */
+  async #read(signal: AbortSignal): Promise<Secret | undefined> {
+    const { context: { kube, log }, name } = this.#device;
+    const { namespace, stores, client } = kube;
+    const ref = { namespace, name: agentSecretName(name) };
+    const stored = this.#writer.latest(
+      SECRET.kind,
+      stores.secrets.get(`${namespace}/${ref.name}`),
+    );
+    const uid = this.#uid;
+    if (stored && (uid === undefined || stored.metadata.uid === uid)) {
+      return stored;
+    }
+    const found = await client.find(SECRET, ref, { signal });
+    if (uid !== undefined && found?.metadata.uid !== uid) {
+      log.info("credential was revoked, because its secret was deleted", {
+        device: name,
+      });
+      this.#uid = undefined;
+      this.#device.revoke();
+    }
+    return found;
+  }
+
   get #isRotationRequested(): boolean {
     const { annotations } = this.#device.edge.metadata;
     return annotations?.[ROTATE_ANNOTATION] !== undefined;
   }
 
-  async #write(stored: Secret | undefined, signal: AbortSignal): Promise<void> {
+  async #write(
+    stored: Secret | undefined,
+    signal: AbortSignal,
+  ): Promise<Secret | undefined> {
     const values = this.#toSecretValues();
     const desired = toSecret(this.#device.edge, {
       name: agentSecretName(this.#device.name),
@@ -79,14 +118,19 @@ export class AgentSecret {
         ),
       ),
     });
-    await this.#writer.ensure(SECRET, desired, {
+    const { labels } = desired.metadata;
+    return await this.#writer.ensure(SECRET, desired, {
       stored,
       signal,
       toPatch: (actual) => {
         const changed = Object.keys(values).filter((key) =>
           actual.data?.[key] !== desired.data?.[key]
         );
-        return changed.length === 0 ? undefined : {
+        // Without its labels the informer doesn't see the Secret.
+        const hasLabels = covers(actual.metadata, { labels });
+        if (changed.length === 0 && hasLabels) return undefined;
+        return {
+          metadata: { labels },
           data: Object.fromEntries(
             changed.map((key) => [key, desired.data?.[key] ?? null]),
           ),

@@ -119,7 +119,10 @@ export interface PodRange {
 
 /** Ranges of pod addresses; the ranges that it picks never overlap. */
 export interface AddressBook {
-  /** Returns the range of a device. May be called again, also with another range. */
+  /**
+   * Returns the range of a device; undefined when none is assigned and none is free. May be called
+   * again, also with another range.
+   */
   claim(
     device: string,
     range: {
@@ -128,7 +131,7 @@ export interface AddressBook {
       /** The range that the device had; it is picked again when it is still free. */
       previous?: string | undefined;
     },
-  ): PodRange;
+  ): PodRange | undefined;
   /** Frees the range of a device. May be called for a device without one. */
   release(device: string): void;
 }

@@ -130,6 +130,11 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     return this.context.settings.of(this.#edge);
   }
 
+  /** Whether this version implements the device's connectivity method. */
+  get isServed(): boolean {
+    return this.#edge.spec?.connectivity?.method !== "mqtt";
+  }
+
   /** Keys that an agent may prove itself with; undefined until they are known. */
   get keys(): CredentialKeys | undefined {
     return this.credential.keys;
@@ -137,14 +142,14 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
 
   /** Problems that are not about the device's objects. */
   get problems(): ProblemCondition[] {
-    const { node, certInfo, connectivity } = this.#edge.spec ?? {};
+    const { node, certInfo } = this.#edge.spec ?? {};
     const problems: ProblemCondition[] = [];
     if (this.link.hasDuplicate) problems.push(DUPLICATE_DEVICE);
     if (this.#unsupportedVersion !== undefined && !this.link.isUp) {
       problems.push(unsupportedVersion(this.#unsupportedVersion));
     }
     if ((node?.cert ?? certInfo)?.org) problems.push(ORGANIZATION_LEFT_OUT);
-    if (connectivity?.method === "mqtt") problems.push(MQTT_NOT_SUPPORTED);
+    if (!this.isServed) problems.push(MQTT_NOT_SUPPORTED);
     return problems;
   }
 
@@ -224,12 +229,12 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   }
 
   /**
-   * Closes the link and refuses the credential, after its Secret was deleted; a new one is made.
+   * Closes the link and refuses the credential, after its Secret was deleted. The next
+   * reconciliation makes a new one.
    */
   revoke(): void {
     this.credential.revoke();
     this.link.closeLink("the device's credential was revoked");
-    this.context.queue.enqueue(this.name);
   }
 
   /** Sends the device its configuration, now or with its next link, unless it has it already. */

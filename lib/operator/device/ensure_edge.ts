@@ -7,7 +7,7 @@ import type { Device } from "./device.ts";
 import { ownNodeOf } from "./ensure_node.ts";
 import { FINALIZER, ROTATE_ANNOTATION } from "./metadata.ts";
 import type { ProblemCondition } from "./problems.ts";
-import { toEdgeStatusPatch, toReconcileError } from "./status.ts";
+import { type ReconcileError, toEdgeStatusPatch } from "./status.ts";
 
 /**
  * Adds the finalizer, and removes the annotation that requested a rotation once that is complete;
@@ -43,19 +43,19 @@ export async function ensureFinalizer(
 export async function writeStatus(device: Device, options: {
   /** Range of the device's pods; empty: none. */
   podCidr: string;
-  /** What kept the reconciliation from being completed; undefined: nothing. */
-  error: unknown;
+  /** What keeps reconciliations from being completed; undefined: nothing. */
+  reconcileError: ReconcileError | undefined;
   /** Problems with the device's objects. */
   problems: readonly ProblemCondition[];
   signal: AbortSignal;
 }): Promise<void> {
   const { edge, link, kubelet, name, context } = device;
   const { operator, clock, kube: { client, namespace } } = context;
-  const { error, podCidr, problems, signal } = options;
+  const { reconcileError, podCidr, problems, signal } = options;
   const body = toEdgeStatusPatch({
     edge,
     link: link.toConnectedCondition(edge),
-    reconcileError: error === undefined ? undefined : toReconcileError(error),
+    reconcileError,
     problems: [...problems, ...device.problems],
     agentVersion: link.agentVersion,
     podCidr: ownNodeOf(device)?.spec?.podCIDR ?? podCidr,

@@ -3,7 +3,7 @@
  * Steps of a reconciliation for the Node: its pod range, its kubelet server, the Node itself and
  * its Lease.
  */
-import { toRfc3339Micro } from "../../shared/base/mod.ts";
+import { hasCode, toRfc3339Micro } from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
   LEASE,
@@ -31,8 +31,13 @@ export function ownNodeOf({ edge, name, context }: Device): Node | undefined {
   return node && isOurNode(edge, node) ? node : undefined;
 }
 
-/** Returns the device's pod range: that of its Node, of the EdgeDevice, or a picked one. */
-export function claimPodRange({ edge, name, context }: Device): PodRange {
+/**
+ * Returns the device's pod range: that of its Node, of the EdgeDevice, or a picked one; undefined
+ * when none is free.
+ */
+export function claimPodRange(
+  { edge, name, context }: Device,
+): PodRange | undefined {
   const node = context.kube.stores.nodes.get(name);
   return context.addresses.claim(name, knownRangeOf(edge, node));
 }
@@ -85,40 +90,60 @@ export function lastFactsOf({ link, edge }: Device): ReportedFacts | undefined {
  */
 export async function ensureNode(
   device: Device,
-  { writer, podCidr, signal }: {
+  options: {
     writer: ObjectWriter;
     podCidr: string;
     signal: AbortSignal;
   },
 ): Promise<Node | undefined> {
   const { edge, name, context: { kube: { client, stores } } } = device;
-  const input = toNodeInput(device, podCidr);
-  const stored = writer.latest(NODE.kind, stores.nodes.get(name));
-  let node = stored ??
-    await writer.create(NODE, toNode(input), {
-      signal,
-      ownershipOf: (found) => isOurNode(edge, found) ? "ours" : "foreign",
-    });
-  if (!node) return undefined;
-  if (!isOurNode(edge, node)) {
+  const { writer, signal } = options;
+  const node = writer.latest(NODE.kind, stores.nodes.get(name));
+  try {
+    return await createOrUpdate(device, { ...options, node });
+  } catch (error) {
+    if (!hasCode(error, "conflict")) throw error;
+    const found = await client.find(NODE, { name }, { signal });
+    if (!found || isOurNode(edge, found)) throw error;
     writer.reportConflict(NODE.kind, name);
     return undefined;
   }
-  const metadata = toMetadataPatch(input, node);
-  if (metadata) {
-    node = await client.patch(NODE, { name }, { body: metadata, signal });
+}
+
+async function createOrUpdate(
+  device: Device,
+  { node, writer, podCidr, signal }: {
+    node: Node | undefined;
+    writer: ObjectWriter;
+    podCidr: string;
+    signal: AbortSignal;
+  },
+): Promise<Node | undefined> {
+  const { edge, name } = device;
+  const input = toNodeInput(device, podCidr);
+  let actual = node ?? await writer.create(NODE, toNode(input), {
+    signal,
+    ownershipOf: (found) => isOurNode(edge, found) ? "ours" : "foreign",
+  });
+  if (!actual) return undefined;
+  if (!isOurNode(edge, actual)) {
+    writer.reportConflict(NODE.kind, name);
+    return undefined;
   }
-  const status = toNodeStatusPatch(input, node);
+  const metadata = toMetadataPatch(input, actual);
+  if (metadata) {
+    actual = await writer.patch(NODE, actual, { body: metadata, signal });
+  }
+  const status = toNodeStatusPatch(input, actual);
   if (status) {
-    node = await client.patch(NODE, { name }, {
+    actual = await writer.patch(NODE, actual, {
       body: status,
       kind: "strategic",
       subresource: "status",
       signal,
     });
   }
-  if (metadata || status) writer.recordWrite(NODE.kind, node);
-  return node;
+  return actual;
 }
 
 function toNodeInput(device: Device, podCidr: string): NodeInput {
@@ -144,8 +169,7 @@ export async function ensureLease(
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { edge, name, context: { clock, kube: { client, stores } } } = device;
-  const ref = { namespace: LEASE_NAMESPACE, name };
+  const { edge, name, context: { clock, kube: { stores } } } = device;
   const desired = toLease(edge, {
     uid: node.metadata.uid ?? "",
     renewTime: toRfc3339Micro(clock.wallMs()),
@@ -160,11 +184,8 @@ export async function ensureLease(
   if (!lease) return;
   const { labels, ownerReferences } = desired.metadata;
   if (covers(lease.metadata, { labels, ownerReferences })) return;
-  writer.recordWrite(
-    LEASE.kind,
-    await client.patch(LEASE, ref, {
-      body: { metadata: { labels, ownerReferences } },
-      signal,
-    }),
-  );
+  await writer.patch(LEASE, lease, {
+    body: { metadata: { labels, ownerReferences } },
+    signal,
+  });
 }

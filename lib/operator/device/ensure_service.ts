@@ -46,7 +46,10 @@ export async function ensureEndpointSlice(
     ENDPOINT_SLICE.kind,
     stores.slices.get(`${namespace}/${name}`),
   );
-  if (stored && stored.addressType !== addressType) {
+  if (
+    stored && stored.addressType !== addressType &&
+    writer.ownership(stored) === "ours"
+  ) {
     // The field is immutable, so the slice has to be created again.
     await writer.delete(ENDPOINT_SLICE, stored, signal);
     stored = undefined;

@@ -99,22 +99,18 @@ export class VirtualPodKeeper {
   }
 
   async #writeStatus(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { edge, context, link, name } = this.#device;
-    const { client, namespace } = context.kube;
+    const { edge, context, link } = this.#device;
     const body = toVirtualPodPatch(pod, {
       ...link.toConnectedCondition(edge),
       facts: lastFactsOf(this.#device),
       nowMs: context.clock.wallMs(),
     });
     if (!body) return;
-    this.#writer.recordWrite(
-      POD.kind,
-      await client.patch(POD, { namespace, name }, {
-        body,
-        kind: "strategic",
-        subresource: "status",
-        signal,
-      }),
-    );
+    await this.#writer.patch(POD, pod, {
+      body,
+      kind: "strategic",
+      subresource: "status",
+      signal,
+    });
   }
 }

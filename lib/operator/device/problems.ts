@@ -41,6 +41,15 @@ export function addressConflict(
   };
 }
 
+/** No pod range can be picked for the device. */
+export const POOL_EXHAUSTED: ProblemCondition = {
+  type: "AddressConflict",
+  reason: "PoolExhausted",
+  message:
+    "Cannot pick a pod range: 100.64.0.0/10 is used up, expected spec.pod.cidr",
+  isFatal: true,
+};
+
 /** Another machine used the device's credential while the device was connected. */
 export const DUPLICATE_DEVICE: ProblemCondition = {
   type: "DuplicateDevice",
@@ -77,3 +86,32 @@ export const MQTT_NOT_SUPPORTED: ProblemCondition = {
     "connectivity method mqtt is not supported by this version, expected grpc",
   isFatal: true,
 };
+
+/**
+ * Returns one condition for each type, because the list of conditions is keyed by type: several
+ * problems of a type have the first one's reason, and all messages. The order of the problems
+ * doesn't matter.
+ */
+export function mergeProblems(
+  problems: readonly ProblemCondition[],
+): ProblemCondition[] {
+  const byType = Map.groupBy(problems, ({ type }) => type);
+  return [...byType].sort(([left], [right]) => compare(left, right)).map(
+    ([type, group]) => {
+      const sorted = group.toSorted((left, right) =>
+        compare(left.reason, right.reason) ||
+        compare(left.message, right.message)
+      );
+      return {
+        type,
+        reason: sorted[0]?.reason ?? type,
+        message: [...new Set(sorted.map(({ message }) => message))].join("; "),
+        isFatal: group.some(({ isFatal }) => isFatal),
+      };
+    },
+  );
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reconciles everything that an EdgeDevice stands for on the API server. */
-import { asAranyaError } from "../../shared/base/mod.ts";
+import { hasCode } from "../../shared/base/mod.ts";
 import type { KubeObject } from "../kube/mod.ts";
 import { AgentSecret } from "./agent_secret.ts";
 import type { Device } from "./device.ts";
-import { ensureFinalizer, writeStatus } from "./ensure_edge.ts";
-import {
-  claimPodRange,
-  ensureLease,
-  ensureNode,
-  openKubelet,
-} from "./ensure_node.ts";
-import { ensureEndpointSlice, ensureService } from "./ensure_service.ts";
+import { writeStatus } from "./ensure_edge.ts";
+import { claimPodRange } from "./ensure_node.ts";
+import { ensureObjects } from "./ensure_objects.ts";
 import { VirtualPodKeeper } from "./ensure_virtual_pod.ts";
-import { addressConflict, type ProblemCondition } from "./problems.ts";
-import { ObjectWriter, settleAll } from "./writer.ts";
+import {
+  addressConflict,
+  MQTT_NOT_SUPPORTED,
+  POOL_EXHAUSTED,
+  type ProblemCondition,
+} from "./problems.ts";
+import { mayPass, ReconcileFailures } from "./reconcile_failures.ts";
+import { ObjectWriter } from "./writer.ts";
 
-/** Foreign objects are not watched, so a conflict is checked again after this time. */
-const CONFLICT_RETRY_MS = 30_000;
+/**
+ * Foreign objects and pod ranges are not watched, so a conflict is checked again after this time.
+ */
+const PROBLEM_RETRY_MS = 30_000;
 
 /**
  * Brings the objects of one device to their desired state. Level-based: each call reads the present
- * state and writes only what differs.
+ * state and writes only what differs. An object that can't be written doesn't keep the device from
+ * being served, or the others from being written.
  */
 export class DeviceReconciler {
   readonly #device: Device;
   readonly #writer: ObjectWriter;
   readonly #secret: AgentSecret;
   readonly #virtualPod: VirtualPodKeeper;
+  readonly #failures = new ReconcileFailures();
 
   constructor(device: Device) {
     this.#device = device;
@@ -51,76 +56,55 @@ export class DeviceReconciler {
 
   /**
    * Reconciles all objects and writes the status last. Calls must not overlap.
-   * @throws {AranyaError} what kept it from being completed; it is in the status too. Retry later.
+   * @throws {AranyaError} what kept an object from being written. Retry later; the status names it
+   * at once when it is a refusal, and when it lasts otherwise
    */
   async reconcile(signal: AbortSignal): Promise<void> {
     const device = this.#device;
+    const writer = this.#writer;
+    writer.begin(device.edge);
+    if (!device.isServed) device.link.closeLink(MQTT_NOT_SUPPORTED.message);
     const problems: ProblemCondition[] = [];
-    this.#writer.begin(device.edge);
-    const isServed = device.edge.spec?.connectivity?.method !== "mqtt";
-    const podCidr = isServed ? this.#claimPodRange(problems) : "";
-    let error: unknown;
-    try {
-      if (isServed) await this.#ensureObjects(podCidr, signal);
-    } catch (cause) {
-      error = cause;
+    let podCidr = "";
+    const errors: unknown[] = [];
+    // A device that was served before keeps its objects, so that it can be switched back.
+    if (device.isServed || device.ownsNode) {
+      podCidr = this.#claimPodRange(problems);
+      errors.push(
+        ...await ensureObjects(device, {
+          writer,
+          secret: this.#secret,
+          virtualPod: this.#virtualPod,
+          podCidr,
+          signal,
+        }),
+      );
     }
-    if (!isUnreachable(error)) {
+    problems.push(...writer.conflicts);
+    this.#failures.record(errors);
+    if (!errors.some((error) => hasCode(error, "cancelled", "unauthorized"))) {
       await writeStatus(device, {
         podCidr,
-        error,
-        problems: [...this.#writer.conflicts, ...problems],
+        reconcileError: this.#failures.reported,
+        problems,
         signal,
-      });
+      }).catch((error) => errors.push(error));
     }
-    if (error) throw error;
-    if (this.#writer.conflicts.length > 0) {
-      device.context.queue.enqueue(device.name, { afterMs: CONFLICT_RETRY_MS });
+    if (errors.length > 0) {
+      throw errors.find((error) => !mayPass(error)) ?? errors[0];
     }
-  }
-
-  /**
-   * The finalizer comes before all objects; the Node needs the kubelet's port, the rest the Node.
-   */
-  async #ensureObjects(podCidr: string, signal: AbortSignal): Promise<void> {
-    const device = this.#device;
-    const writer = this.#writer;
-    await ensureFinalizer(device, { secret: this.#secret, signal });
-    await openKubelet(device);
-    const node = await ensureNode(device, { writer, podCidr, signal });
-    if (!node) {
-      // The name is taken, see NameConflict.
-      await device.onNodeForeign();
-      await this.#virtualPod.remove(signal);
-      return;
-    }
-    device.onNodeOurs();
-    await settleAll([
-      ensureLease(device, { node, writer, signal }),
-      this.#secret.ensure(signal),
-      ensureService(device, { writer, signal }),
-      ensureEndpointSlice(device, { writer, signal }),
-      this.#virtualPod.ensure(signal),
-    ]);
-    device.configure(node.spec?.podCIDR ?? podCidr);
-    device.rotation.send();
-    if (device.kubelet) {
-      device.context.kubelets.requestCertificate(device.edge, device.kubelet);
+    if (problems.length > 0) {
+      device.context.queue.enqueue(device.name, { afterMs: PROBLEM_RETRY_MS });
     }
   }
 
+  /** Returns the range of the device's pods; empty when none is free. */
   #claimPodRange(problems: ProblemCondition[]): string {
-    const { cidr, overlapsWith } = claimPodRange(this.#device);
-    if (overlapsWith) problems.push(addressConflict(cidr, overlapsWith));
-    return cidr;
+    const range = claimPodRange(this.#device);
+    if (!range) problems.push(POOL_EXHAUSTED);
+    if (range?.overlapsWith) {
+      problems.push(addressConflict(range.cidr, range.overlapsWith));
+    }
+    return range?.cidr ?? "";
   }
-}
-
-/**
- * Returns whether the API server takes no writes now, so that the status can't be written either.
- */
-function isUnreachable(error: unknown): boolean {
-  if (error === undefined) return false;
-  const { code } = asAranyaError(error, "Cannot reconcile device");
-  return code === "cancelled" || code === "unauthorized";
 }

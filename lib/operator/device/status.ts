@@ -11,7 +11,7 @@ import {
 import type { Facts, Hello } from "../../shared/wire/mod.ts";
 import { covers } from "./covers.ts";
 import type { MeasuredCondition } from "./node.ts";
-import type { ProblemCondition } from "./problems.ts";
+import { mergeProblems, type ProblemCondition } from "./problems.ts";
 
 /** State of the link, for the condition Connected. */
 export interface ConnectedCondition {
@@ -21,7 +21,7 @@ export interface ConnectedCondition {
   message: string;
 }
 
-/** Why the last reconciliation was not completed, for the condition Ready. */
+/** Why reconciliations are not completed, for the condition Ready. */
 export interface ReconcileError {
   /** CamelCase. */
   reason: string;
@@ -33,7 +33,7 @@ export interface EdgeStatusInput {
   /** The EdgeDevice with its present status. */
   edge: EdgeDevice;
   link: ConnectedCondition;
-  /** Undefined when the reconciliation was completed. */
+  /** Undefined when reconciliations are completed. */
   reconcileError?: ReconcileError | undefined;
   problems: readonly ProblemCondition[];
   agentVersion?: string | undefined;
@@ -86,7 +86,8 @@ function hasLinkChanged({ edge, link }: EdgeStatusInput): boolean {
 }
 
 function toConditions(input: EdgeStatusInput): Condition[] {
-  const { edge, link, reconcileError, problems, nowMs } = input;
+  const { edge, link, reconcileError, nowMs } = input;
+  const problems = mergeProblems(input.problems);
   const notReady = problems.find(({ isFatal }) => isFatal) ?? reconcileError ??
     (link.connected ? undefined : link);
   const desired: Condition[] = [

@@ -161,11 +161,14 @@ function graceSecondsOf({ metadata, spec }: Pod): number {
 
 /** Marks the Node unschedulable, so that no further pods are bound to it. */
 async function cordon(device: Device, signal: AbortSignal): Promise<void> {
-  const { name, edge, context: { kube: { client, stores } } } = device;
-  const node = stores.nodes.get(name);
-  if (!node || !isOurNode(edge, node) || node.spec?.unschedulable) return;
+  const { name, context: { kube: { client } } } = device;
+  const node = ownNodeOf(device);
+  if (!node || node.spec?.unschedulable) return;
   await client.patch(NODE, { name }, {
-    body: { spec: { unschedulable: true } },
+    body: {
+      metadata: { uid: node.metadata.uid },
+      spec: { unschedulable: true },
+    },
     signal,
   });
 }

@@ -3,6 +3,7 @@
 import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
+  keyOf,
   type KubeClient,
   type KubeObject,
   type ObjectType,
@@ -13,6 +14,12 @@ import { nameConflict, type ProblemCondition } from "./problems.ts";
 
 /** How long an own write counts as present although the informer has no such object. */
 const OWN_WRITE_MS = 10_000;
+
+/** A merge patch, or a strategic merge patch, of an object. */
+export interface PatchBody {
+  metadata?: Record<string, unknown>;
+  [field: string]: unknown;
+}
 
 /**
  * Creates objects once, patches them where they differ, and never touches foreign ones. Keeps the
@@ -70,15 +77,16 @@ export class ObjectWriter {
 
   /**
    * Creates the object when it doesn't exist, else applies the patch, if there is one. An object of
-   * a deleted EdgeDevice is replaced; a foreign one is reported as a conflict.
+   * a deleted EdgeDevice is replaced. Returns the object; undefined for a foreign one, which is
+   * reported as a conflict.
    */
   async ensure<T extends KubeObject>(type: ObjectType<T>, desired: T, options: {
     /** The informer's object. */
     stored: T | undefined;
     /** Returns a merge patch, or undefined when the object is up to date. */
-    toPatch: (actual: T) => unknown;
+    toPatch: (actual: T) => PatchBody | undefined;
     signal: AbortSignal;
-  }): Promise<void> {
+  }): Promise<T | undefined> {
     const { signal } = options;
     let actual = this.latest(type.kind, options.stored);
     if (actual && this.ownership(actual) === "stale") {
@@ -89,17 +97,47 @@ export class ObjectWriter {
       signal,
       ownershipOf: (found) => this.ownership(found),
     });
-    if (!actual) return;
-    const { namespace, name } = desired.metadata;
+    if (!actual) return undefined;
     if (this.ownership(actual) !== "ours") {
-      return this.reportConflict(type.kind, `${namespace}/${name}`);
+      this.reportConflict(type.kind, keyOf(desired));
+      return undefined;
     }
     const body = options.toPatch(actual);
-    if (body === undefined) return;
-    this.recordWrite(
-      type.kind,
-      await this.#client.patch(type, { namespace, name }, { body, signal }),
-    );
+    return body ? await this.patch(type, actual, { body, signal }) : actual;
+  }
+
+  /**
+   * Patches this object and no other one of its name, and records the result.
+   * @throws {AranyaError} "conflict" when another object has the name by now
+   */
+  async patch<T extends KubeObject>(type: ObjectType<T>, object: T, options: {
+    body: PatchBody;
+    /** @default "merge" */
+    kind?: "merge" | "strategic";
+    subresource?: "status";
+    signal: AbortSignal;
+  }): Promise<T> {
+    const { namespace, name, uid } = object.metadata;
+    const { body, ...call } = options;
+    try {
+      const written = await this.#client.patch(type, { namespace, name }, {
+        ...call,
+        // The API server refuses another UID.
+        body: { ...body, metadata: { ...body.metadata, uid } },
+      });
+      this.recordWrite(type.kind, written);
+      return written;
+    } catch (error) {
+      if (!isOtherUid(error)) throw error;
+      this.forgetWrite(type.kind);
+      throw new AranyaError(
+        "conflict",
+        `Cannot patch ${type.kind} "${
+          keyOf(object)
+        }": another object has its name`,
+        { cause: error },
+      );
+    }
   }
 
   /**
@@ -132,7 +170,7 @@ export class ObjectWriter {
       );
     }
     if (owner === "ours") return found;
-    this.reportConflict(type.kind, namespace ? `${namespace}/${name}` : name);
+    this.reportConflict(type.kind, keyOf(desired));
     return undefined;
   }
 
@@ -159,10 +197,8 @@ export class ObjectWriter {
   }
 }
 
-/** Waits for all tasks, then throws the first error, if there is one. */
-export async function settleAll(tasks: Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(tasks);
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason;
-  }
+/** Returns whether a patch was refused because the object has another UID. */
+function isOtherUid(error: unknown): boolean {
+  return hasCode(error, "invalid") && error instanceof Error &&
+    error.message.includes("metadata.uid: Invalid value");
 }

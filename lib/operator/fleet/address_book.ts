@@ -40,11 +40,11 @@ export class PodAddressBook implements AddressBook {
     this.#seed = seed;
   }
 
-  /** See {@linkcode AddressBook.claim}. @throws {RangeError} when the pool is exhausted */
+  /** See {@linkcode AddressBook.claim}. */
   claim(
     device: string,
     { assigned, previous }: Parameters<AddressBook["claim"]>[1],
-  ): PodRange {
+  ): PodRange | undefined {
     const held = this.#claims.get(device);
     if (held && held.cidr === (assigned ?? held.cidr)) {
       // Picked ranges never overlap. An assigned one may, and may stop doing so.
@@ -59,6 +59,10 @@ export class PodAddressBook implements AddressBook {
     const claim = range && desired !== undefined && (assigned || !overlapping)
       ? { cidr: desired, range }
       : this.#pick(device);
+    if (!claim) {
+      this.release(device);
+      return undefined;
+    }
     this.#claims.set(device, claim);
     this.#index.set(device, claim.range);
     return toPodRange(claim, assigned ? overlapping : undefined);
@@ -77,8 +81,11 @@ export class PodAddressBook implements AddressBook {
     this.#index.set(owner, cidr === undefined ? undefined : parseCidr(cidr));
   }
 
-  /** Picks the first free /26 from a place that depends on the name, so that it mostly stays. */
-  #pick(device: string): Claim {
+  /**
+   * Picks the first free /26 from a place that depends on the name, so that it mostly stays;
+   * undefined when none is free.
+   */
+  #pick(device: string): Claim | undefined {
     let place = hash(`${this.#seed}/${device}`) % POOL_SIZE;
     for (let attempt = 0; attempt < POOL_SIZE; attempt++) {
       const cidr = toPoolCidr(place);
@@ -88,7 +95,7 @@ export class PodAddressBook implements AddressBook {
       }
       place = (place + 1) % POOL_SIZE;
     }
-    throw new RangeError("Cannot pick a pod range: 100.64.0.0/10 is used up");
+    return undefined;
   }
 }
 

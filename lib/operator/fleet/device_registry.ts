@@ -175,26 +175,14 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     this.#onObjectChanged("Lease", change);
   }
 
-  /**
-   * Revokes the credential when the Secret with agent.yaml was deleted while the device is served.
-   */
   #onSecretChanged(change: ObjectChange<KubeObject>): void {
-    const { now, old } = change;
-    const managed = this.#findOwner(change);
-    if (!managed) return;
-    const { device, reconciler } = managed;
-    if (
-      !now && old?.metadata.name === agentSecretName(device.name) &&
-      !managed.isRemoved && !managed.isDeleting
-    ) {
-      this.#context.log.info(
-        "credential was revoked, because its secret was deleted",
-        { device: device.name },
-      );
-      reconciler.forgetWrite("Secret");
-      device.revoke();
-    }
     this.#onObjectChanged("Secret", change);
+    const name = this.#findOwner(change)?.device.name;
+    const { now, old } = change;
+    // The credential may be revoked: that must not wait for further changes.
+    if (name && !now && old?.metadata.name === agentSecretName(name)) {
+      this.enqueue(name);
+    }
   }
 
   #onObjectChanged(kind: string, change: ObjectChange<KubeObject>): void {

@@ -77,10 +77,16 @@ async function serveLink(
 
 /**
  * Returns the keys that an agent of the device may use; undefined for an unknown device.
- * @throws {AranyaError} "unavailable" while the credential is not known yet, so that the agent
- * retries
+ * @throws {AranyaError} "unavailable" while the credential is not known yet, or the EdgeDevice sets
+ * another connectivity method, so that the agent retries
  */
 function keysOf(device: Device | undefined): Device["keys"] {
+  if (device && !device.isServed) {
+    throw new AranyaError(
+      "unavailable",
+      `Cannot accept device "${device.name}": the connectivity method of its EdgeDevice is not supported`,
+    );
+  }
   if (device && !device.keys) {
     throw new AranyaError(
       "unavailable",

@@ -44,7 +44,7 @@ export class CountingApi implements KubeClient {
   readonly name: string;
   /** All writes so far. */
   readonly writes: Write[] = [];
-  /** Calls of these kinds fail with this error; keys as `Write.what`. */
+  /** Calls of these kinds fail with this error; keys as `Write.what`, or "find secrets". */
   readonly failures = new Map<string, AranyaError>();
   readonly #client: KubeClient;
   readonly #suffix: string;
@@ -80,11 +80,15 @@ export class CountingApi implements KubeClient {
     return this.#client.get(type, ref);
   }
 
-  find<T extends KubeObject>(
+  async find<T extends KubeObject>(
     type: ObjectType<T>,
     ref: ObjectRef,
+    options?: Options<"find">[2],
   ): Promise<T | undefined> {
-    return this.#client.find(type, ref);
+    // Only what is under test passes options.
+    const failure = options && this.failures.get(`find ${type.plural}`);
+    if (failure) throw failure;
+    return await this.#client.find(type, ref);
   }
 
   list<T extends KubeObject>(

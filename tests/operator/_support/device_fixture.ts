@@ -66,6 +66,7 @@ export class DeviceFixture implements AsyncDisposable {
   /** The clock of devices; a test may put it forward. */
   readonly clock = new ShiftedClock();
   readonly stores: FleetStores;
+  readonly addresses: PodAddressBook;
   readonly context: DeviceContext;
   /** Names of devices that were enqueued, in order. */
   readonly enqueued: string[] = [];
@@ -82,6 +83,7 @@ export class DeviceFixture implements AsyncDisposable {
         log: SILENT_LOGGER,
       }),
     );
+    this.addresses = new PodAddressBook({ seed: namespace });
     this.context = {
       kube: {
         client: this.api,
@@ -105,7 +107,7 @@ export class DeviceFixture implements AsyncDisposable {
         of: () => SETTINGS,
         renderAgentYaml: ({ device, ca }) => `device: ${device}\nca: ${ca}`,
       },
-      addresses: new PodAddressBook({ seed: namespace }),
+      addresses: this.addresses,
       kubelets: {
         open: (_device, { wantedPort }) =>
           Promise.resolve(fakeServer(wantedPort ?? 20_000)),

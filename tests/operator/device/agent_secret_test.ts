@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { EDGE_DEVICE, SECRET } from "../../../lib/operator/kube/mod.ts";
+import { AgentSecret } from "../../../lib/operator/device/agent_secret.ts";
+import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { secretText } from "../../../lib/operator/device/objects.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
@@ -84,4 +86,49 @@ Deno.test("ensure() restores the credential when the Secret can't be written", a
   );
   await assert.rejects(reconciler.reconcile(signal), /away/);
   assert.deepEqual(device.keys, before);
+});
+
+Deno.test("ensure() adopts the credential of a Secret without labels, as a new process does", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const { metadata } = await agentSecret(fixture);
+  await fixture.api.patchObject(SECRET, metadata, {
+    metadata: { labels: null },
+  });
+  await fixture.waitForInformers();
+  const next = fixture.openDevice(device.edge);
+  await next.reconciler.reconcile(signal);
+  assert.deepEqual(next.device.keys, device.keys);
+  const secret = await agentSecret(fixture);
+  assert.equal(secret.metadata.labels?.["arhat.dev/name"], device.name);
+});
+
+Deno.test("checkRevocation() revokes when the Secret was deleted, and not while the API server can't tell", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  const secret = new AgentSecret(device, writer);
+  await secret.ensure(signal);
+  await fixture.waitForInformers();
+  const before = device.keys;
+  const { metadata } = await agentSecret(fixture);
+  await fixture.api.deleteObject(SECRET, metadata);
+  await fixture.waitForInformers();
+  writer.forgetWrite(SECRET.kind);
+  fixture.api.failures.set(
+    "find secrets",
+    new AranyaError("unavailable", "Cannot get secrets: away"),
+  );
+  await assert.rejects(secret.checkRevocation(signal), /away/);
+  await assert.rejects(secret.ensure(signal), /away/);
+  assert.deepEqual(device.keys, before);
+  fixture.api.failures.clear();
+  await secret.checkRevocation(signal);
+  assert.equal(device.keys, undefined);
+  await secret.ensure(signal);
+  assert.notDeepEqual(device.keys, before);
+  const { metadata: { uid } } = await agentSecret(fixture);
+  assert.notEqual(uid, metadata.uid);
 });

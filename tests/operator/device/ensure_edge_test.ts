@@ -28,7 +28,7 @@ Deno.test("writeStatus() writes range and error once and observes the result", a
   const { device } = await fixture.createDevice();
   const options = {
     podCidr: "10.1.0.0/26",
-    error: new Error("away"),
+    reconcileError: { reason: "Forbidden", message: "Cannot create: no" },
     problems: [],
     signal,
   };
@@ -41,6 +41,6 @@ Deno.test("writeStatus() writes range and error once and observes the result", a
   assert.deepEqual(device.edge.status, status);
   assert.equal(status?.podCIDR, "10.1.0.0/26");
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
-  assert.equal(ready?.reason, "Internal");
-  assert.equal(ready?.message, "Cannot reconcile device: away");
+  assert.equal(ready?.reason, "Forbidden");
+  assert.equal(ready?.message, "Cannot create: no");
 });

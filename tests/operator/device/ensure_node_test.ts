@@ -39,7 +39,7 @@ Deno.test("claimPodRange() and writeStatus() ignore the range of another namespa
   assert.deepEqual(claimPodRange(device), { cidr: "100.64.9.0/26" });
   await writeStatus(device, {
     podCidr: "100.64.9.0/26",
-    error: undefined,
+    reconcileError: undefined,
     problems: [],
     signal,
   });
@@ -94,6 +94,27 @@ Deno.test("ensureNode() returns undefined and reports a conflict for a foreign N
     "NodeExists",
   ]);
   await fixture.api.deleteObject(NODE, { name });
+});
+
+Deno.test("ensureNode() leaves a Node alone that replaced the device's own, before an informer has seen it", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  const { name } = fixture.ref;
+  await ensureNode(device, { writer, podCidr, signal });
+  await fixture.api.deleteObject(NODE, { name });
+  const foreign = await fixture.api.putObject(NODE, { metadata: { name } });
+  device.observeEdge({
+    ...device.edge,
+    spec: { node: { labels: { rack: "1" } } },
+  });
+  const node = await ensureNode(device, { writer, podCidr, signal });
+  assert.equal(node, undefined);
+  assert.deepEqual(await fixture.api.get(NODE, { name }), foreign);
+  assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [
+    "NodeExists",
+  ]);
 });
 
 Deno.test("ensureLease() creates the Lease, and follows a Node that was created again", async () => {

@@ -60,3 +60,27 @@ Deno.test("ensureEndpointSlice() creates the slice again when the address family
     "delete endpointslices": 1,
   });
 });
+
+Deno.test("ensureEndpointSlice() leaves a foreign slice of another address family alone", async () => {
+  await using given = await createFixture();
+  const { fixture, device, writer } = given;
+  const { namespace, name } = fixture.ref;
+  const foreign = await fixture.api.putObject(ENDPOINT_SLICE, {
+    metadata: {
+      namespace,
+      name,
+      labels: {
+        "arhat.dev/role": "EdgeDevice",
+        "arhat.dev/namespace": namespace,
+      },
+    },
+    addressType: "IPv6",
+    endpoints: [],
+  });
+  await fixture.waitForInformers();
+  await ensureEndpointSlice(device, { writer, signal });
+  assert.deepEqual(await fixture.api.get(ENDPOINT_SLICE, fixture.ref), foreign);
+  assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [
+    "EndpointSliceExists",
+  ]);
+});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   addressConflict,
   DUPLICATE_DEVICE,
+  mergeProblems,
   MQTT_NOT_SUPPORTED,
   nameConflict,
   ORGANIZATION_LEFT_OUT,
@@ -35,4 +36,20 @@ Deno.test("only a taken name and an unsupported method are fatal", () => {
   assert.equal(DUPLICATE_DEVICE.isFatal, false);
   assert.equal(ORGANIZATION_LEFT_OUT.isFatal, false);
   assert.equal(unsupportedVersion("").isFatal, false);
+});
+
+Deno.test("mergeProblems() makes one condition of all problems of a type, whatever their order", () => {
+  const problems = [
+    nameConflict("Service", "edge/edge-1"),
+    DUPLICATE_DEVICE,
+    nameConflict("Secret", "edge/edge-1-agent"),
+    nameConflict("Service", "edge/edge-1"),
+  ];
+  const merged = mergeProblems(problems);
+  assert.deepEqual(merged, mergeProblems(problems.toReversed()));
+  assert.deepEqual(
+    merged.map(({ type, reason, isFatal }) => `${type} ${reason} ${isFatal}`),
+    ["DuplicateDevice MachineRefused false", "NameConflict SecretExists true"],
+  );
+  assert.match(merged[1]?.message ?? "", /^[^;]+agent": [^;]+; [^;]+edge-1": /);
 });

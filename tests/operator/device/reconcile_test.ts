@@ -184,15 +184,96 @@ Deno.test("reconcile() leaves a foreign Service alone and creates everything els
   );
 });
 
-Deno.test("reconcile() throws the first error and writes it to the status", async () => {
+Deno.test("reconcile() reports two taken names in one condition", async () => {
   await using fixture = await DeviceFixture.start();
+  const { namespace, name } = fixture.ref;
+  await fixture.api.putObject(SERVICE, {
+    metadata: fixture.ref,
+    spec: { ports: [{ port: 80 }] },
+  });
+  await fixture.api.putObject(SECRET, {
+    metadata: { namespace, name: `${name}-agent` },
+  });
   const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const { reason, message } = await conditionOf(fixture, "NameConflict") ?? {};
+  assert.equal(reason, "SecretExists");
+  assert.equal(
+    message,
+    `Cannot create Secret "${namespace}/${name}-agent": an object of this name exists that was not created for this EdgeDevice; ` +
+      `Cannot create Service "${namespace}/${name}": an object of this name exists that was not created for this EdgeDevice`,
+  );
+  fixture.api.takeWriteCounts();
+  await reconciler.reconcile(signal);
+  assert.equal(
+    fixture.api.takeWriteCounts()["patch edgedevices/status"],
+    undefined,
+  );
+});
+
+Deno.test("reconcile() throws a refusal, and shows it in the status", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
   const refusal = new AranyaError("forbidden", "Cannot create services: no");
   fixture.api.failures.set("create services", refusal);
   await assert.rejects(reconciler.reconcile(signal), refusal);
+  assert.equal((await conditionOf(fixture, "Connected"))?.status, "True");
   const ready = await conditionOf(fixture, "Ready");
   assert.equal(ready?.reason, "Forbidden");
   assert.equal(ready?.message, refusal.message);
+});
+
+Deno.test("reconcile() changes Ready for an error that may pass only when it lasts", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  await reconciler.reconcile(signal);
+  assert.equal((await conditionOf(fixture, "Ready"))?.status, "True");
+  await fixture.waitForInformers();
+  await fixture.api.deleteObject(SERVICE, fixture.ref);
+  await fixture.waitForInformers();
+  reconciler.forgetWrite(SERVICE.kind);
+  const conflict = new AranyaError("conflict", "Cannot create services: busy");
+  fixture.api.failures.set("create services", conflict);
+  for (const status of ["True", "True", "False", "False"]) {
+    await assert.rejects(reconciler.reconcile(signal), conflict);
+    assert.equal((await conditionOf(fixture, "Ready"))?.status, status);
+  }
+  fixture.api.failures.clear();
+  await reconciler.reconcile(signal);
+  assert.equal((await conditionOf(fixture, "Ready"))?.status, "True");
+});
+
+Deno.test("reconcile() throws the error of an object, and not that of the status behind it", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { reconciler } = await fixture.createDevice();
+  const first = new AranyaError("unavailable", "Cannot create services: away");
+  fixture.api.failures.set("create services", first);
+  fixture.api.failures.set(
+    "patch edgedevices/status",
+    new AranyaError("unavailable", "Cannot patch edgedevices/status: away"),
+  );
+  await assert.rejects(reconciler.reconcile(signal), first);
+});
+
+Deno.test("reconcile() reports that no pod range is free, and serves the device's host", async () => {
+  await using fixture = await DeviceFixture.start();
+  fixture.addresses.setForeignRange("node x", "100.64.0.0/10");
+  const { reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  assert.equal(
+    (await conditionOf(fixture, "AddressConflict"))?.reason,
+    "PoolExhausted",
+  );
+  assert.equal((await conditionOf(fixture, "Ready"))?.reason, "PoolExhausted");
+  assert.equal((await fixture.api.listKeys(POD)).length, 1);
+  fixture.addresses.setForeignRange("node x", undefined);
+  await reconciler.reconcile(signal);
+  assert.equal(await conditionOf(fixture, "AddressConflict"), undefined);
+  assert.match((await edgeOf(fixture)).status?.podCIDR ?? "", /^100\./);
 });
 
 Deno.test("reconcile() writes two statuses when the link comes up", async () => {
@@ -261,4 +342,46 @@ Deno.test("reconcile() writes nothing but a condition for an unsupported connect
     "patch edgedevices/status": 1,
   });
   assert.equal((await conditionOf(fixture, "NotSupported"))?.status, "True");
+});
+
+Deno.test("reconcile() closes the link when the connectivity method is changed to an unsupported one, and keeps the objects", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const agent = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  await reconciler.reconcile(signal);
+  await fixture.waitForInformers();
+  const { name } = fixture.ref;
+  const node = await fixture.api.get(NODE, { name });
+  device.observeEdge(
+    await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+      spec: {
+        connectivity: {
+          method: "mqtt",
+          mqttConfig: {
+            server: "broker.example.org:8883",
+            messageNamespace: "edge",
+          },
+        },
+      },
+    }),
+  );
+  await reconciler.reconcile(signal);
+  await until(() => !device.link.isUp, "no link");
+  await agent.ended;
+  await reconciler.reconcile(signal);
+  assert.equal((await conditionOf(fixture, "Ready"))?.reason, "NotSupported");
+  const connected = await conditionOf(fixture, "Connected");
+  assert.equal(connected?.status, "False");
+  assert.match(connected?.message ?? "", /mqtt is not supported/);
+  assert.equal(
+    (await fixture.api.get(NODE, { name })).metadata.uid,
+    node.metadata.uid,
+  );
+  const pod = await fixture.api.get(POD, fixture.ref);
+  assert.equal(
+    pod.status?.conditions?.find(({ type }) => type === "Ready")?.status,
+    "False",
+  );
 });

@@ -7,10 +7,7 @@ import {
   type Service,
 } from "../../../lib/operator/kube/mod.ts";
 import { ownedMeta } from "../../../lib/operator/device/metadata.ts";
-import {
-  ObjectWriter,
-  settleAll,
-} from "../../../lib/operator/device/writer.ts";
+import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { CountingApi } from "../_support/counting_api.ts";
 
 const signal = new AbortController().signal;
@@ -82,6 +79,23 @@ Deno.test("ensure() replaces an object of a deleted EdgeDevice of the same name"
   assert.equal(found.metadata.ownerReferences?.[0]?.uid, "u1");
 });
 
+Deno.test("ensure() never patches an object that replaced the one it knows", async () => {
+  await using fixture = await createFixture();
+  const { api, edge, ensure } = fixture;
+  const { namespace, name } = api;
+  const known = await api.putObject(SERVICE, service(edge));
+  await api.deleteObject(SERVICE, known.metadata);
+  const foreign = await api.putObject(SERVICE, {
+    ...service(edge),
+    metadata: { namespace, name },
+  });
+  await assert.rejects(ensure(known), {
+    code: "conflict",
+    message: /Service ".*": another object has its name/,
+  });
+  assert.deepEqual(await api.get(SERVICE, known.metadata), foreign);
+});
+
 Deno.test("latest() returns the newer one of informer and own write, and the informer's after forgetWrite()", () => {
   const writer = new ObjectWriter({} as KubeClient);
   const at = (resourceVersion: string): Service => ({
@@ -103,16 +117,4 @@ Deno.test("latest() returns the newer one of informer and own write, and the inf
   writer.recordWrite("Service", at("7"));
   writer.forgetWrite("Service");
   assert.equal(writer.latest("Service", undefined), undefined);
-});
-
-Deno.test("settleAll() waits for every task and then throws the first error", async () => {
-  let done = false;
-  const slow = new Promise<void>((resolve) => setTimeout(resolve, 5)).then(
-    () => void (done = true),
-  );
-  await assert.rejects(
-    settleAll([Promise.reject(new Error("first")), slow]),
-    /first/,
-  );
-  assert.equal(done, true);
 });

@@ -28,19 +28,19 @@ function createFixture(list: () => Promise<RangedNode[]>) {
 }
 
 Deno.test("refresh() keeps picks clear of ordinary nodes' ranges until the nodes are deleted", async () => {
-  const free = new PodAddressBook({ seed: "home" }).claim("a", {}).cidr;
+  const free = new PodAddressBook({ seed: "home" }).claim("a", {})?.cidr ?? "";
   let nodes = [{
     metadata: { name: "worker" },
     spec: { podCIDR: free, podCIDRs: [free, "fd00::/64"] },
   }];
   const { book, ranges } = createFixture(() => Promise.resolve(nodes));
   await ranges.refresh(signal);
-  assert.notEqual(book.claim("a", {}).cidr, free);
+  assert.notEqual(book.claim("a", {})?.cidr, free);
   const assigned = "fd00::/80";
-  assert.equal(book.claim("b", { assigned }).overlapsWith, "node worker (2)");
+  assert.equal(book.claim("b", { assigned })?.overlapsWith, "node worker (2)");
   nodes = [];
   await ranges.refresh(signal);
-  assert.equal(book.claim("b", { assigned }).overlapsWith, undefined);
+  assert.equal(book.claim("b", { assigned })?.overlapsWith, undefined);
 });
 
 Deno.test("refresh() warns once that the cluster assigns pod CIDRs to nodes", async () => {

@@ -134,6 +134,34 @@ Deno.test("DeviceRegistry revokes the credential when its Secret is deleted", as
   assert.notDeepEqual(devices.find(fixture.ref.name)?.keys?.key, before);
 });
 
+Deno.test("DeviceRegistry keeps credential and link when the Secret loses a label, and restores the label", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
+  await fixture.waitForInformers();
+  const { namespace, name } = fixture.ref;
+  const device = devices.find(name);
+  assert.ok(device);
+  const before = device.keys;
+  const agent = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  const ref = { namespace, name: `${name}-agent` };
+  const { data } = await fixture.api.get(SECRET, ref);
+  await fixture.api.patchObject(SECRET, ref, {
+    metadata: { labels: { "arhat.dev/role": null } },
+  });
+  await until(async () => {
+    const { metadata } = await fixture.api.get(SECRET, ref);
+    return metadata.labels?.["arhat.dev/role"] === "EdgeDevice";
+  }, "a label");
+  assert.deepEqual((await fixture.api.get(SECRET, ref)).data, data);
+  assert.deepEqual(device.keys, before);
+  assert.equal(device.link.isUp, true);
+  agent.links.cut();
+  await agent.ended;
+});
+
 Deno.test("DeviceRegistry replaces the device of an EdgeDevice that was deleted and created again", async () => {
   await using fixture = await DeviceFixture.start();
   await using devices = openRegistry(fixture);

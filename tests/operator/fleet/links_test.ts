@@ -91,3 +91,18 @@ Deno.test("serveLinks() refuses a device as unavailable while its credential is 
   );
   await end();
 });
+
+Deno.test("serveLinks() refuses a device as unavailable while its connectivity method is not supported", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await openListener(fixture);
+  const key = device.keys?.key ?? new Uint8Array(32);
+  device.observeEdge({
+    ...device.edge,
+    spec: { connectivity: { method: "mqtt" } },
+  });
+  await assert.rejects(
+    initiateHandshake(await dial(), { device: fixture.ref.name, key }),
+    { code: "unavailable" },
+  );
+  await end();
+});
