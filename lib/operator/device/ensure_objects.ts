@@ -58,7 +58,7 @@ class ObjectSync {
     if (known) this.#configure(known);
     await this.#attempt(() => secret.checkRevocation(signal));
     await this.#attempt(() => ensureFinalizer(device, { secret, signal }));
-    // Without it the objects might stay for ever.
+    // Without it nothing would remove the objects of a deleted EdgeDevice.
     if (!device.edge.metadata.finalizers?.includes(FINALIZER)) return;
     await this.#attempt(() => openKubelet(device));
     const node = device.kubelet ? await this.#ensureNode(known) : known;

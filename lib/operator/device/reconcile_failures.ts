@@ -3,7 +3,7 @@
 import { hasCode } from "../../shared/base/mod.ts";
 import { type ReconcileError, toReconcileError } from "./status.ts";
 
-/** So many reconciliations in a row may fail for a passing reason before the status says so. */
+/** So many reconciliations in a row may fail for a passing reason before the status shows it. */
 const MAX_SILENT_COUNT = 2;
 
 /**
@@ -34,7 +34,7 @@ export class ReconcileFailures {
   }
 }
 
-/** Returns whether a retry may succeed although nobody corrects anything. */
+/** Returns whether a retry may succeed without a correction by a user. */
 export function mayPass(error: unknown): boolean {
   return hasCode(
     error,

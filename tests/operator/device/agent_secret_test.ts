@@ -104,7 +104,7 @@ Deno.test("ensure() adopts the credential of a Secret without labels, as a new p
   assert.equal(secret.metadata.labels?.["arhat.dev/name"], device.name);
 });
 
-Deno.test("checkRevocation() revokes when the Secret was deleted, and not while the API server can't tell", async () => {
+Deno.test("checkRevocation() revokes when the Secret was deleted, and not while the API server is away", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const writer = new ObjectWriter(fixture.api);

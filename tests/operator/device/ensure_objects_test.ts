@@ -16,7 +16,7 @@ import {
   ACCEPTING_HANDLERS,
   DeviceFixture,
 } from "../_support/device_fixture.ts";
-import { until } from "../_support/wait.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
 

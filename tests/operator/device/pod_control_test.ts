@@ -43,7 +43,7 @@ Deno.test("PodControl finds pods while it runs, and none while it is stopped", a
   await device.pods.onPodsReported(create(PodStatusListSchema));
 });
 
-/** A controller that records its calls, and closes when it is told to. */
+/** A controller that records its calls, and closes when `closed` is resolved. */
 function createSlowController(name: string, calls: string[]) {
   const closed = Promise.withResolvers<void>();
   const controller = {

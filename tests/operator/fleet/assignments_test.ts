@@ -55,7 +55,7 @@ Deno.test("restoreAssignments() keeps range and port of a device when a new one 
   const kubelets = await createKubelets(ports);
   // What the new device picks when it comes first.
   const podCIDR = new PodAddressBook({ seed: namespace }).claim("a-new", {})
-    .cidr;
+    ?.cidr ?? "";
   const kubeletEndpoint = `10.0.0.7:${ports.first}`;
   await fixture.api.putObject(EDGE_DEVICE, {
     metadata: { namespace, name: "a-new" },
