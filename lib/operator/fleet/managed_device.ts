@@ -140,8 +140,9 @@ export class ManagedDevice {
   }
 
   /**
-   * Whether the Lease is fresh is what the cluster's node controller says: it sets the Node's Ready
-   * to Unknown when the Lease lapses. The time in the Lease is that of another machine's clock.
+   * Whether the Lease is fresh is decided by the cluster's node controller: it sets the Node's
+   * Ready to Unknown when the Lease lapses. The time in the Lease is that of another machine's
+   * clock.
    */
   #readWasConnected(): boolean {
     const { kube: { namespace, stores } } = this.#context;

@@ -32,9 +32,9 @@ export type WriteFence = Pick<
  * A client that obeys a leadership.
  *
  * - While it is suspended, calls wait: an outage of the API server makes no errors and no retries.
- *   List, watch and version go on.
+ *   List, watch and version continue.
  * - A write that was waiting, or was under way when the suspension began, then fails with
- *   "unavailable": what it would have written may be outdated, so the caller has to look again.
+ *   "unavailable": what it would have written may be outdated, so the caller has to sync again.
  * - Once leadership is lost, or the client is disposed, every write fails at once.
  *
  * Disposing it does not close the client below.

@@ -312,7 +312,7 @@ class RenewedLeadership implements Leadership {
   #lease: Lease;
   /** When the last renewal that succeeded was sent. */
   #renewedMs: number;
-  /** What the listeners were told last. */
+  /** State that the listeners were notified of last. */
   #isReportedSuspended = false;
   #isReleased = false;
 

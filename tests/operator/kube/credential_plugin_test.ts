@@ -44,7 +44,7 @@ ${print({ token: "'$PROFILE'" })}`;
   assert.equal(authorization, "Bearer edge");
 });
 
-Deno.test("runCredentialPlugin() says what is wrong with the program", async () => {
+Deno.test("runCredentialPlugin() reports what is wrong with the program", async () => {
   const cases: [() => Promise<unknown>, RegExp][] = [
     [
       () => run("echo no profile >&2; exit 3"),

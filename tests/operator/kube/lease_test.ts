@@ -209,7 +209,7 @@ Deno.test("Leadership is lost when another process led during the suspension and
   await election.measure(() => leader.lost.aborted, 5_000);
 });
 
-Deno.test("Leadership continues when somebody deletes or annotates the Lease", async () => {
+Deno.test("Leadership continues when another client deletes or annotates the Lease", async () => {
   await using election = new Election();
   await using leader = await election.lead(election.api.connect(), "a");
   const lease = election.api.read("leader");
