@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Facts and resource usage of the machine. */
+import { statfs } from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { runProgram } from "./program.ts";
 
 /**
- * Prints files of /proc, /sys and /etc, and the file systems of its arguments; of a path that
- * doesn't exist, the nearest parent that does. A shell reads them because Deno denies reading /proc
- * and /sys unless all permissions are granted.
+ * Files to read. A single program prints them all, because Deno denies reading /proc unless all
+ * permissions are granted, and because this is repeated for as long as the device runs.
  */
-const SCRIPT = `
-show() { echo "== $1"; cat "$2" 2>/dev/null; echo; }
-show machine-id /etc/machine-id
-show boot-id /proc/sys/kernel/random/boot_id
-show os-release /etc/os-release
-show route /proc/net/route
-show stat /proc/stat
-show uptime /proc/uptime
-show loadavg /proc/loadavg
-show pid-max /proc/sys/kernel/pid_max
-for path in "$@"; do
-  while [ ! -e "$path" ] && [ "$path" != / ]; do path=$(dirname "$path"); done
-  echo "== disk"; df -Pk "$path" 2>/dev/null | tail -n 1
-done
-`;
+const FILES = {
+  machineId: "/etc/machine-id",
+  bootId: "/proc/sys/kernel/random/boot_id",
+  osRelease: "/etc/os-release",
+  route: "/proc/net/route",
+  stat: "/proc/stat",
+  uptime: "/proc/uptime",
+  loadavg: "/proc/loadavg",
+  pidMax: "/proc/sys/kernel/pid_max",
+} as const;
+const MAX_FILE_LINES = 10_000;
 
 /** The kernel counts CPU time for programs in 1/100 s (USER_HZ) on every supported architecture. */
 const NANOS_PER_TICK = 10_000_000;
@@ -58,7 +56,7 @@ export interface HostFacts {
   threadCount: number;
   /** Upper bound of the number of threads; 0: unknown. */
   threadLimit: number;
-  /** File systems of the given paths, in their order; undefined where `df` printed none. */
+  /** File systems of the given paths, in their order; undefined where they can't be read. */
   disks: (DiskUsage | undefined)[];
 }
 
@@ -78,26 +76,27 @@ export interface ReadHostFactsOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Reads the machine's facts now. @throws {AranyaError} when no shell can be run */
+/** Reads the machine's facts now. @throws {AranyaError} when the program `head` can't be run */
 export async function readHostFacts(
   { paths, env, signal }: ReadHostFactsOptions,
 ): Promise<HostFacts> {
-  const { output } = await runProgram("sh", {
-    args: ["-c", SCRIPT, "sh", ...paths],
+  // Its exit code is 1 when a file does not exist; the others are printed.
+  const { output } = await runProgram("head", {
+    args: ["-v", "-n", String(MAX_FILE_LINES), ...Object.values(FILES)],
     env,
     signal,
   });
   const memory = Deno.systemMemoryInfo();
   const sections = parseSections(output);
-  const section = (name: string) => sections.get(name)?.[0] ?? "";
+  const section = (name: keyof typeof FILES) => sections.get(FILES[name]) ?? "";
   const uptimeMs = Number(section("uptime").split(" ")[0] ?? 0) * 1_000;
   return {
     os: Deno.build.os,
     arch: GO_ARCHITECTURES[Deno.build.arch] ?? Deno.build.arch,
     kernelVersion: Deno.osRelease(),
-    osImage: parseOsImage(section("os-release")),
-    machineId: section("machine-id"),
-    bootId: section("boot-id"),
+    osImage: parseOsImage(section("osRelease")),
+    machineId: section("machineId"),
+    bootId: section("bootId"),
     hostname: Deno.hostname(),
     addresses: selectAddresses(Deno.networkInterfaces(), section("route")),
     cpuCount: navigator.hardwareConcurrency,
@@ -106,19 +105,17 @@ export async function readHostFacts(
     cpuTotalNanos: parseCpuNanos(section("stat")),
     bootTimeUnixMs: parseBootTimeMs(section("stat")) ?? Date.now() - uptimeMs,
     threadCount: Number(section("loadavg").match(/\/(\d+)/)?.[1] ?? 0),
-    threadLimit: Number(section("pid-max")) || 0,
-    disks: (sections.get("disk") ?? []).map(parseDiskUsage),
+    threadLimit: Number(section("pidMax")) || 0,
+    disks: await Promise.all(paths.map(readDiskUsage)),
   };
 }
 
-/** Splits at lines "== name"; returns the texts that follow each name. */
-function parseSections(text: string): Map<string, string[]> {
-  const sections = new Map<string, string[]>();
-  for (const section of text.split(/^== /m).slice(1)) {
-    const end = section.indexOf("\n");
-    const name = section.slice(0, end);
-    const known = sections.get(name) ?? [];
-    sections.set(name, [...known, section.slice(end + 1).trim()]);
+/** Splits what `head -v` printed; returns the text of each file by its path. */
+export function parseSections(text: string): Map<string, string> {
+  const parts = text.split(/^==> (\/.*) <==$/m).slice(1);
+  const sections = new Map<string, string>();
+  for (let index = 0; index < parts.length; index += 2) {
+    sections.set(parts[index] ?? "", (parts[index + 1] ?? "").trim());
   }
   return sections;
 }
@@ -149,13 +146,25 @@ function parseBootTimeMs(stat: string): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1_000;
 }
 
-/** Parses a line of `df -Pk`: device, KiB, used, available, share, mount point. */
-export function parseDiskUsage(line: string): DiskUsage | undefined {
-  const cells = line.match(/^.*?\s(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s/);
-  if (!cells) return undefined;
-  const [capacityBytes = 0, usedBytes = 0, availableBytes = 0] = cells.slice(1)
-    .map((cell) => Number(cell) * 1_024);
-  return { capacityBytes, usedBytes, availableBytes };
+/**
+ * Returns the usage of the file system of a path; of a path that does not exist, that of the
+ * nearest parent that does. Undefined when it can't be read.
+ */
+async function readDiskUsage(path: string): Promise<DiskUsage | undefined> {
+  for (let dir = path;; dir = dirname(dir)) {
+    try {
+      const { bsize, blocks, bfree, bavail } = await promisify(statfs)(dir);
+      return {
+        capacityBytes: blocks * bsize,
+        usedBytes: (blocks - bfree) * bsize,
+        availableBytes: bavail * bsize,
+      };
+    } catch (error) {
+      const isAbsent = error instanceof Error && "code" in error &&
+        error.code === "ENOENT";
+      if (!isAbsent || dir === dirname(dir)) return undefined;
+    }
+  }
 }
 
 /**

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import {
   parseCpuNanos,
-  parseDiskUsage,
   parseOsImage,
+  parseSections,
   readHostFacts,
   selectAddresses,
 } from "../../../lib/agent/host/facts.ts";
@@ -45,13 +45,30 @@ Deno.test("parseCpuNanos() leaves out idle and iowait", () => {
   assert.equal(parseCpuNanos(""), 0);
 });
 
-Deno.test("parseDiskUsage() parses a line of df, and returns undefined for other text", () => {
-  assert.deepEqual(parseDiskUsage("/dev/sd a1  100  40  50  45% /"), {
-    capacityBytes: 102_400,
-    usedBytes: 40_960,
-    availableBytes: 51_200,
-  });
-  assert.equal(parseDiskUsage("df: nothing"), undefined);
+Deno.test("parseSections() splits what head -v printed", () => {
+  assert.deepEqual(
+    [...parseSections(
+      "==> /a <==\n1\n2\n\n==> /b c <==\n\n==> /d <==\nx <== y\n",
+    )],
+    [["/a", "1\n2"], ["/b c", ""], ["/d", "x <== y"]],
+  );
+});
+
+Deno.test("readHostFacts() starts one process, and returns the usage that df prints", async () => {
+  const dir = await Deno.makeTempDir();
+  const program = await new Deno.Command("which", { args: ["head"] }).output();
+  await Deno.symlink(
+    new TextDecoder().decode(program.stdout).trim(),
+    `${dir}/head`,
+  );
+  const paths = ["/", "/absent/folder"];
+  const { bootId, disks } = await readHostFacts({ paths, env: { PATH: dir } });
+  assert.match(bootId, /^[0-9a-f-]{36}$/);
+  const df = await new Deno.Command("df", { args: ["-Pk", "/"] }).output();
+  const [, kibibytes] = new TextDecoder().decode(df.stdout).split("\n")[1]
+    ?.split(/\s+/) ?? [];
+  assert.equal(disks[0]?.capacityBytes, Number(kibibytes) * 1_024);
+  await Deno.remove(dir, { recursive: true });
 });
 
 Deno.test("selectAddresses() returns the default route's IPv4 first and leaves out container interfaces", () => {
