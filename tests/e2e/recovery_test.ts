@@ -113,6 +113,36 @@ scenario(
   { restarts: true },
 );
 
+/** Returns how many tokens of service accounts the API server has issued since its start. */
+async function countTokens(): Promise<number> {
+  const metrics = await world().kubectl.run(["get", "--raw", "/metrics"]);
+  return metrics.split("\n").filter((line) =>
+    line.startsWith("apiserver_request_total{") &&
+    line.includes('resource="serviceaccounts"') &&
+    line.includes('subresource="token"')
+  ).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
+
+scenario(
+  "an operator that restarts requests no token that the device holds already",
+  async () => {
+    await startedAt();
+    const path = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    const readToken = () => kubectl(world(), "exec", POD, "--", "cat", path);
+    const token = await readToken();
+    assert.match(token.stdout, /^ey/);
+    const count = await countTokens();
+    assert.ok(count > 0);
+    assert.equal(await world().operator.stop(), 0);
+    await world().operator.restart();
+    await world().untilNodeReady(DEVICE, 90_000);
+    await untilExecWorks();
+    assert.equal((await readToken()).stdout, token.stdout);
+    assert.equal(await countTokens(), count);
+  },
+  { restarts: true },
+);
+
 scenario(
   "a container survives when the agent is killed; a running exec continues or fails with a message",
   async () => {
