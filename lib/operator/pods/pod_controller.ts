@@ -179,9 +179,15 @@ export class PodController implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Records those Events of METHOD_REPORT_EVENTS that concern pods, and returns the others. */
+  /**
+   * Records those Events of METHOD_REPORT_EVENTS that concern pods, and returns the others.
+   * @throws {AranyaError} code "unavailable" while the pods are not known yet
+   */
   recordEvents(list: EventList): EventList["events"] {
-    return this.#events.recordReported(list, this.#pods.listAll());
+    return this.#events.recordReported(list, {
+      pods: this.#pods.listAll(),
+      isComplete: this.#options.sources.hasListedPods(),
+    });
   }
 
   /**

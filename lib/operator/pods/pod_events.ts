@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Events about the pods of one device. */
 import {
+  AranyaError,
   type Clock,
   defined,
   SYSTEM_CLOCK,
@@ -68,12 +69,22 @@ export class PodEvents {
    * Records reported Events that concern pods, and returns the others. Those of a pod that is not
    * among `pods` are dropped: there is no object left to attach them to. So are those that come
    * too often.
+   * @throws {AranyaError} code "unavailable" when the list of pods is not complete yet and lacks
+   * one; the device reports the Events again then
    */
   recordReported(
     list: EventList,
-    pods: readonly Pod[],
+    { pods, isComplete }: { pods: readonly Pod[]; isComplete: boolean },
   ): EventList["events"] {
     const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? "", pod]));
+    const isUnknown = ({ podUid }: { podUid: string }) =>
+      podUid !== "" && !byUid.has(podUid);
+    if (!isComplete && list.events.some(isUnknown)) {
+      throw new AranyaError(
+        "unavailable",
+        "Cannot record Events: the pods of this node are not known yet",
+      );
+    }
     return list.events.filter(({ podUid, ...event }) => {
       if (podUid === "") return true;
       const pod = byUid.get(podUid);

@@ -23,6 +23,9 @@ const REFERENCE = {
   uid: "u-1",
 };
 
+/** The only pod of the node. */
+const KNOWN = { pods: [POD], isComplete: true };
+
 function open() {
   const recorded: NewEvent[] = [];
   const time = { ms: 0 };
@@ -58,7 +61,7 @@ Deno.test("PodEvents.recordReported() records Events of known pods and returns t
       { podUid: "deleted", reason: "Killing", message: "k" },
     ],
   });
-  const others = events.recordReported(list, [POD]);
+  const others = events.recordReported(list, KNOWN);
   assert.deepEqual(others.map(({ reason }) => reason), ["Rebooted"]);
   assert.deepEqual(recorded, [
     {
@@ -133,10 +136,10 @@ Deno.test("PodEvents.recordReported() drops what a device reports too often", ()
       message: `${at}`,
     })),
   });
-  events.recordReported(flood, [POD]);
+  events.recordReported(flood, KNOWN);
   assert.equal(recorded.length, 500);
   time.ms = 10_000;
-  events.recordReported(flood, [POD]);
+  events.recordReported(flood, KNOWN);
   assert.equal(recorded.length, 510);
 });
 
@@ -145,6 +148,24 @@ Deno.test("PodEvents.recordReported() names only containers that the pod has", (
   const list = create(EventListSchema, {
     events: [{ podUid: "u-1", container: "other", reason: "r", message: "m" }],
   });
-  events.recordReported(list, [POD]);
+  events.recordReported(list, KNOWN);
   assert.deepEqual(recorded[0]?.involvedObject, REFERENCE);
+});
+
+Deno.test("PodEvents.recordReported() refuses Events of a pod that may not be known yet", () => {
+  const { events, recorded } = open();
+  const report = (...podUids: string[]) =>
+    events.recordReported(
+      create(EventListSchema, {
+        events: podUids.map((podUid) => ({ podUid, reason: "Started" })),
+      }),
+      { pods: [POD], isComplete: false },
+    );
+  assert.equal(report("u-1", "").length, 1);
+  assert.equal(recorded.length, 1);
+  assert.throws(() => report("u-1", "u-2"), {
+    code: "unavailable",
+    message: "Cannot record Events: the pods of this node are not known yet",
+  });
+  assert.equal(recorded.length, 1);
 });
