@@ -18,6 +18,7 @@ import {
 } from "../docker/mod.ts";
 import type { HostMachine } from "../host/mod.ts";
 import { INFRA_IMAGE } from "./infra_image.ts";
+import { DEVICE_LABEL } from "./labels.ts";
 
 /** The kubelet's imageGCHighThresholdPercent and imageGCLowThresholdPercent. */
 const HIGH_USED_SHARE = 0.85;
@@ -48,8 +49,10 @@ export interface DockerImageCollectorOptions {
   clock?: Clock;
 }
 
-/** When an image was noticed. */
+/** What is known of an image since the start of the agent. */
 interface ImageUse {
+  /** A container of a pod used it; only such images are removed. */
+  isOurs: boolean;
   firstSeenMs: number;
   /** 0: not in use since the start of the agent. */
   lastUsedMs: number;
@@ -57,9 +60,10 @@ interface ImageUse {
 
 /**
  * Removes images as a kubelet does (pkg/kubelet/images/image_gc_manager.go): above 85 % of the file
- * system, those that were not used for the longest time, until 80 % are used. Images that have a
- * container, of any owner, or that a pod of the device needs, stay: it may be offline and unable to
- * pull them.
+ * system, those that were not used for the longest time, until 80 % are used. Only images that a pod
+ * used since the start of the agent are removed: the engine may serve other programs, whose images
+ * are never touched. Images that have a container, of any owner, or that a pod of the device needs,
+ * stay: it may be offline and unable to pull them.
  */
 export class DockerImageCollector implements ImageCollector {
   readonly #options: DockerImageCollectorOptions;
@@ -99,7 +103,13 @@ export class DockerImageCollector implements ImageCollector {
     const images = await listImages(client);
     const containers = await listContainers(client, { labels: [] });
     const usedIds = new Set(containers.map(({ ImageID }) => ImageID));
-    this.#recordUses(images, usedIds);
+    this.#recordUses(images, {
+      usedIds,
+      ownIds: new Set(
+        containers.filter(({ Labels }) => Labels?.[DEVICE_LABEL] !== undefined)
+          .map(({ ImageID }) => ImageID),
+      ),
+    });
     let missingBytes = await this.#readMissingBytes(signal);
     if (missingBytes <= 0) return 0;
     for (const name of [INFRA_IMAGE, ...needed]) {
@@ -110,6 +120,7 @@ export class DockerImageCollector implements ImageCollector {
     let removedCount = 0;
     for (const image of this.#sortByUse(images)) {
       if (missingBytes <= 0) break;
+      if (!this.#uses.get(image.Id)?.isOurs) continue;
       if (usedIds.has(image.Id) || this.#isYoung(image)) continue;
       signal.throwIfAborted();
       if (!await this.#remove(image)) continue;
@@ -125,11 +136,21 @@ export class DockerImageCollector implements ImageCollector {
     return freedBytes;
   }
 
-  #recordUses(images: ImageListItem[], usedIds: ReadonlySet<string>): void {
+  #recordUses(
+    images: ImageListItem[],
+    { usedIds, ownIds }: {
+      usedIds: ReadonlySet<string>;
+      ownIds: ReadonlySet<string>;
+    },
+  ): void {
     const nowMs = this.#clock.monotonicMs();
     this.#uses = new Map(images.map(({ Id }) => {
-      const known = this.#uses.get(Id) ?? { firstSeenMs: nowMs, lastUsedMs: 0 };
-      return [Id, usedIds.has(Id) ? { ...known, lastUsedMs: nowMs } : known];
+      const known = this.#uses.get(Id);
+      return [Id, {
+        isOurs: known?.isOurs === true || ownIds.has(Id),
+        firstSeenMs: known?.firstSeenMs ?? nowMs,
+        lastUsedMs: usedIds.has(Id) ? nowMs : known?.lastUsedMs ?? 0,
+      }];
     }));
   }
 
@@ -160,8 +181,8 @@ export class DockerImageCollector implements ImageCollector {
 
   /** Returns the images, those that were not used for the longest time first. */
   #sortByUse(images: ImageListItem[]): ImageListItem[] {
-    const useOf = ({ Id }: ImageListItem) =>
-      this.#uses.get(Id) ?? { firstSeenMs: 0, lastUsedMs: 0 };
+    const useOf = ({ Id }: ImageListItem): ImageUse =>
+      this.#uses.get(Id) ?? { isOurs: false, firstSeenMs: 0, lastUsedMs: 0 };
     return images.toSorted((left, right) =>
       useOf(left).lastUsedMs - useOf(right).lastUsedMs ||
       useOf(left).firstSeenMs - useOf(right).firstSeenMs ||

@@ -10,6 +10,7 @@ import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import { DockerImageCollector } from "../../../lib/agent/runtime/mod.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
+import { DEVICE_LABEL } from "../../../lib/agent/runtime/labels.ts";
 import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 
 const { signal } = new AbortController();
@@ -21,8 +22,10 @@ class ImagesFixture {
   readonly log = new RecordedLog();
   /** Ids of images, each with a tag of that name. */
   readonly images = ["infra", "a", "b", "c"];
-  /** Ids of images that have containers. */
+  /** Ids of images that containers of pods use. */
   readonly used = new Set<string>();
+  /** Ids of images that other containers use. */
+  readonly foreign = new Set<string>();
   readonly removed: string[] = [];
   /** Images whose removal fails. */
   readonly conflicts = new Set<string>();
@@ -51,10 +54,23 @@ class ImagesFixture {
     });
   }
 
+  /** Lets a pod use every image, then none. */
+  async useAll(): Promise<void> {
+    for (const id of this.images) this.used.add(id);
+    await this.collector.collect([], signal);
+    this.used.clear();
+  }
+
   #respond(method: string, path: string): unknown {
     if (path === "/info") return { DockerRootDir: "/var/lib/docker" };
     if (path === "/containers/json") {
-      return [...this.used].map((ImageID) => ({ ImageID }));
+      return [
+        ...[...this.used].map((ImageID) => ({
+          ImageID,
+          Labels: { [DEVICE_LABEL]: "edge-1" },
+        })),
+        ...[...this.foreign].map((ImageID) => ({ ImageID, Labels: {} })),
+      ];
     }
     if (path === "/images/json") {
       return this.images.map((Id): ImageListItem => ({
@@ -88,9 +104,12 @@ Deno.test("collect() removes nothing when less than 85 % of the disk is used", a
 
 Deno.test("collect() removes unused images down to 80 %, the longest unused first, by all their names", async () => {
   const fixture = new ImagesFixture();
-  fixture.used.add("a");
-  assert.equal(await fixture.collector.collect([], signal), 0);
+  await fixture.useAll();
   await fixture.clock.pass(YOUNG_MS);
+  fixture.used.add("a");
+  fixture.usedBytes = 84;
+  assert.equal(await fixture.collector.collect([], signal), 0);
+  fixture.usedBytes = 90;
   fixture.used.clear();
   assert.equal(await fixture.collector.collect([], signal), 10);
   assert.deepEqual(fixture.removed, ["b", "b:2"]);
@@ -107,7 +126,7 @@ Deno.test("collect() removes unused images down to 80 %, the longest unused firs
 Deno.test("collect() keeps images that are new, have a container, or are needed", async () => {
   const fixture = new ImagesFixture();
   fixture.usedBytes = 100;
-  await fixture.collector.collect([], signal);
+  await fixture.useAll();
   await fixture.clock.pass(YOUNG_MS);
   fixture.used.add("a");
   fixture.images.push("new");
@@ -115,9 +134,20 @@ Deno.test("collect() keeps images that are new, have a container, or are needed"
   assert.deepEqual(fixture.removed, ["c"]);
 });
 
+Deno.test("collect() never removes images that no pod has used", async () => {
+  const fixture = new ImagesFixture();
+  fixture.usedBytes = 100;
+  fixture.foreign.add("a");
+  await fixture.collector.collect([], signal);
+  fixture.foreign.clear();
+  await fixture.clock.pass(YOUNG_MS);
+  assert.equal(await fixture.collector.collect([], signal), 0);
+  assert.deepEqual(fixture.removed, []);
+});
+
 Deno.test("collect() goes on with the next image when one can't be removed", async () => {
   const fixture = new ImagesFixture();
-  await fixture.collector.collect([], signal);
+  await fixture.useAll();
   await fixture.clock.pass(YOUNG_MS);
   fixture.conflicts.add("a");
   await fixture.collector.collect([], signal);
@@ -172,7 +202,8 @@ Deno.test("DockerImageCollector on a real engine removes an image only when noth
   await clock.pass(YOUNG_MS);
   await collector.collect(all, signal);
   assert.deepEqual(await list(), all);
-  const id = await engine.run(["create", IMAGES.busybox, "true"]);
+  const create = ["create", "--label", `${DEVICE_LABEL}=edge-1`];
+  const id = await engine.run([...create, IMAGES.busybox, "true"]);
   // One of these may free what is enough for the fake disk.
   full.capacityBytes = 1e15;
   await collector.collect([], signal);
