@@ -4,6 +4,7 @@
  * loses power.
  */
 import assert from "node:assert/strict";
+import { dirname } from "../../dev/base/paths.ts";
 import { until } from "../../dev/base/wait.ts";
 import { Agent, IMAGES } from "../../dev/world/mod.ts";
 import {
@@ -167,7 +168,10 @@ scenario(
     const { agent, machine } = mustDevice(world());
     await using second = await Agent.start({
       machine,
-      config: await Deno.readTextFile(agent.configFile),
+      // The records in the state directory are sealed with the first agent's key.
+      config: `${(await Deno.readTextFile(agent.configFile)).trimEnd()}
+stateKeyFile: ${dirname(agent.configFile)}/${DEVICE}.key
+`,
       logs: world().controlPlane.apiserver.logs,
       name: "agent-second",
     });
