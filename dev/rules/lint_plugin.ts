@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The room table as a plugin of `deno lint`, for feedback in the editor. `tests/rules` checks the
- * import graph as a whole.
+ * Rules of the house style as a plugin of `deno lint`, for feedback in the editor: the room table,
+ * boolean arguments, the width of comments. `tests/rules` checks the import graph as a whole.
  */
 import { checkDenoMember, checkImport, type Place, placeOf } from "./access.ts";
 
@@ -170,9 +170,39 @@ const BOOLEAN_RULE: Deno.lint.Rule = {
   },
 };
 
+/** Widest line of a comment, in columns. */
+export const MAX_COMMENT_COLUMNS = 100;
+
+/** Rule "aranya/comment-width": `deno fmt` does not wrap comments. */
+const COMMENT_WIDTH_RULE: Deno.lint.Rule = {
+  create(context) {
+    const { sourceCode } = context;
+    return {
+      Program() {
+        for (const { range: [start, end] } of sourceCode.getAllComments()) {
+          const lineStart = sourceCode.text.lastIndexOf("\n", start) + 1;
+          const lines = sourceCode.text.slice(lineStart, end).split("\n");
+          if (lines.every(({ length }) => length <= MAX_COMMENT_COLUMNS)) {
+            continue;
+          }
+          context.report({
+            range: [start, end],
+            message: `a comment is wider than ${MAX_COMMENT_COLUMNS} columns`,
+            hint: "Wrap it",
+          });
+        }
+      },
+    };
+  },
+};
+
 const plugin: Deno.lint.Plugin = {
   name: "aranya",
-  rules: { rooms: ROOM_RULE, "boolean-argument": BOOLEAN_RULE },
+  rules: {
+    rooms: ROOM_RULE,
+    "boolean-argument": BOOLEAN_RULE,
+    "comment-width": COMMENT_WIDTH_RULE,
+  },
 };
 
 export default plugin;

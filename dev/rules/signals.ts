@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a reviewer may want to look at; each asks whether one thing holds two topics. */
 import { dirname, join, ROOT } from "../base/paths.ts";
+import { MAX_COMMENT_COLUMNS } from "./lint_plugin.ts";
 import { type FileFacts, listFiles, readFacts } from "./source_facts.ts";
 
 const MAX_FILE_LINES = 400;
 const MAX_ROOM_FILES = 14;
 const MAX_FUNCTION_LINES = 60;
 const MAX_CLASS_FIELDS = 10;
-/** Widest line of a comment. */
-export const MAX_COMMENT_COLUMNS = 100;
 
 /** A source file: its text by lines, and its facts. */
 export interface Source {

@@ -160,6 +160,11 @@ const REFUSED: Record<string, [path: string, source: string, RegExp][]> = {
     ["lib/agent/pods/x.ts", "run(!0);", /has no name at the call/],
     ["lib/agent/pods/x.ts", "run(1, !1);", /has no name at the call/],
   ],
+  "wide comments": [
+    ["tests/x_test.ts", `// ${"é".repeat(98)}`, /wider than 100 columns/],
+    ["dev/x.ts", `/**\n * a\n * ${"b".repeat(98)}\n */`, /wider than 100/],
+    ["lib/agent/pods/x.ts", `run(); // ${"b".repeat(91)}`, /wider than 100/],
+  ],
 };
 
 const ALLOWED: Record<string, [path: string, source: string][]> = {
@@ -205,6 +210,11 @@ const ALLOWED: Record<string, [path: string, source: string][]> = {
     ["lib/agent/pods/x.ts", "run({ isForced: true });"],
     ["lib/agent/pods/x.ts", "run(!isForced);"],
     ["tests/x_test.ts", "assert.equal(x, true);"],
+  ],
+  "wide comments": [
+    ["tests/x_test.ts", `// ${"é".repeat(97)}`],
+    ["dev/x.ts", `/**\n * a\n * ${"b".repeat(97)}\n */`],
+    ["dev/x.ts", `const text = "${"b".repeat(120)}";\n// short`],
   ],
 };
 
