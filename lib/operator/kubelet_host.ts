@@ -29,6 +29,8 @@ export interface KubeletHostOptions {
   clientCa: string;
   /** Returns whether devices are being set up; their own certificates are put off meanwhile. */
   isBusy: () => boolean;
+  /** The problems of a device's certificate have changed. */
+  onProblemsChanged: (device: string) => void;
   /** Owns what is started. */
   scope: Scope;
   log: Logger;
@@ -60,6 +62,7 @@ export async function startKubeletHost(
       clock,
       isBusy: options.isBusy,
       onHostTls: (tls) => started.registry?.setHostTls(tls),
+      onProblemsChanged: options.onProblemsChanged,
     }),
   );
   const signed = await waitForHostTls(certificates, options);
@@ -83,6 +86,8 @@ export async function startKubeletHost(
     meter: options.meter,
   });
   started.registry = registry;
+  // It may have been signed while the interim one was issued.
+  if (certificates.hostTls) registry.setHostTls(certificates.hostTls);
   scope.run((signal) =>
     followClientCa(client, {
       clock,

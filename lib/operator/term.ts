@@ -235,6 +235,7 @@ class TermBuilder {
       clientCa,
       // Until the devices are there, they are about to be set up.
       isBusy: () => this.#devices?.isBusy ?? true,
+      onProblemsChanged: (device) => this.#devices?.enqueue(device),
       scope: this.#scope,
       log,
       meter,

@@ -9,23 +9,37 @@ import {
 } from "../../lib/shared/base/mod.ts";
 import { startKubeletHost } from "../../lib/operator/kubelet_host.ts";
 import type { KubeletHandlers } from "../../lib/operator/kubelet/mod.ts";
-import { SECRET } from "../../lib/operator/kube/mod.ts";
+import {
+  type KubeObject,
+  type ObjectRef,
+  type ObjectType,
+  SECRET,
+} from "../../lib/operator/kube/mod.ts";
 import {
   createAuthority,
   issueServerCertificate,
+  type KeyPair,
 } from "../../lib/operator/pki/mod.ts";
 import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
 import { DeviceFixture } from "./_support/device_fixture.ts";
+import { until } from "../../dev/base/wait.ts";
 import { servedNameAt } from "./_support/tls.ts";
 
 const authority = await createAuthority({ name: "aranya home" });
 
+/** Skips the wait for the host's certificate. */
+const IMPATIENT_CLOCK: Clock = {
+  ...SYSTEM_CLOCK,
+  sleep: (ms, options) => SYSTEM_CLOCK.sleep(ms === 5000 ? 0 : ms, options),
+};
+
 function start(
   fixture: DeviceFixture,
-  { scope, clock, signal }: {
+  options: {
     scope: Scope;
     clock: Clock;
     signal: AbortSignal;
+    authority?: KeyPair;
   },
 ) {
   return startKubeletHost({
@@ -37,11 +51,10 @@ function start(
     authority,
     clientCa: authority.cert,
     isBusy: () => false,
-    scope,
+    onProblemsChanged() {},
     log: SILENT_LOGGER,
     meter: NO_METER,
-    clock,
-    signal,
+    ...options,
   });
 }
 
@@ -73,15 +86,67 @@ Deno.test("startKubeletHost() serves with a certificate of the own CA when none 
   await using fixture = await DeviceFixture.start();
   await using scope = new Scope();
   const { signal } = new AbortController();
-  // No controller signs certificates in this cluster, and the wait for one is skipped.
-  const clock = {
-    ...SYSTEM_CLOCK,
-    sleep: (ms: number, options?: { signal?: AbortSignal }) =>
-      SYSTEM_CLOCK.sleep(ms === 5000 ? 0 : ms, options),
-  };
+  // No controller signs certificates in this cluster.
+  const clock = IMPATIENT_CLOCK;
   const kubelets = await start(fixture, { scope, clock, signal });
   await using server = await kubelets.open("edge-1", OPTIONS);
   assert.equal(await servedNameAt(server.port), "system:node:aranya");
+});
+
+Deno.test("startKubeletHost() serves with the signed certificate when that comes while the interim one is issued", async () => {
+  await using fixture = await DeviceFixture.start();
+  const pair = await issueServerCertificate({
+    authority,
+    commonName: "system:node:aranya-127-0-0-1",
+    ips: ["127.0.0.1"],
+    dnsNames: [],
+  });
+  await fixture.api.putObject(
+    SECRET,
+    toTlsSecret(pair, {
+      namespace: fixture.ref.namespace,
+      name: "aranya-host-127-0-0-1-tls",
+    }),
+  );
+  await using scope = new Scope();
+  const { signal } = new AbortController();
+  // The Secret is read while the interim certificate is issued.
+  const isRead = Promise.withResolvers<void>();
+  const isIssuing = Promise.withResolvers<void>();
+  const { api } = fixture;
+  const find = api.find.bind(api);
+  api.find = async <T extends KubeObject>(
+    type: ObjectType<T>,
+    ref: ObjectRef,
+  ) => {
+    const found = await find(type, ref);
+    isRead.resolve();
+    await isIssuing.promise;
+    return found;
+  };
+  const clock: Clock = {
+    ...SYSTEM_CLOCK,
+    sleep: (ms, options) =>
+      ms === 5000 ? isRead.promise : SYSTEM_CLOCK.sleep(ms, options),
+  };
+  const kubelets = await start(fixture, {
+    scope,
+    clock,
+    signal,
+    authority: {
+      cert: authority.cert,
+      get key() {
+        isIssuing.resolve();
+        return authority.key;
+      },
+    },
+  });
+  await using server = await kubelets.open("edge-1", OPTIONS);
+  await until(
+    async () =>
+      await servedNameAt(server.port) === "system:node:aranya-127-0-0-1",
+    { what: "the signed certificate", timeoutMs: 5000 },
+  );
 });
 
 Deno.test("startKubeletHost() rejects when it is aborted while it waits", async () => {

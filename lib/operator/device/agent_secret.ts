@@ -2,11 +2,24 @@
 /** Step of a reconciliation for the Secret with everything that an agent needs. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import { SECRET, type Secret } from "../kube/mod.ts";
+import { inspectCertificate } from "../pki/mod.ts";
 import { covers } from "./covers.ts";
 import type { Device } from "./device.ts";
 import { agentSecretName, ROTATE_ANNOTATION } from "./metadata.ts";
 import { secretText, toSecret } from "./objects.ts";
+import { authorityExpiring, type ProblemCondition } from "./problems.ts";
 import type { ObjectWriter } from "./writer.ts";
+
+/** The end of a CA is reported this long before: devices may have to be visited. */
+const AUTHORITY_LEAD_MS = 180 * 86_400_000;
+/** Upper bound of that time, as a share of the CA's lifetime. */
+const AUTHORITY_LEAD_SHARE = 0.2;
+
+/** The time that a certificate is valid, in milliseconds since 1970. */
+interface Validity {
+  notBeforeMs: number;
+  notAfterMs: number;
+}
 
 /**
  * Keeps the Secret of one device: agent.yaml, the CA, and the credential, which is stored, rotated
@@ -19,6 +32,8 @@ export class AgentSecret {
   #hasRotationBegun = false;
   /** UID of the Secret that holds the credential; undefined until it was read or written. */
   #uid: string | undefined;
+  /** The CA that was written last, and when it ends. */
+  #authority: { pem: string; validity: Validity | undefined } | undefined;
 
   constructor(device: Device, writer: ObjectWriter) {
     this.#device = device;
@@ -29,6 +44,19 @@ export class AgentSecret {
   get isRotationComplete(): boolean {
     return this.#hasRotationBegun && !this.#device.credential.isRotating &&
       this.#isRotationRequested;
+  }
+
+  /** Problems with the CA that the Secret holds. */
+  get problems(): ProblemCondition[] {
+    const validity = this.#authority?.validity;
+    if (!validity) return [];
+    const { notBeforeMs, notAfterMs } = validity;
+    const leadMs = Math.min(
+      AUTHORITY_LEAD_MS,
+      AUTHORITY_LEAD_SHARE * (notAfterMs - notBeforeMs),
+    );
+    const nowMs = this.#device.context.clock.wallMs();
+    return nowMs > notAfterMs - leadMs ? [authorityExpiring(notAfterMs)] : [];
   }
 
   /** Lets the annotation request another rotation, after it was removed. */
@@ -70,6 +98,13 @@ export class AgentSecret {
       throw error;
     }
     if (isRequested && credential.isRotating) this.#hasRotationBegun = true;
+    await this.#inspectAuthority();
+  }
+
+  async #inspectAuthority(): Promise<void> {
+    const pem = this.#readCa() ?? "";
+    if (pem === this.#authority?.pem) return;
+    this.#authority = { pem, validity: await readValidity(pem) };
   }
 
   /**
@@ -170,5 +205,21 @@ export class AgentSecret {
       kube.sources.findSecret(kube.namespace, reference),
       "ca.crt",
     );
+  }
+}
+
+/**
+ * Returns the validity of the certificate of a bundle that is valid for longest; undefined when
+ * there is none, or one can't be read.
+ */
+async function readValidity(bundle: string): Promise<Validity | undefined> {
+  const blocks = bundle.match(
+    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
+  ) ?? [];
+  try {
+    const all = await Promise.all(blocks.map(inspectCertificate));
+    return all.sort((left, right) => right.notAfterMs - left.notAfterMs)[0];
+  } catch {
+    return undefined; // the agent names what it can't read
   }
 }

@@ -14,6 +14,7 @@ import type {
 } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import type { PodClient, PodSources } from "../pods/mod.ts";
+import type { ProblemCondition } from "./problems.ts";
 
 /** Dependencies of each device. */
 export interface DeviceContext {
@@ -151,6 +152,8 @@ export interface KubeletServers {
    * May be called again.
    */
   requestCertificate(edge: EdgeDevice, server: KubeletServer): void;
+  /** Returns the problems with the certificate that the device's server has. */
+  certificateProblems(device: string): readonly ProblemCondition[];
   /** Frees port and certificate of a device, whose server has to be closed. May be called twice. */
   release(device: string): void;
 }

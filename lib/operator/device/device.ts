@@ -150,6 +150,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     }
     if ((node?.cert ?? certInfo)?.org) problems.push(ORGANIZATION_LEFT_OUT);
     if (!this.isServed) problems.push(MQTT_NOT_SUPPORTED);
+    problems.push(...this.context.kubelets.certificateProblems(this.name));
     return problems;
   }
 

@@ -28,6 +28,7 @@ export type {
   SettingsSource,
   SyncQueue,
 } from "./context.ts";
+export { covers } from "./covers.ts";
 export { Device, type SecuredAgent } from "./device.ts";
 export { knownPortOf, knownRangeOf } from "./ensure_node.ts";
 export {
@@ -43,5 +44,11 @@ export {
   servingSecretName,
 } from "./metadata.ts";
 export { secretText, toSecret } from "./objects.ts";
+export {
+  nameConflict,
+  type ProblemCondition,
+  servingCertificateExpiring,
+} from "./problems.ts";
 export { DeviceReconciler } from "./reconcile.ts";
+export { ObjectWriter } from "./writer.ts";
 export { tearDown, type TeardownState } from "./teardown.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Problem conditions of an EdgeDevice: each type, reason and message in one place. */
 
+import { toRfc3339 } from "../../shared/base/mod.ts";
+
 /** A condition that is True while a problem lasts, and is dropped from the status afterwards. */
 export interface ProblemCondition {
   readonly type:
@@ -9,6 +11,7 @@ export interface ProblemCondition {
     | "NotSupported"
     | "AddressConflict"
     | "CertificateIncomplete"
+    | "CertificateExpiring"
     | "VersionNotServed";
   /** CamelCase. */
   readonly reason: string;
@@ -77,6 +80,38 @@ export const ORGANIZATION_LEFT_OUT: ProblemCondition = {
     "signer kubernetes.io/kubelet-serving allows no organization but system:nodes, org is left out",
   isFatal: false,
 };
+
+/**
+ * The kubelet server's certificate is long due, but no new one was signed.
+ * @param notAfterMs its end, in milliseconds since 1970
+ */
+export function servingCertificateExpiring(
+  notAfterMs: number,
+): ProblemCondition {
+  return {
+    type: "CertificateExpiring",
+    reason: "ServingCertificateExpiring",
+    message: `the kubelet server's certificate ends at ${
+      toRfc3339(notAfterMs)
+    } and was not renewed, the operator's log has the reason`,
+    isFatal: false,
+  };
+}
+
+/**
+ * The CA that the agent verifies the operator's endpoint with ends soon.
+ * @param notAfterMs its end, in milliseconds since 1970
+ */
+export function authorityExpiring(notAfterMs: number): ProblemCondition {
+  return {
+    type: "CertificateExpiring",
+    reason: "AuthorityExpiring",
+    message: `the CA certificate in agent.yaml ends at ${
+      toRfc3339(notAfterMs)
+    }, the device can't connect afterwards`,
+    isFatal: false,
+  };
+}
 
 /** The EdgeDevice sets a connectivity method that this version doesn't implement. */
 export const MQTT_NOT_SUPPORTED: ProblemCondition = {

@@ -86,7 +86,7 @@ export class DeviceReconciler {
       await writeStatus(device, {
         podCidr,
         reconcileError: this.#failures.reported,
-        problems,
+        problems: [...problems, ...this.#secret.problems],
         signal,
       }).catch((error) => errors.push(error));
     }

@@ -6,7 +6,7 @@ import {
   type Logger,
   type Meter,
 } from "../../shared/base/mod.ts";
-import type { KubeletServers } from "../device/mod.ts";
+import type { KubeletServers, ProblemCondition } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 import {
   createKubeletServer,
@@ -33,7 +33,10 @@ export interface KubeletRegistryOptions {
   /** The certificate of each server until it has its own. */
   hostTls: ServingTls;
   /** Obtains the devices' own certificates. */
-  certificates: Pick<ServingCertificates, "request" | "release">;
+  certificates: Pick<
+    ServingCertificates,
+    "request" | "release" | "problemsOf"
+  >;
   log: Logger;
   meter: Meter;
 }
@@ -104,6 +107,10 @@ export class KubeletRegistry implements KubeletServers {
 
   requestCertificate(edge: EdgeDevice, server: KubeletServer): void {
     this.#options.certificates.request(edge, server);
+  }
+
+  certificateProblems(device: string): readonly ProblemCondition[] {
+    return this.#options.certificates.problemsOf(device);
   }
 
   release(device: string): void {

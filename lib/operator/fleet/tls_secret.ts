@@ -28,19 +28,35 @@ export function readTlsSecret(secret: Secret | undefined): KeyPair | undefined {
   return cert && key ? { cert, key } : undefined;
 }
 
-/** Creates the Secret; when it exists, replaces type and data but leaves its metadata alone. */
+/** Returns whether the operator made a Secret that belongs to no device. */
+export function isOperatorSecret({ metadata }: Secret): boolean {
+  return Object.entries(LABELS).every(([key, value]) =>
+    metadata.labels?.[key] === value
+  );
+}
+
+/**
+ * Creates the Secret; when it exists, replaces type and data but leaves its metadata alone. Returns
+ * false when a Secret of the name exists that the operator did not make; it is not changed.
+ */
 export async function writeSecret(
   client: KubeClient,
   { secret, signal }: { secret: Secret; signal: AbortSignal },
-): Promise<void> {
+): Promise<boolean> {
   const { metadata: { namespace, name }, type, data } = secret;
   try {
     await client.create(SECRET, secret, { signal });
+    return true;
   } catch (error) {
     if (!hasCode(error, "already_exists")) throw error;
-    await client.patch(SECRET, { namespace, name }, {
-      body: defined({ type, data }),
-      signal,
-    });
   }
+  const found = await client.get(SECRET, { namespace, name }, { signal });
+  if (!isOperatorSecret(found)) return false;
+  const { uid } = found.metadata;
+  await client.patch(SECRET, { namespace, name }, {
+    // The API server refuses another UID.
+    body: { metadata: { uid }, ...defined({ type, data }) },
+    signal,
+  });
+  return true;
 }

@@ -112,6 +112,7 @@ export class DeviceFixture implements AsyncDisposable {
         open: (_device, { wantedPort }) =>
           Promise.resolve(fakeServer(wantedPort ?? 20_000)),
         requestCertificate() {},
+        certificateProblems: () => [],
         release() {},
       },
       queue: { enqueue: (device) => void this.enqueued.push(device) },

@@ -28,7 +28,7 @@ export async function createKubelets(
       ips: ["127.0.0.1"],
       dnsNames: [],
     }),
-    certificates: { request() {}, release() {} },
+    certificates: { request() {}, release() {}, problemsOf: () => [] },
     log: SILENT_LOGGER,
     meter: NO_METER,
   });

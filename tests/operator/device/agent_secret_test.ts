@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { EDGE_DEVICE, SECRET } from "../../../lib/operator/kube/mod.ts";
 import { AgentSecret } from "../../../lib/operator/device/agent_secret.ts";
+import { createAuthority } from "../../../lib/operator/pki/mod.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { secretText } from "../../../lib/operator/device/objects.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
@@ -132,3 +133,60 @@ Deno.test("checkRevocation() revokes when the Secret was deleted, and not while 
   const { metadata: { uid } } = await agentSecret(fixture);
   assert.notEqual(uid, metadata.uid);
 });
+
+const TEN_YEARS = 3650;
+
+for (
+  const { title, bundle, expected } of [
+    {
+      title: "a CA that ends within 180 days",
+      bundle: [{ days: TEN_YEARS, daysLeft: 100 }],
+      expected: ["AuthorityExpiring"],
+    },
+    {
+      title: "no CA that ends later",
+      bundle: [{ days: TEN_YEARS, daysLeft: 200 }],
+      expected: [],
+    },
+    {
+      title: "no short-lived CA before a fifth of its lifetime",
+      bundle: [{ days: 90, daysLeft: 60 }],
+      expected: [],
+    },
+    {
+      title: "no CA with a successor in the bundle",
+      bundle: [
+        { days: TEN_YEARS, daysLeft: 10 },
+        { days: TEN_YEARS, daysLeft: 3000 },
+      ],
+      expected: [],
+    },
+  ]
+) {
+  Deno.test(`problems contain ${title}`, async () => {
+    await using fixture = await DeviceFixture.start();
+    const certs = await Promise.all(bundle.map(async ({ days, daysLeft }) => {
+      const nowMs = Date.now() - (days - daysLeft) * 86_400_000;
+      return (await createAuthority({ name: "ingress", days, nowMs })).cert;
+    }));
+    const { namespace } = fixture.ref;
+    const name = "endpoint";
+    await fixture.api.putObject(SECRET, {
+      metadata: { namespace, name },
+      data: { "ca.crt": btoa(certs.join("")) },
+    });
+    const { sources } = fixture.stores;
+    await until(
+      () => sources.findSecret(namespace, name) !== undefined,
+      "the CA in its store",
+    );
+    const { device } = await fixture.createDevice({
+      spec: { connectivity: { grpcConfig: { tlsSecretRef: { name } } } },
+    });
+    const writer = new ObjectWriter(fixture.api);
+    writer.begin(device.edge);
+    const secret = new AgentSecret(device, writer);
+    await secret.ensure(signal);
+    assert.deepEqual(secret.problems.map(({ reason }) => reason), expected);
+  });
+}

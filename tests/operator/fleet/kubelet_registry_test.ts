@@ -28,7 +28,7 @@ function createRegistry(ports: { first: number; last: number }) {
     auth: createAccessReviews({} as KubeClient),
     clientCa: authority.cert,
     hostTls: tls,
-    certificates: { request() {}, release() {} },
+    certificates: { request() {}, release() {}, problemsOf: () => [] },
     log: SILENT_LOGGER,
     meter: NO_METER,
   });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  isOperatorSecret,
   readTlsSecret,
   toTlsSecret,
   writeSecret,
@@ -25,7 +26,7 @@ Deno.test("writeSecret() creates a Secret, and replaces the data of one that exi
   const ref = { namespace: api.namespace, name: "host" };
   for (const cert of ["first", "second"]) {
     const secret = toTlsSecret({ cert, key: "key" }, ref);
-    await writeSecret(api, { secret, signal });
+    assert.equal(await writeSecret(api, { secret, signal }), true);
   }
   assert.deepEqual(readTlsSecret(await api.get(SECRET, ref)), {
     cert: "second",
@@ -35,4 +36,14 @@ Deno.test("writeSecret() creates a Secret, and replaces the data of one that exi
     "create secrets": 2,
     "patch secrets": 1,
   });
+});
+
+Deno.test("writeSecret() leaves a foreign Secret alone", async () => {
+  await using api = await CountingApi.open();
+  const ref = { namespace: api.namespace, name: "host" };
+  const secret = toTlsSecret({ cert: "ours", key: "key" }, ref);
+  const foreign = await api.putObject(SECRET, { ...secret, metadata: ref });
+  assert.equal(isOperatorSecret(foreign), false);
+  assert.equal(await writeSecret(api, { secret, signal }), false);
+  assert.deepEqual(await api.get(SECRET, ref), foreign);
 });
