@@ -14,6 +14,7 @@ import {
   type KubeletHandlers,
   type KubeletServer,
   type ServingTls,
+  validateClientCa,
 } from "../kubelet/mod.ts";
 import type { ServingCertificates } from "./certificates.ts";
 
@@ -133,15 +134,18 @@ export class KubeletRegistry implements KubeletServers {
 
   /**
    * Passes the CA bundle for client certificates to every server.
-   * @throws {AranyaError} code "invalid" when it can't be read; the former one then stays in use
+   * @throws {AranyaError} code "invalid" when a certificate of it can't be read; the former bundle
+   * then stays in use
    */
   setClientCa(clientCa: string): void {
     if (clientCa === this.#clientCa) return;
+    // Before any server has it, and when there is none yet.
+    validateClientCa(clientCa);
+    this.#clientCa = clientCa;
     for (const [device, server] of this.#servers) {
       const tls = this.#deviceTls.get(device) ?? this.#hostTls;
       server.setTls({ ...tls, clientCa });
     }
-    this.#clientCa = clientCa;
     this.#options.log.info("client CA of the API server was changed");
   }
 

@@ -26,7 +26,7 @@ export {
   type KubeletServer,
   type KubeletServerOptions,
 } from "./server.ts";
-export type { ServingTls } from "./serving_tls.ts";
+export { type ServingTls, validateClientCa } from "./serving_tls.ts";
 export type {
   ContainerSummary,
   CpuStats,

@@ -46,6 +46,26 @@ export function toTlsContext(
 }
 
 /**
+ * Checks a bundle of CAs for client certificates, each certificate of it.
+ * @throws {AranyaError} "invalid" when it has none, or one can't be parsed
+ */
+export function validateClientCa(bundle: string): void {
+  const blocks = bundle.match(
+    /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g,
+  );
+  try {
+    if (!blocks) throw new TypeError("no certificate in the PEM text");
+    for (const block of blocks) new X509Certificate(block);
+  } catch (cause) {
+    throw new AranyaError(
+      "invalid",
+      "Cannot use client CA: a certificate of the bundle can't be parsed",
+      { cause },
+    );
+  }
+}
+
+/**
  * The last valid input. Thousands of servers start with the same certificate, and validation costs
  * a millisecond.
  */
@@ -60,7 +80,7 @@ function validate(tls: Required<ServingTls>, nodeName: string): void {
   let matches: boolean;
   try {
     matches = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
-    new X509Certificate(clientCa);
+    validateClientCa(clientCa);
   } catch (cause) {
     throw new AranyaError(
       "invalid",

@@ -136,3 +136,21 @@ Deno.test("reserve() keeps a port for its device until that is released", async 
   });
   assert.equal(third.port, ports.last);
 });
+
+Deno.test("setClientCa() refuses a bundle with one unreadable certificate, whatever servers there are", async () => {
+  const { cert } = await createAuthority({ name: "other" });
+  const broken =
+    "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
+  const kubelets = createRegistry({ first: 0, last: 0 });
+  for (const bundle of ["nonsense", "", broken, cert + broken]) {
+    assert.throws(() => kubelets.setClientCa(bundle), { code: "invalid" });
+  }
+  const options = { wantedPort: undefined, handlers };
+  // A server that is opened afterwards has the former bundle.
+  await using server = await kubelets.open("a", options);
+  for (const bundle of ["nonsense", "", broken, cert + broken]) {
+    assert.throws(() => kubelets.setClientCa(bundle), { code: "invalid" });
+  }
+  assert.equal(await servedNameAt(server.port), "system:node:test");
+  kubelets.setClientCa(authority.cert + cert);
+});
