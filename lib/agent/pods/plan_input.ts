@@ -156,13 +156,18 @@ export function toInstances(
       state: raw.state,
       exitCode: raw.exitCode,
       exitedAtMs: raw.state === "exited" ? exitedAtMs.get(raw.id) ?? 0 : 0,
-      ranMs: Math.max(0, raw.finishedUnixMs - raw.startedUnixMs),
+      ranMs: toRanMs(raw),
       // A label that is no number counts as 0.
       backoffLevel: Number(raw.labels[LABELS.backoffLevel] ?? 0) || 0,
       sandboxId: raw.labels[LABELS.sandbox] ?? "",
       image: raw.labels[LABELS.image] ?? raw.image,
       raw,
     }));
+}
+
+/** A container that could not be started has no start time and did not run. */
+function toRanMs({ startedUnixMs, finishedUnixMs }: RuntimeContainer): number {
+  return startedUnixMs > 0 ? Math.max(0, finishedUnixMs - startedUnixMs) : 0;
 }
 
 /** Returns the running instance of a container. */

@@ -93,6 +93,12 @@ Deno.test("toInstances() takes a back-off level of 0 when the label is no number
   assert.equal(toInstances(pod, options)[0]?.backoffLevel, 0);
 });
 
+Deno.test("toInstances() has a running time of 0 when the container could not be started", () => {
+  const pod = toPod(toContainer({ exitCode: 128, startedUnixMs: 0 }));
+  const options = { name: "app", exitedAtMs: new Map() };
+  assert.equal(toInstances(pod, options)[0]?.ranMs, 0);
+});
+
 Deno.test("toInstances() returns nothing when the engine does not hold the pod", () => {
   const options = { name: "app", exitedAtMs: new Map() };
   assert.deepEqual(toInstances(undefined, options), []);

@@ -23,6 +23,7 @@ import {
   type PodWorkers,
 } from "../../../../lib/agent/pods/mod.ts";
 import { until } from "../../../../dev/base/wait.ts";
+import type { ContainerRuntime } from "../../../../lib/agent/runtime/mod.ts";
 import { FakeEngine } from "./fake_engine.ts";
 
 type SpecInit = Omit<MessageInitShape<typeof PodSpecSchema>, "$typeName">;
@@ -37,6 +38,7 @@ export class PodsFixture implements AsyncDisposable {
     monotonicMs: () => SYSTEM_CLOCK.monotonicMs() + this.aheadMs,
     wallMs: () => SYSTEM_CLOCK.wallMs() + this.aheadMs,
   };
+  /** The engine that the pods run on, unless `start` was given a real one. */
   readonly engine = new FakeEngine(this.clock);
   readonly events: PodEvent[] = [];
   readonly statuses: PodStatus[] = [];
@@ -46,10 +48,15 @@ export class PodsFixture implements AsyncDisposable {
   switches = { privileged: true, hostPath: true, hostNamespaces: true };
   /** Whether there is a link to the operator. */
   online = true;
+  #runtime: ContainerRuntime = this.engine;
   #podWorkers: PodWorkers | undefined;
 
-  static async start(): Promise<PodsFixture> {
+  /** Starts an agent on a fake engine, or on the given one. */
+  static async start(
+    { runtime }: { runtime?: ContainerRuntime } = {},
+  ): Promise<PodsFixture> {
     const fixture = new PodsFixture();
+    if (runtime) fixture.#runtime = runtime;
     await fixture.startAgent();
     return fixture;
   }
@@ -66,7 +73,7 @@ export class PodsFixture implements AsyncDisposable {
       log: SILENT_LOGGER,
     });
     this.#podWorkers = await createPodWorkers({
-      runtime: this.engine,
+      runtime: this.#runtime,
       store,
       mounts: new HostMounts(),
       log: SILENT_LOGGER,
