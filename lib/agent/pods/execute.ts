@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Executes the actions of a plan. */
-import {
-  asAranyaError,
-  hasCode,
-  type Logger,
-  withDeadline,
-} from "../../shared/base/mod.ts";
+import { asAranyaError, hasCode, type Logger } from "../../shared/base/mod.ts";
 import type { WorkerContext } from "./context.ts";
 import { runHandler } from "./lifecycle_handler.ts";
 import type { Action, StartAction } from "./plan_builder.ts";
@@ -14,7 +9,6 @@ import { startContainer } from "./start_container.ts";
 import { ContainerStop } from "./stop_container.ts";
 import { checkPodSwitches } from "./pod_switches.ts";
 
-const SANDBOX_TIMEOUT_MS = 120_000;
 const PURGE_RETRY_MS = 5_000;
 const REMOVE_RETRY_MS = 5_000;
 
@@ -24,7 +18,7 @@ export interface RunningAction {
   readonly action: Action;
   /** Resolves when the action has ended. Never rejects. */
   readonly done: Promise<void>;
-  /** Aborts the action. */
+  /** Aborts the action. It ends when the engine has answered what was begun. */
   abort(): void;
   /** Of a stop only: moves its deadline forward. */
   shorten?(stopByMs: number): void;
@@ -129,24 +123,20 @@ async function ensureSandbox(
   const { podCidr, dns } = context.store.settings;
   const action = "Cannot create pod sandbox";
   try {
-    await withDeadline(
-      (signal) =>
-        context.runtime.ensureSandbox({
-          podUid: spec.uid,
-          namespace: spec.namespace,
-          name: spec.name,
-          hostname: spec.hostname || spec.name,
-          hostNetwork: spec.hostNetwork,
-          hostPid: spec.hostPid,
-          hostIpc: spec.hostIpc,
-          shareProcessNamespace: spec.shareProcessNamespace,
-          podCidr,
-          dns: spec.dns ?? dns,
-          hostAliases: spec.hostAliases,
-          sysctls: spec.sysctls,
-        }, signal),
-      { timeoutMs: SANDBOX_TIMEOUT_MS, action, signal },
-    );
+    await context.runtime.ensureSandbox({
+      podUid: spec.uid,
+      namespace: spec.namespace,
+      name: spec.name,
+      hostname: spec.hostname || spec.name,
+      hostNetwork: spec.hostNetwork,
+      hostPid: spec.hostPid,
+      hostIpc: spec.hostIpc,
+      shareProcessNamespace: spec.shareProcessNamespace,
+      podCidr,
+      dns: spec.dns ?? dns,
+      hostAliases: spec.hostAliases,
+      sysctls: spec.sysctls,
+    }, signal);
   } catch (error) {
     if (signal.aborted) return;
     state.recordSandboxFailure();

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Decides what to do next for one pod. */
 import { RestartPolicy } from "../../shared/wire/mod.ts";
-import { type Plan, PlanBuilder, type StopCause } from "./plan_builder.ts";
+import {
+  actionKey,
+  containerKey,
+  type Plan,
+  PlanBuilder,
+  type StopCause,
+} from "./plan_builder.ts";
 import { ContainerPlanner, isCompleted } from "./plan_containers.ts";
 import {
   findExitCode,
@@ -21,6 +27,8 @@ export function planPod(input: PlanInput): Plan {
   return new PodPlanner(input).planPod();
 }
 
+const PURGE_KEY = actionKey({ kind: "purge" });
+
 /** Decides about the pod as a whole: deadline, volumes, sandbox, end. */
 class PodPlanner {
   readonly #input: PlanInput;
@@ -39,13 +47,13 @@ class PodPlanner {
       case "unmanaged":
         break;
       case "purge":
-        this.#builder.addAction({ kind: "purge" });
+        this.#planPurge();
         break;
       case "fail":
-        this.#stopContainers(goal.stopByMs, "failed");
+        this.#planEnd(goal.stopByMs, "failed");
         break;
       case "remove":
-        this.#stopContainers(goal.stopByMs, "removed");
+        this.#planEnd(goal.stopByMs, "removed");
         break;
       case "run":
         this.#planRun();
@@ -53,8 +61,28 @@ class PodPlanner {
     return this.#builder.plan;
   }
 
+  /**
+   * Removes everything of the pod once nothing else runs: a start that is being aborted could leave
+   * a container behind.
+   */
+  #planPurge(): void {
+    const others = [...this.#input.busy].filter((key) => key !== PURGE_KEY);
+    for (const key of others) this.#builder.abort(key);
+    if (others.length === 0) this.#builder.addAction({ kind: "purge" });
+  }
+
+  /** Stops the containers for good. */
+  #planEnd(stopByMs: number, cause: StopCause): void {
+    this.#abortStarts();
+    this.#containers.removeCreatedInstances();
+    this.#stopContainers(stopByMs, cause);
+  }
+
   #planRun(): void {
     const { deadlineAtMs, nowMs, sandbox } = this.#input;
+    this.#containers.removeOldInstances();
+    this.#containers.setInitialReasons();
+    if (this.#isFinished()) return this.#finish();
     if (deadlineAtMs !== undefined && nowMs >= deadlineAtMs) {
       this.#builder.addAction({
         kind: "failPod",
@@ -65,9 +93,6 @@ class PodPlanner {
       return;
     }
     this.#builder.syncAt(deadlineAtMs);
-    this.#containers.removeOldInstances();
-    this.#containers.setInitialReasons();
-    if (this.#isFinished()) return this.#stopSidecars();
     const volumesReady = this.#planVolumes();
     if (sandbox.kind !== "ready") {
       if (volumesReady) this.#planSandbox();
@@ -89,8 +114,9 @@ class PodPlanner {
   }
 
   /** Stops what still runs in a finished pod. */
-  #stopSidecars(): void {
+  #finish(): void {
     const { nowMs, spec } = this.#input;
+    this.#abortStarts();
     const graceMs = Number(spec.terminationGraceSeconds) * 1_000;
     this.#stopContainers(nowMs + Math.max(MIN_GRACE_MS, graceMs), "finished");
   }
@@ -109,8 +135,21 @@ class PodPlanner {
       this.#containers.stopRunning(container, { stopByMs, cause });
     }
     // After the loss of a sandbox the pod goes on in a new one.
-    if (cause !== "sandbox") {
-      this.#builder.plan.terminated = active.length === 0 && busy.size === 0;
+    if (cause === "sandbox") return;
+    // The engine may be about to start what it has created, also for a former agent.
+    const hasCreated = containers.some(({ instances }) =>
+      instances.some(({ state }) => state === "created")
+    );
+    this.#builder.plan.terminated = active.length === 0 && busy.size === 0 &&
+      !hasCreated;
+  }
+
+  /** Aborts what would bring up more of the pod; stops go on. */
+  #abortStarts(): void {
+    this.#builder.abort(actionKey({ kind: "prepareVolumes" }));
+    this.#builder.abort(actionKey({ kind: "ensureSandbox" }));
+    for (const name of this.#input.starting.keys()) {
+      this.#builder.abort(containerKey(name));
     }
   }
 

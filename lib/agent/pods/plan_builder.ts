@@ -37,6 +37,8 @@ export interface StartAction {
   name: string;
   /** Restart count of the new instance, from 0. */
   attempt: number;
+  /** Image as the pod spec names it. */
+  image: string;
   /** Consecutive restarts before the new instance. */
   backoffLevel: number;
 }
@@ -67,6 +69,8 @@ export interface Plan {
   waiting: Map<string, WaitingReason>;
   /** When to sync again even if nothing happens, on the monotonic clock. */
   syncAtMs: number | undefined;
+  /** Keys of running actions that are to be aborted. An aborted action may need time to end. */
+  aborts: Set<string>;
   /** No container runs or will be started again, and no action runs. */
   terminated: boolean;
 }
@@ -99,6 +103,7 @@ export class PlanBuilder {
     actions: [],
     waiting: new Map(),
     syncAtMs: undefined,
+    aborts: new Set(),
     terminated: false,
   };
   readonly #busy: ReadonlySet<string>;
@@ -116,6 +121,11 @@ export class PlanBuilder {
   /** Adds a stop that moves the deadline of a running stop forward. */
   addShorterStop(action: StopAction): void {
     this.plan.actions.push(action);
+  }
+
+  /** Aborts the action with this key if it runs. */
+  abort(key: string): void {
+    if (this.#busy.has(key)) this.plan.aborts.add(key);
   }
 
   /** Asks for a sync at this time; the earliest one counts. Undefined asks for none. */

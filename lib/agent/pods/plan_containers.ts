@@ -126,21 +126,35 @@ export class ContainerPlanner {
 
   /** Removes all but the newest instances, and those that were created and never started. */
   removeOldInstances(): void {
+    this.removeCreatedInstances();
     for (const container of this.#input.containers) {
       if (this.isBusy(container)) continue;
-      const { name } = container.spec;
-      const kept = container.instances.filter(({ state }) =>
+      const exited = container.instances.filter(({ state }) =>
         state !== "created"
-      ).slice(0, KEPT_INSTANCES_COUNT);
-      for (const instance of container.instances) {
-        if (kept.includes(instance) || instance.state === "running") continue;
-        this.#builder.addAction({
-          kind: "removeInstance",
-          id: instance.id,
-          name,
-        });
+      );
+      for (const instance of exited.slice(KEPT_INSTANCES_COUNT)) {
+        if (instance.state === "running") continue;
+        this.#removeInstance(container, instance);
       }
     }
+  }
+
+  /** Removes instances that were created and never started, unless a start is going to do so. */
+  removeCreatedInstances(): void {
+    for (const container of this.#input.containers) {
+      if (this.isBusy(container)) continue;
+      for (const instance of container.instances) {
+        if (instance.state !== "created") continue;
+        this.#removeInstance(container, instance);
+      }
+    }
+  }
+
+  #removeInstance(
+    { spec: { name } }: ContainerInput,
+    { id }: ContainerInstance,
+  ): void {
+    this.#builder.addAction({ kind: "removeInstance", id, name });
   }
 
   /**
@@ -291,6 +305,7 @@ export class ContainerPlanner {
       kind: "start",
       name,
       attempt,
+      image: container.spec.image,
       backoffLevel: last === undefined ? 0 : nextBackoffLevel(last),
     });
   }

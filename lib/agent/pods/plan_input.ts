@@ -101,8 +101,26 @@ export type VolumesState =
   | { kind: "ready" }
   | { kind: "failed"; message: string; retryAtMs: number };
 
+/** A start that runs: from the pull of the image to the end of the postStart hook. */
+export interface RunningStart {
+  /** Restart count of the instance. */
+  attempt: number;
+  /** Image as the pod spec named it when the start began. */
+  image: string;
+}
+
+/** The actions of a pod that run at the time of a sync. */
+export interface RunningActions {
+  /** Keys of all of them, see `actionKey`. */
+  busy: ReadonlySet<string>;
+  /** The starts among them, by container name. */
+  starting: ReadonlyMap<string, RunningStart>;
+  /** When each stop among them ends at the latest, by container name. */
+  stopping: ReadonlyMap<string, number>;
+}
+
 /** Input of `planPod`. */
-export interface PlanInput {
+export interface PlanInput extends RunningActions {
   spec: PodSpec;
   goal: PodGoal;
   nowMs: number;
@@ -115,10 +133,6 @@ export interface PlanInput {
   volumes: VolumesState;
   /** In the order of the spec, init containers first. */
   containers: ContainerInput[];
-  /** Keys of the running actions, see `actionKey`. */
-  busy: ReadonlySet<string>;
-  /** When each running stop ends at the latest, by container name. */
-  stopping: ReadonlyMap<string, number>;
 }
 
 /** Returns the containers of a pod in the order of its spec, init containers first. */

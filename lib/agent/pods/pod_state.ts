@@ -20,6 +20,7 @@ import {
   type PlanInput,
   type PodContainer,
   type PodGoal,
+  type RunningActions,
   type VolumesState,
 } from "./plan_input.ts";
 import { PodObservation } from "./pod_observation.ts";
@@ -141,7 +142,8 @@ export class PodState implements ContainerPod {
         `Cannot apply pod "${spec.namespace}/${spec.name}": it is being removed`,
       );
     }
-    await this.#saveRecord({ ...this.#record, spec, goal: "run" });
+    await this.#context.store.save({ ...this.#record, spec, goal: "run" });
+    this.#record = { ...this.#record, spec, goal: "run" };
     // Preparing them again is cheap: unchanged volumes are not written.
     this.#volumes = { kind: "pending" };
     this.#volumesFailureCount = 0;
@@ -153,33 +155,38 @@ export class PodState implements ContainerPod {
   async remove(graceSeconds: number): Promise<void> {
     const record = this.#record;
     if (record.goal === "terminated" || record.goal === "purge") return;
-    await this.#saveRecord({
-      ...record,
+    const saved = this.#update({
       goal: "remove",
       graceSeconds: record.goal === "remove"
         ? Math.min(record.graceSeconds, graceSeconds)
         : graceSeconds,
     });
     this.#limitStopTime();
+    await saved;
   }
 
   /** Marks everything of the pod for removal; resolves once that is persisted. */
   async purge(): Promise<void> {
     if (this.#record.goal === "purge") return;
-    await this.#saveRecord({ ...this.#record, goal: "purge" });
+    await this.#update({ goal: "purge" });
   }
 
   /** Fails the pod as a whole and reports that; resolves once it is persisted. */
   async fail(failure: { reason: string; message: string }): Promise<void> {
     const { reason, message } = failure;
-    await this.#saveRecord({ ...this.#record, failure: { reason, message } });
+    const saved = this.#update({ failure: { reason, message } });
     this.#limitStopTime();
     this.reportEvent({ container: "", warning: true, reason, message });
+    await saved;
   }
 
-  async #saveRecord(record: PodRecord): Promise<void> {
-    await this.#context.store.save(record);
-    this.#record = record;
+  /**
+   * Changes the record at once and persists it. Two changes at the same time thus add up, and none
+   * is lost.
+   */
+  async #update(change: Partial<PodRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await this.#context.store.save(this.#record);
   }
 
   /** Moves the stop deadline forward when the grace period got shorter; never back. */
@@ -269,7 +276,7 @@ export class PodState implements ContainerPod {
   }
 
   /** Returns the planner's input. `running` are the actions that run. */
-  toPlanInput(running: Pick<PlanInput, "busy" | "stopping">): PlanInput {
+  toPlanInput(running: RunningActions): PlanInput {
     const { spec } = this.#record;
     return {
       spec,
@@ -295,15 +302,12 @@ export class PodState implements ContainerPod {
     const status = this.#toStatus(planned);
     const completed = this.#toCompleted(planned);
     if (status.terminated) {
-      await this.#saveRecord({
-        ...this.#record,
+      await this.#update({
         ...completed,
         goal: "terminated",
         lastStatus: status,
       });
-    } else if (completed) {
-      await this.#saveRecord({ ...this.#record, ...completed });
-    }
+    } else if (completed) await this.#update(completed);
     this.#publish(status);
   }
 

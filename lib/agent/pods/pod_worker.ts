@@ -12,11 +12,13 @@ import type { WorkerContext } from "./context.ts";
 import { executeAction, type RunningAction } from "./execute.ts";
 import { planPod } from "./plan.ts";
 import { type Action, actionKey } from "./plan_builder.ts";
-import type { PlanInput } from "./plan_input.ts";
+import type { RunningActions, RunningStart } from "./plan_input.ts";
 import type { PodRecord } from "./pod_record.ts";
 import { PodState } from "./pod_state.ts";
 
 const SYNC_RETRY_MS = 5_000;
+/** How long a worker that is closed waits for the engine. The next agent finds what is left. */
+const CLOSE_TIMEOUT_MS = 3_000;
 /** Limit of setTimeout. A sync that is due later happens once too early. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Actions that make no sense for a pod that ends. */
@@ -106,6 +108,13 @@ export class PodWorker implements AsyncDisposable {
     this.enqueueSync();
   }
 
+  /** Fails the pod as a whole; resolves once that is persisted. */
+  async #fail(failure: { reason: string; message: string }): Promise<void> {
+    await this.#state.fail(failure);
+    this.#abortStarts();
+    this.enqueueSync();
+  }
+
   /** Asks for a sync; calls that come before it starts share one. */
   enqueueSync(): void {
     if (!this.#closing.signal.aborted) this.#notifier.notify();
@@ -117,18 +126,29 @@ export class PodWorker implements AsyncDisposable {
     this.enqueueSync();
   }
 
-  /** Stops the worker and aborts its actions; containers are left running. */
+  /**
+   * Stops the worker and aborts its actions; containers are left running. Waits a few seconds for
+   * what the engine has begun.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(
       new DOMException("the agent is stopping", "AbortError"),
     );
     clearTimeout(this.#timer);
     for (const running of this.#running.values()) running.abort();
-    await Promise.allSettled([
-      ...this.#loops,
-      ...[...this.#running.values()].map(({ done }) => done),
-    ]);
+    await Promise.allSettled(this.#loops);
+    await this.#waitForActions();
     await this.#state.close();
+  }
+
+  async #waitForActions(): Promise<void> {
+    const actions = [...this.#running.values()].map(({ done }) => done);
+    const deadline = new AbortController();
+    const deadlineOver = this.#context.clock.sleep(CLOSE_TIMEOUT_MS, {
+      signal: deadline.signal,
+    }).catch(() => {});
+    await Promise.race([Promise.allSettled(actions), deadlineOver]);
+    deadline.abort();
   }
 
   async #syncWhenNotified(signal: AbortSignal): Promise<void> {
@@ -169,11 +189,9 @@ export class PodWorker implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     await this.#state.observe(pod);
     this.#state.syncProbes();
-    const input = this.#state.toPlanInput({
-      busy: new Set(this.#running.keys()),
-      stopping: this.#listStops(),
-    });
+    const input = this.#state.toPlanInput(this.#listRunning());
     const plan = planPod(input);
+    for (const key of plan.aborts) this.#running.get(key)?.abort();
     await this.#state.recordPlan({ input, plan });
     for (const action of plan.actions) this.#execute(action);
     this.#setTimer(plan.syncAtMs);
@@ -187,10 +205,7 @@ export class PodWorker implements AsyncDisposable {
   #publishInitialStatus(): void {
     if (!this.#state.needsInitialStatus) return;
     this.#state.syncProbes();
-    const input: PlanInput = this.#state.toPlanInput({
-      busy: new Set(),
-      stopping: new Map(),
-    });
+    const input = this.#state.toPlanInput(this.#listRunning());
     this.#state.publishStatus({ input, plan: planPod(input) });
   }
 
@@ -209,17 +224,20 @@ export class PodWorker implements AsyncDisposable {
     this.#running.set(key, started);
     void started.done.finally(() => {
       this.#running.delete(key);
+      // Before the next sync, for which the engine must be read.
+      if (this.#state.record.failure) this.#abortStarts();
       this.enqueueSync();
     });
   }
 
-  /** Returns when each running stop ends at the latest, by container name. */
-  #listStops(): Map<string, number> {
-    const stops = new Map<string, number>();
+  #listRunning(): RunningActions {
+    const starting = new Map<string, RunningStart>();
+    const stopping = new Map<string, number>();
     for (const { action } of this.#running.values()) {
-      if (action.kind === "stop") stops.set(action.name, action.stopByMs);
+      if (action.kind === "start") starting.set(action.name, action);
+      if (action.kind === "stop") stopping.set(action.name, action.stopByMs);
     }
-    return stops;
+    return { busy: new Set(this.#running.keys()), starting, stopping };
   }
 
   #abortStarts(): void {
@@ -257,8 +275,7 @@ export class PodWorker implements AsyncDisposable {
           signal,
         );
         if (message === undefined || this.record.goal !== "run") continue;
-        await this.#state.fail({ reason: "Evicted", message });
-        this.enqueueSync();
+        await this.#fail({ reason: "Evicted", message });
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn("disk usage of volumes can't be measured", { error });

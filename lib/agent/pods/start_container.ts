@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Starts one container: pulls its image, builds the request and calls the engine. */
-import {
-  asAranyaError,
-  type Clock,
-  hasCode,
-  withDeadline,
-} from "../../shared/base/mod.ts";
+import { asAranyaError, type Clock, hasCode } from "../../shared/base/mod.ts";
 import {
   type Container,
   type PodSpec,
@@ -21,9 +16,6 @@ import type { Volumes } from "../volumes/mod.ts";
 import type { PodEvent } from "./context.ts";
 import { expandEnv, expandReferences, type FieldValues } from "./env.ts";
 import { type ContainerRole, LABELS } from "./plan_input.ts";
-
-/** Upper bound for creating and starting a container, without the pull of its image. */
-const CREATE_TIMEOUT_MS = 120_000;
 
 /** Options of {@linkcode startContainer}. */
 export interface StartContainerOptions {
@@ -41,7 +33,7 @@ export interface StartContainerOptions {
   runtime: PodRuntime & ImageRuntime;
   volumes: Volumes;
   clock: Clock;
-  /** Aborts the start. */
+  /** Aborts the start; what the engine has begun by then is awaited. */
   signal: AbortSignal;
   /** Reports an Event of the container. */
   reportEvent(event: Omit<PodEvent, "podUid" | "container">): void;
@@ -61,7 +53,8 @@ export interface StartContainerFailure {
 
 /**
  * Starts a new instance of a container and returns its engine id, or why it could not be started.
- * Rejects only with the signal's reason.
+ * Rejects only with the signal's reason, and not before the engine has answered: whoever aborts the
+ * start then finds in a listing what came of it.
  */
 export async function startContainer(
   options: StartContainerOptions,
@@ -88,14 +81,9 @@ export async function startContainer(
     });
   }
   try {
-    const id = await withDeadline(
-      (signal) => runtime.startContainer(request, signal),
-      {
-        timeoutMs: CREATE_TIMEOUT_MS,
-        action: `Cannot start container "${container.name}"`,
-        signal,
-      },
-    );
+    signal.throwIfAborted();
+    const id = await runtime.startContainer(request, signal);
+    signal.throwIfAborted();
     options.reportEvent({
       warning: false,
       reason: "Started",

@@ -151,7 +151,13 @@ export class DockerPods implements PodRuntime {
     // An earlier call may have started it before the agent was restarted.
     const existing = await this.#findStarted(name);
     if (existing !== undefined) return existing;
-    const id = await createContainer(this.#client, { name, config, signal });
+    signal.throwIfAborted();
+    // From here on the signal closes no connection: the engine would go on unseen.
+    const id = await createContainer(this.#client, { name, config });
+    if (signal.aborted) {
+      await this.removeContainer(id);
+      throw signal.reason;
+    }
     try {
       await startContainer(this.#client, id);
     } catch (error) {

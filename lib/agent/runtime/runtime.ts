@@ -24,7 +24,8 @@ import type {
 export interface PodRuntime {
   /**
    * Makes sure that the pod's infra container runs, which holds the pod's network namespace, and
-   * returns its addresses. Creates the pod network when it is missing.
+   * returns its addresses. Creates the pod network when it is missing. When the signal is aborted
+   * it begins nothing more; it ends when the engine has answered what was begun.
    */
   ensureSandbox(request: SandboxRequest, signal: AbortSignal): Promise<Sandbox>;
   /** Removes all containers of the pod, killing those that run; the infra container last. */
@@ -32,7 +33,9 @@ export interface PodRuntime {
   /**
    * Creates and starts a container and returns its id; returns that of an earlier call for the same
    * attempt. A container that was created but can't be started stays: `listPods` then returns it as
-   * exited with code 128.
+   * exited with code 128. When the signal is aborted it begins nothing more; it ends when the
+   * engine has answered what was begun, and removes what was created and is not going to be
+   * started.
    * @throws {AranyaError} code "not_found" when the command or image is missing, "invalid" for a
    * bad configuration, "conflict" when the infra container is not running
    */

@@ -7,9 +7,8 @@ import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
 import { PodState } from "../../../lib/agent/pods/pod_state.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
+import { NOTHING_RUNS } from "./_support/plan_scenario.ts";
 import { createWorkerContext } from "./_support/worker_context.ts";
-
-const NOTHING_RUNS = { busy: new Set<string>(), stopping: new Map() };
 
 function createFixture(spec = podOf()) {
   const clock = new VirtualClock();
@@ -68,8 +67,13 @@ Deno.test("executeAction() marks an instance as unhealthy when its postStart hoo
     }],
   }));
   engine.exec = () => Promise.resolve({ code: 3 });
-  await execute({ kind: "start", name: "app", attempt: 0, backoffLevel: 0 })
-    .done;
+  await execute({
+    kind: "start",
+    name: "app",
+    attempt: 0,
+    image: "img",
+    backoffLevel: 0,
+  }).done;
   assert.deepEqual(state.healthOf("app").unhealthy, {
     id: "app-0",
     graceMs: 30_000,
@@ -85,6 +89,7 @@ Deno.test("executeAction() reports BackOff when it is not the first restart in a
       kind: "start",
       name: "app",
       attempt: backoffLevel,
+      image: "img",
       backoffLevel,
     }).done;
   }
@@ -161,14 +166,76 @@ Deno.test("remove() runs preStop and stops with the rest of the grace period; pu
   assert.deepEqual(await list("volumes"), []);
 });
 
-Deno.test("remove() aborts a start that hangs", async () => {
+Deno.test("a removed pod is not terminated before the engine has ended a start that was aborted", async () => {
   await using fixture = await PodsFixture.start();
   const started = Promise.withResolvers<void>();
   fixture.engine.gates.set("app", started.promise);
   await fixture.podWorkers.apply(podOf());
   await fixture.waitForCall("sandbox u1");
   await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.waitUntil(
+    "the removal is not reported",
+    () => fixture.podWorkers.findStatus("u1")?.removing === true,
+  );
+  assert.equal(fixture.podWorkers.findStatus("u1")?.terminated, false);
   started.resolve();
-  await fixture.waitForStatus("pod:terminated");
-  assert.equal(fixture.engine.findContainer("app-0"), undefined);
+  await fixture.waitForStatus("app:terminated:143#0 pod:terminated");
+  assert.deepEqual(fixture.engine.calls, [
+    "sandbox u1",
+    "start app-0",
+    "stop app-0 30s",
+  ]);
+});
+
+Deno.test("purge() waits for a sandbox that is being created, and removes it", async () => {
+  await using fixture = await PodsFixture.start();
+  const created = Promise.withResolvers<void>();
+  fixture.engine.gates.set("sandbox u1", created.promise);
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForCall("sandbox u1");
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.podWorkers.purge("u1");
+  created.resolve();
+  await fixture.waitUntil(
+    "the pod is still there",
+    () => fixture.podWorkers.findStatus("u1") === undefined,
+  );
+  assert.deepEqual(fixture.engine.calls, ["sandbox u1", "remove sandbox u1"]);
+  assert.equal(fixture.engine.pods.size, 0);
+});
+
+Deno.test("a failed pod does not wait for a postStart hook, and starts nothing after a pull", async () => {
+  await using fixture = await PodsFixture.start();
+  fixture.engine.exec = (_request, { signal }) =>
+    new Promise((_resolve, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason))
+    );
+  const pulled = Promise.withResolvers<void>();
+  fixture.engine.gates.set("pull slow", pulled.promise);
+  const postStart = {
+    action: { case: "exec" as const, value: { command: ["hang"] } },
+  };
+  await fixture.podWorkers.apply(podOf({
+    activeDeadlineSeconds: 60n,
+    containers: [{ name: "app", image: "img", postStart }],
+  }));
+  await fixture.podWorkers.apply(podOf({
+    uid: "u2",
+    name: "other",
+    activeDeadlineSeconds: 60n,
+    containers: [{ name: "pulling", image: "slow" }],
+  }));
+  await fixture.waitForCall("start app-0");
+  await fixture.waitForCall("sandbox u2");
+  fixture.advance(61_000);
+  await fixture.waitForStatus("app:terminated:143#0");
+  await fixture.waitUntil(
+    "the pod has not failed",
+    () =>
+      fixture.podWorkers.findStatus("u2")?.failureReason === "DeadlineExceeded",
+  );
+  pulled.resolve();
+  await fixture.podWorkers.remove({ uid: "u2", graceSeconds: 30 });
+  await fixture.waitForStatus("pod:terminated", "u2");
+  assert.ok(!fixture.engine.calls.includes("start pulling-0"));
 });

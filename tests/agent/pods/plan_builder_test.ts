@@ -18,6 +18,7 @@ const START: Action = {
   kind: "start",
   name: "app",
   attempt: 0,
+  image: "img:1",
   backoffLevel: 0,
 };
 
@@ -48,6 +49,13 @@ Deno.test("addShorterStop() adds a stop when another one runs", () => {
   const builder = new PlanBuilder(new Set(["container/app"]));
   builder.addShorterStop(STOP);
   assert.deepEqual(builder.plan.actions, [STOP]);
+});
+
+Deno.test("abort() has the keys of running actions only", () => {
+  const builder = new PlanBuilder(new Set(["container/app"]));
+  builder.abort("container/app");
+  builder.abort("volumes");
+  assert.deepEqual([...builder.plan.aborts], ["container/app"]);
 });
 
 Deno.test("syncAt() keeps the earliest time", () => {

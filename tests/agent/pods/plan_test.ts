@@ -17,6 +17,7 @@ import {
   planInput,
   type PlanScenario,
   running,
+  toInstance,
 } from "./_support/plan_scenario.ts";
 
 const { ALWAYS, ON_FAILURE, NEVER } = RestartPolicy;
@@ -163,6 +164,22 @@ testPlan({
   actions: ["fail DeadlineExceeded"],
 });
 testPlan({
+  title: "does not fail a pod that has finished before its active deadline",
+  input: planInput({ app: { instances: [exited(0)] } }, {
+    policy: ON_FAILURE,
+    deadlineAtMs: NOW_MS,
+  }),
+  terminated: true,
+});
+testPlan({
+  title: "does not sync a finished pod at its active deadline",
+  input: planInput({ app: { instances: [exited(0)] } }, {
+    policy: ON_FAILURE,
+    deadlineAtMs: NOW_MS + 70,
+  }),
+  terminated: true,
+});
+testPlan({
   title: "syncs at the active deadline",
   input: planInput({ app: { instances: [running()] } }, {
     deadlineAtMs: NOW_MS + 70,
@@ -242,6 +259,50 @@ testPlan({
 testPlan({
   title: "does not end the pod while an action runs",
   input: planInput({ app: {} }, { ...remove(0), busy: new Set(["volumes"]) }),
+  aborts: ["volumes"],
+});
+for (
+  const goal of [
+    remove(30_000).goal,
+    { kind: "fail", stopByMs: NOW_MS + 30_000 } as const,
+  ]
+) {
+  testPlan({
+    title:
+      `aborts starts and waits for their end when the goal is ${goal.kind}`,
+    input: planInput({ app: {} }, {
+      goal,
+      busy: new Set(["container/app", "sandbox", "remove/c9"]),
+      starting: new Map([["app", { attempt: 0, image: "img:1" }]]),
+    }),
+    aborts: ["container/app", "sandbox"],
+  });
+  testPlan({
+    title:
+      `removes an instance that was created before the pod ends when the goal is ${goal.kind}`,
+    input: planInput({ app: { instances: [toInstance("created")] } }, { goal }),
+    actions: ["remove c0"],
+  });
+}
+testPlan({
+  title: "aborts the start of a sidecar when the pod has finished",
+  input: planInput({
+    side: { instances: [exited(1)] },
+    app: { instances: [exited(0)] },
+  }, {
+    policy: NEVER,
+    busy: new Set(["container/side"]),
+    starting: new Map([["side", { attempt: 1, image: "img:1" }]]),
+  }),
+  aborts: ["container/side"],
+});
+testPlan({
+  title: "purges only when nothing runs that could leave a container behind",
+  input: planInput({ a: {} }, {
+    goal: { kind: "purge" },
+    busy: new Set(["sandbox", "container/a"]),
+  }),
+  aborts: ["container/a", "sandbox"],
 });
 testPlan({
   title: "purges a pod",
@@ -310,12 +371,13 @@ Deno.test("planPod() holds its invariants when the input is random", () => {
   for (let seed = 0; seed < 2_000; seed++) {
     const input = createRandomInput(seed);
     const before = structuredClone(input);
-    const { actions, terminated } = planPod(input);
+    const { actions, aborts, terminated } = planPod(input);
     const message = `seed ${seed}: ${JSON.stringify(actions)}`;
     assert.deepEqual(structuredClone(input), before, message);
     const keys = actions.map(actionKey);
     assert.equal(new Set(keys).size, keys.length, message);
     assert.ok(!keys.some((key) => input.busy.has(key)), message);
+    assert.ok([...aborts].every((key) => input.busy.has(key)), message);
     const isStart = ({ kind }: Action) =>
       kind === "start" || kind === "ensureSandbox" || kind === "prepareVolumes";
     const goal = input.goal.kind;

@@ -9,9 +9,8 @@ import { PodState } from "../../../lib/agent/pods/pod_state.ts";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
+import { NOTHING_RUNS } from "./_support/plan_scenario.ts";
 import { createWorkerContext } from "./_support/worker_context.ts";
-
-const NOTHING_RUNS = { busy: new Set<string>(), stopping: new Map() };
 
 /** The state of one pod with a running container that has a liveness probe. */
 async function createFixture(

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import {
+  type DockerCall,
+  type DockerClient,
   DockerHttpClient,
   inspectImage,
 } from "../../../lib/agent/docker/mod.ts";
@@ -116,6 +118,73 @@ Deno.test("DockerPods on a real engine", async (test) => {
       ),
       { code: "conflict", message: /the infra container is not running/ },
     );
+  });
+
+  /** Pods on a client that calls `observe` after each answer. */
+  const observed = (observe: (call: DockerCall) => void | Promise<void>) => {
+    const observedClient: DockerClient = {
+      host: client.host,
+      async request<T>(call: DockerCall) {
+        try {
+          return await client.request<T>(call);
+        } finally {
+          await observe(call);
+        }
+      },
+      stream: (call) => client.stream(call),
+      hijack: (call) => client.hijack(call),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    return new DockerPods({ ...options, client: observedClient });
+  };
+
+  await test.step("startContainer() removes what it created when it is aborted before the start", async () => {
+    const controller = new AbortController();
+    const aborted = observed(({ path }) => {
+      if (path === "/containers/create") controller.abort(new Error("enough"));
+    });
+    await assert.rejects(
+      aborted.startContainer(
+        request("aborted", ["sleep", "1000"]),
+        controller.signal,
+      ),
+      /enough/,
+    );
+    const left = (await containers()).filter(({ name }) => name === "aborted");
+    assert.deepEqual(left, []);
+  });
+
+  await test.step("startContainer() returns after the engine when it is aborted during the start", async () => {
+    const controller = new AbortController();
+    const aborted = observed(({ path }) => {
+      if (path.endsWith("/start")) controller.abort(new Error("enough"));
+    });
+    const late = request("late", ["sleep", "1000"]);
+    const id = await aborted.startContainer(late, controller.signal);
+    const found = (await containers()).find((one) => one.id === id);
+    assert.equal(found?.state, "running");
+  });
+
+  await test.step("ensureSandbox() creates nothing when it is aborted in the queue", async () => {
+    const controller = new AbortController();
+    const queued = Promise.withResolvers<void>();
+    const both = observed(async ({ path }) => {
+      if (path.endsWith("_second/json")) queued.resolve();
+      if (!path.startsWith("/networks/")) return;
+      await queued.promise;
+      controller.abort(new Error("enough"));
+    });
+    const [first, second] = await Promise.allSettled([
+      both.ensureSandbox(sandboxRequest({ podUid: "first" }), signal),
+      both.ensureSandbox(
+        sandboxRequest({ podUid: "second" }),
+        controller.signal,
+      ),
+    ]);
+    assert.deepEqual([first.status, second.status], ["fulfilled", "rejected"]);
+    const uids = (await pods.listPods()).map(({ uid }) => uid);
+    assert.deepEqual(uids.filter((uid) => uid !== POD_UID), ["first"]);
+    await pods.removeSandbox("first");
   });
 
   await test.step("startContainer() starts a container with the hostname and addresses of its pod", async () => {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A container engine in memory, which can be unavailable, slow or failing on demand. */
-import { AranyaError, type Clock } from "../../../../lib/shared/base/mod.ts";
+import {
+  abortable,
+  AranyaError,
+  type Clock,
+} from "../../../../lib/shared/base/mod.ts";
 import type { ExitStatus } from "../../../../lib/shared/exec/mod.ts";
 import type {
   ContainerRequest,
@@ -22,7 +26,11 @@ export class FakeEngine implements ContainerRuntime {
   readonly requests = new Map<string, ContainerRequest>();
   /** Makes every call fail. */
   unavailable = false;
-  /** Awaited by calls: "<container>" by its starts, "pull <image>", "stop <container id>". */
+  /**
+   * Awaited by calls: "<container>" by its starts, "sandbox <pod UID>", "pull <image>", "stop
+   * <container id>". As on a real engine, the abort of a call ends pulls and the wait for a stop,
+   * and nothing else.
+   */
   readonly gates = new Map<string, Promise<void>>();
   /** Thrown by calls: "<container>" by its starts, "pull <image>". */
   readonly failures = new Map<string, AranyaError>();
@@ -48,9 +56,14 @@ export class FakeEngine implements ContainerRuntime {
     for (const watcher of this.#watchers) watcher(uid);
   }
 
-  ensureSandbox(request: SandboxRequest): Promise<{ podIps: string[] }> {
+  async ensureSandbox(
+    request: SandboxRequest,
+    signal?: AbortSignal,
+  ): Promise<{ podIps: string[] }> {
+    signal?.throwIfAborted();
     this.#check();
     this.calls.push(`sandbox ${request.podUid}`);
+    await this.gates.get(`sandbox ${request.podUid}`);
     const pod = this.pods.get(request.podUid);
     const podIps = ["10.0.0.2"];
     const sandbox = { id: `s${++this.#count}`, running: true, podIps };
@@ -62,7 +75,7 @@ export class FakeEngine implements ContainerRuntime {
       containers: pod?.containers ?? [],
       sandbox,
     });
-    return Promise.resolve({ podIps });
+    return { podIps };
   }
 
   removeSandbox(uid: string): Promise<void> {
@@ -77,8 +90,8 @@ export class FakeEngine implements ContainerRuntime {
     signal: AbortSignal,
   ): Promise<string> {
     const { name } = request.container;
-    await this.gates.get(name);
     signal.throwIfAborted();
+    await this.gates.get(name);
     this.#check();
     const failure = this.failures.get(name);
     if (failure) throw failure;
@@ -127,8 +140,7 @@ export class FakeEngine implements ContainerRuntime {
   ): Promise<void> {
     this.#check();
     this.calls.push(`stop ${id} ${Math.round(graceMs / 1_000)}s`);
-    await this.gates.get(`stop ${id}`);
-    signal.throwIfAborted();
+    await abortable(Promise.resolve(this.gates.get(`stop ${id}`)), signal);
     this.exitContainer(id, 143);
   }
 
@@ -159,8 +171,9 @@ export class FakeEngine implements ContainerRuntime {
 
   async ensureImage(
     { image }: { image: string },
+    signal?: AbortSignal,
   ): Promise<{ imageId: string; pulled: boolean }> {
-    await this.gates.get(`pull ${image}`);
+    await abortable(Promise.resolve(this.gates.get(`pull ${image}`)), signal);
     this.#check();
     const failure = this.failures.get(`pull ${image}`);
     if (failure) throw failure;

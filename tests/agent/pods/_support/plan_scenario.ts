@@ -15,9 +15,17 @@ import type {
   ContainerInstance,
   ContainerRole,
   PlanInput,
+  RunningActions,
 } from "../../../../lib/agent/pods/plan_input.ts";
 
 export const NOW_MS = 1_000_000;
+
+/** What `PodState.toPlanInput` takes while no action runs. */
+export const NOTHING_RUNS: RunningActions = {
+  busy: new Set(),
+  starting: new Map(),
+  stopping: new Map(),
+};
 
 /** What distinguishes one container from a container that has never run. */
 export interface ContainerChanges {
@@ -103,8 +111,7 @@ export function planInput(
     containers: Object.entries(containers).map(([name, changes]) =>
       containerInput(name, changes)
     ),
-    busy: new Set(),
-    stopping: new Map(),
+    ...NOTHING_RUNS,
     ...input,
   };
 }
@@ -120,6 +127,8 @@ export interface PlanScenario {
   waiting?: Record<string, string>;
   /** When to sync again, from now. */
   syncInMs?: number;
+  /** Keys of the running actions that are to be aborted. */
+  aborts?: string[];
   terminated?: boolean;
 }
 
@@ -135,12 +144,14 @@ export function assertPlan({ input, ...expected }: PlanScenario): void {
       syncInMs: plan.syncAtMs === undefined
         ? undefined
         : plan.syncAtMs - NOW_MS,
+      aborts: [...new Set(plan.aborts)].sort(),
       terminated: plan.terminated,
     },
     {
       actions: expected.actions ?? [],
       waiting: expected.waiting ?? {},
       syncInMs: expected.syncInMs,
+      aborts: expected.aborts ?? [],
       terminated: expected.terminated ?? false,
     },
   );
