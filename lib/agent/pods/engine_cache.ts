@@ -12,8 +12,11 @@ export interface EngineCacheOptions {
   runtime: PodRuntime;
   clock: Clock;
   log: Logger;
-  /** Called with the first listing that succeeds, before any caller gets it. */
-  onFirstListing(pods: RuntimePod[]): Promise<void>;
+  /** Called with each listing that succeeds, before any caller gets it. */
+  onListing(
+    pods: RuntimePod[],
+    options: { isFirst: boolean },
+  ): Promise<void>;
 }
 
 /** Options of {@linkcode EngineCache.watch}. */
@@ -115,12 +118,10 @@ export class EngineCache {
   }
 
   async #list(): Promise<ReadonlyMap<string, RuntimePod>> {
-    const { runtime, onFirstListing } = this.#options;
+    const { runtime, onListing } = this.#options;
     const pods = await runtime.listPods();
-    if (!this.#hasListed) {
-      await onFirstListing(pods);
-      this.#hasListed = true;
-    }
+    await onListing(pods, { isFirst: !this.#hasListed });
+    this.#hasListed = true;
     return new Map(pods.map((pod) => [pod.uid, pod]));
   }
 }

@@ -2,6 +2,7 @@
 /** All pods of one device. */
 import {
   AranyaError,
+  asAranyaError,
   type Clock,
   type Logger,
   Scope,
@@ -12,7 +13,6 @@ import {
   type Configure,
   create,
   type PodSpec,
-  PodSpecSchema,
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
@@ -35,6 +35,7 @@ import {
 import { PodStore } from "./pod_store.ts";
 import { checkPodSwitches } from "./pod_switches.ts";
 import { PodWorker } from "./pod_worker.ts";
+import { UNKNOWN_POD_AGE_MS, UnknownPods } from "./unknown_pods.ts";
 
 /** Volume contents that a pod needs and the device does not have. */
 export interface BlobRequest {
@@ -80,7 +81,8 @@ export interface PodWorkers extends AsyncDisposable {
   /**
    * Stops a pod within the shortest grace period of all calls; resolves once that is persisted. Its
    * containers and its record stay until `purge`. Repeats the final status of a terminated pod.
-   * @throws {AranyaError} code "not_found" when neither the agent nor the engine knows the pod
+   * @throws {AranyaError} code "not_found" when neither the agent nor the engine knows the pod,
+   * "unavailable" when the agent does not and the engine can't be read
    */
   remove(pod: { uid: string; graceSeconds: number }): Promise<void>;
   /** Removes everything of a pod whose object is deleted; resolves once the intent is persisted. */
@@ -109,6 +111,8 @@ const ALL_ALLOWED: PodSwitches = {
 };
 const FIRST_SYNC_TIMEOUT_MS = 5_000;
 const FIRST_SYNC_POLL_MS = 100;
+/** Pause between two syncs of all pods, in case the engine did not report an event. */
+const RESYNC_INTERVAL_MS = 300_000;
 /** Upper bound of the status versions that one start of the agent may use. */
 const VERSIONS_PER_START = 2n ** 32n;
 
@@ -134,6 +138,8 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   readonly #volumes: Volumes;
   readonly #engine: EngineCache;
   readonly #context: WorkerContext;
+  readonly #unknownPods: UnknownPods;
+  #isListingScheduled = false;
   #version = 0n;
 
   constructor(options: PodWorkersOptions) {
@@ -141,6 +147,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       options;
     this.#options = options;
     this.#clock = clock;
+    this.#unknownPods = new UnknownPods({ clock });
     this.#scope = new Scope({
       onError: (error) =>
         log.error("task of the pod workers failed", { error }),
@@ -160,7 +167,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       runtime,
       clock,
       log,
-      onFirstListing: (pods) => this.#onFirstListing(pods),
+      onListing: (pods, options) => this.#onListing(pods, options),
     });
     this.#context = {
       runtime,
@@ -186,13 +193,14 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     this.#scope.run((signal) =>
       this.#engine.watch({
         signal,
-        onPodChanged: (uid) => this.#workers.get(uid)?.enqueueSync(),
+        onPodChanged: (uid) => this.#onPodChanged(uid),
         onAllChanged: () => {
           this.retryFailures();
           this.#options.reporter.onEngineChanged();
         },
       })
     );
+    this.#scope.run((signal) => this.#resync(signal));
   }
 
   apply(spec: PodSpec): Promise<void> {
@@ -211,29 +219,12 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
 
   remove(pod: { uid: string; graceSeconds: number }): Promise<void> {
     return this.#commands.run(pod.uid, async () => {
-      const worker = this.#workers.get(pod.uid);
-      if (worker) {
-        await worker.remove(pod.graceSeconds);
-        // The operator may have missed the final status.
-        const { status } = worker;
-        if (status?.terminated) this.publishStatus(status);
-        return;
-      }
-      if (this.#engine.hasListed) {
-        throw new AranyaError(
-          "not_found",
-          `Cannot remove pod ${pod.uid}: the device does not have it`,
-        );
-      }
-      // The engine may hold its containers although the record is lost.
-      await this.#createPod(createPodRecord(
-        create(PodSpecSchema, { uid: pod.uid }),
-        {
-          firstSeenUnixMs: this.#clock.wallMs(),
-          goal: "remove",
-          graceSeconds: pod.graceSeconds,
-        },
-      ));
+      const worker = this.#workers.get(pod.uid) ??
+        await this.#findOnEngine(pod.uid);
+      await worker.remove(pod.graceSeconds);
+      // The operator may have missed the final status.
+      const { status } = worker;
+      if (status?.terminated) this.publishStatus(status);
     });
   }
 
@@ -327,10 +318,50 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     this.#startWorker(record, { isNew: true });
   }
 
-  #startWorker(record: PodRecord, { isNew }: { isNew: boolean }): void {
+  #startWorker(
+    record: PodRecord,
+    { isNew }: { isNew: boolean },
+  ): PodWorker {
     const worker = new PodWorker(this.#context, { record, isNew });
     this.#workers.set(record.spec.uid, worker);
     worker.start();
+    return worker;
+  }
+
+  /**
+   * Returns the worker of a pod without a record, which is created when the engine holds the pod.
+   * @throws {AranyaError} code "not_found" when it does not, "unavailable" when it can't be read
+   */
+  async #findOnEngine(uid: string): Promise<PodWorker> {
+    const action = `Cannot remove pod ${uid}`;
+    const pods = await this.#engine.listPods().catch((error) => {
+      const { code, message } = asAranyaError(error, action);
+      throw new AranyaError(
+        code,
+        `${action}: the container engine can't be read (${message})`,
+        { cause: error },
+      );
+    });
+    const pod = pods.get(uid);
+    // The listing may have created the worker.
+    const worker = this.#workers.get(uid) ?? (pod && this.#adoptPod(pod));
+    if (worker) return worker;
+    throw new AranyaError(
+      "not_found",
+      `${action}: the device does not have it`,
+    );
+  }
+
+  /** Creates the worker of a pod that has containers but no record. */
+  #adoptPod(pod: RuntimePod): PodWorker {
+    this.#options.log.warn("pod has containers but no record", {
+      pod: `${pod.namespace}/${pod.name}`,
+    });
+    const record = createPodRecord(toUnmanagedSpec(pod), {
+      firstSeenUnixMs: this.#clock.wallMs(),
+      goal: "unmanaged",
+    });
+    return this.#startWorker(record, { isNew: false });
   }
 
   #listNamesakes(pod: { namespace: string; name: string }): PodWorker[] {
@@ -344,20 +375,51 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     for (const worker of this.#listNamesakes(pod)) worker.enqueueSync();
   }
 
-  /** Takes up pods that have containers but no record, and removes volumes that have no pod. */
-  async #onFirstListing(pods: RuntimePod[]): Promise<void> {
-    const { log } = this.#options;
-    for (const pod of pods) {
-      if (this.#workers.has(pod.uid)) continue;
-      log.warn("pod has containers but no record", {
-        pod: `${pod.namespace}/${pod.name}`,
-      });
-      const record = createPodRecord(toUnmanagedSpec(pod), {
-        firstSeenUnixMs: this.#clock.wallMs(),
-        goal: "unmanaged",
-      });
-      this.#startWorker(record, { isNew: false });
+  /** Syncs all pods from time to time, until the signal. */
+  async #resync(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#clock.sleep(RESYNC_INTERVAL_MS, { signal });
+      // Also without any pod, to find those that the agent does not know.
+      await this.#engine.listPods().catch(() => {});
+      for (const worker of this.#workers.values()) worker.enqueueSync();
     }
+  }
+
+  #onPodChanged(uid: string): void {
+    const worker = this.#workers.get(uid);
+    if (worker) return worker.enqueueSync();
+    this.#unknownPods.add(uid);
+    this.#scheduleListing();
+  }
+
+  /** Lists the pods of the engine when those that are unknown now would be adopted. */
+  #scheduleListing(): void {
+    if (this.#isListingScheduled) return;
+    this.#isListingScheduled = true;
+    this.#scope.run(async (signal) => {
+      await this.#clock.sleep(UNKNOWN_POD_AGE_MS, { signal });
+      this.#isListingScheduled = false;
+      await this.#engine.listPods().catch(() => {});
+    });
+  }
+
+  /**
+   * Adopts pods that have containers but no record: at the start at once, later when they have been
+   * unknown for a while.
+   */
+  async #onListing(
+    pods: RuntimePod[],
+    { isFirst }: { isFirst: boolean },
+  ): Promise<void> {
+    const unknown = pods.filter(({ uid }) => !this.#workers.has(uid));
+    const adopted = isFirst ? unknown : this.#unknownPods.takeOld(unknown);
+    for (const pod of adopted) this.#adoptPod(pod);
+    if (adopted.length < unknown.length) this.#scheduleListing();
+    if (isFirst) await this.#removeUnusedVolumes();
+  }
+
+  async #removeUnusedVolumes(): Promise<void> {
+    const { log } = this.#options;
     // A damaged record may belong to a pod that still needs its volumes.
     if (this.#store.hasDamage) return;
     for (const uid of await this.#volumes.listPods()) {

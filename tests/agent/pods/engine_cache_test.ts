@@ -29,21 +29,21 @@ function createFixture() {
     await listing.promise;
     return await listPods();
   };
-  const firstListings: RuntimePod[][] = [];
+  const received: { pods: RuntimePod[]; isFirst: boolean }[] = [];
   const cache = new EngineCache({
     runtime: engine,
     clock: SYSTEM_CLOCK,
     log: SILENT_LOGGER,
-    onFirstListing(pods) {
-      firstListings.push(pods);
+    onListing(pods, { isFirst }) {
+      received.push({ pods, isFirst });
       return Promise.resolve();
     },
   });
-  return { engine, listings, cache, firstListings };
+  return { engine, listings, cache, received };
 }
 
 Deno.test("listPods() shares one listing when several callers ask while another runs", async () => {
-  const { listings, cache, firstListings } = createFixture();
+  const { listings, cache, received } = createFixture();
   const first = cache.listPods();
   const others = [cache.listPods(), cache.listPods(), cache.listPods()];
   assert.equal(listings.length, 1);
@@ -61,7 +61,11 @@ Deno.test("listPods() shares one listing when several callers ask while another 
   assert.equal(listings.length, 3);
   listings[2]?.resolve();
   await last;
-  assert.deepEqual(firstListings, [[POD]]);
+  assert.deepEqual(received, [
+    { pods: [POD], isFirst: true },
+    { pods: [POD], isFirst: false },
+    { pods: [POD], isFirst: false },
+  ]);
 });
 
 Deno.test("listPods() lists again when the listing before failed", async () => {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  abortable,
+  sha256Hex,
+  SYSTEM_CLOCK,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
@@ -178,7 +183,7 @@ Deno.test("apply() waits when an older pod of the same name has not terminated",
   await fixture.waitForCall("sandbox u2");
 });
 
-Deno.test("remove() creates a removal when the engine was not listed yet", async () => {
+Deno.test('remove() throws "unavailable" when the engine may hold the pod and can\'t be read', async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf());
   await fixture.waitForStatus("app:running#0 ready");
@@ -186,10 +191,96 @@ Deno.test("remove() creates a removal when the engine was not listed yet", async
   await Deno.remove(`${fixture.dir}/pods/u1`);
   fixture.engine.unavailable = true;
   await fixture.startAgent();
-  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 5 });
+  const removal = { uid: "u1", graceSeconds: 5 };
+  await assert.rejects(fixture.podWorkers.remove(removal), {
+    code: "unavailable",
+    message: /^Cannot remove pod u1: /,
+  });
   fixture.engine.unavailable = false;
-  fixture.engine.notifyWatchers("");
+  await fixture.podWorkers.remove(removal);
   await fixture.waitForStatus("pod:terminated");
+  const status = fixture.podWorkers.findStatus("u1");
+  assert.deepEqual([status?.namespace, status?.name], ["ns", "web"]);
+});
+
+/** Puts a pod with a running container on the engine that the agent does not know. */
+function addOrphan(fixture: PodsFixture): void {
+  const container = { name: "app", image: "img" };
+  fixture.engine.pods.set("u9", {
+    uid: "u9",
+    namespace: "ns",
+    name: "orphan",
+    sandbox: { id: "s9", running: true, podIps: [] },
+    containers: [{
+      ...container,
+      id: "app-9",
+      kind: "app",
+      attempt: 0,
+      imageId: "",
+      state: "running",
+      startedUnixMs: 1,
+      finishedUnixMs: 0,
+      exitCode: 0,
+      oomKilled: false,
+      error: "",
+      labels: {},
+    }],
+  });
+}
+
+Deno.test("remove() stops a pod that the engine holds and the agent does not know", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.list();
+  addOrphan(fixture);
+  await fixture.podWorkers.remove({ uid: "u9", graceSeconds: 5 });
+  await fixture.waitForCall("stop app-9 5s");
+  await fixture.waitUntil(
+    "the pod is not terminated",
+    () => fixture.podWorkers.findStatus("u9")?.terminated === true,
+  );
+  assert.equal(fixture.podWorkers.findStatus("u9")?.name, "orphan");
+});
+
+Deno.test("a pod that appears on the engine by itself is reported after a minute", async () => {
+  await using fixture = await PodsFixture.start();
+  const minute = Promise.withResolvers<void>();
+  fixture.clock.sleep = async (delayMs, options) => {
+    if (delayMs !== 60_000) return await SYSTEM_CLOCK.sleep(delayMs, options);
+    await abortable(minute.promise, options?.signal);
+    fixture.aheadMs += delayMs;
+  };
+  await fixture.podWorkers.list();
+  addOrphan(fixture);
+  fixture.engine.notifyWatchers("u9");
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  assert.equal(fixture.podWorkers.findStatus("u9"), undefined);
+  minute.resolve();
+  await fixture.waitForStatus("app:running#0", "u9");
+  assert.equal(fixture.podWorkers.findStatus("u9")?.specHash, "");
+  assert.ok(!fixture.engine.calls.some((call) => call.startsWith("stop")));
+});
+
+Deno.test("all pods are read from the engine again every few minutes, for events that were missed", async () => {
+  await using fixture = await PodsFixture.start();
+  const elapsed = Promise.withResolvers<void>();
+  let isFirst = true;
+  fixture.clock.sleep = (delayMs, options) =>
+    delayMs === 300_000 && isFirst
+      ? abortable(elapsed.promise, options?.signal)
+      : SYSTEM_CLOCK.sleep(delayMs, options);
+  await fixture.stopAgent();
+  await fixture.startAgent();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  // No watcher is notified.
+  const container = fixture.engine.findContainer("app-0");
+  assert.ok(container);
+  container.state = "exited";
+  container.exitCode = 1;
+  isFirst = false;
+  elapsed.resolve();
+  await fixture.waitForCall("start app-1");
 });
 
 Deno.test("remove() reports the final status again when the pod is terminated", async () => {
