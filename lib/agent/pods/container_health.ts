@@ -3,7 +3,12 @@
 import type { Container } from "../../shared/wire/mod.ts";
 import type { PodEvent, WorkerContext } from "./context.ts";
 import { type HandlerTarget, runHandler } from "./lifecycle_handler.ts";
-import type { StartFailure, UnhealthyInstance } from "./plan_input.ts";
+import type {
+  FailedCheck,
+  RunningStart,
+  StartFailure,
+  UnhealthyInstance,
+} from "./plan_input.ts";
 import type { PodRecord } from "./pod_record.ts";
 import { ContainerProbes, type ProbeTarget } from "./probes.ts";
 import type { StartContainerFailure } from "./start_container.ts";
@@ -41,6 +46,7 @@ export class ContainerHealth {
   readonly #options: ContainerHealthOptions;
   #startFailure: StartFailure | undefined;
   #unhealthy: UnhealthyInstance | undefined;
+  #replacedId: string | undefined;
   #failureCount = 0;
   #startedId: string | undefined;
   #probes: { id: string; value: ContainerProbes } | undefined;
@@ -59,6 +65,11 @@ export class ContainerHealth {
     return this.#unhealthy;
   }
 
+  /** Engine id of the instance that was stopped last to be replaced. */
+  get replacedId(): string | undefined {
+    return this.#replacedId;
+  }
+
   /** Whether the instance that is probed passes its readiness probe; false when none is probed. */
   get ready(): boolean {
     return this.#probes?.value.ready ?? false;
@@ -70,15 +81,20 @@ export class ContainerHealth {
       this.#probes.value.started;
   }
 
-  /** Records a failed start and when to try again. */
-  recordStartFailure(failure: StartContainerFailure, attempt: number): void {
+  /** Records a failed start and when to try again. Another image begins with the first delay. */
+  recordStartFailure(
+    failure: StartContainerFailure,
+    { attempt, image }: RunningStart,
+  ): void {
     const { reason, message, engineUnavailable } = failure;
+    if (this.#startFailure?.image !== image) this.#failureCount = 0;
     const delayMs = engineUnavailable
       ? ENGINE_RETRY_MS
       : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failureCount++);
     const nowMs = this.#options.context.clock.monotonicMs();
     this.#startFailure = {
       attempt,
+      image,
       reason,
       message,
       failedAtMs: nowMs,
@@ -93,13 +109,18 @@ export class ContainerHealth {
     this.#startedId = id;
   }
 
+  /** Records that this instance is stopped to be replaced by another one. */
+  markReplaced(id: string): void {
+    this.#replacedId = id;
+  }
+
   /**
-   * Marks an instance to be replaced.
+   * Marks an instance to be stopped.
    * @param cause what failed, and the grace period of the stop; without one the pod's counts
    */
   markUnhealthy(
     id: string,
-    cause: { failedCheck: string; graceSeconds?: number | undefined },
+    cause: { failedCheck: FailedCheck; graceSeconds?: number | undefined },
   ): void {
     const { pod, enqueueSync } = this.#options;
     const graceSeconds = cause.graceSeconds ??

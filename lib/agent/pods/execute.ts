@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Executes the actions of a plan. */
 import { asAranyaError, hasCode, type Logger } from "../../shared/base/mod.ts";
+import { RestartPolicy } from "../../shared/wire/mod.ts";
 import type { WorkerContext } from "./context.ts";
 import { runHandler } from "./lifecycle_handler.ts";
-import type { Action, StartAction } from "./plan_builder.ts";
+import type { Action, StartAction, StopAction } from "./plan_builder.ts";
 import type { PodState } from "./pod_state.ts";
 import { startContainer } from "./start_container.ts";
 import { ContainerStop } from "./stop_container.ts";
@@ -58,6 +59,7 @@ export function executeAction(
       });
     });
   if (action.kind === "stop") {
+    markReplaced(action, options.state);
     const stop = new ContainerStop(action, { ...options, signal });
     return {
       action: stop.action,
@@ -71,6 +73,21 @@ export function executeAction(
     done: logFailure(runAction(action, { ...options, signal })),
     abort,
   };
+}
+
+/**
+ * A container that is stopped for its changed image starts again whatever its restart policy, and
+ * one that failed a probe whatever its exit code.
+ */
+function markReplaced(
+  { name, id, cause, failedCheck }: StopAction,
+  state: PodState,
+): void {
+  const { restartPolicy } = state.record.spec;
+  const isProbe = cause === "unhealthy" && failedCheck !== "postStart hook";
+  if (
+    cause === "changed" || (isProbe && restartPolicy !== RestartPolicy.NEVER)
+  ) state.healthOf(name).markReplaced(id);
 }
 
 async function runAction(
@@ -185,7 +202,7 @@ async function start(
     reportEvent: (event) => state.reportEvent({ container: name, ...event }),
   });
   const health = state.healthOf(name);
-  if (!("id" in result)) return health.recordStartFailure(result, attempt);
+  if (!("id" in result)) return health.recordStartFailure(result, action);
   health.recordStart(result.id);
   const { postStart } = container.spec;
   if (!postStart) return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The output of the planner: actions, waiting reasons and the time of the next sync. */
 
+import type { FailedCheck } from "./plan_input.ts";
+
 /** Why a container is stopped. */
 export type StopCause =
   /** The pod is removed. */
@@ -26,8 +28,8 @@ export interface StopAction {
   /** When the grace period ends, on the monotonic clock. */
   stopByMs: number;
   cause: StopCause;
-  /** What failed when the cause is "unhealthy", e.g. "liveness probe". */
-  failedCheck?: string;
+  /** What failed when the cause is "unhealthy". */
+  failedCheck?: FailedCheck;
 }
 
 /** Starts a new instance of a container. */

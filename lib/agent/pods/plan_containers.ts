@@ -15,6 +15,7 @@ import {
   type ContainerInput,
   type ContainerInstance,
   findExitCode,
+  findNewest,
   findRunning,
   MIN_GRACE_MS,
   type PlanInput,
@@ -33,13 +34,14 @@ const KEPT_INSTANCES_COUNT = 2;
 
 /**
  * Returns whether a container has exited and is never started again. Init containers that succeeded
- * don't count, since they run again in a new sandbox; sidecars restart always.
+ * don't count, since they run again in a new sandbox; sidecars restart always, and so does what was
+ * stopped to be replaced.
  */
 export function isCompleted(
   container: ContainerInput,
   { restartPolicy }: PodSpec,
 ): boolean {
-  if (container.role === "sidecar") return false;
+  if (container.role === "sidecar" || isReplaced(container)) return false;
   const exitCode = findExitCode(container);
   if (exitCode === undefined) return false;
   if (container.role === "init") {
@@ -53,6 +55,12 @@ export function isCompleted(
     default:
       return false;
   }
+}
+
+/** Returns whether the newest instance was stopped to be replaced by another one. */
+function isReplaced(container: ContainerInput): boolean {
+  const { replacedId } = container;
+  return replacedId !== undefined && findNewest(container)?.id === replacedId;
 }
 
 /** Returns the delay between the exit of an instance and the start of its successor. */
@@ -112,7 +120,11 @@ export class ContainerPlanner {
     const hasInit = containers.some(({ role }) => role !== "app");
     const reason = hasInit ? "PodInitializing" : "ContainerCreating";
     for (const { spec, instances, completedExitCode } of containers) {
-      if (instances.length > 0 || completedExitCode !== undefined) continue;
+      const startingAttempt = this.#input.starting.get(spec.name)?.attempt;
+      const hasStarted = instances.some(({ attempt }) =>
+        attempt !== startingAttempt
+      );
+      if (hasStarted || completedExitCode !== undefined) continue;
       this.#waiting.set(spec.name, { reason, message: "" });
     }
   }
@@ -159,7 +171,9 @@ export class ContainerPlanner {
 
   /**
    * Brings the containers to what the spec asks for, in a sandbox that is ready. Without `mayStart`
-   * nothing is started: the volumes are not ready.
+   * nothing is started: the volumes are not ready. Containers are started in the order of the spec,
+   * each when the start of the one before has ended, with its postStart hook (as in `SyncPod` of
+   * the kubelet's runtime manager): a proxy can thus hold back the containers after it.
    */
   planContainers({ mayStart }: { mayStart: boolean }): void {
     const { containers } = this.#input;
@@ -170,16 +184,15 @@ export class ContainerPlanner {
       (container.completedExitCode !== undefined ||
         this.#findInSandbox(container))
     );
-    if (wasInitialized) {
+    if (!wasInitialized && !this.#planInitContainers({ mayStart })) return;
+    let isStarting = false;
+    for (const role of wasInitialized ? ["sidecar", "app"] : ["app"]) {
       for (const container of containers) {
-        if (container.role === "sidecar") {
-          this.#planContainer(container, { mayStart });
-        }
-      }
-    } else if (!this.#planInitContainers({ mayStart })) return;
-    for (const container of containers) {
-      if (container.role === "app") {
-        this.#planContainer(container, { mayStart });
+        if (container.role !== role) continue;
+        const planned = this.#planContainer(container, {
+          mayStart: mayStart && !isStarting,
+        });
+        isStarting ||= planned.isStarting;
       }
     }
   }
@@ -221,19 +234,30 @@ export class ContainerPlanner {
         this.#planContainer(container, { mayStart });
         return false;
       }
-      this.#planContainer(container, { mayStart });
-      if (current?.state !== "running" || !container.started) return false;
+      const { isStarting } = this.#planContainer(container, { mayStart });
+      if (isStarting || current?.state !== "running" || !container.started) {
+        return false;
+      }
     }
     return true;
   }
 
-  /** Starts a container, or checks the instance that runs. */
+  /**
+   * Starts a container, or checks the instance that runs. Returns whether a start of it runs or
+   * begins.
+   */
   #planContainer(
     container: ContainerInput,
     { mayStart }: { mayStart: boolean },
-  ): void {
-    const { name, blocked } = container.spec;
+  ): { isStarting: boolean } {
+    const { name, blocked, image } = container.spec;
+    const start = this.#input.starting.get(name);
+    if (start) {
+      if (start.image !== image) this.#builder.abort(containerKey(name));
+      return { isStarting: true };
+    }
     const running = findRunning(container);
+    let isStarting = false;
     if (running) {
       this.#waiting.delete(name);
       this.#stopOutdated(container, running);
@@ -242,7 +266,8 @@ export class ContainerPlanner {
     } else if (blocked) {
       const { reason, message } = blocked;
       this.#waiting.set(name, { reason, message });
-    } else this.#planStart(container, { mayStart });
+    } else isStarting = this.#planStart(container, { mayStart });
+    return { isStarting };
   }
 
   /** Stops a running instance that is unhealthy or runs another image than the spec names. */
@@ -266,38 +291,47 @@ export class ContainerPlanner {
     }
   }
 
-  /** Starts the next instance of a container, unless a back-off is not over yet. */
+  /**
+   * Starts the next instance of a container, unless a back-off is not over yet. Returns whether it
+   * does.
+   */
   #planStart(
     container: ContainerInput,
     { mayStart }: { mayStart: boolean },
-  ): void {
+  ): boolean {
     const { nowMs, sandbox, spec } = this.#input;
-    const { name } = container.spec;
+    const { name, image } = container.spec;
     const last = container.instances.find(({ state }) => state === "exited");
     const attempt = last === undefined ? 0 : last.attempt + 1;
-    // A failure of an earlier attempt is outdated.
-    const failure = container.startFailure?.attempt === attempt
-      ? container.startFailure
-      : undefined;
+    // A failure of an earlier attempt or of another image is outdated.
+    const { startFailure } = container;
+    const failure =
+      startFailure?.attempt === attempt && startFailure.image === image
+        ? startFailure
+        : undefined;
     if (failure && nowMs < failure.retryAtMs) {
-      return this.#setStartFailure(name, failure);
+      this.#setStartFailure(name, failure);
+      return false;
     }
-    // An instance that ended with an earlier sandbox did not fail: its successor needs no back-off.
-    const dueAtMs = last === undefined || last.sandboxId !== sandbox.id
-      ? 0
-      : last.exitedAtMs + restartDelayMs(last);
+    // An instance that ended with an earlier sandbox, or of another image, says nothing about its
+    // successor, which needs no back-off.
+    const isSameImage = last?.image === image;
+    const dueAtMs = last?.sandboxId === sandbox.id && isSameImage
+      ? last.exitedAtMs + restartDelayMs(last)
+      : 0;
     if (last && nowMs < dueAtMs) {
       this.#waiting.set(
         name,
         toCrashLoopBackOff(container.spec, { last, pod: spec }),
       );
-      return this.#builder.syncAt(dueAtMs);
+      this.#builder.syncAt(dueAtMs);
+      return false;
     }
     // What an interrupted start created has the name of the next instance and is removed first.
     const isCreated = container.instances.some(({ state }) =>
       state === "created"
     );
-    if (!mayStart || isCreated) return;
+    if (!mayStart || isCreated) return false;
     if (failure) this.#setStartFailure(name, failure);
     // Between two instances the status shows how the last one ended.
     else if (last) this.#waiting.delete(name);
@@ -305,9 +339,10 @@ export class ContainerPlanner {
       kind: "start",
       name,
       attempt,
-      image: container.spec.image,
-      backoffLevel: last === undefined ? 0 : nextBackoffLevel(last),
+      image,
+      backoffLevel: last && isSameImage ? nextBackoffLevel(last) : 0,
     });
+    return true;
   }
 
   /** Shows why the container could not be started; a failed pull turns into ImagePullBackOff. */

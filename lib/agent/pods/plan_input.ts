@@ -60,6 +60,8 @@ export interface ContainerInstance {
 /** Why the last attempt to start a container failed before the engine held an instance of it. */
 export interface StartFailure {
   attempt: number;
+  /** Image that was to be started. */
+  image: string;
   reason: string;
   message: string;
   failedAtMs: number;
@@ -67,14 +69,16 @@ export interface StartFailure {
   retryAtMs: number;
 }
 
-/** An instance that a probe or the postStart hook has failed, and that is to be replaced. */
+/** What an unhealthy instance has failed. */
+export type FailedCheck = "liveness probe" | "startup probe" | "postStart hook";
+
+/** An instance that a probe or the postStart hook has failed, and that is to be stopped. */
 export interface UnhealthyInstance {
   /** Engine id. */
   id: string;
   /** Grace period of its stop. */
   graceMs: number;
-  /** What failed, e.g. "liveness probe"; for the Event. */
-  failedCheck: string;
+  failedCheck: FailedCheck;
 }
 
 /** One container of a pod's spec. */
@@ -93,6 +97,11 @@ export interface ContainerInput extends PodContainer {
   /** Whether the running instance has passed its startup probe, or has none. */
   started: boolean;
   unhealthy?: UnhealthyInstance | undefined;
+  /**
+   * Engine id of the instance that was stopped last to be replaced by another one, whatever its
+   * exit code and the restart policy.
+   */
+  replacedId?: string | undefined;
 }
 
 /** Whether the pod's volumes are set up. */
@@ -191,12 +200,19 @@ export function findRunning(
   return container.instances.find((instance) => instance.state === "running");
 }
 
+/** Returns the newest instance that was started. */
+export function findNewest(
+  container: ContainerInput,
+): ContainerInstance | undefined {
+  return container.instances.find(({ state }) => state !== "created");
+}
+
 /**
  * Returns the exit code of the newest instance, or the recorded one when the engine holds no
  * instance; undefined while the container runs or when it never ran.
  */
 export function findExitCode(container: ContainerInput): number | undefined {
-  const newest = container.instances.find(({ state }) => state !== "created");
+  const newest = findNewest(container);
   if (newest === undefined) return container.completedExitCode;
   return newest.state === "exited" ? newest.exitCode : undefined;
 }

@@ -266,12 +266,19 @@ export class PodState implements ContainerPod {
     );
   }
 
-  /** Starts the probes of instances that run now, and stops those of instances that don't. */
-  syncProbes(): void {
+  /**
+   * Starts the probes of instances that run now, and stops those of instances that don't. An
+   * instance is probed when its start has ended.
+   */
+  syncProbes(starting: RunningActions["starting"]): void {
     for (const container of listContainers(this.#record.spec)) {
       const { spec } = container;
       const running = findRunning(this.#toContainerInput(container));
-      this.healthOf(spec.name).syncProbes(spec, running?.id);
+      const isStarting = running?.attempt === starting.get(spec.name)?.attempt;
+      this.healthOf(spec.name).syncProbes(
+        spec,
+        isStarting ? undefined : running?.id,
+      );
     }
   }
 
@@ -346,6 +353,7 @@ export class PodState implements ContainerPod {
       completedExitCode: this.#record.completed.get(name)?.exitCode,
       started: false,
       unhealthy: health?.unhealthy,
+      replacedId: health?.replacedId,
     };
     container.started = health?.isStarted(findRunning(container)?.id) ?? false;
     return container;

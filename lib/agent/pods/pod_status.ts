@@ -70,11 +70,13 @@ function toContainerStatus(
   container: ContainerInput,
   options: ToPodStatusOptions,
 ): ContainerStatus {
-  const { plan, record, terminationMessages, ready } = options;
+  const { input, plan, record, terminationMessages, ready } = options;
   const { name } = container.spec;
-  const [newest, previous] = container.instances.filter(({ state }) =>
-    state !== "created"
-  );
+  // An instance is shown when its start has ended, with its postStart hook.
+  const startingAttempt = input.starting.get(name)?.attempt;
+  const [newest, previous] = container.instances.filter((
+    { state, attempt },
+  ) => state !== "created" && attempt !== startingAttempt);
   const terminatedOf = (instance: ContainerInstance | undefined) =>
     instance?.state === "exited"
       ? toTerminated(instance, terminationMessages.get(instance.id) ?? "")

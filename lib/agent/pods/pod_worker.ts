@@ -188,8 +188,9 @@ export class PodWorker implements AsyncDisposable {
     const pod = await this.#context.engine.findPod(record.spec.uid);
     if (this.#closing.signal.aborted) return;
     await this.#state.observe(pod);
-    this.#state.syncProbes();
-    const input = this.#state.toPlanInput(this.#listRunning());
+    const running = this.#listRunning();
+    this.#state.syncProbes(running.starting);
+    const input = this.#state.toPlanInput(running);
     const plan = planPod(input);
     for (const key of plan.aborts) this.#running.get(key)?.abort();
     await this.#state.recordPlan({ input, plan });
@@ -204,8 +205,9 @@ export class PodWorker implements AsyncDisposable {
    */
   #publishInitialStatus(): void {
     if (!this.#state.needsInitialStatus) return;
-    this.#state.syncProbes();
-    const input = this.#state.toPlanInput(this.#listRunning());
+    const running = this.#listRunning();
+    this.#state.syncProbes(running.starting);
+    const input = this.#state.toPlanInput(running);
     this.#state.publishStatus({ input, plan: planPod(input) });
   }
 

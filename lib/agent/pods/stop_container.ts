@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Stops one container within a grace period that may be shortened while the stop runs. */
 import type { Logger } from "../../shared/base/mod.ts";
+import { RestartPolicy } from "../../shared/wire/mod.ts";
 import type { WorkerContext } from "./context.ts";
 import { runHandler } from "./lifecycle_handler.ts";
 import type { StopAction } from "./plan_builder.ts";
@@ -47,7 +48,10 @@ export class ContainerStop {
       container: this.#action.name,
       warning: false,
       reason: "Killing",
-      message: toKillingMessage(this.#action),
+      message: toKillingMessage(
+        this.#action,
+        state.record.spec.restartPolicy,
+      ),
     });
     await this.#runPreStop();
     signal.throwIfAborted();
@@ -127,10 +131,16 @@ export class ContainerStop {
 }
 
 /** Returns the message of the Killing Event, in the words of a kubelet. */
-function toKillingMessage({ name, cause, failedCheck }: StopAction): string {
+function toKillingMessage(
+  { name, cause, failedCheck }: StopAction,
+  restartPolicy: RestartPolicy,
+): string {
   switch (cause) {
     case "unhealthy":
-      return `Container ${name} failed ${failedCheck}, will be restarted`;
+      if (failedCheck === "postStart hook") return "FailedPostStartHook";
+      return `Container ${name} failed ${failedCheck}${
+        restartPolicy === RestartPolicy.NEVER ? "" : ", will be restarted"
+      }`;
     case "changed":
       return `Container ${name} definition changed, will be restarted`;
     default:

@@ -51,14 +51,15 @@ const PROBED = create(ContainerSchema, {
   },
 });
 
-Deno.test("recordStartFailure() doubles the back-off up to 5 minutes; recordStart() resets it", async () => {
+Deno.test("recordStartFailure() doubles the back-off up to 5 minutes; recordStart() and another image reset it", async () => {
   await using fixture = createFixture();
   const { health, clock } = fixture;
   const nowMs = clock.monotonicMs();
   for (const seconds of [10, 20, 40, 80, 160, 300, 300]) {
-    health.recordStartFailure(failure(), 4);
+    health.recordStartFailure(failure(), { attempt: 4, image: "img" });
     assert.deepEqual(health.startFailure, {
       attempt: 4,
+      image: "img",
       reason: "ErrImagePull",
       message: "no",
       failedAtMs: nowMs,
@@ -68,15 +69,17 @@ Deno.test("recordStartFailure() doubles the back-off up to 5 minutes; recordStar
   const retryAtMs = () => health.startFailure?.retryAtMs;
   health.recordStart("app-4");
   assert.equal(retryAtMs(), undefined);
-  health.recordStartFailure(failure(), 5);
-  assert.equal(retryAtMs(), nowMs + 10_000);
+  for (const image of ["img", "other"]) {
+    health.recordStartFailure(failure(), { attempt: 5, image });
+    assert.equal(retryAtMs(), nowMs + 10_000);
+  }
 });
 
 Deno.test("recordStartFailure() does not back off when the engine is unavailable", async () => {
   await using fixture = createFixture();
   const { health, clock } = fixture;
   for (let round = 0; round < 3; round++) {
-    health.recordStartFailure(failure(true), 0);
+    health.recordStartFailure(failure(true), { attempt: 0, image: "img" });
     assert.equal(
       health.startFailure?.retryAtMs,
       clock.monotonicMs() + 2_000,
@@ -93,7 +96,10 @@ Deno.test("markUnhealthy() takes the pod's grace period when the probe has none"
     graceMs: 30_000,
     failedCheck: "postStart hook",
   });
-  health.markUnhealthy("app-0", { failedCheck: "x", graceSeconds: 0 });
+  health.markUnhealthy("app-0", {
+    failedCheck: "liveness probe",
+    graceSeconds: 0,
+  });
   assert.equal(health.unhealthy?.graceMs, 0);
   assert.equal(fixture.syncCount(), 2);
 });

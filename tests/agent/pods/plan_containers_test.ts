@@ -96,17 +96,55 @@ for (
 
 // ---- First start ---------------------------------------------------------------------------
 
+/** What runs while the container is being started as this attempt. */
+const startOf = (name: string, attempt = 0) => ({
+  busy: new Set([`container/${name}`]),
+  starting: new Map([[name, { attempt, image: "img:1" }]]),
+});
 testPlan({
-  title: "starts all app containers at once",
+  title: "starts app containers one after the other",
   input: planInput({ a: {}, b: {} }),
-  actions: ["start a#0 level 0", "start b#0 level 0"],
+  actions: ["start a#0 level 0"],
   waiting: { a: "ContainerCreating", b: "ContainerCreating" },
 });
 testPlan({
-  title: "does not start a container whose start runs",
-  input: planInput({ a: {}, b: {} }, { busy: new Set(["container/a"]) }),
+  title: "starts no app container while the start of one before it runs",
+  input: planInput({ a: {}, b: {}, c: {} }, startOf("b")),
+  actions: ["start a#0 level 0"],
+  waiting: {
+    a: "ContainerCreating",
+    b: "ContainerCreating",
+    c: "ContainerCreating",
+  },
+});
+testPlan({
+  title: "starts the next app container when the one before it has started",
+  input: planInput({ a: { instances: [running()] }, b: {} }),
   actions: ["start b#0 level 0"],
+  waiting: { b: "ContainerCreating" },
+});
+testPlan({
+  title: "takes a container for waiting while its postStart hook runs",
+  input: planInput({ a: { instances: [running()] }, b: {} }, startOf("a")),
   waiting: { a: "ContainerCreating", b: "ContainerCreating" },
+});
+testPlan({
+  title: "waits for the postStart hook of a sidecar",
+  input: planInput(
+    { side: { instances: [running()] }, app: {} },
+    startOf("side"),
+  ),
+  waiting: { side: "PodInitializing", app: "PodInitializing" },
+});
+testPlan({
+  title: "restarts nothing while the restart of a container before it runs",
+  input: planInput({
+    side: { instances: [exited(1)] },
+    a: { instances: [exited(1)] },
+    b: { instances: [exited(1, { attempt: 1 })] },
+  }, startOf("side", 1)),
+  waiting: { b: "CrashLoopBackOff" },
+  syncInMs: 10_000,
 });
 testPlan({
   title: "leaves running containers alone",
@@ -351,11 +389,72 @@ testPlan({
   }),
 });
 
+// ---- Changed images ------------------------------------------------------------------------
+
+testPlan({
+  title: "starts a changed image at once when the one before was in back-off",
+  input: planInput({
+    app: { instances: [exited(1, { attempt: 5, image: "img:0" })] },
+  }),
+  actions: ["start app#6 level 0"],
+});
+testPlan({
+  title: "pulls a changed image at once when the pull of the one before failed",
+  input: planInput({
+    app: {
+      input: {
+        startFailure: {
+          attempt: 0,
+          image: "img:0",
+          reason: "ErrImagePull",
+          message: "",
+          failedAtMs: NOW_MS,
+          retryAtMs: NOW_MS + 300_000,
+        },
+      },
+    },
+  }),
+  actions: ["start app#0 level 0"],
+  waiting: { app: "ContainerCreating" },
+});
+testPlan({
+  title: "aborts the start of an image that is not in the spec any more",
+  input: planInput({ app: {} }, {
+    busy: new Set(["container/app"]),
+    starting: new Map([["app", { attempt: 0, image: "img:0" }]]),
+  }),
+  waiting: { app: "ContainerCreating" },
+  aborts: ["container/app"],
+});
+for (const policy of [ALWAYS, ON_FAILURE, NEVER]) {
+  testPlan({
+    title:
+      `starts a container that was stopped to be replaced when the policy is ${
+        POLICY_NAMES[policy]
+      }`,
+    input: planInput({
+      app: {
+        instances: [exited(0, { image: "img:0" })],
+        input: { replacedId: "c0" },
+      },
+    }, { policy }),
+    actions: ["start app#1 level 0"],
+  });
+}
+testPlan({
+  title: "does not run a completed container again when its image was changed",
+  input: planInput({ app: { instances: [exited(0, { image: "img:0" })] } }, {
+    policy: NEVER,
+  }),
+  terminated: true,
+});
+
 // ---- Failed starts -------------------------------------------------------------------------
 
 const pullFailure = (retryInMs: number, failedAgoMs = 0) => ({
   startFailure: {
     attempt: 0,
+    image: "img:1",
     reason: "ErrImagePull",
     message: "no such image",
     failedAtMs: NOW_MS - failedAgoMs,

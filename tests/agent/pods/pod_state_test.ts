@@ -95,8 +95,8 @@ Deno.test("syncProbes() starts the probes when a container runs and stops them w
   await using fixture = await createFixture();
   const { state, clock, engine } = fixture;
   await fixture.observe();
-  state.syncProbes();
-  state.syncProbes();
+  state.syncProbes(new Map());
+  state.syncProbes(new Map());
   const [container] = state.toPlanInput(NOTHING_RUNS).containers;
   assert.equal(container?.started, true);
   await clock.pass(25_000);
@@ -107,7 +107,19 @@ Deno.test("syncProbes() starts the probes when a container runs and stops them w
     state.toPlanInput(NOTHING_RUNS).containers[0]?.started,
     false,
   );
-  state.syncProbes();
+  state.syncProbes(new Map());
+  await clock.pass(25_000);
+  assert.equal(fixture.probeCount(), 3);
+});
+
+Deno.test("syncProbes() does not probe an instance whose start has not ended", async () => {
+  await using fixture = await createFixture();
+  const { state, clock } = fixture;
+  await fixture.observe();
+  state.syncProbes(new Map([["app", { attempt: 0, image: "img" }]]));
+  await clock.pass(25_000);
+  assert.equal(fixture.probeCount(), 0);
+  state.syncProbes(new Map());
   await clock.pass(25_000);
   assert.equal(fixture.probeCount(), 3);
 });

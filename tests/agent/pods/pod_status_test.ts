@@ -110,6 +110,23 @@ Deno.test("toPodStatus() shows an app container as not ready when its probe does
   assert.equal(describe(containers[0]), "running");
 });
 
+for (
+  const [title, instances, attempt, expected] of [
+    ["its first start", [running()], 0, "waiting:ContainerCreating"],
+    ["a restart", [running(1), exited(7)], 1, "terminated:7"],
+  ] as const
+) {
+  Deno.test(`toPodStatus() shows "${expected}" while the postStart hook of ${title} runs`, () => {
+    const input = planInput({ app: { instances: [...instances] } }, {
+      busy: new Set(["container/app"]),
+      starting: new Map([["app", { attempt, image: "img:1" }]]),
+    });
+    const [container] = statusOf(input).containers;
+    assert.equal(describe(container), expected);
+    assert.equal(container?.restartCount, 0);
+  });
+}
+
 Deno.test("toPodStatus() shows an init container as ready when it has succeeded", () => {
   const input = planInput({
     init1: { instances: [exited(0)] },

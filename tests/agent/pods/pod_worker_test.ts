@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
 import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
 import { PodWorker } from "../../../lib/agent/pods/pod_worker.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
@@ -138,6 +139,74 @@ Deno.test("apply() starts a pod: sandbox, init containers in order, then the oth
   assert.deepEqual(status?.podIps, ["10.0.0.2"]);
   assert.deepEqual(status?.hostIps, ["192.0.2.1"]);
   assert.equal(status?.specHash, "h1");
+});
+
+Deno.test("app containers start one after the other, each after the postStart hook of the one before", async () => {
+  await using fixture = await PodsFixture.start();
+  const hook = Promise.withResolvers<{ code: number }>();
+  fixture.engine.exec = () => hook.promise;
+  const postStart = {
+    action: { case: "exec" as const, value: { command: ["warm-up"] } },
+  };
+  await fixture.podWorkers.apply(podOf({
+    containers: [
+      { name: "proxy", image: "img", postStart },
+      { name: "app", image: "img" },
+    ],
+  }));
+  await fixture.waitForCall("start proxy-0");
+  // A status after the start of the container.
+  const version = fixture.podWorkers.findStatus("u1")?.version ?? 0n;
+  await fixture.podWorkers.apply(podOf({
+    specHash: "h2",
+    containers: [
+      { name: "proxy", image: "img", postStart },
+      { name: "app", image: "img" },
+    ],
+  }));
+  await fixture.waitUntil(
+    "no status",
+    () => (fixture.podWorkers.findStatus("u1")?.version ?? 0n) > version,
+  );
+  assert.equal(
+    fixture.describe(),
+    "proxy:waiting:ContainerCreating#0 app:waiting:ContainerCreating#0",
+  );
+  hook.resolve({ code: 0 });
+  await fixture.waitForStatus("proxy:running#0 ready app:running#0 ready");
+});
+
+Deno.test("a container that is replaced starts again whatever its restart policy", async () => {
+  await using fixture = await PodsFixture.start();
+  const specOf = (image: string) =>
+    podOf({
+      restartPolicy: RestartPolicy.NEVER,
+      specHash: image,
+      containers: [{ name: "app", image }],
+    });
+  await fixture.podWorkers.apply(specOf("img:1"));
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.podWorkers.apply(specOf("img:2"));
+  await fixture.waitForStatus("app:running#1 ready");
+  assert.equal(fixture.engine.requests.get("app-1")?.container.image, "img:2");
+});
+
+Deno.test("a container that failed its liveness probe starts again when it exits with 0 and the policy is OnFailure", async () => {
+  await using fixture = await PodsFixture.start();
+  fixture.engine.exec = () => Promise.resolve({ code: 1 });
+  fixture.engine.stopExitCode = 0;
+  await fixture.podWorkers.apply(podOf({
+    restartPolicy: RestartPolicy.ON_FAILURE,
+    containers: [{
+      name: "app",
+      image: "img",
+      liveness: {
+        failureThreshold: 1,
+        handler: { action: { case: "exec", value: { command: ["check"] } } },
+      },
+    }],
+  }));
+  await fixture.waitForCall("start app-1");
 });
 
 Deno.test("a failing container is restarted with growing delays, and its last end is in the status", async () => {

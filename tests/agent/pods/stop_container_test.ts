@@ -50,6 +50,10 @@ for (
       { cause: "unhealthy", failedCheck: "liveness probe" },
       "Container app failed liveness probe, will be restarted",
     ],
+    [
+      { cause: "unhealthy", failedCheck: "postStart hook" },
+      "FailedPostStartHook",
+    ],
   ] as const satisfies (readonly [Partial<StopAction>, string])[]
 ) {
   Deno.test(`run() reports "${message}"`, async () => {

@@ -34,6 +34,8 @@ export class FakeEngine implements ContainerRuntime {
   readonly gates = new Map<string, Promise<void>>();
   /** Thrown by calls: "<container>" by its starts, "pull <image>". */
   readonly failures = new Map<string, AranyaError>();
+  /** Exit code of containers that are stopped. */
+  stopExitCode = 143;
   /** The log of every container. */
   log = "";
   exec: StreamRuntime["exec"] = () => Promise.resolve({ code: 0 });
@@ -141,7 +143,7 @@ export class FakeEngine implements ContainerRuntime {
     this.#check();
     this.calls.push(`stop ${id} ${Math.round(graceMs / 1_000)}s`);
     await abortable(Promise.resolve(this.gates.get(`stop ${id}`)), signal);
-    this.exitContainer(id, 143);
+    this.exitContainer(id, this.stopExitCode);
   }
 
   removeContainer(id: string): Promise<void> {
