@@ -12,17 +12,18 @@ import { checkPodSwitches } from "./pod_switches.ts";
 
 const PURGE_RETRY_MS = 5_000;
 const REMOVE_RETRY_MS = 5_000;
+const STOP_RETRY_MS = 5_000;
 
 /** An action that runs. */
 export interface RunningAction {
-  /** The action as planned; `stopByMs` of a stop follows `shorten`. */
+  /** The action as planned; a stop as the last `update` left it. */
   readonly action: Action;
   /** Resolves when the action has ended. Never rejects. */
   readonly done: Promise<void>;
   /** Aborts the action. It ends when the engine has answered what was begun. */
   abort(): void;
-  /** Of a stop only: moves its deadline forward. */
-  shorten?(stopByMs: number): void;
+  /** Of a stop only: moves its deadline forward, or lets go of its stop signal. */
+  update?(action: StopAction): void;
 }
 
 /** Options of {@linkcode executeAction}. */
@@ -62,10 +63,12 @@ export function executeAction(
     markReplaced(action, options.state);
     const stop = new ContainerStop(action, { ...options, signal });
     return {
-      action: stop.action,
-      done: logFailure(stop.run()),
+      get action() {
+        return stop.action;
+      },
+      done: logFailure(runStop(stop, { ...options, signal })),
       abort,
-      shorten: (stopByMs) => stop.shorten(stopByMs),
+      update: (action) => stop.update(action),
     };
   }
   return {
@@ -88,6 +91,32 @@ function markReplaced(
   if (
     cause === "changed" || (isProbe && restartPolicy !== RestartPolicy.NEVER)
   ) state.healthOf(name).markReplaced(id);
+}
+
+/** A stop that fails stays busy for a while, since the next plan would repeat it at once. */
+async function runStop(
+  stop: ContainerStop,
+  { context, state, signal }: RunActionOptions,
+): Promise<void> {
+  try {
+    await stop.run();
+  } catch (error) {
+    if (signal.aborted) return;
+    const { name, cause } = stop.action;
+    const isPodKilled = cause !== "unhealthy" && cause !== "changed";
+    // No Event: an unavailable engine is a condition of the node.
+    if (isPodKilled && !hasCode(error, "unavailable")) {
+      const { message } = asAranyaError(error, "Cannot stop container");
+      state.reportEvent({
+        container: name,
+        warning: true,
+        reason: "FailedKillPod",
+        message: `error killing pod: ${message}`,
+      });
+    }
+    await context.clock.sleep(STOP_RETRY_MS, { signal });
+    throw error;
+  }
 }
 
 async function runAction(

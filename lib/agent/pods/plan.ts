@@ -115,24 +115,32 @@ class PodPlanner {
 
   /** Stops what still runs in a finished pod. */
   #finish(): void {
-    const { nowMs, spec } = this.#input;
     this.#abortStarts();
+    this.#stopContainers(this.#toStopByMs(), "finished");
+  }
+
+  /** Returns when the grace period of the pod ends, if it begins now. */
+  #toStopByMs(): number {
+    const { nowMs, spec } = this.#input;
     const graceMs = Number(spec.terminationGraceSeconds) * 1_000;
-    this.#stopContainers(nowMs + Math.max(MIN_GRACE_MS, graceMs), "finished");
+    return nowMs + Math.max(MIN_GRACE_MS, graceMs);
   }
 
   /**
-   * Stops the init and app containers at once, then the sidecars from the last to the first. All
-   * share one deadline: a sidecar that comes late has less than the whole grace period.
+   * Begins the stop of all containers, with their preStop hooks. The stop signals of sidecars are
+   * held back: they are sent from the last to the first, each when everything before has exited.
+   * All share one deadline, at which none is held any more.
    */
   #stopContainers(stopByMs: number, cause: StopCause): void {
-    const { containers, busy } = this.#input;
+    const { containers, busy, starting } = this.#input;
     const active = containers.filter((container) =>
-      findRunning(container) || this.#containers.isBusy(container)
+      findRunning(container) || starting.has(container.spec.name)
     );
-    const others = active.filter(({ role }) => role !== "sidecar");
-    for (const container of others.length > 0 ? others : active.slice(-1)) {
-      this.#containers.stopRunning(container, { stopByMs, cause });
+    const hasOthers = active.some(({ role }) => role !== "sidecar");
+    const next = hasOthers ? undefined : active.at(-1);
+    for (const container of active) {
+      const isHeld = container.role === "sidecar" && container !== next;
+      this.#containers.stopRunning(container, { stopByMs, cause, isHeld });
     }
     // After the loss of a sandbox the pod goes on in a new one.
     if (cause === "sandbox") return;
@@ -182,7 +190,7 @@ class PodPlanner {
   #planSandbox(): void {
     const { containers, nowMs, sandboxRetryAtMs, spec } = this.#input;
     if (containers.some((container) => findRunning(container))) {
-      return this.#stopContainers(nowMs + MIN_GRACE_MS, "sandbox");
+      return this.#stopContainers(this.#toStopByMs(), "sandbox");
     }
     const hasRun = containers.some((container) =>
       findExitCode(container) !== undefined

@@ -27,6 +27,11 @@ export interface StopAction {
   id: string;
   /** When the grace period ends, on the monotonic clock. */
   stopByMs: number;
+  /**
+   * Whether the stop signal is held back for containers that are stopped before this one. The
+   * preStop hook is not.
+   */
+  isHeld: boolean;
   cause: StopCause;
   /** What failed when the cause is "unhealthy". */
   failedCheck?: FailedCheck;
@@ -120,8 +125,8 @@ export class PlanBuilder {
     if (!this.#busy.has(actionKey(action))) this.plan.actions.push(action);
   }
 
-  /** Adds a stop that moves the deadline of a running stop forward. */
-  addShorterStop(action: StopAction): void {
+  /** Adds a stop that changes a running one: it ends earlier, or is not held any more. */
+  updateStop(action: StopAction): void {
     this.plan.actions.push(action);
   }
 

@@ -110,7 +110,7 @@ export class ContainerPlanner {
   }
 
   /** Returns whether a start or stop of the container runs. */
-  isBusy(container: ContainerInput): boolean {
+  #isBusy(container: ContainerInput): boolean {
     return this.#input.busy.has(containerKey(container.spec.name));
   }
 
@@ -140,7 +140,7 @@ export class ContainerPlanner {
   removeOldInstances(): void {
     this.removeCreatedInstances();
     for (const container of this.#input.containers) {
-      if (this.isBusy(container)) continue;
+      if (this.#isBusy(container)) continue;
       const exited = container.instances.filter(({ state }) =>
         state !== "created"
       );
@@ -154,7 +154,7 @@ export class ContainerPlanner {
   /** Removes instances that were created and never started, unless a start is going to do so. */
   removeCreatedInstances(): void {
     for (const container of this.#input.containers) {
-      if (this.isBusy(container)) continue;
+      if (this.#isBusy(container)) continue;
       for (const instance of container.instances) {
         if (instance.state !== "created") continue;
         this.#removeInstance(container, instance);
@@ -198,12 +198,12 @@ export class ContainerPlanner {
   }
 
   /**
-   * Stops the running instance of a container, if there is one. A stop that runs already is only
-   * repeated when this one ends earlier; a start that runs is aborted by the worker.
+   * Stops the running instance of a container, if there is one. A stop that runs already is changed
+   * when this one ends earlier, or is not held any more.
    */
   stopRunning(
     container: ContainerInput,
-    options: Pick<StopAction, "stopByMs" | "cause" | "failedCheck">,
+    options: Pick<StopAction, "stopByMs" | "isHeld" | "cause" | "failedCheck">,
   ): void {
     const running = findRunning(container);
     if (!running) return;
@@ -214,10 +214,12 @@ export class ContainerPlanner {
       id: running.id,
       ...options,
     };
-    const currentStopByMs = this.#input.stopping.get(name);
-    if (currentStopByMs === undefined) this.#builder.addAction(action);
-    else if (options.stopByMs < currentStopByMs) {
-      this.#builder.addShorterStop(action);
+    const current = this.#input.stopping.get(name);
+    if (!current) return this.#builder.addAction(action);
+    const isEarlier = options.stopByMs < current.stopByMs;
+    if (isEarlier || (current.isHeld && !options.isHeld)) {
+      const stopByMs = Math.min(options.stopByMs, current.stopByMs);
+      this.#builder.updateStop({ ...action, stopByMs });
     }
   }
 
@@ -277,6 +279,7 @@ export class ContainerPlanner {
     if (unhealthy?.id === running.id) {
       this.stopRunning(container, {
         stopByMs: nowMs + Math.max(MIN_GRACE_MS, unhealthy.graceMs),
+        isHeld: false,
         cause: "unhealthy",
         failedCheck: unhealthy.failedCheck,
       });
@@ -286,6 +289,7 @@ export class ContainerPlanner {
       const graceMs = Number(spec.terminationGraceSeconds) * 1_000;
       this.stopRunning(container, {
         stopByMs: nowMs + Math.max(MIN_GRACE_MS, graceMs),
+        isHeld: false,
         cause: "changed",
       });
     }

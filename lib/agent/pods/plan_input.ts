@@ -118,14 +118,22 @@ export interface RunningStart {
   image: string;
 }
 
+/** A stop that runs. */
+export interface RunningStop {
+  /** When it ends at the latest, on the monotonic clock. */
+  stopByMs: number;
+  /** Whether its stop signal is held back. */
+  isHeld: boolean;
+}
+
 /** The actions of a pod that run at the time of a sync. */
 export interface RunningActions {
   /** Keys of all of them, see `actionKey`. */
   busy: ReadonlySet<string>;
   /** The starts among them, by container name. */
   starting: ReadonlyMap<string, RunningStart>;
-  /** When each stop among them ends at the latest, by container name. */
-  stopping: ReadonlyMap<string, number>;
+  /** The stops among them, by container name. */
+  stopping: ReadonlyMap<string, RunningStop>;
 }
 
 /** Input of `planPod`. */

@@ -55,6 +55,8 @@ export class PodState implements ContainerPod {
   readonly #options: PodStateOptions;
   readonly #observation: PodObservation;
   readonly #health = new Map<string, ContainerHealth>();
+  /** Engine ids of the instances of which a stop has begun. */
+  readonly #stoppedIds = new Set<string>();
   readonly #firstSeenMs: number;
   #record: PodRecord;
   #status: PodStatus | undefined;
@@ -245,8 +247,16 @@ export class PodState implements ContainerPod {
     return health;
   }
 
+  /** Records that the stop of an instance begins. Returns false when one has begun before. */
+  beginStop(id: string): boolean {
+    if (this.#stoppedIds.has(id)) return false;
+    this.#stoppedIds.add(id);
+    return true;
+  }
+
   /** Drops what is kept of an instance that was removed from the engine. */
   async dropInstance(name: string, id: string): Promise<void> {
+    this.#stoppedIds.delete(id);
     const attempt = this.#observation.dropInstance(id);
     if (attempt === undefined) return;
     await this.#context.volumes.removeMessageFile({

@@ -8,19 +8,22 @@ import {
 } from "../../shared/base/mod.ts";
 import type { PodSpec, PodStatus } from "../../shared/wire/mod.ts";
 import { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "../volumes/mod.ts";
+import { ClockTimer } from "./clock_timer.ts";
 import type { WorkerContext } from "./context.ts";
 import { executeAction, type RunningAction } from "./execute.ts";
 import { planPod } from "./plan.ts";
 import { type Action, actionKey } from "./plan_builder.ts";
-import type { RunningActions, RunningStart } from "./plan_input.ts";
+import type {
+  RunningActions,
+  RunningStart,
+  RunningStop,
+} from "./plan_input.ts";
 import type { PodRecord } from "./pod_record.ts";
 import { PodState } from "./pod_state.ts";
 
 const SYNC_RETRY_MS = 5_000;
 /** How long a worker that is closed waits for the engine. The next agent finds what is left. */
 const CLOSE_TIMEOUT_MS = 3_000;
-/** Limit of setTimeout. A sync that is due later happens once too early. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Actions that make no sense for a pod that ends. */
 const START_ACTIONS: readonly Action["kind"][] = [
   "start",
@@ -48,12 +51,13 @@ export class PodWorker implements AsyncDisposable {
   readonly #running = new Map<string, RunningAction>();
   readonly #closing = new AbortController();
   readonly #notifier = new Notifier();
+  readonly #timer: ClockTimer;
   #loops: Promise<void>[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(context: WorkerContext, { record, isNew }: PodWorkerOptions) {
     const { namespace, name } = record.spec;
     this.#context = context;
+    this.#timer = new ClockTimer(context.clock, () => this.enqueueSync());
     this.#log = context.log.with({ pod: `${namespace}/${name}` });
     this.#state = new PodState({
       context,
@@ -134,7 +138,7 @@ export class PodWorker implements AsyncDisposable {
     this.#closing.abort(
       new DOMException("the agent is stopping", "AbortError"),
     );
-    clearTimeout(this.#timer);
+    this.#timer.set(undefined);
     for (const running of this.#running.values()) running.abort();
     await Promise.allSettled(this.#loops);
     await this.#waitForActions();
@@ -175,7 +179,7 @@ export class PodWorker implements AsyncDisposable {
         });
       }
       this.#publishInitialStatus();
-      this.#enqueueSyncAfter(SYNC_RETRY_MS);
+      this.#setTimer(this.#context.clock.monotonicMs() + SYNC_RETRY_MS);
     }
   }
 
@@ -215,7 +219,7 @@ export class PodWorker implements AsyncDisposable {
     const key = actionKey(action);
     const running = this.#running.get(key);
     if (running) {
-      if (action.kind === "stop") running.shorten?.(action.stopByMs);
+      if (action.kind === "stop") running.update?.(action);
       return;
     }
     const started = executeAction(action, {
@@ -234,10 +238,10 @@ export class PodWorker implements AsyncDisposable {
 
   #listRunning(): RunningActions {
     const starting = new Map<string, RunningStart>();
-    const stopping = new Map<string, number>();
+    const stopping = new Map<string, RunningStop>();
     for (const { action } of this.#running.values()) {
       if (action.kind === "start") starting.set(action.name, action);
-      if (action.kind === "stop") stopping.set(action.name, action.stopByMs);
+      if (action.kind === "stop") stopping.set(action.name, action);
     }
     return { busy: new Set(this.#running.keys()), starting, stopping };
   }
@@ -250,20 +254,7 @@ export class PodWorker implements AsyncDisposable {
 
   /** Replaces the timer of the next sync; undefined sets none. */
   #setTimer(syncAtMs: number | undefined): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (syncAtMs === undefined) return;
-    const delayMs = syncAtMs - this.#context.clock.monotonicMs();
-    this.#enqueueSyncAfter(Math.max(0, delayMs));
-  }
-
-  #enqueueSyncAfter(delayMs: number): void {
-    if (this.#closing.signal.aborted) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => this.enqueueSync(),
-      Math.min(delayMs, MAX_TIMEOUT_MS),
-    );
+    if (!this.#closing.signal.aborted) this.#timer.set(syncAtMs);
   }
 
   /** Evicts the pod once an emptyDir has grown over its limit. */

@@ -108,6 +108,30 @@ Deno.test("executeAction() stays busy for 5 s when an instance can't be removed"
   assert.equal(clock.monotonicMs() - startMs, 5_000);
 });
 
+Deno.test("executeAction() reports FailedKillPod and stays busy for 5 s when a stop fails", async () => {
+  const { engine, clock, events, execute } = createFixture();
+  engine.stopContainer = () =>
+    Promise.reject(new AranyaError("internal", "Cannot stop: it hangs"));
+  const startMs = clock.monotonicMs();
+  const running = execute({
+    kind: "stop",
+    name: "app",
+    id: "app-0",
+    stopByMs: startMs + 10_000,
+    cause: "removed",
+    isHeld: false,
+  });
+  await clock.run(running.done);
+  assert.equal(clock.monotonicMs() - startMs, 5_000);
+  assert.deepEqual(events.at(-1), {
+    podUid: "u1",
+    container: "app",
+    warning: true,
+    reason: "FailedKillPod",
+    message: "error killing pod: Cannot stop: it hangs",
+  });
+});
+
 Deno.test("executeAction() tries to purge a pod again when the engine is unavailable", async () => {
   const { engine, clock, dropped, execute } = createFixture();
   engine.unavailable = true;

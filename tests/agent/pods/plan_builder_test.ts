@@ -13,6 +13,7 @@ const STOP: StopAction = {
   id: "c0",
   stopByMs: 5,
   cause: "removed",
+  isHeld: false,
 };
 const START: Action = {
   kind: "start",
@@ -45,9 +46,9 @@ Deno.test("addAction() drops an action when one with its key runs", () => {
   assert.deepEqual(builder.plan.actions, [{ kind: "purge" }]);
 });
 
-Deno.test("addShorterStop() adds a stop when another one runs", () => {
+Deno.test("updateStop() adds a stop when another one runs", () => {
   const builder = new PlanBuilder(new Set(["container/app"]));
-  builder.addShorterStop(STOP);
+  builder.updateStop(STOP);
   assert.deepEqual(builder.plan.actions, [STOP]);
 });
 

@@ -449,6 +449,19 @@ testPlan({
   terminated: true,
 });
 
+testPlan({
+  title: "gives an unhealthy container at least two seconds",
+  input: planInput({
+    app: {
+      instances: [running()],
+      input: {
+        unhealthy: { id: "c0", graceMs: 0, failedCheck: "liveness probe" },
+      },
+    },
+  }),
+  actions: ["stop app c0 in 2000 unhealthy"],
+});
+
 // ---- Failed starts -------------------------------------------------------------------------
 
 const pullFailure = (retryInMs: number, failedAgoMs = 0) => ({

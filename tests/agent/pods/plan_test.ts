@@ -101,7 +101,7 @@ testPlan({
   input: planInput({ app: { instances: [running()] } }, {
     sandbox: { kind: "exited", id: "s1" },
   }),
-  actions: ["stop app c0 in 2000 sandbox"],
+  actions: ["stop app c0 in 30000 sandbox"],
 });
 testPlan({
   title: "does not run a pod again after a reboot when its policy is Never",
@@ -200,6 +200,9 @@ testPlan({
 const remove = (stopInMs: number) => ({
   goal: { kind: "remove", stopByMs: NOW_MS + stopInMs } as const,
 });
+/** A stop of this container that runs and ends in 30 s. */
+const stopOf = (name: string) =>
+  new Map([[name, { stopByMs: NOW_MS + 30_000, isHeld: false }]]);
 testPlan({
   title: "does nothing when the pod is unmanaged",
   input: planInput({ app: { instances: [exited(1)] } }, {
@@ -219,7 +222,7 @@ testPlan({
   input: planInput({ a: { instances: [running()] } }, {
     ...remove(30_000),
     busy: new Set(["container/a"]),
-    stopping: new Map([["a", NOW_MS + 30_000]]),
+    stopping: stopOf("a"),
   }),
 });
 testPlan({
@@ -227,30 +230,59 @@ testPlan({
   input: planInput({ a: { instances: [running()] } }, {
     ...remove(5_000),
     busy: new Set(["container/a"]),
-    stopping: new Map([["a", NOW_MS + 30_000]]),
+    stopping: stopOf("a"),
   }),
   actions: ["stop a c0 in 5000 removed"],
 });
 testPlan({
-  title: "stops sidecars after the app containers, the last one first",
+  title:
+    "stops sidecars after the app containers, one after the other from the last to the first",
   input: planInput({
     side1: { instances: [running()] },
     side2: { instances: [running()] },
     app: { instances: [exited(0)] },
   }, remove(30_000)),
-  actions: ["stop side2 c0 in 30000 removed"],
+  actions: [
+    "stop side1 c0 in 30000 removed held",
+    "stop side2 c0 in 30000 removed",
+  ],
 });
 testPlan({
-  title: "keeps sidecars while an app container is being stopped",
+  title:
+    "begins the stop of a sidecar with that of the app containers, and holds its signal back",
   input: planInput({
     side: { instances: [running()] },
     app: { instances: [running()] },
   }, {
     ...remove(30_000),
     busy: new Set(["container/app"]),
-    stopping: new Map([["app", NOW_MS + 30_000]]),
+    stopping: stopOf("app"),
   }),
+  actions: ["stop side c0 in 30000 removed held"],
 });
+for (
+  const [state, instance, actions] of [
+    ["still runs", running(), []],
+    ["has exited", exited(0), ["stop side c0 in 20000 removed"]],
+  ] as const
+) {
+  testPlan({
+    title:
+      `sends a held sidecar its signal when the app container has exited, here: ${state}`,
+    input: planInput({
+      side: { instances: [running()] },
+      app: { instances: [instance] },
+    }, {
+      ...remove(30_000),
+      busy: new Set(["container/app", "container/side"]),
+      stopping: new Map([
+        ...stopOf("app"),
+        ["side", { stopByMs: NOW_MS + 20_000, isHeld: true }],
+      ]),
+    }),
+    actions: [...actions],
+  });
+}
 testPlan({
   title: "starts nothing when the pod is removed",
   input: planInput({ init1: { instances: [exited(1)] }, app: {} }, remove(0)),

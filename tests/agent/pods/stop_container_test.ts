@@ -28,15 +28,23 @@ function createFixture(changes: Partial<StopAction> = {}) {
     isNew: true,
     enqueueSync() {},
   });
-  const stop = new ContainerStop({
+  const action: StopAction = {
     kind: "stop",
     name: "app",
     id: "app-0",
     stopByMs: clock.monotonicMs() + 20_000,
     cause: "removed",
+    isHeld: false,
     ...changes,
-  }, { context, state, log: SILENT_LOGGER, signal: controller.signal });
-  return { clock, controller, engine, events, stop };
+  };
+  const begin = () =>
+    new ContainerStop(action, {
+      context,
+      state,
+      log: SILENT_LOGGER,
+      signal: controller.signal,
+    });
+  return { action, begin, clock, controller, engine, events, stop: begin() };
 }
 
 for (
@@ -102,13 +110,65 @@ Deno.test("run() rejects and sends no stop signal when it is aborted during the 
   assert.deepEqual(engine.calls, []);
 });
 
-Deno.test("shorten() repeats the stop when the signal was sent, and ignores a later deadline", async () => {
-  const { clock, engine, stop } = createFixture();
+Deno.test("run() does not repeat hook and Event when the stop of the instance failed before", async () => {
+  const { begin, engine, events } = createFixture();
+  let hookCount = 0;
+  engine.exec = () => {
+    hookCount++;
+    return Promise.resolve({ code: 0 });
+  };
+  engine.unavailable = true;
+  await assert.rejects(begin().run(), { code: "unavailable" });
+  engine.unavailable = false;
+  await begin().run();
+  assert.equal(hookCount, 1);
+  assert.deepEqual(events.map(({ reason }) => reason), ["Killing"]);
+  assert.deepEqual(engine.calls, ["stop app-0 20s"]);
+});
+
+Deno.test("run() runs the hook of a held stop at once, and sends the signal at its turn", async () => {
+  const { action, clock, engine, stop } = createFixture({ isHeld: true });
+  const hooks: number[] = [];
+  engine.exec = () => {
+    hooks.push(clock.monotonicMs());
+    return Promise.resolve({ code: 0 });
+  };
+  const startMs = clock.monotonicMs();
+  const running = stop.run();
+  await clock.pass(5_000);
+  assert.deepEqual(hooks, [startMs]);
+  assert.deepEqual(engine.calls, []);
+  stop.update({ ...action, isHeld: false });
+  await clock.run(running);
+  assert.deepEqual(engine.calls, ["stop app-0 15s"]);
+});
+
+Deno.test("run() sends the signal of a held stop when the grace period is over", async () => {
+  const { clock, engine, stop } = createFixture({ isHeld: true });
+  const startMs = clock.monotonicMs();
+  await clock.run(stop.run());
+  assert.equal(clock.monotonicMs() - startMs, 20_000);
+  assert.deepEqual(engine.calls, ["stop app-0 2s"]);
+});
+
+Deno.test("run() rejects when a held stop is aborted", async () => {
+  const { controller, clock, engine, stop } = createFixture({ isHeld: true });
+  const running = stop.run();
+  await clock.pass(1_000);
+  controller.abort(new Error("agent stops"));
+  await assert.rejects(running, /agent stops/);
+  assert.deepEqual(engine.calls, []);
+  assert.equal(clock.sleeperCount, 0);
+});
+
+Deno.test("update() repeats the stop when the signal was sent, and ignores a later deadline", async () => {
+  const { action, clock, engine, stop } = createFixture();
   engine.gates.set("stop app-0", clock.sleep(4_000));
   const running = clock.run(stop.run());
   await clock.sleep(1_000);
-  stop.shorten(clock.monotonicMs() + 60_000);
-  stop.shorten(clock.monotonicMs() + 5_000);
+  for (const inMs of [60_000, 5_000]) {
+    stop.update({ ...action, stopByMs: clock.monotonicMs() + inMs });
+  }
   assert.equal(stop.action.stopByMs, clock.monotonicMs() + 5_000);
   await running;
   assert.deepEqual(engine.calls, ["stop app-0 20s", "stop app-0 5s"]);

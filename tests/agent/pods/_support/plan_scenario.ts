@@ -158,7 +158,8 @@ export function assertPlan({ input, ...expected }: PlanScenario): void {
 }
 
 /**
- * Returns e.g. "start app#0 level 0", "stop app c0 in 30000 removed", "remove c0"; times from now.
+ * Returns e.g. "start app#0 level 0", "stop app c0 in 30000 removed held", "remove c0"; times from
+ * now.
  */
 export function describeAction(action: Action): string {
   switch (action.kind) {
@@ -167,7 +168,7 @@ export function describeAction(action: Action): string {
     case "stop":
       return `stop ${action.name} ${action.id} in ${
         action.stopByMs - NOW_MS
-      } ${action.cause}`;
+      } ${action.cause}${action.isHeld ? " held" : ""}`;
     case "removeInstance":
       return `remove ${action.id}`;
     case "failPod":
