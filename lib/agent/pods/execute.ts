@@ -11,8 +11,7 @@ import { ContainerStop } from "./stop_container.ts";
 import { checkPodSwitches } from "./pod_switches.ts";
 
 const PURGE_RETRY_MS = 5_000;
-const REMOVE_RETRY_MS = 5_000;
-const STOP_RETRY_MS = 5_000;
+const ACTION_RETRY_MS = 5_000;
 
 /** An action that runs. */
 export interface RunningAction {
@@ -93,30 +92,30 @@ function markReplaced(
   ) state.healthOf(name).markReplaced(id);
 }
 
-/** A stop that fails stays busy for a while, since the next plan would repeat it at once. */
 async function runStop(
   stop: ContainerStop,
-  { context, state, signal }: RunActionOptions,
+  options: RunActionOptions,
 ): Promise<void> {
-  try {
-    await stop.run();
-  } catch (error) {
-    if (signal.aborted) return;
-    const { name, cause } = stop.action;
-    const isPodKilled = cause !== "unhealthy" && cause !== "changed";
-    // No Event: an unavailable engine is a condition of the node.
-    if (isPodKilled && !hasCode(error, "unavailable")) {
-      const { message } = asAranyaError(error, "Cannot stop container");
-      state.reportEvent({
-        container: name,
-        warning: true,
-        reason: "FailedKillPod",
-        message: `error killing pod: ${message}`,
-      });
+  const { state, signal } = options;
+  await pauseOnFailure(options, async () => {
+    try {
+      await stop.run();
+    } catch (error) {
+      const { name, cause } = stop.action;
+      const isPodKilled = cause !== "unhealthy" && cause !== "changed";
+      // No Event: an unavailable engine is a condition of the node.
+      if (isPodKilled && !signal.aborted && !hasCode(error, "unavailable")) {
+        const { message } = asAranyaError(error, "Cannot stop container");
+        state.reportEvent({
+          container: name,
+          warning: true,
+          reason: "FailedKillPod",
+          message: `error killing pod: ${message}`,
+        });
+      }
+      throw error;
     }
-    await context.clock.sleep(STOP_RETRY_MS, { signal });
-    throw error;
-  }
+  });
 }
 
 async function runAction(
@@ -134,6 +133,8 @@ async function runAction(
       return await options.state.fail(action);
     case "removeInstance":
       return await removeInstance(action, options);
+    case "release":
+      return await release(options);
     case "purge":
       return await purge(options);
   }
@@ -253,14 +254,37 @@ async function start(
 
 async function removeInstance(
   { id, name }: { id: string; name: string },
-  { context, state, signal }: RunActionOptions,
+  options: RunActionOptions,
 ): Promise<void> {
-  try {
+  const { context, state } = options;
+  await pauseOnFailure(options, async () => {
     await context.runtime.removeContainer(id);
     await state.dropInstance(name, id);
+  });
+}
+
+async function release(options: RunActionOptions): Promise<void> {
+  const { context, state } = options;
+  const { uid } = state.record.spec;
+  await pauseOnFailure(options, async () => {
+    await context.runtime.stopSandbox(uid);
+    await context.volumes.release(uid);
+    state.recordRelease();
+  });
+}
+
+/**
+ * Returns what `work` returns. When it fails the action stays busy for a while, since the next plan
+ * would repeat it at once.
+ */
+async function pauseOnFailure(
+  { context, signal }: RunActionOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
   } catch (error) {
-    // The action stays busy for a while, since the next plan would repeat it at once.
-    await context.clock.sleep(REMOVE_RETRY_MS, { signal });
+    await context.clock.sleep(ACTION_RETRY_MS, { signal });
     throw error;
   }
 }

@@ -51,6 +51,7 @@ class PodPlanner {
         break;
       case "fail":
         this.#planEnd(goal.stopByMs, "failed");
+        this.#planRelease();
         break;
       case "remove":
         this.#planEnd(goal.stopByMs, "removed");
@@ -113,10 +114,21 @@ class PodPlanner {
         apps.every((container) => isCompleted(container, this.#input.spec)));
   }
 
-  /** Stops what still runs in a finished pod. */
+  /** Stops what still runs in a finished pod, then gives back what it holds. */
   #finish(): void {
     this.#abortStarts();
     this.#stopContainers(this.#toStopByMs(), "finished");
+    this.#planRelease();
+  }
+
+  /**
+   * Gives back sandbox and volumes once nothing runs any more, as a kubelet does. Its address, its
+   * memory and its space on disk are of use before the Pod object is deleted. The containers are
+   * kept for their logs.
+   */
+  #planRelease(): void {
+    if (!this.#builder.plan.terminated || this.#input.isReleased) return;
+    this.#builder.addAction({ kind: "release" });
   }
 
   /** Returns when the grace period of the pod ends, if it begins now. */

@@ -58,6 +58,8 @@ export type Action =
   | StopAction
   /** Removes an instance that is not needed any more from the engine. */
   | { kind: "removeInstance"; id: string; name: string }
+  /** Gives back the sandbox and the volumes of a pod that has finished or failed. */
+  | { kind: "release" }
   /** Fails the pod as a whole. */
   | { kind: "failPod"; reason: string; message: string }
   /** Removes everything of the pod. */

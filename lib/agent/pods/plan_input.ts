@@ -148,6 +148,8 @@ export interface PlanInput extends RunningActions {
   /** The sandbox is not created before, since the last attempt failed. */
   sandboxRetryAtMs: number;
   volumes: VolumesState;
+  /** Whether sandbox and volumes of a pod that has finished or failed were given back. */
+  isReleased: boolean;
   /** In the order of the spec, init containers first. */
   containers: ContainerInput[];
 }

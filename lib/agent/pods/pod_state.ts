@@ -62,6 +62,7 @@ export class PodState implements ContainerPod {
   #status: PodStatus | undefined;
   #volumes: VolumesState = { kind: "pending" };
   #volumesFailureCount = 0;
+  #isReleased = false;
   #sandboxRetryAtMs = 0;
   #stopByMs: number | undefined;
 
@@ -227,6 +228,11 @@ export class PodState implements ContainerPod {
     };
   }
 
+  /** Records that sandbox and volumes were given back. */
+  recordRelease(): void {
+    this.#isReleased = true;
+  }
+
   /** Records that the sandbox could not be created. */
   recordSandboxFailure(): void {
     this.#sandboxRetryAtMs = this.#nowMs() + SANDBOX_RETRY_MS;
@@ -305,6 +311,7 @@ export class PodState implements ContainerPod {
       sandbox: this.#observation.sandbox,
       sandboxRetryAtMs: this.#sandboxRetryAtMs,
       volumes: this.#volumes,
+      isReleased: this.#isReleased,
       containers: listContainers(spec).map((container) =>
         this.#toContainerInput(container)
       ),

@@ -115,19 +115,31 @@ export class DockerPods implements PodRuntime {
     return await this.#sandboxes.ensure(request, signal);
   }
 
+  async stopSandbox(podUid: string): Promise<void> {
+    const { sandboxes } = await this.#listPodContainers(podUid);
+    for (const { Id } of sandboxes) await this.removeContainer(Id);
+    if (sandboxes.length > 0) await this.#sandboxes.removeIdleNetwork();
+  }
+
   async removeSandbox(podUid: string): Promise<void> {
+    // The infra container goes last: the others use its network namespace.
+    const { others } = await this.#listPodContainers(podUid);
+    for (const { Id } of others) await this.removeContainer(Id);
+    await this.stopSandbox(podUid);
+  }
+
+  async #listPodContainers(
+    podUid: string,
+  ): Promise<{ sandboxes: ContainerListItem[]; others: ContainerListItem[] }> {
     const containers = await listContainers(this.#client, {
       labels: [formatPodFilter(podUid)],
     });
     const isSandbox = ({ Labels }: ContainerListItem) =>
       fromLabels(Labels)?.kind === "sandbox";
-    const sandboxes = containers.filter(isSandbox);
-    const others = containers.filter((one) => !isSandbox(one));
-    // The infra container goes last: the others use its network namespace.
-    for (const { Id } of [...others, ...sandboxes]) {
-      await this.removeContainer(Id);
-    }
-    if (sandboxes.length > 0) await this.#sandboxes.removeIdleNetwork();
+    return {
+      sandboxes: containers.filter(isSandbox),
+      others: containers.filter((one) => !isSandbox(one)),
+    };
   }
 
   async startContainer(

@@ -28,6 +28,11 @@ export interface PodRuntime {
    * it begins nothing more; it ends when the engine has answered what was begun.
    */
   ensureSandbox(request: SandboxRequest, signal: AbortSignal): Promise<Sandbox>;
+  /**
+   * Removes the infra container, which frees the pod's addresses. Other containers stay, with their
+   * logs; they must have exited.
+   */
+  stopSandbox(podUid: string): Promise<void>;
   /** Removes all containers of the pod, killing those that run; the infra container last. */
   removeSandbox(podUid: string): Promise<void>;
   /**

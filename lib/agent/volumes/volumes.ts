@@ -84,6 +84,8 @@ export interface Volumes {
   readMessage(instance: MessageFile): Promise<Uint8Array>;
   /** Removes the file of a termination message. */
   removeMessageFile(instance: MessageFile): Promise<void>;
+  /** Unmounts and removes all volumes of a pod; keeps its message files. */
+  release(podUid: string): Promise<void>;
   /** Unmounts and removes all volumes and message files of a pod. */
   remove(podUid: string): Promise<void>;
   /** Returns the UIDs of the pods that have volumes or message files. */
@@ -203,11 +205,22 @@ class PodVolumes implements Volumes {
     await ignoreNotFound(Deno.remove(this.#messagePath(instance)));
   }
 
-  async remove(podUid: string): Promise<void> {
+  async release(podUid: string): Promise<void> {
     const podDir = `${this.#options.root}/${podUid}`;
     // Also what a container has mounted inside a volume: its content isn't the pod's.
     await unmountBelow(podDir, this.#options.mounts);
-    await ignoreNotFound(Deno.remove(podDir, { recursive: true }));
+    for (const name of ["subpaths", "volumes"]) {
+      await ignoreNotFound(
+        Deno.remove(`${podDir}/${name}`, { recursive: true }),
+      );
+    }
+  }
+
+  async remove(podUid: string): Promise<void> {
+    await this.release(podUid);
+    await ignoreNotFound(
+      Deno.remove(`${this.#options.root}/${podUid}`, { recursive: true }),
+    );
   }
 
   listPods(): Promise<string[]> {

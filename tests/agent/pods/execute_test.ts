@@ -144,6 +144,25 @@ Deno.test("executeAction() tries to purge a pod again when the engine is unavail
   assert.deepEqual(engine.calls, ["remove sandbox u1"]);
 });
 
+Deno.test("executeAction() releases sandbox and volumes, and stays busy for 5 s when that fails", async () => {
+  const { context, engine, state, clock, execute } = createFixture();
+  let removedUid = "";
+  context.volumes.release = (uid) => {
+    removedUid = uid;
+    return Promise.resolve();
+  };
+  engine.unavailable = true;
+  const startMs = clock.monotonicMs();
+  await clock.run(execute({ kind: "release" }).done);
+  assert.equal(clock.monotonicMs() - startMs, 5_000);
+  assert.equal(state.toPlanInput(NOTHING_RUNS).isReleased, false);
+  engine.unavailable = false;
+  await execute({ kind: "release" }).done;
+  assert.equal(state.toPlanInput(NOTHING_RUNS).isReleased, true);
+  assert.deepEqual(engine.calls, ["stop sandbox u1"]);
+  assert.equal(removedUid, "u1");
+});
+
 Deno.test("executeAction() resolves when it is aborted", async () => {
   const { engine, dropped, execute } = createFixture();
   engine.unavailable = true;

@@ -31,6 +31,7 @@ for (
     [START, "container/app"],
     [STOP, "container/app"],
     [{ kind: "failPod", reason: "", message: "" }, "failPod"],
+    [{ kind: "release" }, "release"],
     [{ kind: "purge" }, "purge"],
   ] as const satisfies (readonly [Action, string])[]
 ) {

@@ -140,6 +140,35 @@ testPlan({
   waiting: { app: "PodInitializing" },
   terminated: true,
 });
+const failed = { kind: "fail", stopByMs: NOW_MS + 30_000 } as const;
+for (
+  const [title, changes] of [
+    ["has finished", { policy: NEVER }],
+    ["has failed", { goal: failed }],
+  ] as const
+) {
+  testPlan({
+    title: `releases sandbox and volumes of a pod that ${title}`,
+    input: planInput({ app: { instances: [exited(0)] } }, {
+      ...changes,
+      isReleased: false,
+    }),
+    actions: ["release"],
+    terminated: true,
+  });
+  testPlan({
+    title: `releases nothing while a container runs in a pod that ${title}`,
+    input: planInput({
+      side: { instances: [running()] },
+      app: { instances: [exited(0)] },
+    }, {
+      ...changes,
+      isReleased: false,
+      busy: new Set(["container/side"]),
+      stopping: new Map([["side", { stopByMs: NOW_MS, isHeld: false }]]),
+    }),
+  });
+}
 testPlan({
   title: "stops sidecars when all app containers have completed",
   input: planInput({
@@ -391,6 +420,7 @@ function createRandomInput(seed: number): PlanInput {
     goal: { kind: goal, stopByMs },
     sandbox: { kind: pick("ready", "exited", "absent"), id: "s1" },
     volumes: pick<PlanInput["volumes"]>({ kind: "ready" }, { kind: "pending" }),
+    isReleased: random(2) === 0,
     busy: new Set(
       ["sandbox", "volumes", "purge", "container/a"].filter(() =>
         random(5) === 0
@@ -419,5 +449,7 @@ Deno.test("planPod() holds its invariants when the input is random", () => {
     assert.ok(!starts || input.volumes.kind === "ready", message);
     const isRunning = input.containers.some(findRunning);
     assert.ok(!terminated || (!isRunning && input.busy.size === 0), message);
+    const releases = actions.some(({ kind }) => kind === "release");
+    assert.ok(!releases || (terminated && !input.isReleased), message);
   }
 });

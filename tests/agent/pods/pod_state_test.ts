@@ -282,6 +282,45 @@ Deno.test("a terminated pod keeps its status when the agent was restarted", asyn
   assert.equal(state?.case === "terminated" && state.value.exitCode, 143);
 });
 
+Deno.test("a finished pod gives its sandbox and volumes back, and keeps its status", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({
+    restartPolicy: RestartPolicy.NEVER,
+    volumes: [{ name: "v", source: { case: "emptyDir", value: {} } }],
+    containers: [{
+      name: "app",
+      image: "img",
+      terminationMessagePath: "/dev/termination-log",
+    }],
+  }));
+  await fixture.waitForStatus("app:running#0 ready");
+  const path = fixture.engine.requests.get("app-0")?.binds[0]?.source;
+  assert.ok(path);
+  await Deno.writeTextFile(path, "my own words");
+  fixture.engine.exitContainer("app-0", 3);
+  await fixture.waitForCall("stop sandbox u1");
+  await fixture.waitForStatus("app:terminated:3#0");
+  const volumes = `${fixture.dir}/volumes/u1/volumes`;
+  await fixture.waitUntil("the volumes are still there", () => {
+    try {
+      return !Deno.statSync(volumes);
+    } catch {
+      return true;
+    }
+  });
+  // The dead container stays for its log.
+  assert.ok(fixture.engine.findContainer("app-0"));
+  await fixture.stopAgent();
+  await fixture.startAgent();
+  await fixture.waitForStatus("app:terminated:3#0");
+  const state = fixture.podWorkers.findStatus("u1")?.containers[0]?.state;
+  assert.equal(
+    state?.state.case === "terminated" && state.state.value.message,
+    "my own words",
+  );
+  assert.ok(!fixture.engine.calls.includes("remove app-0"));
+});
+
 Deno.test("a completed pod is not run again when the engine was pruned", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({ restartPolicy: RestartPolicy.NEVER }));

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import {
-  abortable,
-  sha256Hex,
-  SYSTEM_CLOCK,
-  utf8,
-} from "../../../lib/shared/base/mod.ts";
+import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
@@ -243,19 +238,15 @@ Deno.test("remove() stops a pod that the engine holds and the agent does not kno
 
 Deno.test("a pod that appears on the engine by itself is reported after a minute", async () => {
   await using fixture = await PodsFixture.start();
-  const minute = Promise.withResolvers<void>();
-  fixture.clock.sleep = async (delayMs, options) => {
-    if (delayMs !== 60_000) return await SYSTEM_CLOCK.sleep(delayMs, options);
-    await abortable(minute.promise, options?.signal);
-    fixture.aheadMs += delayMs;
-  };
+  const minute = fixture.holdSleeps(60_000);
   await fixture.podWorkers.list();
   addOrphan(fixture);
   fixture.engine.notifyWatchers("u9");
   await fixture.podWorkers.apply(podOf());
   await fixture.waitForStatus("app:running#0 ready");
   assert.equal(fixture.podWorkers.findStatus("u9"), undefined);
-  minute.resolve();
+  fixture.aheadMs += 60_000;
+  minute.release();
   await fixture.waitForStatus("app:running#0", "u9");
   assert.equal(fixture.podWorkers.findStatus("u9")?.specHash, "");
   assert.ok(!fixture.engine.calls.some((call) => call.startsWith("stop")));
@@ -263,12 +254,7 @@ Deno.test("a pod that appears on the engine by itself is reported after a minute
 
 Deno.test("all pods are read from the engine again every few minutes, for events that were missed", async () => {
   await using fixture = await PodsFixture.start();
-  const elapsed = Promise.withResolvers<void>();
-  let isFirst = true;
-  fixture.clock.sleep = (delayMs, options) =>
-    delayMs === 300_000 && isFirst
-      ? abortable(elapsed.promise, options?.signal)
-      : SYSTEM_CLOCK.sleep(delayMs, options);
+  const pause = fixture.holdSleeps(300_000);
   await fixture.stopAgent();
   await fixture.startAgent();
   await fixture.podWorkers.apply(podOf());
@@ -278,8 +264,7 @@ Deno.test("all pods are read from the engine again every few minutes, for events
   assert.ok(container);
   container.state = "exited";
   container.exitCode = 1;
-  isFirst = false;
-  elapsed.resolve();
+  pause.release();
   await fixture.waitForCall("start app-1");
 });
 

@@ -224,6 +224,24 @@ Deno.test("DockerPods on a real engine", async (test) => {
     await pods.removeContainer(one.id);
   });
 
+  await test.step("stopSandbox() removes the infra container, and keeps the others with their logs", async () => {
+    const uid = "finished";
+    await pods.ensureSandbox(sandboxRequest({ podUid: uid }), signal);
+    const speak = request("speak", ["echo", "hello"], { podUid: uid });
+    const id = await pods.startContainer(speak, signal);
+    await engine.run(["wait", id]);
+    await pods.stopSandbox(uid);
+    await pods.stopSandbox(uid);
+    const pod = (await pods.listPods()).find((one) => one.uid === uid);
+    assert.equal(pod?.sandbox, undefined);
+    assert.deepEqual(
+      pod?.containers.map(({ id, exitCode }) => [id, exitCode]),
+      [[id, 0]],
+    );
+    assert.equal(await engine.run(["logs", id]), "hello");
+    await pods.removeSandbox(uid);
+  });
+
   await test.step("removeSandbox() removes all containers and the network", async () => {
     await pods.removeSandbox(POD_UID);
     await pods.removeSandbox(POD_UID);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { create, PodSpecSchema } from "../../../lib/shared/wire/mod.ts";
 import {
+  DISK_USAGE_INTERVAL_MS,
   listLimitedVolumes,
   measureDiskUsage,
   toEvictionMessage,
@@ -50,7 +51,7 @@ Deno.test("measureDiskUsage() counts what directories hold, and does not follow 
 
 Deno.test("a pod is evicted when its emptyDir exceeds its limit", async () => {
   await using fixture = await PodsFixture.start();
-  const sleeps = fixture.holdSleeps();
+  const sleeps = fixture.holdSleeps(DISK_USAGE_INTERVAL_MS);
   await fixture.podWorkers.apply(
     podOf({ volumes: [scratch({ sizeLimitBytes: 65_536n })] }),
   );

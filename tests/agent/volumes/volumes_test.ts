@@ -110,6 +110,20 @@ Deno.test("prepare() mounts a tmpfs once, and remove() unmounts it", () =>
     await assert.rejects(Deno.stat(`${root}/${UID}`), Deno.errors.NotFound);
   }));
 
+Deno.test("release() removes the volumes, and keeps termination messages", () =>
+  withVolumes(async (volumes, root) => {
+    const instance = { podUid: UID, container: "app", attempt: 0 };
+    await volumes.prepare(podOf([secret("k1"), emptyDir("work")]), SIGNAL);
+    await Deno.writeTextFile(await volumes.createMessageFile(instance), "bye");
+    await volumes.release(UID);
+    await volumes.release(UID);
+    await assert.rejects(
+      Deno.stat(`${root}/${UID}/volumes`),
+      Deno.errors.NotFound,
+    );
+    assert.deepEqual(await volumes.readMessage(instance), utf8("bye"));
+  }));
+
 Deno.test("prepare() updates a secret that is mounted", () =>
   withVolumes(async (volumes, root) => {
     await volumes.prepare(podOf([secret("k1")]), SIGNAL);

@@ -80,6 +80,15 @@ export class FakeEngine implements ContainerRuntime {
     return { podIps };
   }
 
+  stopSandbox(uid: string): Promise<void> {
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.calls.push(`stop sandbox ${uid}`);
+      const pod = this.pods.get(uid);
+      if (pod) pod.sandbox = undefined;
+    });
+  }
+
   removeSandbox(uid: string): Promise<void> {
     this.#check();
     this.calls.push(`remove sandbox ${uid}`);

@@ -91,7 +91,10 @@ function toRole(name: string): ContainerRole {
   return name.startsWith("side") ? "sidecar" : "app";
 }
 
-/** Returns a running pod with these containers, whose volumes and sandbox are ready. */
+/**
+ * Returns a running pod with these containers, whose volumes and sandbox are ready. When it has
+ * finished, what it held was released.
+ */
 export function planInput(
   containers: Record<string, ContainerChanges>,
   changes: Partial<PlanInput> & { policy?: RestartPolicy } = {},
@@ -108,6 +111,7 @@ export function planInput(
     sandbox: { kind: "ready", id: "s1" },
     sandboxRetryAtMs: 0,
     volumes: { kind: "ready" },
+    isReleased: true,
     containers: Object.entries(containers).map(([name, changes]) =>
       containerInput(name, changes)
     ),

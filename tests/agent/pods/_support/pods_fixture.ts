@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
+  abortable,
   AranyaError,
   type Clock,
-  onAbort,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../../lib/shared/base/mod.ts";
@@ -102,13 +102,17 @@ export class PodsFixture implements AsyncDisposable {
     this.#podWorkers = undefined;
   }
 
-  /** Makes sleeps last until `release`, which ends those that run and all later ones. */
-  holdSleeps(): { release(): void } {
+  /**
+   * Makes sleeps of this length last until `release`, which ends those that run and all later ones.
+   */
+  holdSleeps(heldMs: number): { release(): void } {
     const released = Promise.withResolvers<void>();
-    this.clock.sleep = async (_ms, { signal } = {}) => {
-      const { promise: aborted, reject } = Promise.withResolvers<never>();
-      using _listener = onAbort(signal, reject);
-      await Promise.race([aborted, released.promise]);
+    const sleep = this.clock.sleep.bind(this.clock);
+    this.clock.sleep = async (delayMs, options = {}) => {
+      if (delayMs !== heldMs) return await sleep(delayMs, options);
+      await abortable(released.promise, options.signal);
+      // A loop that only sleeps must leave time for others.
+      await sleep(0, options);
     };
     return { release: released.resolve };
   }

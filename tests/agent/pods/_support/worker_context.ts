@@ -50,6 +50,7 @@ export function createWorkerContext(
   // Nothing is created on disk.
   volumes.prepare = () => Promise.resolve();
   volumes.remove = () => Promise.resolve();
+  volumes.release = () => Promise.resolve();
   const context: WorkerContext = {
     runtime: engine,
     engine: {
