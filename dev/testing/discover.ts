@@ -17,6 +17,7 @@ const LAUNCHERS = [
 const ROOT_ONLY = [
   "tests/agent/host/tmpfs_test.ts",
   "tests/agent/state/disk_test.ts",
+  "tests/agent/state/store_test.ts",
   "tests/agent/volumes/files_volume_test.ts",
   "tests/agent/volumes/volumes_test.ts",
 ];

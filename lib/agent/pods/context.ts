@@ -59,7 +59,7 @@ export interface WorkerContext {
   readonly runtime: ContainerRuntime;
   readonly engine: Pick<EngineCache, "findPod">;
   readonly volumes: Volumes;
-  readonly store: Pick<PodStore, "save" | "settings">;
+  readonly store: Pick<PodStore, "save" | "remove" | "settings">;
   readonly registry: PodRegistry;
   readonly reporter: Pick<PodReporter, "onPodEvent">;
   readonly host: HostAddresses;

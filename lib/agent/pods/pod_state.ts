@@ -30,6 +30,7 @@ import { toPodStatus, toTerminated } from "./pod_status.ts";
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
+const PERSIST_RETRY_MS = 60_000;
 
 /** Options of {@linkcode PodState}. */
 export interface PodStateOptions {
@@ -48,7 +49,8 @@ export interface PodStateOptions {
  * The state of one pod: its durable record, what the engine holds of it, the health of its
  * containers, and the outcome of actions. It builds the planner's input and publishes statuses.
  *
- * Every method that changes the record persists it before the change takes effect.
+ * A new spec is persisted before it takes effect. What ends a pod takes effect even when it can't
+ * be persisted: a full disk must not keep the pods that fill it.
  */
 export class PodState implements ContainerPod {
   readonly #context: WorkerContext;
@@ -64,6 +66,8 @@ export class PodState implements ContainerPod {
   #volumesFailureCount = 0;
   #isReleased = false;
   #sandboxRetryAtMs = 0;
+  /** When the record is persisted again after a failure. */
+  #persistAtMs: number | undefined;
   #stopByMs: number | undefined;
 
   constructor(options: PodStateOptions) {
@@ -90,6 +94,11 @@ export class PodState implements ContainerPod {
   /** The status that was published last. */
   get status(): PodStatus | undefined {
     return this.#status;
+  }
+
+  /** When to sync again for the state's own sake, on the monotonic clock; undefined for never. */
+  get syncAtMs(): number | undefined {
+    return this.#persistAtMs;
   }
 
   /** Whether a first status is to be published although the engine could not be read yet. */
@@ -153,7 +162,8 @@ export class PodState implements ContainerPod {
   }
 
   /**
-   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted.
+   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted,
+   * or can't be.
    */
   async remove(graceSeconds: number): Promise<void> {
     const record = this.#record;
@@ -168,13 +178,13 @@ export class PodState implements ContainerPod {
     await saved;
   }
 
-  /** Marks everything of the pod for removal; resolves once that is persisted. */
+  /** Marks everything of the pod for removal; resolves once that is persisted, or can't be. */
   async purge(): Promise<void> {
     if (this.#record.goal === "purge") return;
     await this.#update({ goal: "purge" });
   }
 
-  /** Fails the pod as a whole and reports that; resolves once it is persisted. */
+  /** Fails the pod as a whole and reports that; resolves once it is persisted, or can't be. */
   async fail(failure: { reason: string; message: string }): Promise<void> {
     const { reason, message } = failure;
     const saved = this.#update({ failure: { reason, message } });
@@ -185,11 +195,36 @@ export class PodState implements ContainerPod {
 
   /**
    * Changes the record at once and persists it. Two changes at the same time thus add up, and none
-   * is lost.
+   * is lost. Never rejects.
    */
   async #update(change: Partial<PodRecord>): Promise<void> {
     this.#record = { ...this.#record, ...change };
-    await this.#context.store.save(this.#record);
+    await this.#persist();
+  }
+
+  /**
+   * Persists the record. When that fails it is tried again later, and the former record of a pod
+   * that is removed is removed from the disk, which takes no space: after a power cut the pod must
+   * not be started from it.
+   */
+  async #persist(): Promise<void> {
+    const { store, log } = this.#context;
+    const { spec, goal } = this.#record;
+    try {
+      await store.save(this.#record);
+      this.#persistAtMs = undefined;
+    } catch (error) {
+      if (this.#persistAtMs === undefined) {
+        log.error("pod record can't be written, the pod goes on without it", {
+          pod: `${spec.namespace}/${spec.name}`,
+          error,
+        });
+      }
+      this.#persistAtMs = this.#nowMs() + PERSIST_RETRY_MS;
+      if (goal !== "run" && goal !== "unmanaged") {
+        await store.remove(spec.uid).catch(() => {});
+      }
+    }
   }
 
   /** Moves the stop deadline forward when the grace period got shorter; never back. */
@@ -325,6 +360,7 @@ export class PodState implements ContainerPod {
   async recordPlan(planned: { input: PlanInput; plan: Plan }): Promise<void> {
     const status = this.#toStatus(planned);
     const completed = this.#toCompleted(planned);
+    const nowMs = this.#nowMs();
     if (status.terminated) {
       await this.#update({
         ...completed,
@@ -332,6 +368,7 @@ export class PodState implements ContainerPod {
         lastStatus: status,
       });
     } else if (completed) await this.#update(completed);
+    else if (nowMs >= (this.#persistAtMs ?? Infinity)) await this.#persist();
     this.#publish(status);
   }
 

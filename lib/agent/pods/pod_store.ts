@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pod records, device settings, volume contents and the start count on disk. */
-import type { Logger } from "../../shared/base/mod.ts";
+import type { Clock, Logger } from "../../shared/base/mod.ts";
 import {
   type Configure,
   ConfigureSchema,
@@ -14,6 +14,7 @@ import {
 import {
   loadBlobs,
   type LoadBlobsOptions,
+  type RecordName,
   type StateStore,
 } from "../state/mod.ts";
 import {
@@ -29,17 +30,21 @@ const START_COUNT_BYTES = 8;
 /** Options of {@linkcode PodStore}. */
 export interface PodStoreOptions {
   store: StateStore;
+  clock: Clock;
   log: Logger;
 }
 
 /** Typed access to the state directory. Writes resolve once they would survive a power cut. */
 export class PodStore {
   readonly #store: StateStore;
+  readonly #clock: Clock;
   readonly #log: Logger;
   #settings: Configure = create(ConfigureSchema);
+  #hasUnusable = false;
 
-  constructor({ store, log }: PodStoreOptions) {
+  constructor({ store, clock, log }: PodStoreOptions) {
     this.#store = store;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -48,30 +53,63 @@ export class PodStore {
     return this.#settings;
   }
 
-  /** Whether files were found damaged since the start of the agent. */
+  /** Whether records were found that can't be used since the start of the agent. */
   get hasDamage(): boolean {
-    return this.#store.damaged.length > 0;
+    return this.#hasUnusable || this.#store.damaged.length > 0;
   }
 
   /**
    * Counts this start of the agent and returns its number, from 1. Unlike a time it always rises,
-   * also on devices without a real-time clock.
+   * also on devices without a real-time clock. `isSaved` is false when it can't be written: the
+   * next start then has the same number.
    */
-  async countStart(): Promise<bigint> {
-    const bytes = await this.#store.read(START_COUNT);
-    const previous = bytes?.length === START_COUNT_BYTES
-      ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)
-      : 0n;
+  async countStart(): Promise<{ count: bigint; isSaved: boolean }> {
+    const previous = await this.#readStartCount();
     const next = new Uint8Array(START_COUNT_BYTES);
     new DataView(next.buffer).setBigUint64(0, previous + 1n);
-    await this.#store.write(START_COUNT, next);
-    return previous + 1n;
+    const count = previous + 1n;
+    try {
+      await this.#store.write(START_COUNT, next, { useReserve: true });
+      return { count, isSaved: true };
+    } catch (error) {
+      this.#log.error("start of the agent can't be counted", { error });
+      return { count, isSaved: false };
+    }
   }
 
-  /** Reads the settings of the device. */
+  /**
+   * Returns the number of the last start; 0 in an empty state directory. A lost number is replaced
+   * by the seconds since 1970, which are more than any number of starts.
+   */
+  async #readStartCount(): Promise<bigint> {
+    const bytes = await this.#tryToRead(START_COUNT);
+    if (bytes?.length === START_COUNT_BYTES) {
+      return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
+    }
+    const isEmpty = this.#store.keys("pod").length === 0 && !this.hasDamage;
+    return isEmpty ? 0n : BigInt(Math.trunc(this.#clock.wallMs() / 1_000));
+  }
+
+  /** Reads the settings of the device. They stay empty when they can't be read. */
   async loadSettings(): Promise<void> {
-    const bytes = await this.#store.read(SETTINGS);
-    if (bytes) this.#settings = decodeMessage(ConfigureSchema, bytes);
+    const bytes = await this.#tryToRead(SETTINGS);
+    if (!bytes) return;
+    try {
+      this.#settings = decodeMessage(ConfigureSchema, bytes);
+    } catch (error) {
+      this.#log.error("settings of the device can't be used", { error });
+    }
+  }
+
+  /** Returns undefined for a record that is absent, damaged or can't be read. */
+  async #tryToRead(name: RecordName): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#store.read(name);
+    } catch (error) {
+      this.#hasUnusable = true;
+      this.#log.error("state can't be read", { object: name.key, error });
+      return undefined;
+    }
   }
 
   /** Replaces the settings of the device. */
@@ -87,11 +125,12 @@ export class PodStore {
   async loadRecords(): Promise<PodRecord[]> {
     const records: PodRecord[] = [];
     for (const key of this.#store.keys("pod")) {
-      const bytes = await this.#store.read({ kind: "pod", key });
+      const bytes = await this.#tryToRead({ kind: "pod", key });
       if (!bytes) continue;
       try {
         records.push(decodePodRecord(bytes));
       } catch (error) {
+        this.#hasUnusable = true;
         this.#log.error("pod record can't be used", { object: key, error });
       }
     }
@@ -100,8 +139,13 @@ export class PodStore {
 
   /** Writes the record of a pod; nothing is written when it has not changed. */
   async save(record: PodRecord): Promise<void> {
-    const { uid } = record.spec;
-    await this.#store.write({ kind: "pod", key: uid }, encodePodRecord(record));
+    const { spec: { uid }, goal, failure, completed } = record;
+    await this.#store.write(
+      { kind: "pod", key: uid },
+      encodePodRecord(record),
+      // The reserve is for pods that end, not for more of them.
+      { useReserve: goal !== "run" || !!failure || completed.size > 0 },
+    );
   }
 
   /** Removes the record of a pod; does nothing when there is none. */

@@ -97,7 +97,8 @@ export class PodWorker implements AsyncDisposable {
   }
 
   /**
-   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted.
+   * Stops the pod within the shortest grace period of all calls; resolves once that is persisted,
+   * or can't be.
    */
   async remove(graceSeconds: number): Promise<void> {
     await this.#state.remove(graceSeconds);
@@ -105,14 +106,14 @@ export class PodWorker implements AsyncDisposable {
     this.enqueueSync();
   }
 
-  /** Removes everything of the pod; resolves once the intent is persisted. */
+  /** Removes everything of the pod; resolves once the intent is persisted, or can't be. */
   async purge(): Promise<void> {
     await this.#state.purge();
     this.#abortStarts();
     this.enqueueSync();
   }
 
-  /** Fails the pod as a whole; resolves once that is persisted. */
+  /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
   async #fail(failure: { reason: string; message: string }): Promise<void> {
     await this.#state.fail(failure);
     this.#abortStarts();
@@ -199,7 +200,9 @@ export class PodWorker implements AsyncDisposable {
     for (const key of plan.aborts) this.#running.get(key)?.abort();
     await this.#state.recordPlan({ input, plan });
     for (const action of plan.actions) this.#execute(action);
-    this.#setTimer(plan.syncAtMs);
+    this.#setTimer(
+      Math.min(plan.syncAtMs ?? Infinity, this.#state.syncAtMs ?? Infinity),
+    );
     // A goal that changed meanwhile, e.g. to "terminated", has work of its own.
     if (this.#state.record.goal !== record.goal) this.enqueueSync();
   }
@@ -209,9 +212,7 @@ export class PodWorker implements AsyncDisposable {
    */
   #publishInitialStatus(): void {
     if (!this.#state.needsInitialStatus) return;
-    const running = this.#listRunning();
-    this.#state.syncProbes(running.starting);
-    const input = this.#state.toPlanInput(running);
+    const input = this.#state.toPlanInput(this.#listRunning());
     this.#state.publishStatus({ input, plan: planPod(input) });
   }
 
@@ -252,9 +253,10 @@ export class PodWorker implements AsyncDisposable {
     }
   }
 
-  /** Replaces the timer of the next sync; undefined sets none. */
-  #setTimer(syncAtMs: number | undefined): void {
-    if (!this.#closing.signal.aborted) this.#timer.set(syncAtMs);
+  /** Replaces the timer of the next sync; Infinity sets none. */
+  #setTimer(syncAtMs: number): void {
+    if (this.#closing.signal.aborted) return;
+    this.#timer.set(Number.isFinite(syncAtMs) ? syncAtMs : undefined);
   }
 
   /** Evicts the pod once an emptyDir has grown over its limit. */

@@ -118,7 +118,7 @@ const VERSIONS_PER_START = 2n ** 32n;
 
 /**
  * Reads the records in the store and runs their pods, with or without a link to the operator.
- * @throws {AranyaError} when the store can't be read or written
+ * Records that can't be read or written are logged; the others are used.
  */
 export async function createPodWorkers(
   options: PodWorkersOptions,
@@ -152,7 +152,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       onError: (error) =>
         log.error("task of the pod workers failed", { error }),
     });
-    this.#store = new PodStore({ store: options.store, log });
+    this.#store = new PodStore({ store: options.store, clock, log });
     this.#volumes = createVolumes({
       root: `${options.store.dir}/volumes`,
       mounts,
@@ -184,7 +184,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   }
 
   async start(): Promise<void> {
-    this.#version = await this.#store.countStart() * VERSIONS_PER_START;
+    this.#version = await this.#firstVersion();
     await this.#store.loadSettings();
     for (const record of await this.#store.loadRecords()) {
       this.#startWorker(record, { isNew: false });
@@ -383,6 +383,17 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       await this.#engine.listPods().catch(() => {});
       for (const worker of this.#workers.values()) worker.enqueueSync();
     }
+  }
+
+  /**
+   * Returns what this start numbers its statuses from. When it can't be counted, the wall clock
+   * keeps them above those of an earlier start with the same number.
+   */
+  async #firstVersion(): Promise<bigint> {
+    const { count, isSaved } = await this.#store.countStart();
+    const seconds = BigInt(Math.trunc(this.#clock.wallMs() / 1_000));
+    const offset = isSaved ? 0n : seconds % VERSIONS_PER_START;
+    return count * VERSIONS_PER_START + offset;
   }
 
   #onPodChanged(uid: string): void {

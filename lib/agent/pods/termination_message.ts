@@ -27,9 +27,18 @@ export async function readTerminationMessage(
 ): Promise<string> {
   const { context, podUid, fallbackToLogs } = options;
   const { name, attempt, id, exitCode } = container;
-  const message = fromUtf8(
-    await context.volumes.readMessage({ podUid, container: name, attempt }),
-  );
+  const file = await context.volumes.readMessage({
+    podUid,
+    container: name,
+    attempt,
+  }).catch((error) => {
+    context.log.warn("termination message can't be read", {
+      container: name,
+      error,
+    });
+    return new Uint8Array();
+  });
+  const message = fromUtf8(file);
   if (message !== "" || !fallbackToLogs || exitCode === 0) return message;
   const chunks: Uint8Array[] = [];
   try {

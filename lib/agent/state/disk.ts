@@ -73,10 +73,15 @@ export function fromDiskError(error: unknown, action: string): AranyaError {
   });
 }
 
+/** Returns whether an error of the file system says that there is no space left. */
+export function isDiskFull(error: unknown): boolean {
+  // ENOSPC, EDQUOT
+  return error instanceof Error && /os error (28|122)\b/.test(error.message);
+}
+
 function describe(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  // ENOSPC, EDQUOT
-  if (/os error (28|122)\b/.test(text)) return "no space left on the device";
+  if (isDiskFull(error)) return "no space left on the device";
   // EROFS
   if (/os error 30\b/.test(text)) return "the file system is read-only";
   if (

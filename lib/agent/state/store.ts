@@ -8,7 +8,13 @@ import {
   sha256Hex,
 } from "../../shared/base/mod.ts";
 import { DirSyncer } from "./dir_syncer.ts";
-import { ASIDE_SUFFIX, fromDiskError, replaceFile } from "./disk.ts";
+import {
+  ASIDE_SUFFIX,
+  fromDiskError,
+  isDiskFull,
+  replaceFile,
+} from "./disk.ts";
+import { DiskReserve } from "./disk_reserve.ts";
 import type { Seal } from "./seal.ts";
 
 /** Kinds of records; the key of a "blob" is the hexadecimal SHA-256 of its content. */
@@ -25,6 +31,15 @@ export interface RecordName {
 export interface DamagedRecord extends RecordName {
   /** Path of the file now. */
   path: string;
+}
+
+/** Options of {@linkcode StateStore.write}. */
+export interface WriteOptions {
+  /**
+   * Use the space that is reserved when the disk is full: what is written leads to less usage.
+   * @default false
+   */
+  useReserve?: boolean;
 }
 
 /** The records in a state directory. Calls about the same record take effect in their order. */
@@ -49,7 +64,11 @@ export interface StateStore {
    * @throws {AranyaError} code "invalid" when the key is no file name, or a blob's content does not
    * have that hash
    */
-  write(name: RecordName, content: Uint8Array): Promise<void>;
+  write(
+    name: RecordName,
+    content: Uint8Array,
+    options?: WriteOptions,
+  ): Promise<void>;
   /** Removes a record; does nothing when there is none. */
   remove(name: RecordName): Promise<void>;
   /**
@@ -127,12 +146,14 @@ class FileStateStore implements StateStore {
     blob: new Map(),
   };
   readonly #calls = new Sequencer();
+  readonly #reserve: DiskReserve;
   readonly #dirSyncer = new DirSyncer();
 
   constructor(options: OpenStoreOptions) {
     this.dir = options.dir;
     this.#seal = options.seal;
     this.#log = options.log;
+    this.#reserve = new DiskReserve({ path: `${this.dir}/reserve` });
   }
 
   async load(): Promise<void> {
@@ -149,6 +170,11 @@ class FileStateStore implements StateStore {
       throw fromDiskError(error, `Cannot use state directory "${this.dir}"`);
     }
     await this.#readAll();
+    if (!await this.#reserve.fill()) {
+      this.#log.warn("no space can be reserved in the state directory", {
+        object: this.dir,
+      });
+    }
   }
 
   /** Finds the damaged records; one that can't be read must not keep the others from use. */
@@ -199,7 +225,11 @@ class FileStateStore implements StateStore {
     });
   }
 
-  write(name: RecordName, content: Uint8Array): Promise<void> {
+  write(
+    name: RecordName,
+    content: Uint8Array,
+    { useReserve = false }: WriteOptions = {},
+  ): Promise<void> {
     return this.#calls.run(toLabel(name), async () => {
       const action = `Cannot write ${name.kind} "${name.key}" to state`;
       const hashes = this.#hashes[name.kind];
@@ -216,8 +246,16 @@ class FileStateStore implements StateStore {
           : hashes.get(name.key) === hash
       ) return;
       try {
-        const sealed = this.#seal.seal(toLabel(name), content);
-        await replaceFile({ path: this.#pathOf(name), content: sealed });
+        const file = {
+          path: this.#pathOf(name),
+          content: this.#seal.seal(toLabel(name), content),
+        };
+        await replaceFile(file).catch(async (error) => {
+          const mayRetry = useReserve && isDiskFull(error) &&
+            await this.#reserve.release();
+          if (!mayRetry) throw error;
+          await replaceFile(file);
+        });
         hashes.set(name.key, name.kind === "blob" ? "" : hash);
         await this.#dirSyncer.sync(this.#dirOf(name.kind));
       } catch (error) {
@@ -241,6 +279,8 @@ class FileStateStore implements StateStore {
       }
       this.#hashes[name.kind].delete(name.key);
       await this.#dirSyncer.sync(this.#dirOf(name.kind));
+      // What the pod had on the disk was removed before.
+      if (name.kind === "pod") await this.#reserve.fill();
     });
   }
 

@@ -203,6 +203,50 @@ Deno.test("fail() persists the failure, reports it and sets the stop deadline", 
   });
 });
 
+for (
+  const [title, change, isRemoved] of [
+    ["remove()", (state: PodState) => state.remove(5), true],
+    ["purge()", (state: PodState) => state.purge(), true],
+    [
+      "fail()",
+      (state: PodState) => state.fail({ reason: "Evicted", message: "" }),
+      false,
+    ],
+  ] as const
+) {
+  Deno.test(`${title} takes effect when the record can't be written, and is written later`, async () => {
+    await using fixture = await createFixture();
+    const { context, state, clock, saved } = fixture;
+    await fixture.observe();
+    const { save } = context.store;
+    context.store.save = () => Promise.reject(new Error("disk is full"));
+    await change(state);
+    assert.notEqual(state.toPlanInput(NOTHING_RUNS).goal.kind, "run");
+    // After a crash the pod must not be started from its former record.
+    assert.deepEqual(fixture.unsaved, isRemoved ? ["u1"] : []);
+    assert.equal(state.syncAtMs, clock.monotonicMs() + 60_000);
+    context.store.save = save;
+    const recordPlan = async () => {
+      const input = state.toPlanInput(NOTHING_RUNS);
+      await state.recordPlan({ input, plan: planPod(input) });
+    };
+    await recordPlan();
+    assert.deepEqual(saved, []);
+    await clock.pass(60_000);
+    await recordPlan();
+    assert.deepEqual(saved, [state.record]);
+    assert.equal(state.syncAtMs, undefined);
+  });
+}
+
+Deno.test("apply() throws and changes nothing when the record can't be written", async () => {
+  await using fixture = await createFixture();
+  const { context, state, spec } = fixture;
+  context.store.save = () => Promise.reject(new Error("disk is full"));
+  await assert.rejects(state.apply(podOf({ specHash: "h2" })), /disk is full/);
+  assert.equal(state.record.spec, spec);
+});
+
 Deno.test("recordVolumesFailure() doubles the back-off up to a minute; retryFailures() ends it", async () => {
   await using fixture = await createFixture();
   const { state, clock } = fixture;
@@ -335,6 +379,37 @@ Deno.test("a completed pod is not run again when the engine was pruned", async (
     fixture.engine.calls.filter((call) => call.startsWith("start")).length,
     1,
   );
+});
+
+Deno.test("a pod is removed when the disk is full", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  fixture.isDiskFull = true;
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 5 });
+  await fixture.waitForStatus("app:terminated:143#0 pod:terminated");
+  // A device that boots now does not run the pod again.
+  await fixture.stopAgent();
+  fixture.isDiskFull = false;
+  fixture.engine.pods.clear();
+  await fixture.startAgent();
+  assert.deepEqual(await fixture.podWorkers.list(), []);
+});
+
+Deno.test("a pod fails when the disk is full, without a write again and again", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf({ activeDeadlineSeconds: 60n }));
+  await fixture.waitForStatus("app:running#0 ready");
+  fixture.isDiskFull = true;
+  fixture.advance(61_000);
+  await fixture.waitForStatus("app:terminated:143#0");
+  await fixture.waitForCall("stop sandbox u1");
+  assert.equal(
+    fixture.podWorkers.findStatus("u1")?.failureReason,
+    "DeadlineExceeded",
+  );
+  // The failure, and how the container ended.
+  assert.equal(fixture.failedWriteCount, 2);
 });
 
 Deno.test("a pod fails and its containers are stopped when its active deadline is over", async () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  AranyaError,
   sha256Hex,
   SILENT_LOGGER,
   utf8,
@@ -9,6 +10,7 @@ import { createSeal, openStore } from "../../../lib/agent/state/mod.ts";
 import { ConfigureSchema, create } from "../../../lib/shared/wire/mod.ts";
 import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
 import { PodStore } from "../../../lib/agent/pods/pod_store.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { podOf } from "./_support/pods_fixture.ts";
 
 /** A state directory that can be opened several times. */
@@ -17,7 +19,8 @@ async function createFixture() {
   const open = async () => {
     const seal = createSeal(new Uint8Array(32));
     const store = await openStore({ dir, seal, log: SILENT_LOGGER });
-    return { store, pods: new PodStore({ store, log: SILENT_LOGGER }) };
+    const clock = new VirtualClock();
+    return { store, pods: new PodStore({ store, clock, log: SILENT_LOGGER }) };
   };
   return {
     dir,
@@ -30,7 +33,7 @@ Deno.test("countStart() rises with every start of the agent", async () => {
   await using fixture = await createFixture();
   for (const count of [1n, 2n, 3n]) {
     const { pods } = await fixture.open();
-    assert.equal(await pods.countStart(), count);
+    assert.deepEqual(await pods.countStart(), { count, isSaved: true });
   }
 });
 
@@ -118,6 +121,34 @@ Deno.test("listHeldTokenFiles() returns the token files whose content is kept", 
   assert.deepEqual(others, []);
   assert.equal(file?.path, "token");
   assert.equal(file?.token?.expiresUnixMs, 5n);
+});
+
+Deno.test("a record that can't be read does not affect the others", async () => {
+  await using fixture = await createFixture();
+  const first = await fixture.open();
+  for (const uid of ["u1", "u2"]) {
+    await first.pods.save(createPodRecord(podOf({ uid }), {
+      firstSeenUnixMs: 5,
+    }));
+  }
+  await first.pods.saveSettings(create(ConfigureSchema, { podCidr: "x" }));
+  await first.pods.countStart();
+  const { store, pods } = await fixture.open();
+  const read = store.read.bind(store);
+  store.read = (name) =>
+    name.key === "u2"
+      ? read(name)
+      : Promise.reject(new AranyaError("internal", "Cannot read: disk fails"));
+  await pods.loadSettings();
+  assert.equal(pods.settings.podCidr, "");
+  const records = await pods.loadRecords();
+  assert.deepEqual(records.map(({ spec }) => spec.uid), ["u2"]);
+  assert.equal(pods.hasDamage, true);
+  // Above every number that was counted up to now.
+  const { count } = await pods.countStart();
+  assert.equal(count, 1_800_000_002n);
+  const again = await fixture.open();
+  assert.equal((await again.pods.countStart()).count, 1_800_000_003n);
 });
 
 Deno.test("collectBlobs() removes contents that no pod uses", async () => {

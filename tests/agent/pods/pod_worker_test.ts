@@ -80,37 +80,6 @@ for (const isNew of [true, false]) {
   });
 }
 
-Deno.test("a status before the first sync starts the probes of what was observed", async () => {
-  const { context, engine, counts, pod, statuses } = createFixture();
-  await engine.ensureSandbox(
-    {
-      podUid: "u1",
-      namespace: "ns",
-      name: "web",
-    } as Parameters<typeof engine.ensureSandbox>[0],
-  );
-  for (const attempt of [0, 1]) {
-    await engine.startContainer(
-      {
-        podUid: "u1",
-        container: PROBED.containers[0],
-        kind: "app",
-        attempt,
-        labels: {},
-      } as unknown as Parameters<typeof engine.startContainer>[0],
-      new AbortController().signal,
-    );
-  }
-  engine.exitContainer("app-0", 1);
-  // The sync fails after the engine was observed.
-  context.volumes.readMessage = () => Promise.reject(new Error("disk fails"));
-  pod.start();
-  await waitUntil(() => counts.probes > 0);
-  assert.equal(statuses.length, 1);
-  assert.equal(statuses[0]?.containers[0]?.started, true);
-  await pod[Symbol.asyncDispose]();
-});
-
 Deno.test("apply() starts a pod: sandbox, init containers in order, then the others", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({

@@ -19,6 +19,24 @@ Deno.test("createPodWorkers() keeps pods running when the agent was restarted", 
   assert.ok((after?.version ?? 0n) > (before?.version ?? 0n));
 });
 
+Deno.test("createPodWorkers() goes on when the disk is full", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  const before = fixture.statuses.at(-1)?.version ?? 0n;
+  fixture.isDiskFull = true;
+  await fixture.startAgent();
+  await fixture.waitForStatus("app:running#0 ready");
+  const first = fixture.statuses.at(-1)?.version ?? 0n;
+  assert.ok(first > before);
+  await fixture.stopAgent();
+  fixture.aheadMs += 5_000;
+  await fixture.startAgent();
+  await fixture.waitForStatus("app:running#0 ready");
+  assert.ok((fixture.statuses.at(-1)?.version ?? 0n) > first);
+});
+
 Deno.test("createPodWorkers() starts pods in a new sandbox when the device boots without a link", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf());

@@ -50,6 +50,18 @@ Deno.test("readTerminationMessage() returns at most 2048 bytes of at most 80 lin
   assert.equal(tailLines, 80);
 });
 
+Deno.test("readTerminationMessage() returns the end of the log when the file can't be read", async () => {
+  const { context, engine } = createWorkerContext();
+  context.volumes.readMessage = () => Promise.reject(new Error("disk fails"));
+  engine.log = "log";
+  const message = await readTerminationMessage(toContainer(1), {
+    context,
+    podUid: "u1",
+    fallbackToLogs: true,
+  });
+  assert.equal(message, "log");
+});
+
 Deno.test("readTerminationMessage() returns what it has when the log can't be read", async () => {
   const { context, engine } = createWorkerContext();
   engine.logs = async function* () {

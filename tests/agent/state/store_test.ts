@@ -24,6 +24,31 @@ async function withDir(work: (dir: string) => Promise<void>): Promise<void> {
   }
 }
 
+/** Like `withDir`, on a file system of 1 MiB. */
+const withSmallDisk = (work: (dir: string) => Promise<void>): Promise<void> =>
+  withDir(async (dir) => {
+    await run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir);
+    try {
+      await work(dir);
+    } finally {
+      await run("umount", dir);
+    }
+  });
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success } = await new Deno.Command(command, { args }).output();
+  assert.ok(success, `${command} failed; this test needs root`);
+}
+
+/** Leaves no space on the disk that the directory is on. */
+async function fillDisk(dir: string): Promise<void> {
+  using file = await Deno.open(`${dir}/filler`, { create: true, write: true });
+  const page = new Uint8Array(4_096);
+  await assert.rejects(async () => {
+    for (;;) await file.write(page);
+  });
+}
+
 const open = (dir: string, key = KEY): Promise<StateStore> =>
   openStore({ dir, seal: createSeal(key), log: SILENT_LOGGER });
 
@@ -37,6 +62,37 @@ Deno.test("read() returns what was written before a restart", () =>
     const store = await open(dir);
     assert.deepEqual(store.keys("pod"), ["uid-1"]);
     assert.deepEqual(await store.read(POD), utf8("spec"));
+  }));
+
+Deno.test("write() uses the reserve when the disk is full, and remove() of a pod fills it again", () =>
+  withSmallDisk(async (dir) => {
+    const store = await open(dir);
+    const { size } = await Deno.stat(`${dir}/reserve`);
+    assert.equal(size, 512 * 1024);
+    await store.write(POD, utf8("small"));
+    await fillDisk(dir);
+    const content = new Uint8Array(20_000);
+    await assert.rejects(
+      store.write(POD, content),
+      /Cannot write pod "uid-1" to state: no space left on the device/,
+    );
+    await store.write(POD, content, { useReserve: true });
+    assert.deepEqual(await store.read(POD), content);
+    await assert.rejects(Deno.stat(`${dir}/reserve`), Deno.errors.NotFound);
+    await Deno.remove(`${dir}/filler`);
+    await store.remove(POD);
+    assert.equal((await Deno.stat(`${dir}/reserve`)).size, size);
+  }));
+
+Deno.test("openStore() goes on without a reserve when the disk is full", () =>
+  withSmallDisk(async (dir) => {
+    await fillDisk(dir);
+    const store = await open(dir);
+    await assert.rejects(Deno.stat(`${dir}/reserve`), Deno.errors.NotFound);
+    await assert.rejects(
+      store.write(POD, new Uint8Array(20_000), { useReserve: true }),
+      /no space left on the device/,
+    );
   }));
 
 Deno.test("write() leaves nothing readable on the disk", () =>

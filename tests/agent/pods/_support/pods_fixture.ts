@@ -48,6 +48,10 @@ export class PodsFixture implements AsyncDisposable {
   switches = { privileged: true, hostPath: true, hostNamespaces: true };
   /** Whether there is a link to the operator. */
   online = true;
+  /** Makes every write to the state directory fail. */
+  isDiskFull = false;
+  /** Number of writes to the state directory that failed. */
+  failedWriteCount = 0;
   #runtime: ContainerRuntime = this.engine;
   #podWorkers: PodWorkers | undefined;
 
@@ -72,6 +76,14 @@ export class PodsFixture implements AsyncDisposable {
       seal: createSeal(new Uint8Array(32)),
       log: SILENT_LOGGER,
     });
+    const write = store.write.bind(store);
+    store.write = (...args) => {
+      if (!this.isDiskFull) return write(...args);
+      this.failedWriteCount++;
+      return Promise.reject(
+        new AranyaError("internal", "Cannot write: no space left"),
+      );
+    };
     this.#podWorkers = await createPodWorkers({
       runtime: this.#runtime,
       store,

@@ -21,6 +21,8 @@ export interface WorkerContextFixture {
   engine: FakeEngine;
   /** Records in the order in which they were saved. */
   saved: PodRecord[];
+  /** UIDs of the records that were removed. */
+  unsaved: string[];
   /** Statuses in the order in which they were published. */
   statuses: PodStatus[];
   events: PodEvent[];
@@ -34,6 +36,7 @@ export function createWorkerContext(
 ): WorkerContextFixture {
   const engine = new FakeEngine(clock);
   const saved: PodRecord[] = [];
+  const unsaved: string[] = [];
   const statuses: PodStatus[] = [];
   const events: PodEvent[] = [];
   const dropped: string[] = [];
@@ -64,6 +67,10 @@ export function createWorkerContext(
         saved.push(record);
         return Promise.resolve();
       },
+      remove: (uid) => {
+        unsaved.push(uid);
+        return Promise.resolve();
+      },
     },
     registry: {
       mayRun: () => true,
@@ -79,5 +86,5 @@ export function createWorkerContext(
     clock,
     log: SILENT_LOGGER,
   };
-  return { context, engine, saved, statuses, events, dropped };
+  return { context, engine, saved, unsaved, statuses, events, dropped };
 }
