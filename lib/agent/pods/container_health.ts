@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Failed starts and probe results of one container. */
-import type { Container } from "../../shared/wire/mod.ts";
+import { defined, equalBytes } from "../../shared/base/mod.ts";
+import {
+  type Container,
+  ContainerSchema,
+  create,
+  encodeMessage,
+} from "../../shared/wire/mod.ts";
 import type { PodEvent, WorkerContext } from "./context.ts";
 import { type HandlerTarget, runHandler } from "./lifecycle_handler.ts";
 import type {
+  ContainerInstance,
   FailedCheck,
   RunningStart,
   StartFailure,
@@ -48,8 +55,11 @@ export class ContainerHealth {
   #unhealthy: UnhealthyInstance | undefined;
   #replacedId: string | undefined;
   #failureCount = 0;
-  #startedId: string | undefined;
-  #probes: { id: string; value: ContainerProbes } | undefined;
+  /** The instance that this agent has started last. */
+  #started: { id: string; atMs: number } | undefined;
+  #probes:
+    | { id: string; container: Container; value: ContainerProbes }
+    | undefined;
 
   constructor(options: ContainerHealthOptions) {
     this.#options = options;
@@ -73,6 +83,11 @@ export class ContainerHealth {
   /** Whether the instance that is probed passes its readiness probe; false when none is probed. */
   get ready(): boolean {
     return this.#probes?.value.ready ?? false;
+  }
+
+  /** Whether it is going to be known soon whether the instance is started and ready. */
+  get isPending(): boolean {
+    return this.#probes?.value.isPending ?? false;
   }
 
   /** Returns whether this instance is probed and has passed its startup probe. */
@@ -106,7 +121,8 @@ export class ContainerHealth {
   recordStart(id: string): void {
     this.#startFailure = undefined;
     this.#failureCount = 0;
-    this.#startedId = id;
+    const atMs = this.#options.context.clock.monotonicMs();
+    this.#started = { id, atMs };
   }
 
   /** Records that this instance is stopped to be replaced by another one. */
@@ -135,26 +151,49 @@ export class ContainerHealth {
 
   /**
    * Probes this instance and stops the probes of any other one; undefined stops all.
-   * Does nothing when the instance is probed already, also when its spec changed.
+   * Does nothing when the instance is probed already, with the same probes: those of a pod without
+   * a record are not known before its spec is applied.
    */
-  syncProbes(container: Container, id: string | undefined): void {
-    if (this.#probes?.id === id) return;
-    void this.#probes?.value[Symbol.asyncDispose]();
+  syncProbes(
+    container: Container,
+    instance: ContainerInstance | undefined,
+  ): void {
+    const former = this.#probes;
+    const isProbed = former !== undefined && former.id === instance?.id &&
+      haveSameProbes(former.container, container);
+    if (isProbed) return;
+    void former?.value[Symbol.asyncDispose]();
     this.#probes = undefined;
-    if (id === undefined) return;
+    if (!instance) return;
+    const { id } = instance;
+    const isOwn = this.#started?.id === id && former?.id !== id;
     const value = new ContainerProbes({
       container,
       target: this.#toProbeTarget(id),
       clock: this.#options.context.clock,
-      adopted: this.#startedId !== id,
+      startedAtMs: this.#toStartedAtMs(instance),
+      adopted: !isOwn,
     });
-    this.#probes = { id, value };
+    this.#probes = { id, container, value };
     value.start();
+  }
+
+  /** Stops the liveness and startup probes, because the pod ends. */
+  stopLivenessAndStartup(): void {
+    this.#probes?.value.stopLivenessAndStartup();
   }
 
   /** Stops the probes. */
   async close(): Promise<void> {
     await this.#probes?.value[Symbol.asyncDispose]();
+  }
+
+  /** A start by an earlier agent is known by the wall clock only, which may have been set since. */
+  #toStartedAtMs({ id, raw }: ContainerInstance): number {
+    if (this.#started?.id === id) return this.#started.atMs;
+    const { clock } = this.#options.context;
+    const ageMs = Math.max(0, clock.wallMs() - raw.startedUnixMs);
+    return clock.monotonicMs() - ageMs;
   }
 
   #toProbeTarget(id: string): ProbeTarget {
@@ -179,6 +218,17 @@ export class ContainerHealth {
         }),
     };
   }
+}
+
+/** Returns whether both specs of a container have the same probes. */
+function haveSameProbes(left: Container, right: Container): boolean {
+  if (left === right) return true;
+  const encode = ({ startup, liveness, readiness }: Container) =>
+    encodeMessage(
+      ContainerSchema,
+      create(ContainerSchema, defined({ startup, liveness, readiness })),
+    );
+  return equalBytes(encode(left), encode(right));
 }
 
 function capitalize(word: string): string {

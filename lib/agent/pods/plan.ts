@@ -67,6 +67,7 @@ class PodPlanner {
    * a container behind.
    */
   #planPurge(): void {
+    this.#builder.plan.isEnding = true;
     const others = [...this.#input.busy].filter((key) => key !== PURGE_KEY);
     for (const key of others) this.#builder.abort(key);
     if (others.length === 0) this.#builder.addAction({ kind: "purge" });
@@ -166,6 +167,7 @@ class PodPlanner {
 
   /** Aborts what would bring up more of the pod; stops go on. */
   #abortStarts(): void {
+    this.#builder.plan.isEnding = true;
     this.#builder.abort(actionKey({ kind: "prepareVolumes" }));
     this.#builder.abort(actionKey({ kind: "ensureSandbox" }));
     for (const name of this.#input.starting.keys()) {
@@ -227,6 +229,7 @@ class PodPlanner {
       container.role !== "sidecar" && findExitCode(container) === undefined
     );
     if (missed === undefined) {
+      this.#builder.plan.isEnding = true;
       this.#builder.plan.terminated = busy.size === 0;
       return;
     }

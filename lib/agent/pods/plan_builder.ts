@@ -80,6 +80,8 @@ export interface Plan {
   syncAtMs: number | undefined;
   /** Keys of running actions that are to be aborted. An aborted action may need time to end. */
   aborts: Set<string>;
+  /** The pod ends: nothing is started any more. */
+  isEnding: boolean;
   /** No container runs or will be started again, and no action runs. */
   terminated: boolean;
 }
@@ -113,6 +115,7 @@ export class PlanBuilder {
     waiting: new Map(),
     syncAtMs: undefined,
     aborts: new Set(),
+    isEnding: false,
     terminated: false,
   };
   readonly #busy: ReadonlySet<string>;

@@ -49,8 +49,13 @@ export interface PodRecord {
   goal: RecordGoal;
   /** Grace period of the removal; 0 before a removal was requested. */
   graceSeconds: number;
-  /** When the agent learned of the pod, in milliseconds since 1970. */
+  /** When the agent learned of the pod, in milliseconds since 1970; for the status. */
   firstSeenUnixMs: number;
+  /**
+   * How long agents have run since then, for activeDeadlineSeconds. Kept up to date for pods with
+   * such a deadline only.
+   */
+  activeMs: number;
   /** Why the pod as a whole has failed, e.g. Evicted or DeadlineExceeded. */
   failure?: { reason: string; message: string } | undefined;
   /**
@@ -78,6 +83,8 @@ interface EncodedHead {
   restarts: Record<string, number>;
   /** A `PodStatus` message in hexadecimal. */
   lastStatus?: string;
+  /** Absent: 0. */
+  activeMs?: number;
 }
 
 const VERSION = 1;
@@ -116,6 +123,7 @@ export function createPodRecord(
     goal: options.goal ?? "run",
     graceSeconds: options.graceSeconds ?? 0,
     firstSeenUnixMs: options.firstSeenUnixMs,
+    activeMs: 0,
     completed: new Map(),
     restartCounts: new Map(),
   };
@@ -170,6 +178,7 @@ export function encodePodRecord(record: PodRecord): Uint8Array {
     ...defined({
       lastStatus: lastStatus &&
         toHex(encodeMessage(PodStatusSchema, lastStatus)),
+      activeMs: Math.trunc(record.activeMs) || undefined,
     }),
   };
   const json = utf8(JSON.stringify(head));
@@ -198,6 +207,7 @@ export function decodePodRecord(bytes: Uint8Array): PodRecord {
       goal,
       graceSeconds: head.graceSeconds,
       firstSeenUnixMs: head.firstSeenUnixMs,
+      activeMs: head.activeMs ?? 0,
       failure: head.failure,
       completed: new Map(
         Object.entries(head.settled).map(([name, hex]) => [

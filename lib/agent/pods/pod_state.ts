@@ -31,6 +31,8 @@ const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
 const PERSIST_RETRY_MS = 60_000;
+/** How often the age of a pod is written until its active deadline. */
+const SAVED_AGES_COUNT = 8;
 
 /** Options of {@linkcode PodState}. */
 export interface PodStateOptions {
@@ -68,6 +70,7 @@ export class PodState implements ContainerPod {
   #sandboxRetryAtMs = 0;
   /** When the record is persisted again after a failure. */
   #persistAtMs: number | undefined;
+  #isEnding = false;
   #stopByMs: number | undefined;
 
   constructor(options: PodStateOptions) {
@@ -79,10 +82,9 @@ export class PodState implements ContainerPod {
       context,
       podUid: record.spec.uid,
     });
-    // The age of the pod moves to the monotonic clock here. A wall clock that was set back
-    // meanwhile makes the pod young, but never gives it a negative age.
-    const ageMs = Math.max(0, context.clock.wallMs() - record.firstSeenUnixMs);
-    this.#firstSeenMs = context.clock.monotonicMs() - ageMs;
+    // Only time in which an agent ran counts. The wall clock says nothing: a device without a
+    // real-time clock boots in 1970, and a pod of that time would be decades old.
+    this.#firstSeenMs = context.clock.monotonicMs() - record.activeMs;
     if (record.goal === "remove" || record.failure) this.#limitStopTime();
   }
 
@@ -98,7 +100,11 @@ export class PodState implements ContainerPod {
 
   /** When to sync again for the state's own sake, on the monotonic clock; undefined for never. */
   get syncAtMs(): number | undefined {
-    return this.#persistAtMs;
+    const atMs = Math.min(
+      this.#persistAtMs ?? Infinity,
+      this.#firstSeenMs + this.#nextSavedAgeMs(),
+    );
+    return Number.isFinite(atMs) ? atMs : undefined;
   }
 
   /** Whether a first status is to be published although the engine could not be read yet. */
@@ -198,8 +204,27 @@ export class PodState implements ContainerPod {
    * is lost. Never rejects.
    */
   async #update(change: Partial<PodRecord>): Promise<void> {
-    this.#record = { ...this.#record, ...change };
+    this.#record = { ...this.#record, ...change, ...this.#toAge() };
     await this.#persist();
+  }
+
+  /** Returns the age of a pod with an active deadline; that of any other one is not recorded. */
+  #toAge(): Pick<PodRecord, "activeMs"> | undefined {
+    if (this.#record.spec.activeDeadlineSeconds <= 0n) return undefined;
+    return { activeMs: this.#nowMs() - this.#firstSeenMs };
+  }
+
+  /**
+   * Returns the age at which the record is written although nothing else has changed: a pod with an
+   * active deadline loses no more than this part of it at a power cut.
+   */
+  #nextSavedAgeMs(): number {
+    const { spec: { activeDeadlineSeconds }, activeMs, goal } = this.#record;
+    const isCounted = activeDeadlineSeconds > 0n && goal === "run" &&
+      !this.#isEnding;
+    if (!isCounted) return Infinity;
+    const deadlineMs = Number(activeDeadlineSeconds) * 1_000;
+    return activeMs + deadlineMs / SAVED_AGES_COUNT;
   }
 
   /**
@@ -328,9 +353,14 @@ export class PodState implements ContainerPod {
       const isStarting = running?.attempt === starting.get(spec.name)?.attempt;
       this.healthOf(spec.name).syncProbes(
         spec,
-        isStarting ? undefined : running?.id,
+        isStarting ? undefined : running,
       );
     }
+  }
+
+  /** Stops the liveness and startup probes of a pod that ends, as a kubelet does. */
+  stopLivenessAndStartup(): void {
+    for (const health of this.#health.values()) health.stopLivenessAndStartup();
   }
 
   /** Returns the planner's input. `running` are the actions that run. */
@@ -361,6 +391,7 @@ export class PodState implements ContainerPod {
     const status = this.#toStatus(planned);
     const completed = this.#toCompleted(planned);
     const nowMs = this.#nowMs();
+    this.#isEnding = planned.plan.isEnding;
     if (status.terminated) {
       await this.#update({
         ...completed,
@@ -368,7 +399,9 @@ export class PodState implements ContainerPod {
         lastStatus: status,
       });
     } else if (completed) await this.#update(completed);
-    else if (nowMs >= (this.#persistAtMs ?? Infinity)) await this.#persist();
+    else if (nowMs >= (this.syncAtMs ?? Infinity)) await this.#update({});
+    // The status follows within seconds, when it is known what is ready.
+    if ([...this.#health.values()].some(({ isPending }) => isPending)) return;
     this.#publish(status);
   }
 
@@ -383,9 +416,10 @@ export class PodState implements ContainerPod {
     this.#publish(this.#toStatus(planned));
   }
 
-  /** Stops all probes. */
+  /** Stops all probes, and persists the age of a pod with an active deadline. */
   async close(): Promise<void> {
     for (const health of this.#health.values()) await health.close();
+    if (Number.isFinite(this.#nextSavedAgeMs())) await this.#update({});
   }
 
   #toGoal(): PodGoal {

@@ -198,6 +198,7 @@ export class PodWorker implements AsyncDisposable {
     const input = this.#state.toPlanInput(running);
     const plan = planPod(input);
     for (const key of plan.aborts) this.#running.get(key)?.abort();
+    if (plan.isEnding) this.#state.stopLivenessAndStartup();
     await this.#state.recordPlan({ input, plan });
     for (const action of plan.actions) this.#execute(action);
     this.#setTimer(

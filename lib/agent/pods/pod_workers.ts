@@ -210,7 +210,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       if (worker) await worker.apply(spec);
       else {
         await this.#createPod(createPodRecord(spec, {
-          firstSeenUnixMs: this.#clock.wallMs(),
+          firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
         }));
       }
       await this.#collectBlobs();
@@ -368,6 +368,16 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     return [...this.#workers.values()].filter(({ record: { spec } }) =>
       spec.namespace === pod.namespace && spec.name === pod.name
     );
+  }
+
+  /**
+   * Returns the present time, or a later one when that is before an earlier pod of the same name.
+   */
+  #toFirstSeenUnixMs(spec: PodSpec): number {
+    const earlierUnixMs = this.#listNamesakes(spec).map(({ record }) =>
+      record.firstSeenUnixMs + 1
+    );
+    return Math.max(this.#clock.wallMs(), ...earlierUnixMs);
   }
 
   /** Syncs the pods of this name: one of them may run now. */

@@ -2,6 +2,7 @@
 /** Startup, liveness and readiness probes of one container instance. */
 import { type Clock, Scope, withDeadline } from "../../shared/base/mod.ts";
 import type { Container, Handler, Probe } from "../../shared/wire/mod.ts";
+import { ClockTimer } from "./clock_timer.ts";
 import type { HandlerResult } from "./lifecycle_handler.ts";
 
 /** The probes that Kubernetes knows. */
@@ -28,10 +29,9 @@ export interface ContainerProbesOptions {
   container: Container;
   target: ProbeTarget;
   clock: Clock;
-  /**
-   * The instance was started before this agent: its initial delays and its startup probe are
-   * skipped, and it counts as ready until a probe fails.
-   */
+  /** When the instance was started, on the monotonic clock; initial delays count from it. */
+  startedAtMs: number;
+  /** The instance ran before it was probed, e.g. it was started by an earlier agent. */
   adopted: boolean;
 }
 
@@ -40,11 +40,15 @@ const DEFAULT_PERIOD_SECONDS = 10;
 const DEFAULT_TIMEOUT_SECONDS = 1;
 const DEFAULT_SUCCESS_THRESHOLD = 1;
 const DEFAULT_FAILURE_THRESHOLD = 3;
+/** How long the state of an adopted instance may be unknown. */
+const MAX_PENDING_MS = 3_000;
 
 /** One probe and what to do with its results. */
 interface ProbeLoop {
   kind: ProbeKind;
   probe: Probe;
+  /** Called with each result, before `onThreshold`. */
+  onResult?(ok: boolean): void;
   /** Called with each result whose threshold is reached. Returns whether to go on. */
   onThreshold(ok: boolean): boolean;
 }
@@ -52,18 +56,28 @@ interface ProbeLoop {
 /**
  * Runs the probes of one instance from `start` until it is disposed. Liveness and readiness wait
  * for the startup probe. An instance without probes is started and ready at once.
+ *
+ * Whether an adopted instance has started and is ready is not known before the first results, which
+ * decide without thresholds. Meanwhile its state is pending: whoever shows it can wait, so that a
+ * restart of the agent neither makes a ready container unready nor the reverse.
  */
 export class ContainerProbes implements AsyncDisposable {
   readonly #options: ContainerProbesOptions;
-  readonly #scope = new Scope();
+  /** The startup and liveness probes. */
+  readonly #livenessScope = new Scope();
+  readonly #readinessScope = new Scope();
+  readonly #pendingTimer: ClockTimer;
+  #isPending: boolean;
   #started: boolean;
   #ready: boolean;
 
   constructor(options: ContainerProbesOptions) {
-    const { container, adopted } = options;
+    const { container: { startup, readiness }, clock } = options;
     this.#options = options;
-    this.#started = !container.startup || adopted;
-    this.#ready = !container.readiness || adopted;
+    this.#started = !startup;
+    this.#ready = !readiness;
+    this.#isPending = this.#isPendingWith(startup ?? readiness);
+    this.#pendingTimer = new ClockTimer(clock, () => this.#endPending());
   }
 
   /** Whether the startup probe has succeeded. */
@@ -76,32 +90,58 @@ export class ContainerProbes implements AsyncDisposable {
     return this.#ready;
   }
 
+  /** Whether `started` and `ready` are going to be known soon. */
+  get isPending(): boolean {
+    return this.#isPending;
+  }
+
   /** Starts to probe. Call it once. */
   start(): void {
-    const { startup } = this.#options.container;
-    if (this.#started || !startup) return this.#startOtherProbes();
-    this.#runLoop({
+    const { container: { startup }, clock } = this.#options;
+    if (this.#isPending) {
+      this.#pendingTimer.set(clock.monotonicMs() + MAX_PENDING_MS);
+    }
+    if (!startup) return this.#startOtherProbes();
+    this.#runLoop(this.#livenessScope, {
       kind: "startup",
       probe: startup,
+      onResult: (ok) => {
+        if (!ok) this.#endPending();
+      },
       onThreshold: (ok) => {
-        if (ok) {
-          this.#setState({ started: true });
-          this.#startOtherProbes();
-        } else this.#reportUnhealthy("startup", startup);
+        if (ok) this.#onStarted();
+        else this.#reportUnhealthy("startup", startup);
         return false;
       },
     });
   }
 
+  /** Stops the liveness and startup probes, e.g. because the pod ends. May be called twice. */
+  stopLivenessAndStartup(): void {
+    void this.#livenessScope.close();
+  }
+
   /** Stops all probes; running handlers are aborted and awaited. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#scope.close();
+    this.#pendingTimer[Symbol.dispose]();
+    await Promise.all([
+      this.#livenessScope.close(),
+      this.#readinessScope.close(),
+    ]);
+  }
+
+  #onStarted(): void {
+    const { container: { readiness }, target } = this.#options;
+    this.#started = true;
+    this.#isPending &&= this.#isPendingWith(readiness);
+    target.onProbeStateChanged();
+    this.#startOtherProbes();
   }
 
   #startOtherProbes(): void {
     const { liveness, readiness } = this.#options.container;
     if (liveness) {
-      this.#runLoop({
+      this.#runLoop(this.#livenessScope, {
         kind: "liveness",
         probe: liveness,
         onThreshold: (ok) => {
@@ -111,27 +151,42 @@ export class ContainerProbes implements AsyncDisposable {
       });
     }
     if (readiness) {
-      this.#runLoop({
+      this.#runLoop(this.#readinessScope, {
         kind: "readiness",
         probe: readiness,
+        onResult: (ok) => {
+          if (this.#isPending && ok) this.#ready = true;
+          this.#endPending();
+        },
         onThreshold: (ok) => {
-          this.#setState({ ready: ok });
+          if (this.#ready !== ok) {
+            this.#ready = ok;
+            this.#options.target.onProbeStateChanged();
+          }
           return true;
         },
       });
     }
   }
 
-  #setState(
-    { started = this.#started, ready = this.#ready }: {
-      started?: boolean;
-      ready?: boolean;
-    },
-  ): void {
-    if (started === this.#started && ready === this.#ready) return;
-    this.#started = started;
-    this.#ready = ready;
+  /** Returns whether the state is unknown until the first result of this probe. */
+  #isPendingWith(probe: Probe | undefined): boolean {
+    // An instance that is too young for the probe can't have passed it.
+    return this.#options.adopted && probe !== undefined &&
+      this.#remainingDelayMs(probe) === 0;
+  }
+
+  #endPending(): void {
+    if (!this.#isPending) return;
+    this.#isPending = false;
+    this.#pendingTimer.set(undefined);
     this.#options.target.onProbeStateChanged();
+  }
+
+  #remainingDelayMs({ initialDelaySeconds }: Probe): number {
+    const { clock, startedAtMs } = this.#options;
+    const dueAtMs = startedAtMs + initialDelaySeconds * 1_000;
+    return Math.max(0, dueAtMs - clock.monotonicMs());
   }
 
   #reportUnhealthy(
@@ -145,14 +200,14 @@ export class ContainerProbes implements AsyncDisposable {
     });
   }
 
-  #runLoop(loop: ProbeLoop): void {
-    this.#scope.run((signal) => this.#repeat(loop, signal));
+  #runLoop(scope: Scope, loop: ProbeLoop): void {
+    scope.run((signal) => this.#repeat(loop, signal));
   }
 
   /** Probes at the period of the spec until `onThreshold` or the signal ends it. */
   async #repeat(loop: ProbeLoop, signal: AbortSignal): Promise<void> {
-    const { clock, adopted } = this.#options;
-    const { probe, onThreshold } = loop;
+    const { clock } = this.#options;
+    const { probe, onResult, onThreshold } = loop;
     const periodMs = (probe.periodSeconds || DEFAULT_PERIOD_SECONDS) * 1_000;
     const successThreshold = probe.successThreshold ||
       DEFAULT_SUCCESS_THRESHOLD;
@@ -161,13 +216,12 @@ export class ContainerProbes implements AsyncDisposable {
     let lastOk: boolean | undefined;
     let sameResultCount = 0;
     try {
-      if (!adopted) {
-        await clock.sleep(probe.initialDelaySeconds * 1_000, { signal });
-      }
+      await clock.sleep(this.#remainingDelayMs(probe), { signal });
       for (;;) {
         const ok = await this.#probeOnce(loop, signal);
         sameResultCount = ok === lastOk ? sameResultCount + 1 : 1;
         lastOk = ok;
+        onResult?.(ok);
         const threshold = ok ? successThreshold : failureThreshold;
         if (sameResultCount >= threshold && !onThreshold(ok)) return;
         await clock.sleep(periodMs, { signal });

@@ -4,6 +4,8 @@ import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { ContainerSchema, create } from "../../../lib/shared/wire/mod.ts";
 import { ContainerHealth } from "../../../lib/agent/pods/container_health.ts";
 import type { PodEvent } from "../../../lib/agent/pods/context.ts";
+import type { RuntimeContainer } from "../../../lib/agent/runtime/mod.ts";
+import { running } from "./_support/plan_scenario.ts";
 import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
@@ -43,6 +45,7 @@ const failure = (engineUnavailable = false) => ({
   engineUnavailable,
 });
 
+const RAW = { startedUnixMs: 1_000 } as RuntimeContainer;
 const PROBED = create(ContainerSchema, {
   name: "app",
   liveness: {
@@ -113,11 +116,11 @@ Deno.test("syncProbes() probes one instance at a time", async () => {
     return Promise.resolve({ code: 0 });
   };
   assert.equal(health.isStarted(undefined), false);
-  health.syncProbes(PROBED, "app-0");
+  health.syncProbes(PROBED, running({ id: "app-0", raw: RAW }));
   assert.equal(health.isStarted("app-0"), true);
   assert.equal(health.isStarted("app-1"), false);
   await clock.pass(5_000);
-  health.syncProbes(PROBED, "app-1");
+  health.syncProbes(PROBED, running({ id: "app-1", raw: RAW }));
   assert.equal(health.isStarted("app-0"), false);
   await clock.pass(5_000);
   health.syncProbes(PROBED, undefined);
@@ -126,12 +129,41 @@ Deno.test("syncProbes() probes one instance at a time", async () => {
   assert.deepEqual(targets, ["app-0", "app-1"]);
 });
 
+Deno.test("syncProbes() probes with the probes of another spec, and leaves the same ones alone", async () => {
+  await using fixture = createFixture();
+  const { health, engine, clock } = fixture;
+  const commands: string[] = [];
+  engine.exec = ({ command: [name = ""] }) => {
+    commands.push(name);
+    return Promise.resolve({ code: 0 });
+  };
+  const instance = running({ id: "app-0", raw: RAW });
+  health.syncProbes(create(ContainerSchema, { name: "app" }), instance);
+  assert.equal(health.ready, true);
+  const withReadiness = () =>
+    create(ContainerSchema, {
+      name: "app",
+      readiness: {
+        handler: { action: { case: "exec", value: { command: ["ready"] } } },
+      },
+    });
+  health.syncProbes(withReadiness(), instance);
+  // Whether it is ready is not known yet.
+  assert.equal(health.isPending, true);
+  await clock.pass(15_000);
+  assert.equal(health.ready, true);
+  health.syncProbes(withReadiness(), instance);
+  assert.equal(health.isPending, false);
+  await clock.pass(10_000);
+  assert.deepEqual(commands, ["ready", "ready", "ready"]);
+});
+
 Deno.test("syncProbes() reports each failure, and marks the instance when the threshold is reached", async () => {
   await using fixture = createFixture();
   const { health, engine, clock } = fixture;
   engine.exec = () => Promise.resolve({ code: 3 });
   health.recordStart("app-0");
-  health.syncProbes(PROBED, "app-0");
+  health.syncProbes(PROBED, running({ id: "app-0", raw: RAW }));
   await clock.pass(5_000);
   assert.deepEqual(fixture.events, [{
     container: "app",

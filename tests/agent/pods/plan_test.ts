@@ -433,7 +433,7 @@ Deno.test("planPod() holds its invariants when the input is random", () => {
   for (let seed = 0; seed < 2_000; seed++) {
     const input = createRandomInput(seed);
     const before = structuredClone(input);
-    const { actions, aborts, terminated } = planPod(input);
+    const { actions, aborts, isEnding, terminated } = planPod(input);
     const message = `seed ${seed}: ${JSON.stringify(actions)}`;
     assert.deepEqual(structuredClone(input), before, message);
     const keys = actions.map(actionKey);
@@ -449,6 +449,9 @@ Deno.test("planPod() holds its invariants when the input is random", () => {
     assert.ok(!starts || input.volumes.kind === "ready", message);
     const isRunning = input.containers.some(findRunning);
     assert.ok(!terminated || (!isRunning && input.busy.size === 0), message);
+    const mayEnd = goal === "run" || goal === "unmanaged";
+    assert.ok(mayEnd || isEnding, message);
+    assert.ok(!terminated || isEnding, message);
     const releases = actions.some(({ kind }) => kind === "release");
     assert.ok(!releases || (terminated && !input.isReleased), message);
   }

@@ -40,6 +40,7 @@ Deno.test("decodePodRecord() returns what encodePodRecord() took", () => {
   record.completed.set("app", create(TerminatedSchema, { exitCode: 3 }));
   record.restartCounts.set("app", 4);
   record.lastStatus = create(PodStatusSchema, { uid: "u1", terminated: true });
+  record.activeMs = 90_000;
   assert.deepEqual(decodePodRecord(encodePodRecord(record)), record);
 });
 
@@ -80,6 +81,17 @@ Deno.test("encodePodRecord() keeps the format on disk when every field is set", 
     `{"version":1,"goal":"gone","graceSeconds":7,"firstSeenUnixMs":5,"failure":{"reason":"Evicted","message":"m"},` +
       `"settled":{"app":"0803"},"restarts":{"app":4},"lastStatus":"0a0275315801"}${SPEC_BYTES}`,
   );
+});
+
+Deno.test("encodePodRecord() keeps the format on disk when the pod has an age", () => {
+  const record = createPodRecord(SPEC, { firstSeenUnixMs: 5 });
+  record.activeMs = 1_234.5;
+  const bytes = encodePodRecord(record);
+  assert.equal(
+    fromUtf8(bytes),
+    `\0\0\0j{"version":1,"goal":"run","graceSeconds":0,"firstSeenUnixMs":5,"settled":{},"restarts":{},"activeMs":1234}${SPEC_BYTES}`,
+  );
+  assert.equal(decodePodRecord(bytes).activeMs, 1_234);
 });
 
 for (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { sha256Hex, utf8 } from "../../../lib/shared/base/mod.ts";
+import { sha256Hex, SYSTEM_CLOCK, utf8 } from "../../../lib/shared/base/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
@@ -18,6 +18,40 @@ Deno.test("createPodWorkers() keeps pods running when the agent was restarted", 
   assert.equal(fixture.engine.calls.length, calls);
   assert.ok((after?.version ?? 0n) > (before?.version ?? 0n));
 });
+
+for (const isReady of [true, false]) {
+  Deno.test(`createPodWorkers() reports a container ${isReady ? "" : "not "}ready as it is, without a detour, after a restart`, async () => {
+    await using fixture = await PodsFixture.start();
+    let probe = () => Promise.resolve({ code: isReady ? 0 : 1 });
+    fixture.engine.exec = () => probe();
+    await fixture.podWorkers.apply(podOf({
+      containers: [{
+        name: "app",
+        image: "img",
+        readiness: {
+          handler: { action: { case: "exec", value: { command: ["check"] } } },
+        },
+      }],
+    }));
+    await fixture.waitForStatus(`app:running#0${isReady ? " ready" : ""}`);
+    await fixture.stopAgent();
+    fixture.statuses.length = 0;
+    const probed = Promise.withResolvers<void>();
+    probe = async () => {
+      await probed.promise;
+      return { code: isReady ? 0 : 1 };
+    };
+    await fixture.startAgent();
+    const listed = fixture.podWorkers.list();
+    probed.resolve();
+    const [status] = await listed;
+    assert.equal(status?.containers[0]?.ready, isReady);
+    assert.deepEqual(
+      fixture.statuses.map(({ containers }) => containers[0]?.ready),
+      [isReady],
+    );
+  });
+}
 
 Deno.test("createPodWorkers() goes on when the disk is full", async () => {
   await using fixture = await PodsFixture.start();
@@ -50,6 +84,36 @@ Deno.test("createPodWorkers() starts pods in a new sandbox when the device boots
   await fixture.startAgent();
   await fixture.waitForCall("start app-1");
   await fixture.waitForStatus("app:running#1 ready");
+});
+
+Deno.test("remove() stops liveness probes", async () => {
+  await using fixture = await PodsFixture.start();
+  let isAlive = true;
+  fixture.engine.exec = () => Promise.resolve({ code: isAlive ? 0 : 1 });
+  await fixture.podWorkers.apply(podOf({
+    containers: [{
+      name: "app",
+      image: "img",
+      liveness: {
+        handler: { action: { case: "exec", value: { command: ["check"] } } },
+        periodSeconds: 1,
+        failureThreshold: 1,
+      },
+    }],
+  }));
+  await fixture.waitForStatus("app:running#0 ready");
+  const stopped = Promise.withResolvers<void>();
+  fixture.engine.gates.set("stop app-0", stopped.promise);
+  const period = fixture.holdSleeps(1_000);
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.waitForCall("stop app-0 30s");
+  isAlive = false;
+  period.release();
+  // Time for a probe that still runs.
+  for (let turn = 0; turn < 20; turn++) await SYSTEM_CLOCK.sleep(0);
+  stopped.resolve();
+  await fixture.waitForStatus("pod:terminated");
+  assert.ok(!fixture.events.some(({ reason }) => reason === "Unhealthy"));
 });
 
 Deno.test('remove() throws "not_found" when the device does not have the pod', async () => {
@@ -179,6 +243,21 @@ Deno.test("retryFailures() sets up volumes whose content could not be fetched", 
   fixture.online = true;
   fixture.podWorkers.retryFailures();
   await fixture.waitForStatus("app:running#0 ready");
+});
+
+Deno.test("apply() keeps the order of pods of the same name when the wall clock was set back", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  const { wallMs } = fixture.clock;
+  fixture.clock.wallMs = () => 7_000;
+  await fixture.podWorkers.apply(podOf({ uid: "u2" }));
+  await fixture.waitForStatus("app:waiting:ContainerCreating#0", "u2");
+  fixture.clock.wallMs = wallMs;
+  await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 30 });
+  await fixture.waitForStatus("app:running#0 ready", "u2");
+  const calls = fixture.engine.calls.filter((call) => !call.includes("start"));
+  assert.deepEqual(calls, ["sandbox u1", "stop app-0 30s", "sandbox u2"]);
 });
 
 Deno.test("apply() waits when an older pod of the same name has not terminated", async () => {

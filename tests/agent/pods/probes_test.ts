@@ -22,7 +22,7 @@ function startProbes(
     liveness?: ProbeInit;
     readiness?: ProbeInit;
   },
-  { adopted = false, isOk = true } = {},
+  { adopted = false, isOk = true, ageMs = 0 } = {},
 ) {
   const clock = new VirtualClock();
   const startMs = clock.monotonicMs();
@@ -31,14 +31,16 @@ function startProbes(
   /** Seconds since the start of each run of a handler. */
   const runs: number[] = [];
   const seconds = () => (clock.monotonicMs() - startMs) / 1_000;
-  const outcome = { isOk };
+  const outcome = { isOk, hangs: false };
   const probes = new ContainerProbes({
     container: create(ContainerSchema, { name: "app", ...container }),
     clock,
     adopted,
+    startedAtMs: startMs - ageMs,
     target: {
       runHandler() {
         runs.push(seconds());
+        if (outcome.hangs) return new Promise(() => {});
         return Promise.resolve(
           outcome.isOk ? { ok: true } : { ok: false, message: "no" },
         );
@@ -145,16 +147,105 @@ Deno.test("ContainerProbes reports unhealthy when the startup probe fails", asyn
   assert.equal(fixture.probes.started, false);
 });
 
-Deno.test("ContainerProbes skips delays and startup probe when the instance is adopted", async () => {
+Deno.test("ContainerProbes counts the initial delay from the start of the container", async () => {
   await using fixture = startProbes({
-    startup: { handler: HANDLER },
+    startup: { handler: HANDLER, periodSeconds: 5 },
+    readiness: { handler: HANDLER, initialDelaySeconds: 12, periodSeconds: 99 },
+    liveness: { handler: HANDLER, initialDelaySeconds: 3, periodSeconds: 99 },
+  }, { isOk: false });
+  await fixture.clock.pass(1_000);
+  fixture.outcome.isOk = true;
+  await fixture.clock.pass(59_000);
+  // Startup at 0 and 5, then liveness at once and readiness after 12 s.
+  assert.deepEqual(fixture.runs, [0, 5, 5, 12]);
+});
+
+for (const isOk of [true, false]) {
+  Deno.test(`ContainerProbes of an adopted instance has an unknown state until its first result, here ${isOk}`, async () => {
+    await using fixture = startProbes({
+      readiness: {
+        handler: HANDLER,
+        initialDelaySeconds: 50,
+        successThreshold: 3,
+        periodSeconds: 5,
+      },
+    }, { adopted: true, ageMs: 60_000, isOk });
+    assert.equal(fixture.probes.isPending, true);
+    assert.equal(fixture.probes.ready, false);
+    await fixture.clock.pass(1_000);
+    assert.equal(fixture.probes.isPending, false);
+    assert.equal(fixture.probes.ready, isOk);
+    assert.deepEqual(fixture.runs, [0]);
+    assert.deepEqual(
+      fixture.reports.at(-1),
+      `0 started=true ready=${isOk}`,
+    );
+  });
+}
+
+Deno.test("ContainerProbes of an adopted instance is started when its startup probe succeeds at once", async () => {
+  await using fixture = startProbes({
+    startup: { handler: HANDLER, initialDelaySeconds: 30 },
+    readiness: { handler: HANDLER },
+  }, { adopted: true, ageMs: 60_000 });
+  assert.equal(fixture.probes.started, false);
+  assert.equal(fixture.probes.isPending, true);
+  await fixture.clock.pass(1_000);
+  assert.equal(fixture.probes.isPending, false);
+  assert.deepEqual(fixture.reports, [
+    "0 started=true ready=false",
+    "0 started=true ready=true",
+  ]);
+});
+
+Deno.test("ContainerProbes of an adopted instance does not probe liveness before it has started", async () => {
+  await using fixture = startProbes({
+    startup: { handler: HANDLER, failureThreshold: 30 },
+    liveness: { handler: HANDLER, failureThreshold: 1 },
+    readiness: { handler: HANDLER },
+  }, { adopted: true, ageMs: 60_000, isOk: false });
+  await fixture.clock.pass(15_000);
+  assert.deepEqual(fixture.runs, [0, 10]);
+  assert.equal(fixture.probes.isPending, false);
+  assert.equal(fixture.probes.started, false);
+  assert.ok(!fixture.reports.some((report) => report.includes("unhealthy")));
+});
+
+Deno.test("ContainerProbes of an adopted instance waits for the rest of the initial delay", async () => {
+  await using fixture = startProbes({
     readiness: { handler: HANDLER, initialDelaySeconds: 50 },
-  }, { adopted: true, isOk: false });
-  assert.equal(fixture.probes.started, true);
-  assert.equal(fixture.probes.ready, true);
+  }, { adopted: true, ageMs: 30_000 });
+  // A container as young as that can't have been ready.
+  assert.equal(fixture.probes.isPending, false);
   await fixture.clock.pass(25_000);
-  assert.deepEqual(fixture.runs, [0, 10, 20]);
+  assert.deepEqual(fixture.runs, [20]);
+  assert.equal(fixture.probes.ready, true);
+});
+
+Deno.test("ContainerProbes of an adopted instance is unready when its first result takes more than 3 s", async () => {
+  await using fixture = startProbes({
+    readiness: { handler: HANDLER, timeoutSeconds: 3_600 },
+  }, { adopted: true, ageMs: 60_000 });
+  fixture.outcome.hangs = true;
+  await fixture.clock.pass(2_999);
+  assert.equal(fixture.probes.isPending, true);
+  await fixture.clock.pass(1);
+  assert.equal(fixture.probes.isPending, false);
+  assert.deepEqual(fixture.reports, ["3 started=true ready=false"]);
+});
+
+Deno.test("stopLivenessAndStartup() leaves the readiness probe running", async () => {
+  await using fixture = startProbes({
+    liveness: { handler: HANDLER, failureThreshold: 1 },
+    readiness: { handler: HANDLER, periodSeconds: 7, failureThreshold: 1 },
+  });
+  await fixture.clock.pass(1_000);
+  fixture.probes.stopLivenessAndStartup();
+  fixture.outcome.isOk = false;
+  await fixture.clock.pass(15_000);
+  assert.deepEqual(fixture.runs, [0, 0, 7, 14]);
   assert.equal(fixture.probes.ready, false);
+  assert.ok(!fixture.reports.some((report) => report.includes("liveness")));
 });
 
 Deno.test("ContainerProbes stops when it is disposed", async () => {
