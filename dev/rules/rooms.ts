@@ -298,7 +298,7 @@ export const FREE_MODULES: readonly string[] = [
 ];
 
 /** Members of the `Deno` namespace that any room may use. */
-export const FREE_DENO_MEMBERS: readonly string[] = ["errors"];
+export const FREE_DENO_MEMBERS: readonly string[] = ["errors", "SeekMode"];
 
 /** What the entry files may use; they may also read `Deno.env`. */
 export const ENTRIES: ReadonlyMap<string, RoomRule> = new Map(

@@ -45,6 +45,15 @@ function parseMessage(body: Uint8Array): string | undefined {
   return text === "" ? undefined : text.slice(0, MAX_TEXT_CHARS);
 }
 
+/** Marks errors of the engine's own connection; a registry may be unavailable too. */
+const UNREACHABLE = { unreachable: "engine" };
+
+/** Returns whether the engine itself could not be reached, or its connection failed. */
+export function isEngineUnreachable(error: unknown): boolean {
+  return error instanceof AranyaError &&
+    error.details?.unreachable === UNREACHABLE.unreachable;
+}
+
 /**
  * Returns the error for a connection that could not be opened; code "unavailable".
  * @param host the engine's address
@@ -55,7 +64,7 @@ export function fromDialError(error: unknown, host: string): AranyaError {
     `Cannot connect to Docker at "${host}": ${
       describeDialError(error)
     }, expected a running engine (runtime.docker.host in agent.yaml)`,
-    { cause: error },
+    { cause: error, details: UNREACHABLE },
   );
 }
 
@@ -80,6 +89,6 @@ export function fromBrokenConnection(
   return new AranyaError(
     "unavailable",
     `${action}: the connection to Docker failed (${text})`,
-    { cause: error },
+    { cause: error, details: UNREACHABLE },
   );
 }

@@ -34,6 +34,7 @@ export {
   startContainer,
   waitContainer,
 } from "./containers.ts";
+export { isEngineUnreachable } from "./errors.ts";
 export { demux, type OutputPiece } from "./demux.ts";
 export {
   createExec,

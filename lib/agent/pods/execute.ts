@@ -147,8 +147,11 @@ async function prepareVolumes(
   try {
     // The switches may have been turned off after the pod was stored.
     checkPodSwitches(spec, context.switches);
-    await context.volumes.prepare(spec, signal);
-    state.recordVolumesReady(spec);
+    const missing = await context.volumes.prepare(spec, signal);
+    // The operator has reported it as an Event.
+    const message = missing?.blocked?.message;
+    if (message !== undefined) state.recordVolumesBlocked(spec, message);
+    else state.recordVolumesReady(spec);
   } catch (error) {
     if (signal.aborted) return;
     const { message, code } = asAranyaError(error, "Cannot set up volumes");

@@ -179,19 +179,15 @@ class PodPlanner {
    * Returns whether the volumes are ready; otherwise prepares them, or waits for the next attempt.
    */
   #planVolumes(): boolean {
-    const { spec, volumes, nowMs } = this.#input;
-    const blocked = spec.volumes.find((volume) => volume.blocked)?.blocked;
-    if (blocked) {
-      this.#containers.setWaitingMessage(blocked.message);
-      return false;
-    }
+    const { volumes, nowMs } = this.#input;
     if (volumes.kind === "ready") return true;
-    if (volumes.kind === "failed") {
+    if (volumes.kind === "failed" || volumes.kind === "blocked") {
       this.#containers.setWaitingMessage(volumes.message);
-      if (nowMs < volumes.retryAtMs) {
-        this.#builder.syncAt(volumes.retryAtMs);
-        return false;
-      }
+    }
+    if (volumes.kind === "blocked") return false;
+    if (volumes.kind === "failed" && nowMs < volumes.retryAtMs) {
+      this.#builder.syncAt(volumes.retryAtMs);
+      return false;
     }
     this.#builder.addAction({ kind: "prepareVolumes" });
     return false;

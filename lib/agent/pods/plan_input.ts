@@ -108,7 +108,9 @@ export interface ContainerInput extends PodContainer {
 export type VolumesState =
   | { kind: "pending" }
   | { kind: "ready" }
-  | { kind: "failed"; message: string; retryAtMs: number };
+  | { kind: "failed"; message: string; retryAtMs: number }
+  /** A source is missing. Another spec is awaited, which the operator sends when it is there. */
+  | { kind: "blocked"; message: string };
 
 /** A start that runs: from the pull of the image to the end of the postStart hook. */
 export interface RunningStart {

@@ -98,6 +98,11 @@ export class PodState implements ContainerPod {
     return this.#status;
   }
 
+  /** Whether the last plan was to end the pod. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
   /** When to sync again for the state's own sake, on the monotonic clock; undefined for never. */
   get syncAtMs(): number | undefined {
     const atMs = Math.min(
@@ -276,6 +281,15 @@ export class PodState implements ContainerPod {
     if (this.#record.spec !== spec) return;
     this.#volumes = { kind: "ready" };
     this.#volumesFailureCount = 0;
+  }
+
+  /**
+   * Records that a volume of this spec has no source; ignored when another spec was applied since.
+   */
+  recordVolumesBlocked(spec: PodSpec, message: string): void {
+    if (this.#record.spec === spec) {
+      this.#volumes = { kind: "blocked", message };
+    }
   }
 
   /** Records that the volumes could not be set up, and backs off. */

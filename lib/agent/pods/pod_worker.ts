@@ -52,7 +52,8 @@ export class PodWorker implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #notifier = new Notifier();
   readonly #timer: ClockTimer;
-  #loops: Promise<void>[] = [];
+  readonly #loops: Promise<void>[] = [];
+  #watchesDiskUsage = false;
 
   constructor(context: WorkerContext, { record, isNew }: PodWorkerOptions) {
     const { namespace, name } = record.spec;
@@ -79,11 +80,8 @@ export class PodWorker implements AsyncDisposable {
 
   /** Starts the worker and enqueues its first sync. Call it once. */
   start(): void {
-    const { signal } = this.#closing;
-    this.#loops = [this.#syncWhenNotified(signal)];
-    if (listLimitedVolumes(this.record.spec).length > 0) {
-      this.#loops.push(this.#watchDiskUsage(signal));
-    }
+    this.#loops.push(this.#syncWhenNotified(this.#closing.signal));
+    this.#startDiskWatch();
     this.enqueueSync();
   }
 
@@ -93,6 +91,7 @@ export class PodWorker implements AsyncDisposable {
    */
   async apply(spec: PodSpec): Promise<void> {
     await this.#state.apply(spec);
+    this.#startDiskWatch();
     this.enqueueSync();
   }
 
@@ -260,17 +259,29 @@ export class PodWorker implements AsyncDisposable {
     this.#timer.set(Number.isFinite(syncAtMs) ? syncAtMs : undefined);
   }
 
-  /** Evicts the pod once an emptyDir has grown over its limit. */
+  /** Starts to measure the volumes, unless that runs or no volume has a limit. */
+  #startDiskWatch(): void {
+    const { signal } = this.#closing;
+    const isNeeded = listLimitedVolumes(this.record.spec).length > 0;
+    if (!isNeeded || this.#watchesDiskUsage || signal.aborted) return;
+    this.#watchesDiskUsage = true;
+    this.#loops.push(this.#watchDiskUsage(signal));
+  }
+
+  /** Evicts the pod once an emptyDir has grown over its limit, unless it ends before. */
   async #watchDiskUsage(signal: AbortSignal): Promise<void> {
     const { clock, volumes } = this.#context;
-    while (this.record.goal === "run" && !this.record.failure) {
+    const isRunning = () =>
+      this.record.goal === "run" && !this.record.failure &&
+      !this.#state.isEnding;
+    while (isRunning()) {
       try {
         await clock.sleep(DISK_USAGE_INTERVAL_MS, { signal });
         const message = await volumes.findExceededLimit(
           this.record.spec,
           signal,
         );
-        if (message === undefined || this.record.goal !== "run") continue;
+        if (message === undefined || !isRunning()) continue;
         await this.#fail({ reason: "Evicted", message });
       } catch (error) {
         if (signal.aborted) return;

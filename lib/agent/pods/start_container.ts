@@ -6,11 +6,12 @@ import {
   type PodSpec,
   PullPolicy,
 } from "../../shared/wire/mod.ts";
-import type {
-  ContainerRequest,
-  ImageRequest,
-  ImageRuntime,
-  PodRuntime,
+import {
+  type ContainerRequest,
+  type ImageRequest,
+  type ImageRuntime,
+  isEngineUnreachable,
+  type PodRuntime,
 } from "../runtime/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
 import type { PodEvent } from "./context.ts";
@@ -42,8 +43,8 @@ export interface StartContainerOptions {
 /** Why a container could not be started, with the reasons of a kubelet. */
 export interface StartContainerFailure {
   /**
-   * ErrImagePull, ErrImageNeverPull, InvalidImageName, CreateContainerConfigError or
-   * RunContainerError.
+   * ErrImagePull, ErrImageNeverPull, ImageInspectError, InvalidImageName,
+   * CreateContainerConfigError or RunContainerError.
    */
   reason: string;
   message: string;
@@ -127,6 +128,7 @@ function toFailure(
 }
 
 function toPullReason(error: unknown, container: Container): string {
+  if (isEngineUnreachable(error)) return "ImageInspectError";
   if (container.pullPolicy === PullPolicy.NEVER) return "ErrImageNeverPull";
   return hasCode(error, "invalid") ? "InvalidImageName" : "ErrImagePull";
 }

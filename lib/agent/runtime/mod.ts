@@ -33,6 +33,7 @@ export type {
   StatsRuntime,
   StreamRuntime,
 } from "./runtime.ts";
+export { isEngineUnreachable } from "../docker/mod.ts";
 export {
   type DeviceFacts,
   type DeviceReader,

@@ -75,7 +75,8 @@ export interface ImageRuntime {
   /**
    * Makes sure that the image is on the engine: pulls it when the policy requires that.
    * @throws {AranyaError} code "not_found" when it is unknown to the registry, or missing with
-   * policy "never"; "unauthorized"; "unavailable"
+   * policy "never"; "unauthorized"; "unavailable" when the registry can't be reached, or the
+   * engine, see `isEngineUnreachable`
    */
   ensureImage(
     request: ImageRequest,

@@ -63,6 +63,11 @@ export async function writeFilesVolume(
   return { changed: true };
 }
 
+/** Returns whether a directory holds what `writeFilesVolume` has written. */
+export async function isFilesVolume(dir: string): Promise<boolean> {
+  return await readLink(`${dir}/${DATA_LINK}`) !== undefined;
+}
+
 function checkPath(path: string): void {
   const parts = path.split("/");
   if (

@@ -15,7 +15,7 @@ import {
   measureDiskUsage,
   toEvictionMessage,
 } from "./disk_limit.ts";
-import { writeFilesVolume } from "./files_volume.ts";
+import { isFilesVolume, writeFilesVolume } from "./files_volume.ts";
 import { ensureHostPath } from "./host_path.ts";
 import { type Mounts, unmountBelow } from "./mounts.ts";
 import { ignoreNotFound } from "./not_found.ts";
@@ -55,10 +55,12 @@ export interface MessageFile {
 /** The volumes of one device's pods. All calls may be repeated. */
 export interface Volumes {
   /**
-   * Creates the pod's volumes, and updates the files of those that exist.
+   * Creates the pod's volumes, and updates the files of those that exist. A blocked volume that was
+   * set up before keeps its files, as with a kubelet: the containers can be restarted. Returns the
+   * first blocked volume that was not.
    * @throws {AranyaError} naming the volume that can't be set up
    */
-  prepare(spec: PodSpec, signal: AbortSignal): Promise<void>;
+  prepare(spec: PodSpec, signal: AbortSignal): Promise<Volume | undefined>;
   /**
    * Returns the bind mounts of a container. The volumes must have been prepared.
    * @throws {AranyaError} code "invalid" when a volume or a subPath does not exist, or a subPath
@@ -119,7 +121,10 @@ class PodVolumes implements Volumes {
     this.#options = options;
   }
 
-  async prepare(spec: PodSpec, signal: AbortSignal): Promise<void> {
+  async prepare(
+    spec: PodSpec,
+    signal: AbortSignal,
+  ): Promise<Volume | undefined> {
     // Containers run as any user: they may pass through, but not list.
     await Deno.mkdir(this.#options.root, { recursive: true, mode: 0o711 });
     for (const volume of spec.volumes) {
@@ -131,6 +136,11 @@ class PodVolumes implements Volumes {
         throw toVolumeError(error, volume.name);
       }
     }
+    for (const volume of spec.volumes) {
+      const dir = this.#volumeDir(spec.uid, volume.name);
+      if (volume.blocked && !await isFilesVolume(dir)) return volume;
+    }
+    return undefined;
   }
 
   async resolveBinds(
@@ -149,8 +159,10 @@ class PodVolumes implements Volumes {
       const source = volume.source.case === "hostPath"
         ? volume.source.value.path
         : this.#volumeDir(spec.uid, volume.name);
-      // Files of ConfigMaps, Secrets and tokens are always read-only, as on a kubelet.
-      const isFiles = volume.source.case === "files";
+      // Files of ConfigMaps, Secrets and tokens are always read-only, as on a kubelet. A volume
+      // without a source is one of them that is blocked.
+      const isFiles = volume.source.case === "files" ||
+        volume.source.case === undefined;
       const target = `${
         this.#subPathsDir(spec.uid)
       }/${container.name}-${index}`;
@@ -245,7 +257,7 @@ class PodVolumes implements Volumes {
           signal,
         });
       default:
-        // A blocked volume has no source; the planner waits for it.
+        // A blocked volume has no source, and keeps what it has.
     }
   }
 

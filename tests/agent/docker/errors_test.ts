@@ -5,6 +5,7 @@ import {
   fromBrokenConnection,
   fromDialError,
   fromStatus,
+  isEngineUnreachable,
 } from "../../../lib/agent/docker/errors.ts";
 
 Deno.test("fromStatus() maps the status to a code and keeps the engine's sentence", () => {
@@ -34,8 +35,10 @@ for (
   ] as const
 ) {
   Deno.test(`fromDialError() names host, state "${state}" and setting`, () => {
-    const { code, message } = fromDialError(error, "unix:///s");
+    const failure = fromDialError(error, "unix:///s");
+    const { code, message } = failure;
     assert.equal(code, "unavailable");
+    assert.equal(isEngineUnreachable(failure), true);
     assert.equal(
       message,
       `Cannot connect to Docker at "unix:///s": ${state}, expected a running engine (runtime.docker.host in agent.yaml)`,
@@ -52,4 +55,12 @@ Deno.test("fromBrokenConnection() keeps the error as text and cause", () => {
     "Cannot do it: the connection to Docker failed (Broken pipe)",
   );
   assert.equal(error.cause, cause);
+  assert.equal(isEngineUnreachable(error), true);
+});
+
+Deno.test("isEngineUnreachable() is false for an answer of the engine", () => {
+  const error = fromStatus(503, { body: utf8("{}"), action: "Cannot do it" });
+  assert.equal(error.code, "unavailable");
+  assert.equal(isEngineUnreachable(error), false);
+  assert.equal(isEngineUnreachable(new Error("x")), false);
 });

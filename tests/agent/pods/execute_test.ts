@@ -34,7 +34,7 @@ Deno.test("executeAction() records a failure and reports it when volumes can't b
   assert.deepEqual(events.map(({ reason, message }) => [reason, message]), [
     ["FailedMount", "Cannot set up volume: no"],
   ]);
-  context.volumes.prepare = () => Promise.resolve();
+  context.volumes.prepare = () => Promise.resolve(undefined);
   await execute({ kind: "prepareVolumes" }).done;
   assert.equal(state.toPlanInput(NOTHING_RUNS).volumes.kind, "ready");
 });

@@ -65,6 +65,22 @@ testPlan({
   waiting: { app: "ContainerCreating" },
 });
 
+testPlan({
+  title: "waits for another spec when a volume can't be set up with this one",
+  input: planInput({ app: {} }, {
+    sandbox: { kind: "absent", id: "" },
+    volumes: { kind: "blocked", message: "no ConfigMap" },
+  }),
+  waiting: { app: "ContainerCreating" },
+});
+testPlan({
+  title: "starts nothing while a volume is blocked, and leaves alone what runs",
+  input: planInput({ a: { instances: [running()] }, b: {} }, {
+    volumes: { kind: "blocked", message: "no ConfigMap" },
+  }),
+  waiting: { b: "ContainerCreating" },
+});
+
 // ---- Sandbox -------------------------------------------------------------------------------
 
 testPlan({

@@ -224,6 +224,37 @@ Deno.test("list() names the tokens that the device holds, also after a restart; 
   }
 });
 
+Deno.test("a container restarts with the files it has when their ConfigMap was deleted", async () => {
+  await using fixture = await PodsFixture.start();
+  const sha256 = await sha256Hex(utf8("one"));
+  fixture.blobs.set(sha256, utf8("one"));
+  const files = [{ path: "a", sha256, mode: 0o644 }];
+  await fixture.podWorkers.apply(podOf({
+    volumes: [{ name: "conf", source: { case: "files", value: { files } } }],
+  }));
+  await fixture.waitForStatus("app:running#0 ready");
+  const blocked = { reason: "FailedMount", message: "configmap not found" };
+  await fixture.podWorkers.apply(podOf({
+    specHash: "h2",
+    volumes: [{ name: "conf", blocked }],
+  }));
+  fixture.engine.exitContainer("app-0", 1);
+  await fixture.waitForStatus("app:running#1 ready");
+  const path = `${fixture.dir}/volumes/u1/volumes/conf/a`;
+  assert.equal(await Deno.readTextFile(path), "one");
+  // A pod that never had the files waits.
+  await fixture.podWorkers.apply(podOf({
+    uid: "u2",
+    name: "other",
+    volumes: [{ name: "conf", blocked }],
+  }));
+  await fixture.waitUntil("no message", () => {
+    const state = fixture.podWorkers.findStatus("u2")?.containers[0]?.state;
+    return state?.state.case === "waiting" &&
+      state.state.value.message === "configmap not found";
+  });
+});
+
 Deno.test("retryFailures() sets up volumes whose content could not be fetched", async () => {
   await using fixture = await PodsFixture.start();
   fixture.online = false;

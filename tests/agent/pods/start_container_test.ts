@@ -151,6 +151,17 @@ Deno.test("startContainer() fails without an Event when the engine is unavailabl
   assert.deepEqual(events.map(({ reason }) => reason), ["Pulled"]);
 });
 
+Deno.test("startContainer() does not take an unavailable engine for a registry that is unavailable", async () => {
+  const { engine, events, options } = await createFixture();
+  engine.unavailable = true;
+  assert.deepEqual(await startContainer(options), {
+    reason: "ImageInspectError",
+    message: "Cannot reach engine: no answer",
+    engineUnavailable: true,
+  });
+  assert.deepEqual(events, []);
+});
+
 Deno.test("startContainer() fails with CreateContainerConfigError when a volume is missing", async () => {
   const { options } = await createFixture({
     container: create(ContainerSchema, {

@@ -9,6 +9,15 @@ import {
 } from "../../../lib/agent/volumes/disk_limit.ts";
 import { podOf, PodsFixture } from "../pods/_support/pods_fixture.ts";
 
+function existsSync(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const SIGNAL = new AbortController().signal;
 const scratch = (value: { memory?: boolean; sizeLimitBytes?: bigint }) => ({
   name: "scratch",
@@ -49,17 +58,17 @@ Deno.test("measureDiskUsage() counts what directories hold, and does not follow 
   }
 });
 
-Deno.test("a pod is evicted when its emptyDir exceeds its limit", async () => {
+Deno.test("a pod is evicted when its emptyDir exceeds its limit, also one of a later spec", async () => {
   await using fixture = await PodsFixture.start();
   const sleeps = fixture.holdSleeps(DISK_USAGE_INTERVAL_MS);
+  await fixture.podWorkers.apply(podOf({ specHash: "h0" }));
+  await fixture.waitForStatus("app:running#0");
   await fixture.podWorkers.apply(
     podOf({ volumes: [scratch({ sizeLimitBytes: 65_536n })] }),
   );
-  await fixture.waitForStatus("app:running#0");
-  await Deno.writeFile(
-    `${fixture.dir}/volumes/u1/volumes/scratch/big`,
-    new Uint8Array(200_000),
-  );
+  const dir = `${fixture.dir}/volumes/u1/volumes/scratch`;
+  await fixture.waitUntil("no volume", () => existsSync(dir));
+  await Deno.writeFile(`${dir}/big`, new Uint8Array(200_000));
   sleeps.release();
   await fixture.waitUntil(
     "the pod never failed",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../../lib/shared/base/mod.ts";
 import {
+  isFilesVolume,
   type VolumeFile,
   writeFilesVolume,
 } from "../../../lib/agent/volumes/files_volume.ts";
@@ -121,4 +122,12 @@ Deno.test("writeFilesVolume() removes what an interrupted call has left, also wi
     });
     assert.deepEqual(await namesIn(dir), ["..data", "a"]);
     await assert.rejects(Deno.stat(`${dir}/..0123abcd`), Deno.errors.NotFound);
+  }));
+
+Deno.test("isFilesVolume() is true once files were written", () =>
+  withDir(async (dir) => {
+    assert.equal(await isFilesVolume(dir), false);
+    assert.equal(await isFilesVolume(`${dir}/absent`), false);
+    await writeFilesVolume({ dir, files: [] });
+    assert.equal(await isFilesVolume(dir), true);
   }));

@@ -110,6 +110,34 @@ Deno.test("prepare() mounts a tmpfs once, and remove() unmounts it", () =>
     await assert.rejects(Deno.stat(`${root}/${UID}`), Deno.errors.NotFound);
   }));
 
+Deno.test("prepare() keeps a blocked volume that was set up before, and returns one that was not", () =>
+  withVolumes(async (volumes, root) => {
+    const blocked = { reason: "FailedMount", message: "no ConfigMap" };
+    const blockedOf = (name: string): VolumeInit => ({ name, blocked });
+    assert.equal(
+      await volumes.prepare(podOf([secret("k1")]), SIGNAL),
+      undefined,
+    );
+    const spec = podOf([blockedOf("secret")]);
+    assert.equal(await volumes.prepare(spec, SIGNAL), undefined);
+    const path = `${root}/${UID}/volumes/secret`;
+    assert.equal(await Deno.readTextFile(`${path}/k1`), "content k1");
+    const container = mounting([{ volume: "secret", path: "/s" }]);
+    assert.deepEqual(await volumes.resolveBinds(spec, container), [
+      { source: path, target: "/s", readOnly: true, propagation: "" },
+    ]);
+    const missing = await volumes.prepare(
+      podOf([blockedOf("secret"), blockedOf("other"), emptyDir("work")]),
+      SIGNAL,
+    );
+    assert.equal(missing?.name, "other");
+    await Deno.stat(`${root}/${UID}/volumes/work`);
+    // The tmpfs is lost when the device boots.
+    await new TmpfsMounts().unmount(path);
+    const lost = await volumes.prepare(spec, SIGNAL);
+    assert.equal(lost?.name, "secret");
+  }));
+
 Deno.test("release() removes the volumes, and keeps termination messages", () =>
   withVolumes(async (volumes, root) => {
     const instance = { podUid: UID, container: "app", attempt: 0 };
@@ -122,6 +150,17 @@ Deno.test("release() removes the volumes, and keeps termination messages", () =>
       Deno.errors.NotFound,
     );
     assert.deepEqual(await volumes.readMessage(instance), utf8("bye"));
+  }));
+
+Deno.test("readMessage() returns the last 4096 bytes", () =>
+  withVolumes(async (volumes) => {
+    const instance = { podUid: UID, container: "app", attempt: 0 };
+    const path = await volumes.createMessageFile(instance);
+    await Deno.writeTextFile(path, `${"a".repeat(4_096)}THE END TELLS WHY`);
+    const message = new TextDecoder().decode(
+      await volumes.readMessage(instance),
+    );
+    assert.equal(message, `${"a".repeat(4_079)}THE END TELLS WHY`);
   }));
 
 Deno.test("prepare() updates a secret that is mounted", () =>

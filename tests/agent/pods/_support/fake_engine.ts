@@ -49,7 +49,9 @@ export class FakeEngine implements ContainerRuntime {
 
   #check(): void {
     if (this.unavailable) {
-      throw new AranyaError("unavailable", "Cannot reach engine: no answer");
+      throw new AranyaError("unavailable", "Cannot reach engine: no answer", {
+        details: { unreachable: "engine" },
+      });
     }
   }
 

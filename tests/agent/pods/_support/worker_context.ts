@@ -51,7 +51,7 @@ export function createWorkerContext(
     loadBlobs: () => Promise.reject(new Error("no blobs")),
   });
   // Nothing is created on disk.
-  volumes.prepare = () => Promise.resolve();
+  volumes.prepare = () => Promise.resolve(undefined);
   volumes.remove = () => Promise.resolve();
   volumes.release = () => Promise.resolve();
   const context: WorkerContext = {
