@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { DockerHttpClient } from "../../lib/agent/docker/mod.ts";
 import { DockerRuntime } from "../../lib/agent/runtime/mod.ts";
-import { Dockerd, IMAGES } from "../_support/mod.ts";
+import { Dockerd, IMAGES } from "../../dev/world/mod.ts";
 import { podOf, PodsFixture } from "../agent/pods/_support/pods_fixture.ts";
 
 /** An agent on an engine of its own. */

@@ -201,6 +201,7 @@ export class ContainerHealth {
     return {
       runHandler: (handler, signal) =>
         runHandler(handler, {
+          purpose: "probe",
           target: pod.toHandlerTarget(id),
           streams: context.runtime,
           clock: context.clock,
@@ -215,6 +216,13 @@ export class ContainerHealth {
           warning: true,
           reason: "Unhealthy",
           message: `${capitalize(kind)} probe failed: ${message}`,
+        }),
+      onProbeWarning: (kind, message) =>
+        pod.reportEvent({
+          container: name,
+          warning: true,
+          reason: "ProbeWarning",
+          message: `${capitalize(kind)} probe warning: ${message}`,
         }),
     };
   }

@@ -240,12 +240,14 @@ async function start(
   const { postStart } = container.spec;
   if (!postStart) return;
   const hookResult = await runHandler(postStart, {
+    purpose: "hook",
     target: state.toHandlerTarget(result.id),
     streams: context.runtime,
     clock: context.clock,
     signal,
   });
-  if (hookResult.ok || signal.aborted) return;
+  if (hookResult.ok) return state.reportHookWarning(name, hookResult.warning);
+  if (signal.aborted) return;
   state.reportEvent({
     container: name,
     warning: true,

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Handlers of probes and lifecycle hooks: commands, HTTP requests, TCP connections and sleeps. */
-import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import {
   abortable,
-  AranyaError,
   type Clock,
   concatBytes,
   EMPTY_STREAM,
-  formatEndpoint,
   fromUtf8,
-  onAbort,
 } from "../../shared/base/mod.ts";
 import type { ContainerRef, StreamRuntime } from "../runtime/mod.ts";
 import type { Handler, HttpAction } from "../../shared/wire/mod.ts";
+import { dial } from "./dial.ts";
+import { requestHttp } from "./http_action.ts";
 
 /** Upper bound of a failed command's output in an Event. */
 const MAX_OUTPUT_BYTES = 10_240;
-/** The status line must be within the first bytes of an HTTP response. */
-const MAX_RESPONSE_BYTES = 10_240;
 
 /** The instance that a handler runs in. */
 export interface HandlerTarget {
@@ -31,6 +26,8 @@ export interface HandlerTarget {
 
 /** Options of {@linkcode runHandler}. */
 export interface RunHandlerOptions {
+  /** A hook succeeds with any HTTP response, a probe with a status from 200 to 399. */
+  purpose: "probe" | "hook";
   target: HandlerTarget;
   streams: StreamRuntime<ContainerRef>;
   clock: Clock;
@@ -38,8 +35,10 @@ export interface RunHandlerOptions {
   signal: AbortSignal;
 }
 
-/** Whether a handler succeeded, and if not, why. */
-export type HandlerResult = { ok: true } | { ok: false; message: string };
+/** Whether a handler succeeded, and if not, why. A warning is for an Event. */
+export type HandlerResult =
+  | { ok: true; warning?: string }
+  | { ok: false; message: string };
 
 /** Runs a handler once. Rejects only with the signal's reason. */
 export async function runHandler(
@@ -54,7 +53,7 @@ export async function runHandler(
       case "exec":
         return await runCommand(action.value.command, options);
       case "http":
-        return await requestHttp(action.value, options);
+        return await runRequest(action.value, options);
       case "tcp": {
         const { host, port } = action.value;
         const socket = await dial({ host: host || target.podIp, port, signal });
@@ -98,6 +97,7 @@ async function runCommand(
       stdout: true,
       stderr: true,
       tty: false,
+      killWhenLeft: true,
     },
     {
       stdin: EMPTY_STREAM,
@@ -117,88 +117,27 @@ async function runCommand(
   };
 }
 
-/** Succeeds when the response has a status from 200 to 399, as for a kubelet. */
-async function requestHttp(
+/** Sends the request as a kubelet does it for this purpose, and judges the response. */
+async function runRequest(
   action: HttpAction,
-  { target, signal }: RunHandlerOptions,
+  { purpose, target, signal }: RunHandlerOptions,
 ): Promise<HandlerResult> {
-  const host = action.host || target.podIp;
-  const { port, path, scheme, headers } = action;
-  const socket = await dial({
-    host,
-    port,
-    tls: scheme.toUpperCase() === "HTTPS",
+  const isHook = purpose === "hook";
+  const { status, fellBackAt } = await requestHttp(action, {
+    defaultHost: target.podIp,
+    userAgent: isHook ? "kube-lifecycle/1.34" : "kube-probe/1.34",
+    fallsBackToHttp: isHook,
     signal,
   });
-  const hasHost = headers.some(({ name }) => name.toLowerCase() === "host");
-  const head = [
-    `GET ${path || "/"} HTTP/1.1`,
-    ...(hasHost ? [] : [`Host: ${formatEndpoint({ host, port })}`]),
-    ...headers.map(({ name, value }) => `${name}: ${value}`),
-    "User-Agent: kube-probe/1.34",
-    "Accept: */*",
-    "Connection: close",
-    // A line break in a value must not become another header.
-  ].map((line) => line.replace(/[\r\n]/g, " "));
-  const status = await readStatus(socket, {
-    request: `${head.join("\r\n")}\r\n\r\n`,
-    signal,
-  });
-  return status >= 200 && status < 400
-    ? { ok: true }
-    : { ok: false, message: `HTTP probe failed with statuscode: ${status}` };
-}
-
-/** Connects. Certificates are not verified: kubelets don't verify those of what they probe. */
-function dial(
-  options: { host: string; port: number; tls?: boolean; signal: AbortSignal },
-): Promise<Socket> {
-  const { host, port, tls = false, signal } = options;
-  return new Promise((resolve, reject) => {
-    const socket: Socket = tls
-      ? connectTls({ host, port, rejectUnauthorized: false })
-      : connectTcp({ host, port });
-    const abortListener = onAbort(signal, () => socket.destroy(signal.reason));
-    socket.on("close", () => {
-      abortListener[Symbol.dispose]();
-      const endpoint = formatEndpoint({ host, port });
-      reject(
-        new AranyaError(
-          "unavailable",
-          `Cannot connect to ${endpoint}: the connection was closed`,
-        ),
-      );
-    });
-    socket.on("error", reject);
-    socket.once(tls ? "secureConnect" : "connect", () => resolve(socket));
-  });
-}
-
-/** Sends a request and returns the status of its response; the connection is closed in any case. */
-async function readStatus(
-  socket: Socket,
-  { request, signal }: { request: string; signal: AbortSignal },
-): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  using _abortListener = onAbort(signal, reject);
-  const refuse = () =>
-    reject(
-      new AranyaError("unavailable", "Cannot read HTTP response: not HTTP"),
-    );
-  let text = "";
-  socket.on("data", (chunk) => {
-    text += chunk.toString("latin1");
-    const match = /^HTTP\/1\.[01] (\d{3})/.exec(text);
-    if (match) resolve(Number(match[1]));
-    else if (text.length > MAX_RESPONSE_BYTES) refuse();
-  });
-  socket.once("end", refuse);
-  socket.once("close", refuse);
-  socket.once("error", reject);
-  socket.write(request);
-  try {
-    return await promise;
-  } finally {
-    socket.destroy();
+  if (fellBackAt !== undefined) {
+    return {
+      ok: true,
+      warning:
+        `request to HTTPS lifecycle hook ${fellBackAt} got HTTP response, retry with HTTP succeeded`,
+    };
   }
+  if (isHook || (status >= 200 && status < 300)) return { ok: true };
+  return status >= 300 && status < 400
+    ? { ok: true, warning: `Probe terminated redirects, status: ${status}` }
+    : { ok: false, message: `HTTP probe failed with statuscode: ${status}` };
 }

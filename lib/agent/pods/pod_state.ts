@@ -151,6 +151,13 @@ export class PodState implements ContainerPod {
     this.#context.reporter.onPodEvent({ ...event, podUid });
   }
 
+  /** Reports the warning of a hook that has succeeded; does nothing without one. */
+  reportHookWarning(container: string, message: string | undefined): void {
+    if (message === undefined) return;
+    const reason = "LifecycleHTTPFallback";
+    this.reportEvent({ container, warning: true, reason, message });
+  }
+
   // ---- Goal --------------------------------------------------------------------------------
 
   /**

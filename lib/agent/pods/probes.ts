@@ -16,6 +16,8 @@ export interface ProbeTarget {
   onProbeStateChanged(): void;
   /** One attempt failed, whether or not the failure threshold is reached. */
   onProbeFailed(kind: ProbeKind, message: string): void;
+  /** One attempt succeeded in a way that the user should know of. */
+  onProbeWarning(kind: ProbeKind, message: string): void;
   /** The failure threshold is reached: the instance is to be replaced. */
   onUnhealthy(
     kind: "startup" | "liveness",
@@ -248,7 +250,11 @@ export class ContainerProbes implements AsyncDisposable {
           signal,
         },
       );
-      if (result.ok) return true;
+      if (result.ok) {
+        const { warning } = result;
+        if (warning !== undefined) target.onProbeWarning(kind, warning);
+        return true;
+      }
       target.onProbeFailed(kind, result.message);
     } catch (error) {
       signal.throwIfAborted();

@@ -123,12 +123,13 @@ export class ContainerStop {
     if (!handler) return;
     try {
       const result = await runHandler(handler, {
+        purpose: "hook",
         target: state.toHandlerTarget(id),
         streams: context.runtime,
         clock: context.clock,
         signal: this.#hook.signal,
       });
-      if (result.ok) return;
+      if (result.ok) return state.reportHookWarning(name, result.warning);
       state.reportEvent({
         container: name,
         warning: true,

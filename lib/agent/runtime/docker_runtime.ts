@@ -4,7 +4,6 @@ import type { Logger } from "../../shared/base/mod.ts";
 import type {
   ConnectionIo,
   ExecIo,
-  ExecRequest,
   ExitStatus,
 } from "../../shared/exec/mod.ts";
 import type { ContainerStats } from "../../shared/wire/mod.ts";
@@ -19,6 +18,7 @@ import type {
   ContainerRuntime,
   ImageRequest,
   RuntimeAttachRequest,
+  RuntimeExecRequest,
   RuntimeLogsRequest,
 } from "./runtime.ts";
 
@@ -56,7 +56,10 @@ export class DockerRuntime extends DockerPods implements ContainerRuntime {
     return await readPodStats(this.#client, await this.listPods());
   }
 
-  exec(request: ExecRequest<ContainerRef>, io: ExecIo): Promise<ExitStatus> {
+  exec(
+    request: RuntimeExecRequest<ContainerRef>,
+    io: ExecIo,
+  ): Promise<ExitStatus> {
     return this.#streams.exec(request, io);
   }
 

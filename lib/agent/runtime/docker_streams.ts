@@ -10,7 +10,6 @@ import {
   CLIENT_LEFT,
   type ConnectionIo,
   type ExecIo,
-  type ExecRequest,
   type ExitStatus,
 } from "../../shared/exec/mod.ts";
 import {
@@ -32,6 +31,7 @@ import { formatSandboxName } from "./labels.ts";
 import type {
   ContainerRef,
   RuntimeAttachRequest,
+  RuntimeExecRequest,
   RuntimeLogsRequest,
   StreamRuntime,
 } from "./runtime.ts";
@@ -43,9 +43,11 @@ const POD_DIAL_TIMEOUT_MS = 1_000;
 /** ECONNREFUSED on Linux. */
 const CONNECTION_REFUSED = 111;
 
-/** Sends SIGHUP to process $1 when its cgroup names container $2. */
-const HANG_UP_SCRIPT =
-  'grep -q "$2" "/proc/$1/cgroup" 2>/dev/null && kill -HUP "$1"';
+/**
+ * Sends signal $3 to process $1, or group when it is negative, when its cgroup names container $2.
+ */
+const SIGNAL_SCRIPT =
+  'grep -q "$2" "/proc/${1#-}/cgroup" 2>/dev/null && kill -s "$3" -- "$1"';
 
 /** Options of {@linkcode DockerStreams}. */
 export interface DockerStreamsOptions {
@@ -68,30 +70,40 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
   }
 
   async exec(
-    request: ExecRequest<ContainerRef>,
+    request: RuntimeExecRequest<ContainerRef>,
     io: ExecIo,
   ): Promise<ExitStatus> {
-    const { target: { containerId }, tty } = request;
+    const { target: { containerId }, tty, killWhenLeft = false } = request;
     const { signal } = io;
     const id = await createExec(this.#client, {
       ...request,
       containerId,
       signal,
     });
-    const socket = await startExec(this.#client, { id, tty, signal });
-    const outcome = await new AttachedProcess({
-      socket,
-      tty,
-      io,
-      resize: (size) => resizeExec(this.#client, { id, ...size }),
-      halfClose: !tty,
-      clock: this.#clock,
-    }).run();
-    if (outcome === "client-left") {
-      if (tty) await this.#hangUp({ id, containerId });
+    try {
+      const socket = await startExec(this.#client, { id, tty, signal });
+      const outcome = await new AttachedProcess({
+        socket,
+        tty,
+        io,
+        resize: (size) => resizeExec(this.#client, { id, ...size }),
+        halfClose: !tty,
+        clock: this.#clock,
+      }).run();
+      if (outcome === "output-ended") {
+        return await this.#readExitStatus(
+          id,
+          killWhenLeft ? signal : undefined,
+        );
+      }
+      // The engine keeps the terminal of a client that left open.
+      if (tty) await this.#signal({ id, containerId, signalName: "HUP" });
       return CLIENT_LEFT;
+    } finally {
+      if (killWhenLeft && signal.aborted) {
+        await this.#signal({ id, containerId, signalName: "KILL" });
+      }
     }
-    return await this.#readExitStatus(id);
   }
 
   async attach(
@@ -222,9 +234,13 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
     await io.endOutput();
   }
 
-  /** Polls for the exit code: the engine records it a moment after the end of the output. */
-  async #readExitStatus(id: string): Promise<ExitStatus> {
+  /**
+   * Polls for the exit code: the engine records it a moment after the end of the output.
+   * @param signal ends the polling
+   */
+  async #readExitStatus(id: string, signal?: AbortSignal): Promise<ExitStatus> {
     for (let polls = 0; polls < MAX_EXIT_POLLS; polls++) {
+      if (signal?.aborted) return CLIENT_LEFT;
       const state = await inspectExec(this.#client, id);
       if (!state.Running && state.ExitCode !== null) {
         return { code: state.ExitCode };
@@ -239,17 +255,29 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
   }
 
   /**
-   * Sends SIGHUP to a command with a terminal after its client left, because the engine keeps the
-   * terminal open. Checks first that the process belongs to the container: the engine may run on
-   * another machine, where process ids differ.
+   * Sends a signal to a command: SIGKILL to its process group, which it leads (runc calls setsid).
+   * The engine has no call for that. Checks first that the process belongs to the container: the
+   * engine may run on another machine, where process ids differ.
    */
-  async #hangUp(
-    { id, containerId }: { id: string; containerId: string },
+  async #signal(
+    { id, containerId, signalName }: {
+      id: string;
+      containerId: string;
+      signalName: "HUP" | "KILL";
+    },
   ): Promise<void> {
     const state = await inspectExec(this.#client, id).catch(() => undefined);
     if (!state?.Running || state.Pid <= 1) return;
+    const target = signalName === "KILL" ? -state.Pid : state.Pid;
     await this.#machine.run("sh", {
-      args: ["-c", HANG_UP_SCRIPT, "sh", String(state.Pid), containerId],
+      args: [
+        "-c",
+        SIGNAL_SCRIPT,
+        "sh",
+        String(target),
+        containerId,
+        signalName,
+      ],
     }).catch(() => {});
   }
 }

@@ -25,6 +25,7 @@ export type {
   PodRuntime,
   RuntimeAttachRequest,
   RuntimeContainer,
+  RuntimeExecRequest,
   RuntimeLogsRequest,
   RuntimePod,
   RuntimeTarget,

@@ -98,10 +98,10 @@ export interface StreamRuntime<Target = RuntimeTarget> {
   /**
    * Runs a command to its end. When the client leaves (`io.signal`), a command on the host gets
    * SIGHUP for its process group; a command in a container continues without its client, unless
-   * it has a terminal: then it gets SIGHUP too.
+   * it has a terminal: then it gets SIGHUP too, or `killWhenLeft` is set.
    */
   exec(
-    request: ExecRequest<Target>,
+    request: RuntimeExecRequest<Target>,
     io: ExecIo,
   ): Promise<ExitStatus>;
   /**
@@ -148,6 +148,16 @@ export type ContainerRuntime =
 
 /** Target of a stream. */
 export type RuntimeTarget = ContainerRef | HostRef;
+
+/** A command to run in a container, or on the host. */
+export interface RuntimeExecRequest<Target = RuntimeTarget>
+  extends ExecRequest<Target> {
+  /**
+   * Whether a command in a container is killed with its process group when the client leaves, as
+   * for a probe that takes too long. @default false
+   */
+  killWhenLeft?: boolean;
+}
 
 /** An attachment to the first process of a container, or to a shell on the host. */
 export interface RuntimeAttachRequest<Target = RuntimeTarget>

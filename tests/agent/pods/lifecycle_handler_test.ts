@@ -14,9 +14,14 @@ type Action = MessageInitShape<typeof HandlerSchema>["action"];
 
 function run(
   action: Action,
-  options: { engine?: FakeEngine; timeoutMs?: number } = {},
+  options: {
+    engine?: FakeEngine;
+    timeoutMs?: number;
+    purpose?: "probe" | "hook";
+  } = {},
 ): Promise<HandlerResult> {
   return runHandler(create(HandlerSchema, { ...(action && { action }) }), {
+    purpose: options.purpose ?? "probe",
     target: {
       container: { kind: "container", containerId: "c1", podUid: "u1" },
       podIp: "127.0.0.1",
@@ -36,7 +41,10 @@ async function withServer(
   const server: Server = createServer((socket) => {
     socket.on("error", () => {});
     socket.on("data", (chunk) => {
-      requested += chunk.toString();
+      const text = chunk.toString("latin1");
+      // A request over TLS gets an answer that is not.
+      if (text.startsWith("\x16")) return socket.end("HTTP/1.1 400 x\r\n\r\n");
+      requested += text;
       if (requested.endsWith("\r\n\r\n")) socket.end(response);
     });
   });
@@ -69,27 +77,41 @@ for (
   });
 }
 
-Deno.test("runHandler() requests the path with the headers of the handler", async () => {
-  const { requested } = await withServer(
+Deno.test("runHandler() warns when a probe ends at a redirect to another host", async () => {
+  const { result } = await withServer(
+    "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.7/\r\n\r\n",
+    (port) => run({ case: "http", value: { port } }),
+  );
+  assert.deepEqual(result, {
+    ok: true,
+    warning: "Probe terminated redirects, status: 302",
+  });
+});
+
+for (const statusLine of ["HTTP/1.1 200 OK", "HTTP/1.1 404 Not Found"]) {
+  Deno.test(`runHandler() succeeds for a hook when the response is "${statusLine}"`, async () => {
+    const { result, requested } = await withServer(
+      `${statusLine}\r\n\r\n`,
+      (port) => run({ case: "http", value: { port } }, { purpose: "hook" }),
+    );
+    assert.deepEqual(result, { ok: true });
+    assert.match(requested, /^User-Agent: kube-lifecycle\/1\.34\r$/m);
+  });
+}
+
+Deno.test("runHandler() repeats the HTTPS request of a hook without TLS, with a warning", async () => {
+  const { result } = await withServer(
     "HTTP/1.1 200 OK\r\n\r\n",
     (port) =>
-      run({
-        case: "http",
-        value: {
-          port,
-          path: "/a?b=c",
-          headers: [{ name: "Host", value: "web" }, {
-            name: "X",
-            value: "1\r\nY: 2",
-          }],
-        },
+      run({ case: "http", value: { scheme: "HTTPS", port } }, {
+        purpose: "hook",
       }),
   );
+  assert.ok(result.ok);
   assert.match(
-    requested,
-    /^GET \/a\?b=c HTTP\/1\.1\r\nHost: web\r\nX: 1 {2}Y: 2\r\n/,
+    result.warning ?? "",
+    /^request to HTTPS lifecycle hook 127\.0\.0\.1:\d+ got HTTP response, retry with HTTP succeeded$/,
   );
-  assert.equal(requested.match(/Host:/g)?.length, 1);
 });
 
 Deno.test("runHandler() fails when the response is not HTTP", async () => {
@@ -133,7 +155,11 @@ Deno.test("runHandler() returns the output when the command failed", async () =>
 Deno.test("runHandler() rejects at once when its signal is aborted while a command hangs", async () => {
   const engine = new FakeEngine(SYSTEM_CLOCK);
   const exit = Promise.withResolvers<{ code: number }>();
-  engine.exec = () => exit.promise;
+  let killWhenLeft: boolean | undefined;
+  engine.exec = (request) => {
+    killWhenLeft = request.killWhenLeft;
+    return exit.promise;
+  };
   await assert.rejects(
     run({ case: "exec", value: { command: ["hang"] } }, {
       engine,
@@ -142,6 +168,8 @@ Deno.test("runHandler() rejects at once when its signal is aborted while a comma
     { name: "TimeoutError" },
   );
   exit.resolve({ code: 0 });
+  // The engine would leave the command running.
+  assert.equal(killWhenLeft, true);
 });
 
 Deno.test("runHandler() succeeds after the sleep of its handler", async () => {

@@ -6,6 +6,7 @@ import {
   create,
   type ProbeSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import { defined } from "../../../lib/shared/base/mod.ts";
 import { ContainerProbes } from "../../../lib/agent/pods/probes.ts";
 import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 
@@ -31,7 +32,11 @@ function startProbes(
   /** Seconds since the start of each run of a handler. */
   const runs: number[] = [];
   const seconds = () => (clock.monotonicMs() - startMs) / 1_000;
-  const outcome = { isOk, hangs: false };
+  const outcome = {
+    isOk,
+    hangs: false,
+    warning: undefined as string | undefined,
+  };
   const probes = new ContainerProbes({
     container: create(ContainerSchema, { name: "app", ...container }),
     clock,
@@ -42,7 +47,9 @@ function startProbes(
         runs.push(seconds());
         if (outcome.hangs) return new Promise(() => {});
         return Promise.resolve(
-          outcome.isOk ? { ok: true } : { ok: false, message: "no" },
+          outcome.isOk
+            ? { ok: true, ...defined({ warning: outcome.warning }) }
+            : { ok: false, message: "no" },
         );
       },
       onProbeStateChanged: () =>
@@ -51,6 +58,8 @@ function startProbes(
         ),
       onProbeFailed: (kind, message) =>
         void reports.push(`${seconds()} ${kind} failed: ${message}`),
+      onProbeWarning: (kind, message) =>
+        void reports.push(`${seconds()} ${kind} warning: ${message}`),
       onUnhealthy: (kind, { graceSeconds }) =>
         void reports.push(`${seconds()} ${kind} unhealthy ${graceSeconds}`),
     },
@@ -103,6 +112,16 @@ Deno.test("ContainerProbes uses the defaults of Kubernetes when the spec has zer
   await fixture.clock.pass(60_000);
   assert.deepEqual(fixture.runs, [0, 10, 20]);
   assert.equal(fixture.reports.at(-1), "20 liveness unhealthy undefined");
+});
+
+Deno.test("ContainerProbes reports the warning of a result that is a success", async () => {
+  await using fixture = startProbes({ readiness: { handler: HANDLER } });
+  fixture.outcome.warning = "redirects";
+  await fixture.clock.pass(1_000);
+  assert.deepEqual(fixture.reports, [
+    "0 readiness warning: redirects",
+    "0 started=true ready=true",
+  ]);
 });
 
 Deno.test("ContainerProbes reports unhealthy once, with the probe's own grace period", async () => {

@@ -16,6 +16,7 @@ import {
   DockerRuntime,
   type RuntimeLogsRequest,
 } from "../../../lib/agent/runtime/mod.ts";
+import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import {
   FakeClient,
   type FakeClientOptions,
@@ -31,6 +32,27 @@ import {
 
 const { signal } = new AbortController();
 
+/** A machine whose programs run where the engine runs. */
+class EngineMachine extends LocalMachine {
+  readonly #engine: Dockerd;
+
+  constructor(engine: Dockerd) {
+    super();
+    this.#engine = engine;
+  }
+
+  override run(
+    name: string,
+    options: Parameters<LocalMachine["run"]>[1],
+  ): ReturnType<LocalMachine["run"]> {
+    const [program = "", ...args] = this.#engine.machine.wrap(
+      [name, ...options.args],
+      { inside: true },
+    );
+    return super.run(program, { ...options, args });
+  }
+}
+
 Deno.test("DockerStreams on a real engine", async (test) => {
   await using engine = await Dockerd.start();
   await using client = new DockerHttpClient({
@@ -42,6 +64,13 @@ Deno.test("DockerStreams on a real engine", async (test) => {
     log: SILENT_LOGGER,
   });
   const { Id: imageId } = await inspectImage(client, IMAGES.busybox);
+  // Where the processes of the engine are visible, as on a device.
+  const runtimeInside = new DockerRuntime({
+    client,
+    device: "dev",
+    log: SILENT_LOGGER,
+    machine: new EngineMachine(engine),
+  });
   await runtime.ensureSandbox(
     sandboxRequest({ shareProcessNamespace: true }),
     signal,
@@ -91,6 +120,35 @@ Deno.test("DockerStreams on a real engine", async (test) => {
     }, signal));
     return fromUtf8(concatBytes(parts));
   };
+
+  for (
+    const [title, script] of [
+      ["runs", "sleep 1111; echo end"],
+      ["has closed its output", "exec sleep 1111 >/dev/null 2>&1"],
+    ] as const
+  ) {
+    await test.step(`exec() kills a command with its children when it is aborted and it ${title}`, async () => {
+      const controller = new AbortController();
+      const client = new FakeClient();
+      const running = runtimeInside.exec({
+        target: targetOf(main),
+        command: ["sh", "-c", script],
+        stdin: false,
+        stdout: true,
+        stderr: true,
+        tty: false,
+        killWhenLeft: true,
+      }, { ...client.io, signal: controller.signal });
+      const isRunning = async () =>
+        (await engine.run(["top", main])).includes("sleep 1111");
+      await until(isRunning, { what: "the command" });
+      controller.abort(new Error("time is over"));
+      await running;
+      await until(async () => !await isRunning(), {
+        what: "the end of the command",
+      });
+    });
+  }
 
   await test.step("exec() separates outputs and half-closes stdin", async () => {
     const script = "cat; echo e >&2; exit 9";

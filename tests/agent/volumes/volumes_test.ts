@@ -133,7 +133,7 @@ Deno.test("prepare() keeps a blocked volume that was set up before, and returns 
     assert.equal(missing?.name, "other");
     await Deno.stat(`${root}/${UID}/volumes/work`);
     // The tmpfs is lost when the device boots.
-    await new TmpfsMounts().unmount(path);
+    await new HostMounts().unmount(path);
     const lost = await volumes.prepare(spec, SIGNAL);
     assert.equal(lost?.name, "secret");
   }));
