@@ -317,8 +317,8 @@ export class ContainerPlanner {
       this.#setStartFailure(name, failure);
       return false;
     }
-    // An instance that ended with an earlier sandbox, or of another image, says nothing about its
-    // successor, which needs no back-off.
+    // The successor of an instance that ended with an earlier sandbox, or of another image, needs
+    // no back-off: it may well succeed.
     const isSameImage = last?.image === image;
     const dueAtMs = last?.sandboxId === sandbox.id && isSameImage
       ? last.exitedAtMs + restartDelayMs(last)

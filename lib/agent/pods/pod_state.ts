@@ -82,8 +82,8 @@ export class PodState implements ContainerPod {
       context,
       podUid: record.spec.uid,
     });
-    // Only time in which an agent ran counts. The wall clock says nothing: a device without a
-    // real-time clock boots in 1970, and a pod of that time would be decades old.
+    // Only time in which an agent ran counts, and never a difference of wall times: a device
+    // without a real-time clock boots in 1970, and a pod of that time would be decades old.
     this.#firstSeenMs = context.clock.monotonicMs() - record.activeMs;
     if (record.goal === "remove" || record.failure) this.#limitStopTime();
   }

@@ -111,8 +111,6 @@ const ALL_ALLOWED: PodSwitches = {
 };
 const FIRST_SYNC_TIMEOUT_MS = 5_000;
 const FIRST_SYNC_POLL_MS = 100;
-/** Pause between two syncs of all pods, in case the engine did not report an event. */
-const RESYNC_INTERVAL_MS = 300_000;
 /** Upper bound of the status versions that one start of the agent may use. */
 const VERSIONS_PER_START = 2n ** 32n;
 
@@ -196,11 +194,12 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
         onPodChanged: (uid) => this.#onPodChanged(uid),
         onAllChanged: () => {
           this.retryFailures();
+          // Also without any pod, to find those that the agent does not know.
+          void this.#engine.listPods().catch(() => {});
           this.#options.reporter.onEngineChanged();
         },
       })
     );
-    this.#scope.run((signal) => this.#resync(signal));
   }
 
   apply(spec: PodSpec): Promise<void> {
@@ -383,16 +382,6 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   /** Syncs the pods of this name: one of them may run now. */
   #syncNamesakes(pod: { namespace: string; name: string }): void {
     for (const worker of this.#listNamesakes(pod)) worker.enqueueSync();
-  }
-
-  /** Syncs all pods from time to time, until the signal. */
-  async #resync(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#clock.sleep(RESYNC_INTERVAL_MS, { signal });
-      // Also without any pod, to find those that the agent does not know.
-      await this.#engine.listPods().catch(() => {});
-      for (const worker of this.#workers.values()) worker.enqueueSync();
-    }
   }
 
   /**

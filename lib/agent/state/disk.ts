@@ -73,7 +73,7 @@ export function fromDiskError(error: unknown, action: string): AranyaError {
   });
 }
 
-/** Returns whether an error of the file system says that there is no space left. */
+/** Returns whether an error of the file system means that there is no space left. */
 export function isDiskFull(error: unknown): boolean {
   // ENOSPC, EDQUOT
   return error instanceof Error && /os error (28|122)\b/.test(error.message);

@@ -34,7 +34,7 @@ export interface DamagedRecord extends RecordName {
 }
 
 /** Options of {@linkcode StateStore.write}. */
-export interface WriteOptions {
+export interface RecordWriteOptions {
   /**
    * Use the space that is reserved when the disk is full: what is written leads to less usage.
    * @default false
@@ -67,7 +67,7 @@ export interface StateStore {
   write(
     name: RecordName,
     content: Uint8Array,
-    options?: WriteOptions,
+    options?: RecordWriteOptions,
   ): Promise<void>;
   /** Removes a record; does nothing when there is none. */
   remove(name: RecordName): Promise<void>;
@@ -228,7 +228,7 @@ class FileStateStore implements StateStore {
   write(
     name: RecordName,
     content: Uint8Array,
-    { useReserve = false }: WriteOptions = {},
+    { useReserve = false }: RecordWriteOptions = {},
   ): Promise<void> {
     return this.#calls.run(toLabel(name), async () => {
       const action = `Cannot write ${name.kind} "${name.key}" to state`;

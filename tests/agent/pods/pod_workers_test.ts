@@ -369,7 +369,7 @@ Deno.test("a pod that appears on the engine by itself is reported after a minute
   const minute = fixture.holdSleeps(60_000);
   await fixture.podWorkers.list();
   addOrphan(fixture);
-  fixture.engine.notifyWatchers("u9");
+  fixture.engine.notifyWatchers("");
   await fixture.podWorkers.apply(podOf());
   await fixture.waitForStatus("app:running#0 ready");
   assert.equal(fixture.podWorkers.findStatus("u9"), undefined);
@@ -378,22 +378,6 @@ Deno.test("a pod that appears on the engine by itself is reported after a minute
   await fixture.waitForStatus("app:running#0", "u9");
   assert.equal(fixture.podWorkers.findStatus("u9")?.specHash, "");
   assert.ok(!fixture.engine.calls.some((call) => call.startsWith("stop")));
-});
-
-Deno.test("all pods are read from the engine again every few minutes, for events that were missed", async () => {
-  await using fixture = await PodsFixture.start();
-  const pause = fixture.holdSleeps(300_000);
-  await fixture.stopAgent();
-  await fixture.startAgent();
-  await fixture.podWorkers.apply(podOf());
-  await fixture.waitForStatus("app:running#0 ready");
-  // No watcher is notified.
-  const container = fixture.engine.findContainer("app-0");
-  assert.ok(container);
-  container.state = "exited";
-  container.exitCode = 1;
-  pause.release();
-  await fixture.waitForCall("start app-1");
 });
 
 Deno.test("remove() reports the final status again when the pod is terminated", async () => {

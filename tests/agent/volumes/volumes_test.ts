@@ -152,17 +152,6 @@ Deno.test("release() removes the volumes, and keeps termination messages", () =>
     assert.deepEqual(await volumes.readMessage(instance), utf8("bye"));
   }));
 
-Deno.test("readMessage() returns the last 4096 bytes", () =>
-  withVolumes(async (volumes) => {
-    const instance = { podUid: UID, container: "app", attempt: 0 };
-    const path = await volumes.createMessageFile(instance);
-    await Deno.writeTextFile(path, `${"a".repeat(4_096)}THE END TELLS WHY`);
-    const message = new TextDecoder().decode(
-      await volumes.readMessage(instance),
-    );
-    assert.equal(message, `${"a".repeat(4_079)}THE END TELLS WHY`);
-  }));
-
 Deno.test("prepare() updates a secret that is mounted", () =>
   withVolumes(async (volumes, root) => {
     await volumes.prepare(podOf([secret("k1")]), SIGNAL);
