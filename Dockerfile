@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The image of manifests/deployment.yaml: the operator, with the permission set that reads an account's files only.
+# The image of manifests/operator.yaml: the operator, with the permission set of its service account.
 #   docker build -t aranya:0.1.0 .
 FROM denoland/deno:2.9.6
 WORKDIR /app
