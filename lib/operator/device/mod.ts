@@ -44,6 +44,7 @@ export {
   servingSecretName,
 } from "./metadata.ts";
 export { secretText, toSecret } from "./objects.ts";
+export { removeOrphans, type RemoveOrphansOptions } from "./orphans.ts";
 export {
   nameConflict,
   type ProblemCondition,

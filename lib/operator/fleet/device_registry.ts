@@ -6,6 +6,8 @@ import {
   type Device,
   type DeviceContext,
   NAME_LABEL,
+  NAMESPACE_LABEL,
+  removeOrphans,
   type SyncQueue,
 } from "../device/mod.ts";
 import type {
@@ -30,6 +32,8 @@ export interface DeviceRegistryOptions {
 
 /** Changes by others come in groups and are synced together. */
 const CHANGE_DELAY_MS = 100;
+/** Objects without an EdgeDevice are removed after this time: informers may be at different times. */
+const ORPHAN_DELAY_MS = 5000;
 /** The registry counts as busy for this long after a new device, because more may follow. */
 const QUIET_MS = 5000;
 
@@ -66,6 +70,7 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
         }),
     });
     this.#watch();
+    this.#enqueueOrphans();
   }
 
   /** Whether devices are being set up, or were within the last seconds. */
@@ -138,6 +143,17 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     );
   }
 
+  /** Enqueues the names of Nodes and Leases of this namespace that have no EdgeDevice. */
+  #enqueueOrphans(): void {
+    const { namespace, stores: { nodes, leases } } = this.#context.kube;
+    for (const { metadata } of [...nodes.list(), ...leases.list()]) {
+      const { name, labels } = metadata;
+      if (labels?.[NAMESPACE_LABEL] === namespace && !this.#devices.has(name)) {
+        this.enqueue(name);
+      }
+    }
+  }
+
   #onEdgeChanged({ now, old }: ObjectChange<EdgeDevice>): void {
     const name = (now ?? old)?.metadata.name;
     if (name === undefined) return;
@@ -148,6 +164,8 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
         name,
         `Cannot serve device "${name}": its EdgeDevice was deleted`,
       );
+      // Without its finalizer nothing has removed its Node.
+      this.enqueue(name, { afterMs: ORPHAN_DELAY_MS });
     }
     if (now) {
       const { device } = this.#devices.get(name) ?? this.#add(now);
@@ -229,7 +247,12 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
   }
 
   async #sync(name: string, signal: AbortSignal): Promise<void> {
-    const afterMs = await this.#devices.get(name)?.sync(signal);
+    const managed = this.#devices.get(name);
+    if (!managed) {
+      const { kube, log } = this.#context;
+      return await removeOrphans(name, { kube, log, signal });
+    }
+    const afterMs = await managed.sync(signal);
     if (afterMs !== undefined) this.enqueue(name, { afterMs });
   }
 }

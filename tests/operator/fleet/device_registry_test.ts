@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import {
   EDGE_DEVICE,
   type KubeObject,
+  LEASE,
   NODE,
   type ObjectRef,
   type ObjectType,
@@ -183,4 +185,87 @@ Deno.test("DeviceRegistry replaces the device of an EdgeDevice that was deleted 
     "another device",
   );
   assert.equal(devices.size, 1);
+});
+
+/** Creates a Node and its Lease as an operator of this namespace does. */
+async function putNodeAndLease(
+  fixture: DeviceFixture,
+  { name, providerID }: { name: string; providerID: string },
+): Promise<void> {
+  const labels = {
+    "arhat.dev/role": "EdgeDevice",
+    "arhat.dev/name": name,
+    "arhat.dev/namespace": fixture.ref.namespace,
+  };
+  const node = await fixture.api.putObject(NODE, {
+    metadata: { name, labels },
+    spec: { providerID },
+  });
+  await fixture.api.putObject(LEASE, {
+    metadata: { namespace: "kube-node-lease", name, labels },
+  });
+  await until(
+    () =>
+      fixture.stores.devices.nodes.get(name)?.metadata.uid ===
+        node.metadata.uid,
+    "the Node in its store",
+  );
+}
+
+Deno.test("DeviceRegistry removes Nodes and Leases without an EdgeDevice when it starts, and no foreign ones", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { namespace, name } = fixture.ref;
+  const orphan = `${name}-orphan`;
+  const foreign = `${name}-foreign`;
+  await putNodeAndLease(fixture, {
+    name: orphan,
+    providerID: `aranya://${namespace}/${orphan}`,
+  });
+  await putNodeAndLease(fixture, {
+    name: foreign,
+    providerID: `aranya://other/${foreign}`,
+  });
+  await applyDevice(fixture);
+  await fixture.waitForInformers();
+  await using _devices = openRegistry(fixture);
+  await until(
+    async () =>
+      !(await fixture.api.listKeys(LEASE)).includes(
+        `kube-node-lease/${orphan}`,
+      ),
+    "no Lease of the orphan",
+  );
+  await untilReconciled(fixture);
+  assert.deepEqual(await fixture.api.listKeys(NODE), [name, foreign]);
+  assert.deepEqual(await fixture.api.listKeys(LEASE), [
+    `kube-node-lease/${name}`,
+    `kube-node-lease/${foreign}`,
+  ]);
+});
+
+Deno.test("DeviceRegistry removes the Node of an EdgeDevice whose finalizer was removed by hand", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using devices = openRegistry(fixture);
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
+  await fixture.waitForInformers();
+  // The operator can neither add the finalizer again nor tear down meanwhile.
+  for (const what of ["patch edgedevices", "find nodes"]) {
+    fixture.api.failures.set(
+      what,
+      new AranyaError("unavailable", "Cannot reach the API server: away"),
+    );
+  }
+  await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+    metadata: { finalizers: null },
+  });
+  await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
+  await until(() => devices.size === 0, "no device");
+  fixture.api.failures.clear();
+  for (const type of [NODE, LEASE]) {
+    await until(
+      async () => (await fixture.api.listKeys(type)).length === 0,
+      type.kind,
+    );
+  }
 });
