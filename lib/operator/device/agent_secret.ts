@@ -197,13 +197,26 @@ export class AgentSecret {
     };
   }
 
-  /** Returns the CA of the endpoint: the user's by `tlsSecretRef`, else the operator's own. */
+  /**
+   * Returns the CA of the endpoint: the user's by `tlsSecretRef`, else the operator's own; undefined
+   * for a public CA.
+   * @throws {AranyaError} "not_found" when the Secret does not exist, "unavailable" while that is
+   * not known
+   */
   #readCa(): string | undefined {
-    const { edge, context: { kube, operator } } = this.#device;
+    const { edge, context: { kube, operator }, name } = this.#device;
     const reference = edge.spec?.connectivity?.grpcConfig?.tlsSecretRef?.name;
-    return reference === undefined ? operator.ca : secretText(
-      kube.sources.findSecret(kube.namespace, reference),
-      "ca.crt",
+    if (reference === undefined) return operator.ca;
+    const secret = kube.sources.findSecret(kube.namespace, reference);
+    if (secret) return secretText(secret, "ca.crt");
+    const isKnown = kube.sources.stateOf(kube.namespace).kind === "ready";
+    throw new AranyaError(
+      isKnown ? "not_found" : "unavailable",
+      `Cannot write Secret "${
+        agentSecretName(name)
+      }": Secret "${reference}" of tlsSecretRef ${
+        isKnown ? "does not exist" : "was not read yet"
+      }`,
     );
   }
 }

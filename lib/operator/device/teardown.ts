@@ -4,6 +4,7 @@ import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
 import {
   EDGE_DEVICE,
   ENDPOINT_SLICE,
+  keyOf,
   type KubeObject,
   LEASE,
   NODE,
@@ -126,10 +127,11 @@ async function removePods(
   // A device that stays away can't report that pods have stopped, and its EdgeDevice is given up.
   const isForced = nowMs >= state.podDeadlineMs ||
     !(link.isUp || link.mayReturn(device.edge));
-  await Promise.all(pods.map((pod) => {
-    if (!isForced && pod.metadata.deletionTimestamp) return undefined;
-    return kube.client.delete(POD, pod.metadata, {
-      uid: pod.metadata.uid,
+  await Promise.all(pods.map(async (pod) => {
+    if (!isForced && pod.metadata.deletionTimestamp) return;
+    await deleteIfAllowed(device, {
+      type: POD,
+      object: pod,
       signal,
       ...defined({ gracePeriodSeconds: isForced ? 0 : undefined }),
     });
@@ -175,7 +177,8 @@ async function cordon(device: Device, signal: AbortSignal): Promise<void> {
 
 /**
  * Deletes all objects of the device but its EdgeDevice; the Node first, so that nothing is bound to
- * it.
+ * it. The others have an owner, so that the garbage collector deletes them too: while their
+ * namespace is being deleted the operator may have lost the right to.
  */
 async function removeObjects(
   device: Device,
@@ -184,12 +187,13 @@ async function removeObjects(
   const { name, edge, context: { kube: { namespace, stores, sources } } } =
     device;
   const key = `${namespace}/${name}`;
+  const gracePeriodSeconds = 0;
   const removeOwn = async <T extends KubeObject>(
     type: ObjectType<T>,
     object: T | undefined,
   ) => {
     if (!object || ownership(edge, object) === "foreign") return;
-    await deleteObject(device, { type, object, signal });
+    await deleteIfAllowed(device, { type, object, gracePeriodSeconds, signal });
   };
   const latest = <T extends KubeObject>(type: ObjectType<T>, stored?: T) =>
     objects.latest(type.kind, stored);
@@ -211,7 +215,7 @@ async function removeObjects(
     `${namespace}/${servingSecretName(name)}`,
   );
   await Promise.all([
-    lease && deleteObject(device, { type: LEASE, object: lease, signal }),
+    lease && deleteIfAllowed(device, { type: LEASE, object: lease, signal }),
     removeOwn(SECRET, latest(SECRET, agentSecret)),
     removeOwn(SECRET, servingSecret),
     removeOwn(SERVICE, latest(SERVICE, stores.services.get(key))),
@@ -220,20 +224,39 @@ async function removeObjects(
   ]);
 }
 
+interface Deletion<T extends KubeObject> {
+  type: ObjectType<T>;
+  object: T;
+  /** Undefined: the object's own. */
+  gracePeriodSeconds?: number;
+  signal: AbortSignal;
+}
+
+async function deleteIfAllowed<T extends KubeObject>(
+  device: Device,
+  deletion: Deletion<T>,
+): Promise<void> {
+  try {
+    await deleteObject(device, deletion);
+  } catch (error) {
+    if (!hasCode(error, "forbidden")) throw error;
+    device.context.log.warn("object of a deleted edgedevice was not removed", {
+      device: device.name,
+      object: keyOf(deletion.object),
+      error,
+    });
+  }
+}
+
 async function deleteObject<T extends KubeObject>(
   device: Device,
-  { type, object, signal }: {
-    type: ObjectType<T>;
-    object: T;
-    signal: AbortSignal;
-  },
+  { type, object, ...options }: Deletion<T>,
 ): Promise<void> {
   const { namespace, name, uid } = object.metadata;
   try {
     await device.context.kube.client.delete(type, { namespace, name }, {
       uid,
-      signal,
-      gracePeriodSeconds: 0,
+      ...options,
     });
   } catch (error) {
     // "conflict": another object has the name by now, which is not the device's.

@@ -32,7 +32,7 @@ export interface DeviceRegistryOptions {
 
 /** Changes by others come in groups and are synced together. */
 const CHANGE_DELAY_MS = 100;
-/** Objects without an EdgeDevice are removed after this time: informers may be at different times. */
+/** Objects without an EdgeDevice are removed after this time, when informers have caught up. */
 const ORPHAN_DELAY_MS = 5000;
 /** The registry counts as busy for this long after a new device, because more may follow. */
 const QUIET_MS = 5000;

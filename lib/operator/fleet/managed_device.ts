@@ -9,6 +9,7 @@ import {
   type TeardownState,
 } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
+import { type PodSubscription, refKey } from "../pods/mod.ts";
 import type { LeaseRenewer } from "./lease_renewer.ts";
 
 /** Renewals of Leases, as far as one device needs them. */
@@ -39,7 +40,7 @@ export class ManagedDevice {
   readonly #context: DeviceContext;
   readonly #heartbeats: Heartbeats;
   readonly #teardown: TeardownState = {};
-  readonly #subscription: { close(): void };
+  readonly #subscription: PodSubscription;
   /** Whether the former leader had a link to the device until just now. */
   readonly #wasConnected: boolean;
   #isRemoved = false;
@@ -109,8 +110,23 @@ export class ManagedDevice {
       });
       return undefined;
     }
+    this.#followEndpointSecret();
     await this.reconciler.reconcile(signal);
     return this.#nextSyncMs();
+  }
+
+  /** Syncs the device when the Secret of `tlsSecretRef` changes. */
+  #followEndpointSecret(): void {
+    const { namespace } = this.#context.kube;
+    const { edge, name: device } = this.device;
+    const { tlsSecretRef } = edge.spec?.connectivity?.grpcConfig ?? {};
+    // As if the virtual pod referred to it.
+    this.#subscription.setRefs(
+      `${namespace}/${device}`,
+      tlsSecretRef
+        ? [refKey("Secret", { namespace, name: tlsSecretRef.name })]
+        : [],
+    );
   }
 
   /** Stops everything and frees what other devices may use. Rejects only by a defect. */

@@ -29,6 +29,7 @@
 export type { LinkState, PodNode, PodSettings } from "./device_state.ts";
 export { PodClient } from "./pod_client.ts";
 export { PodController, type PodControllerOptions } from "./pod_controller.ts";
+export { refKey } from "../podspec/mod.ts";
 export {
   type ContainerTarget,
   type PodDirectory,

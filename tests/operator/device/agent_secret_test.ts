@@ -190,3 +190,26 @@ for (
     assert.deepEqual(secret.problems.map(({ reason }) => reason), expected);
   });
 }
+
+Deno.test("ensure() keeps what the Secret holds while the CA's Secret does not exist", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  const secret = new AgentSecret(device, writer);
+  await secret.ensure(signal);
+  const before = await agentSecret(fixture);
+  device.observeEdge({
+    ...device.edge,
+    spec: {
+      connectivity: { grpcConfig: { tlsSecretRef: { name: "endpoint" } } },
+    },
+  });
+  await assert.rejects(secret.ensure(signal), {
+    code: "not_found",
+    message:
+      `Cannot write Secret "${fixture.ref.name}-agent": Secret "endpoint" of tlsSecretRef does not exist`,
+  });
+  assert.deepEqual(await agentSecret(fixture), before);
+  assert.ok(device.keys);
+});

@@ -14,6 +14,7 @@ import {
   tearDown,
   type TeardownState,
 } from "../../../lib/operator/device/mod.ts";
+import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
@@ -102,6 +103,30 @@ for (const isSynced of [true, false]) {
     ) assert.deepEqual(await fixture.api.listKeys(type), [], type.kind);
   });
 }
+
+Deno.test("tearDown() completes without the right to delete objects that the garbage collector deletes too", async () => {
+  await using fixture = await DeviceFixture.start();
+  const tear = await deleteDevice(fixture, { isSynced: true });
+  for (const plural of ["secrets", "services", "endpointslices", "pods"]) {
+    fixture.api.failures.set(
+      `delete ${plural}`,
+      new AranyaError("forbidden", `Cannot delete ${plural}: no`),
+    );
+  }
+  assert.equal(await tear(), true);
+  assert.deepEqual(await fixture.api.listKeys(NODE), []);
+  assert.deepEqual(await fixture.api.listKeys(LEASE), []);
+  assert.deepEqual(await fixture.api.listKeys(EDGE_DEVICE), []);
+});
+
+Deno.test("tearDown() keeps the EdgeDevice while its Node can't be deleted", async () => {
+  await using fixture = await DeviceFixture.start();
+  const tear = await deleteDevice(fixture, { isSynced: true });
+  const refusal = new AranyaError("forbidden", "Cannot delete nodes: no");
+  fixture.api.failures.set("delete nodes", refusal);
+  await assert.rejects(tear(), refusal);
+  assert.equal((await fixture.api.listKeys(EDGE_DEVICE)).length, 1);
+});
 
 Deno.test("tearDown() leaves foreign objects of the device's name alone", async () => {
   await using fixture = await DeviceFixture.start();

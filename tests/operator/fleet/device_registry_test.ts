@@ -269,3 +269,42 @@ Deno.test("DeviceRegistry removes the Node of an EdgeDevice whose finalizer was 
     );
   }
 });
+
+Deno.test("DeviceRegistry follows the Secret with the CA of the endpoint", async () => {
+  await using fixture = await DeviceFixture.start();
+  await using devices = openRegistry(fixture);
+  const { namespace, name } = fixture.ref;
+  const endpoint = { namespace, name: "endpoint" };
+  const putCa = (ca: string) =>
+    fixture.api.putObject(SECRET, {
+      metadata: endpoint,
+      data: { "ca.crt": btoa(ca) },
+    });
+  await putCa("first");
+  await fixture.api.putObject(EDGE_DEVICE, {
+    metadata: fixture.ref,
+    spec: {
+      connectivity: {
+        method: "grpc",
+        grpcConfig: {
+          endpoint: "edge.example.org:443",
+          tlsSecretRef: { name: "endpoint" },
+        },
+      },
+    },
+  });
+  for (const ca of ["first", "second"]) {
+    if (ca !== "first") {
+      // Nothing else causes a sync then.
+      await until(() => !devices.isBusy, "an idle registry");
+      await putCa(ca);
+    }
+    await until(async () => {
+      const { data } = await fixture.api.get(SECRET, {
+        namespace,
+        name: `${name}-agent`,
+      });
+      return data?.["ca.crt"] === btoa(ca);
+    }, { what: `the ${ca} CA`, timeoutMs: 10_000 });
+  }
+});
