@@ -198,8 +198,8 @@ export class AgentSecret {
   }
 
   /**
-   * Returns the CA of the endpoint: the user's by `tlsSecretRef`, else the operator's own; undefined
-   * for a public CA.
+   * Returns the CA of the endpoint: the user's by `tlsSecretRef`, else the operator's own;
+   * undefined for a public CA.
    * @throws {AranyaError} "not_found" when the Secret does not exist, "unavailable" while that is
    * not known
    */

@@ -10,7 +10,13 @@ import {
   type FetchBlobs,
   type PodStatusList,
 } from "../../shared/wire/mod.ts";
-import type { EdgeDevice, Node, ObjectRef, Pod } from "../kube/mod.ts";
+import type {
+  EdgeDevice,
+  NewEvent,
+  Node,
+  ObjectRef,
+  Pod,
+} from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import { PodController, type PodNode } from "../pods/mod.ts";
 import { DeviceHandlers } from "../proxy/mod.ts";
@@ -289,17 +295,20 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
 
   /** Records Events of pods at the pods, all others at the EdgeDevice. */
   onEventsReported(list: EventList): void {
+    for (const { warning, reason, message } of this.pods.recordEvents(list)) {
+      const type = warning ? "Warning" : "Normal";
+      this.recordEvent({ type, reason, message, host: this.name });
+    }
+  }
+
+  /** Records an Event about the EdgeDevice. */
+  recordEvent(event: Omit<NewEvent, "involvedObject">): void {
     const { kube } = this.context;
     const { controller: _controller, ...reference } = ownerOf(this.#edge);
-    for (const { warning, reason, message } of this.pods.recordEvents(list)) {
-      kube.events.record({
-        involvedObject: { ...reference, namespace: kube.namespace },
-        type: warning ? "Warning" : "Normal",
-        reason,
-        message,
-        host: this.name,
-      });
-    }
+    kube.events.record({
+      ...event,
+      involvedObject: { ...reference, namespace: kube.namespace },
+    });
   }
 
   /** See {@linkcode DeviceLinkOwner.fetchBlobs}. */

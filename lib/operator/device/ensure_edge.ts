@@ -3,6 +3,7 @@
 import { formatEndpoint } from "../../shared/base/mod.ts";
 import { EDGE_DEVICE } from "../kube/mod.ts";
 import type { AgentSecret } from "./agent_secret.ts";
+import { toConditionEvents } from "./condition_events.ts";
 import type { Device } from "./device.ts";
 import { ownNodeOf } from "./ensure_node.ts";
 import { FINALIZER, ROTATE_ANNOTATION } from "./metadata.ts";
@@ -39,7 +40,7 @@ export async function ensureFinalizer(
   if (isRotationComplete) secret.acceptNextRotation();
 }
 
-/** Writes the EdgeDevice's status when it has changed. */
+/** Writes the EdgeDevice's status when it has changed, and records Events of its conditions. */
 export async function writeStatus(device: Device, options: {
   /** Range of the device's pods; empty: none. */
   podCidr: string;
@@ -67,11 +68,15 @@ export async function writeStatus(device: Device, options: {
     nowMs: clock.wallMs(),
   });
   if (!body) return;
-  device.observeEdge(
-    await client.patch(EDGE_DEVICE, { namespace, name }, {
-      body,
-      subresource: "status",
-      signal,
-    }),
+  const written = await client.patch(EDGE_DEVICE, { namespace, name }, {
+    body,
+    subresource: "status",
+    signal,
+  });
+  device.observeEdge(written);
+  const events = toConditionEvents(
+    edge.status?.conditions,
+    written.status?.conditions,
   );
+  for (const event of events) device.recordEvent(event);
 }

@@ -28,6 +28,8 @@ const OPERATOR_CAPABILITIES: readonly string[] = [CAPABILITIES.pods];
 
 /** An agent whose link was lost connects again within 3 s at most during the first minute. */
 const RECONNECT_MS = 30_000;
+/** Reason of the condition Connected before the first link. */
+export const NEVER_CONNECTED = "NeverConnected";
 /** How long a refused second machine is reported. */
 const DUPLICATE_REPORT_MS = 300_000;
 
@@ -332,7 +334,7 @@ function toInitialCondition(
     }
     : {
       connected: false,
-      reason: "NeverConnected",
+      reason: NEVER_CONNECTED,
       message: "the device's agent has not connected yet",
     };
 }

@@ -6,7 +6,8 @@ import {
   writeStatus,
 } from "../../../lib/operator/device/ensure_edge.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
-import { EDGE_DEVICE } from "../../../lib/operator/kube/mod.ts";
+import { nameConflict } from "../../../lib/operator/device/problems.ts";
+import { EDGE_DEVICE, EVENT } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 
 const signal = new AbortController().signal;
@@ -34,8 +35,10 @@ Deno.test("writeStatus() writes range and error once and observes the result", a
   };
   await writeStatus(device, options);
   await writeStatus(device, options);
+  await fixture.context.kube.events.flush();
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch edgedevices/status": 1,
+    "create events": 1,
   });
   const { status } = await fixture.api.get(EDGE_DEVICE, fixture.ref);
   assert.deepEqual(device.edge.status, status);
@@ -43,4 +46,33 @@ Deno.test("writeStatus() writes range and error once and observes the result", a
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
   assert.equal(ready?.reason, "Forbidden");
   assert.equal(ready?.message, "Cannot create: no");
+});
+
+Deno.test("writeStatus() records an Event with the sentence of a condition that has changed, once", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const options = { podCidr: "", reconcileError: undefined, signal };
+  const problems = [nameConflict("Service", "edge/edge-1")];
+  await writeStatus(device, { ...options, problems });
+  await writeStatus(device, { ...options, problems });
+  await fixture.context.kube.events.flush();
+  const { items } = await fixture.api.list(EVENT, {
+    namespace: fixture.ref.namespace,
+  });
+  assert.deepEqual(
+    items.map(({ type, reason, message, count }) => ({
+      type,
+      reason,
+      message,
+      count,
+    })),
+    [{
+      type: "Warning",
+      reason: "ServiceExists",
+      message: problems[0]?.message,
+      count: 1,
+    }],
+  );
+  assert.equal(items[0]?.involvedObject.kind, "EdgeDevice");
+  assert.equal(items[0]?.involvedObject.uid, device.edge.metadata.uid);
 });

@@ -76,8 +76,10 @@ Deno.test("ensureObjects() configures a known device although the finalizer is r
   const methods = await connect(fixture, device);
   await assert.rejects(reconciler.reconcile(signal), refusal);
   await until(() => methods.includes(Method.CONFIGURE), "a configuration");
+  await fixture.context.kube.events.flush();
   assert.deepEqual(Object.keys(fixture.api.takeWriteCounts()), [
     "patch edgedevices/status",
+    "create events",
   ]);
 });
 

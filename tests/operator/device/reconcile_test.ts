@@ -6,6 +6,7 @@ import {
   type EdgeDevice,
   ENDPOINT_SLICE,
   keyOf,
+  type KubeEvent,
   LEASE,
   NODE,
   POD,
@@ -144,7 +145,10 @@ Deno.test("reconcile() controls pods only while the Node is the device's own", a
   const { device, reconciler } = await fixture.createDevice();
   const countEvents = async () => {
     await kube.events.flush();
-    return api.writes.filter(({ what }) => what === "create events").length;
+    return api.writes.filter(({ what, body }) =>
+      what === "create events" &&
+      (body as KubeEvent).reason === "NamespaceNotServed"
+    ).length;
   };
   await reconciler.reconcile(signal);
   assert.equal(await countEvents(), 0);
@@ -276,7 +280,7 @@ Deno.test("reconcile() reports that no pod range is free, and serves the device'
   assert.match((await edgeOf(fixture)).status?.podCIDR ?? "", /^100\./);
 });
 
-Deno.test("reconcile() writes two statuses when the link comes up", async () => {
+Deno.test("reconcile() writes two statuses and their Events when the link comes up", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(signal);
@@ -284,9 +288,11 @@ Deno.test("reconcile() writes two statuses when the link comes up", async () => 
   const agent: FakeAgent = await fixture.connectAgent(device);
   await until(() => device.link.isUp, "a link");
   await reconciler.reconcile(signal);
+  await fixture.context.kube.events.flush();
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch pods/status": 1,
     "patch edgedevices/status": 1,
+    "create events": 2,
   });
   assert.equal((await conditionOf(fixture, "Ready"))?.status, "True");
   agent.links.cut();
@@ -338,8 +344,10 @@ Deno.test("reconcile() writes nothing but a condition for an unsupported connect
     },
   });
   await reconciler.reconcile(signal);
+  await fixture.context.kube.events.flush();
   assert.deepEqual(fixture.api.takeWriteCounts(), {
     "patch edgedevices/status": 1,
+    "create events": 1,
   });
   assert.equal((await conditionOf(fixture, "NotSupported"))?.status, "True");
 });
