@@ -24,10 +24,18 @@ import {
   asAranyaError,
   createLogger,
   type LogLevel,
+  onStrayError,
   parseLogLevel,
+  toFileReason,
   VERSION,
 } from "./lib/shared/base/mod.ts";
 import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
+
+/** Text of --help. */
+export const AGENT_USAGE = `Usage: main.ts --mode agent [flags]
+  --config FILE                   agent.yaml of the device's Secret; default agent.yaml
+  --log-level LEVEL               debug, info, warn or error; default info
+`;
 
 /** Variables of the agent's environment that commands on the host get. */
 const HOST_ENV_NAMES = ["PATH", "HOME", "USER", "SHELL", "LANG", "TZ"];
@@ -48,13 +56,21 @@ export async function runAgentMode(args: string[]): Promise<number> {
     });
   }
   try {
+    if (args.includes("--help") || args.includes("-h")) {
+      await writeStderr(AGENT_USAGE);
+      return 0;
+    }
     await run(args, stop.signal);
     return 0;
   } catch (error) {
     const { message } = asAranyaError(error, "Cannot start agent");
-    await Deno.stderr.write(new TextEncoder().encode(`${message}\n`));
+    await writeStderr(`${message}\n`);
     return 2;
   }
+}
+
+async function writeStderr(text: string): Promise<void> {
+  await Deno.stderr.write(new TextEncoder().encode(text));
 }
 
 async function run(args: string[], signal: AbortSignal): Promise<void> {
@@ -62,11 +78,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   const config = await readConfig(configFile);
   const { device, host } = config;
   const log = createLogger({ level }).with({ device });
-  // The last resort: a failure with one pod must not end the process that runs all.
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log.error("unhandled rejection", { error: event.reason });
-  });
+  onStrayError((error) => log.error("unexpected error", { error }));
   const client = new DockerHttpClient({
     host: config.runtime.docker.host ?? Deno.env.get("DOCKER_HOST") ??
       DEFAULT_DOCKER_HOST,
@@ -123,8 +135,14 @@ function parseFlags(args: string[]): { configFile: string; level: LogLevel } {
 }
 
 async function readConfig(file: string): Promise<AgentConfig> {
-  const text = await Deno.readTextFile(file).catch((error: Error) => {
-    throw new AranyaError("invalid", `Cannot read ${file}: ${error.message}`);
+  const text = await Deno.readTextFile(file).catch((cause) => {
+    throw new AranyaError(
+      "invalid",
+      `Cannot read configuration ${JSON.stringify(file)}: ${
+        toFileReason(cause)
+      }, expected the agent.yaml of the device's Secret`,
+      { cause },
+    );
   });
   return parseAgentConfig(text, { file });
 }

@@ -8,20 +8,25 @@ import {
   asAranyaError,
   createLogger,
   formatEndpoint,
+  onStrayError,
   VERSION,
 } from "./lib/shared/base/mod.ts";
 
-/** How long streams have to end with a reason after a signal, before the process exits. */
-const STOP_TIMEOUT_MS = 4500;
-
-const USAGE =
-  "Usage: main.ts --mode operator|agent [flags]; see main.ts --mode operator --help\n";
+/**
+ * How long the operator has to stop after a signal before the process exits; less than the grace
+ * period in manifests/.
+ */
+const STOP_TIMEOUT_MS = 12_000;
 
 /** Returns the value of --mode. All other flags are parsed by the mode. */
 function modeOf(args: string[]): string | undefined {
   const index = args.indexOf("--mode");
   if (index >= 0) return args[index + 1];
   return args.find((arg) => arg.startsWith("--mode="))?.slice("--mode=".length);
+}
+
+function isHelp(args: string[]): boolean {
+  return args.includes("--help") || args.includes("-h");
 }
 
 /** Returns the value of a variable whose name may also be in lower case. */
@@ -38,7 +43,7 @@ async function runOperatorMode(args: string[]): Promise<number> {
   const { OPERATOR_USAGE, parseOperatorOptions, runOperator } = await import(
     "./lib/operator/mod.ts"
   );
-  if (args.includes("--help") || args.includes("-h")) {
+  if (isHelp(args)) {
     writeStderr(OPERATOR_USAGE);
     return 0;
   }
@@ -50,17 +55,18 @@ async function runOperatorMode(args: string[]): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(name, () => {
+      // A second signal: stop at once.
+      if (stop.signal.aborted) Deno.exit(1);
       stop.abort(
         new AranyaError("cancelled", `Cannot continue: received ${name}`),
       );
-      setTimeout(() => Deno.exit(0), STOP_TIMEOUT_MS);
+      setTimeout(() => {
+        log.error("operator did not stop in time", { ms: STOP_TIMEOUT_MS });
+        Deno.exit(1);
+      }, STOP_TIMEOUT_MS);
     });
   }
-  // The last resort: a failure with one device must not end the process that serves all.
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log.error("unhandled rejection", { error: event.reason });
-  });
+  onStrayError((error) => log.error("unexpected error", { error }));
   const host = Deno.env.get("KUBERNETES_SERVICE_HOST");
   const port = Deno.env.get("KUBERNETES_SERVICE_PORT") ?? "443";
   await runOperator({
@@ -86,9 +92,24 @@ async function main(args: string[]): Promise<number> {
       return await runAgentMode(args);
     }
     default:
-      writeStderr(USAGE);
-      return 2;
+      return await explainModes(args);
   }
+}
+
+/** Prints the flags of both modes, after what is wrong unless they were asked for. */
+async function explainModes(args: string[]): Promise<number> {
+  const mode = modeOf(args);
+  const isWrong = !isHelp(args) || mode !== undefined;
+  if (isWrong) {
+    const state = mode === undefined ? "it is not set" : `it is "${mode}"`;
+    writeStderr(
+      `Cannot read flag --mode: ${state}, expected operator or agent\n`,
+    );
+  }
+  const { OPERATOR_USAGE } = await import("./lib/operator/mod.ts");
+  const { AGENT_USAGE } = await import("./agent.ts");
+  writeStderr(`${OPERATOR_USAGE}${AGENT_USAGE}`);
+  return isWrong ? 2 : 0;
 }
 
 if (import.meta.main) {

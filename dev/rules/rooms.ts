@@ -174,6 +174,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     imports: [
       "shared/base",
       "shared/link",
+      "shared/noise",
       "operator/kube",
       "operator/pki",
       "operator/device",

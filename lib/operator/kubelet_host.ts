@@ -18,6 +18,8 @@ const HOST_CERTIFICATE_TIMEOUT_MS = 5000;
 /** Options of {@linkcode startKubeletHost}. */
 export interface KubeletHostOptions {
   client: KubeClient;
+  /** For reviews of clients of the kubelet API. */
+  reviewClient: KubeClient;
   namespace: string;
   stores: FleetStores;
   /** Addresses of this host. */
@@ -73,7 +75,7 @@ export async function startKubeletHost(
   }
   const registry = new KubeletRegistry({
     ports: options.ports,
-    auth: createAccessReviews(client),
+    auth: createAccessReviews(options.reviewClient),
     clientCa: options.clientCa,
     hostTls: signed ?? await issueServerCertificate({
       authority,

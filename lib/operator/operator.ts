@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The operator process: connects to the API server, waits for leadership, and serves devices while
- * it leads.
+ * The operator process: connects to the API server, accepts links, waits for leadership, and serves
+ * devices while it leads.
  */
 import {
   AranyaError,
@@ -9,35 +9,37 @@ import {
   type Clock,
   defined,
   type Logger,
+  retryUntilSuccess,
   Scope,
   SYSTEM_CLOCK,
   whenAborted,
 } from "../shared/base/mod.ts";
 import {
   createKubeClient,
+  FencedClient,
   type KubeClient,
+  type Leadership,
   type ProxyEnv,
   waitForLeadership,
 } from "./kube/mod.ts";
 import { findHostAddresses } from "./host_address.ts";
+import { LinkFront } from "./link_front.ts";
+import { LinkGate } from "./link_gate.ts";
 import type { OperatorOptions } from "./options.ts";
-import { type OperatorStatus, servePages } from "./pages.ts";
+import { servePages } from "./pages.ts";
+import { OperatorProgress } from "./progress.ts";
 import { PrometheusMeter } from "./prometheus_meter.ts";
+import { Replicas } from "./replicas.ts";
 import { startTerm, type Term } from "./term.ts";
 
 /** Name of the Lease by which the operators of a namespace elect their leader. */
 const LEADER_LEASE = "aranya-operator";
-
-/** Timeout of the request that shows whether the API server can be reached at all. */
-const FIRST_CONTACT_TIMEOUT_MS = 3_600_000;
 
 /** Options of {@linkcode runOperator}. */
 export interface RunOperatorOptions {
   options: OperatorOptions;
   /** Version of this program. */
   version: string;
-  /** Holder identity in the leader's Lease; unique. @default host name and random digits */
-  identity?: string;
   /** "host:port" of the API server for the ServiceAccount of a pod. */
   inClusterServer?: string | undefined;
   /** HTTPS_PROXY and NO_PROXY. */
@@ -89,64 +91,24 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
     address: hostAddresses.join(","),
     port: pages.port,
   });
+  const operator = new Operator({
+    ...run,
+    clock,
+    client,
+    namespace,
+    hostAddresses,
+    meter,
+    progress,
+  });
   try {
-    for (;;) {
-      await serveOneTerm({
-        ...run,
-        clock,
-        client,
-        namespace,
-        hostAddresses,
-        meter,
-        progress,
-      });
-    }
+    await operator.run();
   } catch (error) {
     if (!signal.aborted) throw error;
     log.info("operator stopped");
   }
 }
 
-/** What the operator does at the moment, as the pages show it. */
-class OperatorProgress implements OperatorStatus {
-  /**
-   * "starting" until the API server was reached once; then "standing by" as long as another process
-   * leads.
-   */
-  phase: "starting" | "standing by" | "taking over" | "leading" = "starting";
-  /** The term that this process serves; undefined unless it leads. */
-  term: Term | undefined;
-  readonly #meter: PrometheusMeter;
-
-  constructor(meter: PrometheusMeter) {
-    this.#meter = meter;
-  }
-
-  get notReadyReason(): string | undefined {
-    return this.phase === "starting" || this.phase === "taking over"
-      ? `operator is ${this.phase}`
-      : undefined;
-  }
-
-  get activity(): string {
-    return this.phase;
-  }
-
-  updateGauges(): void {
-    const meter = this.#meter;
-    const { rss, heapUsed } = Deno.memoryUsage();
-    const devices = this.term?.devices;
-    meter.set("process_resident_memory_bytes", { value: rss });
-    meter.set("aranya_heap_used_bytes", { value: heapUsed });
-    meter.set("aranya_leading", { value: this.phase === "leading" ? 1 : 0 });
-    meter.set("aranya_devices", { value: devices?.size ?? 0 });
-    meter.set("aranya_devices_connected", {
-      value: devices?.connectedCount ?? 0,
-    });
-  }
-}
-
-interface TermRun extends RunOperatorOptions {
+interface OperatorParts extends RunOperatorOptions {
   clock: Clock;
   client: KubeClient;
   namespace: string;
@@ -155,61 +117,151 @@ interface TermRun extends RunOperatorOptions {
   progress: OperatorProgress;
 }
 
-/**
- * Waits for leadership and serves devices until it is lost.
- * @throws the signal's reason when it is aborted; an AranyaError when the term can't be started
- */
-async function serveOneTerm(run: TermRun): Promise<void> {
-  const { client, namespace, log, clock, progress, signal } = run;
-  if (progress.phase !== "starting") progress.phase = "standing by";
-  noteFirstContact(run);
-  const leadership = await waitForLeadership({
-    client,
-    namespace,
-    name: LEADER_LEASE,
-    identity: run.identity ??
-      `${Deno.hostname()}_${crypto.randomUUID().slice(0, 8)}`,
-    log,
-    clock,
-    signal,
-  });
-  const ended = AbortSignal.any([signal, leadership.lost]);
-  let term: Term | undefined;
-  try {
-    progress.phase = "taking over";
-    log.info("operator is the leader", { namespace });
-    term = await startTerm({
-      client,
-      options: run.options,
-      namespace,
-      hostAddresses: run.hostAddresses,
-      operatorVersion: run.version,
-      log,
-      meter: run.meter,
-      clock,
-      signal: ended,
-    });
-    progress.term = term;
-    progress.phase = "leading";
-    log.info("operator serves devices", { namespace, port: term.grpcPort });
-    await whenAborted(ended);
-  } catch (error) {
-    if (!ended.aborted) throw asAranyaError(error, "Cannot serve devices");
-  } finally {
-    progress.phase = "standing by";
-    progress.term = undefined;
-    if (leadership.lost.aborted) log.warn("leadership was lost", { namespace });
-    await term?.[Symbol.asyncDispose]();
-    await leadership.release();
-  }
-  signal.throwIfAborted();
-}
+/** What lives as long as the process, and one term of leadership after the other. */
+class Operator {
+  readonly #parts: OperatorParts;
+  /** `holderIdentity` in the leader's Lease; unique. */
+  readonly #identity: string;
+  readonly #gate: LinkGate;
+  readonly #front: LinkFront;
+  readonly #replicas: Replicas;
 
-/** A standby is ready once it has reached the API server, which this notes in the background. */
-function noteFirstContact({ client, progress, log, signal }: TermRun): void {
-  client.version({ signal, timeoutMs: FIRST_CONTACT_TIMEOUT_MS }).then(() => {
+  constructor(parts: OperatorParts) {
+    this.#parts = parts;
+    const { client, namespace, hostAddresses, options } = parts;
+    const { log, meter, clock } = parts;
+    const suffix = crypto.randomUUID().slice(0, 8);
+    this.#identity = `${Deno.hostname()}_${suffix}`;
+    this.#gate = new LinkGate({
+      findEndpoint: (identity, peer) =>
+        this.#replicas.findEndpoint(identity, peer),
+    });
+    this.#front = new LinkFront({
+      client,
+      namespace,
+      hostAddresses,
+      grpcPort: options.grpcPort,
+      directory: this.#gate,
+      log,
+      meter,
+      clock,
+    });
+    this.#replicas = new Replicas({
+      client,
+      namespace,
+      name: `${LEADER_LEASE}-${suffix}`,
+      identity: this.#identity,
+      hostAddresses,
+      front: this.#front,
+      log,
+      clock,
+    });
+  }
+
+  /**
+   * Runs until the signal is aborted.
+   * @throws the signal's reason; an AranyaError when agents or devices can't be served
+   */
+  async run(): Promise<void> {
+    const front = this.#front;
+    await using scope = new Scope();
+    scope.use(front);
+    scope.defer(() => this.#replicas.unregister());
+    scope.run((signal) => this.#noteFirstContact(signal));
+    scope.run((signal) =>
+      this.#replicas.run({
+        leads: () => this.#parts.progress.phase === "leading",
+        signal,
+      })
+    );
+    const ended = AbortSignal.any([this.#parts.signal, front.failed]);
+    for (;;) await this.#serveOneTerm(ended);
+  }
+
+  /**
+   * Waits for leadership and serves devices until it is lost.
+   * @throws the signal's reason when it is aborted; an AranyaError when the term can't be started
+   */
+  async #serveOneTerm(signal: AbortSignal): Promise<void> {
+    const { client, namespace, log, clock, progress } = this.#parts;
+    if (progress.phase !== "starting") progress.phase = "standing by";
+    const leadership = await waitForLeadership({
+      client,
+      namespace,
+      name: LEADER_LEASE,
+      identity: this.#identity,
+      onHolder: (identity) => this.#gate.setLeader(identity),
+      log,
+      clock,
+      signal,
+    });
+    const ended = AbortSignal.any([signal, leadership.lost]);
+    const fenced = new FencedClient(client, leadership);
+    let term: Term | undefined;
+    try {
+      progress.phase = "taking over";
+      progress.leadership = leadership;
+      log.info("operator is the leader", { namespace });
+      term = await this.#startTerm({ leadership, fenced, signal: ended });
+      progress.term = term;
+      progress.phase = "leading";
+      log.info("operator serves devices", { namespace, port: term.grpcPort });
+      using _open = this.#gate.open({ devices: term.devices, leadership });
+      await whenAborted(ended);
+    } catch (error) {
+      if (!ended.aborted) throw asAranyaError(error, "Cannot serve devices");
+    } finally {
+      progress.phase = "standing by";
+      progress.term = undefined;
+      progress.leadership = undefined;
+      if (leadership.lost.aborted) {
+        log.warn("leadership was lost", { namespace });
+      }
+      // Nothing is written any more, so that the next leader need not wait until all links ended.
+      await fenced[Symbol.asyncDispose]();
+      await Promise.all([
+        leadership.release(),
+        term?.[Symbol.asyncDispose](),
+      ]);
+    }
+    signal.throwIfAborted();
+  }
+
+  async #startTerm(
+    { leadership, fenced, signal }: {
+      leadership: Leadership;
+      fenced: FencedClient;
+      signal: AbortSignal;
+    },
+  ): Promise<Term> {
+    const { client, options, namespace, hostAddresses, version } = this.#parts;
+    const { log, meter, clock } = this.#parts;
+    return await startTerm({
+      client: fenced,
+      reviewClient: client,
+      leadership,
+      front: this.#front,
+      replicas: this.#replicas,
+      options,
+      namespace,
+      hostAddresses,
+      operatorVersion: version,
+      log,
+      meter,
+      clock,
+      signal,
+    });
+  }
+
+  /** Ends the phase "starting" once the API server was reached. */
+  async #noteFirstContact(signal: AbortSignal): Promise<void> {
+    const { client, progress, log, clock } = this.#parts;
+    await retryUntilSuccess(() => client.version({ signal }), {
+      object: "the API server's version",
+      log,
+      clock,
+      signal,
+    });
     if (progress.phase === "starting") progress.phase = "standing by";
-  }).catch((error) => {
-    if (!signal.aborted) log.warn("API server was not reached", { error });
-  });
+  }
 }

@@ -64,12 +64,25 @@ async function handleRequest(
   }
 }
 
-function listen(
-  port: number,
-  handler: (request: Request) => Promise<Response>,
+type Handler = (request: Request) => Promise<Response>;
+
+/** Listens on all addresses of both families, or on IPv4 where the kernel has no IPv6. */
+function listen(port: number, handler: Handler): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return listenOn({ hostname: "::", port }, handler);
+  } catch (error) {
+    if (error instanceof AranyaError) throw error;
+    return listenOn({ hostname: "0.0.0.0", port }, handler);
+  }
+}
+
+function listenOn(
+  { hostname, port }: { hostname: string; port: number },
+  handler: Handler,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
     return Deno.serve({
+      hostname,
       port,
       onListen() {},
       onError: () => toResponse("internal error\n", 500),

@@ -3,29 +3,26 @@
 import {
   abortable,
   type Clock,
-  hasCode,
   type Logger,
   type Meter,
   retryUntilSuccess,
   Scope,
 } from "../shared/base/mod.ts";
 import {
-  type GrpcListener,
-  type GrpcServerTls,
-  listenGrpc,
-} from "../shared/link/mod.ts";
-import {
   type AddressBook,
   NAME_LABEL,
   NAMESPACE_LABEL,
   POD_CIDR_ANNOTATION,
 } from "./device/mod.ts";
-import { createEventRecorder, type KubeClient } from "./kube/mod.ts";
-import type { KeyPair } from "./pki/mod.ts";
 import {
+  createEventRecorder,
+  type KubeClient,
+  type Leadership,
+} from "./kube/mod.ts";
+import {
+  type Authority,
   ClusterRanges,
   DeviceRegistry,
-  ensureAuthority,
   FleetSettings,
   FleetStores,
   type KubeletRegistry,
@@ -33,22 +30,29 @@ import {
   PodAddressBook,
   readClientCa,
   restoreAssignments,
-  serveLinks,
 } from "./fleet/mod.ts";
-import { GrpcTls } from "./grpc_tls.ts";
 import { startKubeletHost } from "./kubelet_host.ts";
 import { readKubeletVersion } from "./kubelet_version.ts";
+import type { LinkFront } from "./link_front.ts";
 import type { OperatorOptions } from "./options.ts";
+import type { Replicas } from "./replicas.ts";
 
 /** How long devices that were connected to the former leader have to connect again. */
 const RECONNECT_GRACE_MS = 40_000;
-/** How long a taken port is retried: a former leader on this host may still be closing it. */
-const PORT_TIMEOUT_MS = 10_000;
-const PORT_RETRY_MS = 500;
-
+/** Why links end that are kept no longer in an outage. */
+const SUSPENDED = "the operator can't reach the API server";
 /** Options of {@linkcode startTerm}. */
 export interface TermOptions {
+  /** Writes only while leadership is not suspended. */
   client: KubeClient;
+  /** For reviews of clients of the kubelet API, which write nothing. */
+  reviewClient: KubeClient;
+  leadership: Pick<Leadership, "isSuspended" | "onSuspensionChange">;
+  front: Pick<LinkFront, "readAuthority" | "waitForPort">;
+  replicas: Pick<
+    Replicas,
+    "endpoints" | "isComplete" | "hasOthers" | "onChange"
+  >;
   options: OperatorOptions;
   /** Namespace of the EdgeDevices. */
   namespace: string;
@@ -90,7 +94,7 @@ export async function startTerm(options: TermOptions): Promise<Term> {
 /** What is read from the cluster before anything is served. */
 interface ClusterFacts {
   /** The operator's own CA. */
-  authority: KeyPair;
+  authority: Authority;
   /** PEM bundle of the CA that signs the API server's client certificate. */
   clientCa: string;
   kubeletVersion: string;
@@ -109,8 +113,7 @@ class TermBuilder {
   }
 
   async build(): Promise<Term> {
-    const { client, namespace, options, hostAddresses, log, meter, clock } =
-      this.#options;
+    const { client, namespace, options, front, log, signal } = this.#options;
     const scope = this.#scope;
     const stores = scope.use(
       new FleetStores({
@@ -121,38 +124,17 @@ class TermBuilder {
       }),
     );
     const facts = await this.#readCluster(stores);
-    const grpcTls = new GrpcTls({
-      authority: facts.authority,
-      hostAddresses,
-      clock,
-      log,
-      signal: scope.signal,
-    });
-    const listener = await this.#listen(grpcTls, stores);
     const kubelets = await this.#startKubelets(stores, facts);
     const addresses = await this.#openAddressBook(stores);
-    const grpcPort = listener.address.port;
+    const grpcPort = await front.waitForPort(signal);
     const devices = this.#startDevices({
       ...facts,
       stores,
       kubelets,
       addresses,
       grpcPort,
-      onChange: () =>
-        grpcTls.scheduleUpdate(
-          listener,
-          () => this.#devices?.endpoints() ?? [],
-        ),
     });
-    scope.run((signal) =>
-      serveLinks({
-        listener,
-        findDevice: (name) => devices.find(name),
-        log,
-        meter,
-        signal,
-      })
-    );
+    this.#followOperators(devices);
     return {
       devices,
       grpcPort,
@@ -162,10 +144,10 @@ class TermBuilder {
 
   /** Resolves once everything could be read and the stores are synced. */
   async #readCluster(stores: FleetStores): Promise<ClusterFacts> {
-    const { client, namespace, log, clock, signal } = this.#options;
+    const { client, front, log, clock, signal } = this.#options;
     const retry = { log, clock, signal };
     const [authority, clientCa, kubeletVersion] = await Promise.all([
-      retryUntilSuccess(() => ensureAuthority(client, { namespace, signal }), {
+      retryUntilSuccess(() => front.readAuthority(), {
         ...retry,
         object: "the operator's CA",
       }),
@@ -182,41 +164,28 @@ class TermBuilder {
     return { authority, clientCa, kubeletVersion };
   }
 
-  async #listen(
-    grpcTls: GrpcTls,
-    stores: FleetStores,
-  ): Promise<GrpcListener> {
-    const { options, hostAddresses, clock, signal } = this.#options;
-    const settings = new FleetSettings({
-      addresses: hostAddresses,
-      grpcPort: options.grpcPort,
-    });
-    const endpoints = stores.devices.edges.list().map((edge) =>
-      settings.of(edge).endpoint
-    );
-    const tls = await grpcTls.issue(endpoints);
-    const deadlineMs = clock.monotonicMs() + PORT_TIMEOUT_MS;
-    for (;;) {
-      try {
-        return this.#scope.use(await this.#listenOnce(tls));
-      } catch (error) {
-        if (
-          !hasCode(error, "conflict") || clock.monotonicMs() > deadlineMs
-        ) throw error;
-        await clock.sleep(PORT_RETRY_MS, { signal });
-      }
-    }
-  }
-
-  #listenOnce(tls: GrpcServerTls): Promise<GrpcListener> {
-    const { options, log, meter } = this.#options;
-    return listenGrpc({
-      host: "0.0.0.0",
-      port: options.grpcPort,
-      tls,
-      log,
-      meter,
-    });
+  /**
+   * Keeps the devices informed of where the operators are. While leadership is suspended, the
+   * devices keep their links: without limit when no other operator could serve them.
+   */
+  #followOperators(devices: DeviceRegistry): void {
+    const { leadership, replicas, log } = this.#options;
+    this.#scope.defer(replicas.onChange(() => devices.enqueueAll()));
+    const onChange = (isSuspended: boolean) => {
+      devices.cancelLinkEnd();
+      if (!isSuspended) return;
+      const { hasOthers } = replicas;
+      log.warn(
+        hasOthers
+          ? "API server can't be reached, links end after each device's offlineAfter"
+          : "API server can't be reached, links are kept",
+        { count: devices.connectedCount },
+      );
+      if (hasOthers) devices.endLinksWhenOffline(SUSPENDED);
+    };
+    this.#scope.defer(leadership.onSuspensionChange(onChange));
+    // It may have begun during the start.
+    if (leadership.isSuspended) onChange(leadership.isSuspended);
   }
 
   async #startKubelets(
@@ -227,6 +196,7 @@ class TermBuilder {
     const { log, meter, clock, signal } = this.#options;
     return await startKubeletHost({
       client,
+      reviewClient: this.#options.reviewClient,
       namespace,
       stores,
       hostAddresses,
@@ -270,7 +240,6 @@ class TermBuilder {
       kubelets: KubeletRegistry;
       addresses: AddressBook;
       grpcPort: number;
-      onChange: () => void;
     },
   ): DeviceRegistry {
     const { client, namespace, hostAddresses, operatorVersion } = this.#options;
@@ -281,7 +250,7 @@ class TermBuilder {
         client,
         clock,
         log,
-        leadership: { isSuspended: false },
+        leadership: this.#options.leadership,
       }),
     );
     const events = this.#scope.use(createEventRecorder({ client, log, clock }));
@@ -302,10 +271,10 @@ class TermBuilder {
             kubeletVersion: parts.kubeletVersion,
             addresses: hostAddresses,
             grpcPort,
-            ca: parts.authority.cert,
+            ca: parts.authority.bundle,
             reconnectDeadlineMs: clock.monotonicMs() + RECONNECT_GRACE_MS,
           },
-          settings: new FleetSettings({ addresses: hostAddresses, grpcPort }),
+          settings: new FleetSettings(this.#options.replicas),
           addresses,
           kubelets,
           log,
@@ -313,7 +282,6 @@ class TermBuilder {
           clock,
         },
         heartbeats,
-        onChange: parts.onChange,
       }),
     );
     return this.#devices;

@@ -44,6 +44,7 @@ function start(
 ) {
   return startKubeletHost({
     client: fixture.api,
+    reviewClient: fixture.api,
     namespace: fixture.ref.namespace,
     stores: fixture.stores,
     hostAddresses: ["127.0.0.1"],

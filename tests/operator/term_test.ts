@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  AranyaError,
   NO_METER,
+  Scope,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../lib/shared/base/mod.ts";
 import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
-import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
+import { createGrpcDialer, type Link } from "../../lib/shared/link/mod.ts";
 import { secretText } from "../../lib/operator/device/mod.ts";
 import {
   EDGE_DEVICE,
   type EdgeDevice,
   type EdgeDeviceSpec,
+  type KubeClient,
   SECRET,
 } from "../../lib/operator/kube/mod.ts";
 import { toTlsSecret } from "../../lib/operator/fleet/tls_secret.ts";
 import { parseOperatorOptions } from "../../lib/operator/options.ts";
-import { startTerm } from "../../lib/operator/term.ts";
+import { LinkFront } from "../../lib/operator/link_front.ts";
+import { LinkGate } from "../../lib/operator/link_gate.ts";
+import { startTerm, type Term } from "../../lib/operator/term.ts";
+import { createSession, greetAsAgent } from "../../lib/shared/session/mod.ts";
 import {
   createAuthority,
   issueServerCertificate,
@@ -45,17 +51,118 @@ async function openCluster(): Promise<CountingApi> {
   return api;
 }
 
-function start(api: CountingApi) {
-  return startTerm({
-    client: api,
-    options: parseOperatorOptions(["--grpc-port=0", "--kubelet-ports=0"], {}),
-    namespace: api.namespace,
+/** A leadership that the test suspends. */
+class TestLeadership {
+  isSuspended = false;
+  #listener: ((isSuspended: boolean) => void) | undefined;
+
+  onSuspensionChange(listener: (isSuspended: boolean) => void): () => void {
+    this.#listener = listener;
+    return () => this.#listener = undefined;
+  }
+
+  set(isSuspended: boolean): void {
+    this.isSuspended = isSuspended;
+    this.#listener?.(isSuspended);
+  }
+}
+
+/** An operator that leads, and agents that connect to it. */
+class LeaderFixture implements AsyncDisposable {
+  readonly leadership: TestLeadership;
+  readonly term: Term;
+  readonly #scope: Scope;
+
+  private constructor(
+    { term, scope, leadership }: {
+      term: Term;
+      scope: Scope;
+      leadership: TestLeadership;
+    },
+  ) {
+    this.term = term;
+    this.#scope = scope;
+    this.leadership = leadership;
+  }
+
+  static async start(
+    api: CountingApi,
+    { hasOthers = false }: { hasOthers?: boolean } = {},
+  ): Promise<LeaderFixture> {
+    const scope = new Scope();
+    const leadership = new TestLeadership();
+    const gate = new LinkGate({ findEndpoint: () => undefined });
+    const { namespace } = api;
+    const hostAddresses = ["127.0.0.1"];
+    const front = scope.use(
+      new LinkFront({
+        client: api,
+        namespace,
+        hostAddresses,
+        grpcPort: 0,
+        directory: gate,
+        log: SILENT_LOGGER,
+        meter: NO_METER,
+        clock: SYSTEM_CLOCK,
+      }),
+    );
+    const signal = AbortSignal.timeout(20_000);
+    const port = await front.waitForPort(signal);
+    const term = scope.use(
+      await startTerm({
+        ...termOptions({ client: api, namespace, signal }),
+        leadership,
+        front,
+        replicas: {
+          endpoints: [`127.0.0.1:${port}`],
+          isComplete: true,
+          hasOthers,
+          onChange: () => () => {},
+        },
+      }),
+    );
+    scope.use(gate.open({ devices: term.devices, leadership }));
+    return new LeaderFixture({ term, scope, leadership });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.close();
+  }
+}
+
+function termOptions(
+  { client, namespace, signal }: {
+    client: KubeClient;
+    namespace: string;
+    signal: AbortSignal;
+  },
+) {
+  return {
+    client,
+    reviewClient: client,
+    options: parseOperatorOptions(["--kubelet-ports=0"], {}),
+    namespace,
     hostAddresses: ["127.0.0.1"],
     operatorVersion: "0.1.0",
     log: SILENT_LOGGER,
     meter: NO_METER,
     clock: SYSTEM_CLOCK,
-    signal: AbortSignal.timeout(20_000),
+    signal,
+  };
+}
+
+/** Connects an agent as far as its handshake. */
+async function connect(api: CountingApi): Promise<Link> {
+  const config = await agentYaml(api);
+  const dialer = createGrpcDialer({
+    endpoint: config.endpoints[0] ?? "",
+    ca: config.ca ?? "",
+    log: SILENT_LOGGER,
+  });
+  const link = await dialer.dial({ signal: AbortSignal.timeout(5000) });
+  return await initiateHandshake(link, {
+    device: config.device,
+    key: config.credential,
   });
 }
 
@@ -78,59 +185,80 @@ Deno.test("startTerm() accepts an agent with its agent.yaml alone, in the next t
   await using api = await openCluster();
   await api.putObject(EDGE_DEVICE, edge(api));
   for (let turn = 0; turn < 2; turn++) {
-    await using term = await start(api);
-    const port = term.grpcPort;
-    // Each term listens on another port, which agent.yaml follows.
-    await until(() => term.devices.find(api.name)?.keys !== undefined, "keys");
-    const endpoint = `127.0.0.1:${port}`;
+    await using leader = await LeaderFixture.start(api);
+    const { devices, grpcPort } = leader.term;
+    // The next leader has another port: agent.yaml follows.
+    await until(() => devices.find(api.name)?.keys !== undefined, "keys");
+    const endpoint = `127.0.0.1:${grpcPort}`;
     await until(
       async () => (await agentYaml(api)).endpoints[0] === endpoint,
       "agent.yaml with the port",
     );
-    const config = await agentYaml(api);
-    const dialer = createGrpcDialer({
-      endpoint,
-      ca: config.ca ?? "",
-      log: SILENT_LOGGER,
-    });
-    const link = await dialer.dial({ signal: AbortSignal.timeout(5000) });
-    const sealed = await initiateHandshake(link, {
-      device: config.device,
-      key: config.credential,
-    });
+    const sealed = await connect(api);
     sealed.close("enough");
     await sealed.closed;
   }
 });
 
-Deno.test("startTerm() has a certificate for the name that a device dials, also for an EdgeDevice created later", async () => {
-  await using api = await openCluster();
-  await using term = await start(api);
-  await api.putObject(
-    EDGE_DEVICE,
-    edge(api, {
-      connectivity: { grpcConfig: { endpoint: "edge.example.org:443" } },
-    }),
-  );
-  const { ca, credential } = await agentYaml(api);
-  assert.equal(credential.length, 32);
-  const dialer = createGrpcDialer({
-    endpoint: `127.0.0.1:${term.grpcPort}`,
-    serverName: "edge.example.org",
-    ca: ca ?? "",
+for (const hasOthers of [false, true]) {
+  Deno.test(`startTerm() ${hasOthers ? "ends links after offlineAfter" : "keeps links"} while leadership is suspended and there are ${hasOthers ? "" : "no "}others`, async () => {
+    await using api = await openCluster();
+    await api.putObject(
+      EDGE_DEVICE,
+      edge(api, { connectivity: { timers: { offlineAfter: "5s" } } }),
+    );
+    await using leader = await LeaderFixture.start(api, { hasOthers });
+    const { term, leadership } = leader;
+    await until(() => term.devices.find(api.name)?.keys !== undefined, "keys");
+    const device = term.devices.find(api.name);
+    assert.ok(device);
+    const agent = await runAgentSession(await connect(api));
+    await until(() => device.link.isUp, "the link");
+    leadership.set(true);
+    await assert.rejects(connect(api), {
+      code: "unavailable",
+      message: /can't reach the API server$/,
+    });
+    if (hasOthers) {
+      await until(() => !device.link.isUp, "the end of the link");
+    } else {
+      const startMs = performance.now();
+      await until(() => performance.now() - startMs > 7000, "seven seconds");
+      assert.equal(device.link.isUp, true);
+    }
+    leadership.set(false);
+    await agent.close();
+    const sealed = await connect(api);
+    sealed.close("enough");
+    await sealed.closed;
+  });
+}
+
+/** Greets as an agent and serves every request with success until it is closed. */
+async function runAgentSession(link: Link) {
+  const session = createSession({
+    side: "agent",
+    handlers: {
+      request: () => Promise.resolve(new Uint8Array()),
+      stream: () => Promise.reject(new Error("unexpected stream")),
+    },
     log: SILENT_LOGGER,
   });
-  const signal = AbortSignal.timeout(10_000);
-  for (;;) {
-    const link = await dialer.dial({ signal }).catch((error) => {
-      // The certificate is issued once the informer has the EdgeDevice.
-      assert.equal(error.code, "unauthorized");
-      return undefined;
-    });
-    link?.close("enough");
-    if (await link?.closed) break;
-  }
-});
+  const greeting = await greetAsAgent(link, {
+    session,
+    capabilities: ["pods.v1"],
+    agentVersion: "0.1.0",
+    machineId: "machine-1",
+    bootId: "boot-1",
+  });
+  const running = session.run(link, greeting);
+  return {
+    async close() {
+      await session.close(new AranyaError("unavailable", "enough"));
+      await running;
+    },
+  };
+}
 
 Deno.test("startTerm() rejects when it is aborted while the API server does not answer", async () => {
   await using server = await ScriptedServer.start();
@@ -138,15 +266,18 @@ Deno.test("startTerm() rejects when it is aborted while the API server does not 
   await using client = await createScriptedClient(server);
   const stop = new AbortController();
   const starting = startTerm({
-    client,
-    options: parseOperatorOptions(["--grpc-port=0"], {}),
-    namespace: "home",
-    hostAddresses: ["127.0.0.1"],
-    operatorVersion: "0.1.0",
-    log: SILENT_LOGGER,
-    meter: NO_METER,
-    clock: SYSTEM_CLOCK,
-    signal: stop.signal,
+    ...termOptions({ client, namespace: "home", signal: stop.signal }),
+    leadership: new TestLeadership(),
+    front: {
+      readAuthority: () => new Promise(() => {}),
+      waitForPort: () => Promise.resolve(1),
+    },
+    replicas: {
+      endpoints: [],
+      isComplete: false,
+      hasOthers: false,
+      onChange: () => () => {},
+    },
   });
   await until(() => server.requests > 0, "a request");
   stop.abort(new TypeError("enough"));

@@ -64,7 +64,7 @@ export interface OperatorInfo {
   readonly addresses: string[];
   /** Port of the gRPC listener. */
   readonly grpcPort: number;
-  /** PEM of the operator's own CA. */
+  /** PEM of the operator's own CA, and of those that it replaces or that replace it. */
   readonly ca: string;
   /**
    * Until then a device that was connected to the former leader still counts as connected, on the
@@ -83,8 +83,10 @@ export interface DeviceSettings {
   forceSyncMs: number;
   /** Interval between two full comparisons of its pods. */
   podSyncMs: number;
-  /** "host:port" that the agent connects to. */
-  endpoint: string;
+  /** "host:port" that the agent connects to; several when several operators may lead. */
+  endpoints: readonly string[];
+  /** Whether these are all, so that the agent may forget others. */
+  hasAllEndpoints: boolean;
   /** Whether the agent connects without TLS. */
   insecure: boolean;
   /** The agent's delays between attempts to connect. */

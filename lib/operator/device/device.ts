@@ -246,10 +246,12 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
 
   /** Sends the device its configuration, now or with its next link, unless it has it already. */
   configure(podCidr: string): void {
+    const { endpoints, hasAllEndpoints } = this.settings;
     this.link.configure(create(ConfigureSchema, {
       podCidr,
       nodeName: this.name,
       dns: toPodDns(this.#edge),
+      endpoints: hasAllEndpoints ? [...endpoints] : [],
     }));
   }
 

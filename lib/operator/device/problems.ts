@@ -10,6 +10,7 @@ export interface ProblemCondition {
     | "DuplicateDevice"
     | "NotSupported"
     | "AddressConflict"
+    | "CertificateExpiring"
     | "CertificateIncomplete"
     | "CertificateExpiring"
     | "VersionNotServed";

@@ -6,11 +6,22 @@ import {
   createAuthority,
   inspectCertificate,
   type KeyPair,
+  splitPem,
 } from "../pki/mod.ts";
+import { secretText } from "../device/mod.ts";
 import { readTlsSecret, toTlsSecret } from "./tls_secret.ts";
 
 /** Name of the Secret with the CA's certificate and key, in the operator's namespace. */
 export const AUTHORITY_SECRET = "aranya-ca";
+
+/** The CA, and what devices have to trust. */
+export interface Authority extends KeyPair {
+  /**
+   * PEM of `cert` and of the other CAs in the Secret's `ca.crt`: those that a rotation moves to or
+   * comes from.
+   */
+  readonly bundle: string;
+}
 
 /**
  * Reads the CA of a namespace, or creates it. Operators that do so at the same time all return the
@@ -20,21 +31,24 @@ export const AUTHORITY_SECRET = "aranya-ca";
 export async function ensureAuthority(
   client: KubeClient,
   { namespace, signal }: { namespace: string; signal: AbortSignal },
-): Promise<KeyPair> {
+): Promise<Authority> {
   const ref = { namespace, name: AUTHORITY_SECRET };
   const found = await client.find(SECRET, ref, { signal });
   if (found) return await readAuthority(found);
-  const pair = await createAuthority({ name: `aranya ${namespace}` });
+  const secret = toTlsSecret(
+    await createAuthority({ name: `aranya ${namespace}` }),
+    ref,
+  );
   try {
-    await client.create(SECRET, toTlsSecret(pair, ref), { signal });
-    return pair;
+    await client.create(SECRET, secret, { signal });
+    return await readAuthority(secret);
   } catch (error) {
     if (!hasCode(error, "already_exists")) throw error;
   }
   return await readAuthority(await client.get(SECRET, ref, { signal }));
 }
 
-async function readAuthority(secret: Secret): Promise<KeyPair> {
+async function readAuthority(secret: Secret): Promise<Authority> {
   const pair = readTlsSecret(secret);
   const facts = pair && await inspectCertificate(pair.cert);
   if (!pair || !facts?.isAuthority) {
@@ -44,5 +58,7 @@ async function readAuthority(secret: Secret): Promise<KeyPair> {
       `Cannot use Secret "${namespace}/${name}": it holds no CA, expected tls.crt and tls.key of one`,
     );
   }
-  return pair;
+  const others = splitPem(secretText(secret, "ca.crt") ?? "");
+  const bundle = [...new Set([...splitPem(pair.cert), ...others])];
+  return { ...pair, bundle: bundle.join("") };
 }

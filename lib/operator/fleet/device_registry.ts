@@ -26,8 +26,6 @@ export interface DeviceRegistryOptions {
   heartbeats: Heartbeats;
   /** Highest number of devices that are synced at the same time. @default 16 */
   concurrency?: number;
-  /** An EdgeDevice was created, changed or deleted. */
-  onChange?: () => void;
 }
 
 /** Changes by others come in groups and are synced together. */
@@ -46,19 +44,19 @@ const QUIET_MS = 5000;
 export class DeviceRegistry implements AsyncDisposable, SyncQueue {
   readonly #context: DeviceContext;
   readonly #heartbeats: Heartbeats;
-  readonly #onChange: () => void;
   readonly #devices = new Map<string, ManagedDevice>();
   readonly #queue: KeyedQueue;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #closing = new Set<Promise<void>>();
+  /** Timers of {@linkcode endLinksWhenOffline}. */
+  readonly #linkEnds = new Set<ReturnType<typeof setTimeout>>();
   /** When the last device was added, on the clock's monotonic time. */
   #addedMs = -Infinity;
 
   constructor(options: DeviceRegistryOptions) {
-    const { context, heartbeats, concurrency = 16, onChange } = options;
+    const { context, heartbeats, concurrency = 16 } = options;
     this.#context = { ...context, queue: this };
     this.#heartbeats = heartbeats;
-    this.#onChange = onChange ?? (() => {});
     this.#queue = new KeyedQueue({
       concurrency,
       work: (name, signal) => this.#sync(name, signal),
@@ -102,11 +100,31 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
     return managed?.acceptsAgent ? managed.device : undefined;
   }
 
-  /** Returns the endpoints that the devices connect to, "host:port". */
-  endpoints(): string[] {
-    return [...this.#devices.values()].map(({ device }) =>
-      device.settings.endpoint
-    );
+  /** Enqueues every device. */
+  enqueueAll(): void {
+    for (const name of this.#devices.keys()) this.enqueue(name);
+  }
+
+  /**
+   * Closes each device's link once its `offlineAfter` has passed, unless `cancelLinkEnd` is called
+   * before: another operator may serve the device then.
+   */
+  endLinksWhenOffline(reason: string): void {
+    this.cancelLinkEnd();
+    for (const { device } of this.#devices.values()) {
+      this.#linkEnds.add(
+        setTimeout(
+          () => device.link.closeLink(reason),
+          device.settings.offlineAfterMs,
+        ),
+      );
+    }
+  }
+
+  /** See {@linkcode endLinksWhenOffline}. */
+  cancelLinkEnd(): void {
+    for (const timer of this.#linkEnds) clearTimeout(timer);
+    this.#linkEnds.clear();
   }
 
   /** See {@linkcode SyncQueue.enqueue}. */
@@ -115,6 +133,7 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.cancelLinkEnd();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#queue[Symbol.asyncDispose]();
     for (const name of [...this.#devices.keys()]) {
@@ -175,7 +194,6 @@ export class DeviceRegistry implements AsyncDisposable, SyncQueue {
         old.metadata.generation === now.metadata.generation;
       this.enqueue(name, isStatusOnly ? { afterMs: CHANGE_DELAY_MS } : {});
     }
-    this.#onChange();
   }
 
   #onNodeChanged({ key: name, now }: ObjectChange<Node>): void {

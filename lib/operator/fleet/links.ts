@@ -8,13 +8,26 @@ import {
 } from "../../shared/base/mod.ts";
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
-import { HandshakeLimit, respondToHandshake } from "../../shared/noise/mod.ts";
+import {
+  HandshakeLimit,
+  NotLeaderError,
+  respondToHandshake,
+} from "../../shared/noise/mod.ts";
+
+/** The devices that this operator serves. */
+export interface DeviceDirectory {
+  /**
+   * Returns the device of this name; undefined when there is none.
+   * @param peer address of the agent that asks
+   * @throws {NotLeaderError} while another operator serves the devices, or may
+   */
+  find(name: string, peer: string): Device | undefined;
+}
 
 /** Options of {@linkcode serveLinks}. */
 export interface ServeLinksOptions {
   listener: LinkListener;
-  /** Returns the device of this name; undefined when it is not served. */
-  findDevice: (name: string) => Device | undefined;
+  directory: DeviceDirectory;
   log: Logger;
   meter: Meter;
   /** Refuses further links once it is aborted. */
@@ -45,13 +58,14 @@ async function serveLink(
   link: Link,
   options: ServeLinksOptions & { limit: HandshakeLimit },
 ): Promise<void> {
-  const { findDevice, log, meter, signal, limit } = options;
+  const { directory, log, meter, signal, limit } = options;
+  const { peer } = link;
   if (signal.aborted) return link.close("the operator is shutting down");
   let secured: Awaited<ReturnType<typeof respondToHandshake>>;
   try {
     secured = await respondToHandshake(link, {
       findKeys: (name) =>
-        Promise.resolve().then(() => keysOf(findDevice(name))),
+        Promise.resolve().then(() => keysOf(directory.find(name, peer))),
       limit,
       meter,
       signal,
@@ -62,15 +76,22 @@ async function serveLink(
       "Cannot secure link",
     );
     const name = typeof details?.device === "string" ? details.device : "";
-    log.warn("agent was refused", { link: link.peer, device: name, error });
+    // Every agent comes by now and then while another operator leads.
+    const level = error instanceof NotLeaderError ? "debug" : "warn";
+    log[level]("agent was refused", { link: peer, device: name, error });
     meter.count("aranya_handshakes_refused_total", { labels: { code } });
     // Only an agent that proved to hold the credential may change a condition.
     if (code === "unsupported" && details?.proven === true) {
-      findDevice(name)?.reportUnsupportedVersion(message);
+      directory.find(name, peer)?.reportUnsupportedVersion(message);
     }
     return;
   }
-  const device = findDevice(secured.device);
+  let device: Device | undefined;
+  try {
+    device = directory.find(secured.device, peer);
+  } catch (error) {
+    if (!(error instanceof NotLeaderError)) throw error;
+  }
   if (!device) return secured.link.close("the device is no longer served");
   await device.accept(secured);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Settings of devices, from the EdgeDevice to agent.yaml. */
-import { defined, formatEndpoint } from "../../shared/base/mod.ts";
+import { defined } from "../../shared/base/mod.ts";
 import { parseDuration, renderAgentConfig } from "../../shared/config/mod.ts";
 import type {
   AgentYamlInput,
@@ -20,25 +20,40 @@ export function hostOf(endpoint: string): string {
   return endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }
 
-/** Where agents connect to by default. */
-export interface AgentEndpoint {
-  /** Addresses of the operator's host, preferred first. */
-  addresses: string[];
-  /** Port of the gRPC listener. */
-  grpcPort: number;
+/** Where agents find the operators. */
+export interface EndpointSource {
+  /** "host:port" of every operator that may lead; not empty. Another array when they change. */
+  readonly endpoints: readonly string[];
+  /** Whether those of all operators are known, and not only of this one. */
+  readonly isComplete: boolean;
 }
 
 /** Settings of all devices of one operator. */
 export class FleetSettings implements SettingsSource {
-  readonly #endpoint: AgentEndpoint;
+  readonly #source: EndpointSource;
+  /** They are read often, and the EdgeDevice is replaced when it changes. */
+  #cache = new WeakMap<EdgeDevice, DeviceSettings>();
+  #cachedFor: { endpoints: readonly string[]; isComplete: boolean } | undefined;
 
-  constructor(endpoint: AgentEndpoint) {
-    this.#endpoint = endpoint;
+  constructor(source: EndpointSource) {
+    this.#source = source;
   }
 
   /** See {@linkcode SettingsSource.of}. */
   of(edge: EdgeDevice): DeviceSettings {
-    return toSettings(edge, this.#endpoint);
+    const { endpoints, isComplete } = this.#source;
+    if (
+      this.#cachedFor?.endpoints !== endpoints ||
+      this.#cachedFor.isComplete !== isComplete
+    ) {
+      this.#cachedFor = { endpoints, isComplete };
+      this.#cache = new WeakMap();
+    }
+    const known = this.#cache.get(edge);
+    if (known) return known;
+    const settings = toSettings(edge, this.#source);
+    this.#cache.set(edge, settings);
+    return settings;
   }
 
   /** See {@linkcode SettingsSource.renderAgentYaml}. */
@@ -50,10 +65,11 @@ export class FleetSettings implements SettingsSource {
 /** Returns a device's settings; what is missing or can't be parsed has its default. */
 export function toSettings(
   edge: EdgeDevice,
-  operator: AgentEndpoint,
+  { endpoints, isComplete }: EndpointSource,
 ): DeviceSettings {
   const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
+  const own = grpcConfig?.endpoint;
   return {
     requestTimeoutMs: toMs(timers?.unarySessionTimeout, 60_000),
     offlineAfterMs: toMs(timers?.offlineAfter, 40_000),
@@ -65,10 +81,8 @@ export function toSettings(
       toMs(pod?.timers?.forceSyncInterval, 600_000),
       MIN_SYNC_MS,
     ),
-    endpoint: grpcConfig?.endpoint ?? formatEndpoint({
-      host: operator.addresses[0] ?? "127.0.0.1",
-      port: operator.grpcPort,
-    }),
+    endpoints: own === undefined ? endpoints : [own],
+    hasAllEndpoints: own !== undefined || isComplete,
     insecure: grpcConfig?.insecure ?? false,
     backoff: {
       initialDelayMs: toMs(backoff?.initialDelay, 1000),
@@ -83,7 +97,7 @@ export function toAgentYaml(input: AgentYamlInput): string {
   const { device, settings, ca, credential } = input;
   return renderAgentConfig({
     device,
-    endpoints: [settings.endpoint],
+    endpoints: [...settings.endpoints],
     credential,
     ...defined({ ca, insecure: settings.insecure || undefined }),
     backoff: settings.backoff,

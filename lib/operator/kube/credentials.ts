@@ -27,15 +27,3 @@ export interface Credentials {
   /** When the credentials expire, in milliseconds since 1970. */
   expiresMs?: number;
 }
-
-/** Returns why a file could not be read, or a program not be run, as the end of a sentence. */
-export function toReason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "the file does not exist";
-  if (
-    error instanceof Deno.errors.PermissionDenied ||
-    error instanceof Deno.errors.NotCapable
-  ) return "no permission to read it";
-  return error instanceof Error
-    ? error.message.split("\n")[0] ?? error.name
-    : String(error);
-}

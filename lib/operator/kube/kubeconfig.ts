@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Address and credentials of the API server, from kubeconfigs. */
 import { parse } from "yaml";
-import { AranyaError, defined } from "../../shared/base/mod.ts";
+import { AranyaError, defined, toFileReason } from "../../shared/base/mod.ts";
 import { runCredentialPlugin } from "./credential_plugin.ts";
-import { type Credentials, toReason } from "./credentials.ts";
+import type { Credentials } from "./credentials.ts";
 
 /** Options of {@linkcode loadKubeconfig}. */
 export interface LoadKubeconfigOptions {
@@ -102,7 +102,7 @@ async function readFiles(files: readonly string[]): Promise<ParsedFile[]> {
     } catch (error) {
       const isMissing = error instanceof Deno.errors.NotFound;
       if (isMissing && files.length > 1) continue;
-      throw cannotRead(file, { state: toReason(error), cause: error });
+      throw cannotRead(file, { state: toFileReason(error), cause: error });
     }
   }
   if (parsed.length > 0) return parsed;
@@ -218,7 +218,7 @@ async function runPlugin(
       isInteractive: exec.interactiveMode === "Always",
     });
   } catch (error) {
-    throw cannotUse(user, { state: toReason(error), cause: error });
+    throw cannotUse(user, { state: toFileReason(error), cause: error });
   }
 }
 
@@ -257,7 +257,7 @@ async function readPem(
     throw cannotUse(entry, {
       state: data
         ? `${key}-data is not base64`
-        : `${key} ${JSON.stringify(path)}: ${toReason(error)}`,
+        : `${key} ${JSON.stringify(path)}: ${toFileReason(error)}`,
       cause: error,
     });
   }

@@ -22,6 +22,8 @@ export interface LeaderElectionOptions {
   name: string;
   /** `holderIdentity` of this process; no two processes may have the same. */
   identity: string;
+  /** Receives the holder each time that the Lease was read and is held by another process. */
+  onHolder?: (identity: string) => void;
   /** Gets a line when leadership, or the ability to renew it, changes. */
   log: Logger;
   /** A Lease that isn't renewed for this long may be taken by others. @default 8000 */
@@ -181,9 +183,9 @@ class LeaseRecord {
       const holder = lease.spec?.holderIdentity ?? "";
       const isFree = holder === "" || holder === this.#options.identity ||
         this.#isExpired(lease);
-      return isFree
-        ? await this.#write(lease, options)
-        : { kind: "others", holder };
+      if (isFree) return await this.#write(lease, options);
+      this.#options.onHolder?.(holder);
+      return { kind: "others", holder };
     });
   }
 
@@ -203,9 +205,11 @@ class LeaseRecord {
       if (!lease) return await this.#create(options);
       // Without a holder it was released, so another process has led meanwhile.
       const holder = lease.spec?.holderIdentity ?? "";
-      return holder === this.#options.identity
-        ? await this.#write(lease, options)
-        : { kind: "others", holder };
+      if (holder === this.#options.identity) {
+        return await this.#write(lease, options);
+      }
+      this.#options.onHolder?.(holder);
+      return { kind: "others", holder };
     });
   }
 

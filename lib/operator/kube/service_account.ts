@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Credentials of the service account of the pod that the program runs in. */
-import { AranyaError } from "../../shared/base/mod.ts";
-import { type Credentials, toReason } from "./credentials.ts";
+import { AranyaError, toFileReason } from "../../shared/base/mod.ts";
+import type { Credentials } from "./credentials.ts";
 
 /** Options of {@linkcode loadServiceAccount}. */
 export interface LoadServiceAccountOptions {
@@ -27,7 +27,7 @@ export async function loadServiceAccount(
       throw new AranyaError(
         "invalid",
         `Cannot read service account file ${JSON.stringify(path)}: ${
-          toReason(error)
+          toFileReason(error)
         }, expected a kubeconfig or to run in a pod`,
         { cause: error },
       );

@@ -51,6 +51,13 @@ export function parseCertificate(pem: string): x509.X509Certificate {
   }
 }
 
+/** Returns the certificates of a PEM text, each with a newline at its end. */
+export function splitPem(pem: string): string[] {
+  return pem.match(
+    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
+  )?.map((certificate) => `${certificate}\n`) ?? [];
+}
+
 /**
  * Returns the contents of the first certificate of a PEM text. Does not check its signature.
  * @throws {AranyaError} code "invalid" when there is none, or it can't be parsed

@@ -25,6 +25,7 @@ export {
   type CertificateFacts,
   hashPublicKeyOf,
   inspectCertificate,
+  splitPem,
 } from "./certificate.ts";
 export { createCredential } from "./credential.ts";
 export {

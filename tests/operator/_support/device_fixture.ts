@@ -52,7 +52,8 @@ export const SETTINGS: DeviceSettings = {
   offlineAfterMs: 40_000,
   podSyncMs: 600_000,
   forceSyncMs: 600_000,
-  endpoint: "10.0.0.7:9443",
+  endpoints: ["10.0.0.7:9443"],
+  hasAllEndpoints: true,
   insecure: false,
   backoff: { initialDelayMs: 1000, maxDelayMs: 60_000, factor: 1.5 },
 };

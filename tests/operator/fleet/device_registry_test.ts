@@ -13,7 +13,7 @@ import {
   SERVICE,
 } from "../../../lib/operator/kube/mod.ts";
 import { DeviceRegistry } from "../../../lib/operator/fleet/device_registry.ts";
-import { DeviceFixture } from "../_support/device_fixture.ts";
+import { DeviceFixture, SETTINGS } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 function openRegistry(fixture: DeviceFixture) {
@@ -58,7 +58,6 @@ Deno.test("DeviceRegistry creates the objects of a new EdgeDevice and removes th
   await untilReconciled(fixture);
   assert.equal(devices.size, 1);
   assert.ok(devices.find(fixture.ref.name)?.keys);
-  assert.deepEqual(devices.endpoints(), ["10.0.0.7:9443"]);
   await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
   await until(() => devices.size === 0, "no device");
   for (const type of [NODE, SECRET, SERVICE, POD, EDGE_DEVICE]) {
@@ -307,4 +306,34 @@ Deno.test("DeviceRegistry follows the Secret with the CA of the endpoint", async
       return data?.["ca.crt"] === btoa(ca);
     }, { what: `the ${ca} CA`, timeoutMs: 10_000 });
   }
+});
+
+Deno.test("endLinksWhenOffline() closes links after offlineAfter, unless it is cancelled", async () => {
+  await using fixture = await DeviceFixture.start();
+  const context = {
+    ...fixture.context,
+    settings: {
+      ...fixture.context.settings,
+      of: () => ({ ...SETTINGS, offlineAfterMs: 500 }),
+    },
+  };
+  await using devices = new DeviceRegistry({
+    context,
+    heartbeats: { start() {}, stop() {} },
+  });
+  await applyDevice(fixture);
+  await untilReconciled(fixture);
+  const device = devices.find(fixture.ref.name);
+  assert.ok(device);
+  const agent = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "the link");
+  devices.endLinksWhenOffline("first");
+  devices.cancelLinkEnd();
+  const startMs = performance.now();
+  devices.endLinksWhenOffline("the operator can't reach the API server");
+  await agent.ended;
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 499, `ended after ${tookMs} ms`);
+  const { reason } = await agent.links.agent.closed;
+  assert.match(reason, /can't reach the API server/);
 });

@@ -7,12 +7,18 @@ import {
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import { serveLinks } from "../../../lib/operator/fleet/links.ts";
-import { initiateHandshake } from "../../../lib/shared/noise/mod.ts";
+import {
+  initiateHandshake,
+  NotLeaderError,
+} from "../../../lib/shared/noise/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 import { Pipe } from "../../../dev/base/pipe.ts";
 
-async function openListener(fixture: DeviceFixture) {
+async function openListener(
+  fixture: DeviceFixture,
+  notLeader?: NotLeaderError,
+) {
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(new AbortController().signal);
   const pipe = new Pipe<Link>({ capacity: 100 });
@@ -23,7 +29,12 @@ async function openListener(fixture: DeviceFixture) {
       links: pipe.readable,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     },
-    findDevice: (name) => name === fixture.ref.name ? device : undefined,
+    directory: {
+      find(name) {
+        if (notLeader) throw notLeader;
+        return name === fixture.ref.name ? device : undefined;
+      },
+    },
     log: SILENT_LOGGER,
     meter: NO_METER,
     signal: stop.signal,
@@ -103,6 +114,21 @@ Deno.test("serveLinks() refuses a device as unavailable while its connectivity m
   await assert.rejects(
     initiateHandshake(await dial(), { device: fixture.ref.name, key }),
     { code: "unavailable" },
+  );
+  await end();
+});
+
+Deno.test("serveLinks() sends agents to the leader", async () => {
+  await using fixture = await DeviceFixture.start();
+  const endpoint = "10.0.0.2:9443";
+  const { device, dial, end } = await openListener(
+    fixture,
+    new NotLeaderError({ reason: "another operator leads", endpoint }),
+  );
+  const key = device.keys?.key ?? new Uint8Array(32);
+  await assert.rejects(
+    initiateHandshake(await dial(), { device: fixture.ref.name, key }),
+    { code: "unavailable", details: { refusal: "NOT_LEADER", endpoint } },
   );
   await end();
 });

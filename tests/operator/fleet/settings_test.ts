@@ -4,12 +4,17 @@ import { formatEndpoint } from "../../../lib/shared/base/mod.ts";
 import { parseAgentConfig } from "../../../lib/shared/config/mod.ts";
 import type { EdgeDevice } from "../../../lib/operator/kube/mod.ts";
 import {
+  type EndpointSource,
+  FleetSettings,
   hostOf,
   toAgentYaml,
   toSettings,
 } from "../../../lib/operator/fleet/settings.ts";
 
-const HOST = { addresses: ["fd00::5"], grpcPort: 9443 };
+const OPERATORS = {
+  endpoints: ["10.0.0.1:9443", "[fd00::5]:9443"],
+  isComplete: true,
+};
 
 function edge(spec: EdgeDevice["spec"]): EdgeDevice {
   return {
@@ -18,9 +23,10 @@ function edge(spec: EdgeDevice["spec"]): EdgeDevice {
   };
 }
 
-Deno.test("toSettings() defaults to the endpoint of the operator's host", () => {
-  const settings = toSettings(edge({}), HOST);
-  assert.equal(settings.endpoint, "[fd00::5]:9443");
+Deno.test("toSettings() defaults to the endpoints of all operators", () => {
+  const settings = toSettings(edge({}), OPERATORS);
+  assert.deepEqual(settings.endpoints, OPERATORS.endpoints);
+  assert.equal(settings.hasAllEndpoints, true);
   assert.equal(settings.offlineAfterMs, 40_000);
   assert.equal(settings.requestTimeoutMs, 60_000);
   assert.equal(settings.insecure, false);
@@ -34,11 +40,32 @@ Deno.test("toSettings() parses durations, and has the default for one that can't
         grpcConfig: { endpoint: "edge.example.org:443" },
       },
     }),
-    HOST,
+    { ...OPERATORS, isComplete: false },
   );
   assert.equal(settings.offlineAfterMs, 90_000);
   assert.equal(settings.requestTimeoutMs, 60_000);
-  assert.equal(settings.endpoint, "edge.example.org:443");
+  assert.deepEqual(settings.endpoints, ["edge.example.org:443"]);
+  assert.equal(settings.hasAllEndpoints, true);
+});
+
+Deno.test("FleetSettings.of() follows the operators, and parses an EdgeDevice once", () => {
+  let source: EndpointSource = { endpoints: ["a:1"], isComplete: false };
+  const settings = new FleetSettings({
+    get endpoints() {
+      return source.endpoints;
+    },
+    get isComplete() {
+      return source.isComplete;
+    },
+  });
+  const own = edge({});
+  const before = settings.of(own);
+  assert.equal(before.hasAllEndpoints, false);
+  assert.equal(settings.of(own), before);
+  source = { ...source, isComplete: true };
+  assert.equal(settings.of(own).hasAllEndpoints, true);
+  source = { ...source, endpoints: ["a:1", "b:1"] };
+  assert.deepEqual(settings.of(own).endpoints, ["a:1", "b:1"]);
 });
 
 Deno.test("hostOf() undoes formatEndpoint(), and accepts any text", () => {
@@ -51,7 +78,7 @@ Deno.test("hostOf() undoes formatEndpoint(), and accepts any text", () => {
 Deno.test("toAgentYaml() writes what the agent reads, without CA and TLS when insecure", () => {
   const settings = toSettings(
     edge({ connectivity: { grpcConfig: { insecure: true } } }),
-    HOST,
+    OPERATORS,
   );
   const credential = new Uint8Array(32).fill(7);
   const text = toAgentYaml({
@@ -61,7 +88,7 @@ Deno.test("toAgentYaml() writes what the agent reads, without CA and TLS when in
     credential,
   });
   const config = parseAgentConfig(text, { file: "agent.yaml" });
-  assert.deepEqual(config.endpoints, ["[fd00::5]:9443"]);
+  assert.deepEqual(config.endpoints, OPERATORS.endpoints);
   assert.deepEqual(config.credential, credential);
   assert.equal(config.insecure, true);
   assert.equal(config.ca, undefined);
