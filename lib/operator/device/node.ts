@@ -61,6 +61,19 @@ interface AddedKeys {
   taints: string[];
 }
 
+/** Label that kubectl shows as the Node's role. */
+const NODE_ROLE_LABEL = "node-role.kubernetes.io/edge-device";
+
+/**
+ * Pods have the network of their device. Without this a cloud's route controller would keep the
+ * Node tainted, because it can make no route to the pod range.
+ */
+const NETWORK_CONDITION: NodeCondition = {
+  type: "NetworkUnavailable",
+  status: "False",
+  reason: "DeviceNetwork",
+  message: "pods have the network of their device",
+};
 const PRESSURE_CONDITIONS = ["MemoryPressure", "DiskPressure", "PIDPressure"];
 /** `spec.pod.allocatable` where the EdgeDevice has none. */
 const DEFAULT_POD_COUNT = 10;
@@ -109,6 +122,7 @@ function toNodeMetadata({ edge, facts, podCidr }: NodeInput): NodeMetadata {
       "kubernetes.io/os": facts?.os ?? "linux",
       ...defined({ "kubernetes.io/arch": facts?.arch || undefined }),
       type: "virtual-kubelet",
+      [NODE_ROLE_LABEL]: "",
       "node.kubernetes.io/exclude-from-external-load-balancers": "true",
     },
     annotations: {
@@ -250,6 +264,7 @@ function toNodeConditions(
   const runtime = measured.find(({ type }) => type === "RuntimeReady");
   const isRuntimeDown = runtime && !runtime.status && facts?.runtimeVersion;
   const desired: NodeCondition[] = [
+    NETWORK_CONDITION,
     ...PRESSURE_CONDITIONS.map((type) => toPressure(type, measured)),
     isRuntimeDown
       ? {
@@ -294,16 +309,21 @@ function toPressure(
 }
 
 /**
- * Returns the conditions of a device that never connected. All four, because the node lifecycle
+ * Returns the conditions of a device that never connected. All of them, because the node lifecycle
  * controller would add those that are missing.
  */
 function toUnknownConditions(nowMs: number): NodeCondition[] {
   const now = toRfc3339(nowMs);
-  return [...PRESSURE_CONDITIONS, "Ready"].map((type) => ({
+  const unknown = [...PRESSURE_CONDITIONS, "Ready"].map((
+    type,
+  ): NodeCondition => ({
     type,
     status: "Unknown",
     reason: "DeviceNeverConnected",
     message: "the device's agent has not connected yet",
+  }));
+  return [NETWORK_CONDITION, ...unknown].map((condition) => ({
+    ...condition,
     lastHeartbeatTime: now,
     lastTransitionTime: now,
   }));

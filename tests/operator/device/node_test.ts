@@ -139,6 +139,47 @@ Deno.test("toNodeStatusPatch() sets Ready again after the node lifecycle control
   assert.equal(conditions.find(({ type }) => type === "Ready")?.status, "True");
 });
 
+Deno.test("toNode() has a role for kubectl get nodes", () => {
+  assert.equal(
+    toNode(input()).metadata.labels?.["node-role.kubernetes.io/edge-device"],
+    "",
+  );
+});
+
+for (
+  const { title, given } of [
+    { title: "a device that never connected", given: input() },
+    {
+      title: "a connected device",
+      given: input({ facts: FACTS, measured: HEALTHY }),
+    },
+  ]
+) {
+  Deno.test(`toNode() clears NetworkUnavailable for ${title}`, () => {
+    const found = toNode(given).status?.conditions?.find(({ type }) =>
+      type === "NetworkUnavailable"
+    );
+    assert.equal(found?.status, "False");
+    assert.equal(found?.reason, "DeviceNetwork");
+  });
+}
+
+Deno.test("toNodeStatusPatch() clears NetworkUnavailable again, which a route controller set", () => {
+  const desired = input({ facts: FACTS, measured: HEALTHY });
+  const node = stored(toNode(desired));
+  for (const condition of node.status?.conditions ?? []) {
+    if (condition.type === "NetworkUnavailable") condition.status = "True";
+  }
+  const conditions = toNodeStatusPatch(desired, node)?.status.conditions as {
+    type: string;
+    status: string;
+  }[];
+  assert.equal(
+    conditions.find(({ type }) => type === "NetworkUnavailable")?.status,
+    "False",
+  );
+});
+
 Deno.test("toNodeStatusPatch() replaces the whole list of addresses", () => {
   const node = stored(toNode(input()));
   assert.deepEqual(
