@@ -39,7 +39,6 @@ const CLUSTER_WIDE = new Set(["nodes", "certificatesigningrequests"]);
 const LEFT_OUT = new Set([
   "subjectaccessreviews",
   "tokenreviews",
-  "selfsubjectreviews",
   "events",
 ]);
 
