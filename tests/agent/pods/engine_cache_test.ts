@@ -13,7 +13,7 @@ const POD: RuntimePod = {
   uid: "u1",
   namespace: "ns",
   name: "web",
-  sandbox: undefined,
+  sandbox: { id: "s1", running: true, podIps: [] },
   containers: [],
 };
 

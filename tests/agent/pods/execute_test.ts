@@ -67,6 +67,7 @@ Deno.test("executeAction() marks an instance as unhealthy when its postStart hoo
     }],
   }));
   engine.exec = () => Promise.resolve({ code: 3 });
+  await execute({ kind: "ensureSandbox" }).done;
   await execute({
     kind: "start",
     name: "app",

@@ -122,6 +122,12 @@ Deno.test("toContainerCreate() throws for root and for user names with runAsNonR
   check("root", 5n);
 });
 
+Deno.test("toContainerCreate() leaves restarts to the agent", () => {
+  const { HostConfig, Healthcheck } = convert(containerRequest({}));
+  assert.deepEqual(HostConfig.RestartPolicy, { Name: "no" });
+  assert.deepEqual(Healthcheck, { Test: ["NONE"] });
+});
+
 Deno.test("toContainerCreate() translates mount propagation", () => {
   const bind = { source: "/s", target: "/t", readOnly: true };
   const made = convert(containerRequest({}, {

@@ -64,6 +64,11 @@ Deno.test("toSandboxCreate() uses the host's namespaces when asked", () => {
   );
 });
 
+Deno.test("toSandboxCreate() leaves restarts to the agent", () => {
+  const { HostConfig } = toSandboxCreate(sandboxRequest(), CONTEXT);
+  assert.deepEqual(HostConfig.RestartPolicy, { Name: "no" });
+});
+
 /** An engine that holds what it creates, and waits for `release` while it starts one. */
 function createSlowEngine() {
   const created = new Set<string>();

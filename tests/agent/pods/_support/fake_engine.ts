@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A container engine in memory, which can be unavailable, slow or failing on demand. */
+/**
+ * A container engine in memory, which can be unavailable, slow or failing on demand.
+ * tests/engine/contract_test.ts compares it with a real one.
+ */
 import {
   abortable,
   AranyaError,
@@ -34,6 +37,8 @@ export class FakeEngine implements ContainerRuntime {
   readonly gates = new Map<string, Promise<void>>();
   /** Thrown by calls: "<container>" by its starts, "pull <image>". */
   readonly failures = new Map<string, AranyaError>();
+  /** Names of the containers whose command does not exist. */
+  readonly absentCommands = new Set<string>();
   /** Exit code of containers that are stopped. */
   stopExitCode = 143;
   /** The log of every container. */
@@ -69,6 +74,7 @@ export class FakeEngine implements ContainerRuntime {
     this.calls.push(`sandbox ${request.podUid}`);
     await this.gates.get(`sandbox ${request.podUid}`);
     const pod = this.pods.get(request.podUid);
+    if (pod?.sandbox?.running) return { podIps: pod.sandbox.podIps };
     const podIps = ["10.0.0.2"];
     const sandbox = { id: `s${++this.#count}`, running: true, podIps };
     const { podUid: uid, namespace, name } = request;
@@ -92,10 +98,11 @@ export class FakeEngine implements ContainerRuntime {
   }
 
   removeSandbox(uid: string): Promise<void> {
-    this.#check();
-    this.calls.push(`remove sandbox ${uid}`);
-    this.pods.delete(uid);
-    return Promise.resolve();
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.calls.push(`remove sandbox ${uid}`);
+      this.pods.delete(uid);
+    });
   }
 
   async startContainer(
@@ -108,25 +115,35 @@ export class FakeEngine implements ContainerRuntime {
     this.#check();
     const failure = this.failures.get(name);
     if (failure) throw failure;
+    const pod = this.pods.get(request.podUid);
+    if (!pod?.sandbox?.running) {
+      throw new AranyaError("conflict", "Cannot start container: no sandbox");
+    }
     const id = `${name}-${request.attempt}`;
+    if (pod.containers.some((one) => one.id === id)) return id;
+    const isAbsent = this.absentCommands.has(name);
     this.calls.push(`start ${id}`);
     this.requests.set(id, request);
-    this.pods.get(request.podUid)?.containers.unshift({
+    const nowMs = this.#clock.wallMs();
+    pod.containers.unshift({
       id,
       name,
       kind: request.kind,
       attempt: request.attempt,
       image: request.container.image,
       imageId: request.imageId,
-      state: "running",
-      startedUnixMs: this.#clock.wallMs(),
-      finishedUnixMs: 0,
-      exitCode: 0,
+      state: isAbsent ? "exited" : "running",
+      startedUnixMs: isAbsent ? 0 : nowMs,
+      finishedUnixMs: isAbsent ? nowMs : 0,
+      exitCode: isAbsent ? 128 : 0,
       oomKilled: false,
-      error: "",
+      error: isAbsent ? "command not found" : "",
       labels: request.labels,
     });
     this.notifyWatchers(request.podUid);
+    if (isAbsent) {
+      throw new AranyaError("not_found", "Cannot start container: no command");
+    }
     return id;
   }
 
@@ -158,18 +175,22 @@ export class FakeEngine implements ContainerRuntime {
   }
 
   removeContainer(id: string): Promise<void> {
-    this.#check();
-    this.calls.push(`remove ${id}`);
-    for (const pod of this.pods.values()) {
-      pod.containers = pod.containers.filter((one) => one.id !== id);
-    }
-    return Promise.resolve();
+    return Promise.resolve().then(() => {
+      this.#check();
+      this.calls.push(`remove ${id}`);
+      for (const pod of this.pods.values()) {
+        pod.containers = pod.containers.filter((one) => one.id !== id);
+      }
+    });
   }
 
   listPods(): Promise<RuntimePod[]> {
     return Promise.resolve().then(() => {
       this.#check();
-      return structuredClone([...this.pods.values()]);
+      const listed = [...this.pods.values()].filter(({ sandbox, containers }) =>
+        sandbox || containers.length > 0
+      );
+      return structuredClone(listed);
     });
   }
 
