@@ -175,6 +175,66 @@ scenario(
   },
 );
 
+scenario(
+  "failing hooks are reported as Events; a container waits for the hook of the one before",
+  async () => {
+    const hook = (script: string) => ({
+      exec: { command: ["sh", "-c", script] },
+    });
+    await world().kubectl.apply(podOn(DEVICE, "hooks", {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 5,
+      containers: [
+        container("exec sleep 3600", {
+          lifecycle: {
+            postStart: hook("sleep 2; echo not today; exit 3"),
+            preStop: hook("exit 4"),
+          },
+        }),
+        container("exec sleep 3600", { name: "second" }),
+      ],
+    }));
+    const findState = ({ status }: PodObject, container: string) =>
+      status?.containerStatuses?.find(({ name }) => name === container)?.state;
+    const started = await untilPod(world(), "hooks", {
+      what: "running in its second container",
+      is: (pod) => findState(pod, "second")?.running !== undefined,
+    });
+    // The first container was shown as waiting until its hook had ended.
+    assert.ok(!findState(started, "main")?.waiting);
+    await untilEvent(world(), "hooks", /^FailedPostStartHook .*not today/);
+    // The stop of the container whose postStart hook failed.
+    await untilEvent(world(), "hooks", /^FailedPreStopHook /);
+    await deletePod("hooks");
+  },
+);
+
+scenario(
+  "a pod past its active deadline becomes Failed, whatever its restart policy",
+  async () => {
+    await world().kubectl.apply(podOn(DEVICE, "late", {
+      activeDeadlineSeconds: 3,
+      terminationGracePeriodSeconds: 2,
+      containers: [container("exec sleep 3600")],
+    }));
+    const { metadata, status } = await untilPod(world(), "late", {
+      what: "Failed",
+      is: ({ status }) => status?.phase === "Failed",
+    });
+    assert.equal(status?.reason, "DeadlineExceeded");
+    // The container is kept for its log, the infra container is not.
+    const { machine } = mustDevice(world());
+    await until(async () => {
+      const names = await machine.run("docker", {
+        args: ["ps", "--all", "--format", "{{.Names}}"],
+      });
+      const own = names.split("\n").filter((one) => one.includes(metadata.uid));
+      return own.length === 1 && own[0]?.includes("_main_late_");
+    }, "the end of the infra container");
+    await deletePod("late");
+  },
+);
+
 scenario("an updated ConfigMap changes the mounted file", async () => {
   const map = (text: string) => ({
     apiVersion: "v1",
