@@ -25,14 +25,12 @@ import {
 } from "./plan_input.ts";
 import { PodObservation } from "./pod_observation.ts";
 import type { PodRecord } from "./pod_record.ts";
+import { RecordKeeper } from "./record_keeper.ts";
 import { toPodStatus, toTerminated } from "./pod_status.ts";
 
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
-const PERSIST_RETRY_MS = 60_000;
-/** How often the age of a pod is written until its active deadline. */
-const SAVED_AGES_COUNT = 8;
 
 /** Options of {@linkcode PodState}. */
 export interface PodStateOptions {
@@ -50,9 +48,6 @@ export interface PodStateOptions {
 /**
  * The state of one pod: its durable record, what the engine holds of it, the health of its
  * containers, and the outcome of actions. It builds the planner's input and publishes statuses.
- *
- * A new spec is persisted before it takes effect. What ends a pod takes effect even when it can't
- * be persisted: a full disk must not keep the pods that fill it.
  */
 export class PodState implements ContainerPod {
   readonly #context: WorkerContext;
@@ -61,15 +56,12 @@ export class PodState implements ContainerPod {
   readonly #health = new Map<string, ContainerHealth>();
   /** Engine ids of the instances of which a stop has begun. */
   readonly #stoppedIds = new Set<string>();
-  readonly #firstSeenMs: number;
-  #record: PodRecord;
+  readonly #keeper: RecordKeeper;
   #status: PodStatus | undefined;
   #volumes: VolumesState = { kind: "pending" };
   #volumesFailureCount = 0;
   #isReleased = false;
   #sandboxRetryAtMs = 0;
-  /** When the record is persisted again after a failure. */
-  #persistAtMs: number | undefined;
   #isEnding = false;
   #stopByMs: number | undefined;
 
@@ -77,20 +69,17 @@ export class PodState implements ContainerPod {
     const { context, record } = options;
     this.#context = context;
     this.#options = options;
-    this.#record = record;
+    this.#keeper = new RecordKeeper({ context, record });
     this.#observation = new PodObservation({
       context,
       podUid: record.spec.uid,
     });
-    // Only time in which an agent ran counts, and never a difference of wall times: a device
-    // without a real-time clock boots in 1970, and a pod of that time would be decades old.
-    this.#firstSeenMs = context.clock.monotonicMs() - record.activeMs;
     if (record.goal === "remove" || record.failure) this.#limitStopTime();
   }
 
   /** The durable record; replaced as a whole when it changes. */
   get record(): PodRecord {
-    return this.#record;
+    return this.#keeper.record;
   }
 
   /** The status that was published last. */
@@ -105,11 +94,7 @@ export class PodState implements ContainerPod {
 
   /** When to sync again for the state's own sake, on the monotonic clock; undefined for never. */
   get syncAtMs(): number | undefined {
-    const atMs = Math.min(
-      this.#persistAtMs ?? Infinity,
-      this.#firstSeenMs + this.#nextSavedAgeMs(),
-    );
-    return Number.isFinite(atMs) ? atMs : undefined;
+    return this.#keeper.dueAtMs;
   }
 
   /** Whether a first status is to be published although the engine could not be read yet. */
@@ -124,21 +109,21 @@ export class PodState implements ContainerPod {
 
   /** Addresses of the pod: those of its sandbox, or the device's for hostNetwork. */
   get podIps(): readonly string[] {
-    return this.#record.spec.hostNetwork
+    return this.record.spec.hostNetwork
       ? this.#context.host.addresses
       : this.#observation.podIps;
   }
 
   /** Returns a container of the spec by name. */
   findContainer(name: string): PodContainer | undefined {
-    return listContainers(this.#record.spec).find(({ spec }) =>
+    return listContainers(this.record.spec).find(({ spec }) =>
       spec.name === name
     );
   }
 
   /** Returns where the probes and hooks of an instance run. */
   toHandlerTarget(containerId: string): HandlerTarget {
-    const podUid = this.#record.spec.uid;
+    const podUid = this.record.spec.uid;
     return {
       container: { kind: "container", containerId, podUid },
       podIp: this.podIps[0] ?? "127.0.0.1",
@@ -147,7 +132,7 @@ export class PodState implements ContainerPod {
 
   /** Reports an Event of the pod. */
   reportEvent(event: Omit<PodEvent, "podUid">): void {
-    const podUid = this.#record.spec.uid;
+    const podUid = this.record.spec.uid;
     this.#context.reporter.onPodEvent({ ...event, podUid });
   }
 
@@ -165,15 +150,14 @@ export class PodState implements ContainerPod {
    * @throws {AranyaError} code "conflict" when the pod is being removed
    */
   async apply(spec: PodSpec): Promise<void> {
-    const { goal } = this.#record;
+    const { goal } = this.record;
     if (goal !== "run" && goal !== "unmanaged") {
       throw new AranyaError(
         "conflict",
         `Cannot apply pod "${spec.namespace}/${spec.name}": it is being removed`,
       );
     }
-    await this.#context.store.save({ ...this.#record, spec, goal: "run" });
-    this.#record = { ...this.#record, spec, goal: "run" };
+    await this.#keeper.replaceSpec(spec);
     // Preparing them again is cheap: unchanged volumes are not written.
     this.#volumes = { kind: "pending" };
     this.#volumesFailureCount = 0;
@@ -184,9 +168,9 @@ export class PodState implements ContainerPod {
    * or can't be.
    */
   async remove(graceSeconds: number): Promise<void> {
-    const record = this.#record;
+    const record = this.record;
     if (record.goal === "terminated" || record.goal === "purge") return;
-    const saved = this.#update({
+    const saved = this.#keeper.update({
       goal: "remove",
       graceSeconds: record.goal === "remove"
         ? Math.min(record.graceSeconds, graceSeconds)
@@ -198,75 +182,22 @@ export class PodState implements ContainerPod {
 
   /** Marks everything of the pod for removal; resolves once that is persisted, or can't be. */
   async purge(): Promise<void> {
-    if (this.#record.goal === "purge") return;
-    await this.#update({ goal: "purge" });
+    if (this.record.goal === "purge") return;
+    await this.#keeper.update({ goal: "purge" });
   }
 
   /** Fails the pod as a whole and reports that; resolves once it is persisted, or can't be. */
   async fail(failure: { reason: string; message: string }): Promise<void> {
     const { reason, message } = failure;
-    const saved = this.#update({ failure: { reason, message } });
+    const saved = this.#keeper.update({ failure: { reason, message } });
     this.#limitStopTime();
     this.reportEvent({ container: "", warning: true, reason, message });
     await saved;
   }
 
-  /**
-   * Changes the record at once and persists it. Two changes at the same time thus add up, and none
-   * is lost. Never rejects.
-   */
-  async #update(change: Partial<PodRecord>): Promise<void> {
-    this.#record = { ...this.#record, ...change, ...this.#toAge() };
-    await this.#persist();
-  }
-
-  /** Returns the age of a pod with an active deadline; that of any other one is not recorded. */
-  #toAge(): Pick<PodRecord, "activeMs"> | undefined {
-    if (this.#record.spec.activeDeadlineSeconds <= 0n) return undefined;
-    return { activeMs: this.#nowMs() - this.#firstSeenMs };
-  }
-
-  /**
-   * Returns the age at which the record is written although nothing else has changed: a pod with an
-   * active deadline loses no more than this part of it at a power cut.
-   */
-  #nextSavedAgeMs(): number {
-    const { spec: { activeDeadlineSeconds }, activeMs, goal } = this.#record;
-    const isCounted = activeDeadlineSeconds > 0n && goal === "run" &&
-      !this.#isEnding;
-    if (!isCounted) return Infinity;
-    const deadlineMs = Number(activeDeadlineSeconds) * 1_000;
-    return activeMs + deadlineMs / SAVED_AGES_COUNT;
-  }
-
-  /**
-   * Persists the record. When that fails it is tried again later, and the former record of a pod
-   * that is removed is removed from the disk, which takes no space: after a power cut the pod must
-   * not be started from it.
-   */
-  async #persist(): Promise<void> {
-    const { store, log } = this.#context;
-    const { spec, goal } = this.#record;
-    try {
-      await store.save(this.#record);
-      this.#persistAtMs = undefined;
-    } catch (error) {
-      if (this.#persistAtMs === undefined) {
-        log.error("pod record can't be written, the pod goes on without it", {
-          pod: `${spec.namespace}/${spec.name}`,
-          error,
-        });
-      }
-      this.#persistAtMs = this.#nowMs() + PERSIST_RETRY_MS;
-      if (goal !== "run" && goal !== "unmanaged") {
-        await store.remove(spec.uid).catch(() => {});
-      }
-    }
-  }
-
   /** Moves the stop deadline forward when the grace period got shorter; never back. */
   #limitStopTime(): void {
-    const { goal, graceSeconds, spec } = this.#record;
+    const { goal, graceSeconds, spec } = this.record;
     const graceMs = 1_000 *
       (goal === "remove" ? graceSeconds : Number(spec.terminationGraceSeconds));
     const stopByMs = this.#nowMs() + Math.max(MIN_GRACE_MS, graceMs);
@@ -285,7 +216,7 @@ export class PodState implements ContainerPod {
    * Records that the volumes of this spec are set up; ignored when another spec was applied since.
    */
   recordVolumesReady(spec: PodSpec): void {
-    if (this.#record.spec !== spec) return;
+    if (this.record.spec !== spec) return;
     this.#volumes = { kind: "ready" };
     this.#volumesFailureCount = 0;
   }
@@ -294,7 +225,7 @@ export class PodState implements ContainerPod {
    * Records that a volume of this spec has no source; ignored when another spec was applied since.
    */
   recordVolumesBlocked(spec: PodSpec, message: string): void {
-    if (this.#record.spec === spec) {
+    if (this.record.spec === spec) {
       this.#volumes = { kind: "blocked", message };
     }
   }
@@ -347,7 +278,7 @@ export class PodState implements ContainerPod {
     const attempt = this.#observation.dropInstance(id);
     if (attempt === undefined) return;
     await this.#context.volumes.removeMessageFile({
-      podUid: this.#record.spec.uid,
+      podUid: this.record.spec.uid,
       container: name,
       attempt,
     });
@@ -368,7 +299,7 @@ export class PodState implements ContainerPod {
    * instance is probed when its start has ended.
    */
   syncProbes(starting: RunningActions["starting"]): void {
-    for (const container of listContainers(this.#record.spec)) {
+    for (const container of listContainers(this.record.spec)) {
       const { spec } = container;
       const running = findRunning(this.#toContainerInput(container));
       const isStarting = running?.attempt === starting.get(spec.name)?.attempt;
@@ -386,14 +317,12 @@ export class PodState implements ContainerPod {
 
   /** Returns the planner's input. `running` are the actions that run. */
   toPlanInput(running: RunningActions): PlanInput {
-    const { spec } = this.#record;
+    const { spec } = this.record;
     return {
       spec,
       goal: this.#toGoal(),
       nowMs: this.#nowMs(),
-      deadlineAtMs: spec.activeDeadlineSeconds > 0n
-        ? this.#firstSeenMs + Number(spec.activeDeadlineSeconds) * 1_000
-        : undefined,
+      deadlineAtMs: this.#keeper.deadlineAtMs,
       sandbox: this.#observation.sandbox,
       sandboxRetryAtMs: this.#sandboxRetryAtMs,
       volumes: this.#volumes,
@@ -411,16 +340,16 @@ export class PodState implements ContainerPod {
   async recordPlan(planned: { input: PlanInput; plan: Plan }): Promise<void> {
     const status = this.#toStatus(planned);
     const completed = this.#toCompleted(planned);
-    const nowMs = this.#nowMs();
     this.#isEnding = planned.plan.isEnding;
+    if (this.#isEnding) this.#keeper.stopAging();
     if (status.terminated) {
-      await this.#update({
+      await this.#keeper.update({
         ...completed,
         goal: "terminated",
         lastStatus: status,
       });
-    } else if (completed) await this.#update(completed);
-    else if (nowMs >= (this.syncAtMs ?? Infinity)) await this.#update({});
+    } else if (completed) await this.#keeper.update(completed);
+    else await this.#keeper.writeIfDue();
     // The status follows within seconds, when it is known what is ready.
     if ([...this.#health.values()].some(({ isPending }) => isPending)) return;
     this.#publish(status);
@@ -428,7 +357,7 @@ export class PodState implements ContainerPod {
 
   /** Publishes the final status of a terminated pod. */
   publishLastStatus(): void {
-    const { lastStatus } = this.#record;
+    const { lastStatus } = this.record;
     if (lastStatus) this.#publish(lastStatus);
   }
 
@@ -440,11 +369,11 @@ export class PodState implements ContainerPod {
   /** Stops all probes, and persists the age of a pod with an active deadline. */
   async close(): Promise<void> {
     for (const health of this.#health.values()) await health.close();
-    if (Number.isFinite(this.#nextSavedAgeMs())) await this.#update({});
+    await this.#keeper.close();
   }
 
   #toGoal(): PodGoal {
-    const { goal, failure } = this.#record;
+    const { goal, failure } = this.record;
     const stopByMs = this.#stopByMs ?? 0;
     if (goal === "remove") return { kind: "remove", stopByMs };
     if (goal === "purge" || goal === "unmanaged") return { kind: goal };
@@ -459,7 +388,7 @@ export class PodState implements ContainerPod {
       role,
       instances: this.#observation.listInstances(name),
       startFailure: health?.startFailure,
-      completedExitCode: this.#record.completed.get(name)?.exitCode,
+      completedExitCode: this.record.completed.get(name)?.exitCode,
       started: false,
       unhealthy: health?.unhealthy,
       replacedId: health?.replacedId,
@@ -473,7 +402,7 @@ export class PodState implements ContainerPod {
     return toPodStatus({
       input,
       plan,
-      record: this.#record,
+      record: this.record,
       podIps: this.#observation.podIps,
       hostIps: this.#context.host.addresses,
       ready: new Set(ready.map(([name]) => name)),
@@ -486,15 +415,15 @@ export class PodState implements ContainerPod {
     { input, plan }: { input: PlanInput; plan: Plan },
   ): Pick<PodRecord, "completed" | "restartCounts"> | undefined {
     if (!plan.terminated || input.goal.kind === "purge") return undefined;
-    const completed = new Map(this.#record.completed);
-    const restartCounts = new Map(this.#record.restartCounts);
+    const completed = new Map(this.record.completed);
+    const restartCounts = new Map(this.record.restartCounts);
     const messages = this.#observation.terminationMessages;
     for (const { spec: { name }, instances: [newest] } of input.containers) {
       if (newest?.state !== "exited") continue;
       completed.set(name, toTerminated(newest, messages.get(newest.id) ?? ""));
       restartCounts.set(name, newest.attempt);
     }
-    return completed.size === this.#record.completed.size
+    return completed.size === this.record.completed.size
       ? undefined
       : { completed, restartCounts };
   }

@@ -239,14 +239,6 @@ for (
   });
 }
 
-Deno.test("apply() throws and changes nothing when the record can't be written", async () => {
-  await using fixture = await createFixture();
-  const { context, state, spec } = fixture;
-  context.store.save = () => Promise.reject(new Error("disk is full"));
-  await assert.rejects(state.apply(podOf({ specHash: "h2" })), /disk is full/);
-  assert.equal(state.record.spec, spec);
-});
-
 Deno.test("recordVolumesFailure() doubles the back-off up to a minute; retryFailures() ends it", async () => {
   await using fixture = await createFixture();
   const { state, clock } = fixture;
@@ -276,67 +268,6 @@ Deno.test("toPlanInput() counts the active deadline from when the pod was first 
   await clock.pass(5_000);
   const { deadlineAtMs } = state.toPlanInput(NOTHING_RUNS);
   assert.equal(deadlineAtMs, startMs + 60_000);
-});
-
-Deno.test("toPlanInput() does not count time of the wall clock to the age of a pod", async () => {
-  await using fixture = await createFixture({ activeDeadlineSeconds: 60n });
-  const { context, clock, spec } = fixture;
-  // Seen in 1970, before the device had the time.
-  const state = new PodState({
-    context,
-    record: createPodRecord(spec, { firstSeenUnixMs: 7_000 }),
-    isNew: false,
-    enqueueSync() {},
-  });
-  const { deadlineAtMs } = state.toPlanInput(NOTHING_RUNS);
-  assert.equal(deadlineAtMs, clock.monotonicMs() + 60_000);
-});
-
-Deno.test("close() persists the age of a pod with an active deadline", async () => {
-  await using fixture = await createFixture({ activeDeadlineSeconds: 60n });
-  const { context, state, clock, saved } = fixture;
-  await clock.pass(5_000);
-  await state.close();
-  const record = saved.at(-1);
-  assert.ok(record);
-  assert.equal(record.activeMs, 5_000);
-  const next = new PodState({
-    context,
-    record,
-    isNew: false,
-    enqueueSync() {},
-  });
-  assert.equal(
-    next.toPlanInput(NOTHING_RUNS).deadlineAtMs,
-    clock.monotonicMs() + 55_000,
-  );
-});
-
-Deno.test("close() writes nothing when the pod has no active deadline", async () => {
-  await using fixture = await createFixture();
-  await fixture.clock.pass(5_000);
-  await fixture.state.close();
-  assert.deepEqual(fixture.saved, []);
-});
-
-Deno.test("recordPlan() persists the age of a pod after each eighth of its active deadline", async () => {
-  await using fixture = await createFixture({ activeDeadlineSeconds: 80n });
-  const { state, clock, saved } = fixture;
-  await fixture.observe();
-  const startMs = clock.monotonicMs();
-  const recordPlan = async () => {
-    const input = state.toPlanInput(NOTHING_RUNS);
-    await state.recordPlan({ input, plan: planPod(input) });
-  };
-  assert.equal(state.syncAtMs, startMs + 10_000);
-  await clock.pass(9_999);
-  await recordPlan();
-  assert.deepEqual(saved, []);
-  await clock.pass(1);
-  await recordPlan();
-  await recordPlan();
-  assert.deepEqual(saved.map(({ activeMs }) => activeMs), [10_000]);
-  assert.equal(state.syncAtMs, startMs + 20_000);
 });
 
 Deno.test("recordPlan() publishes a status once when nothing changes", async () => {
