@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Calls about images. */
-import { AranyaError, utf8 } from "../../shared/base/mod.ts";
+import { AranyaError, onAbort, utf8 } from "../../shared/base/mod.ts";
 import type { DockerClient } from "./client.ts";
 import { readJsonLines } from "./json_lines.ts";
 import type { ImageInspect, ImageListItem } from "./shapes.ts";
 
 const PULL_START_TIMEOUT_MS = 120_000;
+/** As containerd's `image_pull_progress_timeout`. */
+const PULL_STALL_TIMEOUT_MS = 300_000;
 const REMOVE_TIMEOUT_MS = 120_000;
 
 /** Credentials for a registry: username and password, or a token. */
@@ -59,19 +61,28 @@ export interface PullImageOptions {
   /** Name with tag or digest. */
   image: string;
   login?: RegistryLogin | undefined;
+  /** Gives up after this time without any progress, in milliseconds. @default 300000 */
+  stallTimeoutMs?: number;
   signal?: AbortSignal | undefined;
 }
 
 /**
  * Pulls an image; resolves when it is on the engine.
  * @throws {AranyaError} code "not_found", "unauthorized", "invalid" or "unavailable", with the
- * engine's sentence
+ * engine's sentence; "unavailable" when there is no progress
  */
 export async function pullImage(
   client: DockerClient,
-  { image, login, signal }: PullImageOptions,
+  options: PullImageOptions,
 ): Promise<void> {
+  const { image, login, stallTimeoutMs = PULL_STALL_TIMEOUT_MS } = options;
   const action = `Cannot pull image "${image}"`;
+  const controller = new AbortController();
+  const { signal } = controller;
+  using _listener = onAbort(
+    options.signal,
+    (reason) => controller.abort(reason),
+  );
   const progress = await client.stream({
     method: "POST",
     path: "/images/create",
@@ -83,8 +94,22 @@ export async function pullImage(
   }).catch((error) => {
     throw refinePullError(error, action);
   });
-  for await (const line of readJsonLines<{ error?: string }>(progress)) {
-    if (line.error !== undefined) throw toPullError(line.error, action);
+  const onStall = () =>
+    controller.abort(
+      new AranyaError(
+        "unavailable",
+        `${action}: no progress for ${stallTimeoutMs} ms`,
+      ),
+    );
+  let timer = setTimeout(onStall, stallTimeoutMs);
+  try {
+    for await (const line of readJsonLines<{ error?: string }>(progress)) {
+      clearTimeout(timer);
+      if (line.error !== undefined) throw toPullError(line.error, action);
+      timer = setTimeout(onStall, stallTimeoutMs);
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  fromUtf8,
+  onAbort,
+  SYSTEM_CLOCK,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
 import type {
   DockerCall,
   DockerClient,
@@ -47,6 +52,29 @@ Deno.test("pullImage() maps the engine's errors to codes", async () => {
       message: `Cannot pull image "x:1": ${error}`,
     });
   }
+});
+
+Deno.test("pullImage() fails when there is no progress for a while, and not before", async () => {
+  const { client } = scripted("");
+  client.stream = (call) =>
+    Promise.resolve((async function* () {
+      for (let line = 0; line < 5; line++) {
+        await SYSTEM_CLOCK.sleep(20);
+        yield utf8('{"status":"Downloading"}\n');
+      }
+      await new Promise((_resolve, reject) =>
+        onAbort(call.signal, (reason) => reject(reason))
+      );
+    })());
+  const startMs = performance.now();
+  await assert.rejects(
+    pullImage(client, { image: "x:1", stallTimeoutMs: 60 }),
+    {
+      code: "unavailable",
+      message: 'Cannot pull image "x:1": no progress for 60 ms',
+    },
+  );
+  assert.ok(performance.now() - startMs >= 150);
 });
 
 Deno.test("pullImage() sends its login in a header as base64url", async () => {
