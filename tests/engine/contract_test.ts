@@ -81,7 +81,7 @@ async function startDocker(): Promise<EngineUnderTest> {
   };
 }
 
-/** Runs until it is told to exit, or gets SIGTERM. */
+/** Runs until there is a file /exit with its exit code, or until SIGTERM. */
 const COMMAND = [
   "sh",
   "-c",
