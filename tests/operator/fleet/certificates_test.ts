@@ -188,10 +188,14 @@ Deno.test("ServingCertificates restores the labels of a device's Secret, and kee
   certificates.request(device.edge, server);
   await until(() => certs.length > 0, "a certificate");
   assert.deepEqual(certs, [pair.cert]);
-  const found = await fixture.api.get(SECRET, {
-    namespace,
-    name: `${name}-kubelet-tls`,
-  });
+  // The certificate is used before the write of the labels has ended.
+  const read = () =>
+    fixture.api.get(SECRET, { namespace, name: `${name}-kubelet-tls` });
+  await until(
+    async () => (await read()).metadata.labels !== undefined,
+    "the labels",
+  );
+  const found = await read();
   assert.deepEqual(found.metadata.labels, labels);
   assert.deepEqual(found.data, secret.data);
 });
