@@ -199,7 +199,7 @@ export class ContainerPlanner {
 
   /**
    * Stops the running instance of a container, if there is one. A stop that runs already is changed
-   * when this one ends earlier, or is not held any more.
+   * when this one ends earlier, or is not held any more. Its postStart hook is aborted first.
    */
   stopRunning(
     container: ContainerInput,
@@ -208,6 +208,9 @@ export class ContainerPlanner {
     const running = findRunning(container);
     if (!running) return;
     const { name } = container.spec;
+    if (this.#input.starting.has(name)) {
+      return this.#builder.abort(containerKey(name));
+    }
     const action: StopAction = {
       kind: "stop",
       name,

@@ -58,6 +58,7 @@ export class PodState implements ContainerPod {
   readonly #stoppedIds = new Set<string>();
   readonly #keeper: RecordKeeper;
   #status: PodStatus | undefined;
+  #heldStatus: PodStatus | undefined;
   #volumes: VolumesState = { kind: "pending" };
   #volumesFailureCount = 0;
   #isReleased = false;
@@ -85,6 +86,11 @@ export class PodState implements ContainerPod {
   /** The status that was published last. */
   get status(): PodStatus | undefined {
     return this.#status;
+  }
+
+  /** The status of the last plan, also while its publication is held back. */
+  get latestStatus(): PodStatus | undefined {
+    return this.#heldStatus ?? this.#status;
   }
 
   /** Whether the last plan was to end the pod. */
@@ -351,8 +357,9 @@ export class PodState implements ContainerPod {
     } else if (completed) await this.#keeper.update(completed);
     else await this.#keeper.writeIfDue();
     // The status follows within seconds, when it is known what is ready.
-    if ([...this.#health.values()].some(({ isPending }) => isPending)) return;
-    this.#publish(status);
+    if ([...this.#health.values()].some(({ isPending }) => isPending)) {
+      this.#heldStatus = status;
+    } else this.#publish(status);
   }
 
   /** Publishes the final status of a terminated pod. */
@@ -429,6 +436,7 @@ export class PodState implements ContainerPod {
   }
 
   #publish(status: PodStatus): void {
+    this.#heldStatus = undefined;
     if (this.#status && isSameStatus(this.#status, status)) return;
     this.#status = status;
     this.#context.registry.publishStatus(status);

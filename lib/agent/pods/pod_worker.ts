@@ -78,6 +78,11 @@ export class PodWorker implements AsyncDisposable {
     return this.#state.status;
   }
 
+  /** The status of the last sync, which may not be published yet. */
+  get latestStatus(): PodStatus | undefined {
+    return this.#state.latestStatus;
+  }
+
   /** Starts the worker and enqueues its first sync. Call it once. */
   start(): void {
     this.#loops.push(this.#syncWhenNotified(this.#closing.signal));

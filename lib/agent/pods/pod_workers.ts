@@ -94,7 +94,7 @@ export interface PodWorkers extends AsyncDisposable {
    * up to 5 s for the first syncs.
    */
   list(): Promise<PodStatus[]>;
-  /** Returns the last status of a pod. */
+  /** Returns the last status of a pod, also one that is not published yet. */
   findStatus(uid: string): PodStatus | undefined;
   /** Returns the spec of a pod that was applied last. */
   findSpec(uid: string): PodSpec | undefined;
@@ -254,7 +254,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   }
 
   findStatus(uid: string): PodStatus | undefined {
-    return this.#workers.get(uid)?.status;
+    return this.#workers.get(uid)?.latestStatus;
   }
 
   findSpec(uid: string): PodSpec | undefined {

@@ -120,6 +120,16 @@ testPlan({
   actions: ["stop app c0 in 30000 sandbox"],
 });
 testPlan({
+  title: "aborts the postStart hook of a container whose sandbox has exited",
+  input: planInput({ app: { instances: [running()] } }, {
+    sandbox: { kind: "exited", id: "s1" },
+    busy: new Set(["container/app"]),
+    starting: new Map([["app", { attempt: 0, image: "img:1" }]]),
+  }),
+  waiting: { app: "ContainerCreating" },
+  aborts: ["container/app"],
+});
+testPlan({
   title: "does not run a pod again after a reboot when its policy is Never",
   input: planInput({ app: { instances: [exited(137)] } }, {
     policy: NEVER,

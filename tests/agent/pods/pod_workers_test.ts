@@ -43,6 +43,9 @@ for (const isReady of [true, false]) {
     };
     await fixture.startAgent();
     const listed = fixture.podWorkers.list();
+    // Meanwhile the container can be found, e.g. by kubectl exec.
+    await fixture.waitForStatus("app:running#0");
+    assert.equal(fixture.statuses.length, 0);
     probed.resolve();
     const [status] = await listed;
     assert.equal(status?.containers[0]?.ready, isReady);
