@@ -240,6 +240,47 @@ Deno.test("the operator has no rights that it does not use", async () => {
   assert.deepEqual(REFUSED.filter((_, index) => allowed[index]), []);
 });
 
+Deno.test("nothing that the operator needs can be deleted while there is an EdgeDevice", async () => {
+  const { kubectl } = apiserver;
+  const deletions = [
+    ["namespace", "aranya"],
+    ["crd", "edgedevices.aranya.arhat.dev"],
+    ["serviceaccount", "aranya", "--namespace=aranya"],
+    ["clusterrolebinding", "aranya-operator"],
+    ["clusterrole", "aranya-operator"],
+    ["rolebinding", "aranya-operator", "--namespace=aranya"],
+    ["rolebinding", "aranya-heartbeats", "--namespace=kube-node-lease"],
+  ];
+  const tryDelete = (args: string[]) =>
+    kubectl.tryRun(["delete", "--dry-run=server", ...args]);
+  await kubectl.apply(edgeDevice("guarded"));
+  // A policy applies some time after it was created.
+  await until(
+    async () => (await tryDelete(["namespace", "aranya"])).code !== 0,
+    "a policy that applies",
+  );
+  for (const args of deletions) {
+    const { stderr } = await tryDelete(args);
+    assert.match(
+      stderr,
+      /EdgeDevice guarded of namespace aranya exists, delete all EdgeDevices first/,
+      args.join(" "),
+    );
+  }
+  const others = [
+    ["namespace", "default-2"],
+    ["deployment", "aranya", "--namespace=aranya"],
+  ];
+  await kubectl.run(["create", "namespace", "default-2"]);
+  for (const args of others) assert.equal((await tryDelete(args)).code, 0);
+  await kubectl.run(["delete", "edgedevice", "guarded", "--namespace=aranya"]);
+  await until(
+    async () => (await tryDelete(["namespace", "aranya"])).code === 0,
+    "a namespace that may be deleted",
+  );
+  for (const args of deletions) assert.equal((await tryDelete(args)).code, 0);
+});
+
 /** Runs kubectl as the operator. */
 function asOperator(
   args: string[],
