@@ -13,6 +13,7 @@ import {
   Network,
   Operator,
 } from "../../dev/world/mod.ts";
+import { findPod } from "./_support/pods.ts";
 import {
   DEVICE,
   kubectl,
@@ -35,6 +36,15 @@ async function condition(name: string, type: string): Promise<string> {
     "-o",
     `jsonpath={.status.conditions[?(@.type=="${type}")].status} {.status.conditions[?(@.type=="${type}")].reason}`,
   )).stdout.trim();
+}
+
+/** Returns the reasons of the Events about an object. */
+async function eventsOf(name: string): Promise<string[]> {
+  const text = await world().run(
+    ...["get", "events", "--field-selector", `involvedObject.name=${name}`],
+    ...["-o", "jsonpath={.items[*].reason}"],
+  );
+  return text.split(" ").filter(Boolean);
 }
 
 scenario(
@@ -65,6 +75,13 @@ scenario(
   },
 );
 
+scenario("kubectl get nodes shows the role of a device", async () => {
+  const line = await world().kubectl.run(
+    ["get", "node", DEVICE, "--no-headers"],
+  );
+  assert.match(line, /^edge-1 +\S+ +edge-device /);
+});
+
 scenario("kubectl explain describes the fields", async () => {
   const text = await world().kubectl.run([
     "explain",
@@ -81,6 +98,15 @@ scenario(
       apiVersion: "v1",
       kind: "Node",
       metadata: { name: "real-node" },
+    });
+    await world().kubectl.apply({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "theirs", namespace: NAMESPACE },
+      spec: {
+        nodeName: "real-node",
+        containers: [{ name: "main", image: "theirs" }],
+      },
     });
     await world().kubectl.apply(edgeDevice("real-node"));
     await until(
@@ -106,6 +132,11 @@ scenario(
     assert.equal(node?.spec.providerID, undefined);
     await world().run("delete", "edgedevice", "real-node", "--timeout=30s");
     assert.ok(await world().kubectl.find(["node", "real-node"]));
+    const pod = await findPod(world(), "theirs");
+    assert.ok(pod, "the pod of the foreign Node was deleted");
+    assert.equal(pod.metadata.deletionTimestamp, undefined);
+    assert.deepEqual(await eventsOf("theirs"), []);
+    await world().run("delete", "pod", "theirs", "--force");
     await world().kubectl.run(["delete", "node", "real-node"]);
   },
 );
@@ -116,6 +147,12 @@ for (
       apiVersion: "v1",
       kind: "Secret",
       metadata: { name: "taken-agent", namespace: NAMESPACE },
+      stringData: { mine: "yes" },
+    }],
+    ["secret", {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "taken-kubelet-tls", namespace: NAMESPACE },
       stringData: { mine: "yes" },
     }],
     ["service", {
@@ -136,7 +173,7 @@ for (
   ] as const
 ) {
   scenario(
-    `a device with the name of a foreign ${kind} gets NameConflict, and the ${kind} is unchanged`,
+    `a device that needs the name of the foreign ${kind} ${object.metadata.name} gets NameConflict, and the ${kind} is unchanged`,
     async () => {
       await world().kubectl.apply(object);
       const before = await world().kubectl.find([
@@ -149,7 +186,11 @@ for (
       await until(async () =>
         JSON.stringify(
           await world().kubectl.find(["-n", NAMESPACE, "edgedevice", "taken"]),
-        ).includes("NameConflict"), { what: "NameConflict in the status" });
+        ).includes("NameConflict"), {
+        // The certificate of a device is requested after 15 s.
+        what: "NameConflict in the status",
+        timeoutMs: 60_000,
+      });
       await world().run("delete", "edgedevice", "taken", "--timeout=30s");
       const after = await world().kubectl.find([
         "-n",
@@ -206,8 +247,20 @@ scenario(
       "--timeout=30s",
     ]);
     assert.ok(await world().kubectl.find(["node", DEVICE]));
+    // An operator whose rights are not of the namespace ends its devices with it.
+    const last = edgeDevice("other-1") as { metadata: { namespace: string } };
+    last.metadata.namespace = "other";
+    await world().kubectl.apply(last);
+    const findLast = () => world().kubectl.find(["node", "other-1"]);
+    await until(findLast, { what: "the Node", timeoutMs: 60_000 });
+    await world().kubectl.run([
+      "delete",
+      "namespace",
+      "other",
+      "--timeout=60s",
+    ], { timeoutMs: 90_000 });
+    assert.equal(await findLast(), undefined);
     await second.stop();
-    await world().kubectl.run(["delete", "namespace", "other", "--wait=false"]);
   },
   { restarts: true },
 );
