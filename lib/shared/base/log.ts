@@ -28,6 +28,8 @@ export interface LogFields {
   /** Number in a protocol, e.g. of a message kind this version doesn't know. */
   kind?: number;
   count?: number;
+  /** Lines like this one that were held back before it; see `LogLimit`. */
+  suppressed?: number;
   /** Duration or delay, in milliseconds. */
   ms?: number;
   bytesIn?: number;
@@ -98,7 +100,8 @@ export function createLogger(options: CreateLoggerOptions = {}): Logger {
     ((line: string) => void Deno.stderr.writeSync(ENCODER.encode(line)));
   const readable = options.readable ??
     (options.write === undefined && Deno.stderr.isTerminal());
-  const write = readable ? (line: string) => sink(toReadable(line)) : sink;
+  const write = (line: string) =>
+    sink(readable ? toReadable(line) : escapeInvisible(line));
   const root = pino({
     level,
     base: null,
@@ -160,12 +163,33 @@ function toReadable(line: string): string {
   >;
   const fields = Object.entries(rest).map(([key, value]) =>
     `${key}=${
-      typeof value === "string" && !/[\s"]/.test(value)
+      typeof value === "string" && !NEEDS_QUOTES.test(value)
         ? value
-        : JSON.stringify(value)
+        : escapeInvisible(JSON.stringify(value))
     }`
   );
   return `${String(time).slice(11, 23)} ${String(level).padEnd(5)} ${
     String(msg)
   }${fields.length > 0 ? "  " + fields.join(" ") : ""}\n`;
+}
+
+/** White space, quotes, control and formatting characters. */
+const NEEDS_QUOTES = /[\s"\p{Cc}\p{Cf}]/u;
+/** Control characters that JSON leaves as they are, and formatting characters (bidi marks). */
+const INVISIBLE = /[\x7f-\x9f]|\p{Cf}/gu;
+
+/**
+ * Escapes, in JSON text, what a terminal would act upon: fields may come from unauthenticated
+ * clients. JSON itself escapes only control characters below U+0020.
+ */
+function escapeInvisible(json: string): string {
+  return json.replaceAll(
+    INVISIBLE,
+    (character) =>
+      Array.from(
+        { length: character.length },
+        (_, index) =>
+          `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`,
+      ).join(""),
+  );
 }

@@ -81,3 +81,32 @@ Deno.test("parseLogLevel() returns the level of a name, and undefined for other 
     assert.equal(parseLogLevel(text), undefined, text);
   }
 });
+
+Deno.test("createLogger() writes no control or formatting character of a field to a terminal", () => {
+  const { lines, log } = collect({ readable: true });
+  const hostile = "\u001b]0;title\u0007\u001b[2J\u009b31m\u007f\u202eabc";
+  log.warn("agent was refused", { device: hostile });
+  log.warn("agent was refused", { device: "e\u009bd" });
+  log.warn("agent was refused", { error: new Error("edge \u001b[1m") });
+  assert.deepEqual(
+    lines.map((line) => line.slice(line.indexOf("refused") + 7)),
+    [
+      '  device="\\u001b]0;title\\u0007\\u001b[2J\\u009b31m\\u007f\\u202eabc"\n',
+      '  device="e\\u009bd"\n',
+      '  error="edge \\u001b[1m"\n',
+    ],
+  );
+});
+
+Deno.test("createLogger() escapes the same characters in JSON lines, and keeps letters of any script", () => {
+  const { lines, log } = collect();
+  log.warn("agent was refused", {
+    device: "\u001b[2J\u009b1m \u202e größe 设备",
+  });
+  const [line = ""] = lines;
+  assert.match(line, /"device":"\\u001b\[2J\\u009b1m \\u202e größe 设备"/);
+  assert.equal(
+    JSON.parse(line).device,
+    "\u001b[2J\u009b1m \u202e größe 设备",
+  );
+});
