@@ -11,6 +11,8 @@ const SEND_HIGH_BYTES = 256 * 1024;
  */
 const READ_HIGH_BYTES = 256 * 1024;
 const READ_LOW_BYTES = 64 * 1024;
+/** Counted for each unread packet beside its length: empty ones need memory, too. */
+const PACKET_OVERHEAD_BYTES = 64;
 /** Time for a closing link to send what it has buffered. */
 const CLOSE_GRACE_MS = 1000;
 
@@ -28,8 +30,10 @@ export interface GrpcLinkOptions {
   call: PacketCall;
   peer: string;
   maxPacketBytes: number;
-  /** Ends the call at once and drops what it has buffered. */
+  /** Ends the call at once and drops what it has buffered. May be called twice. */
   destroy: () => void;
+  /** Is called when the peer has authenticated itself. */
+  onAuthenticated?: () => void;
 }
 
 interface Sender {
@@ -48,10 +52,12 @@ interface Sender {
 export class GrpcLink implements Link {
   readonly peer: string;
   readonly maxPacketBytes: number;
+  readonly isExclusive = true;
   readonly packets: AsyncIterable<Uint8Array>;
   readonly closed: Promise<LinkEnd>;
   readonly #call: PacketCall;
   readonly #destroy: () => void;
+  readonly #onAuthenticated: () => void;
   readonly #ended = Promise.withResolvers<LinkEnd>();
   readonly #readable = new Notifier();
   #state: "open" | "closing" | "ended" = "open";
@@ -67,6 +73,7 @@ export class GrpcLink implements Link {
     this.maxPacketBytes = options.maxPacketBytes;
     this.#call = options.call;
     this.#destroy = options.destroy;
+    this.#onAuthenticated = options.onAuthenticated ?? (() => {});
     this.closed = this.#ended.promise;
     this.packets = {
       [Symbol.asyncIterator]: () => ({
@@ -106,6 +113,10 @@ export class GrpcLink implements Link {
     this.#beginClosing(reason);
     // A paused call would not see its end.
     this.#call.resume();
+  }
+
+  markAuthenticated(): void {
+    this.#onAuthenticated();
   }
 
   /** The peer has ended its direction: what it sent can still be read, nothing can be sent. */
@@ -163,7 +174,7 @@ export class GrpcLink implements Link {
   #onPacket(packet: Uint8Array): void {
     if (this.#state !== "open") return;
     this.#received.push(packet);
-    this.#receivedBytes += packet.length;
+    this.#receivedBytes += packet.length + PACKET_OVERHEAD_BYTES;
     if (this.#receivedBytes >= READ_HIGH_BYTES) this.#call.pause();
     this.#readable.notify();
   }
@@ -173,7 +184,7 @@ export class GrpcLink implements Link {
       const packet = this.#received.shift();
       if (packet) {
         const unreadBytes = this.#receivedBytes;
-        this.#receivedBytes -= packet.length;
+        this.#receivedBytes -= packet.length + PACKET_OVERHEAD_BYTES;
         if (
           unreadBytes >= READ_LOW_BYTES && this.#receivedBytes < READ_LOW_BYTES
         ) this.#call.resume();

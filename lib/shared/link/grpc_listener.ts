@@ -2,7 +2,6 @@
 /** The operator's end of the gRPC transport. */
 import {
   Metadata,
-  type Server,
   ServerCredentials,
   type ServerDuplexStream,
   status as Code,
@@ -23,7 +22,7 @@ import {
   toListenError,
 } from "../base/mod.ts";
 import { GrpcLink } from "./grpc_link.ts";
-import { createGuardedServer } from "./guarded_server.ts";
+import { GuardedServer, type ServerStream } from "./guarded_server.ts";
 import {
   DEFAULT_MAX_PACKET_BYTES,
   FLOW_WINDOW_BYTES,
@@ -32,7 +31,7 @@ import {
   toSharedOptions,
 } from "./grpc_service.ts";
 import { checkServerTls, type GrpcServerTls } from "./server_tls.ts";
-import { SocketRegistry } from "./socket_registry.ts";
+import { type SocketCall, SocketRegistry } from "./socket_registry.ts";
 import { LinkQueue } from "./link_queue.ts";
 import type { Link, LinkListener } from "./link.ts";
 
@@ -42,9 +41,12 @@ export interface GrpcListenerLimits {
   maxPacketBytes?: number;
   /** Upper bound of open connections. @default 20000 */
   maxConnections?: number;
-  /** Upper bound of connections that carry no link yet. @default 1024 */
+  /** Upper bound of connections on which no agent is authenticated yet. @default 1024 */
   maxPendingConnections?: number;
-  /** Time for a new connection to open its first link, in milliseconds. @default 15000 */
+  /**
+   * Time for the first agent on a new connection to authenticate, in milliseconds.
+   * @default 30000
+   */
   pendingTimeoutMs?: number;
 }
 
@@ -73,11 +75,13 @@ export interface GrpcListener extends LinkListener {
 
 const DEFAULT_MAX_CONNECTIONS = 20_000;
 const DEFAULT_MAX_PENDING_CONNECTIONS = 1024;
-const DEFAULT_PENDING_TIMEOUT_MS = 15_000;
+const DEFAULT_PENDING_TIMEOUT_MS = 30_000;
 /** Upper bound of accepted links that were not read from `links` yet. */
 const MAX_QUEUED_LINKS = 1024;
 /** Upper bound of links on one connection; an Ingress may carry those of many devices over one. */
 const MAX_LINKS_PER_CONNECTION = 4096;
+/** Time for a client to end its side of a call that has ended here, in milliseconds. */
+const HALF_OPEN_MS = 1000;
 /** A connection without links is closed after this time. */
 const IDLE_CONNECTION_MS = 60_000;
 
@@ -105,10 +109,11 @@ class Listener implements GrpcListener {
   readonly #options: ListenGrpcOptions;
   readonly #meter: Meter;
   readonly #maxPacketBytes: number;
-  readonly #grpc: Server;
+  readonly #guarded: GuardedServer;
   readonly #sockets: SocketRegistry;
   readonly #queue = new LinkQueue(MAX_QUEUED_LINKS);
   readonly #openLinks = new Set<GrpcLink>();
+  readonly #calls = new WeakMap<ServerStream, SocketCall>();
   readonly #server: NetServer | TlsServer;
   #address: LinkListener["address"];
 
@@ -126,16 +131,17 @@ class Listener implements GrpcListener {
       onRefused: () =>
         this.#meter.count("aranya_grpc_connections_refused_total"),
     });
-    this.#grpc = createGuardedServer({
+    this.#guarded = new GuardedServer({
       ...toSharedOptions(this.#maxPacketBytes),
       "grpc.max_concurrent_streams": MAX_LINKS_PER_CONNECTION,
       "grpc.max_connection_idle_ms": IDLE_CONNECTION_MS,
     }, {
       windowBytes: FLOW_WINDOW_BYTES,
+      admit: (stream) => this.#admit(stream),
       onError: (error) =>
         options.log.debug("malformed gRPC request was dropped", { error }),
     });
-    this.#grpc.addService(LINK_SERVICE, {
+    this.#guarded.grpc.addService(LINK_SERVICE, {
       connect: (call: ServerDuplexStream<Uint8Array, Uint8Array>) =>
         this.#accept(call),
     });
@@ -159,7 +165,7 @@ class Listener implements GrpcListener {
     try {
       await promise;
     } catch (error) {
-      this.#grpc.forceShutdown();
+      this.#guarded.grpc.forceShutdown();
       throw toListenError(
         error,
         `Cannot listen on ${formatEndpoint({ host, port })}`,
@@ -194,7 +200,7 @@ class Listener implements GrpcListener {
       return link.closed;
     });
     await Promise.all(ends);
-    this.#grpc.forceShutdown();
+    this.#guarded.grpc.forceShutdown();
     this.#sockets.destroyAll();
     await stopped;
   }
@@ -202,7 +208,7 @@ class Listener implements GrpcListener {
   /** Creates the server that accepts sockets and passes them to grpc-js. */
   #createServer(): NetServer | TlsServer {
     const { tls, log } = this.#options;
-    const injector = this.#grpc.createConnectionInjector(
+    const injector = this.#guarded.grpc.createConnectionInjector(
       ServerCredentials.createInsecure(),
     );
     if (tls === "insecure") {
@@ -233,23 +239,40 @@ class Listener implements GrpcListener {
     return server;
   }
 
+  /** Counts a new stream on its connection; false: it is refused. */
+  #admit(stream: ServerStream): boolean {
+    const call = this.#sockets.addCall(stream.peer);
+    if (!call) return false;
+    this.#calls.set(stream, call);
+    stream.onClosed(() => call[Symbol.dispose]());
+    return true;
+  }
+
   /** Makes a link of a new call and queues it. */
   #accept(call: ServerDuplexStream<Uint8Array, Uint8Array>): void {
     const peer = call.getPeer();
-    const counted = this.#sockets.addLink(peer);
+    const stream = this.#guarded.findStream(call.metadata);
+    // The client has reset it already.
+    if (!stream) return;
+    const destroy = () => {
+      if (!this.#sockets.destroyUnlessShared(peer)) stream.reset();
+    };
     const link = new GrpcLink({
       call,
       // The prefix of an IPv4 peer when the listener is on "::".
       peer: peer.replace(/^::ffff:/, ""),
       maxPacketBytes: this.#maxPacketBytes,
-      destroy: () => this.#sockets.destroyUnlessShared(peer),
+      destroy,
+      onAuthenticated: () => this.#calls.get(stream)?.markAuthenticated(),
     });
     this.#openLinks.add(link);
     void link.closed.then(() => this.#openLinks.delete(link));
-    // The library emits it at every end of the call, also the regular one.
+    // The library emits it at every end of the call, also the regular one. The HTTP/2 stream then
+    // stays half open until the client ends its side, too.
     call.on("cancelled", () => {
       link.onCallEnded({ reason: "the agent disconnected" });
-      counted[Symbol.dispose]();
+      const timer = setTimeout(destroy, HALF_OPEN_MS);
+      stream.onClosed(() => clearTimeout(timer));
     });
     call.on("end", () => link.onPeerClosed("the agent closed the link"));
     call.on(

@@ -12,6 +12,12 @@ export interface Link {
   /** Upper bound of a packet given to `send`, in bytes. */
   readonly maxPacketBytes: number;
   /**
+   * Whether only the other end can send packets on it, as on a connection. False on the topics of a
+   * broker: packets of an earlier link or of another client may arrive there at any time, and
+   * must not end the link.
+   */
+  readonly isExclusive: boolean;
+  /**
    * Hands one packet to the transport; the array must not be changed afterwards. Resolves when the
    * transport has room for the next one: that is the back-pressure. Concurrent calls keep their
    * order.
@@ -28,6 +34,11 @@ export interface Link {
   readonly closed: Promise<LinkEnd>;
   /** Ends the link; may be called twice. Packets that are not sent yet may be lost. */
   close(reason: string): void;
+  /**
+   * Marks the other end as authenticated: the transport no longer applies its limits for
+   * unauthenticated clients to it. May be called twice.
+   */
+  markAuthenticated(): void;
 }
 
 /** Why a link ended. */

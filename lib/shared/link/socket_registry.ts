@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The open sockets of a listener, and their limits. */
 import type { Socket } from "node:net";
+import { FairSlots, toNetwork } from "../base/mod.ts";
 
 /** Options of {@linkcode SocketRegistry}. */
 export interface SocketRegistryOptions {
@@ -10,35 +11,61 @@ export interface SocketRegistryOptions {
   maxPendingCount: number;
   /** A socket that is pending for longer is destroyed, in milliseconds. */
   pendingTimeoutMs: number;
-  /** Called for each socket that was refused or destroyed by a limit. */
+  /** Called for each socket that was refused or destroyed by a limit, and each refused call. */
   onRefused?: () => void;
 }
 
-/** A pending socket younger than this is not destroyed for another one, in milliseconds. */
+/** A pending socket younger than this is only destroyed for a network with fewer ones. */
 const PROTECTED_MS = 2000;
+/** Upper bound of calls on one pending socket: an Ingress may carry several agents over one. */
+const MAX_PENDING_CALLS = 16;
+/** Upper bound of unauthenticated calls on a socket with an authenticated one. */
+const MAX_UNAUTHENTICATED_CALLS = 256;
+/** A socket is destroyed after so many calls that ended without authentication, if none had it. */
+const MAX_FAILED_CALLS = 64;
+
+/** A pending socket is destroyed after so many refused calls. */
+const MAX_REFUSED_CALLS = 8192;
+
+/** One call on a socket. Disposing it twice is allowed. */
+export interface SocketCall extends Disposable {
+  /** The call's peer has authenticated itself: its socket is no longer pending. */
+  markAuthenticated(): void;
+}
 
 interface Entry {
   socket: Socket;
-  sinceMs: number;
-  linkCount: number;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  callCount: number;
+  unauthenticatedCount: number;
+  /** Calls that ended without authentication. */
+  failedCount: number;
+  /** Calls that were refused. */
+  refusedCount: number;
+  /** Set while the socket is pending. */
+  pending:
+    | { slot: Disposable; timer: ReturnType<typeof setTimeout> }
+    | undefined;
 }
 
 /**
- * Holds the sockets of a listener by the address of their peer. A socket is *pending* until it
- * carries its first link.
+ * Holds the sockets of a listener by the address of their peer. A socket is *pending* until one of
+ * its calls is authenticated.
  *
  * An agent needs a few round trips for that, so a socket that is pending for long is most likely no
- * agent's: it is destroyed after a time-out, and the oldest one makes room when there are too many.
+ * agent's: it is destroyed after a time-out. When there are too many, pending sockets are shared
+ * out between the networks that they come from; see {@linkcode FairSlots}.
  */
 export class SocketRegistry {
   readonly #options: SocketRegistryOptions;
   readonly #entries = new Map<string, Entry>();
-  // In order of arrival.
-  readonly #pending = new Map<string, Entry>();
+  readonly #pending: FairSlots;
 
   constructor(options: SocketRegistryOptions) {
     this.#options = options;
+    this.#pending = new FairSlots({
+      maxCount: options.maxPendingCount,
+      protectedMs: PROTECTED_MS,
+    });
   }
 
   /** Number of open sockets. */
@@ -50,51 +77,82 @@ export class SocketRegistry {
   add(socket: Socket): boolean {
     // Without a listener an error of the socket would end the process.
     socket.on("error", () => {});
-    if (!this.#makeRoom()) {
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const slot = this.#entries.size < this.#options.maxCount
+      ? this.#pending.acquire({
+        groups: [toNetwork(peer)],
+        onEvicted: () => this.#refuse(socket),
+      })
+      : undefined;
+    if (!slot) {
       this.#refuse(socket);
       return false;
     }
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const timer = setTimeout(
+      () => this.#refuse(socket),
+      this.#options.pendingTimeoutMs,
+    );
     const entry: Entry = {
       socket,
-      sinceMs: performance.now(),
-      linkCount: 0,
-      timer: setTimeout(
-        () => this.#refuse(socket),
-        this.#options.pendingTimeoutMs,
-      ),
+      callCount: 0,
+      unauthenticatedCount: 0,
+      failedCount: 0,
+      refusedCount: 0,
+      pending: { slot, timer },
     };
     this.#entries.set(peer, entry);
-    this.#pending.set(peer, entry);
     socket.once("close", () => {
-      this.#endPending(peer, entry);
+      endPending(entry);
       if (this.#entries.get(peer) === entry) this.#entries.delete(peer);
     });
     return true;
   }
 
   /**
-   * Counts one link on the socket of this peer ("address:port"). Dispose the result when the link
-   * has ended; it may be done twice.
+   * Counts one call on the socket of this peer ("address:port"). Dispose the result when the call
+   * has ended. Returns undefined when the call is refused.
    */
-  addLink(peer: string): Disposable {
+  addCall(peer: string): SocketCall | undefined {
     const entry = this.#entries.get(peer);
-    if (!entry) return { [Symbol.dispose]() {} };
-    this.#endPending(peer, entry);
-    entry.linkCount++;
-    let isCounted = true;
+    if (!entry) return undefined;
+    const maxCount = entry.pending
+      ? MAX_PENDING_CALLS
+      : MAX_UNAUTHENTICATED_CALLS;
+    if (entry.unauthenticatedCount >= maxCount) {
+      entry.refusedCount++;
+      this.#destroyIfAbusive(entry);
+      this.#options.onRefused?.();
+      return undefined;
+    }
+    entry.callCount++;
+    entry.unauthenticatedCount++;
+    let state: "open" | "authenticated" | "ended" = "open";
     return {
-      [Symbol.dispose]() {
-        if (isCounted) entry.linkCount--;
-        isCounted = false;
+      markAuthenticated: () => {
+        if (state !== "open") return;
+        state = "authenticated";
+        entry.unauthenticatedCount--;
+        endPending(entry);
+      },
+      [Symbol.dispose]: () => {
+        if (state === "ended") return;
+        entry.callCount--;
+        if (state === "open") {
+          entry.unauthenticatedCount--;
+          entry.failedCount++;
+          this.#destroyIfAbusive(entry);
+        }
+        state = "ended";
       },
     };
   }
 
-  /** Destroys the socket of this peer unless it carries several links. */
-  destroyUnlessShared(peer: string): void {
+  /** Destroys the socket of this peer unless it carries several calls. Returns whether it did. */
+  destroyUnlessShared(peer: string): boolean {
     const entry = this.#entries.get(peer);
-    if (entry && entry.linkCount <= 1) entry.socket.destroy();
+    if (!entry || entry.callCount > 1) return false;
+    entry.socket.destroy();
+    return true;
   }
 
   /** Destroys every socket. */
@@ -102,17 +160,12 @@ export class SocketRegistry {
     for (const { socket } of this.#entries.values()) socket.destroy();
   }
 
-  /** Makes room for one socket where that is possible. Returns whether there is room. */
-  #makeRoom(): boolean {
-    const { maxCount, maxPendingCount } = this.#options;
-    if (this.#entries.size >= maxCount) return false;
-    if (this.#pending.size < maxPendingCount) return true;
-    const [oldest] = this.#pending.values();
-    if (!oldest || performance.now() - oldest.sinceMs < PROTECTED_MS) {
-      return false;
-    }
-    this.#refuse(oldest.socket);
-    return true;
+  #destroyIfAbusive(entry: Entry): void {
+    if (!entry.pending) return;
+    if (
+      entry.failedCount >= MAX_FAILED_CALLS ||
+      entry.refusedCount >= MAX_REFUSED_CALLS
+    ) this.#refuse(entry.socket);
   }
 
   /** Destroys a socket because of a limit. */
@@ -120,11 +173,11 @@ export class SocketRegistry {
     socket.destroy();
     this.#options.onRefused?.();
   }
+}
 
-  /** Ends the time-out of an entry and its place among the pending ones. */
-  #endPending(peer: string, entry: Entry): void {
-    clearTimeout(entry.timer);
-    entry.timer = undefined;
-    if (this.#pending.get(peer) === entry) this.#pending.delete(peer);
-  }
+/** Ends the time-out of an entry and its place among the pending ones. */
+function endPending(entry: Entry): void {
+  clearTimeout(entry.pending?.timer);
+  entry.pending?.slot[Symbol.dispose]();
+  entry.pending = undefined;
 }

@@ -81,6 +81,16 @@ Deno.test("GrpcLink.packets pauses the call while it is not read, and resumes it
   assert.equal((await packets.next()).done, true);
 });
 
+Deno.test("GrpcLink.packets pauses the call when many empty packets are unread", async () => {
+  const { call, link } = setUp();
+  for (let count = 0; count < 4096; count++) call.receive(new Uint8Array(0));
+  assert.equal(call.paused, true);
+  const packets = link.packets[Symbol.asyncIterator]();
+  for (let count = 0; count < 4096; count++) await packets.next();
+  assert.equal(call.paused, false);
+  link.onCallEnded({ reason: "ended" });
+});
+
 Deno.test("GrpcLink.packets returns what was received before the end", async () => {
   const { call, link } = setUp();
   call.receive(Uint8Array.of(1));

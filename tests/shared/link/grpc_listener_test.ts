@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { fromUtf8, SILENT_LOGGER, utf8 } from "../../../lib/shared/base/mod.ts";
@@ -215,6 +216,7 @@ function startProxy(port: number) {
 Deno.test("listenGrpc() closes connections with garbage and serves others meanwhile", async () => {
   await using fixture = await startFixture({ pendingTimeoutMs: 500 });
   const { agent, operator } = await fixture.pair();
+  operator.markAuthenticated();
   const inputs = [
     "",
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -366,4 +368,103 @@ Deno.test("GrpcListener ends its links and their iteration when it is disposed",
   await agent.closed;
   for await (const link of fixture.listener.links) assert.fail(link.peer);
   await assert.rejects(fixture.dial(), { code: "unavailable" });
+});
+
+/** Opens one HTTP/2 connection with calls that its client never ends. */
+async function openCalls(port: number, count: number) {
+  const session = connectHttp2(`http://${HOST}:${port}`);
+  session.on("error", () => {});
+  const ended = new Promise<void>((resolve) =>
+    session.once("close", () => resolve())
+  );
+  await new Promise((resolve) => session.once("connect", resolve));
+  const state = { closedCount: 0, isOpen: true };
+  void ended.then(() => state.isOpen = false);
+  const open = () => {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/aranya.v1.Link/Connect",
+      "content-type": "application/grpc",
+      te: "trailers",
+    }, { endStream: false });
+    stream.on("error", () => {});
+    stream.on("close", () => state.closedCount++);
+    stream.resume();
+  };
+  for (let index = 0; index < count; index++) open();
+  return { state, open, ended, close: () => session.destroy() };
+}
+
+async function listenInsecure(limits: GrpcListenerLimits = {}) {
+  return await listenGrpc({
+    host: HOST,
+    port: 0,
+    tls: "insecure",
+    log,
+    limits,
+  });
+}
+
+/** Closes each link at once, as after a handshake that failed. */
+async function refuseAll(listener: GrpcListener): Promise<void> {
+  for await (const link of listener.links) link.close("refused");
+}
+
+async function waitFor(
+  isTrue: () => boolean,
+  what: string,
+  timeoutMs = 5000,
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!isTrue()) {
+    assert.ok(performance.now() < deadlineMs, `timed out: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+Deno.test("listenGrpc() resets refused calls that the client never ends", async () => {
+  await using listener = await listenInsecure();
+  const serving = refuseAll(listener);
+  const calls = await openCalls(listener.address.port, 10);
+  await waitFor(() => calls.state.closedCount === 10, "calls are reset");
+  calls.close();
+  await listener[Symbol.asyncDispose]();
+  await serving;
+});
+
+Deno.test("listenGrpc() closes a connection after too many refused calls", async () => {
+  await using listener = await listenInsecure();
+  const serving = refuseAll(listener);
+  const calls = await openCalls(listener.address.port, 10);
+  const timer = setInterval(() => calls.state.isOpen && calls.open(), 5);
+  await waitFor(
+    () => !calls.state.isOpen,
+    "the connection is closed",
+    15_000,
+  );
+  clearInterval(timer);
+  calls.close();
+  await listener[Symbol.asyncDispose]();
+  await serving;
+});
+
+Deno.test("listenGrpc() keeps a connection with an authenticated link whatever else fails on it", async () => {
+  await using listener = await listenInsecure({ pendingTimeoutMs: 300 });
+  const links = listener.links[Symbol.asyncIterator]();
+  const calls = await openCalls(listener.address.port, 2);
+  const { value: first } = await links.next();
+  assert.ok(first);
+  first.markAuthenticated();
+  const { value: second } = await links.next();
+  second?.close("refused");
+  await waitFor(() => calls.state.closedCount === 1, "the other call is reset");
+  assert.equal(calls.state.isOpen, true);
+  calls.close();
+});
+
+Deno.test("listenGrpc() closes a connection whose links are not authenticated in time", async () => {
+  await using listener = await listenInsecure({ pendingTimeoutMs: 300 });
+  const calls = await openCalls(listener.address.port, 2);
+  await waitFor(() => !calls.state.isOpen, "the connection is closed");
+  calls.close();
 });

@@ -9,12 +9,13 @@ import {
 
 /** The part of a socket that the registry uses. */
 class FakeSocket extends EventEmitter {
-  readonly remoteAddress = "10.0.0.1";
+  readonly remoteAddress: string;
   readonly remotePort: number;
   destroyed = false;
-  constructor(remotePort: number) {
+  constructor(remotePort: number, remoteAddress: string) {
     super();
     this.remotePort = remotePort;
+    this.remoteAddress = remoteAddress;
   }
   destroy(): void {
     this.destroyed = true;
@@ -31,8 +32,8 @@ function setUp(options: Partial<SocketRegistryOptions> = {}) {
     onRefused: () => void refusedCount++,
     ...options,
   });
-  const add = (port: number) => {
-    const socket = new FakeSocket(port);
+  const add = (port: number, address = "10.0.0.1") => {
+    const socket = new FakeSocket(port, address);
     return { socket, added: sockets.add(socket as unknown as Socket) };
   };
   return { sockets, add, refused: () => refusedCount };
@@ -41,38 +42,90 @@ function setUp(options: Partial<SocketRegistryOptions> = {}) {
 Deno.test("SocketRegistry.add() refuses sockets above its limits", () => {
   const { sockets, add, refused } = setUp();
   assert.ok(add(1).added && add(2).added);
-  // A pending socket counts for both limits, one with a link only for `maxCount`.
+  // A pending socket counts for both limits, one with an agent only for `maxCount`.
   assert.equal(add(3).added, false);
-  sockets.addLink("10.0.0.1:1");
+  sockets.addCall("10.0.0.1:1")?.markAuthenticated();
   assert.ok(add(4).added);
-  sockets.addLink("10.0.0.1:2");
+  sockets.addCall("10.0.0.1:2")?.markAuthenticated();
   assert.equal(add(5).added, false);
   assert.deepEqual([sockets.count, refused()], [3, 2]);
   sockets.destroyAll();
   assert.equal(sockets.count, 0);
 });
 
-Deno.test("SocketRegistry destroys a socket that has no link in time", async () => {
-  const { sockets, add } = setUp({ pendingTimeoutMs: 20 });
-  const { socket: idle } = add(1);
-  const { socket: used } = add(2);
-  sockets.addLink("10.0.0.1:2");
-  await new Promise((resolve) => idle.once("close", resolve));
-  assert.deepEqual([idle.destroyed, used.destroyed], [true, false]);
+Deno.test("SocketRegistry.add() takes the place of a network with many pending sockets", () => {
+  const { sockets, add } = setUp({ maxCount: 10, maxPendingCount: 3 });
+  const attackers = [1, 2, 3].map((port) => add(port).socket);
+  assert.ok(add(4, "10.0.0.2").added);
+  assert.deepEqual(attackers.map((each) => each.destroyed), [
+    true,
+    false,
+    false,
+  ]);
+  assert.equal(add(5).added, false);
   sockets.destroyAll();
 });
 
-Deno.test("SocketRegistry.destroyUnlessShared() keeps a socket that carries other links", () => {
+Deno.test("SocketRegistry destroys a socket on which no agent is authenticated in time", async () => {
+  const { sockets, add } = setUp({ pendingTimeoutMs: 20 });
+  const { socket: silent } = add(1);
+  const { socket: used } = add(2);
+  assert.ok(sockets.addCall("10.0.0.1:1"));
+  sockets.addCall("10.0.0.1:2")?.markAuthenticated();
+  await new Promise((resolve) => silent.once("close", resolve));
+  assert.deepEqual([silent.destroyed, used.destroyed], [true, false]);
+  sockets.destroyAll();
+});
+
+Deno.test("SocketRegistry.addCall() refuses the 17th call of a pending socket, and the 257th unauthenticated one of another", () => {
+  const { sockets, add, refused } = setUp();
+  add(1);
+  const openAll = () => {
+    let count = 0;
+    while (sockets.addCall("10.0.0.1:1")) count++;
+    return count;
+  };
+  const first = sockets.addCall("10.0.0.1:1");
+  assert.equal(openAll(), 15);
+  first?.markAuthenticated();
+  assert.equal(openAll(), 256 - 15);
+  assert.equal(refused(), 2);
+  assert.equal(sockets.addCall("unknown:1"), undefined);
+  sockets.destroyAll();
+});
+
+Deno.test("SocketRegistry destroys a pending socket after 64 calls without authentication", () => {
   const { sockets, add } = setUp();
   const { socket } = add(1);
-  const link = sockets.addLink("10.0.0.1:1");
-  sockets.addLink("10.0.0.1:1");
-  sockets.destroyUnlessShared("10.0.0.1:1");
+  for (let count = 0; count < 63; count++) {
+    sockets.addCall("10.0.0.1:1")?.[Symbol.dispose]();
+  }
   assert.equal(socket.destroyed, false);
-  link[Symbol.dispose]();
-  link[Symbol.dispose]();
-  sockets.destroyUnlessShared("10.0.0.1:1");
+  sockets.addCall("10.0.0.1:1")?.[Symbol.dispose]();
   assert.equal(socket.destroyed, true);
-  sockets.destroyUnlessShared("10.0.0.1:1");
-  sockets.addLink("unknown:1")[Symbol.dispose]();
+});
+
+Deno.test("SocketRegistry keeps a socket with an authenticated call, whatever other calls do", () => {
+  const { sockets, add } = setUp();
+  const { socket } = add(1);
+  sockets.addCall("10.0.0.1:1")?.markAuthenticated();
+  for (let count = 0; count < 200; count++) {
+    sockets.addCall("10.0.0.1:1")?.[Symbol.dispose]();
+  }
+  assert.equal(socket.destroyed, false);
+  sockets.destroyAll();
+});
+
+Deno.test("SocketRegistry.destroyUnlessShared() keeps a socket that carries other calls", () => {
+  const { sockets, add } = setUp();
+  const { socket } = add(1);
+  const call = sockets.addCall("10.0.0.1:1");
+  sockets.addCall("10.0.0.1:1");
+  assert.equal(sockets.destroyUnlessShared("10.0.0.1:1"), false);
+  assert.equal(socket.destroyed, false);
+  call?.[Symbol.dispose]();
+  call?.[Symbol.dispose]();
+  assert.equal(sockets.destroyUnlessShared("10.0.0.1:1"), true);
+  assert.equal(socket.destroyed, true);
+  assert.equal(sockets.destroyUnlessShared("10.0.0.1:1"), false);
 });
