@@ -16,10 +16,6 @@
  * @module
  */
 export {
-  HandshakeLimit,
-  type HandshakeLimitOptions,
-} from "./handshake_limit.ts";
-export {
   initiateHandshake,
   type InitiateHandshakeOptions,
 } from "./initiator.ts";

@@ -106,11 +106,30 @@ export class NoiseHandshake {
   }
 
   /**
-   * Processes the peer's message and returns its payload.
+   * Processes the peer's message and returns its payload. When it throws, another message may be
+   * tried.
    * @throws {AranyaError} code "unauthorized" when it was made with another pre-shared key or
    * prologue
    */
   readMessage(message: Uint8Array): Uint8Array {
+    const [chainingKey, key, hash, peerKey] = [
+      this.#chainingKey,
+      this.#key,
+      this.#hash,
+      this.#peerKey,
+    ];
+    try {
+      return this.#readMessage(message);
+    } catch (error) {
+      this.#chainingKey = chainingKey;
+      this.#key = key;
+      this.#hash = hash;
+      this.#peerKey = peerKey;
+      throw error;
+    }
+  }
+
+  #readMessage(message: Uint8Array): Uint8Array {
     if (message.length < KEY_BYTES + TAG_BYTES) {
       throw invalidMessage("it is too short");
     }

@@ -4,15 +4,18 @@ import {
   AranyaError,
   asAranyaError,
   defined,
+  type FairSlots,
   KEY_BYTES,
   type Meter,
+  NO_METER,
+  toNetwork,
   withDeadline,
 } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
+  FRAMING_VERSION,
   type HandshakeInit,
-  MIN_PROTOCOL_VERSION,
-  PROTOCOL_VERSION,
+  NO_LINK_ID,
   RefusalReason,
 } from "../wire/mod.ts";
 import {
@@ -22,7 +25,6 @@ import {
   type Refusal,
   toPrologue,
 } from "./frames.ts";
-import type { HandshakeLimit } from "./handshake_limit.ts";
 import { NoiseHandshake } from "./noise.ts";
 import { SealedLink } from "./sealed_link.ts";
 
@@ -42,13 +44,8 @@ export interface RespondToHandshakeOptions {
    * as "overloaded".
    */
   findKeys: (device: string) => Promise<DeviceKeys | undefined>;
-  /**
-   * Protocol versions served, both ends included.
-   * @default MIN_PROTOCOL_VERSION to PROTOCOL_VERSION
-   */
-  versions?: { min: number; max: number };
-  /** Shared by all handshakes of a process. @default no bound */
-  limit?: HandshakeLimit;
+  /** Slots for the concurrent handshakes of a process. @default no bound */
+  slots?: FairSlots;
   /** Upper bound of the whole handshake, in milliseconds. @default 10000 */
   timeoutMs?: number;
   meter?: Meter;
@@ -62,10 +59,11 @@ export interface AuthenticatedLink {
   link: Link;
   /** Name of the device. */
   device: string;
-  /** Version of the protocol that the initiator speaks. */
-  protocolVersion: number;
-  /** Whether it used `previousKey`. */
-  usedPrevious: boolean;
+  /**
+   * The key that the initiator proved to have. It was among the device's keys when the handshake
+   * began; compare it with the present ones before anything is done for the initiator.
+   */
+  key: Uint8Array;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -90,6 +88,9 @@ export class NotLeaderError extends AranyaError {
   }
 }
 
+/** A decoded HandshakeInit frame. */
+type Init = ReturnType<typeof decodeInit>;
+
 /** An error that is sent to the initiator as a refusal. */
 class RefusedError extends AranyaError {
   readonly refusal: Refusal;
@@ -101,13 +102,19 @@ class RefusedError extends AranyaError {
   }
 }
 
+/** What is known about a handshake while it runs. */
+interface Progress {
+  /** Set once the first frame was read; a refusal before that has {@linkcode NO_LINK_ID}. */
+  linkId?: number;
+}
+
 /**
  * Authenticates both sides as the responder. Resolves once the initiator has proved that it holds
  * the keys of *this* handshake, so that a replayed first message is not enough. When it fails, the
  * initiator is refused with a reason where there is one, and the given link is closed.
  * @throws {AranyaError} code "unauthorized" for an unknown device or a wrong key; "unsupported" for
- * a version that is not served; "invalid" for bytes that are no handshake; "timed_out";
- * "cancelled"; "unavailable" when `limit` is reached, `findKeys` failed or the link ended.
+ * a framing version that is not served; "invalid" for bytes that are no handshake; "timed_out";
+ * "cancelled"; "unavailable" without a free slot, `findKeys` failed or the link ended.
  * `details.device` is the device that was named, `details.known` whether it exists. With
  * "unsupported", `details.proven` is whether the initiator used a key of the device: otherwise
  * any client may have sent it.
@@ -116,45 +123,45 @@ export async function respondToHandshake(
   link: Link,
   options: RespondToHandshakeOptions,
 ): Promise<AuthenticatedLink> {
-  const { limit, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  const { slots, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const action = `Cannot accept agent at ${link.peer}`;
-  using slot = limit?.acquire(() =>
-    link.close("the handshake took too long while others were waiting")
-  );
+  const progress: Progress = {};
+  using slot = slots?.acquire({
+    groups: [link.peer, toNetwork(link.peer)],
+    onEvicted: () =>
+      link.close("the handshake took too long while others were waiting"),
+  });
   try {
-    if (limit && !slot) {
-      throw new RefusedError(
-        new AranyaError(
-          "unavailable",
-          `${action}: too many handshakes are under way`,
-        ),
-        {
-          reason: RefusalReason.OVERLOADED,
-          message: "the operator is overloaded",
-        },
-      );
-    }
-    return await withDeadline(() => exchangeMessages(link, options), {
-      timeoutMs,
-      action,
-      signal,
-    });
+    return await withDeadline(
+      () =>
+        exchangeMessages(link, {
+          ...options,
+          progress,
+          isOverloaded: slots !== undefined && slot === undefined,
+        }),
+      { timeoutMs, action, signal },
+    );
   } catch (error) {
     const failure = asAranyaError(error, action);
     options.meter?.count("aranya_handshakes_failed_total", {
       labels: { code: error instanceof AranyaError ? error.code : "cancelled" },
     });
-    await sendRefusal(link, error);
+    await sendRefusal(link, { error, progress });
     link.close("the handshake failed");
     throw failure;
   }
 }
 
 /** Sends the refusal of a {@linkcode RefusedError}; ignores other errors. Never rejects. */
-async function sendRefusal(link: Link, error: unknown): Promise<void> {
+async function sendRefusal(
+  link: Link,
+  { error, progress }: { error: unknown; progress: Progress },
+): Promise<void> {
   if (!(error instanceof RefusedError)) return;
+  const { linkId = NO_LINK_ID } = progress;
   try {
-    await withDeadline(() => link.send(encodeRefusal(error.refusal)), {
+    const frame = encodeRefusal({ ...error.refusal, linkId });
+    await withDeadline(() => link.send(frame), {
       timeoutMs: REFUSAL_TIMEOUT_MS,
       action: `Cannot refuse agent at ${link.peer}`,
     });
@@ -165,55 +172,91 @@ async function sendRefusal(link: Link, error: unknown): Promise<void> {
 
 async function exchangeMessages(
   link: Link,
-  options: RespondToHandshakeOptions,
+  options: RespondToHandshakeOptions & {
+    progress: Progress;
+    isOverloaded: boolean;
+  },
 ): Promise<AuthenticatedLink> {
+  const { meter, progress, isOverloaded } = options;
+  // Before anything is read, so that waiting clients without a slot cost nothing.
+  if (isOverloaded) throw toOverloadedError(link);
   const frames = link.packets[Symbol.asyncIterator]();
-  const { done, value } = await frames.next();
-  if (done) {
-    const { reason } = await link.closed;
-    throw new AranyaError(
-      "unavailable",
-      `Cannot accept agent at ${link.peer}: the link ended: ${reason}`,
-    );
-  }
-  const init = decodeInit(value);
+  const init = await readInit(link, { frames, meter });
+  const { device, linkId } = init;
+  progress.linkId = linkId;
   const keys = await findKeys(init, options);
   const proof = readFirstMessage(init, keys);
-  checkVersion(init, { ...options, proven: proof !== undefined });
+  checkVersion(init, { proven: proof !== undefined });
   if (!proof) throw toUnauthenticatedError(init, keys);
-  const { handshake, usedPrevious } = proof;
-  await link.send(encodeReply(handshake.writeMessage()));
+  const { handshake, key } = proof;
+  await link.send(encodeReply({ linkId, noise: handshake.writeMessage() }));
   const { sendKey, receiveKey } = handshake.split();
   const sealed = new SealedLink({
     inner: link,
     frames,
+    linkId,
     sendKey,
     receiveKey,
-    meter: options.meter,
+    meter,
   });
   await sealed.confirm();
-  return {
-    link: sealed,
-    device: init.device,
-    protocolVersion: init.protocolVersion,
-    usedPrevious,
-  };
+  sealed.markAuthenticated();
+  return { link: sealed, device, key };
+}
+
+/** Returns the first frame that begins a handshake. */
+async function readInit(
+  link: Link,
+  { frames, meter = NO_METER }: {
+    frames: AsyncIterator<Uint8Array>;
+    meter: Meter | undefined;
+  },
+): Promise<Init> {
+  for (;;) {
+    const { done, value } = await frames.next();
+    if (done) {
+      const { reason } = await link.closed;
+      throw new AranyaError(
+        "unavailable",
+        `Cannot accept agent at ${link.peer}: the link ended: ${reason}`,
+      );
+    }
+    try {
+      return decodeInit(value);
+    } catch (error) {
+      if (link.isExclusive) throw error;
+      meter.count("aranya_link_dropped_frames_total", {
+        labels: { reason: "handshake" },
+      });
+    }
+  }
+}
+
+function toOverloadedError(link: Link): RefusedError {
+  return new RefusedError(
+    new AranyaError(
+      "unavailable",
+      `Cannot accept agent at ${link.peer}: too many handshakes are under way`,
+    ),
+    {
+      reason: RefusalReason.OVERLOADED,
+      message: "the operator is overloaded",
+    },
+  );
 }
 
 function checkVersion(
-  { device, protocolVersion }: HandshakeInit,
-  { versions, proven }: RespondToHandshakeOptions & { proven: boolean },
+  { device, framingVersion }: HandshakeInit,
+  { proven }: { proven: boolean },
 ): void {
-  const { min, max } = versions ??
-    { min: MIN_PROTOCOL_VERSION, max: PROTOCOL_VERSION };
-  if (protocolVersion >= min && protocolVersion <= max) return;
+  if (framingVersion === FRAMING_VERSION) return;
   const problem =
-    `its protocol version is ${protocolVersion}, expected ${min} to ${max}`;
+    `its framing version is ${framingVersion}, expected ${FRAMING_VERSION}`;
   throw new RefusedError(
     new AranyaError(
       "unsupported",
       `Cannot accept agent of device ${JSON.stringify(device)}: ${problem}`,
-      { details: { device, version: protocolVersion, proven } },
+      { details: { device, version: framingVersion, proven } },
     ),
     { reason: RefusalReason.VERSION, message: problem },
   );
@@ -228,11 +271,11 @@ async function findKeys(
   } catch (error) {
     if (error instanceof NotLeaderError) {
       const { reason: message, endpoint } = error;
-      const refusal = { message, ...defined({ endpoint }) };
-      throw new RefusedError(
-        error,
-        { reason: RefusalReason.NOT_LEADER, ...refusal },
-      );
+      throw new RefusedError(error, {
+        reason: RefusalReason.NOT_LEADER,
+        message,
+        ...defined({ endpoint }),
+      });
     }
     throw new RefusedError(
       new AranyaError(
@@ -258,20 +301,20 @@ async function findKeys(
  * ones, so that timing doesn't reveal which devices exist.
  */
 function readFirstMessage(
-  init: HandshakeInit,
+  init: Init,
   keys: DeviceKeys | undefined,
-): { handshake: NoiseHandshake; usedPrevious: boolean } | undefined {
+): { handshake: NoiseHandshake; key: Uint8Array } | undefined {
   const prologue = toPrologue(init);
-  const candidates = [keys?.key, keys?.previousKey];
-  for (const [index, key] of candidates.entries()) {
+  for (const candidate of [keys?.key, keys?.previousKey]) {
+    const key = candidate ?? crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const handshake = new NoiseHandshake({
       role: "responder",
       prologue,
-      psk: key ?? crypto.getRandomValues(new Uint8Array(KEY_BYTES)),
+      psk: key,
     });
     try {
       handshake.readMessage(init.noise);
-      return { handshake, usedPrevious: index > 0 };
+      return { handshake, key };
     } catch (error) {
       if (!(error instanceof AranyaError)) throw error;
     }

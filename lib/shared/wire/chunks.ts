@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Splits values that are too large for one packet, and reassembles them. */
-import { AranyaError, concatBytes } from "../base/mod.ts";
+import { AranyaError } from "../base/mod.ts";
 import { EnvelopeKind } from "./_gen.ts";
 import { encodeEnvelope, MAX_ENVELOPE_HEADER_BYTES } from "./envelope.ts";
 
-/** Default upper bound of a reassembled value: 16 MiB. */
-export const MAX_VALUE_BYTES = 16 * 1024 * 1024;
+const MIN_CAPACITY_BYTES = 4 * 1024;
+const EMPTY = new Uint8Array(0);
 
 /** Options of {@linkcode Reassembler}. */
 export interface ReassemblerOptions {
-  /** Upper bound of one value, in bytes. @default 16 MiB */
-  maxBytes?: number;
+  /** Upper bound of one value, in bytes. */
+  maxBytes: number;
   /** `Cannot <verb> <object>`, for the error's text. @default "Cannot reassemble value" */
   action?: string;
 }
 
 /**
- * Reassembles one value after the other from its pieces. Pieces are kept without a copy until the
- * value is complete; a value of a single piece is never copied.
+ * Reassembles one value after the other from its pieces. They are copied into one growing array:
+ * kept as they are, tiny pieces would need many times their length. A value of a single piece is
+ * never copied.
  */
 export class Reassembler {
   readonly #maxBytes: number;
   readonly #action: string;
-  #pieces: Uint8Array[] = [];
+  /** The incomplete value, with room behind it. */
+  #buffer = EMPTY;
   #heldBytes = 0;
 
   constructor(
-    { maxBytes = MAX_VALUE_BYTES, action = "Cannot reassemble value" }:
-      ReassemblerOptions = {},
+    { maxBytes, action = "Cannot reassemble value" }: ReassemblerOptions,
   ) {
     this.#maxBytes = maxBytes;
     this.#action = action;
@@ -54,17 +55,31 @@ export class Reassembler {
         `${this.#action}: it is larger than ${this.#maxBytes} bytes`,
       );
     }
-    if (complete && this.#pieces.length === 0) return piece;
-    if (piece.length > 0) this.#pieces.push(piece);
+    if (complete && this.#heldBytes === 0) return piece;
+    this.#reserve(bytes);
+    this.#buffer.set(piece, this.#heldBytes);
     this.#heldBytes = bytes;
     if (!complete) return undefined;
-    const value = concatBytes(this.#pieces);
+    const value = this.#buffer.subarray(0, bytes);
     this.#clear();
     return value;
   }
 
+  /** Makes the buffer at least this long; it doubles, so that few bytes are copied again. */
+  #reserve(byteCount: number): void {
+    if (byteCount <= this.#buffer.length) return;
+    const grown = new Uint8Array(
+      Math.min(
+        this.#maxBytes,
+        Math.max(byteCount, 2 * this.#buffer.length, MIN_CAPACITY_BYTES),
+      ),
+    );
+    grown.set(this.#buffer.subarray(0, this.#heldBytes));
+    this.#buffer = grown;
+  }
+
   #clear(): void {
-    this.#pieces = [];
+    this.#buffer = EMPTY;
     this.#heldBytes = 0;
   }
 }

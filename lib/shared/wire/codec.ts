@@ -9,6 +9,8 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { AranyaError } from "../base/mod.ts";
+import { countFields } from "./field_count.ts";
+import { MAX_FIELD_COUNT } from "./limits.ts";
 
 /** Encodes a message, given as such or as plain fields. */
 export function encodeMessage<Schema extends DescMessage>(
@@ -18,14 +20,31 @@ export function encodeMessage<Schema extends DescMessage>(
   return toBinary(schema, create(schema, fields));
 }
 
+/** Options of {@linkcode decodeMessage}. */
+export interface DecodeMessageOptions {
+  /**
+   * Upper bound of the number of fields, nested ones and elements of lists included.
+   * @default MAX_FIELD_COUNT
+   */
+  maxFieldCount?: number;
+}
+
 /**
  * Decodes a message. Fields that this version does not know are kept in it.
- * @throws {AranyaError} code "invalid" when the bytes are not a message of this schema
+ * @throws {AranyaError} code "too_large" when it has too many fields, which is found out before any
+ * is decoded; "invalid" when the bytes are not a message of this schema
  */
 export function decodeMessage<Schema extends DescMessage>(
   schema: Schema,
   bytes: Uint8Array,
+  { maxFieldCount = MAX_FIELD_COUNT }: DecodeMessageOptions = {},
 ): MessageShape<Schema> {
+  if (countFields(schema, { bytes, maxCount: maxFieldCount }) > maxFieldCount) {
+    throw new AranyaError(
+      "too_large",
+      `Cannot decode ${schema.name}: it has more than ${maxFieldCount} fields, the most allowed`,
+    );
+  }
   try {
     return fromBinary(schema, bytes);
   } catch (error) {

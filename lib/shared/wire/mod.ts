@@ -22,6 +22,8 @@ export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./failure.ts";
 export * from "./flow_control.ts";
+export * from "./frame.ts";
+export * from "./limits.ts";
 export * from "./method.ts";
 export * from "./refusal.ts";
 export * from "./token_files.ts";

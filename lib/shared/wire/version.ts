@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Protocol versions and capabilities: what operator and agent agree on when a link begins. */
+/** Versions and capabilities: what operator and agent agree on when a link begins. */
 
-/** Highest protocol version that this program supports. */
+/**
+ * Version of frames, handshake and sealing: everything before the first Hello. It is no part of the
+ * negotiation, and changes only if those bytes themselves must change.
+ */
+export const FRAMING_VERSION = 1;
+
+/** Highest protocol version that this program supports; negotiated by Hello and Welcome. */
 export const PROTOCOL_VERSION = 1;
 
 /** Lowest protocol version that this program supports. */

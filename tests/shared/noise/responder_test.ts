@@ -3,19 +3,23 @@ import assert from "node:assert/strict";
 import {
   type AranyaError,
   defined,
+  FairSlots,
   fromUtf8,
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
   type AuthenticatedLink,
-  HandshakeLimit,
   initiateHandshake,
   NotLeaderError,
   respondToHandshake,
   type RespondToHandshakeOptions,
 } from "../../../lib/shared/noise/mod.ts";
-import { encodeInit, toPrologue } from "../../../lib/shared/noise/frames.ts";
+import {
+  decodeAnswer,
+  encodeInit,
+  toPrologue,
+} from "../../../lib/shared/noise/frames.ts";
 import { NoiseHandshake } from "../../../lib/shared/noise/noise.ts";
 import { createLinkPair, type Tamper } from "./_support/link_pair.ts";
 
@@ -32,21 +36,16 @@ interface Handshake {
 
 /** Runs a handshake of device "edge-1" unless another is given. */
 async function shakeHands(
-  { device = "edge-1", key = KEY, protocolVersion, tamper, responder = {} }: {
+  { device = "edge-1", key = KEY, tamper, responder = {} }: {
     device?: string;
     key?: Uint8Array;
-    protocolVersion?: number;
     tamper?: Tamper;
     responder?: Partial<RespondToHandshakeOptions>;
   } = {},
 ): Promise<Handshake> {
   const ends = createLinkPair(defined({ tamper }));
   const [initiated, responded] = await Promise.allSettled([
-    initiateHandshake(ends.initiator, {
-      device,
-      key,
-      ...defined({ protocolVersion }),
-    }),
+    initiateHandshake(ends.initiator, { device, key }),
     respondToHandshake(ends.responder, { findKeys, ...responder }),
   ]);
   return { initiator: initiated, responder: responded };
@@ -70,12 +69,8 @@ Deno.test("respondToHandshake() and initiateHandshake() agree and carry packets 
   const { initiator, responder } = await shakeHands();
   const up = assertFulfilled(initiator);
   const { link: down, ...facts } = assertFulfilled(responder);
-  assert.deepEqual(facts, {
-    device: "edge-1",
-    protocolVersion: 1,
-    usedPrevious: false,
-  });
-  assert.equal(up.maxPacketBytes, 65_536 - 25);
+  assert.deepEqual(facts, { device: "edge-1", key: KEY });
+  assert.equal(up.maxPacketBytes, 65_536 - 29);
   const received = down.packets[Symbol.asyncIterator]();
   const answers = up.packets[Symbol.asyncIterator]();
   for (const text of ["one", "two", "x".repeat(65_000)]) {
@@ -107,7 +102,7 @@ Deno.test("respondToHandshake() sends the same refusal for an unknown device and
   });
 });
 
-Deno.test("respondToHandshake() accepts the previous key during a rotation and reports it", async () => {
+Deno.test("respondToHandshake() accepts the previous key during a rotation and returns it", async () => {
   const { initiator, responder } = await shakeHands({
     key: OTHER_KEY,
     responder: {
@@ -115,21 +110,72 @@ Deno.test("respondToHandshake() accepts the previous key during a rotation and r
     },
   });
   assertFulfilled(initiator).close("done");
-  assert.equal(assertFulfilled(responder).usedPrevious, true);
+  assert.equal(assertFulfilled(responder).key, OTHER_KEY);
 });
 
-Deno.test("respondToHandshake() refuses a protocol version that it doesn't serve", async () => {
-  const { initiator, responder } = await shakeHands({ protocolVersion: 7 });
-  assertRejected(initiator, {
-    code: "unsupported",
-    message: /its protocol version is 7, expected 1 to 1/,
+/** Sends a first frame of this framing version and returns how the handshake failed. */
+async function sendInit(
+  { framingVersion, psk }: { framingVersion: number; psk: Uint8Array },
+) {
+  const { initiator, responder } = createLinkPair();
+  const context = { framingVersion, linkId: 7, device: "edge-1" };
+  const noise = new NoiseHandshake({
+    role: "initiator",
+    prologue: toPrologue(context),
+    psk,
   });
-  assertRejected(responder, { code: "unsupported", message: /version is 7/ });
-  assert.ok(responder.status === "rejected");
-  assert.equal(responder.reason.details.proven, true);
-  const unproven = await shakeHands({ protocolVersion: 7, key: OTHER_KEY });
-  assert.ok(unproven.responder.status === "rejected");
-  assert.equal(unproven.responder.reason.details.proven, false);
+  await initiator.send(
+    encodeInit({ ...context, noise: noise.writeMessage() }),
+  );
+  const error = await respondToHandshake(responder, { findKeys }).then(
+    () => assert.fail("the handshake succeeded"),
+    (error) => error,
+  );
+  const { value } = await initiator.packets[Symbol.asyncIterator]().next();
+  return { error, answer: decodeAnswer(value, 7) };
+}
+
+Deno.test("respondToHandshake() refuses another framing version, and reports whether the key was right", async () => {
+  const proven = await sendInit({ framingVersion: 7, psk: KEY });
+  assert.deepEqual(proven.answer, {
+    kind: "refusal",
+    refusal: { reason: 3, message: "its framing version is 7, expected 1" },
+  });
+  assert.equal(proven.error.code, "unsupported");
+  assert.equal(proven.error.details.proven, true);
+  const unproven = await sendInit({ framingVersion: 7, psk: OTHER_KEY });
+  assert.equal(unproven.error.code, "unsupported");
+  assert.equal(unproven.error.details.proven, false);
+});
+
+Deno.test("respondToHandshake() tries two keys for an unknown device, a wrong credential and a device in rotation alike", async () => {
+  const { readMessage } = NoiseHandshake.prototype;
+  let tryCount = 0;
+  NoiseHandshake.prototype.readMessage = function (message) {
+    // The initiator reads with this method, too, but only after a success.
+    tryCount++;
+    return readMessage.call(this, message);
+  };
+  try {
+    const countTries = async (
+      options: Parameters<typeof shakeHands>[0],
+    ) => {
+      tryCount = 0;
+      const { initiator } = await shakeHands(options);
+      assert.equal(initiator.status, "rejected");
+      return tryCount;
+    };
+    const rotating = () =>
+      Promise.resolve({ key: KEY, previousKey: new Uint8Array(32) });
+    assert.equal(await countTries({ device: "edge-2" }), 2);
+    assert.equal(await countTries({ key: OTHER_KEY }), 2);
+    assert.equal(
+      await countTries({ key: OTHER_KEY, responder: { findKeys: rotating } }),
+      2,
+    );
+  } finally {
+    NoiseHandshake.prototype.readMessage = readMessage;
+  }
 });
 
 Deno.test("respondToHandshake() refuses as unavailable when credentials can't be looked up", async () => {
@@ -183,40 +229,54 @@ Deno.test("respondToHandshake() rejects a replayed first message", async () => {
   });
   await attacker.send(recorded);
   // The attacker gets a reply, but has no key to seal a packet with.
-  await attacker.send(Uint8Array.of(4, ...new Uint8Array(40)));
+  await attacker.send(
+    Uint8Array.of(4, ...recorded.subarray(1, 5), ...new Uint8Array(40)),
+  );
   await assert.rejects(handshake, { code: "unauthorized" });
 });
 
 Deno.test("respondToHandshake() times out when the initiator doesn't confirm, and gives its slot back", async () => {
-  const limit = new HandshakeLimit();
-  const { initiator, responder } = createLinkPair();
+  const slots = new FairSlots({ maxCount: 8, protectedMs: 1000 });
+  const { initiator, responder, authenticated } = createLinkPair();
+  const context = { framingVersion: 1, linkId: 7, device: "edge-1" };
   const noise = new NoiseHandshake({
     role: "initiator",
-    prologue: toPrologue({ device: "edge-1", protocolVersion: 1 }),
+    prologue: toPrologue(context),
     psk: KEY,
   });
   const handshake = respondToHandshake(responder, {
     findKeys,
-    limit,
+    slots,
     timeoutMs: 50,
   });
   await initiator.send(
-    encodeInit({
-      device: "edge-1",
-      protocolVersion: 1,
-      noise: noise.writeMessage(),
-    }),
+    encodeInit({ ...context, noise: noise.writeMessage() }),
   );
-  assert.equal(limit.count, 1);
+  assert.equal(slots.count, 1);
   await assert.rejects(handshake, { code: "timed_out" });
-  assert.equal(limit.count, 0);
+  assert.equal(slots.count, 0);
+  assert.deepEqual(authenticated, []);
   await initiator.closed;
 });
 
-Deno.test("respondToHandshake() refuses when the limit is reached", async () => {
-  const limit = new HandshakeLimit({ maxCount: 1 });
-  using _slot = limit.acquire(() => {});
-  const { initiator, responder } = await shakeHands({ responder: { limit } });
+Deno.test("respondToHandshake() marks the peer of the link as authenticated", async () => {
+  const ends = createLinkPair();
+  await Promise.all([
+    initiateHandshake(ends.initiator, { device: "edge-1", key: KEY }),
+    respondToHandshake(ends.responder, { findKeys }),
+  ]);
+  assert.deepEqual(ends.authenticated.sort(), ["initiator", "responder"]);
+});
+
+Deno.test("respondToHandshake() refuses without a free slot, before it reads anything", async () => {
+  const slots = new FairSlots({ maxCount: 1, protectedMs: 1000 });
+  using _slot = slots.acquire({ groups: ["a", "b"], onEvicted() {} });
+  const silent = createLinkPair();
+  await assert.rejects(
+    respondToHandshake(silent.responder, { findKeys, slots }),
+    { code: "unavailable" },
+  );
+  const { initiator, responder } = await shakeHands({ responder: { slots } });
   assertRejected(initiator, {
     code: "unavailable",
     message: /the operator is overloaded$/,
@@ -225,6 +285,24 @@ Deno.test("respondToHandshake() refuses when the limit is reached", async () => 
     code: "unavailable",
     message: /too many handshakes/,
   });
+});
+
+Deno.test("respondToHandshake() skips what doesn't fit when others can send", async () => {
+  const junk = [
+    Uint8Array.of(9, 9, 9),
+    Uint8Array.of(4, 0, 0, 0, 9, ...new Uint8Array(40)),
+  ];
+  const ends = createLinkPair({
+    isExclusive: false,
+    tamper: (packet) => [...junk, packet, packet, ...junk],
+  });
+  const [up, { link: down }] = await Promise.all([
+    initiateHandshake(ends.initiator, { device: "edge-1", key: KEY }),
+    respondToHandshake(ends.responder, { findKeys }),
+  ]);
+  await up.send(utf8("hello"));
+  const { value } = await down.packets[Symbol.asyncIterator]().next();
+  assert.equal(fromUtf8(value), "hello");
 });
 
 Deno.test("respondToHandshake() rejects any malformed first frame and closes the link", async () => {

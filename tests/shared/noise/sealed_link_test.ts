@@ -7,14 +7,24 @@ import { createLinkPair, type Tamper } from "./_support/link_pair.ts";
 
 const KEY_TO_RESPONDER = new Uint8Array(32).fill(3);
 const KEY_TO_INITIATOR = new Uint8Array(32).fill(4);
+const LINK_ID = 0x01020304;
+const KNOCK = Uint8Array.of(5, 0, 0, 0, 0);
+const HEADER_BYTES = 1 + 4 + 8;
 
-/**
- * Creates both ends with keys as after a handshake; `counted` collects the responder's counters.
- */
+interface SealedPair {
+  initiator: Link;
+  responder: Link;
+  /** The responder's counters. */
+  counted: string[];
+}
+
+/** Creates both ends with keys as after a handshake. */
 function createSealedPair(
   tamper: Tamper,
-): { initiator: Link; responder: Link; counted: string[] } {
-  const inner = createLinkPair({ tamper, maxPacketBytes: 1000 });
+  options: { isExclusive?: boolean; onKnock?: () => void } = {},
+): SealedPair {
+  const { onKnock, isExclusive = true } = options;
+  const inner = createLinkPair({ tamper, maxPacketBytes: 1000, isExclusive });
   const counted: string[] = [];
   const meter: Meter = {
     count: (name, options) =>
@@ -25,15 +35,18 @@ function createSealedPair(
   const initiator = new SealedLink({
     inner: inner.initiator,
     frames: inner.initiator.packets[Symbol.asyncIterator](),
+    linkId: LINK_ID,
     sendKey: KEY_TO_RESPONDER,
     receiveKey: KEY_TO_INITIATOR,
   });
   const responder = new SealedLink({
     inner: inner.responder,
     frames: inner.responder.packets[Symbol.asyncIterator](),
+    linkId: LINK_ID,
     sendKey: KEY_TO_INITIATOR,
     receiveKey: KEY_TO_RESPONDER,
     meter,
+    onKnock,
   });
   return { initiator, responder, counted };
 }
@@ -47,7 +60,14 @@ async function collect(link: Link): Promise<string[]> {
   return texts;
 }
 
-Deno.test("SealedLink drops and counts a replayed packet", async () => {
+/** Returns the frame with one byte changed. */
+function flip(frame: Uint8Array, index: number): Uint8Array {
+  const changed = frame.slice();
+  changed[index] = (changed[index] ?? 0) ^ 0x80;
+  return changed;
+}
+
+Deno.test("SealedLink drops and counts a duplicate", async () => {
   const seen: Uint8Array[] = [];
   const { initiator, responder, counted } = createSealedPair((packet) => {
     seen.push(packet.slice());
@@ -56,55 +76,106 @@ Deno.test("SealedLink drops and counts a replayed packet", async () => {
   for (const text of ["a", "b", "last"]) await initiator.send(utf8(text));
   assert.deepEqual(await collect(responder), ["a", "b", "last"]);
   assert.equal(counted.length, 3);
-  assert.equal(counted[0], "aranya_link_dropped_frames_total replay");
+  assert.equal(counted[0], "aranya_link_dropped_frames_total duplicate");
 });
 
 Deno.test("SealedLink ends when any byte of a packet was changed", async () => {
-  for (let index = 1; index < 9 + 5 + 16; index++) {
-    const { initiator, responder, counted } = createSealedPair((packet) => {
-      const changed = packet.slice();
-      changed[index] = (changed[index] ?? 0) ^ 0x80;
-      return [changed];
-    });
+  for (let index = 0; index < HEADER_BYTES + 5 + 16; index++) {
+    const { initiator, responder, counted } = createSealedPair((packet) => [
+      flip(packet, index),
+    ]);
     await initiator.send(utf8("hello"));
-    assert.deepEqual(await collect(responder), []);
+    assert.deepEqual(await collect(responder), [], `byte ${index}`);
     const end = await responder.closed;
-    assert.equal(end.error?.code, "unauthorized");
+    const code = index === 0 ? "invalid" : "unauthorized";
+    assert.equal(end.error?.code, code, `byte ${index}`);
     assert.deepEqual(counted, ["aranya_link_unopened_packets_total"]);
   }
 });
 
+Deno.test("SealedLink drops a packet with a changed byte when others can send, and goes on", async () => {
+  for (let index = 0; index < HEADER_BYTES + 4 + 16; index++) {
+    const { initiator, responder, counted } = createSealedPair(
+      (packet) => [flip(packet, index), packet],
+      { isExclusive: false },
+    );
+    for (const text of ["well", "last"]) await initiator.send(utf8(text));
+    assert.deepEqual(await collect(responder), ["well", "last"]);
+    assert.equal(counted.length, 2, `byte ${index}: ${counted}`);
+  }
+});
+
 Deno.test("SealedLink ends when a frame is cut short", async () => {
-  for (const length of [0, 1, 8, 9, 24]) {
+  for (const length of [0, 1, 4, 5, 12, 13, 28]) {
     const { initiator, responder } = createSealedPair((
       packet,
     ) => [packet.slice(0, length)]);
     await initiator.send(utf8("hello"));
     assert.deepEqual(await collect(responder), []);
-    assert.equal((await responder.closed).error?.code, "unauthorized");
+    const code = length < 5 ? "invalid" : "unauthorized";
+    assert.equal((await responder.closed).error?.code, code);
   }
 });
 
-Deno.test("SealedLink drops and counts frames of other types", async () => {
-  const { initiator, responder, counted } = createSealedPair((packet) => [
-    Uint8Array.of(0x03, 1, 2),
-    Uint8Array.of(0x77),
-    packet,
-  ]);
-  await initiator.send(utf8("last"));
-  assert.deepEqual(await collect(responder), ["last"]);
-  assert.deepEqual(counted, [
-    "aranya_link_dropped_frames_total type",
-    "aranya_link_dropped_frames_total type",
-  ]);
+Deno.test("SealedLink ends at a frame of another type, of another link or above 1 MiB, or drops and counts it when others can send", async () => {
+  const frames = [
+    Uint8Array.of(0x03, 1, 2, 3, 4, 5),
+    Uint8Array.of(0x77, 1, 2, 3, 4),
+    KNOCK,
+    Uint8Array.of(0x04, 1, 2, 3, 5, ...new Uint8Array(40)),
+    new Uint8Array(1024 * 1024 + 1).fill(4),
+  ];
+  for (const [index, frame] of frames.entries()) {
+    const strict = createSealedPair((packet) => [frame, packet]);
+    await strict.initiator.send(utf8("last"));
+    assert.deepEqual(await collect(strict.responder), [], `frame ${index}`);
+    assert.ok((await strict.responder.closed).error);
+    const { initiator, responder, counted } = createSealedPair(
+      (packet) => [frame, packet],
+      { isExclusive: false },
+    );
+    await initiator.send(utf8("last"));
+    assert.deepEqual(await collect(responder), ["last"]);
+    assert.deepEqual(counted, ["aranya_link_dropped_frames_total unknown"]);
+  }
 });
 
-Deno.test("SealedLink delivers the packets after a lost one", async () => {
-  let count = 0;
-  const { initiator, responder } = createSealedPair((packet) =>
-    count++ === 1 ? [] : [packet]
-  );
-  for (const text of ["a", "lost", "last"]) await initiator.send(utf8(text));
+Deno.test("SealedLink reports a Knock to the side that expects it", async () => {
+  for (const isExclusive of [true, false]) {
+    let knockCount = 0;
+    const { initiator, responder, counted } = createSealedPair(
+      (packet) => [KNOCK, packet, KNOCK],
+      { isExclusive, onKnock: () => knockCount++ },
+    );
+    for (const text of ["a", "last"]) await initiator.send(utf8(text));
+    assert.deepEqual(await collect(responder), ["a", "last"]);
+    assert.equal(knockCount, 3);
+    assert.deepEqual(counted, []);
+  }
+});
+
+Deno.test("SealedLink ends at the packet after a lost one, whoever can send", async () => {
+  for (const isExclusive of [true, false]) {
+    let count = 0;
+    const { initiator, responder } = createSealedPair(
+      (packet) => count++ === 1 ? [] : [packet],
+      { isExclusive },
+    );
+    for (const text of ["a", "lost", "last"]) await initiator.send(utf8(text));
+    assert.deepEqual(await collect(responder), ["a"]);
+    const { reason, error } = await responder.closed;
+    assert.match(reason, /: 1 packet is missing before it$/);
+    assert.equal(error?.code, "unavailable");
+  }
+});
+
+Deno.test("SealedLink does not end at a forged packet that pretends a gap", async () => {
+  const { initiator, responder } = createSealedPair((packet) => {
+    const forged = packet.slice();
+    forged[HEADER_BYTES - 1] = 200;
+    return [forged, packet];
+  }, { isExclusive: false });
+  for (const text of ["a", "last"]) await initiator.send(utf8(text));
   assert.deepEqual(await collect(responder), ["a", "last"]);
 });
 
@@ -113,6 +184,7 @@ Deno.test("SealedLink rejects its own packets when they are sent back", async ()
   const end = new SealedLink({
     inner: inner.initiator,
     frames: inner.initiator.packets[Symbol.asyncIterator](),
+    linkId: LINK_ID,
     sendKey: KEY_TO_RESPONDER,
     receiveKey: KEY_TO_INITIATOR,
   });
@@ -124,11 +196,11 @@ Deno.test("SealedLink rejects its own packets when they are sent back", async ()
   assert.equal((await end.closed).error?.code, "unauthorized");
 });
 
-Deno.test("SealedLink.send() rejects a packet above the inner limit minus 25 bytes", async () => {
+Deno.test("SealedLink.send() rejects a packet above the inner limit minus 29 bytes", async () => {
   const { initiator } = createSealedPair((packet) => [packet]);
-  assert.equal(initiator.maxPacketBytes, 975);
-  await initiator.send(new Uint8Array(975));
-  await assert.rejects(initiator.send(new Uint8Array(976)), {
+  assert.equal(initiator.maxPacketBytes, 971);
+  await initiator.send(new Uint8Array(971));
+  await assert.rejects(initiator.send(new Uint8Array(972)), {
     code: "too_large",
   });
 });
@@ -139,4 +211,18 @@ Deno.test("SealedLink.close() ends both ends without an error", async () => {
   initiator.close("again");
   assert.deepEqual(await responder.closed, { reason: "done" });
   assert.deepEqual(await collect(responder), []);
+});
+
+Deno.test("SealedLink is exclusive on any link, and passes markAuthenticated() on", () => {
+  const inner = createLinkPair({ isExclusive: false });
+  const sealed = new SealedLink({
+    inner: inner.initiator,
+    frames: inner.initiator.packets[Symbol.asyncIterator](),
+    linkId: LINK_ID,
+    sendKey: KEY_TO_RESPONDER,
+    receiveKey: KEY_TO_INITIATOR,
+  });
+  assert.equal(sealed.isExclusive, true);
+  sealed.markAuthenticated();
+  assert.deepEqual(inner.authenticated, ["initiator"]);
 });

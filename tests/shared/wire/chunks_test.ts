@@ -11,7 +11,7 @@ const ENCODED = Uint8Array.from({ length: 1_000 }, (_, index) => index % 253);
 
 Deno.test("toPackets() splits an envelope into PARTs, which Reassembler joins", () => {
   for (const maxPacketBytes of [33, 100, 999]) {
-    const reassembler = new Reassembler();
+    const reassembler = new Reassembler({ maxBytes: 2_000_000 });
     let joined: Uint8Array | undefined;
     for (const packet of toPackets(ENCODED, { maxPacketBytes })) {
       assert.equal(joined, undefined);
@@ -36,7 +36,7 @@ Deno.test("toPackets() throws a RangeError when a packet has no room beyond the 
 });
 
 Deno.test("push() returns one value after the other, also empty ones", () => {
-  const reassembler = new Reassembler();
+  const reassembler = new Reassembler({ maxBytes: 2_000_000 });
   const empty = new Uint8Array(0);
   const one = Uint8Array.of(1);
   assert.deepEqual(reassembler.push(empty, { complete: true }), empty);
@@ -59,4 +59,20 @@ Deno.test("push() throws above the limit and accepts the next value", () => {
   });
   assert.equal(reassembler.heldBytes, 0);
   assert.deepEqual(reassembler.push(piece, { complete: true }), piece);
+});
+
+Deno.test("push() holds a value of a million pieces of one byte in little more than its length", () => {
+  const reassembler = new Reassembler({ maxBytes: 2_000_000 });
+  // A packet is larger than the piece that it carries, and must not be kept alive by it.
+  const packet = () => new Uint8Array(64).subarray(63);
+  const { heapUsed, external } = Deno.memoryUsage();
+  for (let count = 0; count < 1_000_000; count++) {
+    reassembler.push(packet(), { complete: false });
+  }
+  const after = Deno.memoryUsage();
+  const grownBytes = after.heapUsed + after.external - heapUsed - external;
+  assert.ok(grownBytes < 32_000_000, `${grownBytes} bytes are held`);
+  const value = reassembler.push(Uint8Array.of(7), { complete: true });
+  assert.equal(value?.length, 1_000_001);
+  assert.equal(value?.at(-1), 7);
 });

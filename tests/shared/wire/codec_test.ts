@@ -9,6 +9,8 @@ import {
   encodeMessage,
   ExecSchema,
   file_aranya,
+  PodStatusListSchema,
+  UnknownStreamsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { makeGolden, readGolden } from "./_support/golden.ts";
 
@@ -31,6 +33,61 @@ Deno.test("decodeMessage() throws invalid with the name of the message when the 
       error instanceof AranyaError && error.code === "invalid" &&
       error.message.startsWith("Cannot decode Exec: "),
   );
+});
+
+/** A PodStatusList of so many empty PodStatus messages: two bytes each. */
+function emptyStatuses(count: number): Uint8Array {
+  const bytes = new Uint8Array(2 * count);
+  for (let index = 0; index < count; index++) bytes[2 * index] = 0x0a;
+  return bytes;
+}
+
+Deno.test("decodeMessage() rejects a message of more fields than allowed before it decodes any", () => {
+  const { pods } = decodeMessage(PodStatusListSchema, emptyStatuses(65_536));
+  assert.equal(pods.length, 65_536);
+  const startMs = performance.now();
+  assert.throws(
+    () => decodeMessage(PodStatusListSchema, emptyStatuses(1_000_000)),
+    {
+      code: "too_large",
+      message:
+        "Cannot decode PodStatusList: it has more than 65536 fields, the most allowed",
+    },
+  );
+  assert.ok(performance.now() - startMs < 100);
+});
+
+Deno.test("decodeMessage() counts nested fields, packed numbers and unknown fields", () => {
+  const nested = encodeMessage(PodStatusListSchema, {
+    pods: [{ uid: "a", containers: [{ name: "b" }, { name: "c" }] }],
+  });
+  const packed = encodeMessage(UnknownStreamsSchema, {
+    streams: [1, 300, 70_000],
+  });
+  const unknown = fromHex("f80101fa0100".repeat(3));
+  for (
+    const [schema, bytes, count] of [
+      // pods, uid, and two times containers and name
+      [PodStatusListSchema, nested, 6],
+      // streams, and its three numbers
+      [UnknownStreamsSchema, packed, 4],
+      [UnknownStreamsSchema, unknown, 6],
+    ] as const
+  ) {
+    decodeMessage(schema, bytes, { maxFieldCount: count });
+    assert.throws(
+      () => decodeMessage(schema, bytes, { maxFieldCount: count - 1 }),
+      { code: "too_large" },
+    );
+  }
+});
+
+Deno.test("decodeMessage() rejects groups and field number 0, which no version writes", () => {
+  for (const hex of ["0b0c", "00", "02"]) {
+    assert.throws(() => decodeMessage(ExecSchema, fromHex(hex)), {
+      code: "invalid",
+    });
+  }
 });
 
 const SCHEMAS = new Map(

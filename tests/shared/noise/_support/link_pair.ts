@@ -13,6 +13,8 @@ export interface LinkPairOptions {
   tamper?: Tamper;
   /** @default 65536 */
   maxPacketBytes?: number;
+  /** False: as on a broker, others may send, too. @default true */
+  isExclusive?: boolean;
 }
 
 /** The ends of one link. */
@@ -21,11 +23,13 @@ export interface LinkPair {
   initiator: Link;
   /** Its peer is "initiator:1". */
   responder: Link;
+  /** Ends whose peer was marked as authenticated. */
+  authenticated: ("initiator" | "responder")[];
 }
 
 /** Creates both ends. Closing one closes the other with the same reason. */
 export function createLinkPair(options: LinkPairOptions = {}): LinkPair {
-  const { tamper, maxPacketBytes = 65_536 } = options;
+  const { tamper, maxPacketBytes = 65_536, isExclusive = true } = options;
   const toResponder = new Pipe<Uint8Array>({ capacity: 64 });
   const toInitiator = new Pipe<Uint8Array>({ capacity: 64 });
   const closed = Promise.withResolvers<LinkEnd>();
@@ -34,16 +38,25 @@ export function createLinkPair(options: LinkPairOptions = {}): LinkPair {
     toInitiator.end();
     closed.resolve({ reason });
   };
-  const shared = { maxPacketBytes, closed: closed.promise, close };
+  const shared = {
+    maxPacketBytes,
+    isExclusive,
+    closed: closed.promise,
+    close,
+  };
+  const authenticated: LinkPair["authenticated"] = [];
   return {
+    authenticated,
     initiator: {
       ...shared,
+      markAuthenticated: () => void authenticated.push("initiator"),
       peer: "responder:1",
       packets: toInitiator.readable,
       send: (packet) => writeTo(toResponder, packet, defined({ tamper })),
     },
     responder: {
       ...shared,
+      markAuthenticated: () => void authenticated.push("responder"),
       peer: "initiator:1",
       packets: toResponder.readable,
       send: (packet) => writeTo(toInitiator, packet),
