@@ -40,7 +40,13 @@ function createLinks(): { operator: Link; agent: Link } {
     up.end();
     closed.resolve({ reason });
   };
-  const base = { maxPacketBytes: 1024 * 1024, closed: closed.promise, close };
+  const base = {
+    maxPacketBytes: 1024 * 1024,
+    isExclusive: true,
+    closed: closed.promise,
+    close,
+    markAuthenticated() {},
+  };
   return {
     operator: {
       ...base,

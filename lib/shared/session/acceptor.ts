@@ -19,8 +19,15 @@ import type { SessionHandlers } from "./session.ts";
 import { StreamHandle } from "./stream_handle.ts";
 import type { StreamListener, StreamState } from "./stream_state.ts";
 
-/** Knows which handlers are running. */
+/** Knows which handlers are running, and what their requests hold. */
 export interface HandlerTracker {
+  /**
+   * Counts a request of this many bytes as pending.
+   * @throws {AranyaError} code "unavailable" when too many are
+   */
+  reserveValue(byteCount: number): void;
+  /** Counts it no longer. */
+  releaseValue(byteCount: number): void;
   /** Counts a handler until its promise resolves; it never rejects. */
   trackHandler(handler: Promise<void>): void;
 }
@@ -33,7 +40,8 @@ export interface AcceptorOptions {
   handlers: SessionHandlers;
   link: LinkMeasure;
   tracker: HandlerTracker;
-  maxValueBytes: number;
+  /** Upper bound of a response, in bytes. */
+  maxSentBytes: number;
 }
 
 /**
@@ -57,7 +65,7 @@ export class Acceptor implements StreamListener {
     const startMs = clock.monotonicMs();
     const { signal, done } = isStreamMethod(method)
       ? this.#serveStream(method, request)
-      : this.#serveRequest(method, request);
+      : this.#serveReserved(method, request);
     if (timeoutMs > 0) this.#resetAfter(timeoutMs, { method, signal });
     tracker.trackHandler(this.#settle(done, { method, startMs }));
   }
@@ -79,17 +87,28 @@ export class Acceptor implements StreamListener {
     return { signal: handle.signal, done: serve() };
   }
 
+  /** Counts the request as pending until its handler has returned. */
+  #serveReserved(method: Method, request: Uint8Array): Handling {
+    const { tracker } = this.#options;
+    tracker.reserveValue(request.length);
+    const { signal, done } = this.#serveRequest(method, request);
+    return {
+      signal,
+      done: done.finally(() => tracker.releaseValue(request.length)),
+    };
+  }
+
   #serveRequest(method: Method, request: Uint8Array): Handling {
-    const { stream, handlers, maxValueBytes } = this.#options;
+    const { stream, handlers, maxSentBytes } = this.#options;
     const { signal } = this.#controller;
     const serve = async () => {
       const response = await handlers.request(method, request, signal);
-      if (response.length > maxValueBytes) {
+      if (response.length > maxSentBytes) {
         throw new AranyaError(
           "too_large",
           `Cannot serve ${
             toMethodName(method)
-          }: the response has ${response.length} bytes, expected at most ${maxValueBytes}`,
+          }: the response has ${response.length} bytes, expected at most ${maxSentBytes}`,
         );
       }
       stream.finish(response);

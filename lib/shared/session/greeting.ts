@@ -4,6 +4,7 @@ import {
   AranyaError,
   asAranyaError,
   type Clock,
+  defined,
   equalBytes,
   SYSTEM_CLOCK,
   waitAtMost,
@@ -17,6 +18,7 @@ import {
   encodeControl,
   encodeMessage,
   EnvelopeKind,
+  GoodbyeSchema,
   type Hello,
   type HelloReply,
   HelloReplySchema,
@@ -35,6 +37,7 @@ import {
   type Welcome,
   WelcomeSchema,
 } from "../wire/mod.ts";
+import { leaveLink } from "./goodbye.ts";
 import type { Greeting, Session } from "./session.ts";
 
 /** Bounds of a hello exchange. */
@@ -99,7 +102,11 @@ interface Reply {
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** How long an agent may take to read why it was refused, in milliseconds. */
 const REFUSED_LINGER_MS = 2_000;
-const MAX_HELLO_BYTES = 1024 * 1024;
+const MAX_HELLO_BYTES = 256 * 1024;
+/** Bounds of what an agent reports about itself: texts in characters, bytes, and elements. */
+const MAX_TEXT_LENGTH = 256;
+const MAX_INSTANCE_ID_BYTES = 64;
+const MAX_CAPABILITY_COUNT = 256;
 
 /**
  * Sends the Hello and receives the operator's reply. Pass the result to `session.run`. The link is
@@ -160,6 +167,7 @@ export async function greetAsOperator(
   return await exchangeHello({ link, limits: options }, async (signal) => {
     const bytes = await receiveControl(link, EnvelopeKind.HELLO);
     const hello = decodeMessage(HelloSchema, bytes);
+    checkHello(hello, link);
     const { outcome, error } = await decideReply(options, {
       hello,
       signal,
@@ -175,6 +183,22 @@ export async function greetAsOperator(
     await waitAtMost(link.closed, { timeoutMs: REFUSED_LINGER_MS, clock });
     throw error;
   });
+}
+
+/** @throws {AranyaError} code "invalid" when a field is larger than any agent's */
+function checkHello(hello: Hello, link: Link): void {
+  const { capabilities, agentVersion, machineId, bootId } = hello;
+  const texts = [...capabilities, agentVersion, machineId, bootId];
+  if (
+    texts.every(({ length }) => length <= MAX_TEXT_LENGTH) &&
+    capabilities.length <= MAX_CAPABILITY_COUNT &&
+    hello.instanceId.length <= MAX_INSTANCE_ID_BYTES &&
+    hello.peerInstanceId.length <= MAX_INSTANCE_ID_BYTES
+  ) return;
+  throw new AranyaError(
+    "invalid",
+    `Cannot connect to ${link.peer}: a field of its hello is too long`,
+  );
 }
 
 async function decideReply(
@@ -297,7 +321,7 @@ async function exchangeHello<T>(
     const error = signal?.aborted && cause === signal.reason
       ? new AranyaError("cancelled", `${action}: it was cancelled`, { cause })
       : asAranyaError(cause, action);
-    link.close(error.message);
+    void leaveLink(link, { reason: error.message, ...defined({ clock }) });
     throw error;
   }
 }
@@ -336,6 +360,13 @@ async function receiveControl(
       envelope = decodeEnvelope(encoded);
     }
     if (envelope.kind === kind) return envelope.payload;
+    if (envelope.kind === EnvelopeKind.GOODBYE) {
+      const { reason } = decodeMessage(GoodbyeSchema, envelope.payload);
+      throw new AranyaError(
+        "unavailable",
+        `Cannot connect to ${link.peer}: it closed the link: ${reason}`,
+      );
+    }
     throw new AranyaError(
       "invalid",
       `Cannot connect to ${link.peer}: first packet is of kind ${envelope.kind}, expected ${kind}`,

@@ -15,9 +15,8 @@ import type { Link, LinkEnd } from "../link/mod.ts";
 import {
   create,
   encodeMessage,
-  EnvelopeKind,
   type Goodbye,
-  GoodbyeSchema,
+  MAX_STREAM_COUNT,
   MAX_VALUE_BYTES,
   type Method,
   OpenSchema,
@@ -57,9 +56,15 @@ export interface CreateSessionOptions {
    * @default 40000
    */
   offlineAfterMs?: number;
-  /** Upper bound of a request or response, in bytes. @default 16 MiB */
+  /**
+   * Upper bound of a request or response of the peer, in bytes.
+   * @default MAX_VALUE_BYTES of this side
+   */
   maxValueBytes?: number;
-  /** Upper bound of the streams that the peer may have open. @default 1024 */
+  /**
+   * Upper bound of the streams that the peer may have open.
+   * @default MAX_STREAM_COUNT of this side
+   */
   maxStreamCount?: number;
 }
 
@@ -68,16 +73,12 @@ export function createSession(options: CreateSessionOptions): Session {
   return new LinkedSession(options);
 }
 
+const PEER_SIDE = { operator: "agent", agent: "operator" } as const;
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
 const DEFAULT_OFFLINE_AFTER_MS = 40_000;
-const DEFAULT_MAX_STREAM_COUNT = 1024;
 const INSTANCE_ID_BYTES = 16;
-/** How long `close` waits for the peer to read the GOODBYE, in milliseconds. */
-const GOODBYE_MS = 500;
 /** How long `close` waits for handlers to return, in milliseconds. */
 const HANDLERS_MS = 1_000;
-/** Upper bound of the reason in a GOODBYE, in characters. */
-const MAX_REASON_LENGTH = 300;
 
 /** Keeps the streams of a session, and runs them on one link after the other. */
 class LinkedSession implements Session {
@@ -87,6 +88,8 @@ class LinkedSession implements Session {
   readonly #options: CreateSessionOptions;
   readonly #clock: Clock;
   readonly #maxValueBytes: number;
+  /** Upper bound of what the peer accepts. */
+  readonly #maxSentBytes: number;
   readonly #resumeWindowMs: number;
   /** For error texts. */
   readonly #peerName: "device" | "operator";
@@ -103,7 +106,8 @@ class LinkedSession implements Session {
     this.#options = options;
     this.#clock = clock;
     this.#resumeWindowMs = options.resumeWindowMs ?? DEFAULT_RESUME_WINDOW_MS;
-    this.#maxValueBytes = options.maxValueBytes ?? MAX_VALUE_BYTES;
+    this.#maxValueBytes = options.maxValueBytes ?? MAX_VALUE_BYTES[side];
+    this.#maxSentBytes = MAX_VALUE_BYTES[PEER_SIDE[side]];
     this.#peerName = side === "operator" ? "device" : "operator";
     this.#timer = new DeadlineTimer({
       clock,
@@ -115,7 +119,8 @@ class LinkedSession implements Session {
       log,
       handlers,
       maxValueBytes: this.#maxValueBytes,
-      maxStreamCount: options.maxStreamCount ?? DEFAULT_MAX_STREAM_COUNT,
+      maxSentBytes: this.#maxSentBytes,
+      maxStreamCount: options.maxStreamCount ?? MAX_STREAM_COUNT[side],
     });
   }
 
@@ -132,11 +137,11 @@ class LinkedSession implements Session {
     payload: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    if (payload.length > this.#maxValueBytes) {
+    if (payload.length > this.#maxSentBytes) {
       const action = options.action ?? "Cannot send request";
       throw new AranyaError(
         "too_large",
-        `${action}: the request has ${payload.length} bytes, expected at most ${this.#maxValueBytes}`,
+        `${action}: the request has ${payload.length} bytes, expected at most ${this.#maxSentBytes}`,
       );
     }
     // A request never expires for lack of a link: it has its own timeout.
@@ -176,7 +181,10 @@ class LinkedSession implements Session {
       return { reason, error: this.#closed.error };
     }
     const { welcome, peerInstanceId, peerPoints } = greeting;
-    this.#streams.link?.end({ reason: "replaced by a newer link" });
+    this.#streams.link?.leave({
+      reason: "replaced by a newer link",
+      instanceEnds: false,
+    });
     const resumed = welcome.resumed &&
       equalBytes(peerInstanceId, this.#peerInstanceId);
     if (!resumed) this.#onPeerLost("it was restarted");
@@ -191,8 +199,19 @@ class LinkedSession implements Session {
       this.#streams.resume({ link: running, points })
     );
     // A newer link may have taken over.
-    if (this.#streams.link === running) this.#suspend();
+    if (this.#streams.link === running) {
+      this.#suspend();
+      // The states of the two sides don't fit together: it would happen again on each next link.
+      if (running.isViolated) this.#onPeerLost("it broke the protocol");
+    }
     return end;
+  }
+
+  disconnect(reason: string): void {
+    const { link } = this.#streams;
+    if (!link) return;
+    this.#suspend();
+    link.leave({ reason, instanceEnds: false });
   }
 
   /** Puts a link to work. A Welcome without a value leaves the silence to the options. */
@@ -265,16 +284,8 @@ class LinkedSession implements Session {
     const { link } = this.#streams;
     this.#timer.stop();
     this.#streams.close(error);
-    if (link) {
-      const reason = error.message.slice(0, MAX_REASON_LENGTH);
-      link.sender.sendControl(
-        EnvelopeKind.GOODBYE,
-        encodeMessage(GoodbyeSchema, { reason, instanceEnds: true }),
-      );
-      // The peer closes the link when it has read the GOODBYE.
-      await waitAtMost(link.ended, { timeoutMs: GOODBYE_MS, clock });
-      link.end({ reason: `closed by this side: ${reason}` });
-    }
+    link?.leave({ reason: error.message, instanceEnds: true });
+    await link?.ended;
     const { runningHandlers } = this.#streams;
     if (runningHandlers.length === 0) return;
     const returned = Promise.allSettled(runningHandlers);

@@ -5,6 +5,7 @@ import {
   encodeEnvelope,
   EnvelopeKind,
   INITIAL_CREDIT_BYTES,
+  MAX_CHANNEL_COUNT,
   MAX_ENVELOPE_HEADER_BYTES,
   toDataCost,
 } from "../wire/mod.ts";
@@ -19,6 +20,11 @@ const MIN_PIECE_BYTES = 4 * 1024;
 const MAX_WHOLE_BYTES = 256;
 /** A request has high priority up to this sequence position; the rest of a larger one has not. */
 const HIGH_PRIORITY_BYTES = 64 * 1024;
+/**
+ * Upper bound of what one stream keeps unacknowledged, whatever credit the peer grants: a little
+ * more than the window that a peer of this version grants.
+ */
+const MAX_HELD_BYTES = 4 * 1024 * 1024 + 128 * 1024;
 const EMPTY = new Uint8Array(0);
 
 /** Which queue of the sender a stream belongs to. */
@@ -90,6 +96,7 @@ export class Outbox {
   /** RESULT or RESET. */
   #final: OutgoingValue | undefined;
   #isFinalSent = false;
+  #resultBytes = 0;
   readonly #channels: OutgoingChannel[] = [];
   /** Rises with every turn of a channel. */
   #turn = 0;
@@ -122,6 +129,11 @@ export class Outbox {
   /** Whether the peer has acknowledged everything, including RESULT or RESET. */
   get isDelivered(): boolean {
     return this.#isFinalSent && this.#sent.isEmpty;
+  }
+
+  /** Length of the RESULT until the peer has acknowledged it; 0 without one. */
+  get resultBytes(): number {
+    return this.#resultBytes;
   }
 
   /** Sent and not acknowledged, in bytes. */
@@ -161,7 +173,9 @@ export class Outbox {
 
   /** Queues the RESULT, after all chunks. Only the first call counts. */
   queueResult(payload: Uint8Array): void {
-    this.#final ??= {
+    if (this.#final) return;
+    this.#resultBytes = payload.length;
+    this.#final = {
       kind: EnvelopeKind.RESULT,
       encode: () => payload,
       offset: 0,
@@ -171,6 +185,7 @@ export class Outbox {
   /** Queues a RESET, drops what isn't in packets yet, and rejects its writers with the error. */
   queueReset(payload: Uint8Array, error: AranyaError): void {
     this.#dropQueued(error);
+    this.#resultBytes = 0;
     this.#final = {
       kind: EnvelopeKind.RESET,
       encode: () => payload,
@@ -184,6 +199,7 @@ export class Outbox {
     this.#dropQueued(error);
     this.#sent.clear();
     this.#final = undefined;
+    this.#resultBytes = 0;
   }
 
   #dropQueued(error: AranyaError): void {
@@ -196,7 +212,8 @@ export class Outbox {
 
   /**
    * Drops packets that the peer has, and raises credits.
-   * @throws {AranyaError} code "invalid" when the peer acknowledges more than was sent
+   * @throws {AranyaError} code "invalid" when the peer acknowledges more than was sent, or too many
+   * channels
    */
   acknowledge(progress: PeerProgress): void {
     if (progress.received > this.#nextSequence) {
@@ -209,6 +226,12 @@ export class Outbox {
     this.#credit = Math.max(this.#credit, progress.credit);
     for (const { channel: number, credit } of progress.channels) {
       const channel = this.#channel(number);
+      if (this.#channels.length > MAX_CHANNEL_COUNT) {
+        throw new AranyaError(
+          "invalid",
+          `Cannot accept acknowledgement: the stream has more than ${MAX_CHANNEL_COUNT} channels`,
+        );
+      }
       channel.credit = Math.max(channel.credit, credit);
     }
     this.#sent.acknowledge(this.#acked);
@@ -239,6 +262,7 @@ export class Outbox {
 
   #hasNewPacket(): boolean {
     if (this.#nextSequence >= this.#credit) return false;
+    if (this.#sent.heldBytes >= MAX_HELD_BYTES) return false;
     if (this.#open) return true;
     let hasBlockedChunk = false;
     for (const channel of this.#channels) {

@@ -4,6 +4,9 @@
 /** Number of acknowledged packets from which on the array is compacted. */
 const COMPACT_COUNT = 64;
 
+/** Counted for each packet beside its length: the record of a tiny one is larger than itself. */
+const PACKET_OVERHEAD_BYTES = 64;
+
 /** A packet with the part of the sequence space that its envelope occupies. */
 export interface SentPacket {
   /** Sequence position of the envelope. */
@@ -30,6 +33,12 @@ export class RetransmitQueue {
   /** Size of the packets that aren't acknowledged. */
   get unackedBytes(): number {
     return this.#unackedBytes;
+  }
+
+  /** What the packets that aren't acknowledged cost in memory, in bytes. */
+  get heldBytes(): number {
+    const count = this.#packets.length - this.#firstUnacked;
+    return this.#unackedBytes + count * PACKET_OVERHEAD_BYTES;
   }
 
   /** The next packet to repeat, if any. */

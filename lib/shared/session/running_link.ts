@@ -5,6 +5,7 @@ import {
   asAranyaError,
   type Clock,
   type Logger,
+  waitAtMost,
 } from "../base/mod.ts";
 import type { Link, LinkEnd } from "../link/mod.ts";
 import {
@@ -22,7 +23,9 @@ import {
 import { AckScheduler, type AckSource } from "./ack_scheduler.ts";
 import { LinkBudget } from "./budget.ts";
 import { Sender, type StreamNumbering } from "./sender.ts";
+import { toGoodbye } from "./goodbye.ts";
 import { DeadlineTimer } from "./timer.ts";
+import { UnknownStreams } from "./unknown_streams.ts";
 
 /**
  * Part of the allowed silence after which a PING is sent. That of the agent comes first, and spares
@@ -33,6 +36,10 @@ const PING_SHARE = { agent: 1 / 3, operator: 1 / 2 };
 const STALL_MS = 2_000;
 /** How long packets are read that arrived before the link broke, in milliseconds. */
 const DRAIN_MS = 1_000;
+/** How long `leave` waits until the GOODBYE is sent and the peer has read it, in milliseconds. */
+const LEAVE_MS = 500;
+/** Length of the payload of PING and PONG, in bytes. */
+const PING_BYTES = 8;
 
 /** Receives the envelopes and reports that concern streams. */
 export interface StreamReceiver {
@@ -70,8 +77,10 @@ export class RunningLink {
   readonly #options: RunningLinkOptions;
   readonly #timer: DeadlineTimer;
   readonly #parts: Reassembler;
+  readonly #unknownStreams = new UnknownStreams();
   readonly #ended = Promise.withResolvers<LinkEnd>();
   #active = true;
+  #isViolated = false;
   /** Set when the link broke: what has arrived is read until the deadline. */
   #draining: { end: LinkEnd; dueMs: number } | undefined;
   #receivedMs: number;
@@ -90,7 +99,16 @@ export class RunningLink {
       link,
       clock,
       budget: this.budget,
-      acks: this.acks,
+      controlSources: [
+        {
+          kind: EnvelopeKind.ACK,
+          take: () => this.acks.takeDueAck(clock.monotonicMs()),
+        },
+        {
+          kind: EnvelopeKind.UNKNOWN_STREAMS,
+          take: () => this.#unknownStreams.takeReport(),
+        },
+      ],
       numbering: streams,
     });
     this.#parts = new Reassembler({ maxBytes: maxValueBytes });
@@ -107,6 +125,11 @@ export class RunningLink {
     return lowestMs === Infinity ? 0 : lowestMs;
   }
 
+  /** Whether the link ended because the peer broke the protocol, or the two sides disagree. */
+  get isViolated(): boolean {
+    return this.#isViolated;
+  }
+
   /** Resolves when the link has ended. */
   get ended(): Promise<LinkEnd> {
     return this.#ended.promise;
@@ -121,12 +144,12 @@ export class RunningLink {
     try {
       begin();
     } catch (error) {
-      this.end(this.#toEnd(error));
+      this.#endViolated(error);
     }
     this.#sendPing();
     this.#checkDeadlines(0);
     this.sender.run().catch((error) => this.#drain(this.#toEnd(error)));
-    this.#readPackets().catch((error) => this.end(this.#toEnd(error)));
+    this.#readPackets().catch((error) => this.#endViolated(error));
     link.closed.then((end) => this.#drain(end));
     const end = await this.#ended.promise;
     link.close(end.reason);
@@ -138,13 +161,41 @@ export class RunningLink {
     return { reason: "the link failed", error: asAranyaError(error, action) };
   }
 
-  /** Ends the link. Only the first call counts. */
+  #endViolated(error: unknown): void {
+    if (this.#active) this.#isViolated = true;
+    this.end(this.#toEnd(error));
+  }
+
+  /** Ends the link. Only the first call of `end` or `leave` counts. */
   end(end: LinkEnd): void {
-    if (!this.#active) return;
-    this.#active = false;
-    this.#timer.stop();
+    if (!this.#deactivate()) return;
     this.sender.stop();
     this.#ended.resolve(end);
+  }
+
+  /**
+   * Ends the link on purpose: sends the peer a GOODBYE as the last packet, and ignores what it
+   * still sends. Only the first call of `end` or `leave` counts.
+   */
+  leave(goodbye: { reason: string; instanceEnds: boolean }): void {
+    if (!this.#deactivate()) return;
+    const { link, clock } = this.#options;
+    const { reason } = goodbye;
+    const left = this.sender.sendLast(EnvelopeKind.GOODBYE, toGoodbye(goodbye))
+      // The peer closes the link when it has read the GOODBYE.
+      .then(() => link.closed);
+    void waitAtMost(left, { timeoutMs: LEAVE_MS, clock }).then(() => {
+      this.sender.stop();
+      this.#ended.resolve({ reason });
+    });
+  }
+
+  /** Stops to receive. Returns false when the link has ended already. */
+  #deactivate(): boolean {
+    if (!this.#active) return false;
+    this.#active = false;
+    this.#timer.stop();
+    return true;
   }
 
   /** Stops sending, and reads what has arrived before the link broke: a GOODBYE may be in it. */
@@ -154,6 +205,11 @@ export class RunningLink {
     this.#draining = { end, dueMs };
     this.sender.stop();
     this.#timer.schedule(dueMs);
+  }
+
+  /** Reports to the peer that this side doesn't know a stream, once. */
+  reportUnknownStream(id: number): void {
+    if (this.#unknownStreams.add(id)) this.sender.notify();
   }
 
   /** Reports the risen credit of a stream to the peer. */
@@ -204,6 +260,7 @@ export class RunningLink {
     const { streams, onGoodbye, log, clock } = this.#options;
     switch (kind) {
       case EnvelopeKind.PING:
+        if (payload.length !== PING_BYTES) return;
         return this.sender.sendControl(EnvelopeKind.PONG, payload);
       case EnvelopeKind.PONG:
         return this.#onPong(payload, clock.monotonicMs());
@@ -227,14 +284,14 @@ export class RunningLink {
   /** Sends a PING whose payload is the time of sending; the peer returns it unchanged. */
   #sendPing(): void {
     this.#pingSentMs = this.#options.clock.monotonicMs();
-    const payload = new Uint8Array(8);
+    const payload = new Uint8Array(PING_BYTES);
     new DataView(payload.buffer).setFloat64(0, this.#pingSentMs);
     this.sender.sendControl(EnvelopeKind.PING, payload);
   }
 
   #onPong(payload: Uint8Array, nowMs: number): void {
-    if (payload.length !== 8) return;
-    const view = new DataView(payload.buffer, payload.byteOffset, 8);
+    if (payload.length !== PING_BYTES) return;
+    const view = new DataView(payload.buffer, payload.byteOffset, PING_BYTES);
     const tripMs = nowMs - view.getFloat64(0);
     if (tripMs < 0) return;
     this.#pingRoundTripMs = Math.min(this.#pingRoundTripMs, tripMs);

@@ -29,6 +29,11 @@ export interface Session extends AsyncDisposable {
   ): Stream;
   /** Runs on this link until it ends; replaces the link on which the session runs, if any. */
   run(link: Link, greeting: Greeting): Promise<LinkEnd>;
+  /**
+   * Ends the current link, if there is one, with a GOODBYE that contains the reason. Streams wait
+   * for the next link.
+   */
+  disconnect(reason: string): void;
   /** Whether the session runs on a link. */
   readonly connected: boolean;
   /** Random bytes that identify this end; different for each Session object. */

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A stream with channels, as its user holds it. */
 import { AranyaError, type Clock } from "../base/mod.ts";
+import { MAX_CHANNEL_COUNT } from "../wire/mod.ts";
 import { Inbox, type InboxListener, type LinkMeasure } from "./inbox.ts";
 import type { ChannelGrant } from "./outbox.ts";
 import type { Stream } from "./session.ts";
 import type { StreamListener, StreamState } from "./stream_state.ts";
-
-/** Upper bound of the channels of one stream: each may hold a window of bytes. */
-const MAX_CHANNEL_COUNT = 16;
 
 /** Options of {@linkcode StreamHandle}. */
 export interface StreamHandleOptions {

@@ -8,11 +8,10 @@ import {
 } from "../base/mod.ts";
 import {
   type Acks,
-  encodeMessage,
   type Envelope,
   EnvelopeKind,
+  MAX_PENDING_VALUES,
   type StreamPoint,
-  UnknownStreamsSchema,
 } from "../wire/mod.ts";
 import { Acceptor, type HandlerTracker } from "./acceptor.ts";
 import type { LinkMeasure } from "./inbox.ts";
@@ -26,12 +25,10 @@ import {
   StreamState,
 } from "./stream_state.ts";
 
-/** Incomplete values of all streams together may hold this many times the size of the largest. */
-const INCOMPLETE_VALUES = 4;
 /** A peer that exceeds the limit of streams by this factor ignores refusals: its link is closed. */
 const OVERRUN_FACTOR = 2;
-/** Upper bound of the ids that are remembered as reported unknown. */
-const MAX_REPORTED_COUNT = 1_000;
+/** Upper bound of the unknown kinds of envelopes that are logged. */
+const MAX_LOGGED_KIND_COUNT = 64;
 
 /** Options of {@linkcode StreamTable}. */
 export interface StreamTableOptions {
@@ -40,7 +37,10 @@ export interface StreamTableOptions {
   clock: Clock;
   log: Logger;
   handlers: SessionHandlers;
+  /** Upper bound of a value that the peer may send. */
   maxValueBytes: number;
+  /** Upper bound of a value that may be sent. */
+  maxSentBytes: number;
   /** Upper bound of the peer's open streams. */
   maxStreamCount: number;
 }
@@ -70,11 +70,13 @@ export class StreamTable
   /** Streams of this side that haven't sent anything, with the time at which they expire. */
   readonly #unsent = new Map<StreamState, number>();
   readonly #runningHandlers = new Set<Promise<void>>();
-  /** Ids that were reported unknown on this link: once is enough. */
-  readonly #reportedIds = new Set<number>();
+  /** Unknown kinds of envelopes that were logged. */
+  readonly #loggedKinds = new Set<number>();
   #link: RunningLink | undefined;
   #closedError: AranyaError | undefined;
   #acceptedCount = 0;
+  /** Size of the requests whose handlers are running. */
+  #pendingBytes = 0;
   #nextId: number;
   #highestPeerId = 0;
 
@@ -134,7 +136,6 @@ export class StreamTable
     },
   ): void {
     this.#link = link;
-    this.#reportedIds.clear();
     if (points) this.#resumeNumbered(points);
     // In the order of their ids: the peer must see the OPEN of a lower one first.
     const numbered = [...this.#numbered.values()].sort((a, b) => a.id - b.id);
@@ -221,7 +222,27 @@ export class StreamTable
   }
 
   onUnknownEnvelope(kind: number): void {
+    if (this.#loggedKinds.has(kind)) return;
+    if (this.#loggedKinds.size >= MAX_LOGGED_KIND_COUNT) return;
+    this.#loggedKinds.add(kind);
     this.#options.log.warn("unknown kind of envelope skipped", { kind });
+  }
+
+  reserveValue(byteCount: number): void {
+    const maxBytes = MAX_PENDING_VALUES * this.maxValueBytes;
+    const pendingBytes = this.#pendingBytes +
+      this.sum((each) => each.outbox.resultBytes);
+    if (pendingBytes + byteCount > maxBytes) {
+      throw new AranyaError(
+        "unavailable",
+        `Cannot accept request: earlier requests hold ${pendingBytes} bytes, expected at most ${maxBytes} together`,
+      );
+    }
+    this.#pendingBytes += byteCount;
+  }
+
+  releaseValue(byteCount: number): void {
+    this.#pendingBytes -= byteCount;
   }
 
   trackHandler(handler: Promise<void>): void {
@@ -267,7 +288,7 @@ export class StreamTable
 
   #limitIncompleteValues(): void {
     const heldBytes = this.sum((each) => each.incompleteBytes);
-    const maxBytes = INCOMPLETE_VALUES * this.maxValueBytes;
+    const maxBytes = MAX_PENDING_VALUES * this.maxValueBytes;
     if (heldBytes <= maxBytes) return;
     throw new AranyaError(
       "too_large",
@@ -280,15 +301,17 @@ export class StreamTable
     const { kind, stream: id, sequence } = envelope;
     const isOwn = id % 2 === this.#nextId % 2;
     if (isOwn || id <= this.#highestPeerId) {
-      this.#reportUnknown(id);
+      this.#link?.reportUnknownStream(id);
       return undefined;
     }
     if (kind !== EnvelopeKind.OPEN || sequence !== 0) throw gapError();
     const { maxStreamCount } = this.#options;
-    if (this.#acceptedCount >= OVERRUN_FACTOR * maxStreamCount) {
+    // Handlers may go on for a while after their stream was reset.
+    const openCount = Math.max(this.#acceptedCount, this.#runningHandlers.size);
+    if (openCount >= OVERRUN_FACTOR * maxStreamCount) {
       throw new AranyaError(
         "invalid",
-        `Cannot use link: the peer has opened ${this.#acceptedCount} streams, expected at most ${maxStreamCount}`,
+        `Cannot use link: the peer has opened ${openCount} streams, expected at most ${maxStreamCount}`,
       );
     }
     this.#highestPeerId = id;
@@ -305,7 +328,7 @@ export class StreamTable
   }
 
   #addAccepted(id: number): StreamState {
-    const { clock, log, handlers } = this.#options;
+    const { clock, log, handlers, maxSentBytes } = this.#options;
     const stream = new StreamState({
       owner: this,
       isOpener: false,
@@ -321,23 +344,12 @@ export class StreamTable
         handlers,
         link: this,
         tracker: this,
-        maxValueBytes: this.maxValueBytes,
+        maxSentBytes,
       }),
     );
     this.#numbered.set(id, stream);
     this.#acceptedCount++;
     return stream;
-  }
-
-  /** Reports once per link that this side doesn't know a stream. */
-  #reportUnknown(id: number): void {
-    if (this.#reportedIds.has(id)) return;
-    if (this.#reportedIds.size >= MAX_REPORTED_COUNT) this.#reportedIds.clear();
-    this.#reportedIds.add(id);
-    this.#link?.sender.sendControl(
-      EnvelopeKind.UNKNOWN_STREAMS,
-      encodeMessage(UnknownStreamsSchema, { streams: [id] }),
-    );
   }
 
   #unknownStreamError(): AranyaError {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
 import {
   greetAsAgent,
@@ -7,14 +8,21 @@ import {
   type GreetingDecision,
 } from "../../../lib/shared/session/mod.ts";
 import {
+  create,
+  decodeEnvelope,
+  decodeMessage,
   encodeControl,
   encodeMessage,
   EnvelopeKind,
+  GoodbyeSchema,
+  HelloReplySchema,
   HelloSchema,
   RefusalReason,
+  WelcomeSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { createMemoryLinks } from "./_support/memory_link.ts";
 import { connect, makeSession } from "./_support/pair.ts";
+import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
 const noDecision = () => assert.fail("decide() was called");
@@ -205,7 +213,124 @@ Deno.test("greetAsAgent() throws invalid when the reply has no outcome", async (
 });
 
 function hello(
-  fields: { protocolVersion: number; minProtocolVersion: number },
+  fields: MessageInitShape<typeof HelloSchema>,
 ): Uint8Array {
   return encodeControl(EnvelopeKind.HELLO, encodeMessage(HelloSchema, fields));
 }
+
+Deno.test("greetAsOperator() resumes only when both sides are the processes of the last link", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", { clock });
+  const own = session.instanceId;
+  const agent = new Uint8Array(16).fill(7);
+  const other = new Uint8Array(16).fill(8);
+  const connectAs = async (
+    instanceId: Uint8Array,
+    peerInstanceId: Uint8Array,
+  ) => {
+    const peer = await clock.run(
+      ScriptedPeer.connect(session, { clock, instanceId, peerInstanceId }),
+    );
+    peer.cut();
+    await clock.run(peer.ended);
+    return peer.isResumed;
+  };
+  assert.equal(await connectAs(agent, other), false);
+  assert.equal(await connectAs(agent, own), true);
+  // The agent knows another operator, or is another process, or knows none.
+  assert.equal(await connectAs(agent, other), false);
+  assert.equal(await connectAs(other, own), false);
+  assert.equal(await connectAs(other, new Uint8Array(0)), false);
+  assert.equal(await connectAs(new Uint8Array(0), own), false);
+  assert.equal(await connectAs(other, own), false);
+});
+
+Deno.test("greetAsAgent() refuses a version that it did not offer", async () => {
+  for (const protocolVersion of [0, 2]) {
+    const clock = new VirtualClock();
+    const links = createMemoryLinks({ clock });
+    const greeting = greetAsAgent(links.agent, {
+      clock,
+      session: makeSession("agent", { clock }),
+      capabilities: [],
+      agentVersion: "0.1.0",
+      machineId: "m",
+      bootId: "b",
+    });
+    await links.operator.send(encodeControl(
+      EnvelopeKind.HELLO_REPLY,
+      encodeMessage(HelloReplySchema, {
+        outcome: {
+          case: "welcome",
+          value: create(WelcomeSchema, {
+            protocolVersion,
+            operatorVersion: "9.0.0",
+          }),
+        },
+      }),
+    ));
+    await assert.rejects(clock.run(greeting), {
+      code: "unsupported",
+      message:
+        `Cannot connect to operator 9.0.0: it chose protocol version ${protocolVersion}, expected 1 to 1`,
+    });
+  }
+});
+
+Deno.test("greetAsOperator() rejects a Hello with texts or bytes above their limits", async () => {
+  const long = "x".repeat(257);
+  const hellos = [
+    { machineId: long },
+    { bootId: long },
+    { agentVersion: long },
+    { instanceId: new Uint8Array(65) },
+    { capabilities: Array.from({ length: 257 }, () => "x") },
+    { capabilities: [long] },
+  ];
+  for (const fields of hellos) {
+    const clock = new VirtualClock();
+    const links = createMemoryLinks({ clock });
+    const greeting = greetAsOperator(links.operator, {
+      clock,
+      decide: noDecision,
+    });
+    await links.agent.send(hello({ protocolVersion: 1, ...fields }));
+    await assert.rejects(clock.run(greeting), { code: "invalid" });
+  }
+});
+
+Deno.test("greetAsAgent() and greetAsOperator() report the reason of a GOODBYE", async () => {
+  const clock = new VirtualClock();
+  const goodbye = encodeControl(
+    EnvelopeKind.GOODBYE,
+    encodeMessage(GoodbyeSchema, { reason: "the operator is shutting down" }),
+  );
+  const links = createMemoryLinks({ clock });
+  const greeting = greetAsOperator(links.operator, {
+    clock,
+    decide: noDecision,
+  });
+  await links.agent.send(goodbye);
+  await assert.rejects(clock.run(greeting), {
+    code: "unavailable",
+    message:
+      "Cannot connect to agent.test: it closed the link: the operator is shutting down",
+  });
+});
+
+Deno.test("greetAsOperator() sends a GOODBYE when it gives up", async () => {
+  const clock = new VirtualClock();
+  const links = createMemoryLinks({ clock });
+  const stop = new AbortController();
+  const greeting = greetAsOperator(links.operator, {
+    clock,
+    decide: noDecision,
+    signal: stop.signal,
+  });
+  stop.abort(new Error("stopping"));
+  await assert.rejects(clock.run(greeting), { code: "cancelled" });
+  const { value } = await links.agent.packets[Symbol.asyncIterator]().next();
+  const { kind, payload } = decodeEnvelope(value ?? utf8(""));
+  assert.equal(kind, EnvelopeKind.GOODBYE);
+  assert.match(decodeMessage(GoodbyeSchema, payload).reason, /cancelled/);
+});

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
-import { Method } from "../../../lib/shared/wire/mod.ts";
+import { AranyaError, fromUtf8, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  EnvelopeKind,
+  GoodbyeSchema,
+  Method,
+} from "../../../lib/shared/wire/mod.ts";
 import type { SessionHandlers } from "../../../lib/shared/session/mod.ts";
 import { connect, gather, makeSession } from "./_support/pair.ts";
+import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
 const ECHO: SessionHandlers = {
@@ -145,4 +152,136 @@ Deno.test("open() fills a fast link with a long round trip", async () => {
   assert.ok(tookMs < 5_500, `it took ${tookMs} ms, the link's rate is 3200 ms`);
   link.cut();
   await clock.run(link.ended);
+});
+
+/** Opens a stream and connects a peer that sends a wrong packet of its own. */
+async function breakProtocol(
+  clock: VirtualClock,
+  misbehave: (peer: ScriptedPeer, stream: number) => void,
+) {
+  const operator = makeSession("operator", { clock });
+  const instanceId = crypto.getRandomValues(new Uint8Array(16));
+  const first = await clock.run(
+    ScriptedPeer.connect(operator, { clock, instanceId }),
+  );
+  const stream = operator.open(Method.EXEC, utf8(""));
+  await clock.pass(100);
+  misbehave(first, 1);
+  await clock.run(first.ended);
+  const second = await clock.run(
+    ScriptedPeer.connect(operator, {
+      clock,
+      instanceId,
+      peerInstanceId: operator.instanceId,
+    }),
+  );
+  const { isResumed } = second;
+  second.cut();
+  await clock.run(second.ended);
+  return { isResumed, stream };
+}
+
+Deno.test("run() does not resume after the peer broke the protocol: the fault would repeat", async () => {
+  const wrongPackets: ((peer: ScriptedPeer, stream: number) => void)[] = [
+    (peer, stream) =>
+      peer.send({ kind: EnvelopeKind.DATA, stream, sequence: 77 }),
+    (peer, stream) => peer.acknowledgeLink({ stream, received: 1_000_000 }),
+    (peer) => peer.send({ kind: EnvelopeKind.ACK, payload: utf8("no Acks") }),
+    (peer) => peer.sendPacket(utf8("no envelope")),
+  ];
+  for (const misbehave of wrongPackets) {
+    const clock = new VirtualClock();
+    const { isResumed, stream } = await breakProtocol(clock, misbehave);
+    assert.equal(isResumed, false);
+    await assert.rejects(stream.result, { code: "unavailable" });
+  }
+  const clock = new VirtualClock();
+  const { isResumed } = await breakProtocol(clock, (peer) => peer.cut());
+  assert.equal(isResumed, true);
+});
+
+/** Reasons in the GOODBYEs that a peer has received. */
+function goodbyesOf(peer: ScriptedPeer) {
+  return peer.receivedOf(EnvelopeKind.GOODBYE).map(({ payload }) => {
+    const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
+    return { reason, instanceEnds };
+  });
+}
+
+Deno.test("run() sends a GOODBYE as the last packet on a link that is replaced", async () => {
+  const clock = new VirtualClock();
+  await using operator = makeSession("operator", { clock });
+  const first = await clock.run(ScriptedPeer.connect(operator, { clock }));
+  const second = await clock.run(ScriptedPeer.connect(operator, { clock }));
+  const { reason } = await clock.run(first.ended);
+  assert.equal(reason, "replaced by a newer link");
+  assert.deepEqual(goodbyesOf(first), [{ reason, instanceEnds: false }]);
+  assert.equal(first.received.at(-1)?.kind, EnvelopeKind.GOODBYE);
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("disconnect() ends the link with a GOODBYE, ignores what the peer still sends, and lets streams resume", async () => {
+  const clock = new VirtualClock();
+  await using operator = makeSession("operator", { clock });
+  const instanceId = crypto.getRandomValues(new Uint8Array(16));
+  const first = await clock.run(
+    ScriptedPeer.connect(operator, { clock, instanceId }),
+  );
+  operator.open(Method.EXEC, utf8(""));
+  await clock.pass(100);
+  operator.disconnect("the credential was revoked");
+  assert.equal(operator.connected, false);
+  first.send({ kind: EnvelopeKind.DATA, stream: 1, sequence: 99 });
+  const { reason, error } = await clock.run(first.ended);
+  assert.equal(reason, "the credential was revoked");
+  assert.equal(error, undefined);
+  assert.deepEqual(goodbyesOf(first), [{ reason, instanceEnds: false }]);
+  operator.disconnect("again");
+  const second = await clock.run(
+    ScriptedPeer.connect(operator, {
+      clock,
+      instanceId,
+      peerInstanceId: operator.instanceId,
+    }),
+  );
+  assert.equal(second.isResumed, true);
+  second.cut();
+  await clock.run(second.ended);
+});
+
+Deno.test("disconnect() ends the link of a peer that reads nothing within a second", async () => {
+  const clock = new VirtualClock();
+  await using operator = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(operator, { clock }));
+  await clock.pass(100);
+  peer.isReading = false;
+  void operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 100 })
+    .catch(() => {});
+  await clock.pass(10);
+  const startMs = clock.monotonicMs();
+  operator.disconnect("enough");
+  await clock.run(peer.ended);
+  assert.ok(clock.monotonicMs() - startMs <= 1_000);
+});
+
+Deno.test("run() ends at a GOODBYE with the peer's reason, and keeps the streams unless its instance ends", async () => {
+  for (const instanceEnds of [false, true]) {
+    const clock = new VirtualClock();
+    await using operator = makeSession("operator", { clock });
+    const peer = await clock.run(ScriptedPeer.connect(operator, { clock }));
+    const stream = operator.open(Method.EXEC, utf8(""));
+    await clock.pass(100);
+    peer.send({
+      kind: EnvelopeKind.GOODBYE,
+      payload: encodeMessage(GoodbyeSchema, {
+        reason: "replaced",
+        instanceEnds,
+      }),
+    });
+    const { reason } = await clock.run(peer.ended);
+    assert.equal(reason, "closed by the device: replaced");
+    assert.equal(stream.signal.aborted, instanceEnds);
+    stream.reset(new AranyaError("cancelled", "Cannot: test"));
+  }
 });

@@ -160,3 +160,68 @@ Deno.test("acknowledge() throws invalid when it covers more than was sent", () =
   const outbox = new Outbox({ priority: "normal" });
   assert.throws(() => outbox.acknowledge(progressOf(1)), { code: "invalid" });
 });
+
+Deno.test("takePacket() keeps about 4 MiB at most unacknowledged, whatever credit the peer grants", () => {
+  for (const chunkBytes of [32 * 1024, 1]) {
+    const outbox = new Outbox({ priority: "normal" });
+    outbox.queueOpen(() => utf8(""));
+    const unlimited = Number.MAX_SAFE_INTEGER;
+    const progress = {
+      received: 0,
+      credit: unlimited,
+      channels: [{ channel: 0, credit: unlimited }],
+    };
+    outbox.acknowledge(progress);
+    let packetCount = 0;
+    for (;; packetCount++) {
+      void outbox.write(0, new Uint8Array(chunkBytes));
+      const packet = outbox.takePacket(7, 65_536);
+      if (!packet) break;
+      assert.ok(packetCount < 100_000, "it never stops");
+    }
+    // Each packet counts 64 bytes beside its length.
+    const heldBytes = outbox.unackedBytes + 64 * packetCount;
+    assert.ok(heldBytes >= 4_000_000 && heldBytes < 4_400_000, `${heldBytes}`);
+    assert.equal(outbox.priority, undefined);
+    // A reset goes nevertheless, and an acknowledgement makes room.
+    outbox.acknowledge({ ...progress, received: 70_000 });
+    assert.equal(outbox.priority, "normal");
+    outbox.acknowledge(progress);
+    outbox.queueReset(
+      utf8("why"),
+      new AranyaError("cancelled", "Cannot: test"),
+    );
+    assert.equal(outbox.priority, "high");
+  }
+});
+
+Deno.test("acknowledge() takes nothing back that an earlier one has granted", () => {
+  const outbox = new Outbox({ priority: "normal" });
+  outbox.queueOpen(() => utf8("open"));
+  takeAll(outbox);
+  void outbox.write(1, new Uint8Array(300_000));
+  const more = { channel: 1, credit: 1_000_000 };
+  outbox.acknowledge({ received: 5, credit: 1_000_000, channels: [more] });
+  const less = { channel: 1, credit: 0 };
+  outbox.acknowledge({ received: 0, credit: 0, channels: [less] });
+  assert.equal(outbox.hasAck, true);
+  assert.equal(outbox.unackedBytes, 0);
+  const sentBytes = takeAll(outbox, 60_000).reduce(
+    (sum, { payload }) => sum + payload.length - 1,
+    0,
+  );
+  assert.equal(sentBytes, 300_000);
+});
+
+Deno.test("acknowledge() throws when the peer grants credit for more channels than a stream has", () => {
+  const outbox = new Outbox({ priority: "normal" });
+  const channels = Array.from({ length: 17 }, (_, channel) => ({
+    channel,
+    credit: 1,
+  }));
+  outbox.acknowledge({ received: 0, credit: 0, channels: channels.slice(1) });
+  assert.throws(
+    () => outbox.acknowledge({ received: 0, credit: 0, channels }),
+    { code: "invalid" },
+  );
+});

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   AranyaError,
+  equalBytes,
   utf8,
   whenAborted,
 } from "../../../lib/shared/base/mod.ts";
@@ -25,10 +26,9 @@ async function withPair(
   link: LinkOptions = {},
 ): Promise<void> {
   const clock = new VirtualClock();
-  const operator = makeSession("operator", { clock, maxValueBytes: 2_000_000 });
+  const operator = makeSession("operator", { clock });
   const agent = makeSession("agent", {
     clock,
-    maxValueBytes: 2_000_000,
     handlers: { request, stream: () => Promise.resolve() },
   });
   const connection = await clock.run(
@@ -129,21 +129,27 @@ Deno.test("sendRequest() throws cancelled when its signal is aborted, before or 
   );
 });
 
-Deno.test("sendRequest() throws too_large above the limit, in either direction", async () => {
+const MEBIBYTE = 1024 * 1024;
+
+Deno.test("sendRequest() throws too_large above 16 MiB towards the agent and 2 MiB towards the operator", async () => {
   await withPair(
     (_method, payload) =>
       Promise.resolve(
-        payload.length === 1 ? new Uint8Array(2_000_001) : payload,
+        payload.length === 1 ? new Uint8Array(2 * MEBIBYTE + 1) : payload,
       ),
     async (operator, clock) => {
-      const large = new Uint8Array(1_900_000).fill(5);
+      const large = new Uint8Array(2 * MEBIBYTE).fill(5);
       const options = { timeoutMs: 60_000 };
       const response = await clock.run(
         operator.request(Method.APPLY_POD, large, options),
       );
-      assert.deepEqual(response, large);
+      assert.ok(equalBytes(response, large));
       await assert.rejects(
-        operator.request(Method.APPLY_POD, new Uint8Array(2_000_001), options),
+        operator.request(
+          Method.APPLY_POD,
+          new Uint8Array(16 * MEBIBYTE + 1),
+          options,
+        ),
         { code: "too_large" },
       );
       await assert.rejects(

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
 import { createMemoryLinks } from "./_support/memory_link.ts";
 import { connect, makeSession } from "./_support/pair.ts";
+import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 import {
   encodeEnvelope,
@@ -146,4 +147,41 @@ Deno.test("run() reads packets that arrived before the link was closed", async (
   await clock.run(Promise.all([agent.close(), link.ended]));
   const ends = await link.ended;
   assert.match(ends.operator.reason, /closed by the device/);
+});
+
+Deno.test("run() ends a link whose peer sends but accepts no packet", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  await clock.pass(100);
+  peer.isReading = false;
+  const isEnded = { value: false };
+  void peer.ended.then(() => isEnded.value = true);
+  const startMs = clock.monotonicMs();
+  while (!isEnded.value && clock.monotonicMs() - startMs < 90_000) {
+    peer.send({ kind: EnvelopeKind.PING, payload: new Uint8Array(8) });
+    await clock.pass(1_000);
+  }
+  assert.ok(isEnded.value, "the link was kept for 90 s");
+  assert.ok(clock.monotonicMs() - startMs < 45_000);
+  assert.equal(
+    (await peer.ended).reason,
+    "no packet accepted for 40000 ms",
+  );
+});
+
+Deno.test("run() answers PINGs of 8 bytes only", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  for (const length of [0, 9, 60_000, 8]) {
+    peer.send({ kind: EnvelopeKind.PING, payload: new Uint8Array(length) });
+  }
+  await clock.pass(100);
+  assert.deepEqual(
+    peer.receivedOf(EnvelopeKind.PONG).map(({ payload }) => payload.length),
+    [8],
+  );
+  peer.cut();
+  await clock.run(peer.ended);
 });

@@ -25,7 +25,10 @@ function startSender({ maxPacketBytes = 100_000 } = {}) {
   const sender = new Sender({
     clock,
     budget,
-    acks,
+    controlSources: [{
+      kind: ACK,
+      take: () => acks.takeDueAck(clock.monotonicMs()),
+    }],
     numbering: {
       assignId: (stream) => {
         stream.id = nextId;
@@ -41,6 +44,8 @@ function startSender({ maxPacketBytes = 100_000 } = {}) {
       },
       packets: (async function* () {})(),
       closed: new Promise(() => {}),
+      isExclusive: true,
+      markAuthenticated: () => {},
       close: () => {},
     },
   });
@@ -193,7 +198,7 @@ Deno.test("run() splits a repeated envelope that is too large for the current li
   const { sender, packets, budget, flush } = fixture;
   sender.enqueue(stream);
   await flush();
-  const parts = new Reassembler();
+  const parts = new Reassembler({ maxBytes: 100_000 });
   let joined: Uint8Array | undefined;
   let receivedBytes = 0;
   for (let index = 0; joined === undefined; index++) {
@@ -210,4 +215,41 @@ Deno.test("run() splits a repeated envelope that is too large for the current li
   }
   assert.deepEqual(joined, original);
   assert.equal(budget.inFlightBytes, 0);
+});
+
+Deno.test("run() sends requests between the PARTs of a large envelope, but no other envelope of its stream", async () => {
+  const large = makeStream("normal");
+  large.id = 9;
+  large.outbox.queueOpen(() => new Uint8Array(60_000));
+  large.outbox.takePacket(9, 65_536);
+  void large.outbox.write(1, utf8("later"));
+  large.outbox.takePacket(9, 65_536);
+  large.outbox.rewind();
+  await using fixture = startSender({ maxPacketBytes: 1_200 });
+  const { sender, packets, budget, flush } = fixture;
+  sender.enqueue(large);
+  await flush();
+  const partCount = packets.length;
+  assert.ok(partCount > 3 && partCount < 20, `${partCount} packets`);
+  const request = makeStream("high");
+  request.outbox.queueOpen(() => utf8("urgent"));
+  sender.enqueue(request);
+  await flush();
+  assert.equal(kindsOf(packets).at(-1), OPEN);
+  // The rest is sent as the budget allows; the second envelope of the stream follows it.
+  let receivedBytes = 0;
+  for (let index = 0; kindsOf(packets).at(-1) !== DATA; index++) {
+    const packet = packets[index];
+    assert.ok(packet, "the rest was not sent");
+    receivedBytes += packet.length;
+    budget.onAcknowledged(receivedBytes);
+    sender.notify();
+    await flush();
+  }
+  const kinds = kindsOf(packets);
+  assert.deepEqual(kinds.filter((kind) => kind !== PART), [OPEN, DATA]);
+  assert.equal(kinds.indexOf(OPEN), partCount);
+  const parts = packets.map((packet) => decodeEnvelope(packet))
+    .filter(({ kind }) => kind === PART);
+  assert.equal(parts.filter(({ complete }) => complete).length, 1);
 });

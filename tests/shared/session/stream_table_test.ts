@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   AranyaError,
   fromUtf8,
+  SILENT_LOGGER,
   utf8,
   whenAborted,
 } from "../../../lib/shared/base/mod.ts";
@@ -11,11 +12,14 @@ import type {
   SessionHandlers,
 } from "../../../lib/shared/session/mod.ts";
 import {
+  decodeEnvelope,
+  decodeMessage,
   encodeEnvelope,
   encodeMessage,
   EnvelopeKind,
   Method,
   OpenSchema,
+  UnknownStreamsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import {
   connect,
@@ -27,6 +31,7 @@ import {
 import { createMemoryLinks } from "./_support/memory_link.ts";
 import { exchange, hash, MIRROR } from "./_support/mirror.ts";
 import { createRandom, type Random } from "./_support/random.ts";
+import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
 async function sendRequest(session: Session, random: Random): Promise<void> {
@@ -88,7 +93,10 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     const linkOf = (): LinkOptions => ({
       bytesPerSecond: 20_000 + random.below(2_000_000),
       latencyMs: random.below(80),
-      duplicate: () => random.below(10) === 0,
+      // PARTs have no sequence: a link delivers each packet once.
+      duplicate: (packet) =>
+        random.below(10) === 0 &&
+        decodeEnvelope(packet).kind !== EnvelopeKind.PART,
       maxPacketBytes: 700 + random.below(100_000),
     });
     const cuts = keepConnected({
@@ -374,4 +382,150 @@ Deno.test("onEnvelopeReceived() closes the link of a peer that keeps opening str
   }
   const { error } = await clock.run(ended);
   assert.match(error?.message ?? "", /opened 4 streams/);
+});
+
+Deno.test("onEnvelopeReceived() reports unknown streams in few packets, however many the peer names without reading", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  await clock.pass(100);
+  peer.isReading = false;
+  for (let index = 0; index < 20_000; index++) {
+    peer.send({ kind: EnvelopeKind.DATA, stream: 2 * index + 1, sequence: 0 });
+  }
+  await clock.pass(100);
+  peer.read();
+  await clock.pass(1_000);
+  const packets = peer.receivedOf(EnvelopeKind.UNKNOWN_STREAMS);
+  assert.ok(packets.length < 10, `${packets.length} packets`);
+  const { streams } = decodeMessage(
+    UnknownStreamsSchema,
+    packets[0]?.payload ?? utf8(""),
+  );
+  assert.equal(streams[0], 1);
+  peer.cut();
+  await clock.run(peer.ended);
+});
+
+Deno.test("onEnvelopeReceived() reports each unknown stream once per link", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  for (let index = 0; index < 5; index++) {
+    peer.send({ kind: EnvelopeKind.DATA, stream: 7, sequence: index });
+    await clock.pass(50);
+  }
+  const packets = peer.receivedOf(EnvelopeKind.UNKNOWN_STREAMS);
+  assert.deepEqual(
+    packets.map(({ payload }) =>
+      decodeMessage(UnknownStreamsSchema, payload).streams
+    ),
+    [[7]],
+  );
+  peer.cut();
+  await clock.run(peer.ended);
+});
+
+/** Handlers whose requests never end. */
+const STUCK: SessionHandlers = {
+  request: () => new Promise(() => {}),
+  stream: () => Promise.reject(new Error("unexpected stream")),
+};
+
+Deno.test("onEnvelopeReceived() resets requests above four values that are handled or answered", async () => {
+  for (const isAnswered of [false, true]) {
+    const clock = new VirtualClock();
+    const value = new Uint8Array(50_000);
+    const session = makeSession("operator", {
+      clock,
+      maxValueBytes: 64 * 1024,
+      handlers: isAnswered
+        ? { ...STUCK, request: () => Promise.resolve(value) }
+        : STUCK,
+    });
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    for (let index = 1; index <= 20; index++) {
+      const request = isAnswered ? utf8("?") : value;
+      peer.open(2 * index, Method.FETCH_BLOBS, request);
+    }
+    await clock.pass(100);
+    const { unackedBytes } = session.stats();
+    assert.ok(unackedBytes < 300_000, `${unackedBytes} bytes`);
+    peer.acknowledgeLink();
+    await clock.pass(100);
+    const resets = peer.receivedOf(EnvelopeKind.RESET);
+    // Five of 50,000 bytes are below 256 KiB, and an answer is only known afterwards.
+    assert.equal(resets.length, isAnswered ? 14 : 15);
+    assert.match(fromUtf8(resets[0]?.payload ?? utf8("")), /unavailable/);
+    peer.cut();
+    await clock.run(peer.ended);
+    await clock.run(session.close());
+  }
+});
+
+Deno.test("onEnvelopeReceived() accepts requests again when earlier ones are answered and acknowledged", async () => {
+  const clock = new VirtualClock();
+  const handlers = {
+    ...STUCK,
+    request: (_method: Method, payload: Uint8Array) => Promise.resolve(payload),
+  };
+  await using operator = makeSession("operator", {
+    clock,
+    handlers,
+    maxValueBytes: 64 * 1024,
+  });
+  await using agent = makeSession("agent", { clock });
+  const link = await clock.run(connect({ operator, agent, clock }));
+  for (let round = 0; round < 40; round++) {
+    const response = await clock.run(
+      agent.request(Method.REPORT_PODS, new Uint8Array(60_000), {
+        timeoutMs: 5_000,
+      }),
+    );
+    assert.equal(response.length, 60_000);
+  }
+  link.cut();
+  await clock.run(link.ended);
+});
+
+Deno.test("onEnvelopeReceived() closes the link of a peer whose reset requests pile up", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", {
+    clock,
+    handlers: STUCK,
+    maxStreamCount: 10,
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  for (let index = 1; index <= 100; index++) {
+    peer.open(2 * index, Method.REPORT_PODS);
+    peer.send({ kind: EnvelopeKind.RESET, stream: 2 * index });
+  }
+  const { error } = await clock.run(peer.ended);
+  assert.equal(error?.code, "invalid");
+  assert.ok(session.stats().handlerCount <= 20);
+  await clock.run(session.close());
+});
+
+Deno.test("onEnvelopeReceived() logs an unknown kind of envelope once", async () => {
+  const clock = new VirtualClock();
+  const kinds: (number | undefined)[] = [];
+  const session = makeSession("operator", {
+    clock,
+    handlers: STUCK,
+    log: { ...SILENT_LOGGER, warn: (_text, { kind } = {}) => kinds.push(kind) },
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  peer.open(2, Method.REPORT_PODS);
+  for (let index = 0; index < 300; index++) {
+    peer.send({ kind: 100 + index % 2, stream: 2 });
+  }
+  for (let index = 0; index < 300; index++) {
+    peer.send({ kind: 1000 + index, stream: 2 });
+  }
+  await clock.pass(100);
+  assert.deepEqual(kinds.slice(0, 3), [100, 101, 1000]);
+  assert.ok(kinds.length <= 64, `${kinds.length} lines`);
+  peer.cut();
+  await clock.run(peer.ended);
+  await clock.run(session.close());
 });

@@ -48,6 +48,8 @@ export function createMemoryLinks(options: MemoryLinkOptions): MemoryLinks {
     send: (packet) => out.send(packet),
     packets: into.packets,
     closed: closed.promise,
+    isExclusive: true,
+    markAuthenticated() {},
     close: (reason) => end({ reason }),
   });
   return {

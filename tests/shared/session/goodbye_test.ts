@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { leaveLink, toGoodbye } from "../../../lib/shared/session/goodbye.ts";
+import {
+  decodeEnvelope,
+  decodeMessage,
+  EnvelopeKind,
+  GoodbyeSchema,
+} from "../../../lib/shared/wire/mod.ts";
+import { createMemoryLinks } from "./_support/memory_link.ts";
+import { VirtualClock } from "./_support/virtual_clock.ts";
+
+Deno.test("leaveLink() sends a GOODBYE and closes the link", async () => {
+  const clock = new VirtualClock();
+  const links = createMemoryLinks({ clock });
+  const packets = links.agent.packets[Symbol.asyncIterator]();
+  const received = packets.next();
+  await clock.run(leaveLink(links.operator, { reason: "enough", clock }));
+  const { kind, stream, payload } = decodeEnvelope((await received).value);
+  assert.deepEqual([kind, stream], [EnvelopeKind.GOODBYE, 0]);
+  const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
+  assert.deepEqual([reason, instanceEnds], ["enough", false]);
+  assert.deepEqual(await links.agent.closed, { reason: "enough" });
+});
+
+Deno.test("leaveLink() closes a link that accepts nothing, has ended or has no room", async () => {
+  const blocked = new VirtualClock();
+  const first = createMemoryLinks({ clock: blocked });
+  first.swallow({ block: true });
+  await blocked.run(leaveLink(first.agent, { reason: "x", clock: blocked }));
+  assert.equal((await first.operator.closed).reason, "x");
+  const clock = new VirtualClock();
+  const ended = createMemoryLinks({ clock });
+  ended.cut();
+  await clock.run(leaveLink(ended.agent, { reason: "x", clock }));
+  const small = createMemoryLinks({ clock, maxPacketBytes: 8 });
+  await clock.run(leaveLink(small.agent, { reason: "long reason", clock }));
+  assert.equal((await small.operator.closed).reason, "long reason");
+});
+
+Deno.test("toGoodbye() cuts a long reason", () => {
+  const payload = toGoodbye({ reason: "x".repeat(999), instanceEnds: true });
+  const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
+  assert.equal(reason.length, 300);
+  assert.equal(instanceEnds, true);
+});
