@@ -94,6 +94,8 @@ export interface ScriptedReviews {
   allow(question: AccessQuestion): boolean;
   /** Users by token; other tokens are invalid. */
   users: Map<string, KubeletUser>;
+  /** Token reviews wait for it. @default resolved */
+  ready: Promise<void>;
 }
 
 /** A kubelet server on a free port of loopback, over a {@linkcode LocalNode}. */
@@ -128,9 +130,13 @@ export class KubeletRig implements AsyncDisposable {
       questions: [],
       allow: () => true,
       users: new Map(),
+      ready: Promise.resolve(),
     };
     const auth = new KubeletAuth({
-      reviewToken: (token) => Promise.resolve(reviews.users.get(token)),
+      reviewToken: async (token) => {
+        await reviews.ready;
+        return reviews.users.get(token);
+      },
       reviewAccess: (question) => {
         reviews.questions.push(question);
         return Promise.resolve(reviews.allow(question));

@@ -4,9 +4,14 @@
  * to node subresources follows kubelet pkg/kubelet/server/auth.go@v1.34.
  */
 import type { TLSSocket } from "node:tls";
-import type { Logger } from "../../shared/base/mod.ts";
+import {
+  type Logger,
+  type LogLimit,
+  toNetwork,
+} from "../../shared/base/mod.ts";
 import type { KubeletAuth, KubeletUser } from "./auth.ts";
 import { type Answer, type Request, textAnswer } from "./exchange.ts";
+import { isOverloaded } from "./review_pool.ts";
 
 /** Options of {@linkcode checkAccess}. */
 export interface CheckAccessOptions {
@@ -14,20 +19,38 @@ export interface CheckAccessOptions {
   nodeName: string;
   path: string;
   log: Logger;
+  /** Bounds the lines about failed reviews, which any client may cause. */
+  logLimit: LogLimit;
 }
 
+const OVERLOADED = textAnswer(503, "Service Unavailable: too many reviews");
+
 /**
- * Returns undefined when the request is allowed, else the kubelet's refusal: 401, 403, or 500 when
- * the review failed.
+ * Returns undefined when the request is allowed, else the kubelet's refusal: 401, 403, 500 when the
+ * review failed; or 503 when too many reviews are waiting.
  */
 export async function checkAccess(
   request: Request,
   options: CheckAccessOptions,
 ): Promise<Answer | undefined> {
-  const { auth, nodeName: node, log } = options;
-  const user = await authenticate(request, options);
-  if (!user) return textAnswer(401, "Unauthorized");
-  const verb = toVerb(request.method ?? "");
+  try {
+    const user = await authenticate(request, options);
+    if (!user) return textAnswer(401, "Unauthorized");
+    return await authorize(user, {
+      ...options,
+      verb: toVerb(request.method ?? "", options.path),
+    });
+  } catch (error) {
+    if (isOverloaded(error)) return OVERLOADED;
+    throw error;
+  }
+}
+
+async function authorize(
+  user: KubeletUser,
+  options: CheckAccessOptions & { verb: string },
+): Promise<Answer | undefined> {
+  const { auth, nodeName: node, verb } = options;
   const subresources = toSubresources(options.path);
   for (const subresource of subresources) {
     try {
@@ -35,7 +58,7 @@ export async function checkAccess(
         return undefined;
       }
     } catch (error) {
-      log.warn("access review failed", { node, error });
+      reportFailure("access review failed", { ...options, error });
       return textAnswer(
         500,
         `Authorization error (user=${user.name}, verb=${verb}, resource=nodes, subresource=${subresource})`,
@@ -53,7 +76,7 @@ export async function checkAccess(
 /** Tries the client certificate, then the bearer token. */
 async function authenticate(
   request: Request,
-  { auth, nodeName: node, log }: CheckAccessOptions,
+  options: CheckAccessOptions,
 ): Promise<KubeletUser | undefined> {
   const socket = request.socket as TLSSocket;
   if (socket.authorized) {
@@ -64,12 +87,25 @@ async function authenticate(
   const token = toBearerToken(request.headers.authorization);
   if (!token) return undefined;
   try {
-    const user = await auth.authenticateToken(token);
+    const source = toNetwork(`${socket.remoteAddress}:${socket.remotePort}`);
+    const user = await options.auth.authenticateToken(token, { source });
     return user && withAuthenticated(user);
   } catch (error) {
-    log.warn("token review failed", { node, error });
+    reportFailure("token review failed", { ...options, error });
     return undefined;
   }
+}
+
+/** Logs why a review failed. @throws the error, when the review was not made at all */
+function reportFailure(
+  message: string,
+  { nodeName: node, log, logLimit, error }: CheckAccessOptions & {
+    error: unknown;
+  },
+): void {
+  const admitted = logLimit.admit(message);
+  if (admitted) log.warn(message, { ...admitted, node, error });
+  if (isOverloaded(error)) throw error;
 }
 
 /** Group of all authenticated users. */
@@ -97,29 +133,43 @@ const SUBRESOURCES: readonly { path: string; names: string[] }[] = [
   { path: "/flagz", names: ["configz"] },
 ];
 
-/** Returns the API verb of an HTTP method; empty for methods without one. */
-export function toVerb(method: string): string {
-  return VERBS[method] ?? "";
+/**
+ * Paths that act inside a container or on the host. Clients open them with GET, too: a WebSocket
+ * can't be opened otherwise.
+ */
+const INTERACTIVE_PATHS = ["/exec", "/attach", "/portForward", "/run"];
+
+/**
+ * Returns the API verb of an HTTP method; empty for methods without one. Unlike a kubelet, it is
+ * "create" on interactive paths whatever the method: the right to read "nodes/proxy" must not be
+ * one to run commands.
+ */
+export function toVerb(method: string, path: string): string {
+  return isWithin(path, INTERACTIVE_PATHS) ? "create" : VERBS[method] ?? "";
 }
 
 /**
  * Returns the node subresources that a path belongs to, in the order in which they are reviewed.
  */
 export function toSubresources(path: string): string[] {
-  const match = SUBRESOURCES.find((entry) =>
-    path === entry.path || path.startsWith(`${entry.path}/`)
-  );
+  const match = SUBRESOURCES.find((entry) => isWithin(path, [entry.path]));
   return match?.names ?? ["proxy"];
 }
 
+function isWithin(path: string, parents: readonly string[]): boolean {
+  return parents.some((parent) =>
+    path === parent || path.startsWith(`${parent}/`)
+  );
+}
+
 /**
- * Returns the user of a verified client certificate: CN is the name, each O a group. Undefined
- * without a CN.
+ * Returns the user of a verified client certificate: CN is the name, each O a group. Of several CNs
+ * the last one counts, as in Go (crypto/x509/pkix, FillFromRDNSequence). Undefined without a CN.
  */
 export function toUser(
   subject: { CN?: string | string[]; O?: string | string[] },
 ): KubeletUser | undefined {
-  const name = [subject.CN ?? ""].flat()[0];
+  const name = [subject.CN ?? ""].flat().at(-1);
   if (!name) return undefined;
   return withAuthenticated({ name, groups: [subject.O ?? []].flat() });
 }

@@ -7,6 +7,7 @@ import {
   withDeadline,
 } from "../../shared/base/mod.ts";
 import { ReviewCache } from "./review_cache.ts";
+import { ReviewPool } from "./review_pool.ts";
 
 /** A user, as authentication.k8s.io/v1 UserInfo describes one. */
 export interface KubeletUser {
@@ -54,10 +55,18 @@ export interface KubeletAuthOptions {
   clock?: Clock;
 }
 
+/**
+ * Few at a time, and a bounded number that waits: made-up tokens must not keep the operator's own
+ * requests waiting.
+ */
+const TOKEN_REVIEWS = { maxRunningCount: 4, maxCount: 64 };
+const ACCESS_REVIEWS = { maxRunningCount: 4, maxCount: 256 };
 const TOKEN_TTL_MS = 2 * 60_000;
 const ALLOW_TTL_MS = 5 * 60_000;
 const DENY_TTL_MS = 30_000;
 const MAX_TOKENS = 4_096;
+/** Apart from the valid ones, which they must not push out. */
+const MAX_INVALID_TOKENS = 1024;
 const MAX_ACCESSES = 16_384;
 const REVIEW_TIMEOUT_MS = 10_000;
 
@@ -68,14 +77,22 @@ const REVIEW_TIMEOUT_MS = 10_000;
 export class KubeletAuth {
   readonly #options: KubeletAuthOptions;
   readonly #tokens: ReviewCache<KubeletUser | undefined>;
+  readonly #invalidTokens: ReviewCache<KubeletUser | undefined>;
   readonly #accesses: ReviewCache<boolean>;
+  readonly #tokenReviews = new ReviewPool(TOKEN_REVIEWS);
+  readonly #accessReviews = new ReviewPool(ACCESS_REVIEWS);
 
   constructor(options: KubeletAuthOptions) {
     const { clock = SYSTEM_CLOCK } = options;
     this.#options = options;
     this.#tokens = new ReviewCache({
-      ttlMs: () => TOKEN_TTL_MS,
+      ttlMs: (user) => user ? TOKEN_TTL_MS : 0,
       maxEntries: MAX_TOKENS,
+      clock,
+    });
+    this.#invalidTokens = new ReviewCache({
+      ttlMs: (user) => user ? 0 : TOKEN_TTL_MS,
+      maxEntries: MAX_INVALID_TOKENS,
       clock,
     });
     this.#accesses = new ReviewCache({
@@ -87,18 +104,29 @@ export class KubeletAuth {
 
   /**
    * Returns the token's user, or undefined when the token is not valid. Cached for 2 minutes.
-   * @throws what the review throws, or "timed_out" after 10 s
+   * @param options.source the client's network: when too many reviews wait, each network has the
+   * same share of them
+   * @throws what the review throws; "timed_out" after 10 s; an error for `isOverloaded`
    */
-  authenticateToken(token: string): Promise<KubeletUser | undefined> {
+  authenticateToken(
+    token: string,
+    { source = "" }: { source?: string } = {},
+  ): Promise<KubeletUser | undefined> {
+    const key = hash(token);
     // Several requests may wait for one review, so it has its own deadline instead of one request's
     // signal.
+    const review = () =>
+      withDeadline(
+        (signal) =>
+          this.#tokenReviews.run(
+            source,
+            () => this.#options.reviewToken(token, signal),
+          ),
+        { timeoutMs: REVIEW_TIMEOUT_MS, action: "Cannot review token" },
+      );
     return this.#tokens.get(
-      hash(token),
-      () =>
-        withDeadline((signal) => this.#options.reviewToken(token, signal), {
-          timeoutMs: REVIEW_TIMEOUT_MS,
-          action: "Cannot review token",
-        }),
+      key,
+      () => this.#invalidTokens.get(key, review),
     );
   }
 
@@ -111,12 +139,19 @@ export class KubeletAuth {
     return this.#accesses.get(
       hash(JSON.stringify(question)),
       () =>
-        withDeadline((signal) => this.#options.reviewAccess(question, signal), {
-          timeoutMs: REVIEW_TIMEOUT_MS,
-          action: `Cannot review access to node ${
-            JSON.stringify(question.node)
-          }`,
-        }),
+        withDeadline(
+          (signal) =>
+            this.#accessReviews.run(
+              question.user.name,
+              () => this.#options.reviewAccess(question, signal),
+            ),
+          {
+            timeoutMs: REVIEW_TIMEOUT_MS,
+            action: `Cannot review access to node ${
+              JSON.stringify(question.node)
+            }`,
+          },
+        ),
     );
   }
 }

@@ -4,6 +4,7 @@ import {
   AranyaError,
   asAranyaError,
   type Logger,
+  type LogLimit,
 } from "../../shared/base/mod.ts";
 import type { KubeletAuth } from "./auth.ts";
 import {
@@ -30,6 +31,8 @@ export interface ServerContext {
   handlers: KubeletHandlers;
   auth: KubeletAuth;
   log: Logger;
+  /** Bounds the lines about failed reviews. */
+  logLimit: LogLimit;
   /** Aborted when the server closes, with the reason for its clients. */
   signal: AbortSignal;
 }

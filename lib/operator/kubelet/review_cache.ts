@@ -4,7 +4,7 @@ import type { Clock } from "../../shared/base/mod.ts";
 
 /** Options of {@linkcode ReviewCache}. */
 export interface ReviewCacheOptions<T> {
-  /** Returns how long a result is valid, in milliseconds. */
+  /** Returns how long a result is valid, in milliseconds; 0: it is not cached. */
   ttlMs(result: T): number;
   /** Above this number the oldest results are dropped. */
   maxEntries: number;
@@ -54,9 +54,11 @@ export class ReviewCache<T> {
   #store(key: string, result: T): void {
     const { ttlMs, maxEntries, clock } = this.#options;
     this.#results.delete(key);
+    const validMs = ttlMs(result);
+    if (validMs <= 0) return;
     this.#results.set(key, {
       result,
-      expiryMs: clock.monotonicMs() + ttlMs(result),
+      expiryMs: clock.monotonicMs() + validMs,
     });
     for (const oldest of this.#results.keys()) {
       if (this.#results.size <= maxEntries) break;

@@ -6,6 +6,7 @@ import {
   AranyaError,
   formatEndpoint,
   type Logger,
+  LogLimit,
   type Meter,
   NO_METER,
   toListenError,
@@ -88,7 +89,8 @@ class NodeServer implements KubeletServer {
     this.#clientCa = clientCa;
     this.#meter = options.meter ?? NO_METER;
     const { signal } = this.#stop;
-    this.#context = { nodeName, handlers, auth, log, signal };
+    const logLimit = new LogLimit();
+    this.#context = { nodeName, handlers, auth, log, logLimit, signal };
     this.#server = createServer({
       ...toTlsContext({ ...options.tls, clientCa }, nodeName),
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,

@@ -5,8 +5,10 @@ import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
 import type { PodTarget } from "../../shared/exec/mod.ts";
 import {
   negotiateProtocol,
+  pauseReading,
   PORT_FORWARD_PROTOCOLS,
   REMOTE_COMMAND_PROTOCOLS,
+  resumeReading,
   servePortForward,
   serveRemoteCommand,
 } from "../streaming/mod.ts";
@@ -40,6 +42,8 @@ export async function handleUpgrade(
   context: ServerContext,
 ): Promise<void> {
   const { socket } = upgrade;
+  // First of all: what the client sends before it has access would be buffered without limit.
+  pauseReading(socket);
   // The server has detached this socket: an unhandled error event would end the process.
   socket.on("error", () => socket.destroy());
   try {
@@ -205,6 +209,8 @@ function refuse(socket: Socket, answer: Answer): void {
   const timer = setTimeout(() => socket.destroy(), REFUSAL_TIMEOUT_MS);
   socket.on("close", () => clearTimeout(timer));
   socket.on("end", () => socket.destroy());
-  socket.resume();
+  // What the client still sends is dropped.
+  socket.on("data", () => {});
+  resumeReading(socket);
   socket.end(encodeAnswer(answer));
 }

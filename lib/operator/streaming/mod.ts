@@ -36,4 +36,5 @@ export {
   serveRemoteCommand,
   type ServeRemoteCommandOptions,
 } from "./remote_command.ts";
+export { pauseReading, resumeReading } from "./socket_flow.ts";
 export { type KubeStatus, toErrorStatus } from "./status.ts";

@@ -51,7 +51,10 @@ const MAX_STREAMS = 1000;
 const MAX_DATA_BYTES = 64 * 1024;
 const CLOSE_TIMEOUT_MS = 3_000;
 
-/** Serves SPDY on an upgraded socket, which belongs to the connection from then on. */
+/**
+ * Serves SPDY on an upgraded socket, which belongs to the connection from then on. Reading from the
+ * socket may be paused; it is resumed.
+ */
 export function serveSpdy(
   socket: Socket,
   options: ServeSpdyOptions,
@@ -99,7 +102,10 @@ class SpdyServerConnection
     // No encoding is set, so these are bytes.
     socket.on("data", (chunk) => this.#receive(chunk as Uint8Array));
     // Later, since `onStream` must not be called before the caller has the connection.
-    queueMicrotask(() => this.#receive(options.head ?? new Uint8Array()));
+    queueMicrotask(() => {
+      this.#receive(options.head ?? new Uint8Array());
+      if (!this.#throttle.isPaused) resumeReading(socket);
+    });
     if (socket.destroyed) this.#setClosed();
   }
 

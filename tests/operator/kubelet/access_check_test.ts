@@ -105,9 +105,51 @@ for (
   });
 }
 
+Deno.test("checkAccess() demands create for exec, attach and port-forward whatever the method", async () => {
+  await using kubelet = await KubeletRig.start();
+  kubelet.reviews.allow = ({ verb }) => verb === "get";
+  for (const path of ["/exec/a/b/c", "/attach/a/b/c", "/portForward/a/b"]) {
+    for (const method of ["GET", "POST"]) {
+      const { status, body } = await kubelet.request(path, {
+        method,
+        headers: {
+          Connection: "Upgrade",
+          Upgrade: "SPDY/3.1",
+          "X-Stream-Protocol-Version": "v4.channel.k8s.io",
+        },
+      });
+      assert.equal(status, 403, `${method} ${path}`);
+      assert.match(body, /verb=create/);
+    }
+  }
+  // A log is only read.
+  assert.notEqual((await kubelet.request("/containerLogs/a/b/c")).status, 403);
+});
+
+Deno.test("checkAccess() answers 503 to tokens whose review would have to wait behind too many, and serves certificates", async () => {
+  await using kubelet = await KubeletRig.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  kubelet.reviews.ready = promise;
+  const pending = Array.from(
+    { length: 80 },
+    (_, index) =>
+      kubelet.request("/pods", { as: null, token: `made-up-${index}` }),
+  );
+  const first = await Promise.race(pending);
+  assert.deepEqual([first.status, first.body], [
+    503,
+    "Service Unavailable: too many reviews",
+  ]);
+  assert.equal((await kubelet.request("/pods")).status, 200);
+  resolve();
+  const statuses = (await Promise.all(pending)).map(({ status }) => status);
+  assert.equal(statuses.filter((status) => status === 401).length, 64);
+  assert.equal(statuses.filter((status) => status === 503).length, 16);
+});
+
 Deno.test("toVerb() maps the HTTP methods that have a Kubernetes verb", () => {
   const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "x"];
-  assert.deepEqual(methods.map(toVerb), [
+  assert.deepEqual(methods.map((method) => toVerb(method, "/pods")), [
     "get",
     "create",
     "update",
@@ -127,6 +169,21 @@ Deno.test("toUser() reads name and groups from a certificate's subject", () => {
     "system:authenticated",
   ]);
   assert.equal(toUser({ O: "masters" }), undefined);
+});
+
+Deno.test("toUser() takes the last of several CNs, as the API server does", () => {
+  const subject = { CN: ["kube-apiserver-kubelet-client", "bob"], O: "x" };
+  assert.equal(toUser(subject)?.name, "bob");
+});
+
+Deno.test("toVerb() returns create for paths that run something, whatever the method", () => {
+  for (const path of ["/exec/a/b/c", "/attach", "/portForward/a/b", "/run/a"]) {
+    for (const method of ["GET", "POST", "HEAD"]) {
+      assert.equal(toVerb(method, path), "create", path);
+    }
+  }
+  assert.equal(toVerb("GET", "/execute"), "get");
+  assert.equal(toVerb("GET", "/runningpods"), "get");
 });
 
 Deno.test("toBearerToken() accepts the Bearer scheme only", () => {

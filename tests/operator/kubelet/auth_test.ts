@@ -66,3 +66,46 @@ Deno.test("KubeletAuth.authorize() reviews each node, verb, subresource and grou
   await auth.authorize({ ...base, user: { name: "admin", groups: ["x"] } });
   assert.equal(asked.length, 5);
 });
+
+Deno.test("KubeletAuth.authenticateToken() reviews at most four tokens at a time", async () => {
+  let runningCount = 0;
+  let maxCount = 0;
+  const { promise: ready, resolve } = Promise.withResolvers<void>();
+  const auth = new KubeletAuth({
+    reviewToken: async () => {
+      maxCount = Math.max(maxCount, ++runningCount);
+      await ready;
+      runningCount--;
+      return undefined;
+    },
+    reviewAccess: () => Promise.resolve(false),
+  });
+  const reviews = Array.from(
+    { length: 60 },
+    (_, index) => auth.authenticateToken(`made-up-${index}`),
+  );
+  await Promise.resolve();
+  resolve();
+  await Promise.all(reviews);
+  assert.equal(maxCount, 4);
+});
+
+Deno.test("KubeletAuth.authenticateToken() keeps valid tokens whatever invalid ones come", async () => {
+  const asked: string[] = [];
+  const many = new KubeletAuth({
+    reviewToken: (token) => {
+      asked.push(token);
+      return Promise.resolve(
+        token === "good" ? { name: "good", groups: [] } : undefined,
+      );
+    },
+    reviewAccess: () => Promise.resolve(false),
+  });
+  await many.authenticateToken("good");
+  for (let index = 0; index < 5000; index++) {
+    await many.authenticateToken(`bad-${index}`);
+  }
+  asked.length = 0;
+  await many.authenticateToken("good");
+  assert.deepEqual(asked, []);
+});

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { EventEmitter } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { Apiserver } from "../../../dev/world/apiserver.ts";
 import type { Kubectl } from "../../../dev/world/kubectl.ts";
 import { freePort } from "../../../dev/world/machine.ts";
@@ -386,3 +387,97 @@ async function exchange(port: number, text: string): Promise<string> {
   }
   return back;
 }
+
+/** Connects without a client certificate and asks for `cat` with a token. */
+async function askWithToken(
+  kubelet: KubeletRig,
+  token: string,
+): Promise<TLSSocket> {
+  const socket = connectTls({
+    host: "127.0.0.1",
+    port: kubelet.server.port,
+    ca: kubelet.certificates.serversCa,
+  });
+  socket.on("error", () => {});
+  await new Promise<void>((resolve) => socket.once("secureConnect", resolve));
+  socket.write(
+    "POST /exec/default/web/app?command=cat&input=1&output=1 HTTP/1.1\r\n" +
+      `Host: node\r\nAuthorization: Bearer ${token}\r\n${UPGRADE}${V4}\r\n`,
+  );
+  return socket;
+}
+
+/** Returns a view of the socket whose data begins behind the HTTP response's head. */
+function withoutHead(socket: TLSSocket): Socket {
+  const view = new EventEmitter();
+  let head = "";
+  socket.on("data", (chunk: Uint8Array) => {
+    if (head.includes("\r\n\r\n")) return view.emit("data", chunk);
+    const text = head + new TextDecoder("latin1").decode(chunk);
+    const end = text.indexOf("\r\n\r\n") + 4;
+    const rest = end < 4 ? 0 : text.length - end;
+    head = text;
+    if (rest > 0) view.emit("data", chunk.subarray(chunk.length - rest));
+  });
+  for (const event of ["end", "close"]) {
+    socket.on(event, () => view.emit(event));
+  }
+  return Object.assign(view, {
+    write: (bytes: Uint8Array) => socket.write(bytes),
+  }) as unknown as Socket;
+}
+
+/** Writes until the socket takes no more, and returns how much it took. */
+async function writeUntilStalled(
+  socket: TLSSocket,
+  maxBytes: number,
+): Promise<number> {
+  const chunk = new Uint8Array(1024 * 1024);
+  const stalled = Symbol("stalled");
+  for (let bytes = 0; bytes < maxBytes; bytes += chunk.length) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const outcome = await Promise.race([
+      new Promise<void>((resolve) => socket.write(chunk, () => resolve())),
+      new Promise<symbol>((resolve) => {
+        timer = setTimeout(resolve, 1000, stalled);
+      }),
+    ]);
+    clearTimeout(timer);
+    if (outcome === stalled) return bytes;
+  }
+  return maxBytes;
+}
+
+Deno.test("handleUpgrade() reads nothing from the client before it has access", async () => {
+  await using kubelet = await KubeletRig.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  kubelet.reviews.ready = promise;
+  const socket = await askWithToken(kubelet, "made-up");
+  const bytes = await writeUntilStalled(socket, 256 * 1024 * 1024);
+  assert.ok(bytes < 64 * 1024 * 1024, `${bytes} bytes were taken`);
+  let answer = "";
+  socket.on("data", (chunk: Uint8Array) => {
+    answer += new TextDecoder().decode(chunk);
+  });
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  resolve();
+  await closed;
+  assert.match(answer, /^HTTP\/1\.1 401 Unauthorized\r\n/);
+});
+
+Deno.test("handleUpgrade() passes on what the client sent before it had access", async () => {
+  await using kubelet = await KubeletRig.start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  kubelet.reviews.ready = promise;
+  kubelet.reviews.users.set("right", { name: "bob", groups: [] });
+  const socket = await askWithToken(kubelet, "right");
+  const client = new SpdyClient(withoutHead(socket));
+  client.open({ streamtype: "error" });
+  const stdin = client.open({ streamtype: "stdin" });
+  const stdout = client.open({ streamtype: "stdout" });
+  client.data(stdin, "early", { fin: true });
+  resolve();
+  await client.until(() => client.ended);
+  assert.equal(client.textOf(stdout), "early");
+  socket.destroy();
+});

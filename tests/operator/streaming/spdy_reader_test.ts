@@ -173,3 +173,22 @@ Deno.test("SpdyFrameReader.next() returns frames or throws an AranyaError when b
     }
   }
 });
+
+Deno.test("SpdyFrameReader.next() reads a control frame of 16384 bytes, and throws at one more", () => {
+  // A control frame of an unknown type, which is skipped, and a PING.
+  const frames = (length: number) => {
+    const header = fromHex("8003006300000000");
+    new DataView(header.buffer).setUint32(4, length);
+    return concatBytes([
+      header,
+      new Uint8Array(length),
+      fromHex("800300060000000400000007"),
+    ]);
+  };
+  assert.deepEqual(readAll(frames(16_384), 100_000), [{ type: "ping", id: 7 }]);
+  assert.throws(() => readAll(frames(16_385), 100_000), {
+    code: "too_large",
+    message:
+      "Cannot read SPDY frame: it is 16385 bytes long, expected at most 16384",
+  });
+});
