@@ -159,6 +159,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "shared/base",
       "shared/link",
       "shared/noise",
+      "shared/session",
       "shared/config",
       "operator/kube",
       "operator/pki",

@@ -188,7 +188,7 @@ Deno.test("startTerm() accepts an agent with its agent.yaml alone, in the next t
     await using leader = await LeaderFixture.start(api);
     const { devices, grpcPort } = leader.term;
     // The next leader has another port: agent.yaml follows.
-    await until(() => devices.find(api.name)?.keys !== undefined, "keys");
+    await until(() => devices.find(api.name)?.findKeys() !== undefined, "keys");
     const endpoint = `127.0.0.1:${grpcPort}`;
     await until(
       async () => (await agentYaml(api)).endpoints[0] === endpoint,
@@ -209,7 +209,10 @@ for (const hasOthers of [false, true]) {
     );
     await using leader = await LeaderFixture.start(api, { hasOthers });
     const { term, leadership } = leader;
-    await until(() => term.devices.find(api.name)?.keys !== undefined, "keys");
+    await until(
+      () => term.devices.find(api.name)?.findKeys() !== undefined,
+      "keys",
+    );
     const device = term.devices.find(api.name);
     assert.ok(device);
     const agent = await runAgentSession(await connect(api));

@@ -80,9 +80,8 @@ export class AgentSecret {
     const { credential, link } = this.#device;
     const stored = await this.#read(signal);
     const isOurs = stored && this.#writer.ownership(stored) === "ours";
-    if (credential.adopt(isOurs ? stored : undefined)) {
-      link.closeLink("the device's credential was changed");
-    }
+    credential.adopt(isOurs ? stored : undefined);
+    link.closeUnlessAccepted("the device's credential was changed");
     if (isOurs) this.#uid = stored.metadata.uid;
     const isRequested = this.#isRotationRequested;
     const before = credential.keys;

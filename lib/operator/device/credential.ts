@@ -39,23 +39,26 @@ export class Credential {
     return this.#keys?.previousKey !== undefined;
   }
 
+  /** Returns whether this key is accepted now. */
+  accepts(key: Uint8Array): boolean {
+    const { key: present, previousKey } = this.#keys ?? {};
+    return [present, previousKey].some((each) =>
+      each !== undefined && equalBytes(each, key)
+    );
+  }
+
   /**
-   * Adopts the keys of the Secret, or makes a new key when it has none.
-   * @returns whether the present key is no longer accepted, so that links made with it must be
-   * closed
+   * Adopts the keys of the Secret, or makes a new key when it has none. Links made with a key that
+   * is no longer accepted must be closed afterwards.
    */
-  adopt(secret: Secret | undefined): boolean {
-    const before = this.#keys;
+  adopt(secret: Secret | undefined): void {
+    if (!secret && this.#keys) return;
     const key = readKey(secret, TOKEN_KEY) ?? createCredential();
     // The informer may still have the Secret of before the confirmation.
     const previousKey = this.#confirmed && equalBytes(this.#confirmed, key)
       ? undefined
       : readKey(secret, PREVIOUS_TOKEN_KEY);
-    if (!secret && before) return false;
     this.#keys = { key, ...defined({ previousKey }) };
-    if (!before) return false;
-    return !equalBytes(key, before.key) &&
-      !(previousKey && equalBytes(previousKey, before.key));
   }
 
   /** Drops all keys, after the Secret was deleted. The next `adopt` makes a new one. */

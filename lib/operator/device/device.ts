@@ -23,7 +23,7 @@ import { DeviceHandlers } from "../proxy/mod.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import { Credential, type CredentialKeys } from "./credential.ts";
 import { DeviceLink, type DeviceLinkOwner } from "./link.ts";
-import { ownerOf, ownership, revisionOf } from "./metadata.ts";
+import { agentSecretName, ownerOf, ownership, revisionOf } from "./metadata.ts";
 import { isOurNode } from "./node.ts";
 import { PodControl } from "./pod_control.ts";
 import {
@@ -48,8 +48,8 @@ const STATE_CHANGE_DELAY_MS = 100;
 export interface SecuredAgent {
   /** The sealed link. */
   link: Link;
-  /** Whether the agent proved itself with the previous credential. */
-  usedPrevious: boolean;
+  /** The key that the agent proved to have. */
+  key: Uint8Array;
 }
 
 /**
@@ -141,8 +141,20 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     return this.#edge.spec?.connectivity?.method !== "mqtt";
   }
 
-  /** Keys that an agent may prove itself with; undefined until they are known. */
-  get keys(): CredentialKeys | undefined {
+  /**
+   * Returns the keys that an agent may prove itself with; undefined when the device has none yet.
+   * Reads the Secret if no reconciliation has done that, so that agents needn't wait for it.
+   */
+  findKeys(): CredentialKeys | undefined {
+    if (!this.credential.keys) {
+      const { namespace, stores } = this.context.kube;
+      const secret = stores.secrets.get(
+        `${namespace}/${agentSecretName(this.name)}`,
+      );
+      if (secret && ownership(this.#edge, secret) === "ours") {
+        this.credential.adopt(secret);
+      }
+    }
     return this.credential.keys;
   }
 
@@ -221,15 +233,26 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     return ownership(this.#edge, pod) !== "foreign";
   }
 
-  /** Runs the link of an agent until it ends. Never rejects. */
-  async accept({ link, usedPrevious }: SecuredAgent): Promise<void> {
-    this.#unsupportedVersion = undefined;
-    if (this.credential.isRotating && !usedPrevious) this.rotation.confirm();
-    await this.link.accept(link, this.#stop.signal);
+  /**
+   * Runs the link of an agent until it ends, unless its key is no longer accepted. Never rejects.
+   */
+  async accept(agent: SecuredAgent): Promise<void> {
+    await this.link.accept(agent, this.#stop.signal);
   }
 
-  /** Reports an agent whose protocol version isn't supported, until a link is up. */
-  reportUnsupportedVersion(message: string): void {
+  /** See {@linkcode DeviceLinkOwner.acceptsKey}. */
+  acceptsKey(key: Uint8Array): boolean {
+    return this.credential.accepts(key);
+  }
+
+  /** See {@linkcode DeviceLinkOwner.onLinkUp}. */
+  onLinkUp(key: Uint8Array): void {
+    this.#unsupportedVersion = undefined;
+    this.rotation.confirmIfPresent(key);
+  }
+
+  /** Reports an agent whose version isn't supported, until a link is up. */
+  onVersionUnsupported(message: string): void {
     if (this.link.isUp || this.#unsupportedVersion === message) return;
     this.#unsupportedVersion = message;
     this.onStateChanged();
@@ -241,7 +264,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
    */
   revoke(): void {
     this.credential.revoke();
-    this.link.closeLink("the device's credential was revoked");
+    this.link.closeUnlessAccepted("the device's credential was revoked");
   }
 
   /** Sends the device its configuration, now or with its next link, unless it has it already. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The link of one device. */
-import type { AranyaError, Logger } from "../../shared/base/mod.ts";
+import { AranyaError, type Logger } from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
 import {
@@ -8,6 +8,7 @@ import {
   greetAsOperator,
   type Greeting,
   type GreetingDecision,
+  leaveLink,
   type Session,
 } from "../../shared/session/mod.ts";
 import {
@@ -30,6 +31,8 @@ const OPERATOR_CAPABILITIES: readonly string[] = [CAPABILITIES.pods];
 const RECONNECT_MS = 30_000;
 /** Reason of the condition Connected before the first link. */
 export const NEVER_CONNECTED = "NeverConnected";
+/** Why an agent is refused that completed the handshake with a key that is no longer accepted. */
+const CREDENTIAL_CHANGED = "the device's credential has just been changed";
 /** How long a refused second machine is reported. */
 const DUPLICATE_REPORT_MS = 300_000;
 
@@ -40,6 +43,12 @@ export interface DeviceLinkOwner
   readonly name: string;
   /** Read anew on each use. */
   readonly settings: DeviceSettings;
+  /** Returns whether an agent may prove itself with this key now. */
+  acceptsKey(key: Uint8Array): boolean;
+  /** A link is up whose agent proved to have this key. */
+  onLinkUp(key: Uint8Array): void;
+  /** An agent with the device's key speaks no protocol version that is supported. */
+  onVersionUnsupported(message: string): void;
   /** The device is connected and configured; called once for each hello. */
   onConnected(capabilities: readonly string[]): void;
   /** The device has been without a link for `offlineAfter`. */
@@ -51,7 +60,7 @@ export interface DeviceLinkOwner
 /** "never": there was no link in this process yet. Only `#setState` changes the state. */
 type State =
   | { kind: "never" }
-  | { kind: "up"; link: Link }
+  | { kind: "up"; link: Link; key: Uint8Array }
   | { kind: "down"; reason: string; sinceMs: number; monotonicMs: number };
 
 /**
@@ -191,24 +200,38 @@ export class DeviceLink {
   }
 
   /**
-   * Exchanges hello and welcome with an agent that proved itself, and runs the session on its link
-   * until it ends. Never rejects: failures are logged, and sent to the agent.
+   * Exchanges hello and welcome with an agent that proved to have `key`, and runs the session on
+   * its link until it ends. The agent is refused when the key is no longer accepted. Never rejects:
+   * failures are logged, and sent to the agent.
    */
-  async accept(link: Link, signal: AbortSignal): Promise<void> {
+  async accept(
+    { link, key }: { link: Link; key: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<void> {
     const log = this.#log.with({ link: link.peer });
     let greeting: Greeting;
     try {
       greeting = await greetAsOperator(link, {
         signal,
-        decide: (hello) => this.#decide(hello),
+        decide: (hello) => this.#decide(hello, key),
       });
     } catch (error) {
       log.warn("agent was refused after its hello", { error });
+      if (error instanceof AranyaError && error.code === "unsupported") {
+        this.#owner.onVersionUnsupported(error.message);
+      }
       return;
     }
-    if (this.#isClosed) return link.close("the device is no longer served");
+    // Again: it may have been rotated or revoked since the hello.
+    const refusal = this.#isClosed
+      ? "the device is no longer served"
+      : this.#owner.acceptsKey(key)
+      ? undefined
+      : CREDENTIAL_CHANGED;
+    if (refusal) return await leaveLink(link, { reason: refusal });
     this.#hello = greeting.hello;
-    this.#setState({ kind: "up", link });
+    this.#setState({ kind: "up", link, key });
+    this.#owner.onLinkUp(key);
     log.info("link is up", { version: greeting.hello.agentVersion });
     const reason = await this.#runLink(link, { greeting, log });
     if (this.#state.kind === "up" && this.#state.link === link) {
@@ -227,9 +250,21 @@ export class DeviceLink {
     this.#configuration.setDesired(desired);
   }
 
+  /** Records that the agent whose link is up has stored this key. */
+  noteKey(key: Uint8Array): void {
+    if (this.#state.kind === "up") this.#state = { ...this.#state, key };
+  }
+
   /** Closes the link that is up, if there is one; the agent may connect again. */
   closeLink(reason: string): void {
-    if (this.#state.kind === "up") this.#state.link.close(reason);
+    this.session.disconnect(reason);
+  }
+
+  /** Closes the link that is up, unless its agent's key is accepted. */
+  closeUnlessAccepted(reason: string): void {
+    const state = this.#state;
+    if (state.kind !== "up" || this.#owner.acceptsKey(state.key)) return;
+    this.closeLink(reason);
   }
 
   /** Closes the session with all its streams, and the link. May be called twice. */
@@ -237,7 +272,7 @@ export class DeviceLink {
     this.#isClosed = true;
     clearTimeout(this.#offlineTimer);
     await this.session.close(error);
-    this.closeLink(error.message);
+    if (this.#state.kind === "up") this.#state.link.close(error.message);
   }
 
   /** Returns why the link ended. */
@@ -262,8 +297,16 @@ export class DeviceLink {
     return reason;
   }
 
-  #decide(hello: Hello): GreetingDecision {
+  #decide(hello: Hello, key: Uint8Array): GreetingDecision {
     const { name, settings } = this.#owner;
+    if (!this.#owner.acceptsKey(key)) {
+      return {
+        refuse: {
+          reason: RefusalReason.BAD_CREDENTIAL,
+          message: `Cannot connect device "${name}": ${CREDENTIAL_CHANGED}`,
+        },
+      };
+    }
     const { clock, operator } = this.#context;
     const state = this.#state;
     const isHeld = state.kind === "up" ||

@@ -10,7 +10,7 @@
  * await using device = new Device(edge, context);
  * const reconciler = new DeviceReconciler(device);
  * await reconciler.reconcile(signal);
- * await device.accept({ link, usedPrevious: false });
+ * await device.accept({ link, key });
  * ```
  *
  * @module

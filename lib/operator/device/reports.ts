@@ -13,6 +13,7 @@ import {
   FactsSchema,
   type FetchBlobs,
   FetchBlobsSchema,
+  MAX_VALUE_BYTES,
   Method,
   type PodStatusList,
   PodStatusListSchema,
@@ -36,6 +37,13 @@ export interface ReportReceiver {
 
 const EMPTY = new Uint8Array();
 
+/** Upper bounds of requests in bytes, far above what an agent of any version sends. */
+const MAX_REQUEST_BYTES: Readonly<Partial<Record<Method, number>>> = {
+  [Method.REPORT_FACTS]: 64 * 1024,
+  [Method.REPORT_EVENTS]: 512 * 1024,
+  [Method.FETCH_BLOBS]: 16 * 1024,
+};
+
 /**
  * Returns handlers for the device's session that decode requests and pass them to the receiver.
  * Other methods, and all streams, are refused as "unsupported".
@@ -53,6 +61,15 @@ export function toReportHandlers(
     );
   return {
     async request(method, payload) {
+      const maxBytes = MAX_REQUEST_BYTES[method] ?? MAX_VALUE_BYTES.operator;
+      if (payload.length > maxBytes) {
+        throw new AranyaError(
+          "too_large",
+          `Cannot handle ${
+            toMethodName(method)
+          } of device "${device}": it has ${payload.length} bytes, expected at most ${maxBytes}`,
+        );
+      }
       switch (method) {
         case Method.REPORT_FACTS:
           receiver.onFactsReported(decodeMessage(FactsSchema, payload));

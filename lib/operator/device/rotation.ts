@@ -46,9 +46,14 @@ export class KeyRotation {
     });
   }
 
-  /** Ends the rotation: the device has proved that it has the new key. */
-  confirm(): void {
+  /**
+   * Ends the rotation if this is the new key: the device has proved that it has it. Does nothing
+   * for the previous one, or when the Secret was changed meanwhile.
+   */
+  confirmIfPresent(key: Uint8Array): void {
     const { credential, device, log, queue } = this.#options;
+    const present = credential.keys?.key;
+    if (!credential.isRotating || !present || !equalBytes(present, key)) return;
     credential.confirm();
     log.info("credential was rotated");
     queue.enqueue(device.name);
@@ -61,16 +66,15 @@ export class KeyRotation {
 
   /** Never rejects. */
   async #send(key: Uint8Array): Promise<void> {
-    const { credential, device, link, log, queue, signal } = this.#options;
+    const { device, link, log, queue, signal } = this.#options;
     try {
       await link.session.request(
         Method.ROTATE_CREDENTIAL,
         encodeMessage(RotateCredentialSchema, { key }),
         { timeoutMs: device.settings.requestTimeoutMs, signal },
       );
-      // The Secret may have been changed meanwhile.
-      const current = credential.keys?.key;
-      if (current && equalBytes(current, key)) this.confirm();
+      link.noteKey(key);
+      this.confirmIfPresent(key);
     } catch (error) {
       if (signal.aborted) return;
       log.warn("new credential was not sent to the device, will retry", {

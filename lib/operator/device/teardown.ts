@@ -146,13 +146,9 @@ async function removePods(
  * is written.
  */
 function expectAgent(device: Device): void {
-  const { edge, name, context: { kube: { namespace, stores } } } = device;
-  const secret = stores.secrets.get(`${namespace}/${agentSecretName(name)}`);
-  if (!device.keys && secret && ownership(edge, secret) === "ours") {
-    device.credential.adopt(secret);
-  }
+  device.findKeys();
   device.configure(
-    ownNodeOf(device)?.spec?.podCIDR ?? edge.status?.podCIDR ?? "",
+    ownNodeOf(device)?.spec?.podCIDR ?? device.edge.status?.podCIDR ?? "",
   );
 }
 

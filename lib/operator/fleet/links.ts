@@ -3,16 +3,19 @@
 import {
   AranyaError,
   asAranyaError,
+  FairSlots,
   type Logger,
+  LogLimit,
   type Meter,
 } from "../../shared/base/mod.ts";
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
 import {
-  HandshakeLimit,
+  type DeviceKeys,
   NotLeaderError,
   respondToHandshake,
 } from "../../shared/noise/mod.ts";
+import { leaveLink } from "../../shared/session/mod.ts";
 
 /** The devices that this operator serves. */
 export interface DeviceDirectory {
@@ -39,14 +42,23 @@ export interface ServeLinksOptions {
  * more than this are only waiting for slow peers.
  */
 const MAX_HANDSHAKES = 512;
+/** A handshake that takes longer may lose its place to one of an equal share. */
+const HANDSHAKE_PROTECTED_MS = 2000;
 
 /** Serves links until the listener is disposed. Never rejects; what fails on a link is logged. */
 export async function serveLinks(options: ServeLinksOptions): Promise<void> {
   const { listener, log } = options;
-  const limit = new HandshakeLimit({ maxCount: MAX_HANDSHAKES });
+  const shared = {
+    ...options,
+    slots: new FairSlots({
+      maxCount: MAX_HANDSHAKES,
+      protectedMs: HANDSHAKE_PROTECTED_MS,
+    }),
+    logLimit: new LogLimit(),
+  };
   const running = new Set<Promise<void>>();
   for await (const link of listener.links) {
-    const serving: Promise<void> = serveLink(link, { ...options, limit }).catch(
+    const serving: Promise<void> = serveLink(link, shared).catch(
       (error) => log.error("link could not be served", { error }),
     ).finally(() => running.delete(serving));
     running.add(serving);
@@ -56,63 +68,92 @@ export async function serveLinks(options: ServeLinksOptions): Promise<void> {
 
 async function serveLink(
   link: Link,
-  options: ServeLinksOptions & { limit: HandshakeLimit },
+  options: ServeLinksOptions & { slots: FairSlots; logLimit: LogLimit },
 ): Promise<void> {
-  const { directory, log, meter, signal, limit } = options;
+  const { directory, meter, signal, slots } = options;
   const { peer } = link;
   if (signal.aborted) return link.close("the operator is shutting down");
   let secured: Awaited<ReturnType<typeof respondToHandshake>>;
   try {
     secured = await respondToHandshake(link, {
       findKeys: (name) =>
-        Promise.resolve().then(() => keysOf(directory.find(name, peer))),
-      limit,
+        Promise.resolve().then(() => findKeys(directory.find(name, peer))),
+      slots,
       meter,
       signal,
     });
   } catch (error) {
-    const { code, details, message } = asAranyaError(
-      error,
-      "Cannot secure link",
-    );
-    const name = typeof details?.device === "string" ? details.device : "";
-    // Every agent comes by now and then while another operator leads.
-    const level = error instanceof NotLeaderError ? "debug" : "warn";
-    log[level]("agent was refused", { link: peer, device: name, error });
-    meter.count("aranya_handshakes_refused_total", { labels: { code } });
-    // Only an agent that proved to hold the credential may change a condition.
-    if (code === "unsupported" && details?.proven === true) {
-      directory.find(name, peer)?.reportUnsupportedVersion(message);
-    }
+    reportRefusal(link, { ...options, error });
     return;
   }
-  let device: Device | undefined;
-  try {
-    device = directory.find(secured.device, peer);
-  } catch (error) {
-    if (!(error instanceof NotLeaderError)) throw error;
+  const device = findServed(directory, { name: secured.device, peer });
+  if (!device) {
+    const reason = "the device is no longer served";
+    return await leaveLink(secured.link, { reason });
   }
-  if (!device) return secured.link.close("the device is no longer served");
   await device.accept(secured);
 }
 
+/** Returns the device of this name; undefined too while another operator serves the devices. */
+function findServed(
+  directory: DeviceDirectory,
+  { name, peer }: { name: string; peer: string },
+): Device | undefined {
+  try {
+    return directory.find(name, peer);
+  } catch (error) {
+    if (error instanceof NotLeaderError) return undefined;
+    throw error;
+  }
+}
+
+/** Logs and counts a failed handshake; reports an agent of another version to its device. */
+function reportRefusal(
+  link: Link,
+  { directory, log, meter, logLimit, error }: ServeLinksOptions & {
+    logLimit: LogLimit;
+    error: unknown;
+  },
+): void {
+  const { code, details, message } = asAranyaError(
+    error,
+    "Cannot secure link",
+  );
+  const name = typeof details?.device === "string" ? details.device : "";
+  meter.count("aranya_handshakes_refused_total", { labels: { code } });
+  // Unauthenticated clients may send any name: only existing devices have lines of their own.
+  const admitted = logLimit.admit(
+    details?.known === true ? `${code} ${name}` : code,
+  );
+  if (admitted) {
+    // Every agent comes by now and then while another operator leads.
+    const level = error instanceof NotLeaderError ? "debug" : "warn";
+    log[level]("agent was refused", {
+      ...admitted,
+      link: link.peer,
+      device: name,
+      error,
+    });
+  }
+  // Only an agent that proved to hold the credential may change a condition.
+  if (code === "unsupported" && details?.proven === true) {
+    findServed(directory, { name, peer: link.peer })
+      ?.onVersionUnsupported(message);
+  }
+}
+
 /**
- * Returns the keys that an agent of the device may use; undefined for an unknown device.
- * @throws {AranyaError} "unavailable" while the credential is not known yet, or the EdgeDevice sets
- * another connectivity method, so that the agent retries
+ * Returns the keys that an agent of the device may use; undefined for an unknown device, and for
+ * one without a credential.
+ * @throws {AranyaError} "unavailable" while the EdgeDevice sets another connectivity method, so
+ * that the agent retries
  */
-function keysOf(device: Device | undefined): Device["keys"] {
+function findKeys(device: Device | undefined): DeviceKeys | undefined {
   if (device && !device.isServed) {
     throw new AranyaError(
       "unavailable",
       `Cannot accept device "${device.name}": the connectivity method of its EdgeDevice is not supported`,
     );
   }
-  if (device && !device.keys) {
-    throw new AranyaError(
-      "unavailable",
-      `Cannot accept device "${device.name}": it is still being set up`,
-    );
-  }
-  return device?.keys;
+  return device?.findKeys();
 }

@@ -10,7 +10,7 @@
  * await using devices = new DeviceRegistry({ context, heartbeats });
  * await serveLinks({
  *   listener,
- *   findDevice: (name) => devices.find(name),
+ *   directory: { find: (name) => devices.find(name) },
  *   log,
  *   meter,
  *   signal,

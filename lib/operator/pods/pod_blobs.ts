@@ -6,6 +6,8 @@ import {
   BlobsSchema,
   create,
   type FetchBlobs,
+  MAX_FETCHED_BYTES,
+  MAX_FETCHED_HASHES,
 } from "../../shared/wire/mod.ts";
 import { keyOf, type Pod } from "../kube/mod.ts";
 import { toFileBytes } from "../podspec/mod.ts";
@@ -34,29 +36,49 @@ export class PodBlobs {
   }
 
   /**
-   * Returns the contents in the order of the requested hashes. A device gets only files that one of
-   * its own pods refers to.
-   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file,
-   * "unavailable" while that is not known yet
+   * Returns the contents of the first hashes, in the order of the request: as many as fit in 2 MiB,
+   * and at least one. A device gets only files that one of its own pods refers to.
+   * @throws {AranyaError} "not_found" when the device has no such pod or the pod no such file;
+   * "unavailable" while that is not known yet; "invalid" for too many or repeated hashes
    */
   fetch({ podUid, sha256 }: FetchBlobs): Blobs {
-    const { translations, tokens, enqueue } = this.#options;
     const pod = this.#findPod(podUid);
+    const action = `Cannot fetch files of pod "${keyOf(pod)}"`;
+    if (sha256.length > MAX_FETCHED_HASHES) {
+      throw new AranyaError(
+        "invalid",
+        `${action}: ${sha256.length} hashes, expected at most ${MAX_FETCHED_HASHES}`,
+      );
+    }
+    if (new Set(sha256).size < sha256.length) {
+      throw new AranyaError("invalid", `${action}: a hash is repeated`);
+    }
+    return create(BlobsSchema, { contents: this.#readFirst(pod, sha256) });
+  }
+
+  #readFirst(pod: Pod, hashes: readonly string[]): Uint8Array[] {
+    const { translations, tokens, enqueue } = this.#options;
     const contents = translations.findContents(pod);
-    return create(BlobsSchema, {
-      contents: sha256.map((hash) => {
-        const content = contents.get(hash);
-        if (content) return toFileBytes(content);
+    const first: Uint8Array[] = [];
+    let byteCount = 0;
+    for (const hash of hashes) {
+      const content = contents.get(hash);
+      if (!content) {
         // Only the device had this token: the next sync requests and sends another one.
-        if (tokens.dropLost(podUid, hash)) enqueue(keyOf(pod));
+        if (tokens.dropLost(pod.metadata.uid ?? "", hash)) enqueue(keyOf(pod));
         throw new AranyaError(
           "not_found",
           `Cannot fetch file ${hash} of pod "${
             keyOf(pod)
           }": the pod no longer refers to it`,
         );
-      }),
-    });
+      }
+      const bytes = toFileBytes(content);
+      byteCount += bytes.length;
+      if (first.length > 0 && byteCount > MAX_FETCHED_BYTES) break;
+      first.push(bytes);
+    }
+    return first;
   }
 
   #findPod(uid: string): Pod {

@@ -91,13 +91,16 @@ export class NotLeaderError extends AranyaError {
 /** A decoded HandshakeInit frame. */
 type Init = ReturnType<typeof decodeInit>;
 
-/** An error that is sent to the initiator as a refusal. */
-class RefusedError extends AranyaError {
+/** A failure that the initiator is sent as a refusal. */
+class RefusedError extends Error {
+  /** For the caller. */
+  override readonly cause: AranyaError;
+  /** For the initiator. */
   readonly refusal: Refusal;
 
-  constructor(error: AranyaError, refusal: Refusal) {
-    const { code, message, cause, details } = error;
-    super(code, message, { cause, ...defined({ details }) });
+  constructor(cause: AranyaError, refusal: Refusal) {
+    super(cause.message);
+    this.cause = cause;
     this.refusal = refusal;
   }
 }
@@ -142,9 +145,10 @@ export async function respondToHandshake(
       { timeoutMs, action, signal },
     );
   } catch (error) {
-    const failure = asAranyaError(error, action);
+    const cause = error instanceof RefusedError ? error.cause : error;
+    const failure = asAranyaError(cause, action);
     options.meter?.count("aranya_handshakes_failed_total", {
-      labels: { code: error instanceof AranyaError ? error.code : "cancelled" },
+      labels: { code: cause instanceof AranyaError ? cause.code : "cancelled" },
     });
     await sendRefusal(link, { error, progress });
     link.close("the handshake failed");

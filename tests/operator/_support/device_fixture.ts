@@ -201,9 +201,10 @@ export class DeviceFixture implements AsyncDisposable {
       handlers: options.handlers ?? ACCEPTING_HANDLERS,
       log: SILENT_LOGGER,
     }));
+    if (!device.findKeys()) device.credential.adopt(undefined);
     const accepted = device.accept({
       link: links.operator,
-      usedPrevious: false,
+      key: options.key ?? device.findKeys()?.key ?? new Uint8Array(),
     });
     const greeting = await greetAsAgent(links.agent, {
       session,
@@ -228,6 +229,8 @@ export interface AgentOptions {
   machineId?: string;
   /** @default {@linkcode ACCEPTING_HANDLERS} */
   handlers?: SessionHandlers;
+  /** The key that the agent proved to have. @default the device's present one */
+  key?: Uint8Array;
 }
 
 /** The agent's end of a link to a `Device`. */

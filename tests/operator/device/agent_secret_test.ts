@@ -40,7 +40,7 @@ Deno.test("ensure() rotates the credential of a connected device on request, and
   await using fixture = await DeviceFixture.start();
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(signal);
-  const before = device.keys?.key;
+  const before = device.findKeys()?.key;
   await fixture.connectAgent(device);
   await until(() => device.link.isUp, "a link");
   device.observeEdge(
@@ -50,7 +50,7 @@ Deno.test("ensure() rotates the credential of a connected device on request, and
   );
   await reconciler.reconcile(signal);
   await until(() => !device.credential.isRotating, "the device's confirmation");
-  assert.notDeepEqual(device.keys?.key, before);
+  assert.notDeepEqual(device.findKeys()?.key, before);
   await reconciler.reconcile(signal);
   const secret = await agentSecret(fixture);
   assert.equal(secret.data?.["previous-token"], undefined);
@@ -73,7 +73,7 @@ Deno.test("ensure() restores the credential when the Secret can't be written", a
   await using fixture = await DeviceFixture.start();
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(signal);
-  const before = device.keys;
+  const before = device.findKeys();
   await fixture.connectAgent(device);
   await until(() => device.link.isUp, "a link");
   device.observeEdge(
@@ -86,7 +86,7 @@ Deno.test("ensure() restores the credential when the Secret can't be written", a
     new AranyaError("unavailable", "Cannot patch: away"),
   );
   await assert.rejects(reconciler.reconcile(signal), /away/);
-  assert.deepEqual(device.keys, before);
+  assert.deepEqual(device.findKeys(), before);
 });
 
 Deno.test("ensure() adopts the credential of a Secret without labels, as a new process does", async () => {
@@ -100,7 +100,7 @@ Deno.test("ensure() adopts the credential of a Secret without labels, as a new p
   await fixture.waitForInformers();
   const next = fixture.openDevice(device.edge);
   await next.reconciler.reconcile(signal);
-  assert.deepEqual(next.device.keys, device.keys);
+  assert.deepEqual(next.device.credential.keys, device.credential.keys);
   const secret = await agentSecret(fixture);
   assert.equal(secret.metadata.labels?.["arhat.dev/name"], device.name);
 });
@@ -113,7 +113,7 @@ Deno.test("checkRevocation() revokes when the Secret was deleted, and not while 
   const secret = new AgentSecret(device, writer);
   await secret.ensure(signal);
   await fixture.waitForInformers();
-  const before = device.keys;
+  const before = device.credential.keys;
   const { metadata } = await agentSecret(fixture);
   await fixture.api.deleteObject(SECRET, metadata);
   await fixture.waitForInformers();
@@ -124,12 +124,12 @@ Deno.test("checkRevocation() revokes when the Secret was deleted, and not while 
   );
   await assert.rejects(secret.checkRevocation(signal), /away/);
   await assert.rejects(secret.ensure(signal), /away/);
-  assert.deepEqual(device.keys, before);
+  assert.deepEqual(device.credential.keys, before);
   fixture.api.failures.clear();
   await secret.checkRevocation(signal);
-  assert.equal(device.keys, undefined);
+  assert.equal(device.credential.keys, undefined);
   await secret.ensure(signal);
-  assert.notDeepEqual(device.keys, before);
+  assert.notDeepEqual(device.credential.keys, before);
   const { metadata: { uid } } = await agentSecret(fixture);
   assert.notEqual(uid, metadata.uid);
 });
@@ -211,5 +211,5 @@ Deno.test("ensure() keeps what the Secret holds while the CA's Secret does not e
       `Cannot write Secret "${fixture.ref.name}-agent": Secret "endpoint" of tlsSecretRef does not exist`,
   });
   assert.deepEqual(await agentSecret(fixture), before);
-  assert.ok(device.keys);
+  assert.ok(device.credential.keys);
 });

@@ -19,10 +19,10 @@ function toStoredSecret(credential: Credential): Secret {
 
 Deno.test("adopt() makes a key without a Secret, and keeps it until there is one", () => {
   const credential = new Credential();
-  assert.equal(credential.adopt(undefined), false);
+  credential.adopt(undefined);
   const key = credential.keys?.key;
   assert.equal(key?.length, 32);
-  assert.equal(credential.adopt(undefined), false);
+  credential.adopt(undefined);
   assert.equal(credential.keys?.key, key);
 });
 
@@ -30,16 +30,31 @@ Deno.test("adopt() reads the key that a former leader stored", () => {
   const former = new Credential();
   former.adopt(undefined);
   const credential = new Credential();
-  assert.equal(credential.adopt(toStoredSecret(former)), false);
+  credential.adopt(toStoredSecret(former));
   assert.deepEqual(credential.keys, former.keys);
 });
 
-Deno.test("adopt() returns true when a user changed the key", () => {
+Deno.test("accepts() is false for the key that a user replaced", () => {
   const other = new Credential();
   other.adopt(undefined);
   const credential = new Credential();
   credential.adopt(undefined);
-  assert.equal(credential.adopt(toStoredSecret(other)), true);
+  const { key = new Uint8Array() } = credential.keys ?? {};
+  assert.equal(credential.accepts(key), true);
+  credential.adopt(toStoredSecret(other));
+  assert.equal(credential.accepts(key), false);
+  assert.equal(credential.accepts(other.keys?.key ?? key), true);
+});
+
+Deno.test("accepts() is true for both keys during a rotation, and for none after revoke()", () => {
+  const credential = new Credential();
+  credential.adopt(undefined);
+  credential.rotate();
+  const { key = new Uint8Array(), previousKey = key } = credential.keys ?? {};
+  assert.equal(credential.accepts(previousKey), true);
+  assert.equal(credential.accepts(key), true);
+  credential.revoke();
+  assert.equal(credential.accepts(key), false);
 });
 
 Deno.test("adopt() replaces a value that is no credential", () => {
@@ -60,7 +75,7 @@ Deno.test("rotate() accepts both keys until the device confirmed the new one", (
   assert.deepEqual(credential.keys?.previousKey, old);
   assert.notDeepEqual(credential.keys?.key, old);
   const secret = toStoredSecret(credential);
-  assert.equal(credential.adopt(secret), false);
+  credential.adopt(secret);
   credential.confirm();
   assert.equal(credential.keys?.previousKey, undefined);
   // The informer may show the former Secret for a while.

@@ -11,7 +11,7 @@ Deno.test("revoke() closes the link and drops the credential; the next reconcili
   await using fixture = await DeviceFixture.start();
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(signal);
-  const before = device.keys?.key;
+  const before = device.findKeys()?.key;
   const agent = await fixture.connectAgent(device);
   await until(() => device.link.isUp, "a link");
   const { namespace, name } = fixture.ref;
@@ -22,8 +22,8 @@ Deno.test("revoke() closes the link and drops the credential; the next reconcili
   await agent.ended;
   assert.equal(device.credential.toSecretValues().token, null);
   await reconciler.reconcile(signal);
-  assert.equal(device.keys?.key.length, 32);
-  assert.notDeepEqual(device.keys?.key, before);
+  assert.equal(device.findKeys()?.key.length, 32);
+  assert.notDeepEqual(device.findKeys()?.key, before);
 });
 
 Deno.test("ownsVirtualPod() is false for a pod that was not made for the device", async () => {
@@ -65,10 +65,10 @@ Deno.test("problems name an organization that the signer does not allow", async 
   ]);
 });
 
-Deno.test("reportUnsupportedVersion() adds a problem until a link is up", async () => {
+Deno.test("onVersionUnsupported() adds a problem until a link is up", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  device.reportUnsupportedVersion("Cannot serve version 9");
+  device.onVersionUnsupported("Cannot serve version 9");
   assert.equal(device.problems[0]?.message, "Cannot serve version 9");
   await fixture.connectAgent(device);
   assert.deepEqual(device.problems, []);

@@ -4,8 +4,11 @@ import {
   ConfigureSchema,
   create,
   decodeMessage,
+  encodeEnvelope,
   encodeMessage,
+  EnvelopeKind,
   FactsSchema,
+  HelloSchema,
   Method,
 } from "../../../lib/shared/wire/mod.ts";
 import {
@@ -13,6 +16,8 @@ import {
   DeviceFixture,
 } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
+import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 
 Deno.test("accept() configures the device, and again when the configuration changes", async () => {
   await using fixture = await DeviceFixture.start();
@@ -105,16 +110,92 @@ Deno.test("toConnectedCondition() keeps what the former leader wrote until the r
   );
 });
 
-Deno.test("closeLink() closes the link at once", async () => {
+Deno.test("closeUnlessAccepted() closes the link of a key that is no longer accepted, and keeps it else", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   const agent = await fixture.connectAgent(device);
   await until(() => device.link.isUp, "a link");
-  device.link.closeLink("revoked");
+  device.link.closeUnlessAccepted("changed");
+  device.credential.rotate();
+  device.link.closeUnlessAccepted("changed");
+  assert.equal(device.link.isUp, true);
+  device.credential.confirm();
+  device.link.closeUnlessAccepted("revoked");
   await agent.ended;
   assert.equal(device.link.isUp, false);
   assert.match(
     device.link.toConnectedCondition(device.edge).message,
     /revoked/,
+  );
+});
+
+Deno.test("closeUnlessAccepted() keeps the link of a device that has stored the new key", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  device.credential.rotate();
+  device.rotation.send();
+  await until(() => !device.credential.isRotating, "the confirmation");
+  device.link.closeUnlessAccepted("changed");
+  assert.equal(device.link.isUp, true);
+});
+
+Deno.test("accept() confirms a rotation when the agent proved to have the new key, and not with the previous one", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  device.credential.rotate();
+  const { key, previousKey } = device.findKeys() ?? {};
+  assert.ok(key && previousKey);
+  await fixture.connectAgent(device, { key: previousKey });
+  await until(() => device.link.isUp, "a link");
+  assert.equal(device.credential.isRotating, true);
+  const agent = await fixture.connectAgent(device, { key });
+  await until(() => !device.credential.isRotating, "the confirmation");
+  assert.deepEqual(device.findKeys(), { key });
+  agent.links.cut();
+});
+
+Deno.test("accept() does not confirm a rotation for another machine that it refuses", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  device.credential.rotate();
+  const { key } = device.findKeys() ?? {};
+  assert.ok(key);
+  await assert.rejects(
+    fixture.connectAgent(device, { key, machineId: "clone" }),
+    { code: "conflict" },
+  );
+  assert.equal(device.credential.isRotating, true);
+});
+
+Deno.test("accept() reports an agent without a protocol version that is supported", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+  const accepted = device.accept({
+    link: operator,
+    key: device.findKeys()?.key ?? new Uint8Array(),
+  });
+  await agent.send(encodeEnvelope({
+    kind: EnvelopeKind.HELLO,
+    stream: 0,
+    sequence: 0,
+    complete: true,
+    payload: encodeMessage(HelloSchema, {
+      protocolVersion: 9,
+      minProtocolVersion: 8,
+    }),
+  }));
+  await agent.packets[Symbol.asyncIterator]().next();
+  agent.close("refused");
+  await accepted;
+  assert.match(
+    device.problems[0]?.message ?? "",
+    /protocol version is 9, expected 1 to 1/,
   );
 });

@@ -10,6 +10,7 @@ import {
   FetchBlobsSchema,
   Method,
   PodStatusListSchema,
+  toMethodName,
 } from "../../../lib/shared/wire/mod.ts";
 import { toReportHandlers } from "../../../lib/operator/device/reports.ts";
 
@@ -84,5 +85,38 @@ Deno.test("request() and stream() refuse other methods", async () => {
   });
   await assert.rejects(stream(Method.EXEC, none, {} as never), {
     code: "unsupported",
+  });
+});
+
+Deno.test("request() refuses a report above the limit of its method before it decodes it", async () => {
+  const seen: string[] = [];
+  const { request } = createHandlers(seen);
+  const limits = new Map([
+    [Method.REPORT_FACTS, 64 * 1024],
+    [Method.REPORT_EVENTS, 512 * 1024],
+    [Method.FETCH_BLOBS, 16 * 1024],
+  ]);
+  for (const [method, maxBytes] of limits) {
+    // No message at all: it is not decoded.
+    const payload = new Uint8Array(maxBytes + 1).fill(0xff);
+    await assert.rejects(request(method, payload, signal), {
+      code: "too_large",
+      message: `Cannot handle ${
+        toMethodName(method)
+      } of device "edge-1": it has ${
+        maxBytes + 1
+      } bytes, expected at most ${maxBytes}`,
+    });
+  }
+  assert.deepEqual(seen, []);
+});
+
+Deno.test("request() refuses a report of more pods than any device reports", async () => {
+  const { request } = createHandlers([]);
+  const payload = new Uint8Array(200_000);
+  for (let at = 0; at < payload.length; at += 2) payload[at] = 0x0a;
+  await assert.rejects(request(Method.REPORT_PODS, payload, signal), {
+    code: "too_large",
+    message: /PodStatusList: it has more than 65536 fields/,
   });
 });

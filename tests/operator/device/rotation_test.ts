@@ -49,7 +49,7 @@ Deno.test("send() sends the new key once, and the device's answer ends the rotat
   device.rotation.send();
   await device.rotation.settled();
   assert.equal(keys.length, 1);
-  assert.deepEqual(keys[0], device.keys?.key);
+  assert.deepEqual(keys[0], device.findKeys()?.key);
   assert.equal(device.credential.isRotating, false);
 });
 
@@ -67,12 +67,16 @@ Deno.test("send() keeps both keys and enqueues the device when it fails", async 
   assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
 });
 
-Deno.test("confirm() drops the previous key and enqueues the device", async () => {
+Deno.test("confirmIfPresent() drops the previous key for the new one only, and enqueues the device", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   device.credential.adopt(undefined);
   device.credential.rotate();
-  device.rotation.confirm();
+  const { key, previousKey } = device.findKeys() ?? {};
+  assert.ok(key && previousKey);
+  device.rotation.confirmIfPresent(previousKey);
+  assert.equal(device.credential.isRotating, true);
+  device.rotation.confirmIfPresent(key);
   assert.equal(device.credential.isRotating, false);
   assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
 });

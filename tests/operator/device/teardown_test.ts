@@ -211,7 +211,7 @@ Deno.test("tearDown() by a new leader lets a device that was connected come back
   const state: TeardownState = {};
   const tear = () => tearDown(device, { state, objects: reconciler, signal });
   assert.equal(await tear(), false);
-  assert.deepEqual(device.keys, former.keys);
+  assert.deepEqual(device.credential.keys, former.credential.keys);
   // The agent lists no pods: it has stopped this one.
   const agent = await fixture.connectAgent(device);
   await until(async () => await findPod() === undefined, "a finalized pod");

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  equalBytes,
   NO_METER,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import { serveLinks } from "../../../lib/operator/fleet/links.ts";
+import { SECRET } from "../../../lib/operator/kube/mod.ts";
 import {
   initiateHandshake,
   NotLeaderError,
 } from "../../../lib/shared/noise/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
-import { DeviceFixture } from "../_support/device_fixture.ts";
+import {
+  createSession,
+  greetAsAgent,
+} from "../../../lib/shared/session/mod.ts";
+import {
+  ACCEPTING_HANDLERS,
+  DeviceFixture,
+} from "../_support/device_fixture.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function openListener(
@@ -55,7 +65,7 @@ async function openListener(
 Deno.test("serveLinks() accepts a device with its credential", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
-  const key = device.keys?.key ?? new Uint8Array(32);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
   const sealed = await initiateHandshake(await dial(), {
     device: fixture.ref.name,
     key,
@@ -79,7 +89,7 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   const garbage = await dial();
   await garbage.send(Uint8Array.from([9, 9, 9]));
   await garbage.closed;
-  const right = device.keys?.key ?? key;
+  const right = device.findKeys()?.key ?? key;
   const sealed = await initiateHandshake(await dial(), {
     device: fixture.ref.name,
     key: right,
@@ -88,17 +98,20 @@ Deno.test("serveLinks() refuses a wrong credential, an unknown device and garbag
   await end();
 });
 
-Deno.test("serveLinks() refuses a device as unavailable while its credential is not known yet", async () => {
+Deno.test("serveLinks() refuses a device without a credential like an unknown one", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
-  const key = device.keys?.key ?? new Uint8Array(32);
-  device.credential.revoke();
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { namespace, name } = fixture.ref;
+  await fixture.api.deleteObject(SECRET, { namespace, name: `${name}-agent` });
+  await fixture.waitForInformers();
+  device.revoke();
   await assert.rejects(
-    initiateHandshake(await dial(), {
-      device: fixture.ref.name,
-      key,
-    }),
-    { code: "unavailable" },
+    initiateHandshake(await dial(), { device: name, key }),
+    {
+      code: "unauthorized",
+      message: /the operator refused: unknown device or wrong credential$/,
+    },
   );
   await end();
 });
@@ -106,7 +119,7 @@ Deno.test("serveLinks() refuses a device as unavailable while its credential is 
 Deno.test("serveLinks() refuses a device as unavailable while its connectivity method is not supported", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
-  const key = device.keys?.key ?? new Uint8Array(32);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
   device.observeEdge({
     ...device.edge,
     spec: { connectivity: { method: "mqtt" } },
@@ -125,10 +138,114 @@ Deno.test("serveLinks() sends agents to the leader", async () => {
     fixture,
     new NotLeaderError({ reason: "another operator leads", endpoint }),
   );
-  const key = device.keys?.key ?? new Uint8Array(32);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
   await assert.rejects(
     initiateHandshake(await dial(), { device: fixture.ref.name, key }),
     { code: "unavailable", details: { refusal: "NOT_LEADER", endpoint } },
   );
+  await end();
+});
+
+Deno.test("serveLinks() accepts a device whose Secret is known before its first reconciliation", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, end } = await openListener(fixture);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  await end();
+  await fixture.waitForInformers();
+  const later = fixture.openDevice(device.edge);
+  assert.deepEqual(later.device.findKeys(), { key });
+});
+
+/** The agent's end of a link whose confirming packet is held back. */
+interface HeldLink {
+  link: Link;
+  /** Resolves when the agent wants to send its confirming packet. */
+  held: Promise<void>;
+  release: () => void;
+}
+
+function holdConfirmation(link: Link): HeldLink {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: held, resolve: hold } = Promise.withResolvers<void>();
+  let count = 0;
+  return {
+    held,
+    release,
+    link: new Proxy(link, {
+      get(target, name) {
+        if (name === "send") {
+          return async (packet: Uint8Array) => {
+            if (++count === 2) {
+              hold();
+              await released;
+            }
+            return target.send(packet);
+          };
+        }
+        const value = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    }),
+  };
+}
+
+/** Greets over a link that has completed the handshake. */
+async function greet(link: Link) {
+  const session = createSession({
+    side: "agent",
+    handlers: ACCEPTING_HANDLERS,
+    log: SILENT_LOGGER,
+  });
+  const greeting = await greetAsAgent(link, {
+    session,
+    capabilities: [],
+    agentVersion: "0.1.0",
+    machineId: "machine-1",
+    bootId: "boot-1",
+  });
+  return { session, greeting };
+}
+
+Deno.test("serveLinks() keeps the key of a device whose handshake was under way when a rotation began", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await openListener(fixture);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { link, held, release } = holdConfirmation(await dial());
+  const handshake = initiateHandshake(link, {
+    device: fixture.ref.name,
+    key,
+  });
+  await held;
+  device.credential.rotate();
+  release();
+  const sealed = await handshake;
+  const { session, greeting } = await greet(sealed);
+  const running = session.run(sealed, greeting);
+  await until(() => device.link.isUp, "the link");
+  const { key: present, previousKey } = device.findKeys() ?? { key };
+  assert.ok(
+    [present, previousKey].some((each) => each && equalBytes(each, key)),
+    "the key that the device has is no longer accepted",
+  );
+  await session.close();
+  await running;
+  await end();
+});
+
+Deno.test("serveLinks() refuses a handshake whose credential was revoked before it ended", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await openListener(fixture);
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { link, held, release } = holdConfirmation(await dial());
+  const handshake = initiateHandshake(link, {
+    device: fixture.ref.name,
+    key,
+  });
+  await held;
+  device.revoke();
+  device.credential.adopt(undefined);
+  release();
+  await assert.rejects(greet(await handshake), { code: "unauthorized" });
+  assert.equal(device.link.isUp, false);
   await end();
 });

@@ -66,6 +66,45 @@ Deno.test("PodBlobs.fetch() throws for files that the pod no longer refers to", 
   });
 });
 
+Deno.test("PodBlobs.fetch() returns the first contents that fit in 2 MiB, at least one", () => {
+  const { inputs, fetch } = open();
+  const data = Object.fromEntries(
+    ["a", "b", "c", "d", "e"].map((name) => [name, name.repeat(900_000)]),
+  );
+  inputs.configMaps.set("ns/cm", {
+    metadata: { namespace: "ns", name: "cm" },
+    data: { ...data, f: "f".repeat(3_000_000) },
+  });
+  const hashes = [
+    ...inputs.translations.findContents(REFERRING_POD).keys(),
+  ];
+  const lengths = (wanted: string[]) =>
+    fetch("u-1", wanted).map(({ length }) => length).filter((length) =>
+      length > 100
+    );
+  assert.ok(hashes.length >= 6, `${hashes.length} files`);
+  assert.deepEqual(lengths(hashes), [900_000, 900_000]);
+  const large = hashes.filter((hash) =>
+    fetch("u-1", [hash])[0]?.length === 3_000_000
+  );
+  assert.deepEqual(lengths([...large, ...hashes.slice(0, 1)]), [3_000_000]);
+});
+
+Deno.test("PodBlobs.fetch() throws for a hash that is repeated and for more than 64", () => {
+  const { inputs, fetch } = open();
+  const [hash = ""] = inputs.translations.findContents(REFERRING_POD).keys();
+  assert.throws(() => fetch("u-1", [hash, hash]), {
+    code: "invalid",
+    message: 'Cannot fetch files of pod "ns/web": a hash is repeated',
+  });
+  const many = Array.from({ length: 65 }, (_, index) => String(index));
+  assert.throws(() => fetch("u-1", many), {
+    code: "invalid",
+    message:
+      'Cannot fetch files of pod "ns/web": 65 hashes, expected at most 64',
+  });
+});
+
 Deno.test("PodBlobs.fetch() throws for a pod that is not on the node", () => {
   const { fetch } = open();
   assert.throws(() => fetch("u-2", []), {
