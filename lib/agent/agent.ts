@@ -19,9 +19,9 @@ import {
 } from "../shared/session/mod.ts";
 import type { Method, PodStatus } from "../shared/wire/mod.ts";
 import {
+  BlobFetcher,
   CommandHandlers,
   FactsReport,
-  fetchBlobs,
   PodReports,
 } from "./commands/mod.ts";
 import { type ConnectionListener, OperatorConnection } from "./connection.ts";
@@ -198,6 +198,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
 
   #startPodWorkers(): Promise<PodWorkers> {
     const { config, runtime, mounts, log } = this.#options;
+    const blobs = new BlobFetcher(this.#session);
     return createPodWorkers({
       runtime,
       mounts,
@@ -206,18 +207,21 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       clock: this.#clock,
       host: this.#facts,
       switches: config.pods,
-      fetchBlobs: (request) => fetchBlobs(this.#session, request),
+      fetchBlobs: (request) => blobs.fetch(request),
       reporter: this,
     });
   }
 
   #openCredentials(): Promise<CredentialStore> {
-    const { config, configFile, log } = this.#options;
+    const { config, configFile, log, signal } = this.#options;
     return CredentialStore.open({
       key: config.credential,
       configFile,
       store: this.#store,
+      onRotated: () => this.#session.disconnect("the credential was rotated"),
+      clock: this.#clock,
       log,
+      signal,
     });
   }
 

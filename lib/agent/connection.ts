@@ -22,7 +22,7 @@ export interface OperatorConnectionOptions {
   /** "host:port", tried in turn; at least one. */
   endpoints: readonly string[];
   connector: LinkConnector;
-  session: Pick<Session, "run">;
+  session: Pick<Session, "run" | "disconnect">;
   listener: ConnectionListener;
   /** Delays between attempts, as in agent.yaml. */
   backoff: { initialDelayMs: number; maxDelayMs: number; factor: number };
@@ -32,6 +32,10 @@ export interface OperatorConnectionOptions {
   random?: () => number;
 }
 
+/** A link that lived shorter than this counts as a failure: it may end the same way again. */
+const STABLE_LINK_MS = 30_000;
+/** Knocks within this time after one are ignored: anybody on the path can send them. */
+const KNOCK_INTERVAL_MS = 30_000;
 /** Most losses are short: within this time after one, no delay is longer than `EAGER_DELAY_MS`. */
 const EAGER_PERIOD_MS = 60_000;
 const EAGER_DELAY_MS = 3_000;
@@ -54,17 +58,21 @@ const PERSISTENT_CODES: readonly string[] = [
 ];
 
 /** Result of one attempt: a link that ran to its end, or an error. */
-type Outcome = { connected: true } | { connected: false; error: AranyaError };
+type Outcome =
+  | { connected: true; linkMs: number }
+  | { connected: false; error: AranyaError };
 
 /**
- * Opens a link, runs the session on it until the link ends, and opens the next one: after a link
- * with the shortest delay, after errors with growing delays.
+ * Opens a link, runs the session on it until the link ends, and opens the next one: with the
+ * shortest delay after a link that lived for a while, with growing delays after errors and links
+ * that ended at once.
  */
 export class OperatorConnection {
   readonly #options: OperatorConnectionOptions;
   readonly #random: () => number;
   readonly #backoff: Backoff;
   #lostAtMs: number;
+  #knockedAtMs = -Infinity;
   /** Message of the last logged error; empty after a link. */
   #loggedMessage = "";
 
@@ -88,14 +96,15 @@ export class OperatorConnection {
       const outcome = await this.#tryEndpoints(signal);
       if (signal.aborted) return;
       const delayMs = outcome.connected
-        ? this.#onLinkEnded()
+        ? this.#onLinkEnded(outcome.linkMs)
         : this.#onFailure(outcome.error);
       await this.#options.clock.sleep(delayMs, { signal }).catch(() => {});
     }
   }
 
-  /** Resets the delays after a link has ended; returns the next delay, in milliseconds. */
-  #onLinkEnded(): number {
+  /** Resets the delays after a stable link has ended; returns the next delay, in milliseconds. */
+  #onLinkEnded(linkMs: number): number {
+    if (linkMs < STABLE_LINK_MS) return this.#nextTransientDelayMs();
     this.#lostAtMs = this.#options.clock.monotonicMs();
     this.#loggedMessage = "";
     this.#backoff.reset();
@@ -113,20 +122,27 @@ export class OperatorConnection {
   }
 
   #nextDelayMs({ code, details }: AranyaError): number {
-    const { clock, backoff: { maxDelayMs } } = this.#options;
-    const delayMs = this.#backoff.next();
-    const addJitter = (longestMs: number, jitter: number) =>
-      longestMs * (1 - jitter * this.#random());
+    const { backoff: { maxDelayMs } } = this.#options;
     if (details?.reason === "DUPLICATE_DEVICE") {
-      return addJitter(Math.min(maxDelayMs, DUPLICATE_DELAY_MS), SLOW_JITTER);
+      const longestMs = Math.min(maxDelayMs, DUPLICATE_DELAY_MS);
+      return this.#addJitter(longestMs, SLOW_JITTER);
     }
-    if (PERSISTENT_CODES.includes(code)) {
-      return addJitter(maxDelayMs, SLOW_JITTER);
-    }
-    if (clock.monotonicMs() - this.#lostAtMs < EAGER_PERIOD_MS) {
-      return Math.min(delayMs, addJitter(EAGER_DELAY_MS, JITTER));
-    }
-    return delayMs;
+    return PERSISTENT_CODES.includes(code)
+      ? this.#addJitter(maxDelayMs, SLOW_JITTER)
+      : this.#nextTransientDelayMs();
+  }
+
+  /** Returns the delay after an error that may pass at any time. */
+  #nextTransientDelayMs(): number {
+    const delayMs = this.#backoff.next();
+    const lostMs = this.#options.clock.monotonicMs() - this.#lostAtMs;
+    return lostMs < EAGER_PERIOD_MS
+      ? Math.min(delayMs, this.#addJitter(EAGER_DELAY_MS, JITTER))
+      : delayMs;
+  }
+
+  #addJitter(longestMs: number, jitter: number): number {
+    return longestMs * (1 - jitter * this.#random());
   }
 
   /**
@@ -147,16 +163,21 @@ export class OperatorConnection {
 
   /** Connects to an endpoint, following redirects, and runs the session until the link ends. */
   async #tryEndpoint(endpoint: string, signal: AbortSignal): Promise<Outcome> {
-    const { connector, session, listener, log } = this.#options;
+    const { connector, session, listener, log, clock } = this.#options;
+    const onKnock = () => this.#onKnock();
     let target = endpoint;
     for (let redirectCount = 0;; redirectCount++) {
       try {
-        const { link, greeting } = await connector.connect(target, signal);
+        const { link, greeting } = await connector.connect(target, {
+          signal,
+          onKnock,
+        });
+        const startMs = clock.monotonicMs();
         log.info("link is up", { link: link.peer });
         listener.onConnected();
         const { reason } = await session.run(link, greeting);
         log.info("link is down", { link: link.peer, reason });
-        return { connected: true };
+        return { connected: true, linkMs: clock.monotonicMs() - startMs };
       } catch (error) {
         const known = asAranyaError(error, `Cannot connect to ${target}`);
         const next = known.details?.endpoint;
@@ -167,5 +188,14 @@ export class OperatorConnection {
         target = next;
       }
     }
+  }
+
+  /** Ends the link, for another operator may be listening that doesn't know of it. */
+  #onKnock(): void {
+    const { clock, session } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#knockedAtMs < KNOCK_INTERVAL_MS) return;
+    this.#knockedAtMs = nowMs;
+    session.disconnect("another operator is listening");
   }
 }

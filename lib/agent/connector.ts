@@ -25,7 +25,14 @@ export interface LinkConnector {
    * @throws {AranyaError} `details.endpoint` is the endpoint of a redirect, if the operator sent
    * one
    */
-  connect(endpoint: string, signal: AbortSignal): Promise<ConnectedLink>;
+  connect(endpoint: string, options: ConnectOptions): Promise<ConnectedLink>;
+}
+
+/** Options of {@linkcode LinkConnector.connect}. */
+export interface ConnectOptions {
+  signal: AbortSignal;
+  /** Called for each Knock on the link, which is not authenticated. */
+  onKnock: () => void;
 }
 
 /** Identifies the machine to the operator; read anew on each use. */
@@ -58,28 +65,35 @@ export class OperatorConnector implements LinkConnector {
     this.#options = options;
   }
 
-  async connect(endpoint: string, signal: AbortSignal): Promise<ConnectedLink> {
+  async connect(
+    endpoint: string,
+    options: ConnectOptions,
+  ): Promise<ConnectedLink> {
     const { credentials } = this.#options;
-    const { previousKey } = credentials;
+    const { key, previousKey } = credentials;
     try {
-      return await this.#connect({ endpoint, key: credentials.key, signal });
+      return await this.#connect({ ...options, endpoint, key });
     } catch (error) {
       if (!previousKey || !hasCode(error, "unauthorized")) throw error;
     }
-    return await this.#connect({ endpoint, key: previousKey, signal });
+    return await this.#connect({ ...options, endpoint, key: previousKey });
   }
 
   async #connect(
-    { endpoint, key, signal }: {
+    { endpoint, key, signal, onKnock }: ConnectOptions & {
       endpoint: string;
       key: Uint8Array;
-      signal: AbortSignal;
     },
   ): Promise<ConnectedLink> {
     const { device, agentVersion, machine, dialer, credentials, session } =
       this.#options;
     const rawLink = await dialer.dial({ endpoint, signal });
-    const link = await initiateHandshake(rawLink, { device, key, signal });
+    const link = await initiateHandshake(rawLink, {
+      device,
+      key,
+      signal,
+      onKnock,
+    });
     const greeting = await greetAsAgent(link, {
       session,
       capabilities: Object.values(CAPABILITIES),

@@ -20,6 +20,10 @@ interface Scenario {
   /** Result of each attempt; the agent is stopped during the last one. */
   results: Result[];
   endpoints?: string[];
+  /** How long each link lives, in milliseconds. @default 30000 */
+  linkMs?: number;
+  /** Called for each link. */
+  onLink?: (link: { knock: () => void; passMs: (ms: number) => void }) => void;
 }
 
 function toError(result: Exclude<Result, "up">): AranyaError {
@@ -37,7 +41,9 @@ function toError(result: Exclude<Result, "up">): AranyaError {
 }
 
 /** Runs a connection; returns endpoints, links and delays in order, e.g. `a`, `up`, `wait 100`. */
-async function run({ results, endpoints = ["a"] }: Scenario) {
+async function run(
+  { results, endpoints = ["a"], linkMs = 30_000, onLink }: Scenario,
+) {
   const stop = new AbortController();
   const steps: string[] = [];
   let nowMs = 0;
@@ -53,6 +59,7 @@ async function run({ results, endpoints = ["a"] }: Scenario) {
   };
   const { lines, logger } = new RecordedLog();
   const remaining = [...results];
+  let knock = () => {};
   const connection = new OperatorConnection({
     endpoints,
     backoff: { initialDelayMs: 1_000, maxDelayMs: 60_000, factor: 2 },
@@ -60,9 +67,20 @@ async function run({ results, endpoints = ["a"] }: Scenario) {
     log: logger,
     random: () => 0,
     listener: { onConnected: () => void steps.push("up") },
-    session: { run: () => Promise.resolve({ reason: "ended" }) },
+    session: {
+      run() {
+        onLink?.({
+          knock: () => knock(),
+          passMs: (ms) => void (nowMs += ms),
+        });
+        nowMs += linkMs;
+        return Promise.resolve({ reason: "ended" });
+      },
+      disconnect: (reason) => void steps.push(`disconnect: ${reason}`),
+    },
     connector: {
-      connect(endpoint) {
+      connect(endpoint, { onKnock }) {
+        knock = onKnock;
         steps.push(endpoint);
         const result = remaining.shift() ?? "up";
         if (remaining.length === 0) stop.abort(new Error("the last attempt"));
@@ -154,4 +172,31 @@ Deno.test("OperatorConnection.run() starts with the first delay again after a li
     ...["a", "wait 1000", "a", "wait 2000", "a", "up"],
     ...["wait 1000", "a", "wait 2000", "a", "up"],
   ]);
+});
+
+Deno.test("OperatorConnection.run() waits longer and longer when links end at once", async () => {
+  const { steps } = await run({
+    results: Array<Result>(40).fill("up"),
+    linkMs: 0,
+  });
+  const delaysMs = steps.filter((step) => step.startsWith("wait"))
+    .map((step) => Number(step.slice("wait ".length)));
+  assert.deepEqual(delaysMs.slice(0, 4), [1_000, 2_000, 3_000, 3_000]);
+  assert.equal(delaysMs.at(-1), 60_000);
+});
+
+Deno.test("OperatorConnection.run() reconnects after a Knock, at most once in 30 s", async () => {
+  const { steps } = await run({
+    results: ["up", "up"],
+    onLink: ({ knock, passMs }) => {
+      knock();
+      knock();
+      passMs(29_000);
+      knock();
+      passMs(2_000);
+      knock();
+    },
+  });
+  const reconnect = "disconnect: another operator is listening";
+  assert.deepEqual(steps.slice(0, 4), ["a", "up", reconnect, reconnect]);
 });

@@ -10,15 +10,14 @@ import { KEY } from "./_support/agent_fixture.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
 import { TestOperator } from "./_support/test_operator.ts";
 
-const { signal } = new AbortController();
+const options = { signal: new AbortController().signal, onKnock() {} };
 const PREVIOUS_KEY = new Uint8Array(32).fill(3);
 const log = SILENT_LOGGER;
 
 async function createFixture(
   operator: TestOperator,
-  options: { store: StateStore; previousKey?: Uint8Array },
+  { store, previousKey }: { store: StateStore; previousKey?: Uint8Array },
 ) {
-  const { store, previousKey } = options;
   if (previousKey) {
     const name = { kind: "setting", key: "previous-credential" } as const;
     await store.write(name, previousKey);
@@ -58,7 +57,7 @@ Deno.test("OperatorConnector.connect() announces the agent and completes a rotat
     store: state.store,
     previousKey: PREVIOUS_KEY,
   });
-  const { link } = await connector.connect(operator.endpoint, signal);
+  const { link } = await connector.connect(operator.endpoint, options);
   const [greeting] = operator.greetings;
   assert.equal(greeting?.hello.agentVersion, "1.2.3");
   assert.equal(greeting?.hello.machineId, "m1");
@@ -74,8 +73,29 @@ Deno.test("OperatorConnector.connect() uses the previous credential when the ope
     store: state.store,
     previousKey: PREVIOUS_KEY,
   });
-  const { link } = await connector.connect(operator.endpoint, signal);
+  const { link } = await connector.connect(operator.endpoint, options);
   assert.deepEqual(credentials.previousKey, PREVIOUS_KEY);
+  link.close("test");
+});
+
+Deno.test("OperatorConnector.connect() connects although the state can't be written", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using state = await TemporaryStore.open();
+  const { store } = state;
+  const { connector, credentials } = await createFixture(operator, {
+    store: new Proxy(store, {
+      get(target, name) {
+        if (name === "remove") {
+          return () => Promise.reject(new Error("read-only file system"));
+        }
+        const value = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    }),
+    previousKey: PREVIOUS_KEY,
+  });
+  const { link } = await connector.connect(operator.endpoint, options);
+  assert.equal(credentials.previousKey, undefined);
   link.close("test");
 });
 
@@ -84,7 +104,7 @@ Deno.test("OperatorConnector.connect() fails without a previous credential", asy
   await using state = await TemporaryStore.open();
   const { store } = state;
   const { connector } = await createFixture(operator, { store });
-  await assert.rejects(connector.connect(operator.endpoint, signal), {
+  await assert.rejects(connector.connect(operator.endpoint, options), {
     code: "unauthorized",
   });
 });

@@ -35,6 +35,36 @@ Deno.test("CredentialStore.rotate() writes the new credential before it responds
   await until(() => operator.greetings.length === 2, "the next link");
 });
 
+Deno.test("CredentialStore.rotate() has the agent connect with the new credential, and then drops the previous one", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint);
+  await operator.waitForLink();
+  operator.keys = { key: NEW_KEY, previousKey: KEY };
+  await rotate(operator, NEW_KEY);
+  await until(() => operator.greetings.length === 2, "the next link");
+  // The previous credential is refused from now on, and no longer tried.
+  operator.keys = { key: KEY };
+  operator.cutLink();
+  await until(
+    () => agent.log.lines.some((line) => /wrong credential/.test(line)),
+    "a refusal",
+  );
+  assert.equal(operator.greetings.length, 2);
+});
+
+Deno.test("CredentialStore.rotate() leaves everything as it is for the credential that it has", async () => {
+  await using state = await TemporaryStore.open();
+  const configFile = `${state.dir}/absent.yaml`;
+  const store = await CredentialStore.open({
+    key: KEY,
+    configFile,
+    store: state.store,
+    log: SILENT_LOGGER,
+  });
+  await store.rotate(encodeMessage(RotateCredentialSchema, { key: KEY }));
+  assert.equal(store.previousKey, undefined);
+});
+
 Deno.test("CredentialStore.rotate() keeps the old credential for an operator that did not store the new one", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using _agent = new AgentFixture(operator.endpoint);

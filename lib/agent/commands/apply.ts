@@ -4,20 +4,23 @@
  */
 import {
   decodeMessage,
-  encodeMessage,
+  MAX_POD_FIELD_COUNT,
   PodSpecSchema,
-  PodStatusListSchema,
   PurgePodSchema,
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodWorkers } from "../pods/mod.ts";
+import { encodeStatuses } from "./status_list.ts";
 
 /** The empty response message. */
 const EMPTY_RESPONSE = new Uint8Array();
 
-/** Serves METHOD_LIST_PODS: returns the status of every pod on the device. */
+/**
+ * Serves METHOD_LIST_PODS: returns the status of every pod on the device, with messages cut if the
+ * list would be too large for the operator.
+ */
 export async function listPods(podWorkers: PodWorkers): Promise<Uint8Array> {
-  return encodeMessage(PodStatusListSchema, { pods: await podWorkers.list() });
+  return encodeStatuses(await podWorkers.list());
 }
 
 /** Serves METHOD_APPLY_POD: stores a pod's desired spec, which its worker then applies. */
@@ -25,7 +28,10 @@ export async function applyPod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
-  await podWorkers.apply(decodeMessage(PodSpecSchema, payload));
+  const maxFieldCount = MAX_POD_FIELD_COUNT;
+  await podWorkers.apply(
+    decodeMessage(PodSpecSchema, payload, { maxFieldCount }),
+  );
   return EMPTY_RESPONSE;
 }
 

@@ -15,7 +15,7 @@
  *
  * @module
  */
-export { fetchBlobs } from "./blobs.ts";
+export { BlobFetcher } from "./blobs.ts";
 export {
   CommandHandlers,
   type CommandHandlersOptions,

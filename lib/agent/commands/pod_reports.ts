@@ -14,9 +14,9 @@ import {
   EventListSchema,
   Method,
   type PodStatus,
-  PodStatusListSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodEvent, PodReporter } from "../pods/mod.ts";
+import { encodeFirstStatuses } from "./status_list.ts";
 
 /** Options of {@linkcode PodReports}. */
 export interface PodReportsOptions {
@@ -31,6 +31,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const RETRY_INTERVAL_MS = 5_000;
 const MAX_EVENT_COUNT = 256;
 const MAX_PODS_PER_REQUEST = 64;
+/** As in the note of an Event of Kubernetes. */
+const MAX_EVENT_MESSAGE_LENGTH = 1024;
 
 interface TimedEvent extends PodEvent {
   timeUnixMs: bigint;
@@ -63,7 +65,8 @@ export class PodReports
 
   onPodEvent(event: PodEvent): void {
     const timeUnixMs = BigInt(Math.trunc(this.#options.clock.wallMs()));
-    this.#events.push({ ...event, timeUnixMs });
+    const message = event.message.slice(0, MAX_EVENT_MESSAGE_LENGTH);
+    this.#events.push({ ...event, message, timeUnixMs });
     if (this.#events.length > MAX_EVENT_COUNT) this.#events.shift();
     this.#changes.notify();
   }
@@ -109,12 +112,10 @@ export class PodReports
   async #sendAll(signal: AbortSignal): Promise<AranyaError | undefined> {
     while (this.#statuses.size > 0) {
       const pods = [...this.#statuses.values()].slice(0, MAX_PODS_PER_REQUEST);
-      const error = await this.#send(Method.REPORT_PODS, {
-        payload: encodeMessage(PodStatusListSchema, { pods }),
-        signal,
-      });
+      const { payload, count } = encodeFirstStatuses(pods);
+      const error = await this.#send(Method.REPORT_PODS, { payload, signal });
       if (error) return error;
-      for (const pod of pods) {
+      for (const pod of pods.slice(0, count)) {
         if (this.#statuses.get(pod.uid) === pod) this.#statuses.delete(pod.uid);
       }
     }

@@ -10,7 +10,7 @@ const UNIT_MS: Record<string, number> = {
 };
 
 /**
- * Parses a text like "1m30s", "500ms", "1.5h" or "0" into milliseconds.
+ * Parses a text like "1m30s", "500ms", "1.5h" or "0" into whole milliseconds, rounded.
  * @throws {SyntaxError} for anything else, also for a negative duration
  */
 export function parseDuration(text: string): number {
@@ -24,7 +24,7 @@ export function parseDuration(text: string): number {
   for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)) {
     sumMs += Number(value) * (UNIT_MS[unit ?? ""] ?? NaN);
   }
-  return sumMs;
+  return Math.round(sumMs);
 }
 
 /**

@@ -15,6 +15,9 @@ Deno.test("parseDuration() parses the forms of metav1.Duration", () => {
     ["250ms", 250],
     ["1.5h", 5_400_000],
     ["1m0.5s", 60_500],
+    // Whole milliseconds: they go into integers of the wire protocol.
+    ["10.0005s", 10_001],
+    ["0.1ms", 0],
   ];
   for (const [text, durationMs] of table) {
     assert.equal(parseDuration(text), durationMs, text);
