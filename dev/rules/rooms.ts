@@ -46,7 +46,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     summary:
       "errors, logger, metrics interface, clock, time, abort, queues, back-off, bytes",
     imports: [],
-    packages: ["node:net", "pino"],
+    packages: ["node:http", "node:net", "pino"],
     deno: ["stderr"],
   })
   .room("shared/exec", {
@@ -181,14 +181,8 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "operator/device",
       "operator/fleet",
     ],
-    packages: ["node:net", "prom-client"],
-    deno: [
-      "connect",
-      "hostname",
-      "memoryUsage",
-      "networkInterfaces",
-      "serve",
-    ],
+    packages: ["node:http", "node:net", "prom-client"],
+    deno: ["connect", "hostname", "memoryUsage", "networkInterfaces"],
   })
   .room("agent/docker", {
     summary: "Docker Engine API client",

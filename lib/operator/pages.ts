@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's HTTP pages: /healthz, /livez, /readyz and /metrics. */
-import { AranyaError } from "../shared/base/mod.ts";
+import { createServer, type Server } from "node:http";
+import {
+  AranyaError,
+  hasCode,
+  HTTP_SERVER_LIMITS,
+  HttpGuard,
+  PendingSockets,
+  toListenError,
+} from "../shared/base/mod.ts";
 import type { PrometheusMeter } from "./prometheus_meter.ts";
 
 /** What the pages show of the operator. */
@@ -27,79 +35,145 @@ export interface PageServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts the server. @throws {AranyaError} code "conflict" when the port is taken */
-export function servePages(options: ServePagesOptions): PageServer {
-  const server = listen(
-    options.port,
-    (request) => handleRequest(request, options),
-  );
+/** A response without headers. */
+interface Page {
+  status: number;
+  body: string;
+}
+
+/**
+ * Upper bound of connections. Anybody can reach the port; what keeps the operator alive are the
+ * kubelet's probes, which come from few addresses.
+ */
+const MAX_CONNECTIONS = 64;
+/** Time for one request and its response, in milliseconds. */
+const CONNECTION_TIMEOUT_MS = 15_000;
+/** Metrics are rendered at most once in this time, in milliseconds. */
+const METRICS_TTL_MS = 1000;
+
+/**
+ * Starts the server.
+ * @throws {AranyaError} code "conflict" when the port is taken
+ */
+export async function servePages(
+  options: ServePagesOptions,
+): Promise<PageServer> {
+  const pages = new Pages(options);
+  const server = createServer(HTTP_SERVER_LIMITS);
+  const pending = new PendingSockets({
+    maxCount: MAX_CONNECTIONS,
+    timeoutMs: CONNECTION_TIMEOUT_MS,
+  });
+  new HttpGuard(server, pending).onRequest((request, response) => {
+    request.resume();
+    const { method = "", url = "" } = request;
+    void pages.find({ method, target: url }).catch(() => INTERNAL_ERROR)
+      .then(({ status, body }) => {
+        response.writeHead(status, {
+          "content-type": "text/plain; version=0.0.4; charset=utf-8",
+          // An idle connection would keep its place from others.
+          connection: "close",
+        });
+        response.end(method === "HEAD" ? undefined : body);
+      });
+  });
+  await listen(server, options.port);
+  const address = server.address();
   return {
-    port: server.addr.port,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    port: typeof address === "object" && address ? address.port : 0,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
   };
 }
 
-async function handleRequest(
-  request: Request,
-  { status, meter }: ServePagesOptions,
-): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return toResponse("method not allowed, expected GET\n", 405);
+const INTERNAL_ERROR: Page = { status: 500, body: "internal error\n" };
+
+/** Finds the page for a request. */
+class Pages {
+  readonly #options: ServePagesOptions;
+  #metrics: { body: Promise<string>; untilMs: number } | undefined;
+
+  constructor(options: ServePagesOptions) {
+    this.#options = options;
   }
-  switch (new URL(request.url).pathname) {
-    case "/healthz":
-    case "/livez":
-      return toResponse("ok\n");
-    case "/readyz": {
-      const reason = status.notReadyReason;
-      return reason === undefined
-        ? toResponse(`ok\n${status.activity}\n`)
-        : toResponse(`not ready: ${reason}\n`, 503);
+
+  async find(
+    { method, target }: { method: string; target: string },
+  ): Promise<Page> {
+    if (method !== "GET" && method !== "HEAD") {
+      return { status: 405, body: "method not allowed, expected GET\n" };
     }
-    case "/metrics":
-      status.updateGauges();
-      return toResponse(await meter.render());
-    default:
-      return toResponse("not found, see /healthz, /readyz and /metrics\n", 404);
+    switch (target.split("?", 1)[0]) {
+      case "/healthz":
+      case "/livez":
+        return { status: 200, body: "ok\n" };
+      case "/readyz":
+        return this.#readiness();
+      case "/metrics":
+        return { status: 200, body: await this.#renderMetrics() };
+      default:
+        return {
+          status: 404,
+          body: "not found, see /healthz, /readyz and /metrics\n",
+        };
+    }
+  }
+
+  #readiness(): Page {
+    const { notReadyReason: reason, activity } = this.#options.status;
+    return reason === undefined
+      ? { status: 200, body: `ok\n${activity}\n` }
+      : { status: 503, body: `not ready: ${reason}\n` };
+  }
+
+  #renderMetrics(): Promise<string> {
+    const nowMs = performance.now();
+    if (!this.#metrics || nowMs >= this.#metrics.untilMs) {
+      this.#options.status.updateGauges();
+      this.#metrics = {
+        body: this.#options.meter.render(),
+        untilMs: nowMs + METRICS_TTL_MS,
+      };
+    }
+    return this.#metrics.body;
   }
 }
-
-type Handler = (request: Request) => Promise<Response>;
 
 /** Listens on all addresses of both families, or on IPv4 where the kernel has no IPv6. */
-function listen(port: number, handler: Handler): Deno.HttpServer<Deno.NetAddr> {
+async function listen(server: Server, port: number): Promise<void> {
   try {
-    return listenOn({ hostname: "::", port }, handler);
+    await listenOn(server, { host: "::", port });
   } catch (error) {
-    if (error instanceof AranyaError) throw error;
-    return listenOn({ hostname: "0.0.0.0", port }, handler);
+    if (!hasCode(error, "unavailable")) throw error;
+    await listenOn(server, { host: "0.0.0.0", port });
   }
 }
 
-function listenOn(
-  { hostname, port }: { hostname: string; port: number },
-  handler: Handler,
-): Deno.HttpServer<Deno.NetAddr> {
+async function listenOn(
+  server: Server,
+  { host, port }: { host: string; port: number },
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen({ host, port }, resolve);
   try {
-    return Deno.serve({
-      hostname,
-      port,
-      onListen() {},
-      onError: () => toResponse("internal error\n", 500),
-    }, handler);
+    await promise;
   } catch (cause) {
-    if (!(cause instanceof Deno.errors.AddrInUse)) throw cause;
+    const error = toListenError(
+      cause,
+      `Cannot listen on port ${port} for /healthz`,
+    );
+    if (error.code !== "conflict") throw error;
     throw new AranyaError(
       "conflict",
-      `Cannot listen on port ${port} for /healthz: the port is taken, expected another --http-port`,
+      `${error.message}, expected another --http-port`,
       { cause },
     );
+  } finally {
+    server.off("error", reject);
+    server.off("listening", resolve);
   }
-}
-
-function toResponse(body: string, status = 200): Response {
-  return new Response(body, {
-    status,
-    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-  });
 }

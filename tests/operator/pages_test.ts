@@ -3,18 +3,19 @@ import assert from "node:assert/strict";
 import { servePages } from "../../lib/operator/pages.ts";
 import { PrometheusMeter } from "../../lib/operator/prometheus_meter.ts";
 
-function serve(notReadyReason?: string) {
+async function serve(notReadyReason?: string) {
   const meter = new PrometheusMeter();
-  const pages = servePages({
+  let updateCount = 0;
+  const pages = await servePages({
     port: 0,
     meter,
     status: {
       notReadyReason,
       activity: "leading",
-      updateGauges: () => meter.set("fresh", { value: 1 }),
+      updateGauges: () => meter.set("fresh", { value: ++updateCount }),
     },
   });
-  return { meter, pages };
+  return { meter, pages, updateCount: () => updateCount };
 }
 
 async function get(port: number, path: string, init: RequestInit = {}) {
@@ -23,7 +24,7 @@ async function get(port: number, path: string, init: RequestInit = {}) {
 }
 
 Deno.test("servePages() serves health, readiness and metrics, and nothing else", async () => {
-  const { meter, pages } = serve();
+  const { meter, pages } = await serve();
   await using _ = pages;
   meter.count("calls_total", { labels: { verb: "get" }, by: 2 });
   assert.equal((await get(pages.port, "/healthz")).body, "ok\n");
@@ -39,7 +40,7 @@ Deno.test("servePages() serves health, readiness and metrics, and nothing else",
 });
 
 Deno.test("servePages() answers /readyz with 503 and the reason while the operator is not ready", async () => {
-  const { pages } = serve("the API server is away");
+  const { pages } = await serve("the API server is away");
   await using _ = pages;
   assert.deepEqual(await get(pages.port, "/readyz"), {
     status: 503,
@@ -48,19 +49,62 @@ Deno.test("servePages() answers /readyz with 503 and the reason while the operat
 });
 
 Deno.test("servePages() rejects with the name of the flag when its port is taken", async () => {
-  const { pages } = serve();
+  const { pages } = await serve();
   await using _ = pages;
-  assert.throws(
-    () =>
-      servePages({
-        port: pages.port,
-        meter: new PrometheusMeter(),
-        status: {
-          notReadyReason: undefined,
-          activity: "leading",
-          updateGauges() {},
-        },
-      }),
-    { code: "conflict", message: /--http-port/ },
+  await assert.rejects(
+    servePages({
+      port: pages.port,
+      meter: new PrometheusMeter(),
+      status: {
+        notReadyReason: undefined,
+        activity: "leading",
+        updateGauges() {},
+      },
+    }),
+    {
+      code: "conflict",
+      message:
+        `Cannot listen on port ${pages.port} for /healthz: the port is taken, expected another --http-port`,
+    },
   );
+});
+
+Deno.test("servePages() renders metrics once for many requests at a time, and closes connections", async () => {
+  const { pages, updateCount } = await serve();
+  await using _ = pages;
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => get(pages.port, "/metrics")),
+  );
+  assert.ok(answers.every(({ body }) => /^fresh 1$/m.test(body)));
+  assert.equal(updateCount(), 1);
+  const { headers, body } = await fetch(
+    `http://127.0.0.1:${pages.port}/metrics?x=1`,
+    { method: "HEAD" },
+  );
+  await body?.cancel();
+  assert.equal(headers.get("connection"), "close");
+});
+
+Deno.test("servePages() closes the oldest connections when there are too many", async () => {
+  const { pages } = await serve();
+  await using _ = pages;
+  const closed: number[] = [];
+  const sockets = await Promise.all(
+    Array.from({ length: 64 }, async (_, index) => {
+      const socket = await Deno.connect({ port: pages.port });
+      void socket.read(new Uint8Array(1)).catch(() => null).then(() =>
+        closed.push(index)
+      );
+      return socket;
+    }),
+  );
+  // All of one network: the place of the oldest connection is free after two seconds.
+  const deadlineMs = performance.now() + 20_000;
+  let answer: Awaited<ReturnType<typeof get>> | undefined;
+  while (!answer && performance.now() < deadlineMs) {
+    answer = await get(pages.port, "/healthz").catch(() => undefined);
+  }
+  assert.equal(answer?.status, 200);
+  assert.deepEqual(closed, [0]);
+  for (const socket of sockets) socket.close();
 });

@@ -10,6 +10,7 @@ import type { KubeletServers, ProblemCondition } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 import {
   createKubeletServer,
+  createPendingClients,
   type KubeletAuth,
   type KubeletHandlers,
   type KubeletServer,
@@ -60,6 +61,7 @@ export class KubeletRegistry implements KubeletServers {
   readonly #servers = new Map<string, KubeletServer>();
   /** Devices' own certificates. */
   readonly #deviceTls = new Map<string, ServingTls>();
+  readonly #pendingClients: ReturnType<typeof createPendingClients>;
   #hostTls: ServingTls;
   #clientCa: string;
   /** Where the search for a free port goes on. */
@@ -67,6 +69,7 @@ export class KubeletRegistry implements KubeletServers {
 
   constructor(options: KubeletRegistryOptions) {
     this.#options = options;
+    this.#pendingClients = createPendingClients(options.meter);
     this.#hostTls = options.hostTls;
     this.#clientCa = options.clientCa;
     this.#nextPort = options.ports.first;
@@ -191,6 +194,7 @@ export class KubeletRegistry implements KubeletServers {
         auth,
         log: log.with({ device }),
         meter,
+        pendingClients: this.#pendingClients,
         port,
       });
     } catch (error) {

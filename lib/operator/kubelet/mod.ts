@@ -23,6 +23,7 @@ export {
 export type { ForwardPort, KubeletHandlers, RunCommand } from "./handlers.ts";
 export {
   createKubeletServer,
+  createPendingClients,
   type KubeletServer,
   type KubeletServerOptions,
 } from "./server.ts";

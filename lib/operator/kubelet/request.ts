@@ -33,6 +33,8 @@ export interface ServerContext {
   log: Logger;
   /** Bounds the lines about failed reviews. */
   logLimit: LogLimit;
+  /** Called when a request is allowed: its connection is no unknown client's. */
+  onAllowed: (request: Request) => void;
   /** Aborted when the server closes, with the reason for its clients. */
   signal: AbortSignal;
 }
@@ -60,6 +62,7 @@ export async function handleRequest(
       ? await checkAccess(request, { ...context, path: url.pathname })
       : textAnswer(400, "Bad Request");
     if (!url || refusal) return send(response, refusal ?? NOT_FOUND);
+    context.onAllowed(request);
     const route = toRoute(request.method ?? "", url.pathname);
     if (route.kind === "logs") {
       const { target } = route;

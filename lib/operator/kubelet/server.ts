@@ -5,10 +5,13 @@ import type { Socket } from "node:net";
 import {
   AranyaError,
   formatEndpoint,
+  HTTP_SERVER_LIMITS,
+  HttpGuard,
   type Logger,
   LogLimit,
   type Meter,
   NO_METER,
+  PendingSockets,
   toListenError,
 } from "../../shared/base/mod.ts";
 import type { KubeletAuth } from "./auth.ts";
@@ -30,8 +33,13 @@ export interface KubeletServerOptions {
   /** Authentication and authorization; one for all servers of the process. */
   auth: KubeletAuth;
   log: Logger;
-  /** Counts requests and upgrades. @default none */
+  /** Counts requests, upgrades and refused connections. @default none */
   meter?: Meter;
+  /**
+   * Connections on which no request was allowed yet; one for all servers of the process. See
+   * {@linkcode createPendingClients}. @default one of its own
+   */
+  pendingClients?: PendingSockets;
   /** Address to listen on. @default all */
   host?: string;
   /** 0: any free port. */
@@ -54,11 +62,20 @@ export interface KubeletServer extends AsyncDisposable {
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 90_000;
-const MAX_HEADER_BYTES = 64 * 1024;
 const CLOSE_TIMEOUT_MS = 4_000;
+/** Upper bound of connections on which no request was allowed yet, of all servers together. */
+const MAX_PENDING_CLIENTS = 256;
+const PENDING_TIMEOUT_MS = 30_000;
+
+/** Creates the bound on clients without access that all servers of a process share. */
+export function createPendingClients(meter: Meter = NO_METER): PendingSockets {
+  return new PendingSockets({
+    maxCount: MAX_PENDING_CLIENTS,
+    timeoutMs: PENDING_TIMEOUT_MS,
+    onRefused: () => meter.count("aranya_kubelet_connections_refused_total"),
+  });
+}
 
 /**
  * Starts a server. A process may have thousands of them.
@@ -78,6 +95,7 @@ class NodeServer implements KubeletServer {
   readonly #stop = new AbortController();
   readonly #context: ServerContext;
   readonly #meter: Meter;
+  readonly #guard: HttpGuard;
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
   #clientCa: string;
@@ -88,17 +106,25 @@ class NodeServer implements KubeletServer {
     this.#nodeName = nodeName;
     this.#clientCa = clientCa;
     this.#meter = options.meter ?? NO_METER;
-    const { signal } = this.#stop;
-    const logLimit = new LogLimit();
-    this.#context = { nodeName, handlers, auth, log, logLimit, signal };
     this.#server = createServer({
       ...toTlsContext({ ...options.tls, clientCa }, nodeName),
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      ...HTTP_SERVER_LIMITS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      maxHeaderSize: MAX_HEADER_BYTES,
     });
+    this.#guard = new HttpGuard(
+      this.#server,
+      options.pendingClients ?? createPendingClients(this.#meter),
+    );
+    this.#context = {
+      nodeName,
+      handlers,
+      auth,
+      log,
+      logLimit: new LogLimit(),
+      onAllowed: (request) => this.#guard.admit(request),
+      signal: this.#stop.signal,
+    };
     this.#attach();
   }
 
@@ -150,7 +176,7 @@ class NodeServer implements KubeletServer {
   }
 
   #attach(): void {
-    this.#server.on("request", (request, response) => {
+    this.#guard.onRequest((request, response) => {
       this.#meter.count("kubelet_requests");
       this.#track(handleRequest(request, response, this.#context));
     });
@@ -159,10 +185,8 @@ class NodeServer implements KubeletServer {
       const upgrade = { request, socket: socket as Socket, head };
       this.#track(handleUpgrade(upgrade, this.#context));
     });
-    // Anything that is not TLS or not HTTP: closed without an answer or a log line, which scanners
-    // could flood.
+    // Anything that is not TLS: closed without an answer or a log line, as by HttpGuard.
     this.#server.on("tlsClientError", (_error, socket) => socket.destroy());
-    this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
   #track(work: Promise<void>): void {

@@ -73,6 +73,7 @@ async function serve(
     path: url.pathname,
   });
   if (refusal) return refusal;
+  context.onAllowed(request);
   const route = toRoute(request.method ?? "", url.pathname);
   switch (route.kind) {
     case "exec":

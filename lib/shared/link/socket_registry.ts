@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The open sockets of a listener, and their limits. */
 import type { Socket } from "node:net";
-import { FairSlots, toNetwork } from "../base/mod.ts";
+import { defined, PendingSockets } from "../base/mod.ts";
 
 /** Options of {@linkcode SocketRegistry}. */
 export interface SocketRegistryOptions {
@@ -15,8 +15,6 @@ export interface SocketRegistryOptions {
   onRefused?: () => void;
 }
 
-/** A pending socket younger than this is only destroyed for a network with fewer ones. */
-const PROTECTED_MS = 2000;
 /** Upper bound of calls on one pending socket: an Ingress may carry several agents over one. */
 const MAX_PENDING_CALLS = 16;
 /** Upper bound of unauthenticated calls on a socket with an authenticated one. */
@@ -42,29 +40,24 @@ interface Entry {
   /** Calls that were refused. */
   refusedCount: number;
   /** Set while the socket is pending. */
-  pending:
-    | { slot: Disposable; timer: ReturnType<typeof setTimeout> }
-    | undefined;
+  pending: Disposable | undefined;
 }
 
 /**
  * Holds the sockets of a listener by the address of their peer. A socket is *pending* until one of
- * its calls is authenticated.
- *
- * An agent needs a few round trips for that, so a socket that is pending for long is most likely no
- * agent's: it is destroyed after a time-out. When there are too many, pending sockets are shared
- * out between the networks that they come from; see {@linkcode FairSlots}.
+ * its calls is authenticated; see {@linkcode PendingSockets}.
  */
 export class SocketRegistry {
   readonly #options: SocketRegistryOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #pending: FairSlots;
+  readonly #pending: PendingSockets;
 
   constructor(options: SocketRegistryOptions) {
     this.#options = options;
-    this.#pending = new FairSlots({
+    this.#pending = new PendingSockets({
       maxCount: options.maxPendingCount,
-      protectedMs: PROTECTED_MS,
+      timeoutMs: options.pendingTimeoutMs,
+      ...defined({ onRefused: options.onRefused }),
     });
   }
 
@@ -77,32 +70,24 @@ export class SocketRegistry {
   add(socket: Socket): boolean {
     // Without a listener an error of the socket would end the process.
     socket.on("error", () => {});
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    const slot = this.#entries.size < this.#options.maxCount
-      ? this.#pending.acquire({
-        groups: [toNetwork(peer)],
-        onEvicted: () => this.#refuse(socket),
-      })
-      : undefined;
-    if (!slot) {
+    const { maxCount } = this.#options;
+    if (this.#entries.size >= maxCount) {
       this.#refuse(socket);
       return false;
     }
-    const timer = setTimeout(
-      () => this.#refuse(socket),
-      this.#options.pendingTimeoutMs,
-    );
+    const pending = this.#pending.add(socket);
+    if (!pending) return false;
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     const entry: Entry = {
       socket,
       callCount: 0,
       unauthenticatedCount: 0,
       failedCount: 0,
       refusedCount: 0,
-      pending: { slot, timer },
+      pending,
     };
     this.#entries.set(peer, entry);
     socket.once("close", () => {
-      endPending(entry);
       if (this.#entries.get(peer) === entry) this.#entries.delete(peer);
     });
     return true;
@@ -175,9 +160,7 @@ export class SocketRegistry {
   }
 }
 
-/** Ends the time-out of an entry and its place among the pending ones. */
 function endPending(entry: Entry): void {
-  clearTimeout(entry.pending?.timer);
-  entry.pending?.slot[Symbol.dispose]();
+  entry.pending?.[Symbol.dispose]();
   entry.pending = undefined;
 }
