@@ -79,6 +79,36 @@ Deno.test("verifyServer() rejects expired certificates, other CAs and names, and
   );
 });
 
+Deno.test("verifyServer() rejects a certificate that another CA of the same name has signed", async () => {
+  const { cert, options } = await setUp();
+  // Whoever is on the path of a device without a clock can make a CA of any name, and a
+  // certificate of it that is not valid yet for the device.
+  const forged = await createAuthority({ name: "ca" });
+  const { cert: forgedCert } = await issueServerCertificate({
+    authority: forged,
+    commonName: "operator",
+    ips: [],
+    dnsNames: ["edge.example"],
+  });
+  const [trusted, same] = [options.ca, forged.cert].map((pem) =>
+    new X509Certificate(pem).subject
+  );
+  assert.equal(same, trusted);
+  assert.throws(
+    () => verifyServer(createSocket(forgedCert), { ...options, nowMs: 0 }),
+    {
+      code: "unauthorized",
+      message:
+        /is signed by "CN=ca", which is not a CA that this device trusts/,
+    },
+  );
+  // Control: that of the trusted CA is accepted at the same time.
+  assert.deepEqual(
+    verifyServer(createSocket(cert), { ...options, nowMs: 0 }),
+    { notYetValid: true },
+  );
+});
+
 Deno.test("verifyServer() rejects a CA that is no CA certificate", async () => {
   const { cert, options } = await setUp();
   assert.throws(
