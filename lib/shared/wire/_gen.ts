@@ -104,8 +104,9 @@
 //
 // Limits on what a peer sends, checked before it is decoded or stored
 //
-//   - A value (the joined payloads of OPEN or RESULT, or a Hello) of up to 2 MiB towards the
-//     operator, 16 MiB towards the agent.
+//   - A value (the joined payloads of OPEN or of RESULT) of up to 2 MiB towards the operator, 16 MiB
+//     towards the agent; less for some methods, see Method. 256 KiB for Hello and HelloReply, in
+//     which a text has up to 256 characters and an instance id up to 64 bytes.
 //   - A message of up to 65536 fields towards the operator, 1048576 towards the agent; each element
 //     of a repeated field counts, also in nested messages.
 //   - 64 open streams that the agent has opened, 1024 that the operator has opened. More are RESET
@@ -726,7 +727,9 @@ export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
  */
 export type RotateCredential = Message$1<"aranya.v1.RotateCredential"> & {
   /**
-   * 32 bytes; the agent stores it durably before it responds
+   * 32 bytes. The operator has stored it before it sends it, and accepts both keys until an agent
+   * was welcomed with this one. The agent stores it durably before it responds; it keeps the
+   * previous one until it was welcomed with this one, for which it connects anew within seconds.
    *
    * @generated from field: bytes key = 1;
    */
@@ -3027,7 +3030,7 @@ export const Method = {
   /**
    * Requests from the agent to the operator.
    *
-   * Facts -> empty
+   * Facts, up to 64 KiB -> empty
    *
    * @generated from enum value: METHOD_REPORT_FACTS = 32;
    */
@@ -3041,14 +3044,14 @@ export const Method = {
   REPORT_PODS: 33,
 
   /**
-   * EventList -> empty
+   * EventList, up to 512 KiB -> empty
    *
    * @generated from enum value: METHOD_REPORT_EVENTS = 34;
    */
   REPORT_EVENTS: 34,
 
   /**
-   * FetchBlobs -> Blobs
+   * FetchBlobs, up to 16 KiB -> Blobs
    *
    * @generated from enum value: METHOD_FETCH_BLOBS = 35;
    */
