@@ -138,7 +138,8 @@ export class StreamHandle implements Stream, StreamListener, InboxListener {
   }
 
   onReaderDone(): void {
-    this.#resolveResult();
+    // At the acceptor only the delivery counts.
+    if (this.#stream.isOpener) this.#resolveResult();
   }
 
   #endInboxes(error?: AranyaError): void {

@@ -17,8 +17,8 @@ const NOTHING = new Uint8Array(0);
 async function withPair(
   serve: (stream: Stream) => Promise<void>,
   test: (operator: Session, clock: VirtualClock) => Promise<void>,
+  { clock = new VirtualClock(), latencyMs = 0 } = {},
 ): Promise<void> {
-  const clock = new VirtualClock();
   const operator = makeSession("operator", { clock });
   const agent = makeSession("agent", {
     clock,
@@ -27,7 +27,9 @@ async function withPair(
       stream: (_method, _payload, stream) => serve(stream),
     },
   });
-  const link = await clock.run(connect({ operator, agent, clock }));
+  const link = await clock.run(
+    connect({ operator, agent, clock, link: { latencyMs } }),
+  );
   await test(operator, clock);
   await clock.run(Promise.all([operator.close(), agent.close(), link.ended]));
   assert.equal(operator.stats().streamCount, 0);
@@ -129,6 +131,34 @@ Deno.test("result resolves when a reader stops early", async () => {
     assert.equal(await clock.run(first), "one");
     assert.equal(fromUtf8(await clock.run(stream.result)), "0");
   });
+});
+
+Deno.test("finish() resolves when the opener has everything, whoever reads at the acceptor", async () => {
+  const clock = new VirtualClock();
+  const served = Promise.withResolvers<void>();
+  let finishMs = 0;
+  let abortMs = 0;
+  await withPair(
+    async (stream) => {
+      const input = gather(stream.read(0));
+      const startMs = clock.monotonicMs();
+      stream.signal.addEventListener("abort", () => {
+        abortMs = clock.monotonicMs() - startMs;
+      }, { once: true });
+      await stream.finish(utf8("0"));
+      finishMs = clock.monotonicMs() - startMs;
+      await input;
+      served.resolve();
+    },
+    async (operator, clock) => {
+      const stream = operator.open(Method.EXEC, NOTHING);
+      assert.equal(fromUtf8(await clock.run(stream.result)), "0");
+      await clock.run(served.promise);
+    },
+    { clock, latencyMs: 500 },
+  );
+  assert.ok(finishMs >= 1_000, `finished after ${finishMs} ms`);
+  assert.ok(abortMs >= 1_000, `aborted after ${abortMs} ms`);
 });
 
 Deno.test("end() ends one direction: the peer reads to the end and still writes", async () => {
