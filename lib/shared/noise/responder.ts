@@ -148,7 +148,7 @@ export async function respondToHandshake(
     const cause = error instanceof RefusedError ? error.cause : error;
     const failure = asAranyaError(cause, action);
     options.meter?.count("aranya_handshakes_failed_total", {
-      labels: { code: cause instanceof AranyaError ? cause.code : "cancelled" },
+      labels: { code: failure.code },
     });
     await sendRefusal(link, { error, progress });
     link.close("the handshake failed");

@@ -5,6 +5,8 @@ import {
   defined,
   FairSlots,
   fromUtf8,
+  type Meter,
+  NO_METER,
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
@@ -326,6 +328,32 @@ Deno.test("respondToHandshake() rejects any malformed first frame and closes the
     });
     await initiator.closed;
   }
+});
+
+Deno.test("respondToHandshake() counts a failure by the code that it throws", async () => {
+  const codes: unknown[] = [];
+  const meter: Meter = {
+    ...NO_METER,
+    count: (_name, { labels } = {}) => void codes.push(labels?.code),
+  };
+  const { responder } = createLinkPair();
+  const stop = new AbortController();
+  const aborted = respondToHandshake(responder, {
+    findKeys,
+    meter,
+    signal: stop.signal,
+  });
+  stop.abort();
+  await assert.rejects(aborted, { code: "cancelled" });
+  const broken = createLinkPair();
+  // An error of no known kind.
+  broken.responder.send = () => Promise.reject(new TypeError("x is undefined"));
+  const [, failed] = await Promise.allSettled([
+    initiateHandshake(broken.initiator, { device: "edge-1", key: KEY }),
+    respondToHandshake(broken.responder, { findKeys, meter }),
+  ]);
+  assertRejected(failed, { code: "internal", message: /x is undefined/ });
+  assert.deepEqual(codes, ["cancelled", "internal"]);
 });
 
 Deno.test("respondToHandshake() rejects as cancelled when its signal is aborted", async () => {
