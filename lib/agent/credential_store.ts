@@ -61,7 +61,10 @@ export class CredentialStore implements CredentialRotation {
 
   /** Reads the previous credential of a rotation that was not completed before the start. */
   static async open(options: CredentialStoreOptions): Promise<CredentialStore> {
-    return new CredentialStore(options, await options.store.read(PREVIOUS));
+    const previous = await options.store.read(PREVIOUS);
+    // A rotation that failed leaves the current credential there.
+    const isOther = previous && !equalBytes(previous, options.key);
+    return new CredentialStore(options, isOther ? previous : undefined);
   }
 
   /** The credential in agent.yaml. */
@@ -99,8 +102,8 @@ export class CredentialStore implements CredentialRotation {
     // The operator repeats a request whose response it did not get.
     if (equalBytes(key, this.#key)) return EMPTY_RESPONSE;
     await store.write(PREVIOUS, this.#key);
-    this.#previousKey = this.#key;
     await writeCredential(configFile, key);
+    this.#previousKey = this.#key;
     this.#key = key;
     log.info("credential was replaced");
     this.#reconnectSoon();

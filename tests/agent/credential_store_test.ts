@@ -91,6 +91,22 @@ Deno.test("CredentialStore.rotate() fails for a key of another length, and when 
   await until(() => operator.greetings.length === 2, "the next link");
 });
 
+Deno.test("CredentialStore.rotate() leaves the credentials as they were when agent.yaml can't be written", async () => {
+  await using state = await TemporaryStore.open();
+  const options = {
+    key: KEY,
+    configFile: `${state.dir}/absent.yaml`,
+    store: state.store,
+    log: SILENT_LOGGER,
+  };
+  const store = await CredentialStore.open(options);
+  const payload = encodeMessage(RotateCredentialSchema, { key: NEW_KEY });
+  await assert.rejects(store.rotate(payload), /cannot read/);
+  assert.deepEqual([store.key, store.previousKey], [KEY, undefined]);
+  const restarted = await CredentialStore.open(options);
+  assert.deepEqual([restarted.key, restarted.previousKey], [KEY, undefined]);
+});
+
 Deno.test("CredentialStore keeps the previous credential across a restart until the new one was accepted", async () => {
   await using state = await TemporaryStore.open();
   const configFile = `${state.dir}/agent.yaml`;
