@@ -3,6 +3,7 @@
 import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
+  isOtherUid,
   keyOf,
   type KubeClient,
   type KubeObject,
@@ -128,15 +129,8 @@ export class ObjectWriter {
       this.recordWrite(type.kind, written);
       return written;
     } catch (error) {
-      if (!isOtherUid(error)) throw error;
-      this.forgetWrite(type.kind);
-      throw new AranyaError(
-        "conflict",
-        `Cannot patch ${type.kind} "${
-          keyOf(object)
-        }": another object has its name`,
-        { cause: error },
-      );
+      if (isOtherUid(error)) this.forgetWrite(type.kind);
+      throw error;
     }
   }
 
@@ -195,10 +189,4 @@ export class ObjectWriter {
   reportConflict(kind: string, name: string): void {
     this.conflicts.push(nameConflict(kind, name));
   }
-}
-
-/** Returns whether a patch was refused because the object has another UID. */
-function isOtherUid(error: unknown): boolean {
-  return hasCode(error, "invalid") && error instanceof Error &&
-    error.message.includes("metadata.uid: Invalid value");
 }

@@ -4,14 +4,18 @@ import {
   AranyaError,
   asAranyaError,
   type ErrorCode,
+  hasCode,
 } from "../../shared/base/mod.ts";
 
 /** The fields of `metav1.Status` that are read. */
 interface ApiStatus {
   message?: string;
   reason?: string;
-  details?: { retryAfterSeconds?: number };
+  details?: { retryAfterSeconds?: number; causes?: { field?: string }[] };
 }
+
+/** The HTTP status of an object that fails its validation. */
+const UNPROCESSABLE = 422;
 
 const CODES: Record<number, ErrorCode> = {
   400: "invalid",
@@ -42,19 +46,26 @@ export interface FailedCall {
 /**
  * Returns the error for a call that failed. Its `details` hold the HTTP status, and reason and
  * `retryAfterSeconds` of the API server. HTTP statuses without a code of their own are
- * "unavailable".
+ * "unavailable". A patch for another UID, which the API server answers with 422 although nothing is
+ * wrong with the patch, is a "conflict" like a deletion of another UID.
  */
 export function toKubeError(call: FailedCall): AranyaError {
   const status = parseStatus(call.body);
   const reason = status.reason ?? "";
+  const retryAfterSeconds = status.details?.retryAfterSeconds ?? 0;
+  const details = { status: call.status, reason, retryAfterSeconds };
+  if (call.status === UNPROCESSABLE && refusesUid(status)) {
+    return new AranyaError(
+      "conflict",
+      `Cannot ${call.action}: another object has its name`,
+      { details },
+    );
+  }
   const code: ErrorCode = reason === "AlreadyExists"
     ? "already_exists"
     : CODES[call.status] ?? "unavailable";
   const state = status.message ?? `the API server answered ${call.status}`;
-  const retryAfterSeconds = status.details?.retryAfterSeconds ?? 0;
-  return new AranyaError(code, `Cannot ${call.action}: ${state}`, {
-    details: { status: call.status, reason, retryAfterSeconds },
-  });
+  return new AranyaError(code, `Cannot ${call.action}: ${state}`, { details });
 }
 
 /**
@@ -79,6 +90,20 @@ export function toCallError(error: unknown, action: string): AranyaError {
  */
 export function isExpired(error: unknown): boolean {
   return error instanceof AranyaError && error.details?.status === 410;
+}
+
+/**
+ * Returns whether a patch with a `metadata.uid` was refused because an object with another UID has
+ * the name.
+ */
+export function isOtherUid(error: unknown): boolean {
+  return hasCode(error, "conflict") &&
+    (error as AranyaError).details?.status === UNPROCESSABLE;
+}
+
+function refusesUid({ details }: ApiStatus): boolean {
+  return details?.causes?.some(({ field }) => field === "metadata.uid") ??
+    false;
 }
 
 function parseStatus(body: string): ApiStatus {

@@ -91,7 +91,7 @@ Deno.test("ensure() never patches an object that replaced the one it knows", asy
   });
   await assert.rejects(ensure(known), {
     code: "conflict",
-    message: /Service ".*": another object has its name/,
+    message: /services ".*": another object has its name/,
   });
   assert.deepEqual(await api.get(SERVICE, known.metadata), foreign);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import {
   isExpired,
+  isOtherUid,
   toCallError,
   toKubeError,
 } from "../../../lib/operator/kube/kube_error.ts";
@@ -30,6 +31,27 @@ Deno.test("toKubeError() has a code for every status", () => {
     assert.equal(error.message, "Cannot get x: m");
     assert.equal(isExpired(error), status === 410);
   }
+});
+
+Deno.test("toKubeError() has the code conflict when a patch names another UID", () => {
+  const toError = (field: string, status = 422) =>
+    toKubeError({
+      status,
+      body: JSON.stringify({
+        reason: "Invalid",
+        message: `Pod "x" is invalid: ${field}: Invalid value`,
+        details: { causes: [{ reason: "FieldValueInvalid", field }] },
+      }),
+      action: "patch x",
+    });
+  const error = toError("metadata.uid");
+  assert.equal(error.code, "conflict");
+  assert.equal(error.message, "Cannot patch x: another object has its name");
+  assert.equal(isOtherUid(error), true);
+  const other = toError("metadata.name");
+  assert.equal(other.code, "invalid");
+  assert.equal(isOtherUid(other), false);
+  assert.equal(isOtherUid(toError("", 409)), false);
 });
 
 Deno.test("toKubeError() takes the first line when the body is not a Status", () => {

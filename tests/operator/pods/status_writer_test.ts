@@ -5,12 +5,17 @@ import {
   type Clock,
   type ErrorCode,
 } from "../../../lib/shared/base/mod.ts";
-import type {
-  KubeClient,
-  PatchOptions,
-  Pod,
+import {
+  type KubeClient,
+  type PatchOptions,
+  POD,
+  type Pod,
 } from "../../../lib/operator/kube/mod.ts";
 import { PodStatusWriter } from "../../../lib/operator/pods/status_writer.ts";
+import { clusterOfFile } from "../../_support/cluster.ts";
+import { PodFixture } from "./_support/pod_fixture.ts";
+
+const cluster = clusterOfFile();
 
 const SIGNAL = new AbortController().signal;
 const CLOCK: Clock = {
@@ -99,4 +104,16 @@ Deno.test("PodStatusWriter.write() ignores that the pod was deleted or replaced"
   await assert.rejects(writer.write({ pod: makePod("9") }, SIGNAL), {
     code: "forbidden",
   });
+});
+
+Deno.test("PodStatusWriter.write() returns false when another pod has the name on the API server", async () => {
+  await using fixture = await PodFixture.start(cluster, "status-writer");
+  const { client } = fixture;
+  const former = await fixture.createPod("web");
+  await client.delete(POD, former.metadata, { gracePeriodSeconds: 0 });
+  const present = await fixture.createPod("web");
+  const writer = new PodStatusWriter(client, CLOCK);
+  assert.equal(await writer.write({ pod: former }, SIGNAL), false);
+  const { metadata } = await client.get(POD, present.metadata);
+  assert.equal(metadata.resourceVersion, present.metadata.resourceVersion);
 });

@@ -200,7 +200,7 @@ export class PodFixture implements AsyncDisposable {
   }
 
   static async start(
-    cluster: Cluster,
+    cluster: Pick<Cluster, "kubeconfig">,
     namespace: string,
   ): Promise<PodFixture> {
     const client = await createKubeClient({
