@@ -4,13 +4,13 @@
  * write objects.
  */
 import { Apiserver } from "./apiserver.ts";
+import { untilEdgeDevicesServed } from "./definition.ts";
 import { join, ROOT } from "../base/paths.ts";
 import { until } from "../base/wait.ts";
 
 /** Environment variable with the path of an administrator's kubeconfig for the shared server. */
 export const SHARED_KUBECONFIG = "ARANYA_TEST_KUBECONFIG";
 
-const DEFINITION = "edgedevices.aranya.arhat.dev";
 /** Objects that the API server creates soon after it is ready. */
 const BUILT_IN = [
   ["namespace", "kube-node-lease"],
@@ -27,12 +27,7 @@ export async function startCluster(): Promise<Apiserver> {
       "-f",
       join(ROOT, "manifests/cluster/crd.yaml"),
     ]);
-    await kubectl.run([
-      "wait",
-      "--for=condition=Established",
-      "--timeout=30s",
-      `crd/${DEFINITION}`,
-    ]);
+    await untilEdgeDevicesServed(kubectl);
     for (const args of BUILT_IN) {
       await until(async () => await kubectl.find(args) !== undefined, {
         what: args.join(" "),

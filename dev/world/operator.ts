@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator as users run it: with its permission set and the rights that manifests/ grants. */
 import type { Apiserver } from "./apiserver.ts";
+import { untilEdgeDevicesServed } from "./definition.ts";
 import { get } from "./http.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { type Launched, untilReady } from "./launch.ts";
@@ -147,10 +148,7 @@ export class Operator implements AsyncDisposable {
 export async function installManifests(apiserver: Apiserver): Promise<void> {
   const { kubectl } = apiserver;
   await kubectl.run(["apply", "-k", join(ROOT, "manifests/cluster")]);
-  await kubectl.run([
-    ...["wait", "--for=condition=Established", "--timeout=30s"],
-    "crd/edgedevices.aranya.arhat.dev",
-  ]);
+  await untilEdgeDevicesServed(kubectl);
 }
 
 /** Writes a kubeconfig with a token of the operator's service account. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { DiskReserve } from "../../../lib/agent/state/disk_reserve.ts";
+import { absentPath } from "../../_support/absent_path.ts";
 
 Deno.test("fill() creates the file, and leaves one alone that is there", async () => {
   const dir = await Deno.makeTempDir();
@@ -24,6 +25,6 @@ Deno.test("fill() creates the file, and leaves one alone that is there", async (
 });
 
 Deno.test("fill() returns false when the directory does not exist", async () => {
-  const reserve = new DiskReserve({ path: "/nonexistent-directory/reserve" });
+  const reserve = new DiskReserve({ path: `${absentPath()}/reserve` });
   assert.equal(await reserve.fill(), false);
 });

@@ -12,6 +12,7 @@ import {
   openStore,
 } from "../../../lib/agent/state/mod.ts";
 import { SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import { absentPath } from "../../_support/absent_path.ts";
 
 Deno.test("replaceFile() keeps the old content and leaves nothing aside when the disk is full", async () => {
   const dir = await Deno.makeTempDir();
@@ -109,7 +110,7 @@ Deno.test("replaceFile() sets the mode of the file", async () => {
 });
 
 Deno.test("syncDir() throws when the directory does not exist", async () => {
-  await assert.rejects(syncDir("/nonexistent-directory"), Deno.errors.NotFound);
+  await assert.rejects(syncDir(absentPath()), Deno.errors.NotFound);
 });
 
 Deno.test("fromDiskError() describes what is wrong", () => {

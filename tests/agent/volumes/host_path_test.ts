@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { create, HostPathSchema } from "../../../lib/shared/wire/mod.ts";
 import { ensureHostPath } from "../../../lib/agent/volumes/host_path.ts";
+import { absentPath } from "../../_support/absent_path.ts";
+
+const ABSENT = absentPath();
 
 const ensure = (path: string, type: string) =>
   ensureHostPath(create(HostPathSchema, { path, type }));
@@ -9,7 +12,7 @@ const ensure = (path: string, type: string) =>
 for (
   const [type, path, refusal] of [
     ["Directory", "/tmp", undefined],
-    ["Directory", "/nonexistent", "a directory"],
+    ["Directory", ABSENT, "a directory"],
     ["Directory", "/etc/passwd", "a directory"],
     ["File", "/etc/passwd", undefined],
     ["File", "/tmp", "a file"],
@@ -21,7 +24,7 @@ for (
     ["FileOrCreate", "/tmp", "a file"],
   ] as const
 ) {
-  Deno.test(`ensureHostPath() ${refusal ? "throws" : "succeeds"} when ${path} is to be "${type}"`, async () => {
+  Deno.test(`ensureHostPath() ${refusal ? "throws" : "succeeds"} when ${path === ABSENT ? "nothing" : path} is to be "${type}"`, async () => {
     if (!refusal) return await ensure(path, type);
     await assert.rejects(ensure(path, type), {
       code: "invalid",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { HostMounts } from "../../../lib/agent/host/mod.ts";
 import { unmountBelow } from "../../../lib/agent/volumes/mounts.ts";
+import { absentPath } from "../../_support/absent_path.ts";
 
 Deno.test("unmountBelow() unmounts nested mounts below the directory only", async () => {
   const root = await Deno.makeTempDir();
@@ -22,5 +23,5 @@ Deno.test("unmountBelow() unmounts nested mounts below the directory only", asyn
 });
 
 Deno.test("unmountBelow() does nothing when the directory does not exist", async () => {
-  await unmountBelow("/nonexistent-directory", new HostMounts());
+  await unmountBelow(absentPath(), new HostMounts());
 });

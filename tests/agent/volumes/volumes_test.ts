@@ -13,6 +13,7 @@ import {
   createVolumes,
   type Volumes,
 } from "../../../lib/agent/volumes/volumes.ts";
+import { absentPath } from "../../_support/absent_path.ts";
 
 const SIGNAL = new AbortController().signal;
 const UID = "uid-1";
@@ -171,9 +172,13 @@ Deno.test("prepare() creates a hostPath when its type allows it", () =>
 
 Deno.test("prepare() throws an error that names the volume", () =>
   withVolumes(async (volumes) => {
+    const path = absentPath();
     await assert.rejects(
-      volumes.prepare(podOf([hostPath("/nonexistent", "File")]), SIGNAL),
-      /^AranyaError: Cannot set up volume "host": hostPath type check failed: \/nonexistent is not a file$/,
+      volumes.prepare(podOf([hostPath(path, "File")]), SIGNAL),
+      {
+        message:
+          `Cannot set up volume "host": hostPath type check failed: ${path} is not a file`,
+      },
     );
   }));
 

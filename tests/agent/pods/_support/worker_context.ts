@@ -13,6 +13,7 @@ import type {
 } from "../../../../lib/agent/pods/context.ts";
 import type { PodRecord } from "../../../../lib/agent/pods/pod_record.ts";
 import { VirtualClock } from "../../../shared/session/_support/virtual_clock.ts";
+import { absentPath } from "../../../_support/absent_path.ts";
 import { FakeEngine } from "./fake_engine.ts";
 
 /** A context and what a worker did with it. */
@@ -41,7 +42,7 @@ export function createWorkerContext(
   const events: PodEvent[] = [];
   const dropped: string[] = [];
   const volumes = createVolumes({
-    root: "/nonexistent",
+    root: absentPath(),
     mounts: {
       mountTmpfs: () => Promise.reject(new Error("no mounts")),
       bindMount: () => Promise.reject(new Error("no mounts")),
