@@ -37,7 +37,8 @@ import type {
 } from "./runtime.ts";
 
 const EXIT_POLL_INTERVAL_MS = 20;
-const MAX_EXIT_POLLS = 250;
+/** For a command that has closed its output and continues. */
+const MAX_EXIT_POLL_INTERVAL_MS = 1_000;
 /** A pod on this machine accepts or refuses a connection at once. */
 const POD_DIAL_TIMEOUT_MS = 1_000;
 /** ECONNREFUSED on Linux. */
@@ -91,10 +92,7 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
         clock: this.#clock,
       }).run();
       if (outcome === "output-ended") {
-        return await this.#readExitStatus(
-          id,
-          killWhenLeft ? signal : undefined,
-        );
+        return await this.#readExitStatus(id, signal);
       }
       // The engine keeps the terminal of a client that left open.
       if (tty) await this.#signal({ id, containerId, signalName: "HUP" });
@@ -224,7 +222,7 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
       clock: this.#clock,
     }).run();
     if (outcome === "client-left") return;
-    const { code } = await this.#readExitStatus(id);
+    const { code } = await this.#readExitStatus(id, signal);
     if (code !== 0) {
       const state = code === CONNECTION_REFUSED
         ? `nothing listens on port ${port}`
@@ -235,23 +233,21 @@ export class DockerStreams implements StreamRuntime<ContainerRef> {
   }
 
   /**
-   * Polls for the exit code: the engine records it a moment after the end of the output.
-   * @param signal ends the polling
+   * Polls for the exit code: the engine records it a moment after the end of the output. As with a
+   * kubelet on containerd, a command that has closed its output is waited for.
+   * @param signal aborted when the client leaves
    */
-  async #readExitStatus(id: string, signal?: AbortSignal): Promise<ExitStatus> {
-    for (let polls = 0; polls < MAX_EXIT_POLLS; polls++) {
-      if (signal?.aborted) return CLIENT_LEFT;
+  async #readExitStatus(id: string, signal: AbortSignal): Promise<ExitStatus> {
+    let intervalMs = EXIT_POLL_INTERVAL_MS;
+    while (!signal.aborted) {
       const state = await inspectExec(this.#client, id);
       if (!state.Running && state.ExitCode !== null) {
         return { code: state.ExitCode };
       }
-      await this.#clock.sleep(EXIT_POLL_INTERVAL_MS);
+      await this.#clock.sleep(intervalMs, { signal }).catch(() => {});
+      intervalMs = Math.min(2 * intervalMs, MAX_EXIT_POLL_INTERVAL_MS);
     }
-    return {
-      code: 1,
-      reason: "Unknown",
-      message: "the command closed its output and is still running",
-    };
+    return CLIENT_LEFT;
   }
 
   /**

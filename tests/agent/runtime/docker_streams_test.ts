@@ -4,6 +4,7 @@ import {
   concatBytes,
   fromUtf8,
   SILENT_LOGGER,
+  SYSTEM_CLOCK,
   utf8,
 } from "../../../lib/shared/base/mod.ts";
 import {
@@ -16,6 +17,7 @@ import {
   DockerRuntime,
   type RuntimeLogsRequest,
 } from "../../../lib/agent/runtime/mod.ts";
+import { DockerStreams } from "../../../lib/agent/runtime/docker_streams.ts";
 import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import {
   FakeClient,
@@ -157,6 +159,44 @@ Deno.test("DockerStreams on a real engine", async (test) => {
       { code: 9, out: "ab", err: "e\n" },
     );
     assert.equal((await execute(["sh", "-c", "kill -9 $$"])).code, 137);
+  });
+
+  for (
+    const [title, outputs] of [
+      ["has no output", { stdout: false, stderr: false }],
+      ["closes its output", { stdout: true, stderr: true }],
+    ] as const
+  ) {
+    await test.step(`exec() waits for a command that ${title}`, async () => {
+      // Polls without pauses, so that many of them need no long time.
+      const clock = { ...SYSTEM_CLOCK, sleep: () => Promise.resolve() };
+      const result = await new DockerStreams({ client, clock }).exec({
+        ...outputs,
+        stdin: true,
+        target: targetOf(main),
+        command: ["sh", "-c", "exec >/dev/null 2>&1; sleep 2; exit $(wc -c)"],
+        tty: false,
+      }, new FakeClient({ input: ["12345", "6789"] }).io);
+      assert.deepEqual(result, { code: 9 });
+    });
+  }
+
+  await test.step("exec() ends when the client leaves a command that has closed its output", async () => {
+    const client = new FakeClient();
+    const script = "exec >/dev/null 2>&1; sleep 2222";
+    const running = runtimeInside.exec({
+      target: targetOf(main),
+      command: ["sh", "-c", script],
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      tty: false,
+    }, client.io);
+    await until(async () =>
+      (await engine.run(["top", main])).includes("sleep 2222")
+    );
+    client.disconnect();
+    assert.equal((await running).reason, "ClientLeft");
   });
 
   await test.step("exec() returns 126 and a message when the command can't be found", async () => {
