@@ -16,6 +16,10 @@ import { covers } from "./covers.ts";
 import type { Device } from "./device.ts";
 import { LEASE_NAMESPACE, POD_CIDR_ANNOTATION } from "./metadata.ts";
 import {
+  isNetworkUnavailable,
+  type NetworkConditionLimit,
+} from "./network_condition.ts";
+import {
   isOurNode,
   type NodeInput,
   toMetadataPatch,
@@ -92,6 +96,7 @@ export async function ensureNode(
   device: Device,
   options: {
     writer: ObjectWriter;
+    networkLimit: NetworkConditionLimit;
     podCidr: string;
     signal: AbortSignal;
   },
@@ -112,9 +117,10 @@ export async function ensureNode(
 
 async function createOrUpdate(
   device: Device,
-  { node, writer, podCidr, signal }: {
+  { node, writer, networkLimit, podCidr, signal }: {
     node: Node | undefined;
     writer: ObjectWriter;
+    networkLimit: NetworkConditionLimit;
     podCidr: string;
     signal: AbortSignal;
   },
@@ -134,16 +140,44 @@ async function createOrUpdate(
   if (metadata) {
     actual = await writer.patch(NODE, actual, { body: metadata, signal });
   }
-  const status = toNodeStatusPatch(input, actual);
-  if (status) {
-    actual = await writer.patch(NODE, actual, {
-      body: status,
-      kind: "strategic",
-      subresource: "status",
-      signal,
-    });
+  return await updateStatus(device, {
+    input,
+    node: actual,
+    writer,
+    networkLimit,
+    signal,
+  });
+}
+
+async function updateStatus(
+  device: Device,
+  { input, node, writer, networkLimit, signal }: {
+    input: NodeInput;
+    node: Node;
+    writer: ObjectWriter;
+    networkLimit: NetworkConditionLimit;
+    signal: AbortSignal;
+  },
+): Promise<Node> {
+  const { name, context: { clock, queue } } = device;
+  const isUnavailable = isNetworkUnavailable(node);
+  const delayMs = isUnavailable ? networkLimit.delayMs(clock.monotonicMs()) : 0;
+  if (delayMs > 0) queue.enqueue(name, { afterMs: delayMs });
+  const body = toNodeStatusPatch({
+    ...input,
+    keepsNetworkCondition: delayMs > 0,
+  }, node);
+  if (!body) return node;
+  const written = await writer.patch(NODE, node, {
+    body,
+    kind: "strategic",
+    subresource: "status",
+    signal,
+  });
+  if (isUnavailable && !isNetworkUnavailable(written)) {
+    networkLimit.recordCleared(clock.monotonicMs());
   }
-  return actual;
+  return written;
 }
 
 function toNodeInput(device: Device, podCidr: string): NodeInput {

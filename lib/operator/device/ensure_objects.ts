@@ -13,6 +13,7 @@ import {
 import { ensureEndpointSlice, ensureService } from "./ensure_service.ts";
 import type { VirtualPodKeeper } from "./ensure_virtual_pod.ts";
 import { FINALIZER } from "./metadata.ts";
+import type { NetworkConditionLimit } from "./network_condition.ts";
 import type { ObjectWriter } from "./writer.ts";
 
 /** Options of {@linkcode ensureObjects}. */
@@ -20,6 +21,7 @@ export interface EnsureObjectsOptions {
   writer: ObjectWriter;
   secret: AgentSecret;
   virtualPod: VirtualPodKeeper;
+  networkLimit: NetworkConditionLimit;
   /** Range of the device's pods; empty: none is free, and no pods are run. */
   podCidr: string;
   signal: AbortSignal;

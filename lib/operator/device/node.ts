@@ -18,6 +18,7 @@ import {
   ownLabels,
   POD_CIDR_ANNOTATION,
 } from "./metadata.ts";
+import { NETWORK_CONDITION } from "./network_condition.ts";
 
 /** A condition as the device measured it. */
 export interface MeasuredCondition {
@@ -43,6 +44,8 @@ export interface NodeInput {
   facts?: ReportedFacts | undefined;
   /** Undefined while the link is down and until the device has sent them. */
   measured?: MeasuredCondition[] | undefined;
+  /** Leaves the condition NetworkUnavailable as it is. @default false */
+  keepsNetworkCondition?: boolean;
   /** Milliseconds since 1970. */
   nowMs: number;
 }
@@ -64,16 +67,6 @@ interface AddedKeys {
 /** Label that kubectl shows as the Node's role. */
 const NODE_ROLE_LABEL = "node-role.kubernetes.io/edge-device";
 
-/**
- * Pods have the network of their device. Without this a cloud's route controller would keep the
- * Node tainted, because it can make no route to the pod range.
- */
-const NETWORK_CONDITION: NodeCondition = {
-  type: "NetworkUnavailable",
-  status: "False",
-  reason: "DeviceNetwork",
-  message: "pods have the network of their device",
-};
 const PRESSURE_CONDITIONS = ["MemoryPressure", "DiskPressure", "PIDPressure"];
 /** `spec.pod.allocatable` where the EdgeDevice has none. */
 const DEFAULT_POD_COUNT = 10;
@@ -257,14 +250,18 @@ export function toNodeStatus(input: NodeInput): NodeStatus {
  * Returns the conditions by what the device measured; undefined when nothing is known of it now.
  */
 function toNodeConditions(
-  { measured, facts, nowMs }: NodeInput,
+  { measured, facts, keepsNetworkCondition, nowMs }: NodeInput,
   former: NodeCondition[],
 ): NodeCondition[] | undefined {
   if (!measured) return undefined;
   const runtime = measured.find(({ type }) => type === "RuntimeReady");
   const isRuntimeDown = runtime && !runtime.status && facts?.runtimeVersion;
+  // Another client's reason for the same status stays.
+  const hasNetwork = former.some(({ type, status }) =>
+    type === NETWORK_CONDITION.type && status === NETWORK_CONDITION.status
+  );
   const desired: NodeCondition[] = [
-    NETWORK_CONDITION,
+    ...(keepsNetworkCondition || hasNetwork ? [] : [NETWORK_CONDITION]),
     ...PRESSURE_CONDITIONS.map((type) => toPressure(type, measured)),
     isRuntimeDown
       ? {

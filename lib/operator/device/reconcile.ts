@@ -8,6 +8,7 @@ import { writeStatus } from "./ensure_edge.ts";
 import { claimPodRange } from "./ensure_node.ts";
 import { ensureObjects } from "./ensure_objects.ts";
 import { VirtualPodKeeper } from "./ensure_virtual_pod.ts";
+import { NetworkConditionLimit } from "./network_condition.ts";
 import {
   addressConflict,
   MQTT_NOT_SUPPORTED,
@@ -32,6 +33,7 @@ export class DeviceReconciler {
   readonly #writer: ObjectWriter;
   readonly #secret: AgentSecret;
   readonly #virtualPod: VirtualPodKeeper;
+  readonly #networkLimit = new NetworkConditionLimit();
   readonly #failures = new ReconcileFailures();
 
   constructor(device: Device) {
@@ -75,6 +77,7 @@ export class DeviceReconciler {
           writer,
           secret: this.#secret,
           virtualPod: this.#virtualPod,
+          networkLimit: this.#networkLimit,
           podCidr,
           signal,
         }),

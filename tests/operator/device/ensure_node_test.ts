@@ -8,12 +8,14 @@ import {
   openKubelet,
 } from "../../../lib/operator/device/ensure_node.ts";
 import { writeStatus } from "../../../lib/operator/device/ensure_edge.ts";
+import { NetworkConditionLimit } from "../../../lib/operator/device/network_condition.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { LEASE, NODE } from "../../../lib/operator/kube/mod.ts";
 import { DeviceFixture } from "../_support/device_fixture.ts";
 
 const signal = new AbortController().signal;
 const podCidr = "10.1.0.0/26";
+const networkLimit = new NetworkConditionLimit();
 
 Deno.test("claimPodRange() prefers the range of the EdgeDevice, else the previous one", async () => {
   await using fixture = await DeviceFixture.start();
@@ -73,10 +75,20 @@ Deno.test("ensureNode() creates the Node, and removes a label that was dropped f
   });
   const writer = new ObjectWriter(fixture.api);
   writer.begin(device.edge);
-  await ensureNode(device, { writer, podCidr, signal });
+  await ensureNode(device, {
+    writer,
+    networkLimit,
+    podCidr,
+    signal,
+  });
   assert.deepEqual(fixture.api.takeWriteCounts(), { "create nodes": 1 });
   device.observeEdge({ ...device.edge, spec: {} });
-  const node = await ensureNode(device, { writer, podCidr, signal });
+  const node = await ensureNode(device, {
+    writer,
+    networkLimit,
+    podCidr,
+    signal,
+  });
   assert.deepEqual(fixture.api.takeWriteCounts(), { "patch nodes": 1 });
   assert.equal(node?.metadata.labels?.rack, undefined);
 });
@@ -88,7 +100,12 @@ Deno.test("ensureNode() returns undefined and reports a conflict for a foreign N
   const { device } = await fixture.createDevice();
   const writer = new ObjectWriter(fixture.api);
   writer.begin(device.edge);
-  const node = await ensureNode(device, { writer, podCidr, signal });
+  const node = await ensureNode(device, {
+    writer,
+    networkLimit,
+    podCidr,
+    signal,
+  });
   assert.equal(node, undefined);
   assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [
     "NodeExists",
@@ -102,14 +119,24 @@ Deno.test("ensureNode() leaves a Node alone that replaced the device's own, befo
   const writer = new ObjectWriter(fixture.api);
   writer.begin(device.edge);
   const { name } = fixture.ref;
-  await ensureNode(device, { writer, podCidr, signal });
+  await ensureNode(device, {
+    writer,
+    networkLimit,
+    podCidr,
+    signal,
+  });
   await fixture.api.deleteObject(NODE, { name });
   const foreign = await fixture.api.putObject(NODE, { metadata: { name } });
   device.observeEdge({
     ...device.edge,
     spec: { node: { labels: { rack: "1" } } },
   });
-  const node = await ensureNode(device, { writer, podCidr, signal });
+  const node = await ensureNode(device, {
+    writer,
+    networkLimit,
+    podCidr,
+    signal,
+  });
   assert.equal(node, undefined);
   assert.deepEqual(await fixture.api.get(NODE, { name }), foreign);
   assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [

@@ -9,6 +9,7 @@ import {
   type KubeEvent,
   LEASE,
   NODE,
+  type Node,
   POD,
   SECRET,
   SERVICE,
@@ -392,4 +393,53 @@ Deno.test("reconcile() closes the link when the connectivity method is changed t
     pod.status?.conditions?.find(({ type }) => type === "Ready")?.status,
     "False",
   );
+});
+
+Deno.test("reconcile() clears NetworkUnavailable with growing delays when another client keeps setting it", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const agent = await fixture.connectAgent(device);
+  await agent.session.request(
+    Method.REPORT_FACTS,
+    encodeMessage(FactsSchema, FACTS),
+    { timeoutMs: 2000 },
+  );
+  await reconciler.reconcile(signal);
+  const { name } = fixture.ref;
+  const setCondition = async (status: "True" | "False", reason: string) => {
+    const condition = { type: "NetworkUnavailable", status, reason };
+    await fixture.api.patch(NODE, { name }, {
+      body: { status: { conditions: [condition] } },
+      kind: "strategic",
+      subresource: "status",
+    });
+    await fixture.waitForInformers();
+    fixture.api.takeWriteCounts();
+    fixture.enqueued.length = 0;
+    await reconciler.reconcile(signal);
+    const node = await fixture.api.get<Node>(NODE, { name });
+    return {
+      status: node.status?.conditions?.find(({ type }) =>
+        type === "NetworkUnavailable"
+      )?.status,
+      isQueued: fixture.enqueued.includes(name),
+    };
+  };
+  const cleared = { status: "False", isQueued: false };
+  const kept = { status: "True", isQueued: true };
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), cleared);
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), kept);
+  fixture.clock.advance(10_000);
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), cleared);
+  fixture.clock.advance(10_000);
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), kept);
+  fixture.clock.advance(10_000);
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), cleared);
+  // The network is available for another client too, so that its words stay.
+  assert.deepEqual(await setCondition("False", "RouteCreated"), cleared);
+  assert.equal(fixture.api.takeWriteCounts()["patch nodes/status"], undefined);
+  // A device without such a client for long is corrected at once again.
+  fixture.clock.advance(3_600_000);
+  assert.deepEqual(await setCondition("True", "NoRouteCreated"), cleared);
 });
