@@ -35,6 +35,10 @@ import { type AgentConfig, parseAgentConfig } from "./lib/shared/config/mod.ts";
 export const AGENT_USAGE = `Usage: main.ts --mode agent [flags]
   --config FILE                   agent.yaml of the device's Secret; default agent.yaml
   --log-level LEVEL               debug, info, warn or error; default info
+Environment of the agent:
+  DOCKER_HOST                     container engine, unless agent.yaml names one; default unix:///var/run/docker.sock
+  PATH, HOME, USER, SHELL, LANG, TZ
+                                  passed on to commands on the host
 `;
 
 /** Variables of the agent's environment that commands on the host get. */

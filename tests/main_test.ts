@@ -19,14 +19,31 @@ async function run(
   return { code, text };
 }
 
-Deno.test("main.ts --help shows the flags of both modes", async () => {
+Deno.test("main.ts --help shows the flags and variables of both modes", async () => {
   const { code, text } = await run("main.ts", {
     args: ["--help"],
     permissions: "operator-pod",
   });
   assert.equal(code, 0);
-  for (const flag of ["--kubelet-ports", "--tenant-namespaces", "--config"]) {
-    assert.ok(text.includes(flag), flag);
+  // Both modes, each flag that the parsers know, and each variable of deno.json.
+  const sources = await Promise.all(
+    ["lib/operator/options.ts", "agent.ts"].map((path) =>
+      Deno.readTextFile(new URL(path, ROOT))
+    ),
+  );
+  const flags = sources.flatMap((source) =>
+    [...source.matchAll(/^ +"?([a-z-]+)"?: \{ type: "(?:string|boolean)"/gm)]
+      .map(([, flag]) => `--${flag}`)
+  );
+  assert.ok(flags.includes("--kubelet-ports") && flags.includes("--config"));
+  const { permissions } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const variables: string[] = ["operator", "operator-pod", "agent"].flatMap(
+    (name) => permissions[name].env.allow,
+  );
+  for (const word of [...flags, ...variables]) {
+    assert.ok(text.toUpperCase().includes(word.toUpperCase()), word);
   }
 });
 

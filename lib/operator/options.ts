@@ -45,6 +45,11 @@ export const OPERATOR_USAGE = `Usage: main.ts --mode operator [flags]
   --http-port PORT                for /healthz, /readyz, /metrics, default 8080; 0: any free port
   --log-level LEVEL               debug, info, warn or error; default info
   --debug                         same as --log-level debug
+Environment of the operator:
+  KUBECONFIG, POD_NAMESPACE       see --kubeconfig and --namespace
+  HTTPS_PROXY, NO_PROXY           proxy for the API server, and hosts without one; also in lower case
+  KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT
+                                  address of the API server, with the ServiceAccount of the pod
 `;
 
 /**
