@@ -126,6 +126,8 @@ export class DockerPods implements PodRuntime {
     const { others } = await this.#listPodContainers(podUid);
     for (const { Id } of others) await this.removeContainer(Id);
     await this.stopSandbox(podUid);
+    // Also when someone else removed the infra container, or it never started.
+    await this.#sandboxes.removeIdleNetwork();
   }
 
   async #listPodContainers(

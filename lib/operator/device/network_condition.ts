@@ -14,7 +14,7 @@ export const NETWORK_CONDITION: NodeCondition = {
   message: "pods have the network of their device",
 };
 
-/** A condition that nobody set for this long is cleared without delay again. */
+/** A condition that no other client set for this long is cleared without delay again. */
 const STABLE_MS = 1_800_000;
 
 /** Returns whether another client has set that the Node has no network, or that it is unknown. */

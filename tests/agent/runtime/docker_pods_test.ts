@@ -242,6 +242,18 @@ Deno.test("DockerPods on a real engine", async (test) => {
     await pods.removeSandbox(uid);
   });
 
+  await test.step("removeSandbox() removes the network of a pod whose infra container someone removed", async () => {
+    await pods.removeSandbox(POD_UID);
+    const uid = "lost";
+    await pods.ensureSandbox(sandboxRequest({ podUid: uid }), signal);
+    const id = (await pods.listPods()).find((pod) => pod.uid === uid)?.sandbox
+      ?.id;
+    assert.ok(id);
+    await engine.run(["rm", "--force", id]);
+    await pods.removeSandbox(uid);
+    assert.doesNotMatch(await networks(), /aranya/);
+  });
+
   await test.step("removeSandbox() removes all containers and the network", async () => {
     await pods.removeSandbox(POD_UID);
     await pods.removeSandbox(POD_UID);
