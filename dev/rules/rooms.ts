@@ -79,6 +79,10 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     imports: ["shared/base"],
     packages: ["yaml"],
   })
+  .room("shared/admission", {
+    summary: "which pods a device may run: the switches of agent.yaml",
+    imports: ["shared/base", "shared/wire", "shared/config"],
+  })
   .room("operator/kube", {
     summary:
       "client of the API server: requests, informers, leader election, Events, the EdgeDevice type",
@@ -110,7 +114,12 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("operator/podspec", {
     summary: "pure functions: PodSpec to command, device report to PodStatus",
-    imports: ["shared/base", "shared/wire", "operator/kube"],
+    imports: [
+      "shared/base",
+      "shared/wire",
+      "shared/admission",
+      "operator/kube",
+    ],
   })
   .room("operator/pods", {
     summary:
@@ -120,6 +129,8 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "shared/exec",
       "shared/wire",
       "shared/session",
+      "shared/config",
+      "shared/admission",
       "operator/kube",
       "operator/podspec",
     ],
@@ -248,6 +259,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "shared/base",
       "shared/wire",
       "shared/config",
+      "shared/admission",
       "agent/runtime",
       "agent/state",
       "agent/volumes",

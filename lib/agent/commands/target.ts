@@ -21,7 +21,7 @@ export interface ResolveTargetOptions {
   device: string;
   /** Which operations the device's owner allows on the host. */
   host: HostSwitches;
-  pods: Pick<PodRecords, "findStatus">;
+  pods: Pick<PodRecords, "findStatus" | "findSpec">;
 }
 
 /** Switches of agent.yaml, and the verb's phrase in errors. */
@@ -45,7 +45,8 @@ const CONTAINER_ACTIONS: Record<StreamVerb, string> = {
 /**
  * Resolves a target: no target or an empty pod UID is the host, anything else a container instance
  * whose state fits the verb.
- * @throws {AranyaError} code "forbidden" when agent.yaml turns the verb off for the host;
+ * @throws {AranyaError} code "forbidden" when agent.yaml turns the verb off for the host, or for
+ * ports of a pod in the host's network;
  * "not_found" for an unknown pod or container; "invalid" when the container's state doesn't fit
  */
 export function resolveTarget(
@@ -73,6 +74,13 @@ export function resolveTarget(
   }
   const containers = [...status.initContainers, ...status.containers];
   if (verb === "portForward") {
+    const isHostNetwork = options.pods.findSpec(target.podUid)?.hostNetwork;
+    if (isHostNetwork && !host.portForward) {
+      throw new AranyaError(
+        "forbidden",
+        `${action}: it is in the network of the host, where this is turned off by the device's owner (host.portForward: false in agent.yaml)`,
+      );
+    }
     return findAnyRunning(containers, { ...target, action });
   }
   const container = containers.find(({ name }) => name === target.container);

@@ -8,7 +8,6 @@ import type { Action, StartAction, StopAction } from "./plan_builder.ts";
 import type { PodState } from "./pod_state.ts";
 import { startContainer } from "./start_container.ts";
 import { ContainerStop } from "./stop_container.ts";
-import { checkPodSwitches } from "./pod_switches.ts";
 
 const PURGE_RETRY_MS = 5_000;
 const ACTION_RETRY_MS = 5_000;
@@ -145,8 +144,6 @@ async function prepareVolumes(
 ): Promise<void> {
   const { spec } = state.record;
   try {
-    // The switches may have been turned off after the pod was stored.
-    checkPodSwitches(spec, context.switches);
     const missing = await context.volumes.prepare(spec, signal);
     // The operator has reported it as an Event.
     const message = missing?.blocked?.message;

@@ -2,6 +2,7 @@
 /** Handlers of probes and lifecycle hooks: commands, HTTP requests, TCP connections and sleeps. */
 import {
   abortable,
+  AranyaError,
   type Clock,
   concatBytes,
   EMPTY_STREAM,
@@ -20,8 +21,13 @@ export interface HandlerTarget {
   container: ContainerRef;
   /**
    * Address of HTTP and TCP handlers that name no host: the pod's, or the device's for hostNetwork.
+   * Undefined while the pod has none.
    */
-  podIp: string;
+  podIp: string | undefined;
+  /**
+   * Whether HTTP and TCP handlers may name another host, which they reach from the host's network.
+   */
+  mayNameHosts: boolean;
 }
 
 /** Options of {@linkcode runHandler}. */
@@ -56,7 +62,11 @@ export async function runHandler(
         return await runRequest(action.value, options);
       case "tcp": {
         const { host, port } = action.value;
-        const socket = await dial({ host: host || target.podIp, port, signal });
+        const socket = await dial({
+          host: toDialHost(host, target),
+          port,
+          signal,
+        });
         socket.destroy();
         return { ok: true };
       }
@@ -74,6 +84,29 @@ export async function runHandler(
       message: error instanceof Error ? error.message : String(error),
     };
   }
+}
+
+/**
+ * Returns the host that a handler connects to.
+ * @throws {AranyaError} code "forbidden" for a host that must not be named, "unavailable" while the
+ * pod has no address: the loopback address would be that of the device
+ */
+function toDialHost(
+  host: string,
+  { podIp, mayNameHosts }: HandlerTarget,
+): string {
+  if (host !== "" && !mayNameHosts) {
+    throw new AranyaError(
+      "forbidden",
+      `Cannot connect to host "${host}": turned off by the device's owner (pods.hostNamespaces: false in agent.yaml)`,
+    );
+  }
+  const address = host || podIp;
+  if (address !== undefined) return address;
+  throw new AranyaError(
+    "unavailable",
+    "Cannot connect to the pod: it has no address yet",
+  );
 }
 
 /** Succeeds when the command exits with 0; otherwise the message is the beginning of its output. */
@@ -124,7 +157,7 @@ async function runRequest(
 ): Promise<HandlerResult> {
   const isHook = purpose === "hook";
   const { status, fellBackAt } = await requestHttp(action, {
-    defaultHost: target.podIp,
+    defaultHost: toDialHost(action.host, target),
     userAgent: isHook ? "kube-lifecycle/1.34" : "kube-probe/1.34",
     fallsBackToHttp: isHook,
     signal,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Decides what to do next for one pod. */
+import { FORBIDDEN_BY_DEVICE } from "../../shared/admission/mod.ts";
 import { RestartPolicy } from "../../shared/wire/mod.ts";
 import {
   actionKey,
@@ -81,10 +82,18 @@ class PodPlanner {
   }
 
   #planRun(): void {
-    const { deadlineAtMs, nowMs, sandbox } = this.#input;
+    const { deadlineAtMs, nowMs, sandbox, forbidden } = this.#input;
     this.#containers.removeOldInstances();
     this.#containers.setInitialReasons();
     if (this.#isFinished()) return this.#finish();
+    if (forbidden !== undefined) {
+      this.#builder.addAction({
+        kind: "failPod",
+        reason: FORBIDDEN_BY_DEVICE,
+        message: forbidden,
+      });
+      return;
+    }
     if (deadlineAtMs !== undefined && nowMs >= deadlineAtMs) {
       this.#builder.addAction({
         kind: "failPod",

@@ -145,6 +145,8 @@ export interface PlanInput extends RunningActions {
   nowMs: number;
   /** When activeDeadlineSeconds end; undefined without a deadline. */
   deadlineAtMs?: number | undefined;
+  /** Why the device's owner forbids the pod, since its spec was accepted; undefined: it may run. */
+  forbidden?: string | undefined;
   /** The pod's network namespace; `id` is the engine id, empty when absent. */
   sandbox: { kind: "absent" | "exited" | "ready"; id: string };
   /** The sandbox is not created before, since the last attempt failed. */

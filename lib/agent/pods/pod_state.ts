@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What one worker knows of its pod between two syncs. */
+import {
+  listHostNeeds,
+  toForbiddenMessage,
+} from "../../shared/admission/mod.ts";
 import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
 import type { RuntimePod } from "../runtime/mod.ts";
 import {
@@ -129,10 +133,11 @@ export class PodState implements ContainerPod {
 
   /** Returns where the probes and hooks of an instance run. */
   toHandlerTarget(containerId: string): HandlerTarget {
-    const podUid = this.record.spec.uid;
+    const { uid: podUid, hostNetwork } = this.record.spec;
     return {
       container: { kind: "container", containerId, podUid },
-      podIp: this.podIps[0] ?? "127.0.0.1",
+      podIp: this.podIps[0] ?? (hostNetwork ? "127.0.0.1" : undefined),
+      mayNameHosts: this.#context.switches.hostNamespaces,
     };
   }
 
@@ -329,6 +334,10 @@ export class PodState implements ContainerPod {
       goal: this.#toGoal(),
       nowMs: this.#nowMs(),
       deadlineAtMs: this.#keeper.deadlineAtMs,
+      forbidden: toForbiddenMessage(spec, {
+        needs: listHostNeeds(spec),
+        switches: this.#context.switches,
+      }),
       sandbox: this.#observation.sandbox,
       sandboxRetryAtMs: this.#sandboxRetryAtMs,
       volumes: this.#volumes,

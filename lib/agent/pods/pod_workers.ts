@@ -16,6 +16,7 @@ import {
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
+import { checkPodSwitches } from "../../shared/admission/mod.ts";
 import type { PodSwitches } from "../../shared/config/mod.ts";
 import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
 import type { StateStore } from "../state/mod.ts";
@@ -32,8 +33,8 @@ import {
   type PodRecord,
   toUnmanagedSpec,
 } from "./pod_record.ts";
+import { checkPodNames } from "./pod_names.ts";
 import { PodStore } from "./pod_store.ts";
-import { checkPodSwitches } from "./pod_switches.ts";
 import { PodWorker } from "./pod_worker.ts";
 import { UNKNOWN_POD_AGE_MS, UnknownPods } from "./unknown_pods.ts";
 
@@ -75,7 +76,7 @@ export interface PodWorkers extends AsyncDisposable {
   /**
    * Creates a pod or replaces its spec; resolves once that is persisted.
    * @throws {AranyaError} code "conflict" when the pod is being removed, "forbidden" when it needs
-   * what the device's owner has turned off
+   * what the device's owner has turned off, "invalid" for names that can't name files
    */
   apply(spec: PodSpec): Promise<void>;
   /**
@@ -204,6 +205,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
 
   apply(spec: PodSpec): Promise<void> {
     return this.#commands.run(spec.uid, async () => {
+      checkPodNames(spec);
       checkPodSwitches(spec, this.#context.switches);
       const worker = this.#workers.get(spec.uid);
       if (worker) await worker.apply(spec);

@@ -185,6 +185,11 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     };
   }
 
+  /** See {@linkcode PodNode.podSwitches}. */
+  get podSwitches(): PodNode["podSwitches"] {
+    return this.link.podSwitches;
+  }
+
   /** Whether the Node exists and is the device's own. */
   get ownsNode(): boolean {
     return this.#node === "ours";
@@ -311,6 +316,11 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   /** See {@linkcode DeviceLinkOwner.onStateChanged}. */
   onStateChanged(): void {
     this.context.queue.enqueue(this.name, { afterMs: STATE_CHANGE_DELAY_MS });
+  }
+
+  /** See {@linkcode DeviceLinkOwner.onPodSwitchesChanged}. */
+  onPodSwitchesChanged(): void {
+    this.pods.onSwitchesChanged();
   }
 
   /** See {@linkcode DeviceLinkOwner.onPodsReported}. */

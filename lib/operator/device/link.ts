@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The link of one device. */
+import { isDeepStrictEqual } from "node:util";
 import { AranyaError, type Logger } from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
@@ -18,6 +19,7 @@ import {
   type Hello,
   RefusalReason,
 } from "../../shared/wire/mod.ts";
+import type { PodNode } from "../pods/mod.ts";
 import { ConfigurationSender } from "./configuration.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
 import type { MeasuredCondition } from "./node.ts";
@@ -55,6 +57,8 @@ export interface DeviceLinkOwner
   onOffline(): void;
   /** Something that status, Node or virtual pod show has changed. */
   onStateChanged(): void;
+  /** What the device's owner allows pods to do has changed. */
+  onPodSwitchesChanged(): void;
 }
 
 /** "never": there was no link in this process yet. Only `#setState` changes the state. */
@@ -135,6 +139,11 @@ export class DeviceLink {
       cpuMillis: this.#facts.cpuMillis,
       memoryBytes: Number(this.#facts.memoryBytes),
     };
+  }
+
+  /** What the device's owner allows pods to do; undefined until the device has reported it. */
+  get podSwitches(): PodNode["podSwitches"] {
+    return this.#facts?.pods;
   }
 
   /**
@@ -333,8 +342,12 @@ export class DeviceLink {
   }
 
   #onFactsReported(facts: Facts): void {
+    const former = this.podSwitches;
     this.#facts = facts;
     this.#owner.onStateChanged();
+    if (!isDeepStrictEqual(former, this.podSwitches)) {
+      this.#owner.onPodSwitchesChanged();
+    }
   }
 
   #setState(state: State): void {

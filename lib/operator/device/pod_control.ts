@@ -79,6 +79,11 @@ export class PodControl implements PodDirectory {
     this.#controller?.onDeviceOffline();
   }
 
+  /** See {@linkcode PodController.onSwitchesChanged}. */
+  onSwitchesChanged(): void {
+    this.#controller?.onSwitchesChanged();
+  }
+
   /**
    * Takes a report of METHOD_REPORT_PODS. Without a controller it is dropped: the next one lists
    * the device's pods when it starts.

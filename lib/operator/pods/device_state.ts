@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What pods and kubelet API calls read of one device; the device implements these interfaces. */
+import type { PodSwitches } from "../../shared/config/mod.ts";
 import type { ObjectRef, Pod } from "../kube/mod.ts";
 import type { Allocatable, PodDns } from "../podspec/mod.ts";
 
@@ -35,6 +36,11 @@ export interface PodNode {
    * the device has reported its size.
    */
   readonly allocatable: Allocatable;
+  /**
+   * What the device's owner allows pods to do to the host, as the device reported it to this
+   * process; undefined: nothing is known to be forbidden.
+   */
+  readonly podSwitches: PodSwitches | undefined;
   /** Returns whether this names the device's virtual pod, which is never sent to the device. */
   isVirtualPod(ref: ObjectRef): boolean;
   /** Returns whether a pod of that name was made for the device; else it is a foreign one. */

@@ -173,6 +173,11 @@ export class PodController implements AsyncDisposable {
     void this.#disconnect();
   }
 
+  /** Syncs all pods after the Node's `podSwitches` have changed. */
+  onSwitchesChanged(): void {
+    if (!this.#closed) this.#enqueueAll();
+  }
+
   /** Takes a report of METHOD_REPORT_PODS. Resolves at once; syncing goes on in the background. */
   onPodsReported(list: PodStatusList): Promise<void> {
     for (const key of this.#devicePods.addReport(list)) this.#queue.add(key);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Translations of one device's pods, kept while their inputs are unchanged. */
 import { isDeepStrictEqual } from "node:util";
+import type { HostNeed } from "../../shared/admission/mod.ts";
 import { listTokenFiles, type PodSpec } from "../../shared/wire/mod.ts";
 import { keyOf, type Pod } from "../kube/mod.ts";
 import {
   type FileContent,
+  findHostNeeds,
   findUnsupportedFields,
   type PodLookups,
   type PodWarning,
@@ -42,6 +44,7 @@ interface KeptPod {
   /** The pod that the rest was derived from, or a later version with the same inputs. */
   pod: Pod;
   unsupported?: { capabilities: readonly string[]; fields: readonly string[] };
+  hostNeeds?: readonly HostNeed[];
   translation?: KeptTranslation;
 }
 
@@ -77,6 +80,11 @@ export class PodTranslations {
       kept.unsupported = { capabilities, fields };
     }
     return kept.unsupported?.fields ?? [];
+  }
+
+  /** Returns what a pod without unsupported fields needs of the device's host. */
+  findHostNeeds(pod: Pod): readonly HostNeed[] {
+    return this.#open(pod).hostNeeds ??= findHostNeeds(pod);
   }
 
   /**

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Syncs one pod between the API server and its device. */
-import { hasCode } from "../../shared/base/mod.ts";
+import {
+  FORBIDDEN_BY_DEVICE,
+  toForbiddenMessage,
+} from "../../shared/admission/mod.ts";
+import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
 import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
@@ -190,15 +194,54 @@ export class PodSyncer {
         return;
       }
     }
+    const forbidden = this.#findForbidden(pod);
+    if (forbidden !== undefined) {
+      return await this.#refuse(pod, { message: forbidden, accepted, signal });
+    }
     // A new pod starts when the earlier one of its name has been purged.
     const named = devicePods.findByKey(keyOf(pod));
     if (named.some((other) => other.uid !== uid)) return;
     if (!this.#isNamespaceReady(pod)) return;
     const translation = await this.#translate(pod, signal);
-    if (translation.warnings.length + unsupported.length === 0) {
+    const { refused } = await this.#send(pod, {
+      translation,
+      accepted,
+      listed,
+      signal,
+    });
+    if (!refused && translation.warnings.length + unsupported.length === 0) {
       events.clearWarnings(uid);
     }
-    await this.#send(pod, { translation, accepted, listed, signal });
+  }
+
+  /** Returns why the device's owner does not allow this pod; undefined when it may run. */
+  #findForbidden(pod: Pod): string | undefined {
+    const { node: { podSwitches: switches }, translations } = this.#options;
+    const { namespace = "", name } = pod.metadata;
+    return switches && toForbiddenMessage({ namespace, name }, {
+      needs: translations.findHostNeeds(pod),
+      switches,
+    });
+  }
+
+  /**
+   * Leaves a pod that its device forbids Pending until the device's owner allows it: a Failed phase
+   * would make its controller create others again and again. A pod that the device runs is ended
+   * there; its report follows.
+   */
+  async #refuse(
+    pod: Pod,
+    { message, accepted, signal }: {
+      message: string;
+      accepted: boolean;
+      signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const { devicePods, events, statusWriter } = this.#options;
+    const refusal = { reason: FORBIDDEN_BY_DEVICE, message };
+    events.warnOnce(pod, [refusal]);
+    if (devicePods.find(pod.metadata.uid ?? "")) return;
+    await statusWriter.write({ pod, refusal, accepted }, signal);
   }
 
   /** Returns whether what the pod refers to could be read; records an Event when it can't. */
@@ -249,7 +292,10 @@ export class PodSyncer {
     return translation;
   }
 
-  /** Sends the pod to the device, unless the device has it or has disconnected. */
+  /**
+   * Sends the pod to the device, unless the device has it or has disconnected. Returns whether the
+   * device refused it.
+   */
   async #send(
     pod: Pod,
     { translation, accepted, listed, signal }: {
@@ -258,19 +304,29 @@ export class PodSyncer {
       listed: ListedDevice;
       signal: AbortSignal;
     },
-  ): Promise<void> {
-    if (!translation.spec) return;
+  ): Promise<{ refused: boolean }> {
+    if (!translation.spec) return { refused: false };
     const { devicePods, connection, statusWriter, enqueue } = this.#options;
     // `startTime` is written first: from now on only a report of the device ends the pod, whichever
     // operator gets it.
     if (!accepted && !await statusWriter.write({ pod }, signal)) {
-      return enqueue(keyOf(pod), { afterMs: RECHECK_MS });
+      enqueue(keyOf(pod), { afterMs: RECHECK_MS });
+      return { refused: false };
     }
-    if (connection.listed?.signal !== listed.signal) return;
-    await devicePods.apply(
-      translation.spec,
-      AbortSignal.any([signal, listed.signal]),
-    );
+    if (connection.listed?.signal !== listed.signal) return { refused: false };
+    try {
+      await devicePods.apply(
+        translation.spec,
+        AbortSignal.any([signal, listed.signal]),
+      );
+    } catch (error) {
+      if (!hasCode(error, "forbidden")) throw error;
+      // The device's switches are not known yet, or have just changed.
+      const { message } = error as AranyaError;
+      await this.#refuse(pod, { message, accepted: true, signal });
+      return { refused: true };
+    }
+    return { refused: false };
   }
 
   /** Terminates a deleted pod: the device first, then the object. */

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Content of agent.yaml. */
 
-/** What the device's owner allows the cluster to do on the host itself, outside of pods. */
+/**
+ * What the device's owner allows the cluster to do on the host itself, outside of pods. What pods
+ * may do is limited by {@linkcode PodSwitches} only.
+ */
 export interface HostSwitches {
   /** `kubectl exec` and `kubectl cp`. @default true */
   exec: boolean;
@@ -9,7 +12,7 @@ export interface HostSwitches {
   attach: boolean;
   /** `kubectl logs`. @default true */
   logs: boolean;
-  /** `kubectl port-forward`. @default true */
+  /** `kubectl port-forward`, also to pods in the host's network. @default true */
   portForward: boolean;
   /** Path of the shell for `attach`. Absent: the user's own, else /bin/sh. */
   shell?: string;
@@ -17,16 +20,25 @@ export interface HostSwitches {
   logFile?: string;
 }
 
-/** What the device's owner allows pods to do to the host. */
+/**
+ * What the device's owner allows pods to do to the host. With all of them false, pods have to keep
+ * to the baseline policy of the Pod Security Standards; see room `admission`.
+ */
 export interface PodSwitches {
   /**
-   * Privileged containers, and Linux capabilities beyond those of the baseline policy.
+   * Privileged containers, and what gives a container some of their rights: capabilities and
+   * sysctls beyond those of the baseline policy, seccomp profile Unconfined, procMount Unmasked,
+   * mount propagation Bidirectional.
    * @default true
    */
   privileged: boolean;
   /** Volumes of type hostPath. @default true */
   hostPath: boolean;
-  /** `hostNetwork`, `hostPID` and `hostIPC`. @default true */
+  /**
+   * `hostNetwork`, `hostPID` and `hostIPC`, and hosts in probes and hooks, which the agent would
+   * connect to from the host's network.
+   * @default true
+   */
   hostNamespaces: boolean;
 }
 

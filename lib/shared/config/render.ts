@@ -16,21 +16,23 @@ export type RenderableConfig =
 
 const HOST_SECTION = `
 # What the cluster may do on this device itself, outside of pods. Set a switch to false to forbid it: the agent then
-# refuses with an error that names the switch. Nothing in the cluster can override this.
+# refuses with an error that names the switch. No user of the cluster can turn it on again, unless exec, attach or one
+# of the switches for pods below stays true: each of them gives the rights to change this file.
 host:
   exec: true # run programs and shells as the agent's user, copy files: kubectl exec, kubectl cp
   attach: true # a shell on the device: kubectl attach
   logs: true # read the device's log: kubectl logs
-  portForward: true # connect to ports of the device: kubectl port-forward
+  portForward: true # connect to ports of the device, also of pods in its network: kubectl port-forward
   # shell: /bin/bash # for attach; default: the user's own
   # logFile: /var/log/syslog # for logs; default: the journal
 
-# What pods may do to this device. With all three false, a pod has no way to the host but through the kernel; it may
-# still use the network. host.portForward does not limit a pod in the host's network: set hostNamespaces to false too.
+# What pods may do to this device. With all three false, pods keep to the baseline policy of the Pod Security
+# Standards: they share the device's kernel and network with it, and nothing else. A pod that runs and is no longer
+# allowed is ended when the agent starts.
 pods:
-  privileged: true # privileged containers, and Linux capabilities beyond the baseline policy
+  privileged: true # privileged containers; capabilities and sysctls beyond the baseline policy; seccomp Unconfined
   hostPath: true # volumes that are directories or files of this device
-  hostNamespaces: true # hostNetwork, hostPID, hostIPC
+  hostNamespaces: true # hostNetwork, hostPID, hostIPC; hosts in probes and hooks
 
 # runtime:
 #   docker:

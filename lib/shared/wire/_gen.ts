@@ -920,13 +920,15 @@ export const HostAccessSchema: GenMessage<HostAccess> = /*@__PURE__*/
 
 /**
  * What the owner of the device allows pods to do to the host. The agent refuses ApplyPod of any other
- * pod with code "forbidden".
+ * pod with code "forbidden", and fails a pod that it has accepted earlier with failure_reason
+ * "ForbiddenByDevice". Which pods need what: lib/shared/admission.
  *
  * @generated from message aranya.v1.PodAccess
  */
 export type PodAccess = Message$1<"aranya.v1.PodAccess"> & {
   /**
-   * also capabilities beyond the baseline policy
+   * Also capabilities and sysctls beyond the baseline policy of the Pod Security Standards,
+   * unconfined seccomp, unmasked /proc, and mounts with propagation "rshared".
    *
    * @generated from field: bool privileged = 1;
    */
@@ -938,7 +940,7 @@ export type PodAccess = Message$1<"aranya.v1.PodAccess"> & {
   hostPath: boolean;
 
   /**
-   * network, PID and IPC
+   * network, PID and IPC; also a host in an HttpAction or TcpAction
    *
    * @generated from field: bool host_namespaces = 3;
    */
@@ -2240,7 +2242,7 @@ export type PodStatus = Message$1<"aranya.v1.PodStatus"> & {
   startedUnixMs: bigint;
 
   /**
-   * set when the pod as a whole failed: Evicted, DeadlineExceeded, …
+   * Set when the pod as a whole failed: Evicted, DeadlineExceeded, ForbiddenByDevice, …
    *
    * @generated from field: string failure_reason = 13;
    */

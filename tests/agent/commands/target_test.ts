@@ -4,6 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   type ContainerStatusSchema,
   create,
+  PodSpecSchema,
   PodStatusSchema,
   TargetSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -49,6 +50,7 @@ function resolve(
     name?: string;
     uid?: string;
     allowed?: boolean;
+    hostNetwork?: boolean;
   },
 ) {
   const { allowed = true, uid = "u1", name = "app" } = options;
@@ -68,6 +70,8 @@ function resolve(
           uid === "u1" && options.container
             ? create(PodStatusSchema, { containers: [options.container] })
             : undefined,
+        findSpec: () =>
+          create(PodSpecSchema, { hostNetwork: options.hostNetwork ?? false }),
       },
     },
   );
@@ -171,3 +175,19 @@ for (
     });
   });
 }
+
+Deno.test("resolveTarget() forwards no ports of a pod in the host's network when host.portForward is off", () => {
+  const pod = { container: RUNNING, hostNetwork: true };
+  assert.throws(() => resolve("portForward", { ...pod, allowed: false }), {
+    code: "forbidden",
+    message:
+      'Cannot forward ports to container "app" of pod "ns/web": it is in the network of the host, where this is turned off by the device\'s owner (host.portForward: false in agent.yaml)',
+  });
+  const container = { kind: "container", containerId: "c2", podUid: "u1" };
+  assert.deepEqual(resolve("portForward", pod), container);
+  assert.deepEqual(resolve("exec", { ...pod, allowed: false }), container);
+  assert.deepEqual(
+    resolve("portForward", { container: RUNNING, allowed: false }),
+    container,
+  );
+});

@@ -24,6 +24,7 @@ function createFixture() {
       toHandlerTarget: (containerId) => ({
         container: { kind: "container", containerId, podUid: "u1" },
         podIp: "127.0.0.1",
+        mayNameHosts: true,
       }),
       reportEvent: (event) => void events.push(event),
     },

@@ -18,13 +18,16 @@ function run(
     engine?: FakeEngine;
     timeoutMs?: number;
     purpose?: "probe" | "hook";
+    podIp?: "loopback" | "none";
+    mayNameHosts?: boolean;
   } = {},
 ): Promise<HandlerResult> {
   return runHandler(create(HandlerSchema, { ...(action && { action }) }), {
     purpose: options.purpose ?? "probe",
     target: {
       container: { kind: "container", containerId: "c1", podUid: "u1" },
-      podIp: "127.0.0.1",
+      podIp: options.podIp === "none" ? undefined : "127.0.0.1",
+      mayNameHosts: options.mayNameHosts ?? true,
     },
     streams: options.engine ?? new FakeEngine(SYSTEM_CLOCK),
     clock: SYSTEM_CLOCK,
@@ -186,3 +189,49 @@ Deno.test("runHandler() fails when it does not know the kind of handler", async 
     message: "unsupported kind of handler",
   });
 });
+
+for (
+  const toAction of [
+    (host: string, port: number): Action => ({
+      case: "tcp",
+      value: { host, port },
+    }),
+    (host: string, port: number): Action => ({
+      case: "http",
+      value: { scheme: "HTTP", host, port, path: "/" },
+    }),
+  ]
+) {
+  const kind = toAction("", 0)?.case;
+
+  Deno.test(`runHandler() connects ${kind} handlers to no host but the pod when hosts are turned off`, async () => {
+    const { result } = await withServer(
+      "HTTP/1.1 200 OK\r\n\r\n",
+      async (port) => {
+        const refused = await run(toAction("127.0.0.1", port), {
+          mayNameHosts: false,
+        });
+        assert.deepEqual(refused, {
+          ok: false,
+          message:
+            'Cannot connect to host "127.0.0.1": turned off by the device\'s owner (pods.hostNamespaces: false in agent.yaml)',
+        });
+        assert.deepEqual(await run(toAction("127.0.0.1", port)), { ok: true });
+        return await run(toAction("", port), { mayNameHosts: false });
+      },
+    );
+    assert.deepEqual(result, { ok: true });
+  });
+
+  Deno.test(`runHandler() connects ${kind} handlers of a pod without an address to nothing`, async () => {
+    const { result, requested } = await withServer(
+      "HTTP/1.1 200 OK\r\n\r\n",
+      (port) => run(toAction("", port), { podIp: "none" }),
+    );
+    assert.deepEqual(result, {
+      ok: false,
+      message: "Cannot connect to the pod: it has no address yet",
+    });
+    assert.equal(requested, "");
+  });
+}

@@ -2,6 +2,13 @@
 import assert from "node:assert/strict";
 import { sha256Hex, SYSTEM_CLOCK, utf8 } from "../../../lib/shared/base/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
+import { checkPodSwitches } from "../../../lib/shared/admission/mod.ts";
+import {
+  ALL_OFF,
+  BASELINE_POD,
+  HOST_PODS,
+  toHostPodSpec,
+} from "../../_support/host_pods.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
 Deno.test("createPodWorkers() keeps pods running when the agent was restarted", async () => {
@@ -439,18 +446,88 @@ Deno.test("apply() refuses a pod that needs what the device's owner has turned o
   await fixture.waitForStatus("app:running#0 ready");
 });
 
-Deno.test("createPodWorkers() starts no container of a stored pod that needs what was turned off since", async () => {
+Deno.test("createPodWorkers() ends a pod that needs what was turned off since, as a kubelet that starts", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({ hostNetwork: true }));
   await fixture.waitForStatus("app:running#0 ready");
   await fixture.stopAgent();
-  fixture.engine.exitContainer("app-0", 1);
   fixture.switches.hostNamespaces = false;
   await fixture.startAgent();
-  await until(() =>
-    fixture.events.some(({ reason, message }) =>
-      reason === "FailedMount" && message.includes("pods.hostNamespaces")
+  const status = await until(() =>
+    fixture.statuses.findLast(({ containers: [app] }) =>
+      app?.state?.state.case === "terminated"
     )
   );
+  const message =
+    `Cannot run pod "ns/web": it has hostNetwork, turned off by the device's owner (pods.hostNamespaces: false in agent.yaml)`;
+  assert.equal(status.failureReason, "ForbiddenByDevice");
+  assert.equal(status.failureMessage, message);
+  assert.deepEqual(
+    fixture.events.filter(({ reason }) => reason === "ForbiddenByDevice")
+      .map((event) => event.message),
+    [message],
+  );
   assert.ok(!fixture.engine.calls.includes("start app-1"));
+});
+
+Deno.test("createPodWorkers() keeps a pod running that needs nothing that was turned off", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.stopAgent();
+  Object.assign(fixture.switches, ALL_OFF);
+  await fixture.startAgent();
+  await fixture.waitForStatus("app:running#0 ready");
+  assert.deepEqual(
+    fixture.events.filter(({ reason }) => reason === "ForbiddenByDevice"),
+    [],
+  );
+});
+
+for (const { name, spec, needs } of HOST_PODS) {
+  Deno.test(`apply() refuses the pod "${name}" with the switches off, before anything of it is stored`, async () => {
+    await using fixture = await PodsFixture.start();
+    await fixture.stopAgent();
+    Object.assign(fixture.switches, ALL_OFF);
+    await fixture.startAgent();
+    const command = toHostPodSpec(spec);
+    const keys = new Set(needs.map(({ key }) => `pods.${key}`));
+    await assert.rejects(fixture.podWorkers.apply(command), {
+      code: "forbidden",
+      message: `Cannot run pod "ns/web": it has ${
+        needs.map(({ what }) => what).join(", ")
+      }, turned off by the device's owner (${
+        [...keys].join(", ")
+      }: false in agent.yaml)`,
+    });
+    assert.deepEqual(await fixture.podWorkers.list(), []);
+    // What the pod needs is all that keeps it from being accepted.
+    const allowed = Object.fromEntries(needs.map(({ key }) => [key, true]));
+    checkPodSwitches(command, { ...ALL_OFF, ...allowed });
+  });
+}
+
+Deno.test("apply() accepts a pod of the baseline policy with all switches off", async () => {
+  await using fixture = await PodsFixture.start();
+  await fixture.stopAgent();
+  Object.assign(fixture.switches, ALL_OFF);
+  await fixture.startAgent();
+  await fixture.podWorkers.apply(toHostPodSpec(BASELINE_POD));
+  await fixture.waitForStatus("app:running#0 ready");
+  await fixture.podWorkers.purge("u1");
+  await until(async () => (await fixture.podWorkers.list()).length === 0);
+});
+
+Deno.test("apply() refuses names that lead out of the pod's directories", async () => {
+  await using fixture = await PodsFixture.start();
+  await assert.rejects(
+    fixture.podWorkers.apply(podOf({
+      volumes: [{
+        name: "../../../../../../etc",
+        source: { case: "emptyDir", value: {} },
+      }],
+    })),
+    { code: "invalid", message: /name of a volume/ },
+  );
+  assert.deepEqual(await fixture.podWorkers.list(), []);
 });

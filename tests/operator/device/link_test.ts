@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   ConfigureSchema,
   create,
@@ -86,6 +87,32 @@ Deno.test("reported keeps the last report; measured is undefined while the link 
   assert.equal(device.link.measured, undefined);
   assert.equal(device.link.reported?.os, "linux");
   assert.ok(device.link.offlineSinceMs);
+});
+
+Deno.test("onFactsReported() enqueues all pods when the switches for pods have changed", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
+  let changeCount = 0;
+  device.pods.onSwitchesChanged = () => void changeCount++;
+  const report = (facts: MessageInitShape<typeof FactsSchema>) =>
+    agent.session.request(
+      Method.REPORT_FACTS,
+      encodeMessage(FactsSchema, create(FactsSchema, facts)),
+      { timeoutMs: 2000 },
+    );
+  await report({ os: "linux" });
+  assert.equal(changeCount, 0);
+  const pods = { privileged: false, hostPath: true, hostNamespaces: true };
+  await report({ os: "linux", pods });
+  await report({ os: "linux", hostname: "edge", pods });
+  const { privileged, hostPath, hostNamespaces } = device.podSwitches ?? {};
+  assert.deepEqual({ privileged, hostPath, hostNamespaces }, pods);
+  assert.equal(changeCount, 1);
+  agent.links.cut();
+  await agent.ended;
+  // Until the next report, the last one is all that is known.
+  assert.equal(device.link.podSwitches?.privileged, false);
 });
 
 Deno.test("toConnectedCondition() keeps what the former leader wrote until the reconnect deadline", async () => {

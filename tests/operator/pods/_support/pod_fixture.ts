@@ -57,6 +57,7 @@ export const OWN_VIRTUAL_POD_UID = "virtual";
 export const TEST_NODE: PodNode = {
   name: NODE_NAME,
   allocatable: { cpuMillis: 0, memoryBytes: 0 },
+  podSwitches: undefined,
   isVirtualPod: ({ name }) => name === NODE_NAME,
   ownsVirtualPod: ({ metadata }) => metadata.uid === OWN_VIRTUAL_POD_UID,
 };
