@@ -22,6 +22,20 @@ Deno.test("createAuthority() creates a CA for ten years, backdated by two days",
   assert.match(authority.key, /^-----BEGIN PRIVATE KEY-----\n/);
 });
 
+Deno.test("issueServerCertificate() backdates a leaf by two days: devices' clocks may be behind", async () => {
+  const authority = await createAuthority({ name: "ca", nowMs: NOW_MS });
+  const { cert } = await issueServerCertificate({
+    authority,
+    commonName: "operator",
+    ips: [],
+    dnsNames: ["edge.example"],
+    nowMs: NOW_MS,
+  });
+  const { notBeforeMs, notAfterMs } = await inspectCertificate(cert);
+  assert.equal(notBeforeMs, NOW_MS - 2 * DAY_MS);
+  assert.equal(notAfterMs, NOW_MS + 365 * DAY_MS);
+});
+
 Deno.test("issueServerCertificate() issues a leaf with the names, signed by the CA", async () => {
   const authority = await createAuthority({ name: "ca" });
   const pair = await issueServerCertificate({

@@ -81,27 +81,38 @@ Deno.test("verifyServer() rejects expired certificates, other CAs and names, and
 
 Deno.test("verifyServer() rejects a certificate that another CA of the same name has signed", async () => {
   const { cert, options } = await setUp();
-  // Whoever is on the path of a device without a clock can make a CA of any name, and a
-  // certificate of it that is not valid yet for the device.
   const forged = await createAuthority({ name: "ca" });
-  const { cert: forgedCert } = await issueServerCertificate({
-    authority: forged,
+  const names = {
     commonName: "operator",
     ips: [],
     dnsNames: ["edge.example"],
-  });
-  const [trusted, same] = [options.ca, forged.cert].map((pem) =>
-    new X509Certificate(pem).subject
+  };
+  // Whoever is on the path of a device without a clock can make a CA of any name, and certificates
+  // that name any issuer and any key of it.
+  const forgeries = await Promise.all([
+    issueServerCertificate({ ...names, authority: forged }),
+    issueServerCertificate({
+      ...names,
+      authority: { cert: options.ca, key: forged.key },
+    }),
+  ]);
+  const trusted = new X509Certificate(options.ca);
+  const [other, same] = forgeries.map(({ cert }) => new X509Certificate(cert));
+  assert.deepEqual(
+    [other, same].map((certificate) => certificate?.issuer),
+    [trusted.subject, trusted.subject],
   );
-  assert.equal(same, trusted);
-  assert.throws(
-    () => verifyServer(createSocket(forgedCert), { ...options, nowMs: 0 }),
-    {
-      code: "unauthorized",
-      message:
-        /is signed by "CN=ca", which is not a CA that this device trusts/,
-    },
-  );
+  assert.equal(same?.checkIssued(trusted), true);
+  for (const { cert } of forgeries) {
+    assert.throws(
+      () => verifyServer(createSocket(cert), { ...options, nowMs: 0 }),
+      {
+        code: "unauthorized",
+        message:
+          /is signed by "CN=ca", which is not a CA that this device trusts/,
+      },
+    );
+  }
   // Control: that of the trusted CA is accepted at the same time.
   assert.deepEqual(
     verifyServer(createSocket(cert), { ...options, nowMs: 0 }),
