@@ -33,6 +33,16 @@ export function parseEndpoint(text: string): Endpoint {
   return { host, port, kind: "name" };
 }
 
+/** Returns whether {@linkcode parseEndpoint} accepts the text. */
+export function isEndpoint(text: string): boolean {
+  try {
+    parseEndpoint(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Returns the host as it stands in a URL: an IPv6 address in brackets, anything else unchanged. */
 export function formatHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;

@@ -2,7 +2,7 @@
 /** Parses agent.yaml. */
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
-import { defined, KEY_BYTES } from "../base/mod.ts";
+import { defined, isEndpoint, KEY_BYTES } from "../base/mod.ts";
 import type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
 import { type ConfigField, DocumentReader } from "./reader.ts";
 
@@ -10,11 +10,7 @@ const DEVICE = {
   pattern: /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/,
   expected: "a name of lower-case letters, digits and dashes",
 };
-const ENDPOINT = {
-  pattern:
-    /^(\[[0-9a-f:.]+\]|[^\s:[\]/@]+):(?!0+$)(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/i,
-  expected: '"host:port"',
-};
+const ENDPOINT = { isValid: isEndpoint, expected: '"host:port"' };
 const CA = {
   pattern: /-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----/,
   expected: "certificates in PEM",

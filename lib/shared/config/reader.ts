@@ -25,9 +25,11 @@ export interface ConfigField {
 
 /** Options of {@linkcode DocumentReader.readText}. */
 export interface ReadTextOptions {
-  /** What the text must match. */
+  /** What the text must match. @default at least one character */
   pattern?: RegExp;
-  /** What the pattern describes, for the message, e.g. "an absolute path". */
+  /** What else must be true of the text. @default nothing */
+  isValid?: (text: string) => boolean;
+  /** What the two describe, for the message, e.g. "an absolute path". */
   expected?: string;
 }
 
@@ -137,9 +139,12 @@ export class DocumentReader {
     options: ReadTextOptions = {},
   ): string | undefined {
     if (field.node === undefined) return undefined;
-    const { pattern = /./s, expected = "a string" } = options;
+    const { pattern = /./s, isValid = () => true, expected = "a string" } =
+      options;
     const value = isScalar(field.node) ? field.node.value : undefined;
-    if (typeof value === "string" && pattern.test(value)) return value;
+    if (typeof value === "string" && pattern.test(value) && isValid(value)) {
+      return value;
+    }
     return this.addProblem(field, `must be ${expected}`);
   }
 

@@ -4,7 +4,7 @@ import {
   AranyaError,
   concatBytes,
   defined,
-  parseEndpoint,
+  isEndpoint,
   utf8,
 } from "../base/mod.ts";
 import {
@@ -183,15 +183,6 @@ export function decodeAnswer(
     }
     default:
       throw unexpectedType(frame);
-  }
-}
-
-function isEndpoint(text: string): boolean {
-  try {
-    parseEndpoint(text);
-    return true;
-  } catch {
-    return false;
   }
 }
 

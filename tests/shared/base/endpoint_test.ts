@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   formatEndpoint,
+  isEndpoint,
   parseEndpoint,
 } from "../../../lib/shared/base/endpoint.ts";
 
@@ -14,6 +15,7 @@ Deno.test("parseEndpoint() parses names and addresses", () => {
   ] as const;
   for (const [text, endpoint] of table) {
     assert.deepEqual(parseEndpoint(text), endpoint);
+    assert.equal(isEndpoint(text), true);
     assert.equal(formatEndpoint(endpoint), text);
   }
 });
@@ -37,5 +39,6 @@ Deno.test("parseEndpoint() rejects everything else", () => {
   ];
   for (const text of texts) {
     assert.throws(() => parseEndpoint(text), { code: "invalid" }, text);
+    assert.equal(isEndpoint(text), false, text);
   }
 });

@@ -85,6 +85,31 @@ offlineAfter: 20s
   });
 });
 
+Deno.test("parseAgentConfig() accepts exactly the endpoints that can be dialled", () => {
+  const wrong = [
+    "10.0.0.256:443",
+    "a..example:443",
+    "-a.example:443",
+    "[10.0.0.1]:443",
+    "a,b:443",
+    "edge:0",
+    "edge:65536",
+  ];
+  const right = ["a_b.example.:443", "10.0.0.1:65535", "[fd00::1]:1"];
+  const textOf = (endpoints: string[]) =>
+    `device: e\nendpoints: ${
+      JSON.stringify(endpoints)
+    }\ncredential: ${CREDENTIAL}\n`;
+  assert.deepEqual(
+    problemsOf(textOf(wrong)),
+    wrong.map((_, index) => `line 2: endpoints[${index}]: must be "host:port"`),
+  );
+  const { endpoints } = parseAgentConfig(textOf(right), {
+    file: "/agent.yaml",
+  });
+  assert.deepEqual(endpoints, right);
+});
+
 Deno.test("parseAgentConfig() names every problem with its line", () => {
   const problems = problemsOf(`# a comment
 device: Edge_1
