@@ -37,7 +37,7 @@ export interface SealedLinkOptions {
  *
  * A duplicate is dropped, a gap ends the link. A frame that does not belong to the link, or can't
  * be decrypted, ends an exclusive link and is dropped on any other. Empty packets belong to the
- * handshake and are not delivered.
+ * handshake and are not delivered. A link that has ended this way can send until it is closed.
  */
 export class SealedLink implements Link {
   readonly peer: string;
@@ -49,6 +49,7 @@ export class SealedLink implements Link {
   readonly #options: SealedLinkOptions;
   readonly #meter: Meter;
   readonly #failed = Promise.withResolvers<LinkEnd>();
+  /** Whether nothing is read any more. */
   #isClosed = false;
   #nextCounter = 0;
   #lastReceived = -1;
@@ -151,7 +152,8 @@ export class SealedLink implements Link {
   #fail(error: AranyaError): void {
     this.#meter.count("aranya_link_unopened_packets_total");
     this.#failed.resolve({ reason: error.message, error });
-    this.close("a packet of the peer can't be used");
+    // The owner closes the link; before that it can still notify the peer.
+    this.#isClosed = true;
   }
 
   /**

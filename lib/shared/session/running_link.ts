@@ -23,7 +23,7 @@ import {
 import { AckScheduler, type AckSource } from "./ack_scheduler.ts";
 import { LinkBudget } from "./budget.ts";
 import { Sender, type StreamNumbering } from "./sender.ts";
-import { toGoodbye } from "./goodbye.ts";
+import { leaveLink, toGoodbye } from "./goodbye.ts";
 import { DeadlineTimer } from "./timer.ts";
 import { UnknownStreams } from "./unknown_streams.ts";
 
@@ -137,10 +137,10 @@ export class RunningLink {
 
   /**
    * Calls `begin` and runs until the link ends or `end` is called. Never rejects: an error, also of
-   * `begin`, ends the link.
+   * `begin`, ends the link, and the peer is notified if that is possible.
    */
   async run(begin: () => void): Promise<LinkEnd> {
-    const { link } = this.#options;
+    const { link, clock } = this.#options;
     try {
       begin();
     } catch (error) {
@@ -152,7 +152,10 @@ export class RunningLink {
     this.#readPackets().catch((error) => this.#endViolated(error));
     link.closed.then((end) => this.#drain(end));
     const end = await this.#ended.promise;
-    link.close(end.reason);
+    const { error } = end;
+    if (error === undefined || error.code === "timed_out") {
+      link.close(end.reason);
+    } else await leaveLink(link, { reason: error.message, clock });
     return end;
   }
 

@@ -169,6 +169,19 @@ Deno.test("SealedLink ends at the packet after a lost one, whoever can send", as
   }
 });
 
+Deno.test("SealedLink still sends after a gap, so that the peer can be notified", async () => {
+  let count = 0;
+  const { initiator, responder } = createSealedPair(
+    (packet) => count++ === 1 ? [] : [packet],
+  );
+  for (const text of ["a", "lost", "last"]) await initiator.send(utf8(text));
+  assert.deepEqual(await collect(responder), ["a"]);
+  await responder.send(utf8("goodbye"));
+  responder.close("a gap");
+  assert.deepEqual(await collect(initiator), ["goodbye"]);
+  await assert.rejects(responder.send(utf8("more")), { code: "unavailable" });
+});
+
 Deno.test("SealedLink does not end at a forged packet that pretends a gap", async () => {
   const { initiator, responder } = createSealedPair((packet) => {
     const forged = packet.slice();

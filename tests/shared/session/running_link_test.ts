@@ -117,6 +117,8 @@ Deno.test("run() ends a link with garbage or a gap, and works on the next one", 
     await link.agent.send(packet);
     const ends = await clock.run(link.ended);
     assert.equal(ends.operator.error?.code, "invalid");
+    // Over a broker the agent would see nothing else.
+    assert.match(ends.agent.reason, /^closed by the operator: Cannot /);
   }
   const link = await clock.run(connect({ operator, agent, clock }));
   await clock.run(
