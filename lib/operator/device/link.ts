@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The link of one device. */
 import { isDeepStrictEqual } from "node:util";
-import { AranyaError, type Logger } from "../../shared/base/mod.ts";
+import {
+  AranyaError,
+  asAranyaError,
+  type Logger,
+  LogLimit,
+} from "../../shared/base/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
 import {
@@ -35,6 +40,11 @@ const RECONNECT_MS = 30_000;
 export const NEVER_CONNECTED = "NeverConnected";
 /** Why an agent is refused that completed the handshake with a key that is no longer accepted. */
 const CREDENTIAL_CHANGED = "the device's credential has just been changed";
+/** Why an agent is refused that may connect when the EdgeDevice is changed. */
+const METHOD_NOT_SUPPORTED =
+  "the connectivity method of its EdgeDevice is not supported";
+/** Why a second machine is refused. */
+const OTHER_MACHINE = "another machine with the same credential is connected";
 /** How long a refused second machine is reported. */
 const DUPLICATE_REPORT_MS = 300_000;
 
@@ -45,6 +55,8 @@ export interface DeviceLinkOwner
   readonly name: string;
   /** Read anew on each use. */
   readonly settings: DeviceSettings;
+  /** Whether this version implements the device's connectivity method. */
+  readonly isServed: boolean;
   /** Returns whether an agent may prove itself with this key now. */
   acceptsKey(key: Uint8Array): boolean;
   /** A link is up whose agent proved to have this key. */
@@ -80,6 +92,8 @@ export class DeviceLink {
   readonly #owner: DeviceLinkOwner;
   readonly #context: DeviceContext;
   readonly #log: Logger;
+  /** Bounds the lines about refused agents: one may come at any rate. */
+  readonly #logLimit = new LogLimit();
   readonly #configuration: ConfigurationSender;
   #state: State = { kind: "never" };
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
@@ -225,7 +239,11 @@ export class DeviceLink {
         decide: (hello) => this.#decide(hello, key),
       });
     } catch (error) {
-      log.warn("agent was refused after its hello", { error });
+      const { code } = asAranyaError(error, "Cannot greet agent");
+      const admitted = this.#logLimit.admit(code);
+      if (admitted) {
+        log.warn("agent was refused after its hello", { ...admitted, error });
+      }
       if (error instanceof AranyaError && error.code === "unsupported") {
         this.#owner.onVersionUnsupported(error.message);
       }
@@ -308,13 +326,14 @@ export class DeviceLink {
 
   #decide(hello: Hello, key: Uint8Array): GreetingDecision {
     const { name, settings } = this.#owner;
+    const refuse = (reason: RefusalReason, state: string) => ({
+      refuse: { reason, message: `Cannot connect device "${name}": ${state}` },
+    });
     if (!this.#owner.acceptsKey(key)) {
-      return {
-        refuse: {
-          reason: RefusalReason.BAD_CREDENTIAL,
-          message: `Cannot connect device "${name}": ${CREDENTIAL_CHANGED}`,
-        },
-      };
+      return refuse(RefusalReason.BAD_CREDENTIAL, CREDENTIAL_CHANGED);
+    }
+    if (!this.#owner.isServed) {
+      return refuse(RefusalReason.OVERLOADED, METHOD_NOT_SUPPORTED);
     }
     const { clock, operator } = this.#context;
     const state = this.#state;
@@ -325,13 +344,7 @@ export class DeviceLink {
     if (isHeld && holder && hello.machineId !== holder) {
       this.#duplicate = { atMs: clock.monotonicMs() };
       this.#owner.onStateChanged();
-      return {
-        refuse: {
-          reason: RefusalReason.DUPLICATE_DEVICE,
-          message:
-            `Cannot connect device "${name}": another machine with the same credential is connected`,
-        },
-      };
+      return refuse(RefusalReason.DUPLICATE_DEVICE, OTHER_MACHINE);
     }
     return {
       session: this.session,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Incoming links: authenticates each agent and passes its link to its device. */
 import {
-  AranyaError,
   asAranyaError,
   FairSlots,
   type Logger,
@@ -10,11 +9,7 @@ import {
 } from "../../shared/base/mod.ts";
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
-import {
-  type DeviceKeys,
-  NotLeaderError,
-  respondToHandshake,
-} from "../../shared/noise/mod.ts";
+import { NotLeaderError, respondToHandshake } from "../../shared/noise/mod.ts";
 import { leaveLink } from "../../shared/session/mod.ts";
 
 /** The devices that this operator serves. */
@@ -77,7 +72,7 @@ async function serveLink(
   try {
     secured = await respondToHandshake(link, {
       findKeys: (name) =>
-        Promise.resolve().then(() => findKeys(directory.find(name, peer))),
+        Promise.resolve().then(() => directory.find(name, peer)?.findKeys()),
       slots,
       meter,
       signal,
@@ -140,20 +135,4 @@ function reportRefusal(
     findServed(directory, { name, peer: link.peer })
       ?.onVersionUnsupported(message);
   }
-}
-
-/**
- * Returns the keys that an agent of the device may use; undefined for an unknown device, and for
- * one without a credential.
- * @throws {AranyaError} "unavailable" while the EdgeDevice sets another connectivity method, so
- * that the agent retries
- */
-function findKeys(device: Device | undefined): DeviceKeys | undefined {
-  if (device && !device.isServed) {
-    throw new AranyaError(
-      "unavailable",
-      `Cannot accept device "${device.name}": the connectivity method of its EdgeDevice is not supported`,
-    );
-  }
-  return device?.findKeys();
 }

@@ -116,18 +116,28 @@ Deno.test("serveLinks() refuses a device without a credential like an unknown on
   await end();
 });
 
-Deno.test("serveLinks() refuses a device as unavailable while its connectivity method is not supported", async () => {
+Deno.test("serveLinks() reports an unsupported connectivity method only to an agent with the credential", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
   const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { name } = fixture.ref;
   device.observeEdge({
     ...device.edge,
     spec: { connectivity: { method: "mqtt" } },
   });
   await assert.rejects(
-    initiateHandshake(await dial(), { device: fixture.ref.name, key }),
-    { code: "unavailable" },
+    initiateHandshake(await dial(), { device: name, key: new Uint8Array(32) }),
+    {
+      code: "unauthorized",
+      message: /the operator refused: unknown device or wrong credential$/,
+    },
   );
+  const link = await initiateHandshake(await dial(), { device: name, key });
+  await assert.rejects(greet(link), {
+    code: "unavailable",
+    message: /: the connectivity method of its EdgeDevice is not supported$/,
+  });
+  assert.equal(device.link.isUp, false);
   await end();
 });
 
