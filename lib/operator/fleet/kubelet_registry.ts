@@ -5,6 +5,7 @@ import {
   hasCode,
   type Logger,
   type Meter,
+  SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import type { KubeletServers, ProblemCondition } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
@@ -18,6 +19,7 @@ import {
   validateClientCa,
 } from "../kubelet/mod.ts";
 import type { ServingCertificates } from "./certificates.ts";
+import { PacedUpdates } from "./paced_updates.ts";
 
 /** A range of ports, both ends included; `{first: 0, last: 0}` stands for any free port. */
 export interface PortRange {
@@ -61,6 +63,10 @@ export class KubeletRegistry implements KubeletServers {
   readonly #servers = new Map<string, KubeletServer>();
   /** Devices' own certificates. */
   readonly #deviceTls = new Map<string, ServingTls>();
+  readonly #updates = new PacedUpdates({
+    update: (device) => this.#updateTls(device),
+    clock: SYSTEM_CLOCK,
+  });
   readonly #pendingClients: ReturnType<typeof createPendingClients>;
   #hostTls: ServingTls;
   #clientCa: string;
@@ -90,11 +96,17 @@ export class KubeletRegistry implements KubeletServers {
     },
   ): Promise<KubeletServer> {
     for (const port of this.#candidatePorts(wantedPort)) {
+      const hostTls = this.#hostTls;
+      const clientCa = this.#clientCa;
       if ((this.#owners.get(port) ?? device) !== device) continue;
       const server = await this.#tryPort(port, { device, handlers });
       if (!server) continue;
       this.#assign(device, server.port);
       this.#servers.set(device, server);
+      // They may have changed while it was opened.
+      if (hostTls !== this.#hostTls || clientCa !== this.#clientCa) {
+        this.#updates.add([device]);
+      }
       this.#logPort(device, { port: server.port, wantedPort });
       return this.#recordingTls(device, server);
     }
@@ -123,20 +135,19 @@ export class KubeletRegistry implements KubeletServers {
     if (port !== undefined) this.#owners.delete(port);
     this.#portOf.delete(device);
     this.#servers.delete(device);
+    this.#updates.delete(device);
     this.#deviceTls.delete(device);
   }
 
-  /** Passes the host's certificate to every server that doesn't have its own yet. */
+  /** Passes the host's certificate to every server that doesn't have its own yet, in turn. */
   setHostTls(tls: ServingTls): void {
     if (tls.cert === this.#hostTls.cert) return;
     this.#hostTls = tls;
-    for (const [device, server] of this.#servers) {
-      if (!this.#deviceTls.has(device)) server.setTls(tls);
-    }
+    this.#updates.add(this.#servers.keys());
   }
 
   /**
-   * Passes the CA bundle for client certificates to every server.
+   * Passes the CA bundle for client certificates to every server, in turn.
    * @throws {AranyaError} code "invalid" when a certificate of it can't be read; the former bundle
    * then stays in use
    */
@@ -145,11 +156,21 @@ export class KubeletRegistry implements KubeletServers {
     // Before any server has it, and when there is none yet.
     validateClientCa(clientCa);
     this.#clientCa = clientCa;
-    for (const [device, server] of this.#servers) {
-      const tls = this.#deviceTls.get(device) ?? this.#hostTls;
-      server.setTls({ ...tls, clientCa });
-    }
+    this.#updates.add(this.#servers.keys());
     this.#options.log.info("client CA of the API server was changed");
+  }
+
+  /** Gives a server the certificate and the client CA that it should have now. */
+  #updateTls(device: string): void {
+    const tls = this.#deviceTls.get(device) ?? this.#hostTls;
+    try {
+      this.#servers.get(device)?.setTls({ ...tls, clientCa: this.#clientCa });
+    } catch (error) {
+      this.#options.log.error("certificate of a kubelet server was not set", {
+        device,
+        error,
+      });
+    }
   }
 
   /**
