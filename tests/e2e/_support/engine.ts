@@ -14,8 +14,15 @@ export interface EngineState {
   mounts: string[];
 }
 
-/** Reads the state of the first device's engine. */
+/** Directories of a device's engine and agent, beside the world's own. */
+const ROOTS = ["/var/lib/docker/", "/run/docker/", "/var/lib/aranya/"];
+
+/**
+ * Reads the state of the first device's engine. A device also has the mounts that other programs of
+ * this machine made before; those don't count.
+ */
 export async function engineState(world: World): Promise<EngineState> {
+  const roots = [...ROOTS, `${world.network.folder}/`];
   const { dockerd, machine } = mustDevice(world);
   const lines = async (...args: string[]) =>
     (await dockerd.run(args)).split("\n").filter(Boolean);
@@ -27,6 +34,7 @@ export async function engineState(world: World): Promise<EngineState> {
     volumes: await lines("volume", "ls", "-q"),
     mounts: mounts.split("\n").map((line) => line.split(" ")[1] ?? "")
       .filter((path) => /volumes|overlay2|netns\/|containers\//.test(path))
+      .filter((path) => roots.some((root) => path.startsWith(root)))
       .sort(),
   };
 }
