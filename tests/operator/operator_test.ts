@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { parseOperatorOptions, runOperator } from "../../lib/operator/mod.ts";
+import { until } from "../../dev/base/wait.ts";
+import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 const KUBECONFIG = `
 apiVersion: v1
@@ -23,10 +25,11 @@ function run(flags: string[], signal: AbortSignal) {
 
 async function withKubeconfig(
   work: (path: string) => Promise<void>,
+  text: string = KUBECONFIG,
 ): Promise<void> {
   const path = await Deno.makeTempFile();
   try {
-    await Deno.writeTextFile(path, KUBECONFIG);
+    await Deno.writeTextFile(path, text);
     await work(path);
   } finally {
     await Deno.remove(path);
@@ -60,4 +63,59 @@ Deno.test("runOperator() waits for an API server that is unreachable, and return
     setTimeout(() => stop.abort(new TypeError("enough")), 200);
     await running;
   });
+});
+
+/** Returns a TCP port that nothing listens on at the moment. */
+function findFreePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+Deno.test("runOperator() is ready as a standby once the API server answers, although it started before", async () => {
+  await using server = await ScriptedServer.start();
+  server.script = (request) => void request.socket.destroy();
+  const { server: url, ca } = server.credentials;
+  const cluster = JSON.stringify({
+    server: url,
+    "certificate-authority-data": btoa(ca ?? ""),
+  });
+  const kubeconfig = KUBECONFIG.replace(/\{server: [^}]*\}/, cluster);
+  await withKubeconfig(async (path) => {
+    const stop = new AbortController();
+    const httpPort = findFreePort();
+    const running = runOperator({
+      options: parseOperatorOptions([
+        `--kubeconfig=${path}`,
+        `--http-port=${httpPort}`,
+        ...["--grpc-port=0", "--namespace=home", "--host-address=10.0.0.7"],
+      ], {}),
+      version: "0.1.0",
+      log: SILENT_LOGGER,
+      signal: stop.signal,
+    });
+    const readPage = async () => {
+      const response = await fetch(`http://127.0.0.1:${httpPort}/readyz`);
+      return `${response.status} ${await response.text()}`;
+    };
+    await until(
+      async () => /^503 .*starting/.test(await readPage()),
+      "a start",
+    );
+    // Another operator leads.
+    server.script = ({ url }, response) => {
+      const isLeader = url?.includes("/leases/aranya-operator?") ||
+        url?.endsWith("/leases/aranya-operator");
+      if (!isLeader) return void response.end('{"gitVersion":"v1.36.0"}');
+      response.end(JSON.stringify({
+        metadata: { name: "aranya-operator", resourceVersion: "1" },
+        spec: { holderIdentity: "other", leaseDurationSeconds: 3600 },
+      }));
+    };
+    await until(
+      async () => await readPage() === "200 ok\nstanding by\n",
+      "a standby that is ready",
+    );
+    stop.abort(new TypeError("enough"));
+    await running;
+  }, kubeconfig);
 });
