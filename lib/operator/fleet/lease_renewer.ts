@@ -29,6 +29,8 @@ export interface LeaseRenewerOptions {
 
 /** A renewal that failed is repeated after this time. */
 const RETRY_MS = 1000;
+/** Time between two checks whether a device is alive that was not when its turn came. */
+const CHECK_MS = 1000;
 /** One line for all renewals that fail within this time: an outage fails those of all devices. */
 const LOG_INTERVAL_MS = 10_000;
 
@@ -36,8 +38,9 @@ const LOG_INTERVAL_MS = 10_000;
  * Renews the Leases of connected devices, each once per interval, as a kubelet does for its node.
  *
  * A timer wheel: each device has a slot, and one timer goes through the slots, so that the requests
- * of thousands of devices are spread over the interval. Starts when it is constructed; dispose it
- * to stop.
+ * of thousands of devices are spread over the interval. A device that has become alive does not
+ * wait for its turn: when several leaders follow each other quickly, a Lease would otherwise lapse
+ * although each of them serves the device. Starts when it is constructed; dispose it to stop.
  */
 export class LeaseRenewer implements Disposable {
   readonly #options: LeaseRenewerOptions;
@@ -48,6 +51,9 @@ export class LeaseRenewer implements Disposable {
   readonly #slotOf = new Map<string, number>();
   /** Devices whose turn has come, in order. */
   readonly #due = new Set<string>();
+  /** Devices that were not alive when they were looked at last, or were just added. */
+  readonly #waiting = new Set<string>();
+  #checkedMs = -Infinity;
   /** Devices whose last renewal has failed. */
   readonly #failed = new Set<string>();
   #failedMs = -Infinity;
@@ -77,6 +83,7 @@ export class LeaseRenewer implements Disposable {
       this.#nextSlot++ % this.#slots.length;
     this.#slotOf.set(device, slot);
     this.#slots[slot]?.set(device, isAlive);
+    this.#waiting.add(device);
   }
 
   /** Renews the device's Lease no longer. May be called twice. */
@@ -85,6 +92,7 @@ export class LeaseRenewer implements Disposable {
     if (slot !== undefined) this.#slots[slot]?.delete(device);
     this.#slotOf.delete(device);
     this.#due.delete(device);
+    this.#waiting.delete(device);
     this.#failed.delete(device);
   }
 
@@ -102,9 +110,16 @@ export class LeaseRenewer implements Disposable {
     }
     const { leadership, clock } = this.#options;
     if (leadership.isSuspended) return;
-    if (clock.monotonicMs() - this.#failedMs >= RETRY_MS) {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#failedMs >= RETRY_MS) {
       for (const device of this.#failed) this.#due.add(device);
       this.#failed.clear();
+    }
+    if (nowMs - this.#checkedMs >= CHECK_MS) {
+      this.#checkedMs = nowMs;
+      for (const device of this.#waiting) {
+        if (this.#isAlive(device)) this.#due.add(device);
+      }
     }
     this.#startRenewals();
   }
@@ -115,7 +130,11 @@ export class LeaseRenewer implements Disposable {
         this.#runningCount >= this.#concurrency || this.#stop.signal.aborted
       ) return;
       this.#due.delete(device);
-      if (!this.#isAlive(device)) continue;
+      if (!this.#isAlive(device)) {
+        this.#waiting.add(device);
+        continue;
+      }
+      this.#waiting.delete(device);
       this.#runningCount++;
       void this.#renew(device).finally(() => {
         this.#runningCount--;

@@ -13,7 +13,10 @@ import { CountingApi } from "../_support/counting_api.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 /** A fast renewer, and Leases that exist on the API server. */
-async function createFixture(prefixes: string[]) {
+async function createFixture(
+  prefixes: string[],
+  { intervalMs = 200, slotCount = 4 } = {},
+) {
   const api = await CountingApi.open();
   const leadership = { isSuspended: false };
   const lines: LogFields[] = [];
@@ -26,8 +29,8 @@ async function createFixture(prefixes: string[]) {
       debug: (_message, fields = {}) => void lines.push(fields),
       warn: (_message, fields = {}) => void lines.push(fields),
     },
-    intervalMs: 200,
-    slotCount: 4,
+    intervalMs,
+    slotCount,
   });
   const leases = prefixes.map((prefix) => ({
     namespace: LEASE_NAMESPACE,
@@ -84,6 +87,25 @@ Deno.test("start() renews the Leases of living devices only, each at its own tim
   const [, last] = await readRenewTimes();
   await untilRenewed(readRenewTimes);
   assert.equal((await readRenewTimes())[1], last);
+});
+
+Deno.test("start() renews a Lease as soon as its device is alive, long before its turn", async () => {
+  await using fixture = await createFixture(["a", "b"], {
+    intervalMs: 3_600_000,
+    slotCount: 36_000,
+  });
+  const { api, renewer, names: [a = "", b = ""], readRenewTimes } = fixture;
+  let isAlive = false;
+  renewer.start(a, () => true);
+  renewer.start(b, () => isAlive);
+  await until(async () => (await readRenewTimes())[0] !== "", "a renewal");
+  assert.equal((await readRenewTimes())[1], "");
+  isAlive = true;
+  await until(async () => (await readRenewTimes())[1] !== "", "the other one");
+  // Then each waits for its turn.
+  const startMs = performance.now();
+  await until(() => performance.now() - startMs > 2500, "some seconds");
+  assert.equal(api.takeWriteCounts()["patch leases"], 2);
 });
 
 Deno.test("stop() ends a device's renewals", async () => {
