@@ -78,8 +78,13 @@ const MIN_WATCH_SECONDS = 300;
 const WATCH_IDLE_TIMEOUT_MS = 150_000;
 /** A watch that ends sooner than this counts as a failure for the back-off. */
 const SHORT_WATCH_MS = 1000;
-/** Missing RBAC rules are added by people: frequent retries are of no use. */
-const FORBIDDEN_DELAY_MS = 15_000;
+/** Low enough for everything to be current within 10 s after an outage of the API server. */
+const MAX_DELAY_MS = 4000;
+/**
+ * Missing RBAC rules are added by people: frequent retries are of no use. But the first ones come
+ * soon, since an API server that has just started refuses everything until it has read its roles.
+ */
+const MAX_FORBIDDEN_DELAY_MS = 15_000;
 
 /**
  * Starts an informer. Errors never reach the caller: list and watch are retried with back-off until
@@ -104,7 +109,12 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   >;
   readonly #backoff: Backoff = createBackoff({
     initialDelayMs: 250,
-    maxDelayMs: 8000,
+    maxDelayMs: MAX_DELAY_MS,
+    jitter: 0.5,
+  });
+  readonly #forbiddenBackoff: Backoff = createBackoff({
+    initialDelayMs: 500,
+    maxDelayMs: MAX_FORBIDDEN_DELAY_MS,
     jitter: 0.5,
   });
   /** Where the next watch begins; "": list first. */
@@ -189,10 +199,10 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         // Besides "expired": an API server restored from a backup refuses a resourceVersion that is
         // newer than its own on every retry.
         if (!hasCode(error, "unavailable")) this.#resourceVersion = "";
-        const delayMs = hasCode(error, "forbidden")
-          ? FORBIDDEN_DELAY_MS
-          : this.#backoff.next();
-        await SYSTEM_CLOCK.sleep(delayMs, { signal }).catch(() => {});
+        const backoff = hasCode(error, "forbidden")
+          ? this.#forbiddenBackoff
+          : this.#backoff;
+        await SYSTEM_CLOCK.sleep(backoff.next(), { signal }).catch(() => {});
       }
     }
   }
@@ -273,6 +283,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   #clearFailure(): void {
     if (!this.#failure) return;
     this.#failure = undefined;
+    this.#forbiddenBackoff.reset();
     this.#log.info("watch recovered");
     this.#options.onStateChange?.();
   }
