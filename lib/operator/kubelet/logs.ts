@@ -57,7 +57,9 @@ export async function sendLog(
     }
     response.end();
   } catch (cause) {
-    const error = asAranyaError(cause, "Cannot read log");
+    // Why the server closes says more than that the stream was cancelled for it.
+    const reason = signal.aborted ? signal.reason : cause;
+    const error = asAranyaError(reason, "Cannot read log");
     context.log.debug("log ended early", {
       node: context.nodeName,
       pod: `${target.namespace}/${target.pod}`,

@@ -86,6 +86,21 @@ Deno.test("sendLog() writes the error of a log that ends early and aborts the co
   });
 });
 
+Deno.test("sendLog() writes why the server closes as the last line", async () => {
+  await using kubelet = await KubeletRig.start();
+  kubelet.node.logs = (_request, signal) => Promise.resolve(openLog(signal));
+  const socket = await follow(kubelet);
+  let text = "";
+  socket.on("data", (chunk) => text += chunk.toString());
+  await until(() => text.includes("line 1\n"), { what: "the first line" });
+  await kubelet.server.close("the operator is shutting down");
+  await until(() => text.includes("the operator is shutting down\n"), {
+    what: "the reason",
+    timeoutMs: 5_000,
+    detail: () => text,
+  });
+});
+
 Deno.test("sendLog() reads no further while the client doesn't read", async () => {
   await using kubelet = await KubeletRig.start();
   let given = 0;
@@ -111,6 +126,15 @@ async function follow(kubelet: KubeletRig) {
 async function* brokenLog(): AsyncGenerator<Uint8Array> {
   yield utf8("line 1\n");
   throw new AranyaError("unavailable", "Cannot go on: it went offline");
+}
+
+/** Ends like a stream of the device's session. */
+async function* openLog(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield utf8("line 1\n");
+  await new Promise<void>((resolve) =>
+    signal.addEventListener("abort", () => resolve())
+  );
+  throw new AranyaError("cancelled", "Cannot use stream: it was cancelled");
 }
 
 async function* endlessLog(
