@@ -24,9 +24,11 @@ import {
   FactsReport,
   PodReports,
 } from "./commands/mod.ts";
+import { ConfigFile } from "./config_file.ts";
 import { type ConnectionListener, OperatorConnection } from "./connection.ts";
 import { OperatorConnector } from "./connector.ts";
 import { CredentialStore } from "./credential_store.ts";
+import { EndpointStore } from "./endpoint_store.ts";
 import {
   createPodWorkers,
   type Mounts,
@@ -52,7 +54,7 @@ import {
 export interface RunAgentOptions {
   /** Content of agent.yaml. */
   config: AgentConfig;
-  /** Path of agent.yaml; a rotated credential is written there. */
+  /** Path of agent.yaml; rotated credentials and changed endpoints are written there. */
   configFile: string;
   /** Version of this program. */
   version: string;
@@ -171,8 +173,14 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
     await this.#readFirstFacts();
     const podWorkers = scope.use(await this.#startPodWorkers());
     this.#podWorkers = podWorkers;
-    const credentials = await this.#openCredentials();
-    this.#handlers = this.#createHandlers({ podWorkers, credentials });
+    const configFile = new ConfigFile(this.#options.configFile);
+    const credentials = await this.#openCredentials(configFile);
+    const endpoints = await this.#openEndpoints(configFile);
+    this.#handlers = this.#createHandlers({
+      podWorkers,
+      credentials,
+      endpoints,
+    });
     scope.defer(() => this.#closeSession());
     // Closing the session also ends the link that `OperatorConnection.run` waits for.
     using _listener = onAbort(signal, () => void this.#closeSession());
@@ -182,7 +190,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       const listNeeded = () => podWorkers.listImages();
       await images?.run({ listNeeded, signal });
     });
-    await this.#createConnection(credentials).run(signal);
+    await this.#createConnection({ credentials, endpoints }).run(signal);
   }
 
   /** The operator's Hello needs the machine's identity. A failure is only logged: it is retried. */
@@ -212,8 +220,8 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
     });
   }
 
-  #openCredentials(): Promise<CredentialStore> {
-    const { config, configFile, log, signal } = this.#options;
+  #openCredentials(configFile: ConfigFile): Promise<CredentialStore> {
+    const { config, log, signal } = this.#options;
     return CredentialStore.open({
       key: config.credential,
       configFile,
@@ -225,10 +233,21 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
     });
   }
 
+  #openEndpoints(configFile: ConfigFile): Promise<EndpointStore> {
+    const { config, log } = this.#options;
+    return EndpointStore.open({
+      endpoints: config.endpoints,
+      configFile,
+      store: this.#store,
+      log,
+    });
+  }
+
   #createHandlers(
-    { podWorkers, credentials }: {
+    { podWorkers, credentials, endpoints }: {
       podWorkers: PodWorkers;
       credentials: CredentialStore;
+      endpoints: EndpointStore;
     },
   ): CommandHandlers {
     const { config, reader, streams } = this.#options;
@@ -236,6 +255,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       podWorkers,
       reader,
       credential: credentials,
+      endpoints,
       context: {
         device: config.device,
         host: config.host,
@@ -246,10 +266,15 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
     });
   }
 
-  #createConnection(credentials: CredentialStore): OperatorConnection {
+  #createConnection(
+    { credentials, endpoints }: {
+      credentials: CredentialStore;
+      endpoints: EndpointStore;
+    },
+  ): OperatorConnection {
     const { config, version, log } = this.#options;
     return new OperatorConnection({
-      endpoints: config.endpoints,
+      endpoints,
       backoff: config.backoff,
       connector: new OperatorConnector({
         device: config.device,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Keeps the device connected to the operator. */
+/** Keeps the device connected to an operator. */
 import {
   AranyaError,
-  asAranyaError,
   type Backoff,
   type Clock,
   createBackoff,
   type Logger,
 } from "../shared/base/mod.ts";
 import type { Session } from "../shared/session/mod.ts";
-import type { LinkConnector } from "./connector.ts";
+import type { ConnectedLink, LinkConnector } from "./connector.ts";
+import { EndpointRace } from "./endpoint_race.ts";
 
 /** Receives what happens to the connection. */
 export interface ConnectionListener {
@@ -17,10 +17,17 @@ export interface ConnectionListener {
   onConnected(): void;
 }
 
+/** The endpoints of the operators; they may change at any time. */
+export interface EndpointList {
+  /** "host:port", preferred first; at least one. */
+  readonly endpoints: readonly string[];
+  /** A link was opened on this endpoint, which may be another one after a redirect. */
+  onConnected(endpoint: string): void;
+}
+
 /** Options of {@linkcode OperatorConnection}. */
 export interface OperatorConnectionOptions {
-  /** "host:port", tried in turn; at least one. */
-  endpoints: readonly string[];
+  endpoints: EndpointList;
   connector: LinkConnector;
   session: Pick<Session, "run" | "disconnect">;
   listener: ConnectionListener;
@@ -34,6 +41,11 @@ export interface OperatorConnectionOptions {
 
 /** A link that lived shorter than this counts as a failure: it may end the same way again. */
 const STABLE_LINK_MS = 30_000;
+/**
+ * After a link that lived for this long the eager period begins again, or the device would come
+ * back late when operators are replaced one after the other.
+ */
+const USEFUL_LINK_MS = 5_000;
 /** Knocks within this time after one are ignored: anybody on the path can send them. */
 const KNOCK_INTERVAL_MS = 30_000;
 /** Most losses are short: within this time after one, no delay is longer than `EAGER_DELAY_MS`. */
@@ -47,7 +59,6 @@ const SLOW_JITTER = 0.2;
  * the operator soon closes.
  */
 const DUPLICATE_DELAY_MS = 5_000;
-const MAX_REDIRECTS = 4;
 /** Codes of errors that persist until someone changes configuration or version. */
 const PERSISTENT_CODES: readonly string[] = [
   "unauthorized",
@@ -56,11 +67,6 @@ const PERSISTENT_CODES: readonly string[] = [
   "conflict",
   "invalid",
 ];
-
-/** Result of one attempt: a link that ran to its end, or an error. */
-type Outcome =
-  | { connected: true; linkMs: number }
-  | { connected: false; error: AranyaError };
 
 /**
  * Opens a link, runs the session on it until the link ends, and opens the next one: with the
@@ -92,44 +98,81 @@ export class OperatorConnection {
 
   /** Keeps the device connected until the signal is aborted. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    const { endpoints: list, connector, clock, log } = this.#options;
+    const onKnock = () => this.#onKnock();
     while (!signal.aborted) {
-      const outcome = await this.#tryEndpoints(signal);
+      const { endpoints } = list;
+      const race = new EndpointRace({
+        endpoints,
+        connector,
+        onKnock,
+        clock,
+        log,
+      });
+      const result = await race.run(signal);
+      let delayMs: number;
+      if (result.kind === "connected") {
+        delayMs = this.#onLinkEnded(await this.#runLink(result));
+      } else {
+        delayMs = signal.aborted ? 0 : this.#onFailure(result.errors);
+      }
+      await race.settled();
       if (signal.aborted) return;
-      const delayMs = outcome.connected
-        ? this.#onLinkEnded(outcome.linkMs)
-        : this.#onFailure(outcome.error);
-      await this.#options.clock.sleep(delayMs, { signal }).catch(() => {});
+      await clock.sleep(delayMs, { signal }).catch(() => {});
     }
+  }
+
+  /** Runs the session until the link ends; returns how long it lived, in milliseconds. */
+  async #runLink(
+    { endpoint, connected }: { endpoint: string; connected: ConnectedLink },
+  ): Promise<number> {
+    const { endpoints, listener, session, clock, log } = this.#options;
+    const { link, greeting } = connected;
+    const startMs = clock.monotonicMs();
+    log.info("link is up", { link: link.peer });
+    endpoints.onConnected(endpoint);
+    listener.onConnected();
+    try {
+      const { reason } = await session.run(link, greeting);
+      log.info("link is down", { link: link.peer, reason });
+    } catch (error) {
+      log.error("link failed", { link: link.peer, error });
+      link.close("internal error");
+    }
+    return clock.monotonicMs() - startMs;
   }
 
   /** Resets the delays after a stable link has ended; returns the next delay, in milliseconds. */
   #onLinkEnded(linkMs: number): number {
+    if (linkMs >= USEFUL_LINK_MS) {
+      this.#lostAtMs = this.#options.clock.monotonicMs();
+    }
     if (linkMs < STABLE_LINK_MS) return this.#nextTransientDelayMs();
-    this.#lostAtMs = this.#options.clock.monotonicMs();
     this.#loggedMessage = "";
     this.#backoff.reset();
     return this.#backoff.next();
   }
 
-  /** Logs an error; returns the delay before the next attempt, in milliseconds. */
-  #onFailure(error: AranyaError): number {
+  /** Logs the errors of an attempt; returns the delay before the next, in milliseconds. */
+  #onFailure(errors: readonly AranyaError[]): number {
     const { log } = this.#options;
+    const decisive = findDecisive(errors);
+    const error = decisive ?? findTelling(errors);
     // A repeated error is for developers.
     const level = error.message === this.#loggedMessage ? "debug" : "warn";
     log[level]("connection to the operator failed, will retry", { error });
     this.#loggedMessage = error.message;
-    return this.#nextDelayMs(error);
+    return this.#nextDelayMs(decisive);
   }
 
-  #nextDelayMs({ code, details }: AranyaError): number {
+  /** @param decisive what an early retry does not solve */
+  #nextDelayMs(decisive: AranyaError | undefined): number {
+    if (!decisive) return this.#nextTransientDelayMs();
     const { backoff: { maxDelayMs } } = this.#options;
-    if (details?.reason === "DUPLICATE_DEVICE") {
-      const longestMs = Math.min(maxDelayMs, DUPLICATE_DELAY_MS);
-      return this.#addJitter(longestMs, SLOW_JITTER);
-    }
-    return PERSISTENT_CODES.includes(code)
-      ? this.#addJitter(maxDelayMs, SLOW_JITTER)
-      : this.#nextTransientDelayMs();
+    const longestMs = isDuplicate(decisive)
+      ? Math.min(maxDelayMs, DUPLICATE_DELAY_MS)
+      : maxDelayMs;
+    return this.#addJitter(longestMs, SLOW_JITTER);
   }
 
   /** Returns the delay after an error that may pass at any time. */
@@ -145,51 +188,6 @@ export class OperatorConnection {
     return longestMs * (1 - jitter * this.#random());
   }
 
-  /**
-   * Tries the endpoints in turn, until a link has run to its end. Of several errors it returns the
-   * first one that persists, because that one needs someone to act.
-   */
-  async #tryEndpoints(signal: AbortSignal): Promise<Outcome> {
-    let error = new AranyaError("invalid", "Cannot connect: no endpoint");
-    for (const endpoint of this.#options.endpoints) {
-      const outcome = await this.#tryEndpoint(endpoint, signal);
-      if (outcome.connected || signal.aborted) return outcome;
-      if (!PERSISTENT_CODES.includes(error.code) || error.code === "invalid") {
-        error = outcome.error;
-      }
-    }
-    return { connected: false, error };
-  }
-
-  /** Connects to an endpoint, following redirects, and runs the session until the link ends. */
-  async #tryEndpoint(endpoint: string, signal: AbortSignal): Promise<Outcome> {
-    const { connector, session, listener, log, clock } = this.#options;
-    const onKnock = () => this.#onKnock();
-    let target = endpoint;
-    for (let redirectCount = 0;; redirectCount++) {
-      try {
-        const { link, greeting } = await connector.connect(target, {
-          signal,
-          onKnock,
-        });
-        const startMs = clock.monotonicMs();
-        log.info("link is up", { link: link.peer });
-        listener.onConnected();
-        const { reason } = await session.run(link, greeting);
-        log.info("link is down", { link: link.peer, reason });
-        return { connected: true, linkMs: clock.monotonicMs() - startMs };
-      } catch (error) {
-        const known = asAranyaError(error, `Cannot connect to ${target}`);
-        const next = known.details?.endpoint;
-        if (typeof next !== "string" || redirectCount >= MAX_REDIRECTS) {
-          return { connected: false, error: known };
-        }
-        log.info("redirected by the operator", { address: next });
-        target = next;
-      }
-    }
-  }
-
   /** Ends the link, for another operator may be listening that doesn't know of it. */
   #onKnock(): void {
     const { clock, session } = this.#options;
@@ -198,4 +196,31 @@ export class OperatorConnection {
     this.#knockedAtMs = nowMs;
     session.disconnect("another operator is listening");
   }
+}
+
+/**
+ * Returns the error that needs someone to act: a refusal by an operator that knows the device, or
+ * any when all endpoints have one. A single endpoint whose server can't be trusted does not count
+ * while another one is only away: its host may be somebody else's by now.
+ */
+function findDecisive(
+  errors: readonly AranyaError[],
+): AranyaError | undefined {
+  const persistent = errors.filter(({ code }) =>
+    PERSISTENT_CODES.includes(code)
+  );
+  return persistent.find(isDuplicate) ??
+    persistent.find(({ details }) => details?.refusal ?? details?.reason) ??
+    (persistent.length === errors.length ? persistent[0] : undefined);
+}
+
+/** Returns the error that explains most: that another operator leads is no problem by itself. */
+function findTelling(errors: readonly AranyaError[]): AranyaError {
+  return errors.find(({ details }) => details?.refusal !== "NOT_LEADER") ??
+    errors[0] ??
+    new AranyaError("invalid", "Cannot connect: there is no endpoint");
+}
+
+function isDuplicate({ details }: AranyaError): boolean {
+  return details?.reason === "DUPLICATE_DEVICE";
 }

@@ -18,18 +18,26 @@ export interface ConnectedLink {
   greeting: Greeting;
 }
 
-/** Opens links to the operator. */
-export interface LinkConnector {
-  /**
-   * Connects to one endpoint, "host:port".
-   * @throws {AranyaError} `details.endpoint` is the endpoint of a redirect, if the operator sent
-   * one
-   */
-  connect(endpoint: string, options: ConnectOptions): Promise<ConnectedLink>;
+/** A sealed link to an operator that has not been greeted. */
+export interface OpenedLink {
+  link: Link;
+  /** The key that the handshake was made with. */
+  key: Uint8Array;
 }
 
-/** Options of {@linkcode LinkConnector.connect}. */
-export interface ConnectOptions {
+/** Opens links to the operator, in two steps: several may be opened, but only one is greeted. */
+export interface LinkConnector {
+  /**
+   * Connects to one endpoint, "host:port", and makes the handshake.
+   * @throws {AranyaError} `details.endpoint` is where the operator sends the agent, if it does
+   */
+  open(endpoint: string, options: OpenLinkOptions): Promise<OpenedLink>;
+  /** Greets the operator. Closes the link when it fails. @throws {AranyaError} as `open` does */
+  greet(opened: OpenedLink, signal: AbortSignal): Promise<ConnectedLink>;
+}
+
+/** Options of {@linkcode LinkConnector.open}. */
+export interface OpenLinkOptions {
   signal: AbortSignal;
   /** Called for each Knock on the link, which is not authenticated. */
   onKnock: () => void;
@@ -65,35 +73,22 @@ export class OperatorConnector implements LinkConnector {
     this.#options = options;
   }
 
-  async connect(
-    endpoint: string,
-    options: ConnectOptions,
-  ): Promise<ConnectedLink> {
+  async open(endpoint: string, options: OpenLinkOptions): Promise<OpenedLink> {
     const { credentials } = this.#options;
     const { key, previousKey } = credentials;
     try {
-      return await this.#connect({ ...options, endpoint, key });
+      return await this.#open({ ...options, endpoint, key });
     } catch (error) {
       if (!previousKey || !hasCode(error, "unauthorized")) throw error;
     }
-    return await this.#connect({ ...options, endpoint, key: previousKey });
+    return await this.#open({ ...options, endpoint, key: previousKey });
   }
 
-  async #connect(
-    { endpoint, key, signal, onKnock }: ConnectOptions & {
-      endpoint: string;
-      key: Uint8Array;
-    },
+  async greet(
+    { link, key }: OpenedLink,
+    signal: AbortSignal,
   ): Promise<ConnectedLink> {
-    const { device, agentVersion, machine, dialer, credentials, session } =
-      this.#options;
-    const rawLink = await dialer.dial({ endpoint, signal });
-    const link = await initiateHandshake(rawLink, {
-      device,
-      key,
-      signal,
-      onKnock,
-    });
+    const { agentVersion, machine, credentials, session } = this.#options;
     const greeting = await greetAsAgent(link, {
       session,
       capabilities: Object.values(CAPABILITIES),
@@ -104,5 +99,22 @@ export class OperatorConnector implements LinkConnector {
     });
     await credentials.onKeyAccepted(key);
     return { link, greeting };
+  }
+
+  async #open(
+    { endpoint, key, signal, onKnock }: OpenLinkOptions & {
+      endpoint: string;
+      key: Uint8Array;
+    },
+  ): Promise<OpenedLink> {
+    const { device, dialer } = this.#options;
+    const rawLink = await dialer.dial({ endpoint, signal });
+    const link = await initiateHandshake(rawLink, {
+      device,
+      key,
+      signal,
+      onKnock,
+    });
+    return { link, key };
   }
 }

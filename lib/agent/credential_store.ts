@@ -11,15 +11,14 @@ import {
 } from "../shared/base/mod.ts";
 import { decodeMessage, RotateCredentialSchema } from "../shared/wire/mod.ts";
 import type { CredentialRotation } from "./commands/mod.ts";
-import { writeCredential } from "./credential_file.ts";
+import { type ConfigFile, replaceCredential } from "./config_file.ts";
 import type { StateStore } from "./state/mod.ts";
 
 /** Options of {@linkcode CredentialStore.open}. */
 export interface CredentialStoreOptions {
   /** The credential in agent.yaml. */
   key: Uint8Array;
-  /** Path of agent.yaml. */
-  configFile: string;
+  configFile: ConfigFile;
   /** Where the previous credential is kept. */
   store: StateStore;
   log: Logger;
@@ -102,7 +101,10 @@ export class CredentialStore implements CredentialRotation {
     // The operator repeats a request whose response it did not get.
     if (equalBytes(key, this.#key)) return EMPTY_RESPONSE;
     await store.write(PREVIOUS, this.#key);
-    await writeCredential(configFile, key);
+    await configFile.change({
+      action: "Cannot rotate credential",
+      toText: (text) => replaceCredential(text, key),
+    });
     this.#previousKey = this.#key;
     this.#key = key;
     log.info("credential was replaced");

@@ -11,10 +11,19 @@ import { OperatorConnection } from "../../lib/agent/connection.ts";
 import { RecordedLog } from "./_support/recorded_log.ts";
 
 const LINK = { peer: "test" } as Link;
+const KEY = new Uint8Array(32);
 const GREETING = {} as Greeting;
 
+const STAGGER_MS = 2_500;
+
 /** Result of one attempt to connect. */
-type Result = "up" | "duplicate" | ErrorCode | { redirect: string };
+type Result =
+  | "up"
+  | "duplicate"
+  | "standby"
+  | "revoked"
+  | ErrorCode
+  | { redirect: string };
 
 interface Scenario {
   /** Result of each attempt; the agent is stopped during the last one. */
@@ -30,6 +39,16 @@ function toError(result: Exclude<Result, "up">): AranyaError {
   if (result === "duplicate") {
     return new AranyaError("conflict", "Cannot connect: another machine", {
       details: { reason: "DUPLICATE_DEVICE" },
+    });
+  }
+  if (result === "standby") {
+    return new AranyaError("unavailable", "Cannot connect: it does not lead", {
+      details: { refusal: "NOT_LEADER" },
+    });
+  }
+  if (result === "revoked") {
+    return new AranyaError("unauthorized", "Cannot connect: refused", {
+      details: { refusal: "BAD_CREDENTIAL" },
     });
   }
   if (typeof result === "string") {
@@ -50,8 +69,14 @@ async function run(
   const clock: Clock = {
     monotonicMs: () => nowMs,
     wallMs: () => nowMs,
-    sleep(delayMs) {
+    sleep(delayMs, { signal } = {}) {
       if (stop.signal.aborted) return Promise.resolve();
+      // The delay before the next endpoint is tried too: all answer at once here.
+      if (delayMs === STAGGER_MS) {
+        return new Promise((_, reject) =>
+          signal?.addEventListener("abort", () => reject(signal.reason))
+        );
+      }
       nowMs += delayMs;
       steps.push(`wait ${Math.round(delayMs)}`);
       return Promise.resolve();
@@ -60,8 +85,9 @@ async function run(
   const { lines, logger } = new RecordedLog();
   const remaining = [...results];
   let knock = () => {};
+  let stopsAfterGreeting = false;
   const connection = new OperatorConnection({
-    endpoints,
+    endpoints: { endpoints, onConnected() {} },
     backoff: { initialDelayMs: 1_000, maxDelayMs: 60_000, factor: 2 },
     clock,
     log: logger,
@@ -79,14 +105,18 @@ async function run(
       disconnect: (reason) => void steps.push(`disconnect: ${reason}`),
     },
     connector: {
-      connect(endpoint, { onKnock }) {
+      open(endpoint, { onKnock }) {
         knock = onKnock;
         steps.push(endpoint);
         const result = remaining.shift() ?? "up";
+        if (remaining.length === 0) stopsAfterGreeting = true;
+        if (result === "up") return Promise.resolve({ link: LINK, key: KEY });
         if (remaining.length === 0) stop.abort(new Error("the last attempt"));
-        return result === "up"
-          ? Promise.resolve({ link: LINK, greeting: GREETING })
-          : Promise.reject(toError(result));
+        return Promise.reject(toError(result));
+      },
+      greet() {
+        if (stopsAfterGreeting) stop.abort(new Error("the last attempt"));
+        return Promise.resolve({ link: LINK, greeting: GREETING });
       },
     },
   });
@@ -130,28 +160,43 @@ Deno.test("OperatorConnection.run() tries all endpoints before it waits", async 
   assert.deepEqual(steps, ["a", "b", "wait 1000", "a", "b", "up"]);
 });
 
-Deno.test("OperatorConnection.run() tries the other endpoints after a persistent error, which it logs", async () => {
+Deno.test("OperatorConnection.run() waits for the longest delay when every endpoint has a persistent error", async () => {
   const { steps, lines } = await run({
     endpoints: ["a", "b"],
-    results: ["unauthorized", "unavailable", "unauthorized", "up"],
+    results: ["unauthorized", "invalid", "up"],
   });
-  assert.deepEqual(steps, ["a", "b", "wait 60000", "a", "b", "up"]);
+  assert.deepEqual(steps, ["a", "b", "wait 60000", "a", "up"]);
   assert.equal(
     lines[0],
     "connection to the operator failed, will retry: Cannot connect: unauthorized",
   );
 });
 
-Deno.test("OperatorConnection.run() follows at most four redirects", async () => {
+Deno.test("OperatorConnection.run() retries soon when one of several endpoints can't be trusted", async () => {
+  const { steps } = await run({
+    endpoints: ["a", "b"],
+    results: ["unauthorized", "standby", "up"],
+  });
+  assert.deepEqual(steps, ["a", "b", "wait 1000", "a", "up"]);
+});
+
+Deno.test("OperatorConnection.run() waits for the longest delay when the leader refuses the credential", async () => {
+  const { steps, lines } = await run({
+    endpoints: ["a", "b"],
+    results: ["standby", "revoked", "up"],
+  });
+  assert.deepEqual(steps, ["a", "b", "wait 60000", "a", "up"]);
+  assert.match(lines[0] ?? "", /Cannot connect: refused$/);
+});
+
+Deno.test("OperatorConnection.run() follows a redirect, and none to an endpoint that was tried", async () => {
   const one = await run({ results: [{ redirect: "c" }, "up"] });
   assert.deepEqual(one.steps, ["a", "c", "up"]);
   const circle = await run({
-    results: [...Array<Result>(5).fill({ redirect: "c" }), "up"],
+    endpoints: ["a", "b"],
+    results: [{ redirect: "b" }, { redirect: "a" }, "up"],
   });
-  assert.deepEqual(circle.steps, [
-    ...["a", "c", "c", "c", "c"],
-    ...["wait 1000", "a", "up"],
-  ]);
+  assert.deepEqual(circle.steps, ["a", "b", "wait 1000", "a", "up"]);
 });
 
 Deno.test("OperatorConnection.run() logs a repeated error once", async () => {
@@ -183,6 +228,16 @@ Deno.test("OperatorConnection.run() waits longer and longer when links end at on
     .map((step) => Number(step.slice("wait ".length)));
   assert.deepEqual(delaysMs.slice(0, 4), [1_000, 2_000, 3_000, 3_000]);
   assert.equal(delaysMs.at(-1), 60_000);
+});
+
+Deno.test("OperatorConnection.run() waits at most 3 s after links that lived for seconds, however many", async () => {
+  const { steps } = await run({
+    results: Array<Result>(40).fill("up"),
+    linkMs: 5_000,
+  });
+  const delaysMs = steps.filter((step) => step.startsWith("wait"))
+    .map((step) => Number(step.slice("wait ".length)));
+  assert.equal(Math.max(...delaysMs), 3_000);
 });
 
 Deno.test("OperatorConnection.run() reconnects after a Knock, at most once in 30 s", async () => {

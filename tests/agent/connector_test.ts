@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { StateStore } from "../../lib/agent/state/mod.ts";
+import { ConfigFile } from "../../lib/agent/config_file.ts";
 import { OperatorConnector } from "../../lib/agent/connector.ts";
 import { CredentialStore } from "../../lib/agent/credential_store.ts";
 import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
@@ -24,7 +25,7 @@ async function createFixture(
   }
   const credentials = await CredentialStore.open({
     key: KEY,
-    configFile: "/absent/agent.yaml",
+    configFile: new ConfigFile("/absent/agent.yaml"),
     store,
     log,
   });
@@ -50,14 +51,15 @@ async function createFixture(
   return { connector, credentials };
 }
 
-Deno.test("OperatorConnector.connect() announces the agent and completes a rotation", async () => {
+Deno.test("OperatorConnector announces the agent and completes a rotation", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using state = await TemporaryStore.open();
   const { connector, credentials } = await createFixture(operator, {
     store: state.store,
     previousKey: PREVIOUS_KEY,
   });
-  const { link } = await connector.connect(operator.endpoint, options);
+  const opened = await connector.open(operator.endpoint, options);
+  const { link } = await connector.greet(opened, options.signal);
   const [greeting] = operator.greetings;
   assert.equal(greeting?.hello.agentVersion, "1.2.3");
   assert.equal(greeting?.hello.machineId, "m1");
@@ -66,19 +68,20 @@ Deno.test("OperatorConnector.connect() announces the agent and completes a rotat
   link.close("test");
 });
 
-Deno.test("OperatorConnector.connect() uses the previous credential when the operator refuses the current one", async () => {
+Deno.test("OperatorConnector uses the previous credential when the operator refuses the current one", async () => {
   await using operator = await TestOperator.start({ key: PREVIOUS_KEY });
   await using state = await TemporaryStore.open();
   const { connector, credentials } = await createFixture(operator, {
     store: state.store,
     previousKey: PREVIOUS_KEY,
   });
-  const { link } = await connector.connect(operator.endpoint, options);
+  const opened = await connector.open(operator.endpoint, options);
+  const { link } = await connector.greet(opened, options.signal);
   assert.deepEqual(credentials.previousKey, PREVIOUS_KEY);
   link.close("test");
 });
 
-Deno.test("OperatorConnector.connect() connects although the state can't be written", async () => {
+Deno.test("OperatorConnector connects although the state can't be written", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using state = await TemporaryStore.open();
   const { store } = state;
@@ -94,17 +97,18 @@ Deno.test("OperatorConnector.connect() connects although the state can't be writ
     }),
     previousKey: PREVIOUS_KEY,
   });
-  const { link } = await connector.connect(operator.endpoint, options);
+  const opened = await connector.open(operator.endpoint, options);
+  const { link } = await connector.greet(opened, options.signal);
   assert.equal(credentials.previousKey, undefined);
   link.close("test");
 });
 
-Deno.test("OperatorConnector.connect() fails without a previous credential", async () => {
+Deno.test("OperatorConnector fails without a previous credential", async () => {
   await using operator = await TestOperator.start({ key: PREVIOUS_KEY });
   await using state = await TemporaryStore.open();
   const { store } = state;
   const { connector } = await createFixture(operator, { store });
-  await assert.rejects(connector.connect(operator.endpoint, options), {
+  await assert.rejects(connector.open(operator.endpoint, options), {
     code: "unauthorized",
   });
 });

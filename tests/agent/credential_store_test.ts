@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { ConfigFile } from "../../lib/agent/config_file.ts";
 import { CredentialStore } from "../../lib/agent/credential_store.ts";
 import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import {
@@ -54,7 +55,7 @@ Deno.test("CredentialStore.rotate() has the agent connect with the new credentia
 
 Deno.test("CredentialStore.rotate() leaves everything as it is for the credential that it has", async () => {
   await using state = await TemporaryStore.open();
-  const configFile = `${state.dir}/absent.yaml`;
+  const configFile = new ConfigFile(`${state.dir}/absent.yaml`);
   const store = await CredentialStore.open({
     key: KEY,
     configFile,
@@ -95,7 +96,7 @@ Deno.test("CredentialStore.rotate() leaves the credentials as they were when age
   await using state = await TemporaryStore.open();
   const options = {
     key: KEY,
-    configFile: `${state.dir}/absent.yaml`,
+    configFile: new ConfigFile(`${state.dir}/absent.yaml`),
     store: state.store,
     log: SILENT_LOGGER,
   };
@@ -109,8 +110,9 @@ Deno.test("CredentialStore.rotate() leaves the credentials as they were when age
 
 Deno.test("CredentialStore keeps the previous credential across a restart until the new one was accepted", async () => {
   await using state = await TemporaryStore.open();
-  const configFile = `${state.dir}/agent.yaml`;
-  await Deno.writeTextFile(configFile, "credential: YWJj\n");
+  const path = `${state.dir}/agent.yaml`;
+  await Deno.writeTextFile(path, "credential: YWJj\n");
+  const configFile = new ConfigFile(path);
   const options = { configFile, store: state.store, log: SILENT_LOGGER };
   const first = await CredentialStore.open({ ...options, key: KEY });
   assert.equal(first.previousKey, undefined);

@@ -11,7 +11,7 @@ import {
 import type { PodWorkers } from "../pods/mod.ts";
 import type { DeviceReader } from "../runtime/mod.ts";
 import { applyPod, listPods, purgePod, removePod } from "./apply.ts";
-import { configure } from "./configure.ts";
+import { configure, type EndpointUpdates } from "./configure.ts";
 import type { StreamContext } from "./context.ts";
 import { serveAttach, serveExec } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
@@ -32,6 +32,7 @@ export interface CommandHandlersOptions {
   podWorkers: PodWorkers;
   reader: DeviceReader;
   credential: CredentialRotation;
+  endpoints: EndpointUpdates;
   /** Passed to the stream commands. */
   context: StreamContext;
 }
@@ -49,10 +50,10 @@ export class CommandHandlers implements SessionHandlers {
     payload: Uint8Array,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    const { podWorkers, reader, credential } = this.#options;
+    const { podWorkers, reader, credential, endpoints } = this.#options;
     switch (method) {
       case Method.CONFIGURE:
-        return await configure(payload, podWorkers);
+        return await configure(payload, { podWorkers, endpoints });
       case Method.LIST_PODS:
         return await listPods(podWorkers);
       case Method.APPLY_POD:

@@ -7,7 +7,9 @@
  *
  * @example
  * ```ts
- * const handlers = new CommandHandlers({ podWorkers, reader, credential, context });
+ * const handlers = new CommandHandlers({
+ *   podWorkers, reader, credential, endpoints, context,
+ * });
  * const session = createSession({ side: "agent", handlers, log });
  * const reports = new PodReports({ session, clock, log });
  * scope.run((signal) => reports.run(signal));
@@ -21,6 +23,7 @@ export {
   type CommandHandlersOptions,
   type CredentialRotation,
 } from "./command_handlers.ts";
+export type { EndpointUpdates } from "./configure.ts";
 export type { PodRecords, StreamContext } from "./context.ts";
 export { FactsReport, type FactsReportOptions } from "./facts_report.ts";
 export { PodReports, type PodReportsOptions } from "./pod_reports.ts";

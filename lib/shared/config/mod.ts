@@ -13,5 +13,6 @@
  */
 export type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
+export { replaceEndpoints } from "./endpoints.ts";
 export { parseAgentConfig } from "./parse.ts";
 export { type RenderableConfig, renderAgentConfig } from "./render.ts";

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Changes the endpoints in the text of an agent.yaml. */
+import { isMap, isScalar, isSeq, parseDocument, type YAMLSeq } from "yaml";
+import { AranyaError } from "../base/mod.ts";
+import { parseAgentConfig } from "./parse.ts";
+
+/**
+ * Returns the text of an agent.yaml with these endpoints: lines of others are removed, and those
+ * that are not in it are appended to the list. Everything else, comments included, stays the same.
+ * @param endpoints those that stay in the order of the text, then the new ones
+ * @throws {AranyaError} code "invalid" when the text is no agent.yaml; "internal" when the list is
+ * written in a form that can't be changed safely
+ */
+export function replaceEndpoints(
+  text: string,
+  endpoints: readonly string[],
+): string {
+  const sequence = findSequence(text);
+  const changed = sequence && changeSequence(text, { sequence, endpoints });
+  const expected = toComparable(text, endpoints);
+  if (changed === undefined || toComparable(changed) !== expected) {
+    throw new AranyaError(
+      "internal",
+      "Cannot change endpoints: agent.yaml has them in a form that can't be changed safely, expected a list with one line for each",
+    );
+  }
+  return changed;
+}
+
+/** Returns the content of a text, with other endpoints if they are given, as JSON. */
+function toComparable(text: string, endpoints?: readonly string[]): string {
+  const config = parseAgentConfig(text, { file: "agent.yaml" });
+  return JSON.stringify({
+    ...config,
+    endpoints: endpoints ?? config.endpoints,
+  });
+}
+
+function findSequence(text: string): YAMLSeq | undefined {
+  const { contents } = parseDocument(text);
+  const value = isMap(contents) ? contents.get("endpoints") : undefined;
+  return isSeq(value) ? value : undefined;
+}
+
+function changeSequence(
+  text: string,
+  { sequence, endpoints }: {
+    sequence: YAMLSeq;
+    endpoints: readonly string[];
+  },
+): string | undefined {
+  const values = new Map<number, unknown>();
+  for (const item of sequence.items) {
+    if (!isScalar(item) || !item.range) return undefined;
+    values.set(text.slice(0, item.range[0]).split("\n").length - 1, item.value);
+  }
+  const lines = text.split("\n");
+  const last = Math.max(...values.keys());
+  const [, prefix, lineEnd = ""] =
+    (lines[last] ?? "").match(/^(\s*-\s+).*?(\r?)$/) ?? [];
+  // In "[a, b]" several items are on a line.
+  if (prefix === undefined || values.size !== sequence.items.length) {
+    return undefined;
+  }
+  const present = [...values.values()];
+  const added = endpoints.filter((endpoint) => !present.includes(endpoint))
+    .map((endpoint) => `${prefix}${JSON.stringify(endpoint)}${lineEnd}`);
+  return lines.flatMap((line, index) => {
+    const isKept = !values.has(index) ||
+      endpoints.some((endpoint) => endpoint === values.get(index));
+    return [...(isKept ? [line] : []), ...(index === last ? added : [])];
+  }).join("\n");
+}
