@@ -201,7 +201,7 @@ export class OperatorConnection {
 /**
  * Returns the error that needs someone to act: a refusal by an operator that knows the device, or
  * any when all endpoints have one. A single endpoint whose server can't be trusted does not count
- * while another one is only away: its host may be somebody else's by now.
+ * while another one is only away: its address may belong to another host by now.
  */
 function findDecisive(
   errors: readonly AranyaError[],

@@ -57,7 +57,7 @@ export async function sendLog(
     }
     response.end();
   } catch (cause) {
-    // Why the server closes says more than that the stream was cancelled for it.
+    // The stream is cancelled because the server closes: that reason is the one to report.
     const reason = signal.aborted ? signal.reason : cause;
     const error = asAranyaError(reason, "Cannot read log");
     context.log.debug("log ended early", {
