@@ -108,6 +108,8 @@ function toResources({ resources = {} }: KubeContainer): Resources {
     memoryLimitBytes: BigInt(toUnits(limits.memory ?? "0")),
     cpuRequestMillis: BigInt(toMillis(requests.cpu ?? "0")),
     memoryRequestBytes: BigInt(toUnits(requests.memory ?? "0")),
+    storageLimitBytes: BigInt(toUnits(limits["ephemeral-storage"] ?? "0")),
+    storageRequestBytes: BigInt(toUnits(requests["ephemeral-storage"] ?? "0")),
   });
 }
 

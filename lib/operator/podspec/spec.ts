@@ -42,6 +42,7 @@ const RESTART_POLICIES: Record<string, RestartPolicy> = {
   Never: RestartPolicy.NEVER,
 };
 const DEFAULT_GRACE_SECONDS = 30;
+const MEMORY_PRESSURE_TAINT = "node.kubernetes.io/memory-pressure";
 const MAX_HOSTNAME_LENGTH = 63;
 
 /**
@@ -84,6 +85,8 @@ export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
       create(SysctlSchema, sysctl)
     ),
     activeDeadlineSeconds: BigInt(from.activeDeadlineSeconds ?? 0),
+    priority: from.priority ?? 0,
+    toleratesMemoryPressure: toleratesMemoryPressure(pod),
   });
   spec.specHash = toSpecHash(spec);
   return {
@@ -92,6 +95,18 @@ export function toPodSpec(pod: Pod, lookups: PodLookups): TranslatedPod {
     refs: findings.refs,
     warnings: findings.warnings,
   };
+}
+
+/**
+ * Returns whether the pod tolerates the taint of memory pressure. The taint has no value, and its
+ * effect is NoSchedule.
+ */
+function toleratesMemoryPressure({ spec }: Pod): boolean {
+  return (spec.tolerations ?? []).some(({ key, operator, value, effect }) => {
+    if (effect && effect !== "NoSchedule") return false;
+    if (key && key !== MEMORY_PRESSURE_TAINT) return false;
+    return operator === "Exists" || (key !== undefined && !value);
+  });
 }
 
 /** Returns the hash of a command whose `specHash` is empty; see PodSpec.spec_hash. */

@@ -8,6 +8,7 @@ import {
   type KubeContainerStatus,
   type KubePodStatus,
   type Pod,
+  type PodCondition,
   toConditionsPatch,
 } from "../kube/mod.ts";
 import type {
@@ -108,7 +109,10 @@ export function toStatus(input: PodStatusInput): KubePodStatus {
   const phase = toPhase(phaseInput);
   return {
     phase,
-    conditions: toPodConditions(phaseInput),
+    conditions: [
+      ...toPodConditions(phaseInput),
+      ...report?.disruptionTarget ? [toDisruption(report)] : [],
+    ],
     // A pod that had succeeded before its deadline shows no reason for a failure.
     ...(report?.failureReason && phase === "Failed"
       ? { reason: report.failureReason, message: report.failureMessage }
@@ -122,6 +126,19 @@ export function toStatus(input: PodStatusInput): KubePodStatus {
     ...defined({ initContainerStatuses: init.length > 0 ? init : undefined }),
     containerStatuses: containers,
     ...defined({ observedGeneration: pod.metadata.generation }),
+  };
+}
+
+/**
+ * Returns the condition of a pod that was evicted for the sake of the device. A Job's
+ * podFailurePolicy may match it, so as not to count the failure.
+ */
+function toDisruption({ failureMessage }: PodStatus): PodCondition {
+  return {
+    type: "DisruptionTarget",
+    status: "True",
+    reason: "TerminationByKubelet",
+    message: failureMessage,
   };
 }
 

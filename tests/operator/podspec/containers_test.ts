@@ -54,17 +54,19 @@ Deno.test("toContainer() prefers the container's security settings to the pod's"
   assert.equal(security?.allowPrivilegeEscalation, undefined);
 });
 
-Deno.test("toContainer() converts CPU to thousandths and memory to bytes", () => {
+Deno.test("toContainer() converts CPU to thousandths, memory and storage to bytes", () => {
   const { resources } = translate({
     resources: {
-      limits: { cpu: "1500m", memory: "64Mi" },
-      requests: { cpu: "0.1" },
+      limits: { cpu: "1500m", memory: "64Mi", "ephemeral-storage": "1Gi" },
+      requests: { cpu: "0.1", "ephemeral-storage": "1M" },
     },
   });
   assert.equal(resources?.cpuLimitMillis, 1500n);
   assert.equal(resources?.memoryLimitBytes, 67108864n);
   assert.equal(resources?.cpuRequestMillis, 100n);
   assert.equal(resources?.memoryRequestBytes, 0n);
+  assert.equal(resources?.storageLimitBytes, 1073741824n);
+  assert.equal(resources?.storageRequestBytes, 1000000n);
 });
 
 Deno.test("toContainer() translates probes and hooks, with ports by name", () => {

@@ -73,6 +73,7 @@ Deno.test("toPodSpec() translates settings of the whole pod", () => {
       hostNetwork: true,
       hostPID: true,
       activeDeadlineSeconds: 60,
+      priority: 1000,
       hostAliases: [{ ip: "192.0.2.1", hostnames: ["a", "b"] }],
       securityContext: {
         fsGroup: 9,
@@ -87,11 +88,35 @@ Deno.test("toPodSpec() translates settings of the whole pod", () => {
   assert.equal(spec.hostNetwork && spec.hostPid, true);
   assert.equal(spec.hostname, "");
   assert.equal(spec.activeDeadlineSeconds, 60n);
+  assert.equal(spec.priority, 1000);
+  assert.equal(spec.toleratesMemoryPressure, false);
   assert.deepEqual(spec.hostAliases[0]?.names, ["a", "b"]);
   assert.equal(spec.security?.fsGroup, 9n);
   assert.deepEqual(spec.security?.supplementalGroups, [1n, 2n]);
   assert.equal(spec.sysctls[0]?.name, "net.core.somaxconn");
 });
+
+const MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure";
+for (
+  const [toleration, expected] of [
+    [{ key: MEMORY_PRESSURE, operator: "Exists", effect: "NoSchedule" }, true],
+    [{ key: MEMORY_PRESSURE }, true],
+    [{ operator: "Exists" }, true],
+    [{ key: MEMORY_PRESSURE, value: "x" }, false],
+    [{ key: MEMORY_PRESSURE, operator: "Exists", effect: "NoExecute" }, false],
+    [{ key: "node.kubernetes.io/disk-pressure", operator: "Exists" }, false],
+  ] as const
+) {
+  Deno.test(
+    `toPodSpec() finds ${
+      expected ? "the" : "no"
+    } toleration of memory pressure in ${JSON.stringify(toleration)}`,
+    () => {
+      const { spec } = toPodSpec(pod({ tolerations: [toleration] }), lookups());
+      assert.equal(spec.toleratesMemoryPressure, expected);
+    },
+  );
+}
 
 Deno.test("toPodSpec() takes the host name from the pod, cut to 63 characters", () => {
   const name = (metadata: { name: string }, hostname = "") =>

@@ -273,6 +273,38 @@ Deno.test("toStatusPatch() sets Failed and the reason once no container of a fai
   assert.deepEqual(toFields(0), failed);
 });
 
+for (const disruptionTarget of [true, false]) {
+  Deno.test(
+    `toStatus() has ${
+      disruptionTarget ? "the" : "no"
+    } condition DisruptionTarget when the device ${
+      disruptionTarget ? "ran out of a resource" : "is not the reason"
+    }`,
+    () => {
+      const { conditions } = toStatus({
+        pod: pod(),
+        report: makeReport({
+          failureReason: "Evicted",
+          failureMessage: "The node was low on resource: memory. ",
+          disruptionTarget,
+        }),
+        nowMs: NOW_MS,
+      });
+      assert.deepEqual(
+        conditions?.filter(({ type }) => type === "DisruptionTarget"),
+        disruptionTarget
+          ? [{
+            type: "DisruptionTarget",
+            status: "True",
+            reason: "TerminationByKubelet",
+            message: "The node was low on resource: memory. ",
+          }]
+          : [],
+      );
+    },
+  );
+}
+
 Deno.test("toStatusPatch() treats null from the API server as absent", () => {
   const report = makeReport();
   const first = applyPatch(
