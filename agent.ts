@@ -109,6 +109,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
       machine,
       containers: runtime,
       stateDir,
+      eviction: config.eviction,
     }),
     mounts: new HostMounts(),
     log,

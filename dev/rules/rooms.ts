@@ -202,7 +202,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("agent/host", {
     summary: "the machine: facts, processes, terminals, loopback ports",
-    imports: ["shared/base", "shared/exec"],
+    imports: ["shared/base", "shared/exec", "shared/config"],
     packages: ["@lydell/node-pty", "node:child_process", "node:fs"],
     deno: [
       "Command",
@@ -222,6 +222,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "shared/base",
       "shared/exec",
       "shared/wire",
+      "shared/config",
       "agent/docker",
       "agent/host",
     ],

@@ -205,10 +205,12 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
   }
 
   #startPodWorkers(): Promise<PodWorkers> {
-    const { config, runtime, mounts, log } = this.#options;
+    const { config, runtime, reader, images, mounts, log } = this.#options;
     const blobs = new BlobFetcher(this.#session);
     return createPodWorkers({
       runtime,
+      reader,
+      images,
       mounts,
       log,
       store: this.#store,
@@ -320,6 +322,10 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
   }
 
   onEngineChanged(): void {
+    this.#facts.requestRead();
+  }
+
+  onPressureChanged(): void {
     this.#facts.requestRead();
   }
 

@@ -24,7 +24,7 @@ import type { DeviceFacts, DeviceReader } from "../runtime/mod.ts";
 
 /** Options of {@linkcode FactsReport}. */
 export interface FactsReportOptions {
-  reader: DeviceReader;
+  reader: Pick<DeviceReader, "readFacts">;
   session: Pick<Session, "request" | "connected">;
   agentVersion: string;
   /** Which streams the device's owner allows to the host. */

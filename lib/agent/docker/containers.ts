@@ -12,6 +12,8 @@ const START_TIMEOUT_MS = 120_000;
 const REMOVE_TIMEOUT_MS = 120_000;
 const STATS_TIMEOUT_MS = 10_000;
 const RESIZE_TIMEOUT_MS = 10_000;
+/** The engine walks all files that containers have written. */
+const SIZES_TIMEOUT_MS = 120_000;
 
 /**
  * Creates a container and returns its id.
@@ -111,6 +113,24 @@ export function listContainers(
       filters: JSON.stringify({ label: options.labels }),
     },
     action: "Cannot list containers",
+  });
+}
+
+/** As {@linkcode listContainers}, with the size of what each container has written to its layer. */
+export function listContainerSizes(
+  client: DockerClient,
+  options: { labels: string[] },
+): Promise<ContainerListItem[]> {
+  return client.request({
+    method: "GET",
+    path: "/containers/json",
+    query: {
+      all: true,
+      size: true,
+      filters: JSON.stringify({ label: options.labels }),
+    },
+    action: "Cannot measure containers",
+    timeoutMs: SIZES_TIMEOUT_MS,
   });
 }
 

@@ -54,6 +54,12 @@ export function isEngineUnreachable(error: unknown): boolean {
     error.details?.unreachable === UNREACHABLE.unreachable;
 }
 
+/** Returns whether the engine has reported that its disk is full. */
+export function isEngineDiskFull(error: unknown): boolean {
+  return error instanceof AranyaError &&
+    /no space left on device|disk quota exceeded/i.test(error.message);
+}
+
 /**
  * Returns the error for a connection that could not be opened; code "unavailable".
  * @param host the engine's address

@@ -27,6 +27,7 @@ export {
   inspectContainer,
   killContainer,
   listContainers,
+  listContainerSizes,
   readContainerLog,
   readContainerStats,
   removeContainer,
@@ -34,7 +35,7 @@ export {
   startContainer,
   waitContainer,
 } from "./containers.ts";
-export { isEngineUnreachable } from "./errors.ts";
+export { isEngineDiskFull, isEngineUnreachable } from "./errors.ts";
 export { demux, type OutputPiece } from "./demux.ts";
 export {
   createExec,

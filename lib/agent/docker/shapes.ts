@@ -68,6 +68,8 @@ export interface ContainerListItem {
   ImageID: string;
   State: string;
   Labels: Record<string, string>;
+  /** Bytes written to its layer; only when asked for. */
+  SizeRw?: number;
 }
 
 /** Response of "Inspect a container". */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Facts and resource usage of the machine. */
-import { statfs } from "node:fs";
+import { stat, statfs } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { runProgram } from "./program.ts";
@@ -32,8 +32,16 @@ const INNER_INTERFACES =
   /^(?:lo|docker|br-|veth|cni|flannel|cali|virbr|tap|tun)/;
 const INNER_ADDRESSES = /^(?:127\.|169\.254\.|::1$|fe80:)/i;
 
+/** Memory and disks of a machine. */
+export interface HostUsage {
+  memoryBytes: number;
+  memoryAvailableBytes: number;
+  /** File systems of the given paths, in their order; undefined where they can't be read. */
+  disks: (DiskUsage | undefined)[];
+}
+
 /** Facts and resource usage of a machine. */
-export interface HostFacts {
+export interface HostFacts extends HostUsage {
   os: string;
   /** Go's name, e.g. "amd64". */
   arch: string;
@@ -48,16 +56,12 @@ export interface HostFacts {
   /** IP addresses that others may reach, that of the default route first. */
   addresses: string[];
   cpuCount: number;
-  memoryBytes: number;
-  memoryAvailableBytes: number;
   /** Busy time of all CPUs since boot. */
   cpuTotalNanos: number;
   bootTimeUnixMs: number;
   threadCount: number;
   /** Upper bound of the number of threads; 0: unknown. */
   threadLimit: number;
-  /** File systems of the given paths, in their order; undefined where they can't be read. */
-  disks: (DiskUsage | undefined)[];
 }
 
 /** Usage of a file system. */
@@ -66,6 +70,11 @@ export interface DiskUsage {
   /** What is left for unprivileged users. */
   availableBytes: number;
   usedBytes: number;
+  /** 0 when the file system does not count inodes. */
+  inodeCount: number;
+  freeInodeCount: number;
+  /** Equal for two paths on the same file system. */
+  deviceId: number;
 }
 
 /** Options of {@linkcode readHostFacts}. */
@@ -86,7 +95,6 @@ export async function readHostFacts(
     env,
     signal,
   });
-  const memory = Deno.systemMemoryInfo();
   const sections = parseSections(output);
   const section = (name: keyof typeof FILES) => sections.get(FILES[name]) ?? "";
   const uptimeMs = Number(section("uptime").split(" ")[0] ?? 0) * 1_000;
@@ -100,12 +108,20 @@ export async function readHostFacts(
     hostname: Deno.hostname(),
     addresses: selectAddresses(Deno.networkInterfaces(), section("route")),
     cpuCount: navigator.hardwareConcurrency,
-    memoryBytes: memory.total,
-    memoryAvailableBytes: memory.available,
+    ...await readHostUsage(paths),
     cpuTotalNanos: parseCpuNanos(section("stat")),
     bootTimeUnixMs: parseBootTimeMs(section("stat")) ?? Date.now() - uptimeMs,
     threadCount: Number(section("loadavg").match(/\/(\d+)/)?.[1] ?? 0),
     threadLimit: Number(section("pidMax")) || 0,
+  };
+}
+
+/** Reads memory and disks now, without running a program. */
+export async function readHostUsage(paths: string[]): Promise<HostUsage> {
+  const { total, available } = Deno.systemMemoryInfo();
+  return {
+    memoryBytes: total,
+    memoryAvailableBytes: available,
     disks: await Promise.all(paths.map(readDiskUsage)),
   };
 }
@@ -153,11 +169,17 @@ function parseBootTimeMs(stat: string): number | undefined {
 async function readDiskUsage(path: string): Promise<DiskUsage | undefined> {
   for (let dir = path;; dir = dirname(dir)) {
     try {
-      const { bsize, blocks, bfree, bavail } = await promisify(statfs)(dir);
+      const { bsize, blocks, bfree, bavail, files, ffree } = await promisify(
+        statfs,
+      )(dir);
+      const { dev } = await promisify(stat)(dir);
       return {
         capacityBytes: blocks * bsize,
         usedBytes: (blocks - bfree) * bsize,
         availableBytes: bavail * bsize,
+        inodeCount: files,
+        freeInodeCount: ffree,
+        deviceId: dev,
       };
     } catch (error) {
       const isAbsent = error instanceof Error && "code" in error &&

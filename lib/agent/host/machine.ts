@@ -8,7 +8,13 @@ import type {
   ExitStatus,
 } from "../../shared/exec/mod.ts";
 import { runCommand } from "./command.ts";
-import { type HostFacts, readHostFacts } from "./facts.ts";
+import {
+  type HostFacts,
+  type HostUsage,
+  readHostFacts,
+  readHostUsage,
+} from "./facts.ts";
+import { measureFiles } from "./file_usage.ts";
 import { type HostLogOptions, readHostLog } from "./logs.ts";
 import { dialPort, relayConnection } from "./port.ts";
 import { type ProgramResult, runProgram } from "./program.ts";
@@ -36,6 +42,10 @@ export interface HostMachine {
   readFacts(
     options: { paths: string[]; signal?: AbortSignal },
   ): Promise<HostFacts>;
+  /** Reads memory and the file systems of these paths; cheap enough for every few seconds. */
+  readUsage(paths: string[]): Promise<HostUsage>;
+  /** Returns the bytes on disk of the files in a directory; 0 when it can't be read. */
+  measureFiles(dir: string): Promise<number>;
   /** Runs a program for its output. @throws {AranyaError} code "not_found", "timed_out" */
   run(
     name: string,
@@ -113,6 +123,14 @@ export class LocalMachine implements HostMachine {
     { paths, signal }: { paths: string[]; signal?: AbortSignal },
   ): Promise<HostFacts> {
     return readHostFacts({ paths, env: this.#env, signal });
+  }
+
+  readUsage(paths: string[]): Promise<HostUsage> {
+    return readHostUsage(paths);
+  }
+
+  measureFiles(dir: string): Promise<number> {
+    return measureFiles(dir);
   }
 
   run(

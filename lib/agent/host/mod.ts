@@ -14,7 +14,7 @@
  *
  * @module
  */
-export type { DiskUsage, HostFacts } from "./facts.ts";
+export type { DiskUsage, HostFacts, HostUsage } from "./facts.ts";
 export type { HostLogOptions } from "./logs.ts";
 export {
   type HostCommand,
@@ -25,6 +25,7 @@ export {
 } from "./machine.ts";
 export { PortDialError } from "./port.ts";
 export {
+  type ExceededThreshold,
   type PressureCondition,
   type PressureInput,
   PressureMonitor,

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Pressure conditions of a Node, with the kubelet's thresholds. */
-import type { DiskUsage, HostFacts } from "./facts.ts";
+/** Pressure of a machine: which thresholds are exceeded, and the conditions of its Node. */
+import { defined } from "../../shared/base/mod.ts";
+import type {
+  EvictionQuantity,
+  EvictionSettings,
+  EvictionSignal,
+} from "../../shared/config/mod.ts";
+import type { DiskUsage, HostFacts, HostUsage } from "./facts.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** The kubelet's memory.available < 100 MiB; on small devices a tenth of the memory. */
-const MIN_MEMORY_AVAILABLE_BYTES = 100 * MEBIBYTE;
-const MIN_MEMORY_AVAILABLE_SHARE = 0.1;
 /** Messages name available memory in steps of this size, so that they seldom change. */
 const MEMORY_STEP_MEBIBYTES = 16;
-/** The kubelet's nodefs.available < 10 % and imagefs.available < 15 %. */
-const MIN_STATE_DISK_SHARE = 0.1;
-const MIN_ENGINE_DISK_SHARE = 0.15;
 const MAX_THREAD_SHARE = 0.9;
-/** The kubelet's eviction-pressure-transition-period. */
-const TRANSITION_PERIOD_MS = 5 * 60_000;
 
 /** One pressure condition of a Node. */
 export interface PressureCondition {
@@ -23,9 +21,17 @@ export interface PressureCondition {
   message: string;
 }
 
+/** A threshold below which a measured value is now. */
+export interface ExceededThreshold {
+  signal: EvictionSignal;
+  /** Bytes or inodes. */
+  thresholdCount: number;
+  availableCount: number;
+}
+
 /** Measurements of one moment. */
 export interface PressureInput {
-  host: HostFacts;
+  host: HostUsage & Partial<Pick<HostFacts, "threadCount" | "threadLimit">>;
   /** File system of the agent's state. */
   stateDisk: DiskUsage | undefined;
   /** File system of the engine's images. */
@@ -34,79 +40,147 @@ export interface PressureInput {
   nowMs: number;
 }
 
-/** A condition as it is measured, before the transition period. */
-interface MeasuredCondition extends PressureCondition {
-  /** Reason while the condition is false. */
-  clearReason: string;
+/** How much there is of what a threshold is about, and how much of it is left. */
+interface Supply {
+  totalCount: number;
+  availableCount: number;
 }
 
+const TYPES = ["MemoryPressure", "DiskPressure", "PIDPressure"] as const;
+type PressureType = PressureCondition["type"];
+
+const REASONS: Readonly<
+  Record<PressureType, { present: string; absent: string }>
+> = {
+  MemoryPressure: {
+    present: "KubeletHasInsufficientMemory",
+    absent: "KubeletHasSufficientMemory",
+  },
+  DiskPressure: {
+    present: "KubeletHasDiskPressure",
+    absent: "KubeletHasNoDiskPressure",
+  },
+  PIDPressure: {
+    present: "KubeletHasInsufficientPID",
+    absent: "KubeletHasSufficientPID",
+  },
+};
 /** Messages without pressure: the kubelet's texts. They don't change, and so cause no reports. */
-const CLEAR_MESSAGES: Readonly<Record<PressureCondition["type"], string>> = {
+const CLEAR_MESSAGES: Readonly<Record<PressureType, string>> = {
   MemoryPressure: "kubelet has sufficient memory available",
   DiskPressure: "kubelet has no disk pressure",
   PIDPressure: "kubelet has sufficient PID available",
 };
 
 /**
- * Judges measurements of one machine. A condition stays true for five minutes after the last
- * measurement with pressure.
+ * Judges measurements of one machine. A condition stays true for a while after the last measurement
+ * with pressure, so that it does not flap.
  */
 export class PressureMonitor {
-  readonly #lastPressureMs = new Map<string, number>();
+  readonly #settings: EvictionSettings;
+  readonly #pressures = new Map<
+    PressureType,
+    { lastMs: number; message: string }
+  >();
+  #nowMs = 0;
 
-  /** Records measurements and returns the three conditions. */
-  update(input: PressureInput): PressureCondition[] {
-    const { host, stateDisk, engineDisk, nowMs } = input;
-    const minMemoryBytes = Math.min(
-      MIN_MEMORY_AVAILABLE_BYTES,
-      host.memoryBytes * MIN_MEMORY_AVAILABLE_SHARE,
-    );
-    return [
-      this.#applyTransitionPeriod({
-        type: "MemoryPressure",
-        status: host.memoryAvailableBytes < minMemoryBytes,
-        reason: "HasInsufficientMemory",
-        clearReason: "HasSufficientMemory",
-        message: toMemoryMessage(host.memoryAvailableBytes),
-      }, nowMs),
-      this.#applyTransitionPeriod({
-        type: "DiskPressure",
-        status: isBelow(stateDisk, MIN_STATE_DISK_SHARE) ||
-          isBelow(engineDisk, MIN_ENGINE_DISK_SHARE),
-        reason: "HasDiskPressure",
-        clearReason: "HasNoDiskPressure",
-        message: toDiskMessage(input),
-      }, nowMs),
-      this.#applyTransitionPeriod({
-        type: "PIDPressure",
-        status: host.threadLimit > 0 &&
-          host.threadCount > host.threadLimit * MAX_THREAD_SHARE,
-        reason: "HasInsufficientPID",
-        clearReason: "HasSufficientPID",
-        message:
-          `the number of threads is near its limit of ${host.threadLimit}`,
-      }, nowMs),
-    ];
+  constructor(settings: EvictionSettings) {
+    this.#settings = settings;
   }
 
-  #applyTransitionPeriod(
-    measured: MeasuredCondition,
-    nowMs: number,
-  ): PressureCondition {
-    const { type, reason, clearReason, message } = measured;
-    if (measured.status) this.#lastPressureMs.set(type, nowMs);
-    const lastMs = this.#lastPressureMs.get(type);
-    const status = lastMs !== undefined &&
-      nowMs - lastMs < TRANSITION_PERIOD_MS;
-    return status
-      ? { type, status, reason, message }
-      : { type, status, reason: clearReason, message: CLEAR_MESSAGES[type] };
+  /** Records measurements. Returns the thresholds that are exceeded, memory first. */
+  update(input: PressureInput): ExceededThreshold[] {
+    const { host } = input;
+    this.#nowMs = input.nowMs;
+    const exceeded = this.#findExceeded(input);
+    if (exceeded.some(({ signal }) => signal === "memory.available")) {
+      this.#record(
+        "MemoryPressure",
+        toMemoryMessage(host.memoryAvailableBytes),
+      );
+    }
+    if (exceeded.some(({ signal }) => signal !== "memory.available")) {
+      this.#record("DiskPressure", toDiskMessage(input));
+    }
+    const { threadCount = 0, threadLimit = 0 } = host;
+    if (threadLimit > 0 && threadCount > threadLimit * MAX_THREAD_SHARE) {
+      const message =
+        `the number of threads is near its limit of ${threadLimit}`;
+      this.#record("PIDPressure", message);
+    }
+    return exceeded;
+  }
+
+  /** The three conditions as of the last measurement. */
+  get conditions(): PressureCondition[] {
+    return TYPES.map((type) => {
+      const last = this.#pressures.get(type);
+      const status = last !== undefined &&
+        this.#nowMs - last.lastMs < this.#settings.pressureTransitionPeriodMs;
+      return status
+        ? { type, status, reason: REASONS[type].present, message: last.message }
+        : {
+          type,
+          status,
+          reason: REASONS[type].absent,
+          message: CLEAR_MESSAGES[type],
+        };
+    });
+  }
+
+  #record(type: PressureType, message: string): void {
+    this.#pressures.set(type, { lastMs: this.#nowMs, message });
+  }
+
+  #findExceeded(
+    { host, stateDisk, engineDisk }: PressureInput,
+  ): ExceededThreshold[] {
+    const supplies: Partial<Record<EvictionSignal, Supply>> = {
+      "memory.available": {
+        totalCount: host.memoryBytes,
+        availableCount: host.memoryAvailableBytes,
+      },
+      ...defined({
+        "nodefs.available": toSpace(stateDisk),
+        "nodefs.inodesFree": toInodes(stateDisk),
+        "imagefs.available": toSpace(engineDisk),
+        "imagefs.inodesFree": toInodes(engineDisk),
+      }),
+    };
+    return (Object.keys(this.#settings.hard) as EvictionSignal[]).flatMap(
+      (signal) => {
+        const supply = supplies[signal];
+        // Some file systems count no inodes.
+        if (!supply || supply.totalCount === 0) return [];
+        const { totalCount, availableCount } = supply;
+        const thresholdCount = toCount(this.#settings.hard[signal], totalCount);
+        return availableCount < thresholdCount
+          ? [{ signal, thresholdCount, availableCount }]
+          : [];
+      },
+    );
   }
 }
 
-function isBelow(disk: DiskUsage | undefined, share: number): boolean {
-  return disk !== undefined && disk.capacityBytes > 0 &&
-    disk.availableBytes < disk.capacityBytes * share;
+function toSpace(disk: DiskUsage | undefined): Supply | undefined {
+  return disk && {
+    totalCount: disk.capacityBytes,
+    availableCount: disk.availableBytes,
+  };
+}
+
+function toInodes(disk: DiskUsage | undefined): Supply | undefined {
+  return disk && {
+    totalCount: disk.inodeCount,
+    availableCount: disk.freeInodeCount,
+  };
+}
+
+function toCount(
+  { count = Infinity, share = Infinity }: EvictionQuantity,
+  totalCount: number,
+): number {
+  return Math.floor(Math.min(count, totalCount * share));
 }
 
 function toMemoryMessage(availableBytes: number): string {

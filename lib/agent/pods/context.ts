@@ -5,12 +5,14 @@ import type { PodSwitches } from "../../shared/config/mod.ts";
 import type { ContainerRuntime } from "../runtime/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
+import type { DiskReclaimer } from "./disk_reclaimer.ts";
 import type { EngineCache } from "./engine_cache.ts";
 import type { PodRecord } from "./pod_record.ts";
 import type { PodStore } from "./pod_store.ts";
 
 /** Something that the cluster should show as an Event of a pod. */
 export interface PodEvent {
+  /** Empty when it is about the device. */
   podUid: string;
   /** Name of the container; empty when it is about the pod as a whole. */
   container: string;
@@ -29,13 +31,15 @@ export interface PodReporter {
    * the agent.
    */
   onPodStatus(status: PodStatus): void;
-  /** Something happened that the cluster should show as an Event of the pod. */
+  /** Something happened that the cluster should show as an Event of the pod, or of the device. */
   onPodEvent(event: PodEvent): void;
   /**
    * The event stream of the engine was opened or lost: the engine may have become available or
    * unavailable.
    */
   onEngineChanged(): void;
+  /** A condition of pressure has become true or false. */
+  onPressureChanged(): void;
 }
 
 /** Addresses of the device itself; read anew on each use. */
@@ -59,6 +63,8 @@ export interface WorkerContext {
   readonly runtime: ContainerRuntime;
   readonly engine: Pick<EngineCache, "findPod">;
   readonly volumes: Volumes;
+  /** Frees space when a pull has failed for want of it. */
+  readonly reclaimer: Pick<DiskReclaimer, "reclaim">;
   readonly store: Pick<PodStore, "save" | "remove" | "settings">;
   readonly registry: PodRegistry;
   readonly reporter: Pick<PodReporter, "onPodEvent">;

@@ -227,6 +227,7 @@ async function start(
     fields: { podIps: state.podIps, hostIps: context.host.addresses },
     runtime: context.runtime,
     volumes: context.volumes,
+    reclaimer: context.reclaimer,
     clock: context.clock,
     signal,
     reportEvent: (event) => state.reportEvent({ container: name, ...event }),

@@ -39,6 +39,16 @@ export type RecordGoal =
   | "terminated"
   | "purge";
 
+/** Why a pod as a whole has failed. Its keys are an on-disk format: do not rename them. */
+export interface PodFailure {
+  /** As a kubelet names it, e.g. Evicted or DeadlineExceeded. */
+  reason: string;
+  /** For people to read. */
+  message: string;
+  /** Whether it had to end for the sake of the device: condition DisruptionTarget. */
+  isDisruption?: true;
+}
+
 /**
  * What the agent keeps of one pod across restarts. It is written when a decision was made or a
  * container has completed, never periodically, to spare flash storage.
@@ -57,7 +67,7 @@ export interface PodRecord {
    */
   activeMs: number;
   /** Why the pod as a whole has failed, e.g. Evicted or DeadlineExceeded. */
-  failure?: { reason: string; message: string } | undefined;
+  failure?: PodFailure | undefined;
   /**
    * How each completed container ended, by container name. A container is completed when its
    * restart policy allows no further start. Kept here because the engine may be pruned by others.
@@ -77,7 +87,7 @@ interface EncodedHead {
   goal: string;
   graceSeconds: number;
   firstSeenUnixMs: number;
-  failure?: { reason: string; message: string };
+  failure?: PodFailure;
   /** `Terminated` messages in hexadecimal, by container name. */
   settled: Record<string, string>;
   restarts: Record<string, number>;
@@ -111,6 +121,8 @@ export interface CreatePodRecordOptions {
   goal?: RecordGoal;
   /** @default 0 */
   graceSeconds?: number;
+  /** Why the pod is not even started. @default it is */
+  failure?: PodFailure | undefined;
 }
 
 /** Creates the record of a pod of which nothing has run yet. */
@@ -124,6 +136,7 @@ export function createPodRecord(
     graceSeconds: options.graceSeconds ?? 0,
     firstSeenUnixMs: options.firstSeenUnixMs,
     activeMs: 0,
+    ...defined({ failure: options.failure }),
     completed: new Map(),
     restartCounts: new Map(),
   };

@@ -4,7 +4,7 @@ import {
   listHostNeeds,
   toForbiddenMessage,
 } from "../../shared/admission/mod.ts";
-import { AranyaError, equalBytes } from "../../shared/base/mod.ts";
+import { AranyaError, defined, equalBytes } from "../../shared/base/mod.ts";
 import type { RuntimePod } from "../runtime/mod.ts";
 import {
   encodeMessage,
@@ -28,13 +28,14 @@ import {
   type VolumesState,
 } from "./plan_input.ts";
 import { PodObservation } from "./pod_observation.ts";
-import type { PodRecord } from "./pod_record.ts";
+import type { PodFailure, PodRecord } from "./pod_record.ts";
 import { RecordKeeper } from "./record_keeper.ts";
 import { toPodStatus, toTerminated } from "./pod_status.ts";
 
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
+const EVICTED = "Evicted";
 
 /** Options of {@linkcode PodState}. */
 export interface PodStateOptions {
@@ -100,6 +101,11 @@ export class PodState implements ContainerPod {
   /** Whether the last plan was to end the pod. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** Whether the pod has ended, and sandbox and volumes were given back. */
+  get isReleased(): boolean {
+    return this.#isReleased;
   }
 
   /** When to sync again for the state's own sake, on the monotonic clock; undefined for never. */
@@ -198,9 +204,11 @@ export class PodState implements ContainerPod {
   }
 
   /** Fails the pod as a whole and reports that; resolves once it is persisted, or can't be. */
-  async fail(failure: { reason: string; message: string }): Promise<void> {
-    const { reason, message } = failure;
-    const saved = this.#keeper.update({ failure: { reason, message } });
+  async fail(failure: PodFailure): Promise<void> {
+    const { reason, message, isDisruption } = failure;
+    const saved = this.#keeper.update({
+      failure: { reason, message, ...defined({ isDisruption }) },
+    });
     this.#limitStopTime();
     this.reportEvent({ container: "", warning: true, reason, message });
     await saved;
@@ -208,9 +216,12 @@ export class PodState implements ContainerPod {
 
   /** Moves the stop deadline forward when the grace period got shorter; never back. */
   #limitStopTime(): void {
-    const { goal, graceSeconds, spec } = this.record;
-    const graceMs = 1_000 *
-      (goal === "remove" ? graceSeconds : Number(spec.terminationGraceSeconds));
+    const { goal, graceSeconds, spec, failure } = this.record;
+    // As with a kubelet, an eviction by the device itself has no grace period.
+    const failureSeconds = failure?.reason === EVICTED
+      ? 0
+      : Number(spec.terminationGraceSeconds);
+    const graceMs = 1_000 * (goal === "remove" ? graceSeconds : failureSeconds);
     const stopByMs = this.#nowMs() + Math.max(MIN_GRACE_MS, graceMs);
     this.#stopByMs = Math.min(this.#stopByMs ?? Infinity, stopByMs);
   }

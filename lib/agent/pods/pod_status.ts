@@ -63,6 +63,7 @@ export function toPodStatus(options: ToPodStatusOptions): PodStatus {
     startedUnixMs: BigInt(record.firstSeenUnixMs),
     failureReason: record.failure?.reason ?? "",
     failureMessage: record.failure?.message ?? "",
+    disruptionTarget: record.failure?.isDisruption === true,
   });
 }
 

@@ -18,7 +18,7 @@ import type {
   RunningStart,
   RunningStop,
 } from "./plan_input.ts";
-import type { PodRecord } from "./pod_record.ts";
+import type { PodFailure, PodRecord } from "./pod_record.ts";
 import { PodState } from "./pod_state.ts";
 
 const SYNC_RETRY_MS = 5_000;
@@ -83,6 +83,17 @@ export class PodWorker implements AsyncDisposable {
     return this.#state.latestStatus;
   }
 
+  /** Whether the pod is to run, and does not end already. */
+  get isActive(): boolean {
+    const { goal, failure } = this.record;
+    return goal === "run" && !failure && !this.#state.isEnding;
+  }
+
+  /** Whether the pod has ended, and its sandbox and volumes were given back. */
+  get isReleased(): boolean {
+    return this.#state.isReleased;
+  }
+
   /** Starts the worker and enqueues its first sync. Call it once. */
   start(): void {
     this.#loops.push(this.#syncWhenNotified(this.#closing.signal));
@@ -118,7 +129,7 @@ export class PodWorker implements AsyncDisposable {
   }
 
   /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
-  async #fail(failure: { reason: string; message: string }): Promise<void> {
+  async fail(failure: PodFailure): Promise<void> {
     await this.#state.fail(failure);
     this.#abortStarts();
     this.enqueueSync();
@@ -276,18 +287,15 @@ export class PodWorker implements AsyncDisposable {
   /** Evicts the pod once an emptyDir has grown over its limit, unless it ends before. */
   async #watchDiskUsage(signal: AbortSignal): Promise<void> {
     const { clock, volumes } = this.#context;
-    const isRunning = () =>
-      this.record.goal === "run" && !this.record.failure &&
-      !this.#state.isEnding;
-    while (isRunning()) {
+    while (this.isActive) {
       try {
         await clock.sleep(DISK_USAGE_INTERVAL_MS, { signal });
         const message = await volumes.findExceededLimit(
           this.record.spec,
           signal,
         );
-        if (message === undefined || !isRunning()) continue;
-        await this.#fail({ reason: "Evicted", message });
+        if (message === undefined || !this.isActive) continue;
+        await this.fail({ reason: "Evicted", message });
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn("disk usage of volumes can't be measured", { error });

@@ -18,7 +18,12 @@ import {
 } from "../../shared/wire/mod.ts";
 import { checkPodSwitches } from "../../shared/admission/mod.ts";
 import type { PodSwitches } from "../../shared/config/mod.ts";
-import type { ContainerRuntime, RuntimePod } from "../runtime/mod.ts";
+import type {
+  ContainerRuntime,
+  DeviceReader,
+  ImageCollector,
+  RuntimePod,
+} from "../runtime/mod.ts";
 import type { StateStore } from "../state/mod.ts";
 import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
 import type {
@@ -27,7 +32,9 @@ import type {
   PodReporter,
   WorkerContext,
 } from "./context.ts";
+import { DiskReclaimer } from "./disk_reclaimer.ts";
 import { EngineCache } from "./engine_cache.ts";
+import { Evictor } from "./evictor.ts";
 import {
   createPodRecord,
   type PodRecord,
@@ -50,6 +57,10 @@ export interface BlobRequest {
 export interface PodWorkersOptions {
   /** The container engine. */
   runtime: ContainerRuntime;
+  /** Removes images when space is short. @default none are removed */
+  images?: Pick<ImageCollector, "reclaim"> | undefined;
+  /** Measures the device, so that pods are evicted under pressure. @default none are */
+  reader?: Pick<DeviceReader, "readPressure">;
   /** The state directory; locked by this process. */
   store: StateStore;
   /** Mounts memory for secrets and emptyDirs. */
@@ -99,7 +110,7 @@ export interface PodWorkers extends AsyncDisposable {
   findStatus(uid: string): PodStatus | undefined;
   /** Returns the spec of a pod that was applied last. */
   findSpec(uid: string): PodSpec | undefined;
-  /** Returns the names of the images in all pods' specs. */
+  /** Returns the names of the images in the specs of all pods that have not ended. */
   listImages(): string[];
   /** Ends the back-off of failures that may have passed, e.g. since the link is back. */
   retryFailures(): void;
@@ -138,6 +149,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   readonly #engine: EngineCache;
   readonly #context: WorkerContext;
   readonly #unknownPods: UnknownPods;
+  readonly #evictor: Evictor | undefined;
   #isListingScheduled = false;
   #version = 0n;
 
@@ -168,8 +180,29 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       log,
       onListing: (pods, options) => this.#onListing(pods, options),
     });
+    const reclaimer = new DiskReclaimer({
+      runtime,
+      images: options.images,
+      pods: {
+        isReleased: (uid) => this.#workers.get(uid)?.isReleased === true,
+        listImages: () => this.listImages(),
+      },
+      log,
+      signal: this.#scope.signal,
+    });
+    this.#evictor = options.reader && new Evictor({
+      reader: options.reader,
+      runtime,
+      volumes: this.#volumes,
+      reclaimer,
+      listPods: () => [...this.#workers.values()],
+      reporter,
+      clock,
+      log,
+    });
     this.#context = {
       runtime,
+      reclaimer,
       engine: this.#engine,
       volumes: this.#volumes,
       store: this.#store,
@@ -189,6 +222,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       this.#startWorker(record, { isNew: false });
     }
     this.#scope.run((signal) => this.#engine.listUntilSuccess(signal));
+    this.#scope.run(async (signal) => await this.#evictor?.run(signal));
     this.#scope.run((signal) =>
       this.#engine.watch({
         signal,
@@ -209,11 +243,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       checkPodSwitches(spec, this.#context.switches);
       const worker = this.#workers.get(spec.uid);
       if (worker) await worker.apply(spec);
-      else {
-        await this.#createPod(createPodRecord(spec, {
-          firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
-        }));
-      }
+      else await this.#admit(spec);
       await this.#collectBlobs();
     });
   }
@@ -264,7 +294,12 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   }
 
   listImages(): string[] {
-    return [...this.#workers.values()].flatMap(({ record: { spec } }) =>
+    const active = [...this.#workers.values()].filter((worker) => {
+      const { goal, failure } = worker.record;
+      const mayRun = goal === "run" || goal === "unmanaged";
+      return mayRun && !failure && !worker.isReleased;
+    });
+    return active.flatMap(({ record: { spec } }) =>
       [...spec.initContainers, ...spec.containers].map(({ image }) => image)
     );
   }
@@ -312,6 +347,25 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       void worker[Symbol.asyncDispose]();
     }
     await this.#collectBlobs();
+  }
+
+  /** Creates a pod. One that the device has no room for now fails at once, as with a kubelet. */
+  async #admit(spec: PodSpec): Promise<void> {
+    const problem = this.#evictor?.findRejection(spec);
+    await this.#createPod(createPodRecord(spec, {
+      firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
+      failure: problem === undefined
+        ? undefined
+        : { reason: "Evicted", message: `Pod was rejected: ${problem}` },
+    }));
+    if (problem === undefined) return;
+    this.#options.reporter.onPodEvent({
+      podUid: spec.uid,
+      container: "",
+      warning: true,
+      reason: "Evicted",
+      message: problem,
+    });
   }
 
   async #createPod(record: PodRecord): Promise<void> {

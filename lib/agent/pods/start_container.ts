@@ -10,11 +10,13 @@ import {
   type ContainerRequest,
   type ImageRequest,
   type ImageRuntime,
+  isEngineDiskFull,
   isEngineUnreachable,
   type PodRuntime,
 } from "../runtime/mod.ts";
 import type { Volumes } from "../volumes/mod.ts";
 import type { PodEvent } from "./context.ts";
+import type { DiskReclaimer } from "./disk_reclaimer.ts";
 import { expandEnv, expandReferences, type FieldValues } from "./env.ts";
 import { type ContainerRole, LABELS } from "./plan_input.ts";
 
@@ -33,6 +35,8 @@ export interface StartContainerOptions {
   fields: FieldValues;
   runtime: PodRuntime & ImageRuntime;
   volumes: Volumes;
+  /** Frees space when the image does not fit. */
+  reclaimer: Pick<DiskReclaimer, "reclaim">;
   clock: Clock;
   /** Aborts the start; what the engine has begun by then is awaited. */
   signal: AbortSignal;
@@ -148,11 +152,19 @@ function toImagePolicy(policy: PullPolicy): ImageRequest["policy"] {
 async function ensureImage(options: StartContainerOptions): Promise<string> {
   const { spec, container, runtime, clock, signal, reportEvent } = options;
   const startMs = clock.monotonicMs();
-  const { imageId, pulled } = await runtime.ensureImage({
+  const request: ImageRequest = {
     image: container.image,
     policy: toImagePolicy(container.pullPolicy),
     credentials: spec.registryCredentials,
-  }, signal);
+  };
+  const { imageId, pulled } = await runtime.ensureImage(request, signal).catch(
+    async (error) => {
+      if (signal.aborted || !isEngineDiskFull(error)) throw error;
+      // Before the back-off: unused images may take the space.
+      await options.reclaimer.reclaim();
+      return await runtime.ensureImage(request, signal);
+    },
+  );
   const tookMs = Math.round(clock.monotonicMs() - startMs);
   reportEvent({
     warning: false,

@@ -19,13 +19,32 @@ import {
   readSystemInfo,
   type SystemInfo,
 } from "../docker/mod.ts";
-import { type HostMachine, PressureMonitor } from "../host/mod.ts";
+import {
+  DEFAULT_EVICTION,
+  type EvictionSettings,
+} from "../../shared/config/mod.ts";
+import {
+  type DiskUsage,
+  type ExceededThreshold,
+  type HostMachine,
+  PressureMonitor,
+} from "../host/mod.ts";
 import type { StatsRuntime } from "./runtime.ts";
 
 const MILLIS_PER_CPU = 1_000;
 
 /** Message Facts without the fields that only the agent process knows. */
 export type DeviceFacts = Omit<Facts, "agentVersion" | "host" | "pods">;
+
+/** Pressure of a device at one moment. */
+export interface DevicePressure {
+  /** Thresholds that are exceeded now, memory first. */
+  exceeded: readonly ExceededThreshold[];
+  /** Types of the conditions that are true now, or were a short time ago. */
+  conditions: readonly string[];
+  /** Whether images, volumes and the agent's state are on one file system. */
+  hasOneDisk: boolean;
+}
 
 /** Reads the device's facts and resource usage. */
 export interface DeviceReader {
@@ -34,6 +53,11 @@ export interface DeviceReader {
    * RuntimeReady.
    */
   readFacts(signal: AbortSignal): Promise<DeviceFacts>;
+  /**
+   * Measures memory and disks, which costs little. The conditions of the next facts are those of
+   * the last measurement.
+   */
+  readPressure(signal: AbortSignal): Promise<DevicePressure>;
   /** Returns what `kubectl top` shows; without containers while the engine can't be reached. */
   readStats(signal: AbortSignal): Promise<Stats>;
 }
@@ -43,9 +67,11 @@ export interface DockerDeviceReaderOptions {
   client: DockerClient;
   machine: HostMachine;
   /** Containers in the statistics. */
-  containers: StatsRuntime;
+  containers: Pick<StatsRuntime, "readStats">;
   /** Its file system counts for DiskPressure beside the engine's. */
   stateDir: string;
+  /** What counts as pressure. @default the kubelet's */
+  eviction?: EvictionSettings;
   clock?: Clock;
 }
 
@@ -55,10 +81,10 @@ export interface DockerDeviceReaderOptions {
 export class DockerDeviceReader implements DeviceReader {
   readonly #client: DockerClient;
   readonly #machine: HostMachine;
-  readonly #containers: StatsRuntime;
+  readonly #containers: Pick<StatsRuntime, "readStats">;
   readonly #stateDir: string;
   readonly #clock: Clock;
-  readonly #pressureMonitor = new PressureMonitor();
+  readonly #pressureMonitor: PressureMonitor;
   /** Last known; kept while the engine can't be reached. */
   #engine: SystemInfo | undefined;
 
@@ -68,6 +94,9 @@ export class DockerDeviceReader implements DeviceReader {
     this.#containers = options.containers;
     this.#stateDir = options.stateDir;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#pressureMonitor = new PressureMonitor(
+      options.eviction ?? DEFAULT_EVICTION,
+    );
   }
 
   async readFacts(signal: AbortSignal): Promise<DeviceFacts> {
@@ -75,16 +104,19 @@ export class DockerDeviceReader implements DeviceReader {
     // Where images and containers are stored: the kubelet's imagefs.
     const runtimeRoot = this.#engine?.DockerRootDir;
     const host = await this.#machine.readFacts({
-      paths: [this.#stateDir, ...(runtimeRoot ? [runtimeRoot] : [])],
+      paths: this.#listPaths(),
       signal,
     });
     const [stateDisk, engineDisk] = host.disks;
-    const pressureConditions = this.#pressureMonitor.update({
+    this.#pressureMonitor.update({
       host,
       stateDisk,
       engineDisk,
       nowMs: this.#clock.monotonicMs(),
-    }).map((one) => create(ConditionSchema, one));
+    });
+    const pressureConditions = this.#pressureMonitor.conditions.map((one) =>
+      create(ConditionSchema, one)
+    );
     return create(FactsSchema, {
       os: host.os,
       arch: host.arch,
@@ -103,6 +135,35 @@ export class DockerDeviceReader implements DeviceReader {
       runtimeRoot: runtimeRoot ?? "",
       conditions: [...pressureConditions, runtimeCondition],
     });
+  }
+
+  async readPressure(signal: AbortSignal): Promise<DevicePressure> {
+    // Known after the first reading of facts.
+    this.#engine ??= await readSystemInfo(this.#client, signal).catch(() =>
+      undefined
+    );
+    const host = await this.#machine.readUsage(this.#listPaths());
+    signal.throwIfAborted();
+    const [stateDisk, engineDisk] = host.disks;
+    const exceeded = this.#pressureMonitor.update({
+      host,
+      stateDisk,
+      engineDisk,
+      nowMs: this.#clock.monotonicMs(),
+    });
+    return {
+      exceeded,
+      conditions: this.#pressureMonitor.conditions.filter(({ status }) =>
+        status
+      ).map(({ type }) => type),
+      hasOneDisk: isOneDisk(stateDisk, engineDisk),
+    };
+  }
+
+  /** File systems to read: that of the state, and where images and containers are stored. */
+  #listPaths(): string[] {
+    const root = this.#engine?.DockerRootDir;
+    return [this.#stateDir, ...root ? [root] : []];
   }
 
   async readStats(signal: AbortSignal): Promise<Stats> {
@@ -148,4 +209,11 @@ export class DockerDeviceReader implements DeviceReader {
       message: "the container engine is available",
     });
   }
+}
+
+function isOneDisk(
+  left: DiskUsage | undefined,
+  right: DiskUsage | undefined,
+): boolean {
+  return !left || !right || left.deviceId === right.deviceId;
 }

@@ -8,12 +8,14 @@ import type {
 } from "../../shared/exec/mod.ts";
 import type { ContainerStats } from "../../shared/wire/mod.ts";
 import type { DockerClient } from "../docker/mod.ts";
-import type { HostMachine } from "../host/mod.ts";
+import { type HostMachine, LocalMachine } from "../host/mod.ts";
+import { readContainerDiskUsage } from "./container_disk_usage.ts";
 import { readPodStats } from "./container_stats.ts";
 import { DockerImages } from "./docker_images.ts";
 import { DockerPods } from "./docker_pods.ts";
 import { DockerStreams } from "./docker_streams.ts";
 import type {
+  ContainerDiskUsage,
   ContainerRef,
   ContainerRuntime,
   ImageRequest,
@@ -37,9 +39,13 @@ export class DockerRuntime extends DockerPods implements ContainerRuntime {
   readonly #client: DockerClient;
   readonly #images: DockerImages;
   readonly #streams: DockerStreams;
+  readonly #device: string;
+  readonly #machine: HostMachine;
 
   constructor(options: DockerRuntimeOptions) {
     super(options);
+    this.#device = options.device;
+    this.#machine = options.machine ?? new LocalMachine();
     this.#client = options.client;
     this.#images = new DockerImages(options.client);
     this.#streams = new DockerStreams(options);
@@ -54,6 +60,14 @@ export class DockerRuntime extends DockerPods implements ContainerRuntime {
 
   async readStats(): Promise<ContainerStats[]> {
     return await readPodStats(this.#client, await this.listPods());
+  }
+
+  readDiskUsage(): Promise<ContainerDiskUsage[]> {
+    return readContainerDiskUsage({
+      client: this.#client,
+      machine: this.#machine,
+      device: this.#device,
+    });
   }
 
   exec(

@@ -30,6 +30,12 @@ const NO_IMAGE_NAME = "<none>";
 
 /** Keeps the disk of images from filling up. */
 export interface ImageCollector {
+  /**
+   * Removes all images that are not used, however much space is left. Returns the number of bytes
+   * that they took.
+   * @throws {AranyaError} when the engine can't be read
+   */
+  reclaim(needed: readonly string[], signal: AbortSignal): Promise<number>;
   /** Collects every five minutes until the signal is aborted. Never rejects. */
   run(options: RunImageCollectorOptions): Promise<void>;
 }
@@ -44,7 +50,7 @@ export interface RunImageCollectorOptions {
 /** Options of {@linkcode DockerImageCollector}. */
 export interface DockerImageCollectorOptions {
   client: DockerClient;
-  machine: Pick<HostMachine, "readFacts">;
+  machine: Pick<HostMachine, "readUsage">;
   log: Logger;
   clock?: Clock;
 }
@@ -56,6 +62,12 @@ interface ImageUse {
   firstSeenMs: number;
   /** 0: not in use since the start of the agent. */
   lastUsedMs: number;
+}
+
+/** Images of an engine, and the ids of those that have a container. */
+interface ImagesState {
+  images: ImageListItem[];
+  usedIds: Set<string>;
 }
 
 /**
@@ -99,7 +111,23 @@ export class DockerImageCollector implements ImageCollector {
     needed: readonly string[],
     signal: AbortSignal,
   ): Promise<number> {
-    const { client, log } = this.#options;
+    const state = await this.#readImages();
+    const missingBytes = await this.#readMissingBytes(signal);
+    return await this.#removeUnused(state, { needed, missingBytes, signal });
+  }
+
+  async reclaim(
+    needed: readonly string[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    const state = await this.#readImages();
+    const missingBytes = Infinity;
+    return await this.#removeUnused(state, { needed, missingBytes, signal });
+  }
+
+  /** Reads the images of the engine, and which of them have a container; records that. */
+  async #readImages(): Promise<ImagesState> {
+    const { client } = this.#options;
     const images = await listImages(client);
     const containers = await listContainers(client, { labels: [] });
     const usedIds = new Set(containers.map(({ ImageID }) => ImageID));
@@ -110,7 +138,20 @@ export class DockerImageCollector implements ImageCollector {
           .map(({ ImageID }) => ImageID),
       ),
     });
-    let missingBytes = await this.#readMissingBytes(signal);
+    return { images, usedIds };
+  }
+
+  /** Removes images until so many bytes are free. Returns how many they took. */
+  async #removeUnused(
+    { images, usedIds }: ImagesState,
+    { needed, signal, ...options }: {
+      needed: readonly string[];
+      missingBytes: number;
+      signal: AbortSignal;
+    },
+  ): Promise<number> {
+    const { log } = this.#options;
+    let { missingBytes } = options;
     if (missingBytes <= 0) return 0;
     for (const name of [INFRA_IMAGE, ...needed]) {
       const id = await this.#findId(name);
@@ -158,10 +199,7 @@ export class DockerImageCollector implements ImageCollector {
   async #readMissingBytes(signal: AbortSignal): Promise<number> {
     const { client, machine } = this.#options;
     const { DockerRootDir } = await readSystemInfo(client, signal);
-    const { disks: [disk] } = await machine.readFacts({
-      paths: [DockerRootDir],
-      signal,
-    });
+    const { disks: [disk] } = await machine.readUsage([DockerRootDir]);
     if (!disk) return 0;
     const usedBytes = disk.capacityBytes - disk.availableBytes;
     return usedBytes < disk.capacityBytes * HIGH_USED_SHARE

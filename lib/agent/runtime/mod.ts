@@ -16,6 +16,7 @@
  * @module
  */
 export type {
+  ContainerDiskUsage,
   ContainerRef,
   ContainerRequest,
   ContainerRuntime,
@@ -34,9 +35,10 @@ export type {
   StatsRuntime,
   StreamRuntime,
 } from "./runtime.ts";
-export { isEngineUnreachable } from "../docker/mod.ts";
+export { isEngineDiskFull, isEngineUnreachable } from "../docker/mod.ts";
 export {
   type DeviceFacts,
+  type DevicePressure,
   type DeviceReader,
   DockerDeviceReader,
   type DockerDeviceReaderOptions,

@@ -88,6 +88,20 @@ export interface ImageRuntime {
 export interface StatsRuntime {
   /** Returns the resource usage of each running container of this device. */
   readStats(): Promise<ContainerStats[]>;
+  /**
+   * Returns what each container of this device takes on the engine's disk, beside its image. It
+   * costs a walk through all files that the containers have written.
+   */
+  readDiskUsage(): Promise<ContainerDiskUsage[]>;
+}
+
+/** Space that one container takes on the engine's disk. */
+export interface ContainerDiskUsage {
+  podUid: string;
+  /** Name of the container in the pod. */
+  container: string;
+  /** Its writable layer and its log. */
+  usedBytes: number;
 }
 
 /**

@@ -36,9 +36,16 @@ export function listLimitedVolumes(spec: PodSpec): LimitedVolume[] {
 
 /** Returns why the pod is evicted, in the words of a kubelet. */
 export function toEvictionMessage({ name, limitBytes }: LimitedVolume): string {
-  const unit = QUANTITY_UNITS.find(({ bytes }) => limitBytes % bytes === 0n);
-  const limit = unit ? `${limitBytes / unit.bytes}${unit.suffix}` : limitBytes;
+  const limit = formatBytes(limitBytes);
   return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}".`;
+}
+
+/** Formats bytes as a Kubernetes quantity, e.g. "100Mi"; without a unit when none divides them. */
+export function formatBytes(value: bigint): string {
+  const unit = QUANTITY_UNITS.find(({ bytes }) =>
+    value !== 0n && value % bytes === 0n
+  );
+  return unit ? `${value / unit.bytes}${unit.suffix}` : String(value);
 }
 
 /**

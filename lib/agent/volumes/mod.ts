@@ -14,7 +14,11 @@
  *
  * @module
  */
-export { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "./disk_limit.ts";
+export {
+  DISK_USAGE_INTERVAL_MS,
+  formatBytes,
+  listLimitedVolumes,
+} from "./disk_limit.ts";
 export type { Mounts } from "./mounts.ts";
 export {
   createVolumes,

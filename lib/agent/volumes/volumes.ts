@@ -78,6 +78,8 @@ export interface Volumes {
     spec: PodSpec,
     signal: AbortSignal,
   ): Promise<string | undefined>;
+  /** Returns the bytes that the pod's emptyDirs take on disk. */
+  measure(spec: PodSpec, signal: AbortSignal): Promise<number>;
   /**
    * Creates an empty file that the instance may write its termination message to; returns its path.
    */
@@ -191,6 +193,16 @@ class PodVolumes implements Volumes {
       }
     }
     return undefined;
+  }
+
+  async measure(spec: PodSpec, signal: AbortSignal): Promise<number> {
+    let totalBytes = 0;
+    for (const { name, source } of spec.volumes) {
+      if (source.case !== "emptyDir" || source.value.memory) continue;
+      const dir = this.#volumeDir(spec.uid, name);
+      totalBytes += await measureDiskUsage(dir, signal);
+    }
+    return totalBytes;
   }
 
   async createMessageFile(instance: MessageFile): Promise<string> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Content of agent.yaml. */
+import type { EvictionSettings } from "./eviction.ts";
 
 /**
  * What the device's owner allows the cluster to do on the host itself, outside of pods. What pods
@@ -67,6 +68,8 @@ export interface AgentConfig {
       host?: string;
     };
   };
+  /** When pods are evicted. @default `DEFAULT_EVICTION` */
+  eviction: EvictionSettings;
   /** Directory of the agent's state. @default "/var/lib/aranya/<device>" */
   stateDir: string;
   /**

@@ -12,6 +12,12 @@
  * @module
  */
 export type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
+export {
+  DEFAULT_EVICTION,
+  type EvictionQuantity,
+  type EvictionSettings,
+  type EvictionSignal,
+} from "./eviction.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { replaceEndpoints } from "./endpoints.ts";
 export { parseAgentConfig } from "./parse.ts";

@@ -4,6 +4,12 @@ import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { defined, isEndpoint, KEY_BYTES } from "../base/mod.ts";
 import type { AgentConfig, HostSwitches, PodSwitches } from "./agent_config.ts";
+import {
+  DEFAULT_EVICTION,
+  EVICTION_SIGNALS,
+  type EvictionSettings,
+  parseEvictionQuantity,
+} from "./eviction.ts";
 import { type ConfigField, DocumentReader } from "./reader.ts";
 
 const DEVICE = {
@@ -42,6 +48,7 @@ export function parseAgentConfig(
     "host",
     "pods",
     "runtime",
+    "eviction",
     "stateDir",
     "stateKeyFile",
     "backoff",
@@ -61,6 +68,7 @@ export function parseAgentConfig(
     host: readHost(reader, fields.host),
     pods: readPods(reader, fields.pods),
     runtime: readRuntime(reader, fields.runtime),
+    eviction: readEviction(reader, fields.eviction),
     stateDir: reader.readText(fields.stateDir, PATH) ??
       `/var/lib/aranya/${device}`,
     stateKeyFile: reader.readText(fields.stateKeyFile, PATH) ??
@@ -127,6 +135,31 @@ function readRuntime(
   const { docker } = reader.readFields(field, ["docker"]);
   const { host } = reader.readFields(docker, ["host"]);
   return { docker: defined({ host: reader.readText(host, DOCKER_HOST) }) };
+}
+
+function readEviction(
+  reader: DocumentReader,
+  field: ConfigField,
+): EvictionSettings {
+  const { hard, pressureTransitionPeriod } = reader.readFields(field, [
+    "hard",
+    "pressureTransitionPeriod",
+  ]);
+  const thresholds = reader.readFields(hard, EVICTION_SIGNALS);
+  const quantities = { ...DEFAULT_EVICTION.hard };
+  for (const signal of EVICTION_SIGNALS) {
+    const threshold = thresholds[signal];
+    const text = reader.readScalar(threshold);
+    if (text === undefined) continue;
+    const quantity = parseEvictionQuantity(text);
+    if (quantity) quantities[signal] = quantity;
+    else reader.addProblem(threshold, 'must be like "100Mi" or "10%"');
+  }
+  return {
+    hard: quantities,
+    pressureTransitionPeriodMs: reader.readDuration(pressureTransitionPeriod) ??
+      DEFAULT_EVICTION.pressureTransitionPeriodMs,
+  };
 }
 
 function readBackoff(

@@ -148,6 +148,16 @@ export class DocumentReader {
     return this.addProblem(field, `must be ${expected}`);
   }
 
+  /** Reads a string or a number as text. */
+  readScalar(field: ConfigField): string | undefined {
+    if (field.node === undefined) return undefined;
+    const value = isScalar(field.node) ? field.node.value : undefined;
+    if (typeof value === "string" || typeof value === "number") {
+      return String(value);
+    }
+    return this.addProblem(field, "must be a string or a number");
+  }
+
   /** Reads `true` or `false`. */
   readBoolean(field: ConfigField): boolean | undefined {
     if (field.node === undefined) return undefined;

@@ -37,6 +37,17 @@ pods:
 # runtime:
 #   docker:
 #     host: unix:///var/run/docker.sock # default; DOCKER_HOST is honoured
+
+# When the device runs short of these, pods are evicted, as by a kubelet. A size, or a share of the whole; 0 turns one off.
+# nodefs: the disk of stateDir with the volumes of pods; imagefs: the disk of the engine. These are the defaults:
+# eviction:
+#   hard:
+#     memory.available: 100Mi # or a tenth of the memory where that is less
+#     nodefs.available: 10%
+#     nodefs.inodesFree: 5%
+#     imagefs.available: 15%
+#     imagefs.inodesFree: 5%
+#   pressureTransitionPeriod: 5m # how long MemoryPressure and DiskPressure stay true afterwards
 `;
 
 /**

@@ -2,7 +2,10 @@
 /** An agent in this process: everything is real except for the container engine and the host. */
 import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { runAgent, type RunAgentOptions } from "../../../lib/agent/mod.ts";
-import type { AgentConfig } from "../../../lib/shared/config/mod.ts";
+import {
+  type AgentConfig,
+  DEFAULT_EVICTION,
+} from "../../../lib/shared/config/mod.ts";
 import { HostMounts } from "../../../lib/agent/host/mod.ts";
 import {
   create,
@@ -40,6 +43,7 @@ export class AgentFixture implements AsyncDisposable {
       host: { exec: true, attach: true, logs: true, portForward: true },
       pods: { privileged: true, hostPath: true, hostNamespaces: true },
       runtime: { docker: {} },
+      eviction: DEFAULT_EVICTION,
       stateDir: `${this.dir}/state`,
       stateKeyFile: `${this.dir}/edge-1.key`,
       backoff: { initialDelayMs: 20, maxDelayMs: 200, factor: 1.5 },
@@ -69,6 +73,8 @@ export class AgentFixture implements AsyncDisposable {
       streams: this.engine,
       reader: {
         readFacts: () => Promise.resolve(this.facts),
+        readPressure: () =>
+          Promise.resolve({ exceeded: [], conditions: [], hasOneDisk: true }),
         readStats: () =>
           Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
       },

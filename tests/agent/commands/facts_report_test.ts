@@ -10,7 +10,6 @@ import {
   create,
   decodeMessage,
   FactsSchema,
-  StatsSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
 import { until } from "../../../dev/base/wait.ts";
@@ -53,7 +52,6 @@ class FactsFixture implements AsyncDisposable {
           this.#readCount++;
           return Promise.resolve(this.facts);
         },
-        readStats: () => Promise.resolve(create(StatsSchema)),
       },
       session: {
         connected,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import type { HostFacts } from "../../../lib/agent/host/facts.ts";
+import { DEFAULT_EVICTION } from "../../../lib/shared/config/mod.ts";
 import {
   type PressureInput,
   PressureMonitor,
@@ -10,9 +11,13 @@ const GIB = 1024 ** 3;
 const MINUTE_MS = 60_000;
 
 function input(
-  changes: Partial<HostFacts> & { free?: number; nowMs?: number } = {},
+  changes: Partial<HostFacts> & {
+    free?: number;
+    freeInodes?: number;
+    nowMs?: number;
+  } = {},
 ): PressureInput {
-  const { free = 0.5, nowMs = 0, ...host } = changes;
+  const { free = 0.5, freeInodes = 500, nowMs = 0, ...host } = changes;
   return {
     host: {
       memoryBytes: 4 * GIB,
@@ -26,18 +31,25 @@ function input(
       capacityBytes: 100,
       availableBytes: 100 * free,
       usedBytes: 0,
+      inodeCount: 1_000,
+      freeInodeCount: freeInodes,
+      deviceId: 1,
     },
     nowMs,
   };
 }
 
-const findPressures = (monitor: PressureMonitor, measured: PressureInput) =>
-  monitor.update(measured).filter(({ status }) => status).map(({ type }) =>
+const newMonitor = () => new PressureMonitor(DEFAULT_EVICTION);
+
+const findPressures = (monitor: PressureMonitor, measured: PressureInput) => {
+  monitor.update(measured);
+  return monitor.conditions.filter(({ status }) => status).map(({ type }) =>
     type
   );
+};
 
 Deno.test("PressureMonitor.update() finds no pressure on an idle machine", () => {
-  assert.deepEqual(findPressures(new PressureMonitor(), input()), []);
+  assert.deepEqual(findPressures(newMonitor(), input()), []);
 });
 
 Deno.test("PressureMonitor.update() applies the kubelet's thresholds", () => {
@@ -47,16 +59,18 @@ Deno.test("PressureMonitor.update() applies the kubelet's thresholds", () => {
     [input({ memoryBytes: GIB / 4, memoryAvailableBytes: GIB / 32 }), []],
     [input({ free: 0.14 }), ["DiskPressure"]],
     [input({ free: 0.16 }), []],
+    [input({ freeInodes: 49 }), ["DiskPressure"]],
+    [input({ freeInodes: 50 }), []],
     [input({ threadCount: 30_000 }), ["PIDPressure"]],
     [input({ threadCount: 30_000, threadLimit: 0 }), []],
   ];
   for (const [measured, expected] of cases) {
-    assert.deepEqual(findPressures(new PressureMonitor(), measured), expected);
+    assert.deepEqual(findPressures(newMonitor(), measured), expected);
   }
 });
 
 Deno.test("PressureMonitor.update() keeps a condition true for five minutes after the last pressure", () => {
-  const monitor = new PressureMonitor();
+  const monitor = newMonitor();
   findPressures(monitor, input({ free: 0.1, nowMs: MINUTE_MS }));
   const at = (minutes: number) =>
     findPressures(monitor, input({ nowMs: minutes * MINUTE_MS }));
@@ -64,14 +78,37 @@ Deno.test("PressureMonitor.update() keeps a condition true for five minutes afte
   assert.deepEqual(at(6), []);
 });
 
+Deno.test("PressureMonitor.update() applies the thresholds of agent.yaml", () => {
+  const hard = {
+    ...DEFAULT_EVICTION.hard,
+    "memory.available": { count: 3 * GIB },
+    "imagefs.available": { count: 0 },
+  };
+  const monitor = new PressureMonitor({ hard, pressureTransitionPeriodMs: 50 });
+  assert.deepEqual(findPressures(monitor, input({ free: 0 })), [
+    "MemoryPressure",
+  ]);
+  const later = input({ nowMs: 50, memoryAvailableBytes: 3 * GIB });
+  assert.deepEqual(findPressures(monitor, later), []);
+});
+
 Deno.test("PressureMonitor.update() returns messages that stay the same while the condition does", () => {
-  const [memory, disk, pid] = new PressureMonitor().update(
-    input({ memoryAvailableBytes: 90 * 1024 ** 2, free: 0.1 }),
-  );
+  const monitor = newMonitor();
+  const measured = { memoryAvailableBytes: 90 * 1024 ** 2, free: 0.1 };
+  const exceeded = monitor.update(input(measured));
+  assert.deepEqual(exceeded, [
+    {
+      signal: "memory.available",
+      thresholdCount: 100 * 1024 ** 2,
+      availableCount: 90 * 1024 ** 2,
+    },
+    { signal: "imagefs.available", thresholdCount: 15, availableCount: 10 },
+  ]);
+  const [memory, disk, pid] = monitor.conditions;
   assert.deepEqual(memory, {
     type: "MemoryPressure",
     status: true,
-    reason: "HasInsufficientMemory",
+    reason: "KubeletHasInsufficientMemory",
     message: "less than 96 MiB of memory are available",
   });
   assert.equal(
@@ -81,7 +118,7 @@ Deno.test("PressureMonitor.update() returns messages that stay the same while th
   assert.deepEqual(pid, {
     type: "PIDPressure",
     status: false,
-    reason: "HasSufficientPID",
+    reason: "KubeletHasSufficientPID",
     message: "kubelet has sufficient PID available",
   });
 });

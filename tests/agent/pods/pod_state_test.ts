@@ -185,23 +185,34 @@ Deno.test("remove() does nothing when the pod is terminated", async () => {
   assert.deepEqual(fixture.saved, []);
 });
 
-Deno.test("fail() persists the failure, reports it and sets the stop deadline", async () => {
-  await using fixture = await createFixture();
-  const { state, clock } = fixture;
-  await state.fail({ reason: "Evicted", message: "disk full" });
-  assert.equal(state.record.failure?.reason, "Evicted");
-  assert.deepEqual(fixture.events, [{
-    podUid: "u1",
-    container: "",
-    warning: true,
-    reason: "Evicted",
-    message: "disk full",
-  }]);
-  assert.deepEqual(state.toPlanInput(NOTHING_RUNS).goal, {
-    kind: "fail",
-    stopByMs: clock.monotonicMs() + 30_000,
+for (
+  const [reason, graceMs] of [["DeadlineExceeded", 30_000], [
+    "Evicted",
+    2_000,
+  ]] as const
+) {
+  Deno.test(`fail() persists ${reason}, reports it and stops the pod within ${graceMs} ms`, async () => {
+    await using fixture = await createFixture();
+    const { state, clock } = fixture;
+    await state.fail({ reason, message: "disk full", isDisruption: true });
+    assert.deepEqual(state.record.failure, {
+      reason,
+      message: "disk full",
+      isDisruption: true,
+    });
+    assert.deepEqual(fixture.events, [{
+      podUid: "u1",
+      container: "",
+      warning: true,
+      reason,
+      message: "disk full",
+    }]);
+    assert.deepEqual(state.toPlanInput(NOTHING_RUNS).goal, {
+      kind: "fail",
+      stopByMs: clock.monotonicMs() + graceMs,
+    });
   });
-});
+}
 
 for (
   const [title, change, isRemoved] of [

@@ -38,6 +38,7 @@ async function createFixture(changes: Partial<StartContainerOptions> = {}) {
     fields: { podIps: ["10.0.0.2"], hostIps: ["192.0.2.1"] },
     runtime: context.runtime,
     volumes: context.volumes,
+    reclaimer: context.reclaimer,
     clock: context.clock,
     signal: new AbortController().signal,
     reportEvent: (event) => void events.push(event),
@@ -184,4 +185,46 @@ Deno.test("startContainer() rejects with the signal's reason when it is aborted"
   engine.gates.set("pull img", Promise.reject(new Error("cut")));
   controller.abort(new Error("stop"));
   await assert.rejects(startContainer(options), /stop/);
+});
+
+for (const isFreed of [true, false]) {
+  Deno.test(
+    `startContainer() pulls again once after space was freed, which ${
+      isFreed ? "helps" : "does not help"
+    }`,
+    async () => {
+      let reclaimCount = 0;
+      const { engine, events, options } = await createFixture({
+        reclaimer: {
+          reclaim() {
+            reclaimCount++;
+            if (isFreed) engine.failures.clear();
+            return Promise.resolve();
+          },
+        },
+      });
+      const message =
+        `Cannot pull image "img": write /layer.tar: no space left on device`;
+      engine.failures.set("pull img", new AranyaError("unavailable", message));
+      const result = await startContainer(options);
+      assert.equal(reclaimCount, 1);
+      if (isFreed) return assert.deepEqual(result, { id: "app-2" });
+      assert.deepEqual(result, {
+        reason: "ErrImagePull",
+        message,
+        engineUnavailable: false,
+      });
+      assert.deepEqual(events.map(({ reason }) => reason), ["Failed"]);
+    },
+  );
+}
+
+Deno.test("startContainer() frees no space for a pull that fails for another reason", async () => {
+  const { engine, options } = await createFixture({
+    reclaimer: { reclaim: () => Promise.reject(new Error("not expected")) },
+  });
+  const failure = new AranyaError("not_found", "Cannot pull image: unknown");
+  engine.failures.set("pull img", failure);
+  const result = await startContainer(options);
+  assert.equal("reason" in result && result.reason, "ErrImagePull");
 });

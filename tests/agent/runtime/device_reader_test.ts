@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
 import { LocalMachine } from "../../../lib/agent/host/mod.ts";
+import { DEFAULT_EVICTION } from "../../../lib/shared/config/mod.ts";
 import { DockerDeviceReader } from "../../../lib/agent/runtime/mod.ts";
 
 const { signal } = new AbortController();
@@ -37,4 +38,31 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
     reader.readFacts(AbortSignal.abort(new Error("aborted"))),
     /aborted/,
   );
+});
+
+Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of agent.yaml, and sets the conditions of the facts", async () => {
+  await using client = new DockerHttpClient({
+    host: "unix:///absent/docker.sock",
+  });
+  const eviction = {
+    hard: { ...DEFAULT_EVICTION.hard, "memory.available": { share: 1 } },
+    pressureTransitionPeriodMs: 60_000,
+  };
+  const reader = new DockerDeviceReader({
+    client,
+    machine: new LocalMachine(),
+    containers: { readStats: () => Promise.resolve([]) },
+    stateDir: "/var/lib/aranya/dev",
+    eviction,
+  });
+  const pressure = await reader.readPressure(signal);
+  assert.equal(pressure.exceeded[0]?.signal, "memory.available");
+  assert.equal(pressure.conditions[0], "MemoryPressure");
+  assert.equal(pressure.hasOneDisk, true);
+  // It lasts for the transition period.
+  eviction.hard["memory.available"] = { share: 0 };
+  assert.equal((await reader.readPressure(signal)).exceeded.length, 0);
+  const { conditions: [memory] } = await reader.readFacts(signal);
+  assert.equal(memory?.type, "MemoryPressure");
+  assert.equal(memory?.status, true);
 });

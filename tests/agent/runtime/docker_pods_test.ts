@@ -209,6 +209,8 @@ Deno.test("DockerPods on a real engine", async (test) => {
       cpuRequestMillis: 0n,
       memoryLimitBytes: 8n * 1024n * 1024n,
       memoryRequestBytes: 0n,
+      storageLimitBytes: 0n,
+      storageRequestBytes: 0n,
     };
     const id = await pods.startContainer(hungry, signal);
     await engine.run(["wait", id]);

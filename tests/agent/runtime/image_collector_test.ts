@@ -37,12 +37,15 @@ class ImagesFixture {
       respond: ({ method, path }) => this.#respond(method, path),
     });
     const machine = {
-      readFacts: async () => ({
-        ...await new LocalMachine().readFacts({ paths: [] }),
+      readUsage: async () => ({
+        ...await new LocalMachine().readUsage([]),
         disks: [{
           capacityBytes: 100,
           availableBytes: 100 - this.usedBytes,
           usedBytes: this.usedBytes,
+          inodeCount: 0,
+          freeInodeCount: 0,
+          deviceId: 1,
         }],
       }),
     };
@@ -123,6 +126,15 @@ Deno.test("collect() removes unused images down to 80 %, the longest unused firs
   ]);
 });
 
+Deno.test("reclaim() removes all unused images, also when the disk is not full", async () => {
+  const fixture = new ImagesFixture();
+  fixture.usedBytes = 10;
+  await fixture.useAll();
+  await fixture.clock.pass(YOUNG_MS);
+  assert.equal(await fixture.collector.reclaim(["a"], signal), 20);
+  assert.deepEqual(fixture.removed, ["b", "b:2", "c"]);
+});
+
 Deno.test("collect() keeps images that are new, have a container, or are needed", async () => {
   const fixture = new ImagesFixture();
   fixture.usedBytes = 100;
@@ -188,9 +200,9 @@ Deno.test("DockerImageCollector on a real engine removes an image only when noth
     clock,
     log: SILENT_LOGGER,
     machine: {
-      readFacts: async () => ({
-        ...await new LocalMachine().readFacts({ paths: [] }),
-        disks: [full],
+      readUsage: async () => ({
+        ...await new LocalMachine().readUsage([]),
+        disks: [{ ...full, inodeCount: 0, freeInodeCount: 0, deviceId: 1 }],
       }),
     },
   });

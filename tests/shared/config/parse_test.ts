@@ -35,6 +35,16 @@ Deno.test("parseAgentConfig() fills in the defaults", () => {
     host: { exec: true, attach: true, logs: true, portForward: true },
     pods: { privileged: true, hostPath: true, hostNamespaces: true },
     runtime: { docker: {} },
+    eviction: {
+      hard: {
+        "memory.available": { count: 104_857_600, share: 0.1 },
+        "nodefs.available": { share: 0.1 },
+        "nodefs.inodesFree": { share: 0.05 },
+        "imagefs.available": { share: 0.15 },
+        "imagefs.inodesFree": { share: 0.05 },
+      },
+      pressureTransitionPeriodMs: 300_000,
+    },
     stateDir: "/var/lib/aranya/edge-1",
     stateKeyFile: "/etc/aranya/edge-1.key",
     backoff: { initialDelayMs: 1000, maxDelayMs: 60_000, factor: 1.5 },
@@ -56,6 +66,9 @@ insecure: true
 host: {exec: false, attach: false, logs: false, portForward: false, shell: /bin/ash, logFile: /var/log/messages}
 pods: {privileged: false, hostPath: false, hostNamespaces: false}
 runtime: {docker: {host: "unix:///run/docker.sock"}}
+eviction:
+  hard: {memory.available: 64Mi, nodefs.available: 5%, nodefs.inodesFree: 0, imagefs.available: 1.5G, imagefs.inodesFree: "1000"}
+  pressureTransitionPeriod: 30s
 stateDir: /data
 stateKeyFile: /media/key
 backoff: {initialDelay: 2s, maxDelay: 1m30s, factor: 2}
@@ -78,6 +91,16 @@ offlineAfter: 20s
     },
     pods: { privileged: false, hostPath: false, hostNamespaces: false },
     runtime: { docker: { host: "unix:///run/docker.sock" } },
+    eviction: {
+      hard: {
+        "memory.available": { count: 67_108_864 },
+        "nodefs.available": { share: 0.05 },
+        "nodefs.inodesFree": { count: 0 },
+        "imagefs.available": { count: 1_500_000_000 },
+        "imagefs.inodesFree": { count: 1_000 },
+      },
+      pressureTransitionPeriodMs: 30_000,
+    },
     stateDir: "/data",
     stateKeyFile: "/media/key",
     backoff: { initialDelayMs: 2000, maxDelayMs: 90_000, factor: 2 },
@@ -125,6 +148,7 @@ host:
 stateDir: relative
 backoff: {initialDelay: 5m, maxDelay: 1m, factor: 0}
 offlineAfter: 10
+eviction: {hard: {memory.available: 100MB, nodefs.available: 101%, imagefs.available: [1]}}
 `);
   assert.deepEqual(problems, [
     "line 2: device: must be a name of lower-case letters, digits and dashes",
@@ -132,13 +156,16 @@ offlineAfter: 10
     'line 5: endpoints[1]: must be "host:port"',
     'line 6: endpoints[2]: must be "host:port"',
     "line 7: credential: must be 32 bytes in base64",
-    "line 8: colour: unknown key, expected one of device, endpoints, ca, credential, serverName, insecure, host, pods, runtime, stateDir, stateKeyFile, backoff, offlineAfter",
+    "line 8: colour: unknown key, expected one of device, endpoints, ca, credential, serverName, insecure, host, pods, runtime, eviction, stateDir, stateKeyFile, backoff, offlineAfter",
     "line 10: host.exec: must be true or false",
     "line 11: host.fly: unknown key, expected one of exec, attach, logs, portForward, shell, logFile",
     "line 12: stateDir: must be an absolute path",
     "line 13: backoff.maxDelay: must not be below initialDelay",
     "line 13: backoff.factor: must be a number, at least 1",
     'line 14: offlineAfter: must be a duration like "1m30s"',
+    'line 15: eviction.hard.memory.available: must be like "100Mi" or "10%"',
+    'line 15: eviction.hard.nodefs.available: must be like "100Mi" or "10%"',
+    "line 15: eviction.hard.imagefs.available: must be a string or a number",
   ]);
 });
 

@@ -8,8 +8,10 @@ import {
   AranyaError,
   type Clock,
 } from "../../../../lib/shared/base/mod.ts";
+import type { ContainerStats } from "../../../../lib/shared/wire/mod.ts";
 import type { ExitStatus } from "../../../../lib/shared/exec/mod.ts";
 import type {
+  ContainerDiskUsage,
   ContainerRequest,
   ContainerRuntime,
   RuntimeContainer,
@@ -41,6 +43,10 @@ export class FakeEngine implements ContainerRuntime {
   readonly absentCommands = new Set<string>();
   /** Exit code of containers that are stopped. */
   stopExitCode = 143;
+  /** Returned by `readStats`. */
+  stats: ContainerStats[] = [];
+  /** Returned by `readDiskUsage`. */
+  diskUsage: ContainerDiskUsage[] = [];
   /** The log of every container. */
   log = "";
   exec: StreamRuntime["exec"] = () => Promise.resolve({ code: 0 });
@@ -214,8 +220,12 @@ export class FakeEngine implements ContainerRuntime {
     return { imageId: `sha256:${image}`, pulled: false };
   }
 
-  readStats(): Promise<never[]> {
-    return Promise.resolve([]);
+  readStats(): Promise<ContainerStats[]> {
+    return Promise.resolve(this.stats);
+  }
+
+  readDiskUsage(): Promise<ContainerDiskUsage[]> {
+    return Promise.resolve(this.diskUsage);
   }
 
   attach(): Promise<ExitStatus> {

@@ -23,7 +23,10 @@ import {
   type PodWorkers,
 } from "../../../../lib/agent/pods/mod.ts";
 import { until } from "../../../../dev/base/wait.ts";
-import type { ContainerRuntime } from "../../../../lib/agent/runtime/mod.ts";
+import type {
+  ContainerRuntime,
+  DevicePressure,
+} from "../../../../lib/agent/runtime/mod.ts";
 import { FakeEngine } from "./fake_engine.ts";
 
 type SpecInit = Omit<MessageInitShape<typeof PodSpecSchema>, "$typeName">;
@@ -48,6 +51,18 @@ export class PodsFixture implements AsyncDisposable {
   switches = { privileged: true, hostPath: true, hostNamespaces: true };
   /** Whether there is a link to the operator. */
   online = true;
+  /** What the device measures. */
+  pressure: DevicePressure = {
+    exceeded: [],
+    conditions: [],
+    hasOneDisk: true,
+  };
+  /** How often a condition of pressure has changed. */
+  pressureChangeCount = 0;
+  /** Names of needed images, at each time that all others were removed. */
+  readonly reclaims: string[] = [];
+  /** Called when images are removed. */
+  onReclaim: () => void = () => {};
   /** Makes every write to the state directory fail. */
   isDiskFull = false;
   /** Number of writes to the state directory that failed. */
@@ -86,6 +101,14 @@ export class PodsFixture implements AsyncDisposable {
     };
     this.#podWorkers = await createPodWorkers({
       runtime: this.#runtime,
+      reader: { readPressure: () => Promise.resolve(this.pressure) },
+      images: {
+        reclaim: (needed) => {
+          this.reclaims.push(needed.join());
+          this.onReclaim();
+          return Promise.resolve(0);
+        },
+      },
       store,
       mounts: new HostMounts(),
       log: SILENT_LOGGER,
@@ -105,6 +128,7 @@ export class PodsFixture implements AsyncDisposable {
           void this.statuses.push(structuredClone(status)),
         onPodEvent: (event) => void this.events.push(event),
         onEngineChanged() {},
+        onPressureChanged: () => void this.pressureChangeCount++,
       },
     });
   }

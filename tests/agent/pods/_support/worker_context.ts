@@ -62,6 +62,7 @@ export function createWorkerContext(
         (await engine.listPods()).find((pod) => pod.uid === uid),
     },
     volumes,
+    reclaimer: { reclaim: () => Promise.resolve() },
     store: {
       settings: create(ConfigureSchema),
       save: (record) => {

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Evicts pods while the device is short of memory or disk space. */
+import {
+  type Clock,
+  defined,
+  hasCode,
+  type Logger,
+} from "../../shared/base/mod.ts";
+import type { PodSpec } from "../../shared/wire/mod.ts";
+import type {
+  DevicePressure,
+  DeviceReader,
+  StatsRuntime,
+} from "../runtime/mod.ts";
+import type { Volumes } from "../volumes/mod.ts";
+import type { PodReporter } from "./context.ts";
+import type { DiskReclaimer } from "./disk_reclaimer.ts";
+import {
+  findExceededStorageLimit,
+  findRejection,
+  hasStorageLimit,
+  rankPods,
+  toEvictionMessage,
+  toShortResource,
+} from "./eviction_ranking.ts";
+import type { PodFailure } from "./pod_record.ts";
+import type { ContainerUsage, PodUsage } from "./pod_usage.ts";
+
+/** Pause between two measurements; that of a kubelet's eviction manager. */
+export const EVICTION_INTERVAL_MS = 10_000;
+/** Pause between two measurements of what pods with a limit have on disk; a kubelet's is longer. */
+const STORAGE_INTERVAL_MS = 30_000;
+/** How long the end of an evicted pod is waited for before the next one is chosen. */
+const CLEANUP_TIMEOUT_MS = 30_000;
+const CLEANUP_POLL_MS = 200;
+
+/** A pod as the evictor sees it. */
+export interface EvictablePod {
+  readonly record: { readonly spec: PodSpec };
+  /** Whether it is to run, and does not end already. */
+  readonly isActive: boolean;
+  /** Whether nothing of it runs, and its sandbox and volumes were given back. */
+  readonly isReleased: boolean;
+  /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
+  fail(failure: PodFailure): Promise<void>;
+}
+
+/** Options of {@linkcode Evictor}. */
+export interface EvictorOptions {
+  reader: Pick<DeviceReader, "readPressure">;
+  runtime: StatsRuntime;
+  volumes: Pick<Volumes, "measure">;
+  reclaimer: Pick<DiskReclaimer, "reclaim">;
+  /** Returns all pods of the device. */
+  listPods(): EvictablePod[];
+  reporter: Pick<PodReporter, "onPodEvent" | "onPressureChanged">;
+  clock: Clock;
+  log: Logger;
+}
+
+/**
+ * Measures the device every 10 s, as a kubelet's eviction manager does. Below a threshold it first
+ * frees space that no pod needs, then evicts one pod, waits until that has ended, and measures
+ * again.
+ */
+export class Evictor {
+  readonly #options: EvictorOptions;
+  #conditions: readonly string[] = [];
+  /** What was short in the last round; an Event reports its beginning. */
+  #reported: string | undefined;
+  #storageMeasuredMs = -Infinity;
+  /** Whether the last round has failed; it is logged once. */
+  #hasFailed = false;
+
+  constructor(options: EvictorOptions) {
+    this.#options = options;
+  }
+
+  /** Returns why a new pod can't be admitted now; undefined when it can. */
+  findRejection(spec: PodSpec): string | undefined {
+    return findRejection(spec, this.#conditions);
+  }
+
+  /** Measures and evicts until the signal is aborted. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const hasEvicted = await this.#runRound(signal);
+        this.#hasFailed = false;
+        if (hasEvicted) continue;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#logFailure(error);
+      }
+      await clock.sleep(EVICTION_INTERVAL_MS, { signal }).catch(() => {});
+    }
+  }
+
+  /** Returns whether a pod was evicted. */
+  async #runRound(signal: AbortSignal): Promise<boolean> {
+    const { reclaimer, clock } = this.#options;
+    let pressure = await this.#readPressure(signal);
+    if (await this.#evictOverLimit(signal)) return true;
+    let [threshold] = pressure.exceeded;
+    if (!threshold) {
+      this.#reported = undefined;
+      return false;
+    }
+    this.#reportShortage(toShortResource(threshold));
+    if (toShortResource(threshold) !== "memory") {
+      await reclaimer.reclaim();
+      pressure = await this.#readPressure(signal);
+      [threshold] = pressure.exceeded;
+      if (!threshold) return false;
+    }
+    const { hasOneDisk } = pressure;
+    const pods = this.#listActive();
+    const usages = await this.#measure(pods, {
+      signal,
+      hasDisk: toShortResource(threshold) !== "memory",
+    });
+    const [chosen] = rankPods(usages, { threshold, hasOneDisk });
+    const pod = chosen &&
+      pods.find(({ record }) => record.spec === chosen.spec);
+    if (!pod || !pod.isActive) return false;
+    await this.#evict(pod, {
+      message: toEvictionMessage(chosen, threshold),
+      isDisruption: true,
+    });
+    const deadlineMs = clock.monotonicMs() + CLEANUP_TIMEOUT_MS;
+    while (!pod.isReleased && clock.monotonicMs() < deadlineMs) {
+      await clock.sleep(CLEANUP_POLL_MS, { signal });
+    }
+    return true;
+  }
+
+  async #readPressure(signal: AbortSignal): Promise<DevicePressure> {
+    const { reader, reporter } = this.#options;
+    const pressure = await reader.readPressure(signal);
+    const hasChanged = pressure.conditions.join() !== this.#conditions.join();
+    this.#conditions = pressure.conditions;
+    if (hasChanged) reporter.onPressureChanged();
+    return pressure;
+  }
+
+  /** Evicts the pods that exceed their own limit of storage. Returns whether there were any. */
+  async #evictOverLimit(signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#options;
+    const pods = this.#listActive().filter(({ record }) =>
+      hasStorageLimit(record.spec)
+    );
+    const nowMs = clock.monotonicMs();
+    const isDue = nowMs - this.#storageMeasuredMs >= STORAGE_INTERVAL_MS;
+    if (pods.length === 0 || !isDue) return false;
+    this.#storageMeasuredMs = nowMs;
+    let hasEvicted = false;
+    for (const usage of await this.#measure(pods, { signal, hasDisk: true })) {
+      const message = findExceededStorageLimit(usage);
+      const pod = pods.find(({ record }) => record.spec === usage.spec);
+      if (message === undefined || !pod?.isActive) continue;
+      await this.#evict(pod, { message });
+      hasEvicted = true;
+    }
+    return hasEvicted;
+  }
+
+  #listActive(): EvictablePod[] {
+    return this.#options.listPods().filter(({ isActive }) => isActive);
+  }
+
+  async #evict(
+    pod: EvictablePod,
+    { message, isDisruption }: { message: string; isDisruption?: true },
+  ): Promise<void> {
+    const { namespace, name } = pod.record.spec;
+    this.#options.log.warn("pod is evicted", {
+      pod: `${namespace}/${name}`,
+      reason: message,
+    });
+    await pod.fail({
+      reason: "Evicted",
+      message,
+      ...defined({ isDisruption }),
+    });
+  }
+
+  async #measure(
+    pods: readonly EvictablePod[],
+    { hasDisk, signal }: { hasDisk: boolean; signal: AbortSignal },
+  ): Promise<PodUsage[]> {
+    const { runtime, volumes } = this.#options;
+    const byPod = new Map<string, Map<string, ContainerUsage>>();
+    const usageOf = (podUid: string, container: string): ContainerUsage => {
+      const containers = byPod.get(podUid) ?? new Map();
+      byPod.set(podUid, containers);
+      const usage = containers.get(container) ??
+        { memoryBytes: 0, diskBytes: 0 };
+      containers.set(container, usage);
+      return usage;
+    };
+    if (hasDisk) {
+      for (const one of await runtime.readDiskUsage()) {
+        usageOf(one.podUid, one.container).diskBytes += one.usedBytes;
+      }
+    } else {
+      for (const one of await runtime.readStats()) {
+        usageOf(one.podUid, one.container).memoryBytes += Number(
+          one.memoryWorkingSetBytes,
+        );
+      }
+    }
+    const usages: PodUsage[] = [];
+    for (const { record: { spec } } of pods) {
+      usages.push({
+        spec,
+        containers: byPod.get(spec.uid) ?? new Map(),
+        volumesBytes: hasDisk ? await volumes.measure(spec, signal) : 0,
+      });
+    }
+    return usages;
+  }
+
+  /** Reports an Event of the device when something begins to be short. */
+  #reportShortage(resource: string): void {
+    if (this.#reported === resource) return;
+    this.#reported = resource;
+    this.#options.reporter.onPodEvent({
+      podUid: "",
+      container: "",
+      warning: true,
+      reason: "EvictionThresholdMet",
+      message: `Attempting to reclaim ${resource}`,
+    });
+  }
+
+  /** Logs the first failure in a row, unless the engine is away: that is a condition. */
+  #logFailure(error: unknown): void {
+    const isKnown = this.#hasFailed || hasCode(error, "unavailable");
+    this.#hasFailed = true;
+    this.#options.log[isKnown ? "debug" : "warn"](
+      "pressure can't be measured, will retry",
+      { error },
+    );
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What pods use of memory and disk, and what they have asked for. */
+import type { Container, PodSpec } from "../../shared/wire/mod.ts";
+
+/** What one pod uses. */
+export interface PodUsage {
+  spec: PodSpec;
+  /** By container name: memory that can't be reclaimed, writable layer and log. */
+  containers: ReadonlyMap<string, ContainerUsage>;
+  /** Its emptyDirs on disk. */
+  volumesBytes: number;
+}
+
+/** What all instances of one container use. */
+export interface ContainerUsage {
+  memoryBytes: number;
+  diskBytes: number;
+}
+
+/** Lowest priority of the classes system-cluster-critical and system-node-critical. */
+const CRITICAL_PRIORITY = 2_000_000_000;
+
+/** Returns whether a pod is never evicted (kubelet, types.IsCriticalPod). */
+export function isCritical({ priority }: PodSpec): boolean {
+  return priority >= CRITICAL_PRIORITY;
+}
+
+/** Returns whether a pod has QoS class BestEffort: it asks for neither CPU nor memory. */
+export function isBestEffort(spec: PodSpec): boolean {
+  return [...spec.initContainers, ...spec.containers].every(({ resources }) =>
+    !resources ||
+    [
+      resources.cpuLimitMillis,
+      resources.cpuRequestMillis,
+      resources.memoryLimitBytes,
+      resources.memoryRequestBytes,
+    ].every((value) => value === 0n)
+  );
+}
+
+/** Returns the memory that the kubelet counts as requested by a container. */
+export function toMemoryRequest({ resources }: Container): number {
+  return Number(
+    resources?.memoryRequestBytes || resources?.memoryLimitBytes || 0n,
+  );
+}
+
+/** Returns the ephemeral storage that a container has requested. */
+export function toStorageRequest({ resources }: Container): number {
+  return Number(
+    resources?.storageRequestBytes || resources?.storageLimitBytes || 0n,
+  );
+}
+
+/**
+ * Returns what a pod needs of a resource (`resourcehelper.PodRequests`): the sum of its containers
+ * and sidecars, or more when an init container needs more beside the sidecars before it.
+ */
+export function toPodTotal(
+  { initContainers, containers }: PodSpec,
+  toAmount: (container: Container) => number,
+): number {
+  let sidecarsAmount = 0;
+  let initAmount = 0;
+  for (const container of initContainers) {
+    const amount = toAmount(container);
+    if (container.restartAlways) sidecarsAmount += amount;
+    initAmount = Math.max(
+      initAmount,
+      container.restartAlways ? sidecarsAmount : sidecarsAmount + amount,
+    );
+  }
+  const runningAmount = containers.reduce(
+    (sum, container) => sum + toAmount(container),
+    sidecarsAmount,
+  );
+  return Math.max(runningAmount, initAmount);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  type ExceededThreshold,
+  findExceededStorageLimit,
+  findRejection,
+  rankPods,
+  toEvictionMessage,
+} from "../../../lib/agent/pods/eviction_ranking.ts";
+import type { PodUsage } from "../../../lib/agent/pods/pod_usage.ts";
+import { podOf } from "./_support/pods_fixture.ts";
+
+const MIB = 1024 * 1024;
+
+interface UsageInit {
+  priority?: number;
+  memoryMib?: number;
+  diskMib?: number;
+  volumesMib?: number;
+  /** Of memory and of storage. */
+  requestMib?: number;
+  limitMib?: number;
+}
+
+function usageOf(name: string, init: UsageInit = {}): PodUsage {
+  const { priority = 0, memoryMib = 0, diskMib = 0, volumesMib = 0 } = init;
+  const requestBytes = BigInt((init.requestMib ?? 0) * MIB);
+  return {
+    spec: podOf({
+      uid: name,
+      name,
+      priority,
+      containers: [{
+        name: "app",
+        resources: {
+          memoryRequestBytes: requestBytes,
+          storageRequestBytes: requestBytes,
+          storageLimitBytes: BigInt((init.limitMib ?? 0) * MIB),
+        },
+      }],
+    }),
+    containers: new Map([
+      ["app", { memoryBytes: memoryMib * MIB, diskBytes: diskMib * MIB }],
+    ]),
+    volumesBytes: volumesMib * MIB,
+  };
+}
+
+const threshold = (
+  signal: ExceededThreshold["signal"],
+): ExceededThreshold => ({
+  signal,
+  thresholdCount: 100 * MIB,
+  availableCount: 98_000 * 1024,
+});
+
+function rank(
+  pods: PodUsage[],
+  signal: ExceededThreshold["signal"],
+  { hasOneDisk = true } = {},
+): string {
+  return rankPods(pods, { threshold: threshold(signal), hasOneDisk })
+    .map(({ spec }) => spec.name).join(" ");
+}
+
+Deno.test("rankPods() puts pods above their memory request first, then lower priorities, then larger excess", () => {
+  const pods = [
+    usageOf("below", { memoryMib: 900, requestMib: 1_000 }),
+    usageOf("important", { memoryMib: 900, requestMib: 100, priority: 10 }),
+    usageOf("small", { memoryMib: 110, requestMib: 100 }),
+    usageOf("large", { memoryMib: 300, requestMib: 200 }),
+    usageOf("critical", { memoryMib: 5_000, priority: 2_000_001_000 }),
+    usageOf("idle", { requestMib: 1_000 }),
+  ];
+  assert.equal(
+    rank(pods, "memory.available"),
+    "large small important below idle",
+  );
+});
+
+Deno.test("rankPods() counts layers, logs and volumes when there is one disk, else what lies on the short one", () => {
+  const pods = [
+    usageOf("layers", { diskMib: 50 }),
+    usageOf("volumes", { volumesMib: 60 }),
+    usageOf("both", { diskMib: 40, volumesMib: 40 }),
+    usageOf("memory", { memoryMib: 5_000 }),
+  ];
+  assert.equal(
+    rank(pods, "nodefs.available"),
+    "both volumes layers memory",
+  );
+  assert.equal(
+    rank(pods, "imagefs.available", { hasOneDisk: false }),
+    "layers both volumes memory",
+  );
+  assert.equal(
+    rank(pods, "nodefs.inodesFree", { hasOneDisk: false }),
+    "volumes both layers memory",
+  );
+});
+
+Deno.test("toEvictionMessage() is that of a kubelet", () => {
+  const pod = usageOf("web", { memoryMib: 300, diskMib: 50, requestMib: 100 });
+  assert.equal(
+    toEvictionMessage(pod, threshold("memory.available")),
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available: 98000Ki. " +
+      "Container app was using 300Mi, request is 100Mi, has larger consumption of memory. ",
+  );
+  assert.equal(
+    toEvictionMessage(pod, threshold("nodefs.available")),
+    "The node was low on resource: ephemeral-storage. Threshold quantity: 100Mi, available: 98000Ki. ",
+  );
+  assert.equal(
+    toEvictionMessage(pod, {
+      signal: "imagefs.inodesFree",
+      thresholdCount: 2_048,
+      availableCount: 7,
+    }),
+    "The node was low on resource: inodes. Threshold quantity: 2048, available: 7. ",
+  );
+  assert.match(
+    toEvictionMessage(
+      usageOf("web", { diskMib: 50 }),
+      threshold("imagefs.available"),
+    ),
+    /Container app was using 50Mi, request is 0, has larger consumption of ephemeral-storage. $/,
+  );
+});
+
+Deno.test("findExceededStorageLimit() compares pod and containers with their limits", () => {
+  const find = (init: UsageInit) =>
+    findExceededStorageLimit(usageOf("web", init));
+  assert.equal(find({ diskMib: 100, limitMib: 100 }), undefined);
+  assert.equal(find({ diskMib: 100 }), undefined);
+  assert.equal(find({ diskMib: 101, limitMib: 100, priority: 2e9 }), undefined);
+  assert.equal(
+    find({ diskMib: 60, volumesMib: 60, limitMib: 100 }),
+    "Pod ephemeral local storage usage exceeds the total limit of containers 100Mi. ",
+  );
+  const two = usageOf("web", { diskMib: 101, limitMib: 100 });
+  two.spec.containers.push(
+    ...podOf({
+      containers: [{
+        name: "other",
+        resources: { storageLimitBytes: 1_024n ** 3n },
+      }],
+    }).containers,
+  );
+  assert.equal(
+    findExceededStorageLimit(two),
+    'Container app exceeded its local ephemeral storage limit "100Mi". ',
+  );
+});
+
+Deno.test("findRejection() admits what a kubelet admits under pressure", () => {
+  const bestEffort = podOf();
+  const burstable = podOf({
+    containers: [{ name: "app", resources: { cpuRequestMillis: 1n } }],
+  });
+  const tolerant = podOf({ toleratesMemoryPressure: true });
+  const critical = podOf({ priority: 2_000_000_000 });
+  const memory = ["MemoryPressure"];
+  const disk = ["DiskPressure"];
+  assert.equal(findRejection(bestEffort, []), undefined);
+  assert.equal(
+    findRejection(bestEffort, memory),
+    "The node had condition: [MemoryPressure]. ",
+  );
+  for (const pod of [burstable, tolerant, critical]) {
+    assert.equal(findRejection(pod, memory), undefined);
+  }
+  for (const pod of [burstable, tolerant]) {
+    assert.equal(
+      findRejection(pod, disk),
+      "The node had condition: [DiskPressure]. ",
+    );
+  }
+  assert.equal(findRejection(critical, disk), undefined);
+  assert.equal(
+    findRejection(burstable, [...memory, ...disk]),
+    "The node had condition: [MemoryPressure DiskPressure]. ",
+  );
+});

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { EVICTION_INTERVAL_MS } from "../../../lib/agent/pods/evictor.ts";
+import type { DevicePressure } from "../../../lib/agent/runtime/mod.ts";
+import { ContainerStatsSchema, create } from "../../../lib/shared/wire/mod.ts";
+import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
+
+const MIB = 1024 * 1024;
+const NONE: DevicePressure = { exceeded: [], conditions: [], hasOneDisk: true };
+const MEMORY: DevicePressure = {
+  exceeded: [{
+    signal: "memory.available",
+    thresholdCount: 100 * MIB,
+    availableCount: 90 * MIB,
+  }],
+  conditions: ["MemoryPressure"],
+  hasOneDisk: true,
+};
+const DISK: DevicePressure = {
+  exceeded: [{
+    signal: "imagefs.available",
+    thresholdCount: 100 * MIB,
+    availableCount: 90 * MIB,
+  }],
+  conditions: ["DiskPressure"],
+  hasOneDisk: true,
+};
+
+const stats = (podUid: string, container: string, memoryMib: number) =>
+  create(ContainerStatsSchema, {
+    podUid,
+    container,
+    memoryWorkingSetBytes: BigInt(memoryMib * MIB),
+  });
+
+/** Two running pods, "u1" and "u2", on a device that is measured when the sleeps are released. */
+async function startTwoPods() {
+  const fixture = await PodsFixture.start();
+  const sleeps = fixture.holdSleeps(EVICTION_INTERVAL_MS);
+  await fixture.podWorkers.apply(podOf());
+  await fixture.waitForStatus("app:running#0");
+  await fixture.podWorkers.apply(podOf({
+    uid: "u2",
+    name: "db",
+    containers: [{
+      name: "db",
+      image: "img:2",
+      resources: { memoryRequestBytes: 500n },
+    }],
+  }));
+  await fixture.waitForStatus("db:running#0", "u2");
+  return { fixture, sleeps };
+}
+
+const failureOf = (fixture: PodsFixture, uid: string) =>
+  fixture.podWorkers.findStatus(uid)?.failureReason ?? "";
+
+Deno.test("under memory pressure one pod is evicted, without its grace period, and the device reports it", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.engine.stats = [stats("u1", "app", 300), stats("u2", "db", 200)];
+  fixture.pressure = MEMORY;
+  const stopped = fixture.waitForCall("stop app-0 2s").then(() =>
+    fixture.pressure = { ...NONE, conditions: ["MemoryPressure"] }
+  );
+  sleeps.release();
+  await stopped;
+  await fixture.waitUntil("no eviction", () => failureOf(fixture, "u1") !== "");
+  const status = fixture.podWorkers.findStatus("u1");
+  assert.equal(status?.failureReason, "Evicted");
+  assert.equal(status?.disruptionTarget, true);
+  assert.equal(
+    status?.failureMessage,
+    "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. " +
+      "Container app was using 300Mi, request is 0, has larger consumption of memory. ",
+  );
+  assert.equal(failureOf(fixture, "u2"), "");
+  assert.ok(fixture.pressureChangeCount > 0);
+  const events = fixture.events.filter(({ warning }) => warning).map((
+    { podUid, reason, message },
+  ) => `${podUid} ${reason} ${message}`);
+  assert.deepEqual(events, [
+    " EvictionThresholdMet Attempting to reclaim memory",
+    `u1 Evicted ${status?.failureMessage}`,
+  ]);
+});
+
+Deno.test("under disk pressure nothing is evicted when the removal of images is enough", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.onReclaim = () => fixture.pressure = NONE;
+  fixture.pressure = DISK;
+  sleeps.release();
+  await fixture.waitUntil("not freed", () => fixture.reclaims.length > 0);
+  await fixture.waitUntil(
+    "no round afterwards",
+    () => fixture.pressureChangeCount >= 2,
+  );
+  assert.deepEqual(fixture.reclaims, ["img,img:2"]);
+  assert.equal(failureOf(fixture, "u1") + failureOf(fixture, "u2"), "");
+});
+
+Deno.test("under disk pressure the pod with the largest usage is evicted when the removal of images is not enough", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.engine.diskUsage = [
+    { podUid: "u1", container: "app", usedBytes: 10 },
+    { podUid: "u2", container: "db", usedBytes: 20 * MIB },
+  ];
+  fixture.pressure = DISK;
+  const released = fixture.waitForCall("stop sandbox u2").then(() =>
+    fixture.pressure = NONE
+  );
+  sleeps.release();
+  await released;
+  await fixture.waitUntil("no eviction", () => failureOf(fixture, "u2") !== "");
+  assert.match(
+    fixture.podWorkers.findStatus("u2")?.failureMessage ?? "",
+    /low on resource: ephemeral-storage.* Container db was using 20Mi, request is 0/,
+  );
+  assert.equal(failureOf(fixture, "u1"), "");
+});
+
+Deno.test("a pod above its limit of ephemeral storage is evicted without any pressure", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  await fixture.podWorkers.apply(podOf({
+    specHash: "h2",
+    containers: [{
+      name: "app",
+      image: "img",
+      resources: { storageLimitBytes: BigInt(MIB) },
+    }],
+  }));
+  fixture.engine.diskUsage = [
+    { podUid: "u1", container: "app", usedBytes: MIB + 1 },
+    { podUid: "u2", container: "db", usedBytes: 20 * MIB },
+  ];
+  sleeps.release();
+  await fixture.waitUntil("no eviction", () => failureOf(fixture, "u1") !== "");
+  const status = fixture.podWorkers.findStatus("u1");
+  assert.equal(
+    status?.failureMessage,
+    "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+  );
+  assert.equal(status?.disruptionTarget, false);
+  assert.equal(failureOf(fixture, "u2"), "");
+});
+
+Deno.test("a new pod is rejected under disk pressure, and a known one is not", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.pressure = { ...NONE, conditions: ["DiskPressure"] };
+  sleeps.release();
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 0);
+  await fixture.podWorkers.apply(podOf({ uid: "u3", name: "new" }));
+  await fixture.podWorkers.apply(podOf({ specHash: "h2" }));
+  await fixture.waitUntil(
+    "not rejected",
+    () => failureOf(fixture, "u3") === "Evicted",
+  );
+  assert.equal(
+    fixture.podWorkers.findStatus("u3")?.failureMessage,
+    "Pod was rejected: The node had condition: [DiskPressure]. ",
+  );
+  assert.ok(
+    fixture.events.some(({ podUid, reason, message }) =>
+      podUid === "u3" && reason === "Evicted" &&
+      message === "The node had condition: [DiskPressure]. "
+    ),
+  );
+  assert.ok(!fixture.engine.calls.includes("sandbox u3"));
+  assert.equal(failureOf(fixture, "u1"), "");
+});
+
+Deno.test("a critical pod is not evicted", async () => {
+  await using fixture = await PodsFixture.start();
+  const sleeps = fixture.holdSleeps(EVICTION_INTERVAL_MS);
+  await fixture.podWorkers.apply(podOf({ priority: 2_000_001_000 }));
+  await fixture.waitForStatus("app:running#0");
+  fixture.engine.stats = [stats("u1", "app", 300)];
+  fixture.pressure = MEMORY;
+  sleeps.release();
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 0);
+  await fixture.waitUntil(
+    "no Event",
+    () =>
+      fixture.events.some(({ reason }) => reason === "EvictionThresholdMet"),
+  );
+  fixture.pressure = NONE;
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
+  assert.equal(failureOf(fixture, "u1"), "");
+});
