@@ -3,6 +3,7 @@
 import { type Clock, SYSTEM_CLOCK, waitAtMost } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
+  decodeMessage,
   encodeControl,
   encodeMessage,
   EnvelopeKind,
@@ -11,17 +12,35 @@ import {
 
 /** Upper bound of the reason in a GOODBYE, in characters. */
 const MAX_REASON_LENGTH = 300;
+const CONTROL_CHARACTERS = /\p{Cc}/gu;
 /** How long a link may take to accept a GOODBYE, in milliseconds. */
 const SEND_MS = 500;
 
+/** Content of a GOODBYE. */
+export interface Farewell {
+  /** A sentence of the peer, without control characters. */
+  reason: string;
+  /** Whether the peer's streams will not be resumed. */
+  instanceEnds: boolean;
+}
+
 /** Returns the payload of a GOODBYE; a longer reason is cut. */
-export function toGoodbye(
-  { reason, instanceEnds }: { reason: string; instanceEnds: boolean },
-): Uint8Array {
+export function toGoodbye({ reason, instanceEnds }: Farewell): Uint8Array {
   return encodeMessage(GoodbyeSchema, {
     reason: reason.slice(0, MAX_REASON_LENGTH),
     instanceEnds,
   });
+}
+
+/**
+ * Decodes the payload of a GOODBYE. A longer reason is cut, for it becomes part of log lines and
+ * conditions.
+ * @throws {AranyaError} code "invalid" when it can't be decoded
+ */
+export function fromGoodbye(payload: Uint8Array): Farewell {
+  const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
+  const text = reason.slice(0, MAX_REASON_LENGTH);
+  return { reason: text.replaceAll(CONTROL_CHARACTERS, " "), instanceEnds };
 }
 
 /**

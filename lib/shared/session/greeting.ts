@@ -18,7 +18,6 @@ import {
   encodeControl,
   encodeMessage,
   EnvelopeKind,
-  GoodbyeSchema,
   type Hello,
   type HelloReply,
   HelloReplySchema,
@@ -37,7 +36,7 @@ import {
   type Welcome,
   WelcomeSchema,
 } from "../wire/mod.ts";
-import { leaveLink } from "./goodbye.ts";
+import { fromGoodbye, leaveLink } from "./goodbye.ts";
 import type { Greeting, Session } from "./session.ts";
 
 /** Bounds of a hello exchange. */
@@ -361,7 +360,7 @@ async function receiveControl(
     }
     if (envelope.kind === kind) return envelope.payload;
     if (envelope.kind === EnvelopeKind.GOODBYE) {
-      const { reason } = decodeMessage(GoodbyeSchema, envelope.payload);
+      const { reason } = fromGoodbye(envelope.payload);
       throw new AranyaError(
         "unavailable",
         `Cannot connect to ${link.peer}: it closed the link: ${reason}`,

@@ -15,7 +15,6 @@ import type { Link, LinkEnd } from "../link/mod.ts";
 import {
   create,
   encodeMessage,
-  type Goodbye,
   MAX_STREAM_COUNT,
   MAX_VALUE_BYTES,
   type Method,
@@ -23,6 +22,7 @@ import {
   type StreamPoint,
   StreamPointSchema,
 } from "../wire/mod.ts";
+import type { Farewell } from "./goodbye.ts";
 import { sendRequest } from "./request.ts";
 import { RunningLink } from "./running_link.ts";
 import type {
@@ -292,7 +292,7 @@ class LinkedSession implements Session {
     await waitAtMost(returned, { timeoutMs: HANDLERS_MS, clock });
   }
 
-  #onGoodbye({ reason, instanceEnds }: Goodbye): void {
+  #onGoodbye({ reason, instanceEnds }: Farewell): void {
     this.#streams.link?.end({
       reason: `closed by the ${this.#peerName}: ${reason}`,
     });

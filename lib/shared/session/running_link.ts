@@ -15,15 +15,13 @@ import {
   decodeMessage,
   type Envelope,
   EnvelopeKind,
-  type Goodbye,
-  GoodbyeSchema,
   Reassembler,
   UnknownStreamsSchema,
 } from "../wire/mod.ts";
 import { AckScheduler, type AckSource } from "./ack_scheduler.ts";
 import { LinkBudget } from "./budget.ts";
 import { Sender, type StreamNumbering } from "./sender.ts";
-import { leaveLink, toGoodbye } from "./goodbye.ts";
+import { type Farewell, fromGoodbye, leaveLink, toGoodbye } from "./goodbye.ts";
 import { DeadlineTimer } from "./timer.ts";
 import { UnknownStreams } from "./unknown_streams.ts";
 
@@ -62,7 +60,7 @@ export interface RunningLinkOptions {
   maxValueBytes: number;
   streams: StreamReceiver & StreamNumbering;
   /** The peer ends the link on purpose. */
-  onGoodbye: (goodbye: Goodbye) => void;
+  onGoodbye: (farewell: Farewell) => void;
 }
 
 /**
@@ -180,7 +178,7 @@ export class RunningLink {
    * Ends the link on purpose: sends the peer a GOODBYE as the last packet, and ignores what it
    * still sends. Only the first call of `end` or `leave` counts.
    */
-  leave(goodbye: { reason: string; instanceEnds: boolean }): void {
+  leave(goodbye: Farewell): void {
     if (!this.#deactivate()) return;
     const { link, clock } = this.#options;
     const { reason } = goodbye;
@@ -278,7 +276,7 @@ export class RunningLink {
         return streams.onUnknownStreamsReceived(ids);
       }
       case EnvelopeKind.GOODBYE:
-        return onGoodbye(decodeMessage(GoodbyeSchema, payload));
+        return onGoodbye(fromGoodbye(payload));
       default:
         log.debug("unknown kind of link control skipped", { kind });
     }

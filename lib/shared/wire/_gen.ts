@@ -22,24 +22,26 @@
 //
 //   The agent chooses a random link id, not 0, for each handshake; all frames of that link carry
 //   it. A Knock belongs to no link: its link id is 0, as is that of a refusal before HandshakeInit
-//   was read. Receivers accept frames of up to 1 MiB, and 1029 bytes before the end of the
-//   handshake; a sender may use a lower limit.
+//   was read. Receivers accept frames of up to 1 MiB, those of the three handshake messages of up
+//   to 1029 bytes; a sender may use a lower limit.
 //
 //   A gRPC stream is exclusive: only the peer can send on it. There a frame that is too large, of
 //   an unknown type, of another link id, unexpected, or that can't be opened ends the link. On a
 //   topic of a broker anybody with access to the broker can send, and frames of earlier links may
 //   arrive at any time. There such frames are dropped and counted, in the handshake until its
-//   deadline. A frame type of a later version is therefore only sent to a peer that announced it.
+//   deadline. On either, a type that only later versions know is therefore only sent to a peer that
+//   announced it.
 //
 //   On topics a HandshakeInit with a new link id begins a new link beside the present one, which it
 //   replaces once it is welcomed.
 //
 //   Refusal and Knock are not authenticated: anybody on the path can make them. They are hints. An
 //   agent that is refused tries again, later; it never falls back to a weaker handshake. On a link
-//   that is not exclusive, a reply that can be opened still counts after a refusal. A Knock says
-//   that an operator has begun to listen, on transports where that is not visible otherwise. An
-//   agent that waits for a reply then sends its HandshakeInit once more; one whose link is up
-//   closes it and connects again, at most once in 30 seconds.
+//   that is not exclusive, a reply that can be opened still counts for 2 seconds after a refusal. A
+//   Knock says that an operator has begun to listen, on transports where that is not visible
+//   otherwise; over gRPC, where the end of a connection is visible, operators send none. An agent
+//   accepts it on every transport: if it waits for a reply, it sends its HandshakeInit once more;
+//   if its link is up, it closes it and connects again, at most once in 30 seconds.
 //
 // 2. Encryption
 //
@@ -51,11 +53,11 @@
 //   negotiation; versions of the protocol above are negotiated by Hello and Welcome.
 //
 //   Each direction has a key and counts its sealed packets from 0 by exactly 1. A packet whose
-//   counter is not above the last one is a duplicate and dropped. A gap ends the link: packets were
-//   lost, and the next link resumes the streams. (Were gaps allowed, an intermediary could compose
-//   a value of parts of two, by dropping packets.) Immediately after HandshakeReply the agent sends
-//   an empty packet, which proves to the operator that HandshakeInit was not a replay. Empty
-//   packets are not delivered to the session.
+//   counter is not above the last one is a duplicate and dropped. A gap ends the link on every
+//   transport: packets were lost, and the next link resumes the streams. (Were gaps allowed, an
+//   intermediary could compose a value of parts of two, by dropping packets.) Immediately after
+//   HandshakeReply the agent sends an empty packet, which proves to the operator that HandshakeInit
+//   was not a replay. Empty packets are not delivered to the session.
 //
 //   The operator compares the key that the handshake was proven with to the device's present keys
 //   once more before it welcomes the agent: the credential may have been rotated or revoked
@@ -70,8 +72,12 @@
 // Beginning and end of a link
 //
 //   The agent's first packet is HELLO, the operator's is HELLO_REPLY with Welcome, Refused or
-//   Redirect. A side that closes a link on purpose sends GOODBYE as its last packet, because over a
-//   broker closing is not visible otherwise; the receiver closes the link at once.
+//   Redirect. A side that ends a link, on purpose or because of an error, sends GOODBYE as its last
+//   packet if it still can, because over a broker closing is not visible otherwise; the receiver
+//   closes the link at once, and the agent connects again. A link is also ended after
+//   Welcome.offline_after_ms without any packet; a PING in between asks for one.
+//
+//   A newer link of the same machine replaces one that is up, which is ended.
 //
 // Streams
 //
@@ -87,8 +93,9 @@
 //   are not acknowledged when a link breaks are sent again on the next link between the same two
 //   processes. An envelope is repeated unchanged; if it is too large for a packet of the new link,
 //   it is sent in PARTs. Envelopes of stream 0 have no sequence and are never repeated. A receiver
-//   drops duplicates. A gap in the sequence, an acknowledgement of what was never sent, and every
-//   other violation end the link; the side that noticed it does not resume on the next one.
+//   drops duplicates. DATA above its credit or after the END of its channel, and a value above its
+//   limit, RESET the stream. A gap in the sequence, an acknowledgement of what was never sent, and
+//   every other violation end the link; the side that noticed it does not resume on the next one.
 //
 // Flow control: two credits, both absolute and never decreasing, both starting at 262144
 //
@@ -104,15 +111,16 @@
 //
 // Limits on what a peer sends, checked before it is decoded or stored
 //
-//   - A value (the joined payloads of OPEN or of RESULT) of up to 2 MiB towards the operator, 16 MiB
-//     towards the agent; less for some methods, see Method. 256 KiB for Hello and HelloReply, in
-//     which a text has up to 256 characters and an instance id up to 64 bytes.
-//   - A message of up to 65536 fields towards the operator, 1048576 towards the agent; each element
-//     of a repeated field counts, also in nested messages.
+//   - A value (the joined payloads of OPEN or of RESULT) of up to 2 MiB towards the operator, 16
+//     MiB towards the agent; less for some methods, see Method. 256 KiB for Hello and HelloReply,
+//     in which a text has up to 256 characters and an instance id up to 64 bytes.
+//   - A message of up to 65536 fields, a PodSpec of up to 1048576; each element of a repeated field
+//     counts, also in nested messages.
 //   - 64 open streams that the agent has opened, 1024 that the operator has opened. More are RESET
 //     with "unavailable"; twice as many end the link.
-//   - 8 MiB for all requests of one agent that are being received, handled or answered. A request
-//     above that is RESET with "unavailable".
+//   - For the values of one peer that are incomplete, and again for its requests that are being
+//     handled and the responses that it has not acknowledged: 4 times the largest value. What is
+//     above that is RESET, with "too_large" or "unavailable".
 //   - 16 channels per stream. 64 KiB for a Failure.
 //   - Answers to PING, and UNKNOWN_STREAMS, may be left out when many of them wait to be sent.
 
@@ -456,6 +464,9 @@ export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_aranya, 7);
 
 /**
+ * The agent is authenticated and not accepted: BAD_CREDENTIAL if its key was replaced since the
+ * handshake, DUPLICATE_DEVICE, VERSION, OVERLOADED for what may pass. It tries again later.
+ *
  * @generated from message aranya.v1.Refused
  */
 export type Refused = Message$1<"aranya.v1.Refused"> & {
@@ -478,10 +489,15 @@ export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
   messageDesc(file_aranya, 8);
 
 /**
+ * The agent connects to another operator instead, following up to 4 redirects in a row. It keeps
+ * its own list of endpoints.
+ *
  * @generated from message aranya.v1.Redirect
  */
 export type Redirect = Message$1<"aranya.v1.Redirect"> & {
   /**
+   * "host:port"
+   *
    * @generated from field: string endpoint = 1;
    */
   endpoint: string;
@@ -585,6 +601,8 @@ export const AcksSchema: GenMessage<Acks> = /*@__PURE__*/
  */
 export type Goodbye = Message$1<"aranya.v1.Goodbye"> & {
   /**
+   * A sentence for log and status of the receiver, which uses up to 300 characters of it.
+   *
    * @generated from field: string reason = 1;
    */
   reason: string;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { leaveLink, toGoodbye } from "../../../lib/shared/session/goodbye.ts";
+import {
+  fromGoodbye,
+  leaveLink,
+  toGoodbye,
+} from "../../../lib/shared/session/goodbye.ts";
 import {
   decodeEnvelope,
   decodeMessage,
+  encodeMessage,
   EnvelopeKind,
   GoodbyeSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -43,4 +48,20 @@ Deno.test("toGoodbye() cuts a long reason", () => {
   const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
   assert.equal(reason.length, 300);
   assert.equal(instanceEnds, true);
+});
+
+Deno.test("fromGoodbye() cuts a long reason and replaces control characters: it becomes part of a condition", () => {
+  const payload = encodeMessage(GoodbyeSchema, {
+    reason: `\x1b[2J${"x".repeat(999)}`,
+    instanceEnds: true,
+  });
+  assert.deepEqual(fromGoodbye(payload), {
+    reason: ` [2J${"x".repeat(296)}`,
+    instanceEnds: true,
+  });
+  assert.deepEqual(
+    fromGoodbye(toGoodbye({ reason: "enough", instanceEnds: false })),
+    { reason: "enough", instanceEnds: false },
+  );
+  assert.throws(() => fromGoodbye(Uint8Array.of(0xff)), { code: "invalid" });
 });

@@ -265,6 +265,18 @@ Deno.test("disconnect() ends the link of a peer that reads nothing within a seco
   assert.ok(clock.monotonicMs() - startMs <= 1_000);
 });
 
+Deno.test("run() returns a short and printable reason whatever a GOODBYE contains", async () => {
+  const clock = new VirtualClock();
+  await using operator = makeSession("operator", { clock });
+  const peer = await clock.run(ScriptedPeer.connect(operator, { clock }));
+  peer.send({
+    kind: EnvelopeKind.GOODBYE,
+    payload: encodeMessage(GoodbyeSchema, { reason: "\x1b".repeat(50_000) }),
+  });
+  const { reason } = await clock.run(peer.ended);
+  assert.equal(reason, `closed by the device: ${" ".repeat(300)}`);
+});
+
 Deno.test("run() ends at a GOODBYE with the peer's reason, and keeps the streams unless its instance ends", async () => {
   for (const instanceEnds of [false, true]) {
     const clock = new VirtualClock();
