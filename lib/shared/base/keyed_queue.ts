@@ -57,7 +57,10 @@ const DEFAULT_BACKOFF: BackoffOptions = {
 export class KeyedQueue implements AsyncDisposable {
   readonly #options: KeyedQueueOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #queued: string[] = [];
+  /** In the order of processing. */
+  readonly #queued = new Set<string>();
+  /** Kept, because one that is made anew would skip all keys that were taken before. */
+  #order = this.#queued.values();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #idleWaiters: (() => void)[] = [];
@@ -68,7 +71,7 @@ export class KeyedQueue implements AsyncDisposable {
 
   /** Number of keys queued or being processed; those with a delay are not counted. */
   get size(): number {
-    return this.#queued.length + this.#running.size;
+    return this.#queued.size + this.#running.size;
   }
 
   /**
@@ -104,7 +107,7 @@ export class KeyedQueue implements AsyncDisposable {
     if (entry.state === "dirty") entry.state = "running";
     if (entry.state === "delayed") this.#entries.delete(key);
     if (entry.state === "queued") {
-      this.#queued.splice(this.#queued.indexOf(key), 1);
+      this.#queued.delete(key);
       this.#entries.delete(key);
       this.#notifyIdle();
     }
@@ -119,7 +122,7 @@ export class KeyedQueue implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     for (const entry of this.#entries.values()) clearTimeout(entry.timer);
-    this.#queued.length = 0;
+    this.#queued.clear();
     await Promise.allSettled(this.#running);
     this.#entries.clear();
     this.#notifyIdle();
@@ -148,7 +151,7 @@ export class KeyedQueue implements AsyncDisposable {
     clearTimeout(entry.timer);
     entry.timer = undefined;
     entry.state = "queued";
-    this.#queued.push(key);
+    this.#queued.add(key);
     this.#startQueued();
   }
 
@@ -156,7 +159,7 @@ export class KeyedQueue implements AsyncDisposable {
   #startQueued(): void {
     const { concurrency = DEFAULT_CONCURRENCY } = this.#options;
     while (this.#running.size < concurrency) {
-      const key = this.#queued.shift();
+      const key = this.#takeNext();
       if (key === undefined) return;
       const running: Promise<void> = this.#process(key).finally(() => {
         this.#running.delete(running);
@@ -165,6 +168,18 @@ export class KeyedQueue implements AsyncDisposable {
       });
       this.#running.add(running);
     }
+  }
+
+  /** Removes the first queued key and returns it. */
+  #takeNext(): string | undefined {
+    let next = this.#order.next();
+    if (next.done) {
+      this.#order = this.#queued.values();
+      next = this.#order.next();
+    }
+    if (next.done) return undefined;
+    this.#queued.delete(next.value);
+    return next.value;
   }
 
   /** Runs `work` for one key once. Never rejects. */

@@ -112,6 +112,44 @@ Deno.test("KeyedQueue.forget() drops a queued key", async () => {
   assert.deepEqual(seen, ["a"]);
 });
 
+Deno.test("KeyedQueue.forget() drops each of many queued keys at once", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const queue = new KeyedQueue({ concurrency: 1, work: () => promise });
+  const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}`);
+  for (const key of keys) queue.add(key);
+  const startMs = performance.now();
+  // The last ones first, which a search from the front finds last.
+  for (const key of keys.toReversed()) queue.forget(key);
+  const takenMs = performance.now() - startMs;
+  assert.equal(queue.size, 1);
+  assert.ok(takenMs < 3_000, `took ${takenMs} ms`);
+  resolve();
+  await queue[Symbol.asyncDispose]();
+});
+
+Deno.test("KeyedQueue processes many queued keys in order, and those that are added later", async () => {
+  const processed: string[] = [];
+  await using queue = new KeyedQueue({
+    concurrency: 1,
+    work: (key) => Promise.resolve(void processed.push(key)),
+  });
+  const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}`);
+  const startMs = performance.now();
+  for (const key of keys) queue.add(key);
+  queue.forget("key-7");
+  queue.add("key-7");
+  await queue.idle();
+  const takenMs = performance.now() - startMs;
+  assert.deepEqual(processed, [
+    ...keys.filter((key) => key !== "key-7"),
+    "key-7",
+  ]);
+  queue.add("later");
+  await queue.idle();
+  assert.equal(processed.at(-1), "later");
+  assert.ok(takenMs < 20_000, `took ${takenMs} ms`);
+});
+
 Deno.test("KeyedQueue aborts running work when it is disposed", async () => {
   let aborted = false;
   const queue = new KeyedQueue({
