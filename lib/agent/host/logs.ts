@@ -19,6 +19,11 @@ const MAX_TIME_BYTES = 48;
 /** Exit codes of the script that checks the log file. */
 const FILE_MISSING = 2;
 const FILE_UNREADABLE = 3;
+/** Time at the beginning of a line, as a POSIX regular expression; see `parseLineTimeMs`. */
+const LINE_TIME_PATTERN =
+  "^\\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}";
+/** Lines before the first one with a time are held up to this size, and yielded then. */
+const MAX_HELD_BYTES = 1024 * 1024;
 
 /** Options of {@linkcode readHostLog}. */
 export interface HostLogOptions {
@@ -32,7 +37,7 @@ export interface HostLogOptions {
   limitBytes?: number | undefined;
   /**
    * RFC 3339. In a file, only lines that begin with such a time (or "YYYY-MM-DD hh:mm:ss") can be
-   * left out, together with the lines without a time that follow them.
+   * left out, together with the lines without a time that follow them, or precede the first one.
    */
   sinceTime?: string | undefined;
   env: Readonly<Record<string, string>>;
@@ -80,7 +85,14 @@ async function* readLogFile(
     name: "tail",
     args: ["-n", lines, ...(follow ? ["-F"] : []), "--", file],
   });
-  yield* sinceTime === undefined ? chunks : skipLinesBefore(chunks, sinceTime);
+  if (sinceTime === undefined || !await hasLineTimes(file, options)) {
+    return yield* chunks;
+  }
+  yield* skipLinesBefore(chunks, {
+    since: sinceTime,
+    // The next line with a time may be far away.
+    holdsFirst: !follow || tailLines === undefined,
+  });
 }
 
 async function checkLogFile(
@@ -102,6 +114,19 @@ async function checkLogFile(
       `${action}: no such file, expected the one of host.logFile in agent.yaml`,
     )
     : new AranyaError("forbidden", `${action}: permission denied`);
+}
+
+/** Returns whether any line of the file begins with a time. */
+async function hasLineTimes(
+  file: string,
+  { env, signal }: HostLogOptions,
+): Promise<boolean> {
+  const { code } = await runProgram("grep", {
+    args: ["-q", "-E", "-e", LINE_TIME_PATTERN, "--", file],
+    env,
+    signal,
+  });
+  return code === 0;
 }
 
 async function* readJournal(
@@ -150,20 +175,34 @@ async function* readOutput(
 
 /**
  * Yields lines from the first one whose time is not before `since`. A line without a time belongs
- * to the line before it.
- * @param since RFC 3339
+ * to the line before it; those at the beginning to the line after them, since they are older.
+ * @param options `since` is RFC 3339; `holdsFirst` holds the lines at the beginning until there is
+ * one with a time, else they are yielded at once
  */
 export async function* skipLinesBefore(
   chunks: AsyncIterable<Uint8Array>,
-  since: string,
+  { since, holdsFirst = true }: { since: string; holdsFirst?: boolean },
 ): AsyncGenerator<Uint8Array> {
   const sinceMs = Date.parse(since);
+  let held: Uint8Array[] | undefined = holdsFirst ? [] : undefined;
+  let heldBytes = 0;
   let isSkipping = false;
   for await (const line of splitLines(chunks)) {
     const timeMs = parseLineTimeMs(line);
     if (timeMs !== undefined) isSkipping = timeMs < sinceMs;
+    if (held) {
+      const isHeld = timeMs === undefined && heldBytes < MAX_HELD_BYTES;
+      if (isHeld) {
+        held.push(line);
+        heldBytes += line.length;
+        continue;
+      }
+      if (!isSkipping) yield* held;
+      held = undefined;
+    }
     if (!isSkipping) yield line;
   }
+  if (held) yield* held;
 }
 
 /** Returns the time that a line begins with; a time without a zone is in the machine's own zone. */

@@ -78,6 +78,72 @@ Deno.test("readHostLog() fails when the file is missing, or without a journal", 
   });
 });
 
+const OLD = "2026-11-21T10:00:00Z old\n";
+const NEW = "2026-11-21T10:00:02Z new\n";
+for (
+  const { title, text, options = {}, expected } of [
+    {
+      title: "skips lines without a time before the first one that is skipped",
+      text: `banner\n${OLD}${NEW}`,
+      expected: NEW,
+    },
+    {
+      title: "keeps lines without a time before the first one that is kept",
+      text: `banner\n${NEW}`,
+      expected: `banner\n${NEW}`,
+    },
+    {
+      title: "keeps a log without times",
+      text: "one\ntwo\n",
+      expected: "one\ntwo\n",
+    },
+    {
+      title: "skips what the last lines begin with, when an old one follows",
+      text: `${OLD}rest\n${OLD}${NEW}`,
+      options: { tailLines: 3 },
+      expected: NEW,
+    },
+    {
+      title: "keeps the last lines when none of them has a time",
+      text: `${NEW}rest\nof it\n`,
+      options: { tailLines: 2 },
+      expected: "rest\nof it\n",
+    },
+  ]
+) {
+  Deno.test(`readHostLog() with sinceTime ${title}`, () =>
+    withFile(text, async (file) => {
+      const sinceTime = "2026-11-21T10:00:01Z";
+      assert.equal(await read({ file, sinceTime, ...options }), expected);
+    }));
+}
+
+for (
+  const [text, options] of [
+    ["one\ntwo\n", {}],
+    ["one\n", { tailLines: 1 }],
+  ] as const
+) {
+  Deno.test(`readHostLog() with sinceTime follows ${JSON.stringify(text)} at once with ${JSON.stringify(options)}`, () =>
+    withFile(`${options.tailLines ? OLD : ""}${text}`, async (file) => {
+      const stop = new AbortController();
+      const chunks = readHostLog({
+        file,
+        follow: true,
+        sinceTime: "2026-11-21T10:00:01Z",
+        env: ENV,
+        signal: stop.signal,
+        ...options,
+      });
+      let shown = "";
+      for await (const chunk of chunks) {
+        shown += fromUtf8(chunk);
+        if (shown === text) stop.abort();
+      }
+      assert.equal(shown, text);
+    }));
+}
+
 Deno.test("skipLinesBefore() skips lines of an earlier time and the lines without a time after them", async () => {
   const text = [
     "2026-11-21T10:00:00Z old",
@@ -94,7 +160,7 @@ Deno.test("skipLinesBefore() skips lines of an earlier time and the lines withou
       }
     })();
     const kept = await Array.fromAsync(
-      skipLinesBefore(chunks, "2026-11-21T10:00:01Z"),
+      skipLinesBefore(chunks, { since: "2026-11-21T10:00:01Z" }),
     );
     assert.equal(
       fromUtf8(concatBytes(kept)),
