@@ -59,7 +59,12 @@ export async function kubernetesProgram(
   if (installed) return installed;
   const folder = await remember(
     `kubernetes-${version}`,
-    () => cachedKubernetes(version, options),
+    () =>
+      cachedKubernetes(version, {
+        ...options,
+        name: `kubernetes-${version}`,
+        programs: KUBERNETES_PROGRAMS,
+      }),
   );
   return join(folder, name);
 }
@@ -79,6 +84,27 @@ export async function etcdProgram(
     () => cachedEtcd(ETCD_VERSION, options),
   );
   return join(folder, "etcd");
+}
+
+/**
+ * Returns the path of a kubelet; downloads or builds it unless it is there. Only tests against a
+ * real kubelet need it, so {@linkcode prepareBinaries} leaves it out.
+ * @param options.version Kubernetes version without `v`. @default {@linkcode kubernetesVersion}
+ */
+export async function kubeletProgram(
+  options: ProgramOptions & { version?: string } = {},
+): Promise<string> {
+  const version = options.version ?? await kubernetesVersion();
+  const folder = await remember(
+    `kubelet-${version}`,
+    () =>
+      cachedKubernetes(version, {
+        ...options,
+        name: `kubelet-${version}`,
+        programs: ["kubelet"],
+      }),
+  );
+  return join(folder, "kubelet");
 }
 
 /** Downloads or builds every program that is not there, with progress on the terminal. */
@@ -143,25 +169,28 @@ export function isOlder(version: string, other: string): boolean {
   return false;
 }
 
+/** Fills the cache's folder `name` with these programs of a version. */
 async function cachedKubernetes(
   version: string,
-  options: ProgramOptions,
+  options: ProgramOptions & { name: string; programs: string[] },
 ): Promise<string> {
-  const name = `kubernetes-${version}`;
-  if (!await isCached(name, KUBERNETES_PROGRAMS)) {
+  const { name, programs, signal } = options;
+  if (!await isCached(name, programs)) {
     warn(
-      `Kubernetes ${version} is not in the cache yet; this happens only once.`,
+      `Kubernetes ${version} (${
+        programs.join(", ")
+      }) is not in the cache yet; this happens only once.`,
     );
   }
   return await ensureCached(
     name,
-    KUBERNETES_PROGRAMS,
+    programs,
     (folder) =>
       downloadOrBuild(`Kubernetes ${version}`, {
         download: (progress) =>
-          downloadKubernetes(version, { folder, progress, ...options }),
+          downloadKubernetes(version, { folder, progress, programs, signal }),
         build: (progress) =>
-          buildKubernetes({ version, folder, progress, ...options }),
+          buildKubernetes({ version, folder, progress, programs, signal }),
       }),
   );
 }
@@ -213,9 +242,9 @@ interface Target extends ProgramOptions {
 
 async function downloadKubernetes(
   version: string,
-  { folder, progress, signal }: Target,
+  { folder, progress, signal, programs }: Target & { programs: string[] },
 ): Promise<void> {
-  for (const name of KUBERNETES_PROGRAMS) {
+  for (const name of programs) {
     const url =
       `https://dl.k8s.io/release/v${version}/bin/linux/${ARCH}/${name}`;
     const sums = await downloadText(`${url}.sha256`, { signal });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Programs of Debian packages, installed on demand when this process is root. */
 import { AranyaError } from "../../lib/shared/base/mod.ts";
+import { join } from "../base/paths.ts";
 import { findOnPath, run, tryRun } from "../base/run.ts";
 import { withProgress } from "../base/terminal.ts";
 
@@ -11,13 +12,16 @@ const POLICY = "/usr/sbin/policy-rc.d";
 /**
  * Returns the path of a program; its package is installed when it is absent. Services of the
  * package are not started.
+ * @param options.folder where the package puts the program, when that is not on PATH
  * @throws {AranyaError} "not_found" with one line that names the missing package
  */
 export async function ensureProgram(
   program: string,
-  options: { package: string },
+  options: { package: string; folder?: string },
 ): Promise<string> {
-  const found = await findOnPath(program);
+  const { folder } = options;
+  const find = () => folder ? findIn(folder, program) : findOnPath(program);
+  const found = await find();
   if (found) return found;
   const sentence =
     `Cannot find ${program}: the package ${options.package} is not installed`;
@@ -41,9 +45,17 @@ export async function ensureProgram(
       );
     },
   );
-  const installed = await findOnPath(program);
+  const installed = await find();
   if (!installed) throw new AranyaError("not_found", sentence);
   return installed;
+}
+
+async function findIn(
+  folder: string,
+  program: string,
+): Promise<string | undefined> {
+  const path = join(folder, program);
+  return await Deno.stat(path).then(() => path, () => undefined);
 }
 
 async function install(name: string): Promise<void> {

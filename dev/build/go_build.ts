@@ -30,9 +30,17 @@ export const KUBERNETES_PROGRAMS: string[] = [
   "kubectl",
 ];
 
-/** Builds the programs of a Kubernetes version; takes 4 to 7 minutes on two cores. */
-export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
-  const { version, folder, progress } = options;
+/** Options of {@linkcode buildKubernetes}. */
+export interface KubernetesBuildOptions extends GoBuildOptions {
+  /** Names of programs. @default {@linkcode KUBERNETES_PROGRAMS} */
+  programs?: string[];
+}
+
+/** Builds programs of a Kubernetes version; takes 4 to 7 minutes on two cores. */
+export async function buildKubernetes(
+  options: KubernetesBuildOptions,
+): Promise<void> {
+  const { version, folder, progress, programs = KUBERNETES_PROGRAMS } = options;
   await inTemporaryModule(folder, async (work) => {
     progress.update("reading its module file");
     const original = await moduleFile(`${KUBERNETES}@v${version}`, work);
@@ -40,9 +48,7 @@ export async function buildKubernetes(options: GoBuildOptions): Promise<void> {
       join(work, "go.mod"),
       kubernetesModule(original, version),
     );
-    const packages = KUBERNETES_PROGRAMS.map((one) =>
-      `${KUBERNETES}/cmd/${one}`
-    );
+    const packages = programs.map((one) => `${KUBERNETES}/cmd/${one}`);
     await Deno.writeTextFile(
       join(work, "tools.go"),
       `//go:build tools\n\npackage tools\n\nimport (\n${

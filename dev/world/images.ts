@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Test images, made from Debian's static busybox instead of a registry. */
+import { sha256Hex } from "../../lib/shared/base/mod.ts";
 import { ensureProgram } from "../build/debian.ts";
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
@@ -17,6 +18,29 @@ export const IMAGES = {
 /** Names of the test images. */
 export type Images = typeof IMAGES;
 
+/** What an image is made of. */
+interface ImageParts {
+  /** Its only layer. */
+  layer: "linux" | "empty";
+  /** `config` of the OCI image configuration. */
+  config: Record<string, unknown>;
+}
+
+const PARTS: Record<keyof Images, ImageParts> = {
+  busybox: { layer: "linux", config: { Cmd: ["sh"] } },
+  configured: {
+    layer: "linux",
+    config: {
+      Entrypoint: ["/bin/sh", "-c"],
+      Cmd: ["echo from the image; id -u; pwd; echo $WORD"],
+      WorkingDir: "/srv",
+      Env: ["WORD=configured"],
+      User: "1000",
+    },
+  },
+  empty: { layer: "empty", config: { Cmd: ["/none/at-all"] } },
+};
+
 /**
  * Makes the test images on an engine, unless it has them all.
  * @param docker runs the docker client with these arguments and returns its output
@@ -32,41 +56,70 @@ export async function loadImages(
   if (Object.values(IMAGES).every((one) => present.split("\n").includes(one))) {
     return;
   }
+  await withImageArchive((archive) => docker(["load", "--input", archive]));
+}
+
+/**
+ * Calls `use` with the path of an archive of all test images, as `docker save` writes it (Docker
+ * Image Specification v1.2), and removes it afterwards.
+ */
+export async function withImageArchive(
+  use: (archive: string) => Promise<unknown>,
+): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "aranya-image-" });
   try {
-    const archive = await makeRoot(work);
-    await docker(["import", "-c", 'CMD ["sh"]', archive, IMAGES.busybox]);
-    await docker([
-      "import",
-      ...changes([
-        'ENTRYPOINT ["/bin/sh", "-c"]',
-        'CMD ["echo from the image; id -u; pwd; echo $WORD"]',
-        "WORKDIR /srv",
-        "ENV WORD=configured",
-        "USER 1000",
-      ]),
-      archive,
-      IMAGES.configured,
-    ]);
-    await Deno.mkdir(join(work, "empty/none"), { recursive: true });
-    const empty = join(work, "empty.tar");
-    await run("tar", {
-      args: ["-cf", empty, "-C", join(work, "empty"), "none"],
-    });
-    await docker([
-      "import",
-      "-c",
-      'CMD ["/none/at-all"]',
-      empty,
-      IMAGES.empty,
-    ]);
+    await use(await makeArchive(work));
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 }
 
-function changes(lines: string[]): string[] {
-  return lines.flatMap((line) => ["-c", line]);
+async function makeArchive(work: string): Promise<string> {
+  const save = join(work, "save");
+  await Deno.mkdir(save);
+  const layers = {
+    linux: await makeRoot(work),
+    empty: await makeEmpty(work),
+  };
+  const diffIds = new Map<string, string>();
+  for (const [name, path] of Object.entries(layers)) {
+    diffIds.set(name, `sha256:${await sha256Hex(await Deno.readFile(path))}`);
+    await Deno.rename(path, join(save, `${name}.tar`));
+  }
+  const manifest = [];
+  for (const [key, { layer, config }] of Object.entries(PARTS)) {
+    await Deno.writeTextFile(
+      join(save, `${key}.json`),
+      JSON.stringify({
+        architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+        os: "linux",
+        created: "2026-01-01T00:00:00Z",
+        config,
+        rootfs: { type: "layers", diff_ids: [diffIds.get(layer)] },
+      }),
+    );
+    manifest.push({
+      Config: `${key}.json`,
+      RepoTags: [IMAGES[key as keyof Images]],
+      Layers: [`${layer}.tar`],
+    });
+  }
+  await Deno.writeTextFile(
+    join(save, "manifest.json"),
+    JSON.stringify(manifest),
+  );
+  const archive = join(work, "images.tar");
+  await run("tar", { args: ["-cf", archive, "-C", save, "."] });
+  return archive;
+}
+
+async function makeEmpty(work: string): Promise<string> {
+  await Deno.mkdir(join(work, "empty/none"), { recursive: true });
+  const archive = join(work, "empty.tar");
+  await run("tar", {
+    args: ["-cf", archive, "-C", join(work, "empty"), "none"],
+  });
+  return archive;
 }
 
 /**
