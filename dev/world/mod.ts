@@ -25,6 +25,11 @@ export { Etcd } from "./etcd.ts";
 export { get } from "./http.ts";
 export { IMAGES } from "./images.ts";
 export { writeKubeconfig } from "./kubeconfig.ts";
+export {
+  Kubelet,
+  type KubeletOptions,
+  REACHABLE_APISERVER,
+} from "./kubelet.ts";
 export { Kubectl, type KubeObject, type RunningKubectl } from "./kubectl.ts";
 export { launch, Launched, logTail, stillLaunched } from "./launch.ts";
 export { clearLeftovers, leftovers } from "./leftovers.ts";

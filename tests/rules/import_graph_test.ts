@@ -109,6 +109,7 @@ Deno.test("dev/ and bench/ import only what stands below them, and nothing from 
     "dev/testing/": /^(dev\/(testing|rules|base)|lib\/shared\/base)\//,
     "dev/build/": /^(dev\/(build|base)|lib\/shared\/base)\//,
     "dev/world/": /^(dev\/(world|build|base)|lib)\//,
+    "dev/parity/": /^(dev\/(parity|world|base)|lib\/shared\/base)\//,
     "dev/": /^(dev|lib)\//,
     "bench/": /^(bench|dev|lib)\//,
   };

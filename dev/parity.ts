@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `deno task parity [-- flags]`: runs a table of pods on a device and on a real kubelet, and
+ * compares what the API shows of them. Root is required. Exit code 1 when a pod differs.
+ *
+ * - `--only TEXT`: only cases whose name contains it; may be repeated
+ * - `--fast`: only the fast third
+ * - `--against FILE`: compares with recorded results, without a kubelet
+ * - `--record FILE`: records the kubelet only, twice, and writes what is stable
+ * - `--repeat N`: runs on each node; a difference counts when all runs of the device show it
+ * - `--concurrency N`: cases that run at the same time on a node
+ * - `--page`: writes docs/parity.md
+ * - `--keep`: keeps the logs of all programs
+ */
+import { parseArgs } from "node:util";
+import { join, ROOT } from "./base/paths.ts";
+import { formatElapsed, print, warn } from "./base/terminal.ts";
+import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
+import { prepareModules } from "./build/modules.ts";
+import { CASES } from "./parity/cases/all_cases.ts";
+import { compareRecords } from "./parity/compare.ts";
+import { type NodeRole, ParityWorld } from "./parity/parity_world.ts";
+import type { PodCase } from "./parity/pod_case.ts";
+import {
+  readRecording,
+  type Recording,
+  writeRecording,
+} from "./parity/record_file.ts";
+import type { PodRecord } from "./parity/record_pod.ts";
+import {
+  type Comparison,
+  describeCases,
+  renderPage,
+  summarize,
+} from "./parity/report.ts";
+import { runCases } from "./parity/run_cases.ts";
+import { toStableRecord } from "./parity/stable_record.ts";
+import { prepareEngine } from "./world/mod.ts";
+
+const PAGE = join(ROOT, "docs/parity.md");
+/** Runs of a recording: what differs between them is not compared. */
+const RECORDED_RUNS = 2;
+
+/** Records of each case, one for each run. */
+type Runs = Map<string, PodRecord[]>;
+
+interface ParityFlags {
+  cases: PodCase[];
+  against: string | undefined;
+  record: string | undefined;
+  repeat: number;
+  concurrency: number;
+  page: boolean;
+  keep: boolean;
+}
+
+function readFlags(args: string[]): ParityFlags {
+  const { values } = parseArgs({
+    args: args.filter((one) => one !== "--"),
+    options: {
+      only: { type: "string", multiple: true },
+      fast: { type: "boolean", default: false },
+      against: { type: "string" },
+      record: { type: "string" },
+      repeat: { type: "string", default: "1" },
+      concurrency: { type: "string", default: "8" },
+      page: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
+    },
+  });
+  const { only, fast, against, record, page, keep } = values;
+  return {
+    cases: CASES.filter(({ name, isFast }) =>
+      (!fast || isFast) && (!only || only.some((text) => name.includes(text)))
+    ),
+    against,
+    record,
+    repeat: Number(values.repeat),
+    concurrency: Number(values.concurrency),
+    page,
+    keep,
+  };
+}
+
+/** Runs the cases on the nodes of these roles, several times. */
+async function observe(
+  roles: NodeRole[],
+  flags: ParityFlags & { runCount: number },
+): Promise<Record<NodeRole, Runs>> {
+  const { cases, concurrency, runCount, keep } = flags;
+  const result: Record<NodeRole, Runs> = {
+    device: new Map(),
+    kubelet: new Map(),
+  };
+  await using world = await ParityWorld.start(roles);
+  if (keep) {
+    world.keepLogs();
+    print(`logs are kept in ${world.logs}`);
+  }
+  for (let run = 1; run <= runCount; run++) {
+    await Promise.all(world.nodes.map(async (node) => {
+      const records = await runCases({
+        kubectl: world.kubectl,
+        node,
+        cases,
+        concurrency,
+        onDone: (name, doneCount) =>
+          print(
+            `${node.role} run ${run}: ${doneCount}/${cases.length} ${name}`,
+          ),
+      });
+      for (const [name, record] of records) {
+        const runs = result[node.role];
+        runs.set(name, [...runs.get(name) ?? [], record]);
+      }
+    }));
+  }
+  return result;
+}
+
+async function toRecording(runs: Runs, runCount: number): Promise<Recording> {
+  const records = new Map(
+    [...runs].map(([name, list]) => [name, toStableRecord(list)]),
+  );
+  const command = `deno task parity ${Deno.args.join(" ")}`.trim();
+  return {
+    facts: { command, kubelet: await kubernetesVersion(), runCount },
+    records,
+  };
+}
+
+function compareAll(recording: Recording, runs: Runs): Comparison {
+  const result = new Map();
+  for (const [name, expected] of recording.records) {
+    const actual = runs.get(name);
+    if (actual) result.set(name, compareRecords(expected, actual));
+  }
+  return result;
+}
+
+/** Returns whether every compared pod is equal; true after a recording. */
+async function main(): Promise<boolean> {
+  const startMs = performance.now();
+  const flags = readFlags(Deno.args);
+  await prepareModules();
+  await prepareBinaries();
+  const missing = await prepareEngine();
+  if (missing) warn(missing);
+  if (flags.record) {
+    const runCount = Math.max(RECORDED_RUNS, flags.repeat);
+    const { kubelet } = await observe(["kubelet"], { ...flags, runCount });
+    await writeRecording(flags.record, await toRecording(kubelet, runCount));
+    print(`recorded in ${formatElapsed(performance.now() - startMs)}`);
+    return true;
+  }
+  const { against, repeat: runCount } = flags;
+  const roles: NodeRole[] = against ? ["device"] : ["device", "kubelet"];
+  const { device, kubelet } = await observe(roles, { ...flags, runCount });
+  const recording = against
+    ? await readRecording(against)
+    : await toRecording(kubelet, runCount);
+  const comparison = compareAll(recording, device);
+  for (const line of describeCases(comparison)) print(line);
+  if (flags.page) {
+    await Deno.writeTextFile(PAGE, renderPage(comparison, recording.facts));
+  }
+  print(
+    `\n== ${summarize(comparison)} (${
+      formatElapsed(performance.now() - startMs)
+    })`,
+  );
+  return [...comparison.values()].every(({ leaves }) => leaves.length === 0);
+}
+
+if (import.meta.main) Deno.exitCode = await main() ? 0 : 1;
