@@ -132,7 +132,7 @@ async function makeNamespace(kubectl: Kubectl, name: string): Promise<void> {
   }
 }
 
-/** Returns the operator's rights in a namespace of `--tenant-namespaces`, as manifests/ has them. */
+/** Returns the operator's rights in a namespace of `--tenant-namespaces`. */
 function tenantBinding(namespace: string): object {
   const name = "aranya-tenant";
   return {

@@ -294,11 +294,10 @@ class PodRecorder {
     this.#put(`${path}.message`, event.message ?? "");
     this.#put(`${path}.count`, event.count ?? 0);
     const { component = "", host = "" } = event.source ?? {};
-    this.#put(`${path}.source`, `${component} on ${host}`);
     const { reportingComponent = "", reportingInstance = "" } = event;
     this.#put(
-      `${path}.reporter`,
-      `${reportingComponent} on ${reportingInstance}`,
+      `${path}.from`,
+      [component, host, reportingComponent, reportingInstance].join(),
     );
   }
 

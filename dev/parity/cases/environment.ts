@@ -23,7 +23,7 @@ const config: CaseObject = {
   data: {
     ONE: "1",
     two: "second line\nof two",
-    "bad key": "x",
+    "9": "x",
     "dotted.key": "y",
   },
 };

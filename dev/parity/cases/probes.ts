@@ -246,7 +246,10 @@ export const HOOKS: PodCase[] = [
   },
   {
     name: "post-start-sleep",
-    spec: service(hook("postStart", { sleep: { seconds: 2 } })),
+    spec: {
+      ...service(hook("postStart", { sleep: { seconds: 2 } })),
+      terminationGracePeriodSeconds: 5,
+    },
   },
   {
     name: "pre-stop-exec",
