@@ -26,7 +26,7 @@ import {
   type Recording,
   writeRecording,
 } from "./parity/record_file.ts";
-import type { PodRecord } from "./parity/record_pod.ts";
+import type { ParityRecord } from "./parity/record_pod.ts";
 import {
   type Comparison,
   describeCases,
@@ -42,7 +42,7 @@ const PAGE = join(ROOT, "docs/parity.md");
 const RECORDED_RUNS = 2;
 
 /** Records of each case, one for each run. */
-type Runs = Map<string, PodRecord[]>;
+type Runs = Map<string, ParityRecord[]>;
 
 interface ParityFlags {
   cases: PodCase[];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Differences between a case's stable record and the records of another node. */
 import type { Leaves } from "./flatten.ts";
-import type { PodRecord } from "./record_pod.ts";
+import type { ParityRecord } from "./record_pod.ts";
 import type { DurationRange, StableRecord } from "./stable_record.ts";
 
 /** A leaf that differs; undefined where a side has no such leaf. */
@@ -33,7 +33,7 @@ const TOLERANCE_MS = 4000;
  */
 export function compareRecords(
   expected: StableRecord,
-  runs: readonly PodRecord[],
+  runs: readonly ParityRecord[],
 ): CaseDifferences {
   const unstable = new Set(expected.unstable);
   const paths = new Set([
@@ -53,7 +53,7 @@ export function compareRecords(
 
 function compareTimings(
   expected: StableRecord,
-  runs: readonly PodRecord[],
+  runs: readonly ParityRecord[],
 ): TimingDifference[] {
   const differences: TimingDifference[] = [];
   for (const [path, range] of Object.entries(expected.timings)) {

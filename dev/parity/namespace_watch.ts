@@ -10,7 +10,7 @@ interface WatchEvent<T> {
 }
 
 /** What was observed of one pod. */
-export class PodObservation {
+export class ParityObservation {
   /** Every version of the object, in order. */
   readonly versions: ObservedPod[] = [];
   /** Events about the pod, in order of creation; the latest version of each. */
@@ -28,7 +28,7 @@ export class PodObservation {
 
 /** A running watch. */
 export class NamespaceWatch implements AsyncDisposable {
-  readonly #pods = new Map<string, PodObservation>();
+  readonly #pods = new Map<string, ParityObservation>();
   readonly #children: RunningKubectl[];
   readonly #readers: Promise<void>[];
 
@@ -55,8 +55,8 @@ export class NamespaceWatch implements AsyncDisposable {
   }
 
   /** Returns the observation of the pod of this name, empty before its first version. */
-  observe(name: string): PodObservation {
-    const found = this.#pods.get(name) ?? new PodObservation();
+  observe(name: string): ParityObservation {
+    const found = this.#pods.get(name) ?? new ParityObservation();
     this.#pods.set(name, found);
     return found;
   }

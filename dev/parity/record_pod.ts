@@ -4,7 +4,7 @@ import type { RunResult } from "../base/run.ts";
 import { pause, until } from "../base/wait.ts";
 import type { Kubectl } from "../world/mod.ts";
 import { flatten, type Leaves } from "./flatten.ts";
-import type { NamespaceWatch, PodObservation } from "./namespace_watch.ts";
+import type { NamespaceWatch, ParityObservation } from "./namespace_watch.ts";
 import { normalizeText } from "./normalize.ts";
 import {
   containersOf,
@@ -22,7 +22,7 @@ import {
 } from "./pod_case.ts";
 
 /** What was observed of one case on one node. */
-export interface PodRecord {
+export interface ParityRecord {
   /** Everything but durations, normalized. */
   leaves: Leaves;
   /** Durations in milliseconds. */
@@ -50,14 +50,14 @@ const GRACE_SECONDS = 1;
 export async function recordPod(
   entry: PodCase,
   context: RecordContext,
-): Promise<PodRecord> {
+): Promise<ParityRecord> {
   return await new PodRecorder(entry, context).run();
 }
 
 class PodRecorder {
   readonly #case: PodCase;
   readonly #context: RecordContext;
-  readonly #seen: PodObservation;
+  readonly #seen: ParityObservation;
   readonly #leaves: Leaves = {};
   readonly #timings: Record<string, number> = {};
   #startMs = 0;
@@ -69,7 +69,7 @@ class PodRecorder {
     this.#seen = context.watch.observe(entry.name);
   }
 
-  async run(): Promise<PodRecord> {
+  async run(): Promise<ParityRecord> {
     if (await this.#create()) {
       for (const step of this.#case.steps ?? [READY]) await this.#take(step);
       await this.#remove([]);
@@ -372,7 +372,7 @@ function describeMilestone(milestone: PodMilestone): string {
     .join();
 }
 
-function isReached(milestone: PodMilestone, seen: PodObservation): boolean {
+function isReached(milestone: PodMilestone, seen: ParityObservation): boolean {
   const { pod } = seen;
   if (!pod) return false;
   const containers = containersOf(pod);

@@ -4,7 +4,7 @@ import type { Kubectl } from "../world/mod.ts";
 import { NamespaceWatch } from "./namespace_watch.ts";
 import type { ParityNode } from "./parity_world.ts";
 import type { PodCase } from "./pod_case.ts";
-import { type PodRecord, recordPod } from "./record_pod.ts";
+import { type ParityRecord, recordPod } from "./record_pod.ts";
 
 /** Options of {@linkcode runCases}. */
 export interface RunCasesOptions {
@@ -20,10 +20,10 @@ export interface RunCasesOptions {
 /** Runs all cases on a node and returns their records by name. */
 export async function runCases(
   options: RunCasesOptions,
-): Promise<Map<string, PodRecord>> {
+): Promise<Map<string, ParityRecord>> {
   const { kubectl, node, cases, concurrency = 8, onDone } = options;
   const watch = NamespaceWatch.start(kubectl, node.namespace);
-  const records = new Map<string, PodRecord>();
+  const records = new Map<string, ParityRecord>();
   const queue = cases.values();
   try {
     await Promise.all(

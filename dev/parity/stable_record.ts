@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Several records of one case, reduced to what is the same in all of them. */
 import type { Leaves } from "./flatten.ts";
-import type { PodRecord } from "./record_pod.ts";
+import type { ParityRecord } from "./record_pod.ts";
 
 /** Shortest and longest of several durations, in milliseconds. */
 export interface DurationRange {
@@ -18,7 +18,7 @@ export interface StableRecord {
 }
 
 /** Returns what all runs of a case have in common. */
-export function toStableRecord(runs: readonly PodRecord[]): StableRecord {
+export function toStableRecord(runs: readonly ParityRecord[]): StableRecord {
   const paths = new Set(runs.flatMap(({ leaves }) => Object.keys(leaves)));
   const stable: StableRecord = { leaves: {}, unstable: [], timings: {} };
   for (const path of [...paths].sort()) {
