@@ -12,6 +12,8 @@ import { canIsolate, Network } from "./network.ts";
 import { join } from "../base/paths.ts";
 import { run, type RunOptions, type RunResult, tryRun } from "../base/run.ts";
 
+const DATA_DIR = "/var/lib/docker";
+
 /** Options of {@linkcode Dockerd.start}. */
 export interface DockerdOptions {
   /** Where it runs. @default a new machine of a new network */
@@ -20,6 +22,8 @@ export interface DockerdOptions {
   logs?: string;
   /** Whether the test images are loaded. @default true */
   images?: boolean;
+  /** Size of a disk of its own for images and containers. @default that of this machine */
+  diskMebibytes?: number;
 }
 
 /**
@@ -63,6 +67,7 @@ export class Dockerd implements AsyncDisposable {
         : presentSocket();
       const dockerd = new Dockerd({ machine, socket, logs, closes });
       if (machine.isIsolated) {
+        await mountDisk(machine, options.diskMebibytes);
         closes.defer(() => dockerd.stop());
         await dockerd.restart();
       } else await dockerd.#mustAnswer();
@@ -149,6 +154,18 @@ export class Dockerd implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closes.disposeAsync();
   }
+}
+
+/** Gives an engine a disk of its own, in memory. It ends with the machine. */
+async function mountDisk(
+  machine: Machine,
+  mebibytes: number | undefined,
+): Promise<void> {
+  if (mebibytes === undefined) return;
+  await machine.run("mkdir", { args: ["-p", DATA_DIR] });
+  await machine.run("mount", {
+    args: ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", DATA_DIR],
+  });
 }
 
 /** Installs what an engine needs. Returns in one line why it can't run, or undefined. */

@@ -2,7 +2,7 @@
 /**
  * The complete test world: control plane, operator, and devices, each with an engine and an agent.
  */
-import { AranyaError } from "../../lib/shared/base/mod.ts";
+import { AranyaError, defined } from "../../lib/shared/base/mod.ts";
 import { Agent } from "./agent.ts";
 import { Dockerd } from "./dockerd.ts";
 import { ControlPlane, type ControlPlaneOptions } from "./control_plane.ts";
@@ -33,6 +33,8 @@ export interface DeviceOptions {
    * @default "required"
    */
   engine?: "required" | "optional" | "none";
+  /** Size of a disk of its own for the engine. @default that of this machine */
+  diskMebibytes?: number;
   /** Returns the agent.yaml to use instead of the operator's. */
   edit?: (config: string) => string;
 }
@@ -131,7 +133,10 @@ export class World implements AsyncDisposable {
     const { spec = SPEC, edit = (config: string) => config } = options;
     const machine = await this.network.addDevice(name);
     const [engine] = await Promise.all([
-      this.#startEngine(machine, options.engine ?? this.#engine ?? "required"),
+      this.#startEngine(machine, {
+        engine: options.engine ?? this.#engine ?? "required",
+        ...defined({ diskMebibytes: options.diskMebibytes }),
+      }),
       this.kubectl.apply(edgeDevice(name, spec)),
     ]);
     const config = edit(
@@ -186,13 +191,19 @@ export class World implements AsyncDisposable {
 
   async #startEngine(
     machine: Machine,
-    engine: NonNullable<DeviceOptions["engine"]>,
+    { engine, diskMebibytes }: Pick<DeviceOptions, "engine" | "diskMebibytes">,
   ): Promise<Pick<WorldDevice, "dockerd" | "engineMissing">> {
     if (engine === "none") return { engineMissing: "not requested" };
     try {
       const logs = join(this.network.folder, "logs");
       return {
-        dockerd: this.#closes.use(await Dockerd.start({ machine, logs })),
+        dockerd: this.#closes.use(
+          await Dockerd.start({
+            machine,
+            logs,
+            ...defined({ diskMebibytes }),
+          }),
+        ),
       };
     } catch (error) {
       if (

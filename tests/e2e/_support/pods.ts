@@ -18,6 +18,7 @@ export interface PodObject extends KubeObject {
   status?: {
     phase?: string;
     reason?: string;
+    message?: string;
     podIP?: string;
     hostIP?: string;
     conditions?: { type: string; status: string }[];

@@ -26,6 +26,8 @@ import { until } from "../../../../dev/base/wait.ts";
 import type {
   ContainerRuntime,
   DevicePressure,
+  DeviceReader,
+  ImageCollector,
 } from "../../../../lib/agent/runtime/mod.ts";
 import { FakeEngine } from "./fake_engine.ts";
 
@@ -68,14 +70,30 @@ export class PodsFixture implements AsyncDisposable {
   /** Number of writes to the state directory that failed. */
   failedWriteCount = 0;
   #runtime: ContainerRuntime = this.engine;
+  #reader: Pick<DeviceReader, "readPressure"> = {
+    readPressure: () => Promise.resolve(this.pressure),
+  };
+  #images: Pick<ImageCollector, "reclaim"> = {
+    reclaim: (needed) => {
+      this.reclaims.push(needed.join());
+      this.onReclaim();
+      return Promise.resolve(0);
+    },
+  };
   #podWorkers: PodWorkers | undefined;
 
-  /** Starts an agent on a fake engine, or on the given one. */
+  /** Starts an agent on a fake engine and device, or on the given ones. */
   static async start(
-    { runtime }: { runtime?: ContainerRuntime } = {},
+    { runtime, reader, images }: {
+      runtime?: ContainerRuntime;
+      reader?: Pick<DeviceReader, "readPressure">;
+      images?: Pick<ImageCollector, "reclaim">;
+    } = {},
   ): Promise<PodsFixture> {
     const fixture = new PodsFixture();
     if (runtime) fixture.#runtime = runtime;
+    if (reader) fixture.#reader = reader;
+    if (images) fixture.#images = images;
     await fixture.startAgent();
     return fixture;
   }
@@ -101,14 +119,8 @@ export class PodsFixture implements AsyncDisposable {
     };
     this.#podWorkers = await createPodWorkers({
       runtime: this.#runtime,
-      reader: { readPressure: () => Promise.resolve(this.pressure) },
-      images: {
-        reclaim: (needed) => {
-          this.reclaims.push(needed.join());
-          this.onReclaim();
-          return Promise.resolve(0);
-        },
-      },
+      reader: this.#reader,
+      images: this.#images,
       store,
       mounts: new HostMounts(),
       log: SILENT_LOGGER,
