@@ -53,16 +53,30 @@ Deno.test("runOperator() rejects when no namespace is set", async () => {
 });
 
 Deno.test("runOperator() waits for an API server that is unreachable, and returns when it is aborted", async () => {
+  // Something that accepts connections, and is no API server.
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let connectionCount = 0;
+  const accepting = (async () => {
+    for await (const connection of listener) {
+      connectionCount++;
+      connection.close();
+    }
+  })();
   await withKubeconfig(async (path) => {
     const stop = new AbortController();
+    let hasReturned = false;
     const running = run([
       `--kubeconfig=${path}`,
       "--namespace=home",
       "--host-address=10.0.0.7",
-    ], stop.signal);
-    setTimeout(() => stop.abort(new TypeError("enough")), 200);
+    ], stop.signal).finally(() => hasReturned = true);
+    await until(() => connectionCount >= 3, "several attempts");
+    assert.equal(hasReturned, false);
+    stop.abort(new TypeError("enough"));
     await running;
-  });
+  }, KUBECONFIG.replace("127.0.0.1:1", `127.0.0.1:${listener.addr.port}`));
+  listener.close();
+  await accepting;
 });
 
 /** Returns a TCP port that nothing listens on at the moment. */

@@ -16,6 +16,10 @@ Deno.test("toExitCode() returns 128+n for signal n, and 128 for an unknown name"
 Deno.test("signalProcessGroup() does nothing when the group has exited", async () => {
   const child = new Deno.Command("true").spawn();
   await child.status;
+  assert.throws(
+    () => Deno.kill(-child.pid, "SIGHUP"),
+    Deno.errors.NotFound,
+  );
   signalProcessGroup(child.pid, "SIGHUP");
 });
 

@@ -219,6 +219,21 @@ testPlan({
   actions: ["fail DeadlineExceeded"],
 });
 testPlan({
+  title: "fails a pod that the device's owner forbids now",
+  input: planInput({ app: { instances: [running()] } }, {
+    forbidden: "Cannot run pod",
+  }),
+  actions: ["fail ForbiddenByDevice"],
+});
+testPlan({
+  title: "does not fail a pod that has finished before it was forbidden",
+  input: planInput({ app: { instances: [exited(0)] } }, {
+    policy: ON_FAILURE,
+    forbidden: "Cannot run pod",
+  }),
+  terminated: true,
+});
+testPlan({
   title: "does not fail a pod that has finished before its active deadline",
   input: planInput({ app: { instances: [exited(0)] } }, {
     policy: ON_FAILURE,

@@ -426,3 +426,35 @@ Deno.test("a pod fails and its containers are stopped when its active deadline i
     "DeadlineExceeded",
   );
 });
+
+Deno.test("toHandlerTarget() has an address of the device only for pods in its network", async () => {
+  const targetOf = async (changes: Parameters<typeof podOf>[0]) => {
+    await using fixture = await createFixture(changes);
+    return fixture.state.toHandlerTarget("app-0");
+  };
+  const container = { kind: "container", containerId: "app-0", podUid: "u1" };
+  // Not observed yet: the pod's address is not known.
+  assert.deepEqual(await targetOf({}), {
+    container,
+    podIp: undefined,
+    mayNameHosts: true,
+  });
+  assert.equal((await targetOf({ hostNetwork: true })).podIp, "192.0.2.1");
+  await using fixture = await createFixture();
+  await fixture.observe();
+  assert.equal(fixture.state.toHandlerTarget("app-0").podIp, "10.0.0.2");
+});
+
+Deno.test("reportHookWarning() reports LifecycleHTTPFallback, and nothing without a warning", async () => {
+  await using fixture = await createFixture();
+  fixture.state.reportHookWarning("app", undefined);
+  assert.deepEqual(fixture.events, []);
+  fixture.state.reportHookWarning("app", "retry with HTTP succeeded");
+  assert.deepEqual(fixture.events, [{
+    podUid: "u1",
+    container: "app",
+    warning: true,
+    reason: "LifecycleHTTPFallback",
+    message: "retry with HTTP succeeded",
+  }]);
+});

@@ -30,6 +30,7 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
   ]);
   const ready = facts.conditions.at(-1);
   assert.equal(ready?.status, false);
+  assert.equal(ready?.reason, "RuntimeUnavailable");
   assert.match(ready?.message ?? "", /"unix:\/\/\/absent\/docker.sock"/);
   const stats = await reader.readStats(signal);
   assert.deepEqual(stats.containers, []);

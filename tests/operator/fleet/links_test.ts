@@ -13,6 +13,8 @@ import {
   initiateHandshake,
   NotLeaderError,
 } from "../../../lib/shared/noise/mod.ts";
+import { encodeInit, toPrologue } from "../../../lib/shared/noise/frames.ts";
+import { NoiseHandshake } from "../../../lib/shared/noise/noise.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 import {
   createSession,
@@ -257,5 +259,43 @@ Deno.test("serveLinks() refuses a handshake whose credential was revoked before 
   release();
   await assert.rejects(greet(await handshake), { code: "unauthorized" });
   assert.equal(device.link.isUp, false);
+  await end();
+});
+
+/** Sends the first frame of a later framing version, and waits until the operator has refused. */
+async function sendLaterVersion(
+  link: Link,
+  { device, key }: { device: string; key: Uint8Array },
+): Promise<void> {
+  const context = { framingVersion: 99, linkId: 7, device };
+  const noise = new NoiseHandshake({
+    role: "initiator",
+    prologue: toPrologue(context),
+    psk: key,
+  });
+  await link.send(encodeInit({ ...context, noise: noise.writeMessage() }));
+  await link.closed;
+}
+
+Deno.test("serveLinks() lets only an agent that holds the credential set the condition VersionNotServed", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await openListener(fixture);
+  const { name } = fixture.ref;
+  const key = device.findKeys()?.key;
+  assert.ok(key);
+  await sendLaterVersion(await dial(), {
+    device: name,
+    key: new Uint8Array(32),
+  });
+  await sendLaterVersion(await dial(), { device: "unknown", key });
+  assert.deepEqual(device.problems, []);
+  await sendLaterVersion(await dial(), { device: name, key });
+  const problems = await until(() =>
+    device.problems.length > 0 && device.problems
+  );
+  assert.deepEqual(problems.map(({ type, reason }) => [type, reason]), [
+    ["VersionNotServed", "AgentVersion"],
+  ]);
+  assert.match(problems[0]?.message ?? "", /framing version is 99, expected 1/);
   await end();
 });

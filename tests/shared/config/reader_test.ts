@@ -25,12 +25,12 @@ Deno.test("DocumentReader.throwProblems() sorts problems by line", () => {
   });
 });
 
-Deno.test("DocumentReader throws for no text in its read methods", () => {
+Deno.test("DocumentReader throws only at the end for a text that is no document with fields", () => {
   const texts = [
     "{",
     "[[[",
     "a: b: c",
-    "---\n---\n",
+    "---\n---\n- b",
     "\0",
     "? ? ?",
     "!!js x",
@@ -38,6 +38,14 @@ Deno.test("DocumentReader throws for no text in its read methods", () => {
   ];
   for (const text of texts) {
     const reader = new DocumentReader(text, { file: "f" });
-    reader.readText(reader.readFields(reader.root, ["a"]).a);
+    assert.notEqual(
+      reader.readText(reader.readFields(reader.root, ["a"]).a),
+      text,
+    );
+    assert.throws(
+      () => reader.throwProblems(),
+      { code: "invalid", message: /^Cannot read f: line \d+: / },
+      text,
+    );
   }
 });
