@@ -134,6 +134,24 @@ Deno.test("pods on a real engine", async (test) => {
     await fixture.purge();
   });
 
+  await test.step("a hostPath volume may be the root directory, which contains the engine's own", async () => {
+    await pods.podWorkers.apply(podOf({
+      restartPolicy: RestartPolicy.NEVER,
+      volumes: [{
+        name: "root",
+        source: { case: "hostPath", value: { path: "/" } },
+      }],
+      containers: [{
+        name: "app",
+        image: IMAGES.busybox,
+        command: ["test", "-e", "/host/etc/passwd"],
+        mounts: [{ volume: "root", path: "/host", readOnly: true }],
+      }],
+    }));
+    await pods.waitForStatus("app:terminated:0#0");
+    await fixture.purge();
+  });
+
   await test.step("removal runs preStop, then the stop signal within the grace period, and leaves nothing", async () => {
     await pods.podWorkers.apply(podOf({
       volumes: [LOG_VOLUME],

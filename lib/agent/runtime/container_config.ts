@@ -75,7 +75,13 @@ export function toContainerCreate(
         Source: source,
         Target: target,
         ReadOnly: readOnly,
-        BindOptions: { Propagation: propagation || "rprivate" },
+        // The engine's default is "rprivate". For a source that contains its own root, such as "/",
+        // it is "rslave", and the engine accepts no "rprivate".
+        ...defined({
+          BindOptions: propagation === ""
+            ? undefined
+            : { Propagation: propagation },
+        }),
       })),
     },
   };

@@ -128,13 +128,13 @@ Deno.test("toContainerCreate() leaves restarts to the agent", () => {
   assert.deepEqual(Healthcheck, { Test: ["NONE"] });
 });
 
-Deno.test("toContainerCreate() translates mount propagation", () => {
+Deno.test("toContainerCreate() translates mount propagation, and leaves None to the engine", () => {
   const bind = { source: "/s", target: "/t", readOnly: true };
   const made = convert(containerRequest({}, {
     binds: [{ ...bind, propagation: "" }, { ...bind, propagation: "rshared" }],
   }));
   assert.deepEqual(
     made.HostConfig.Mounts?.map((one) => one.BindOptions?.Propagation),
-    ["rprivate", "rshared"],
+    [undefined, "rshared"],
   );
 });
