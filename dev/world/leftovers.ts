@@ -3,7 +3,7 @@
  * Folders of test worlds, and removal of what killed processes left: mounts, control groups, files.
  */
 import { join } from "../base/paths.ts";
-import { run } from "../base/run.ts";
+import { run, tryRun } from "../base/run.ts";
 
 /** On a disk, not a tmpfs: the folders hold Docker's layers. */
 const PARENT = "/var/tmp";
@@ -104,15 +104,23 @@ async function removeGroup(path: string): Promise<void> {
   await Deno.remove(path).catch(() => {});
 }
 
-/** Unmounts everything on a folder or below it. */
+/**
+ * Unmounts everything on a folder or below it; another process may do so at the same time.
+ * @throws {AranyaError} when something stays mounted
+ */
 export async function unmountUnder(folder: string): Promise<void> {
-  const mounts = (await Deno.readTextFile("/proc/self/mounts"))
+  for (const path of (await mountsUnder(folder)).reverse()) {
+    await tryRun("umount", { args: ["-l", path] });
+  }
+  const [left] = await mountsUnder(folder);
+  if (left !== undefined) await run("umount", { args: ["-l", left] });
+}
+
+async function mountsUnder(folder: string): Promise<string[]> {
+  return (await Deno.readTextFile("/proc/self/mounts"))
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")
     .filter((path) => path === folder || path.startsWith(folder + "/"));
-  for (const path of mounts.reverse()) {
-    await run("umount", { args: ["-l", path] });
-  }
 }
 
 async function* readFolder(path: string): AsyncGenerator<Deno.DirEntry> {

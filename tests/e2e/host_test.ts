@@ -309,9 +309,11 @@ scenario(
 
 scenario("a process under nohup survives kubectl and the agent", async () => {
   const { machine, agent } = mustDevice(world());
-  await onHost(world(), "nohup sleep 4321 >/dev/null 2>&1 &");
+  // No other program on this machine has these arguments.
+  const command = `sleep ${1_000_000 + Math.floor(Math.random() * 1e9)}`;
+  await onHost(world(), `nohup ${command} >/dev/null 2>&1 &`);
   const runs = async () =>
-    (await machine.tryRun("pgrep", { args: ["-x", "-f", "sleep 4321"] }))
+    (await machine.tryRun("pgrep", { args: ["-x", "-f", command] }))
       .code === 0;
   await until(runs, { what: "the process" });
   await agent.stop();
@@ -319,7 +321,7 @@ scenario("a process under nohup survives kubectl and the agent", async () => {
   await agent.restart();
   await world().untilNodeReady(DEVICE);
   assert.equal(await runs(), true);
-  await machine.run("pkill", { args: ["-x", "-f", "sleep 4321"] });
+  await machine.run("pkill", { args: ["-x", "-f", command] });
 }, { restarts: true });
 
 /** Returns an agent.yaml with a key in its `host` section. */

@@ -5,6 +5,7 @@ import { run } from "../../../dev/base/run.ts";
 import {
   clearLeftovers,
   leftovers,
+  makeWorldFolder,
   removeWorldFolder,
 } from "../../../dev/world/leftovers.ts";
 
@@ -27,6 +28,16 @@ async function makeInEndedProcess(script: string): Promise<string> {
     cwd: ROOT,
   });
 }
+
+Deno.test("removeWorldFolder() may be called by two processes at the same time", async () => {
+  const folder = await makeWorldFolder();
+  for (const name of ["a", "b", "c", "d"]) {
+    await Deno.mkdir(join(folder, name));
+    await run("mount", { args: ["-t", "tmpfs", "none", join(folder, name)] });
+  }
+  await Promise.all([removeWorldFolder(folder), removeWorldFolder(folder)]);
+  await assert.rejects(Deno.stat(folder), Deno.errors.NotFound);
+});
 
 Deno.test("clearLeftovers() keeps the logs that keepWorldFolder() kept, for three days", async () => {
   const folder = await makeInEndedProcess("await keepWorldFolder(folder);");
