@@ -112,7 +112,7 @@ export async function waitForLeadership(
       timeoutMs: CALL_TIMEOUT_MS,
     });
     if (outcome.kind === "held") {
-      log.info("leadership acquired", { object: name, address: identity });
+      log.info("leadership acquired", { object: name, identity });
       return new RenewedLeadership(options, {
         record,
         lease: outcome.lease,

@@ -23,6 +23,8 @@ export interface LogFields {
   reason?: string;
   phase?: string;
   address?: string;
+  /** Of a candidate in a leader election. */
+  identity?: string;
   port?: number;
   version?: string;
   /** Number in a protocol, e.g. of a message kind this version doesn't know. */

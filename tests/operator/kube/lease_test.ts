@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  type LogFields,
   type Logger,
   SILENT_LOGGER,
   toRfc3339Micro,
@@ -51,10 +52,12 @@ Deno.test("waitForLeadership()", async (t) => {
     async () => {
       const first = await lead("handover", "a");
       const { promise: isWaiting, resolve } = Promise.withResolvers<void>();
+      let acquired: LogFields | undefined;
       const waiting = lead("handover", "b", {
         ...SILENT_LOGGER,
-        info: (message) => {
+        info: (message, fields) => {
           if (message === "waiting for leadership") resolve();
+          if (message === "leadership acquired") acquired = fields;
         },
       });
       await isWaiting;
@@ -63,6 +66,7 @@ Deno.test("waitForLeadership()", async (t) => {
       await using second = await waiting;
       assert.ok(performance.now() - startMs < 1500);
       assert.equal(second.lost.aborted, false);
+      assert.deepEqual(acquired, { object: "handover", identity: "b" });
       const lease = await client.get(LEASE, { namespace, name: "handover" });
       assert.equal(lease.spec?.holderIdentity, "b");
       assert.equal(lease.spec?.leaseTransitions, 1);
