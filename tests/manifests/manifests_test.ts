@@ -42,12 +42,14 @@ Deno.test("kubectl apply -k manifests/ creates what the operator needs, and chan
   const { kubectl } = apiserver;
   const found = await kubectl.run([
     ...["get", "deployment/aranya", "service/aranya-operator"],
-    ...["serviceaccount/aranya", "--namespace=aranya", "--output=name"],
+    ...["serviceaccount/aranya", "poddisruptionbudget/aranya"],
+    ...["--namespace=aranya", "--output=name"],
   ]);
   assert.deepEqual(found.trim().split("\n"), [
     "deployment.apps/aranya",
     "service/aranya-operator",
     "serviceaccount/aranya",
+    "poddisruptionbudget.policy/aranya",
   ]);
   const diff = await kubectl.tryRun([
     ...["diff", "--server-side", "-k", join(ROOT, "manifests")],
