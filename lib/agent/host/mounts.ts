@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Mounts of the machine: memory file systems (tmpfs) and bind mounts. */
-import { AranyaError, fromUtf8 } from "../../shared/base/mod.ts";
+import { AranyaError, fromUtf8, hasCode } from "../../shared/base/mod.ts";
 
 const TIMEOUT_MS = 30_000;
 
@@ -19,25 +19,50 @@ export interface MountEntry {
  * CAP_SYS_ADMIN.
  */
 export class HostMounts {
+  /** Whether the kernel may have the option `noswap`. */
+  #hasNoswap = true;
+
   /**
-   * Mounts a tmpfs on a directory that exists.
-   * @param options `sizeBytes` 0 leaves the kernel's default: half of the memory
+   * Mounts a tmpfs on a directory that exists. It has neither devices nor set-user-id programs, and
+   * is never swapped to disk where the kernel can keep it from that (6.4 and later).
+   * @param options `sizeBytes` 0 leaves the kernel's default: half of the memory; `mode` and
+   * `gid` are permission bits and group of its root
    * @throws {AranyaError} code "forbidden" without the right to mount, else "internal", with the
    * program's message
    */
   async mountTmpfs(
     path: string,
-    options: { sizeBytes: number },
+    options: { sizeBytes: number; mode?: number; gid?: number },
   ): Promise<void> {
-    const { sizeBytes } = options;
-    await runMountProgram("mount", {
-      action: `Cannot mount tmpfs on "${path}"`,
-      args: [
-        ...["-t", "tmpfs"],
-        ...(sizeBytes > 0 ? ["-o", `size=${sizeBytes}`] : []),
-        ...["tmpfs", path],
-      ],
-    });
+    const { sizeBytes, mode = 0o755, gid = 0 } = options;
+    const mount = (more: string[]) =>
+      runMountProgram("mount", {
+        action: `Cannot mount tmpfs on "${path}"`,
+        args: [
+          ...["-t", "tmpfs", "-o"],
+          [
+            "nosuid",
+            "nodev",
+            `mode=${mode.toString(8)}`,
+            `gid=${gid}`,
+            ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : []),
+            ...more,
+          ].join(),
+          ...["tmpfs", path],
+        ],
+      });
+    if (this.#hasNoswap) {
+      try {
+        return void await mount(["noswap"]);
+      } catch (error) {
+        // An older kernel refuses the option, like anything else that is wrong.
+        if (hasCode(error, "forbidden")) throw error;
+        await mount([]);
+        this.#hasNoswap = false;
+        return;
+      }
+    }
+    await mount([]);
   }
 
   /**

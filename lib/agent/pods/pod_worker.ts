@@ -287,13 +287,18 @@ export class PodWorker implements AsyncDisposable {
   /** Evicts the pod once an emptyDir has grown over its limit, unless it ends before. */
   async #watchDiskUsage(signal: AbortSignal): Promise<void> {
     const { clock, volumes } = this.#context;
+    let walkMs = 0;
     while (this.isActive) {
       try {
-        await clock.sleep(DISK_USAGE_INTERVAL_MS, { signal });
+        // A walk through many files takes no more than a twentieth of the time.
+        const pauseMs = Math.max(DISK_USAGE_INTERVAL_MS, walkMs * 20);
+        await clock.sleep(pauseMs, { signal });
+        const startMs = clock.monotonicMs();
         const message = await volumes.findExceededLimit(
           this.record.spec,
           signal,
         );
+        walkMs = clock.monotonicMs() - startMs;
         if (message === undefined || !this.isActive) continue;
         await this.fail({ reason: "Evicted", message });
       } catch (error) {

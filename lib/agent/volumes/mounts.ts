@@ -3,6 +3,16 @@
 import { AranyaError } from "../../shared/base/mod.ts";
 import { ignoreNotFound } from "./not_found.ts";
 
+/** A file system in memory. */
+export interface TmpfsOptions {
+  /** 0 leaves the kernel's default: half of the memory. */
+  sizeBytes: number;
+  /** Permission bits of its root. @default 0o755 */
+  mode?: number;
+  /** Group of its root. @default 0 */
+  gid?: number;
+}
+
 /** Mounts on the machine; implemented outside of this room, since it takes programs. */
 export interface Mounts {
   /**
@@ -10,7 +20,7 @@ export interface Mounts {
    * @param options.sizeBytes its limit; 0 for half of the machine's memory
    * @throws {AranyaError} when it can't be mounted, e.g. without root
    */
-  mountTmpfs(path: string, options: { sizeBytes: number }): Promise<void>;
+  mountTmpfs(path: string, options: TmpfsOptions): Promise<void>;
   /**
    * Mounts a directory or file on another one, without the mounts below it.
    * @throws {AranyaError} when it can't be mounted, e.g. without root

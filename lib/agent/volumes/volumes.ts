@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The volumes of one device's pods, as directories on the device. */
-import { AranyaError, asAranyaError } from "../../shared/base/mod.ts";
+import { AranyaError, asAranyaError, defined } from "../../shared/base/mod.ts";
 import type {
   Container,
   EmptyDir,
@@ -17,7 +17,7 @@ import {
 } from "./disk_limit.ts";
 import { isFilesVolume, writeFilesVolume } from "./files_volume.ts";
 import { ensureHostPath } from "./host_path.ts";
-import { type Mounts, unmountBelow } from "./mounts.ts";
+import { type Mounts, type TmpfsOptions, unmountBelow } from "./mounts.ts";
 import { ignoreNotFound } from "./not_found.ts";
 import { mountSubPath, resolveSubPath } from "./sub_path.ts";
 
@@ -277,15 +277,26 @@ class PodVolumes implements Volumes {
     spec: PodSpec,
     { dir, source }: { dir: string; source: EmptyDir },
   ): Promise<void> {
-    const { created } = await ensureDir(dir);
-    const { mounted } = source.memory
-      ? await this.#ensureTmpfs(dir, Number(source.sizeLimitBytes))
-      : { mounted: false };
-    // The containers own what is in it, and may have changed its mode.
-    if (!created && !mounted) return;
     const gid = groupOf(spec);
-    if (gid !== undefined) await Deno.chown(dir, null, gid);
-    await Deno.chmod(dir, gid === undefined ? 0o777 : 0o2777);
+    const mode = gid === undefined ? 0o777 : 0o2777;
+    if (source.memory) {
+      const sizeBytes = Number(source.sizeLimitBytes);
+      await ensureDir(dir);
+      return await this.#ensureTmpfs(dir, {
+        sizeBytes,
+        mode,
+        ...defined({ gid }),
+      });
+    }
+    // The containers own what is in it, and may have changed its mode.
+    if (await ignoreNotFound(Deno.lstat(dir))) return;
+    // Renamed when it is complete: a power cut in between must not leave a directory that the
+    // containers can't write.
+    const asideDir = `${dir}.aside`;
+    await ensureDir(asideDir);
+    if (gid !== undefined) await Deno.chown(asideDir, null, gid);
+    await Deno.chmod(asideDir, mode);
+    await Deno.rename(asideDir, dir);
   }
 
   async #prepareFiles(
@@ -302,7 +313,9 @@ class PodVolumes implements Volumes {
       signal,
     });
     await ensureDir(dir);
-    if (source.secret) await this.#ensureTmpfs(dir, SECRET_TMPFS_BYTES);
+    if (source.secret) {
+      await this.#ensureTmpfs(dir, { sizeBytes: SECRET_TMPFS_BYTES });
+    }
     await Deno.chmod(dir, 0o755);
     await writeFilesVolume({
       dir,
@@ -316,14 +329,10 @@ class PodVolumes implements Volumes {
     });
   }
 
-  /** Mounts a tmpfs unless one is mounted. Returns whether it was mounted now. */
-  async #ensureTmpfs(
-    dir: string,
-    sizeBytes: number,
-  ): Promise<{ mounted: boolean }> {
-    if (await isMountPoint(dir)) return { mounted: false };
-    await this.#options.mounts.mountTmpfs(dir, { sizeBytes });
-    return { mounted: true };
+  /** Mounts a tmpfs unless one is mounted. */
+  async #ensureTmpfs(dir: string, options: TmpfsOptions): Promise<void> {
+    if (await isMountPoint(dir)) return;
+    await this.#options.mounts.mountTmpfs(dir, options);
   }
 
   /** Returns the path that the subPath is mounted on. */
@@ -376,16 +385,9 @@ function getBlob(
   return content;
 }
 
-/** Creates a directory unless it exists. Returns whether it was created now. */
-async function ensureDir(path: string): Promise<{ created: boolean }> {
-  await Deno.mkdir(parentOf(path), { recursive: true });
-  try {
-    await Deno.mkdir(path);
-    return { created: true };
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return { created: false };
-    throw error;
-  }
+/** Creates a directory, and those above it, unless it exists. */
+async function ensureDir(path: string): Promise<void> {
+  await Deno.mkdir(path, { recursive: true });
 }
 
 /** Returns whether the directory is on another file system than its parent. */

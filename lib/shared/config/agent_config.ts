@@ -15,7 +15,7 @@ export interface HostSwitches {
   logs: boolean;
   /** `kubectl port-forward`, also to pods in the host's network. @default true */
   portForward: boolean;
-  /** Path of the shell for `attach`. Absent: the user's own, else /bin/sh. */
+  /** Path of the shell for `attach`. @default "/bin/sh" */
   shell?: string;
   /** Path of the file that `logs` shows. Absent: the journal. */
   logFile?: string;

@@ -23,7 +23,7 @@ host:
   attach: true # a shell on the device: kubectl attach
   logs: true # read the device's log: kubectl logs
   portForward: true # connect to ports of the device, also of pods in its network: kubectl port-forward
-  # shell: /bin/bash # for attach; default: the user's own
+  # shell: /bin/bash # for attach; default: /bin/sh
   # logFile: /var/log/syslog # for logs; default: the journal
 
 # What pods may do to this device. With all three false, pods keep to the baseline policy of the Pod Security

@@ -21,6 +21,26 @@ Deno.test("HostMounts.mountTmpfs() mounts memory of a given size, which unmount(
   await Deno.remove(dir);
 });
 
+Deno.test("HostMounts.mountTmpfs() allows neither devices nor set-user-id programs, also a second time", async () => {
+  const dir = await Deno.makeTempDir();
+  const mounts = new HostMounts();
+  try {
+    for (const mode of [0o755, 0o2777]) {
+      await mounts.mountTmpfs(dir, { sizeBytes: 0, mode });
+      try {
+        assert.equal(((await Deno.stat(dir)).mode ?? 0) & 0o7777, mode);
+        const line = (await Deno.readTextFile("/proc/self/mounts")).split("\n")
+          .find((one) => one.includes(` ${dir} `));
+        assert.match(line ?? "", /nosuid,nodev/);
+      } finally {
+        await mounts.unmount(dir);
+      }
+    }
+  } finally {
+    await Deno.remove(dir);
+  }
+});
+
 Deno.test("HostMounts.unmount() fails with the program's message", async () => {
   const path = absentPath();
   const refused = new HostMounts().unmount(path);

@@ -80,6 +80,40 @@ for (const isNew of [true, false]) {
   });
 }
 
+Deno.test("volumes with many files are measured less often", async () => {
+  const pauses: number[] = [];
+  let nowMs = 0;
+  const { context } = createWorkerContext({
+    ...SYSTEM_CLOCK,
+    monotonicMs: () => nowMs,
+    sleep(delayMs, options) {
+      pauses.push(delayMs);
+      // The last one ends with the worker.
+      return SYSTEM_CLOCK.sleep(pauses.length > 2 ? 60_000 : 0, options);
+    },
+  });
+  const walksMs = [100, 3_000];
+  context.volumes.findExceededLimit = () => {
+    nowMs += walksMs.shift() ?? 0;
+    return Promise.resolve(undefined);
+  };
+  const spec = podOf({
+    volumes: [{
+      name: "work",
+      source: { case: "emptyDir", value: { sizeLimitBytes: 1n } },
+    }],
+  });
+  const pod = new PodWorker(context, {
+    record: createPodRecord(spec, { firstSeenUnixMs: 0 }),
+    isNew: false,
+  });
+  context.registry.mayRun = () => false;
+  pod.start();
+  await waitUntil(() => pauses.length === 3);
+  assert.deepEqual(pauses, [10_000, 10_000, 60_000]);
+  await pod[Symbol.asyncDispose]();
+});
+
 Deno.test("apply() starts a pod: sandbox, init containers in order, then the others", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({

@@ -83,6 +83,20 @@ Deno.test("prepare() creates an emptyDir that all may write, and keeps what is i
     await Deno.stat(`${dir}/kept`);
   }));
 
+Deno.test("prepare() creates an emptyDir whose creation was interrupted before", () =>
+  withVolumes(async (volumes, root) => {
+    const dir = `${root}/${UID}/volumes/work`;
+    await Deno.mkdir(`${dir}.aside`, { recursive: true, mode: 0o700 });
+    await volumes.prepare(podOf([emptyDir("work")]), SIGNAL);
+    assert.equal(((await Deno.stat(dir)).mode ?? 0) & 0o7777, 0o777);
+    assert.deepEqual(
+      (await Array.fromAsync(Deno.readDir(`${root}/${UID}/volumes`))).map((
+        { name },
+      ) => name),
+      ["work"],
+    );
+  }));
+
 Deno.test("prepare() sets group and setgid bit of an emptyDir when there is an fsGroup", () =>
   withVolumes(async (volumes, root) => {
     await volumes.prepare(podOf([emptyDir("work")], 2_000n), SIGNAL);
