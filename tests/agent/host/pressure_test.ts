@@ -92,6 +92,16 @@ Deno.test("PressureMonitor.update() applies the thresholds of agent.yaml", () =>
   assert.deepEqual(findPressures(monitor, later), []);
 });
 
+Deno.test("PressureMonitor.update() ignores inodes of a file system that counts none", () => {
+  const hard = { ...DEFAULT_EVICTION.hard, "imagefs.inodesFree": { count: 9 } };
+  const monitor = new PressureMonitor({ ...DEFAULT_EVICTION, hard });
+  const measured = input({ freeInodes: 0 });
+  assert.deepEqual(findPressures(monitor, measured), ["DiskPressure"]);
+  const withoutInodes = new PressureMonitor({ ...DEFAULT_EVICTION, hard });
+  if (measured.engineDisk) measured.engineDisk.inodeCount = 0;
+  assert.deepEqual(findPressures(withoutInodes, measured), []);
+});
+
 Deno.test("PressureMonitor.update() returns messages that stay the same while the condition does", () => {
   const monitor = newMonitor();
   const measured = { memoryAvailableBytes: 90 * 1024 ** 2, free: 0.1 };

@@ -85,10 +85,9 @@ Deno.test("rankPods() counts layers, logs and volumes when there is one disk, el
     usageOf("both", { diskMib: 40, volumesMib: 40 }),
     usageOf("memory", { memoryMib: 5_000 }),
   ];
-  assert.equal(
-    rank(pods, "nodefs.available"),
-    "both volumes layers memory",
-  );
+  for (const signal of ["nodefs.available", "imagefs.available"] as const) {
+    assert.equal(rank(pods, signal), "both volumes layers memory");
+  }
   assert.equal(
     rank(pods, "imagefs.available", { hasOneDisk: false }),
     "layers both volumes memory",
