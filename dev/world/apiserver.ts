@@ -27,6 +27,8 @@ export interface ApiserverOptions {
    * @default false
    */
   audits?: boolean;
+  /** Whether other machines can reach it, at its machine's address. @default false */
+  isReachable?: boolean;
   /** More flags. */
   flags?: string[];
 }
@@ -113,7 +115,13 @@ export class Apiserver implements AsyncDisposable {
         { name: "admin", user: "admin", groups: ["system:masters"] },
       );
       const kubectl = await Kubectl.create({ machine, kubeconfig });
-      const args = flagsOf({ keys, port, machine, etcdUrl: etcd.url });
+      const args = flagsOf({
+        keys,
+        port,
+        machine,
+        etcdUrl: etcd.url,
+        bindAddress: options.isReachable ? "0.0.0.0" : "127.0.0.1",
+      });
       if (options.audits) args.push(...await auditFlags(folder, logs));
       args.push(...options.flags ?? []);
       const server = new Apiserver(
@@ -131,10 +139,27 @@ export class Apiserver implements AsyncDisposable {
     }
   }
 
+  /** Its URL on other machines, when they can reach it. */
+  get outerUrl(): string {
+    const url = new URL(this.url);
+    url.hostname = this.machine.address;
+    return url.origin;
+  }
+
   /** Kills it with SIGKILL; its data stay. */
   async crash(): Promise<void> {
     this.#program?.kill("SIGKILL");
     await this.#program?.exited;
+  }
+
+  /** Makes it hang: connections stay open, but nothing is answered until {@linkcode thaw}. */
+  freeze(): void {
+    this.#program?.freeze();
+  }
+
+  /** Ends what {@linkcode freeze} did. */
+  thaw(): void {
+    this.#program?.thaw();
   }
 
   /** Starts it, after killing it if it runs, and waits until it is ready. */
@@ -231,12 +256,13 @@ function flagsOf(
     port: number;
     machine: Machine;
     etcdUrl: string;
+    bindAddress: string;
   },
 ): string[] {
-  const { keys, port, machine, etcdUrl } = options;
+  const { keys, port, machine, etcdUrl, bindAddress } = options;
   return [
     `--etcd-servers=${etcdUrl}`,
-    "--bind-address=127.0.0.1",
+    `--bind-address=${bindAddress}`,
     `--secure-port=${port}`,
     `--advertise-address=${machine.address}`,
     "--endpoint-reconciler-type=none",

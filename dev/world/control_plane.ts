@@ -15,10 +15,18 @@ export interface ControlPlaneOptions extends ApiserverOptions {
 /** A running control plane. */
 export class ControlPlane implements AsyncDisposable {
   readonly apiserver: Apiserver;
+  readonly controllerManager: ControllerManager;
   readonly #closes: AsyncDisposableStack;
 
-  private constructor(apiserver: Apiserver, closes: AsyncDisposableStack) {
+  private constructor(
+    { apiserver, controllerManager, closes }: {
+      apiserver: Apiserver;
+      controllerManager: ControllerManager;
+      closes: AsyncDisposableStack;
+    },
+  ) {
     this.apiserver = apiserver;
+    this.controllerManager = controllerManager;
     this.#closes = closes;
   }
 
@@ -33,7 +41,7 @@ export class ControlPlane implements AsyncDisposable {
     const closes = new AsyncDisposableStack();
     try {
       const apiserver = closes.use(await Apiserver.start(options));
-      const controllers = await Promise.all([
+      const [controllerManager, scheduler] = await Promise.all([
         ControllerManager.start({
           apiserver,
           flags,
@@ -41,8 +49,8 @@ export class ControlPlane implements AsyncDisposable {
         }),
         Scheduler.start({ apiserver }),
       ]);
-      for (const one of controllers) closes.use(one);
-      return new ControlPlane(apiserver, closes);
+      for (const one of [controllerManager, scheduler]) closes.use(one);
+      return new ControlPlane({ apiserver, controllerManager, closes });
     } catch (error) {
       await closes.disposeAsync();
       throw error;

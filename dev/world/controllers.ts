@@ -23,10 +23,11 @@ export interface ControllerManagerOptions {
  * A running kube-controller-manager. It signs with the CA that the API server trusts for kubelets.
  */
 export class ControllerManager implements AsyncDisposable {
-  readonly program: Launched;
+  readonly #launch: () => Promise<Launched>;
+  #program: Launched | undefined;
 
-  private constructor(program: Launched) {
-    this.program = program;
+  private constructor(launch: () => Promise<Launched>) {
+    this.#launch = launch;
   }
 
   /** Starts it and waits until it is healthy. */
@@ -41,7 +42,7 @@ export class ControllerManager implements AsyncDisposable {
       "kubelet-client": keys.clients,
       "kube-apiserver-client": keys.clients,
     };
-    const program = await startComponent(apiserver, "kube-controller-manager", [
+    const args = [
       "--use-service-account-credentials=true",
       `--root-ca-file=${keys.servers.cert}`,
       `--service-account-private-key-file=${keys.tokens}`,
@@ -54,12 +55,33 @@ export class ControllerManager implements AsyncDisposable {
         `--kube-api-burst=${requestsPerSecond}`,
       ],
       ...flags,
-    ]);
-    return new ControllerManager(program);
+    ];
+    const manager = new ControllerManager(() =>
+      startComponent(apiserver, "kube-controller-manager", args)
+    );
+    await manager.restart();
+    return manager;
+  }
+
+  /** Its process; undefined before the first start. */
+  get program(): Launched | undefined {
+    return this.#program;
+  }
+
+  /** Kills it with SIGKILL. */
+  async crash(): Promise<void> {
+    this.#program?.kill("SIGKILL");
+    await this.#program?.exited;
+  }
+
+  /** Starts it, after killing it if it runs, and waits until it is healthy. */
+  async restart(): Promise<void> {
+    await this.crash();
+    this.#program = await this.#launch();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.program.stop();
+    await this.#program?.stop();
   }
 }
 

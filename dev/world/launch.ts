@@ -153,6 +153,17 @@ export class Launched implements AsyncDisposable {
     }
   }
 
+  /** Stops it until {@linkcode thaw}; its connections stay open. */
+  freeze(): void {
+    this.kill("SIGSTOP");
+  }
+
+  /** Continues it. nsenter stops itself with its child, and is continued too. */
+  thaw(): void {
+    this.kill("SIGCONT");
+    if (this.#isRunning) this.#child.kill("SIGCONT");
+  }
+
   /**
    * Sends SIGTERM, and SIGKILL after the grace period; resolves with the exit code. May be called
    * again.

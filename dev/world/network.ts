@@ -90,7 +90,7 @@ export class Network implements AsyncDisposable {
       ownState: true,
     });
     this.#devices.set(name, machine);
-    await this.#connect(machine, `dev${index}`);
+    await this.#connect(machine, toPortName(address));
     return machine;
   }
 
@@ -102,6 +102,23 @@ export class Network implements AsyncDisposable {
     const machine = this.#devices.get(name);
     this.#devices.delete(name);
     await machine?.[Symbol.asyncDispose]();
+  }
+
+  /**
+   * Cuts a device's machine off, like a pulled cable: whatever it sends, or is sent to it, is lost
+   * without an error.
+   */
+  async disconnect(name: string): Promise<void> {
+    await this.controlPlane.run("ip", {
+      args: `link set ${this.#portOf(name)} nomaster`.split(" "),
+    });
+  }
+
+  /** Ends what {@linkcode disconnect} did. */
+  async reconnect(name: string): Promise<void> {
+    await this.controlPlane.run("ip", {
+      args: `link set ${this.#portOf(name)} master br0`.split(" "),
+    });
   }
 
   /** Makes disposal keep the folder, for a person who reads its logs. */
@@ -141,6 +158,15 @@ export class Network implements AsyncDisposable {
     });
   }
 
+  #portOf(name: string): string {
+    const machine = this.#devices.get(name);
+    if (machine) return toPortName(machine.address);
+    throw new AranyaError(
+      "not_found",
+      `Cannot find device ${name}: the network has none of that name`,
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const machine of this.#devices.values()) {
       await machine[Symbol.asyncDispose]();
@@ -158,4 +184,9 @@ async function setUpBridge(machine: Machine): Promise<void> {
       `ip link add br0 mtu ${MTU} type bridge; ip addr add ${machine.address}/24 dev br0; ip link set br0 up`,
     ],
   });
+}
+
+/** Returns the name of a machine's port on the bridge. */
+function toPortName(address: string): string {
+  return `dev${address.split(".").at(-1)}`;
 }

@@ -5,6 +5,7 @@ import { untilEdgeDevicesServed } from "./definition.ts";
 import { get } from "./http.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { type Launched, untilReady } from "./launch.ts";
+import type { Machine } from "./machine.ts";
 import { join, ROOT } from "../base/paths.ts";
 
 const MAIN = join(ROOT, "main.ts");
@@ -20,6 +21,12 @@ const TOKEN_DURATION = "24h";
 /** Options of {@linkcode Operator.start}. */
 export interface OperatorLaunchOptions {
   apiserver: Apiserver;
+  /**
+   * The host that it runs on; another one reaches the API server only when that listens on its
+   * machine's address.
+   * @default the API server's machine
+   */
+  machine?: Machine;
   /** Name of the process and its log. @default "operator" */
   name?: string;
   /** Namespace of its EdgeDevices. @default {@linkcode NAMESPACE} */
@@ -34,9 +41,11 @@ export interface OperatorLaunchOptions {
   waits?: boolean;
 }
 
-/** A running operator on the control plane's machine. */
+/** A running operator. */
 export class Operator implements AsyncDisposable {
   readonly apiserver: Apiserver;
+  /** The host that it runs on. */
+  readonly machine: Machine;
   readonly grpcPort: number;
   /** Port of `/healthz`, `/readyz`, `/metrics`. */
   readonly httpPort: number;
@@ -48,6 +57,7 @@ export class Operator implements AsyncDisposable {
   private constructor(
     options: {
       apiserver: Apiserver;
+      machine: Machine;
       grpcPort: number;
       httpPort: number;
       name: string;
@@ -55,6 +65,7 @@ export class Operator implements AsyncDisposable {
     },
   ) {
     this.apiserver = options.apiserver;
+    this.machine = options.machine;
     this.grpcPort = options.grpcPort;
     this.httpPort = options.httpPort;
     this.#name = options.name;
@@ -66,11 +77,12 @@ export class Operator implements AsyncDisposable {
   static async start(options: OperatorLaunchOptions): Promise<Operator> {
     const { apiserver, name = "operator", flags = [], waits = true } = options;
     const { namespace = NAMESPACE } = options;
-    const { machine } = apiserver;
+    const { machine = apiserver.machine } = options;
     await installManifests(apiserver);
     const grpcPort = options.grpcPort ?? await machine.freePort();
     const httpPort = await machine.freePort();
-    const kubeconfig = options.kubeconfig ?? await accountKubeconfig(apiserver);
+    const kubeconfig = options.kubeconfig ??
+      await accountKubeconfig(apiserver, machine);
     const args = [
       ...["--mode", "operator", "--kubeconfig", kubeconfig],
       ...["--namespace", namespace, "--host-address", machine.address],
@@ -79,6 +91,7 @@ export class Operator implements AsyncDisposable {
     ];
     const operator = new Operator({
       apiserver,
+      machine,
       grpcPort,
       httpPort,
       name,
@@ -102,7 +115,7 @@ export class Operator implements AsyncDisposable {
   /** Stops it with SIGTERM, if it runs, and starts it. */
   async restart(options: { waits?: boolean } = {}): Promise<void> {
     await this.stop();
-    this.#program = await this.apiserver.machine.launch(Deno.execPath(), {
+    this.#program = await this.machine.launch(Deno.execPath(), {
       name: this.#name,
       args: ["run", "-P=operator", "--no-prompt", MAIN, ...this.#args],
       env: { NO_COLOR: "1", ...MEMORY_FLAGS },
@@ -127,7 +140,7 @@ export class Operator implements AsyncDisposable {
 
   /** Returns the body of a page of its HTTP port, or "" without a response. */
   get(path: string): Promise<string> {
-    const { machine } = this.apiserver;
+    const { machine } = this;
     return get(machine, `http://${machine.address}:${this.httpPort}${path}`);
   }
 
@@ -152,14 +165,17 @@ export async function installManifests(apiserver: Apiserver): Promise<void> {
 }
 
 /** Writes a kubeconfig with a token of the operator's service account. */
-async function accountKubeconfig(apiserver: Apiserver): Promise<string> {
+async function accountKubeconfig(
+  apiserver: Apiserver,
+  machine: Machine,
+): Promise<string> {
   const token = await apiserver.kubectl.run([
     ...["create", "token", ACCOUNT, "--namespace", NAMESPACE],
     `--duration=${TOKEN_DURATION}`,
   ]);
   return await writeKubeconfig({
-    path: join(apiserver.machine.folder, "operator.kubeconfig"),
-    url: apiserver.url,
+    path: join(machine.folder, "operator.kubeconfig"),
+    url: machine === apiserver.machine ? apiserver.url : apiserver.outerUrl,
     authority: apiserver.keys.servers.cert,
     token: token.trim(),
     namespace: NAMESPACE,

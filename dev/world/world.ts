@@ -20,6 +20,11 @@ export interface WorldOptions extends ControlPlaneOptions {
   devices?: string[];
   /** More flags of the operator. */
   operatorFlags?: string[];
+  /**
+   * Names of hosts of their own, with an operator each. @default one operator on the control
+   * plane's machine
+   */
+  operatorHosts?: string[];
   /** Default of {@linkcode DeviceOptions.engine}. @default "required" */
   engine?: DeviceOptions["engine"];
 }
@@ -57,7 +62,8 @@ const SPEC = {
 export class World implements AsyncDisposable {
   readonly network: Network;
   readonly controlPlane: ControlPlane;
-  readonly operator: Operator;
+  /** All operators, in the order of their hosts. */
+  readonly operators: readonly Operator[];
   readonly devices = new Map<string, WorldDevice>();
   readonly #closes: AsyncDisposableStack;
   readonly #engine: DeviceOptions["engine"];
@@ -66,14 +72,14 @@ export class World implements AsyncDisposable {
     options: {
       network: Network;
       controlPlane: ControlPlane;
-      operator: Operator;
+      operators: readonly Operator[];
       closes: AsyncDisposableStack;
       engine: DeviceOptions["engine"];
     },
   ) {
     this.network = options.network;
     this.controlPlane = options.controlPlane;
-    this.operator = options.operator;
+    this.operators = options.operators;
     this.#closes = options.closes;
     this.#engine = options.engine;
   }
@@ -83,19 +89,37 @@ export class World implements AsyncDisposable {
     const closes = new AsyncDisposableStack();
     try {
       const network = options.network ?? closes.use(await Network.start());
+      const { operatorHosts } = options;
       const controlPlane = closes.use(
-        await ControlPlane.start({ ...options, network }),
-      );
-      const operator = closes.use(
-        await Operator.start({
-          apiserver: controlPlane.apiserver,
-          flags: ["--debug", ...options.operatorFlags ?? []],
+        await ControlPlane.start({
+          isReachable: operatorHosts !== undefined,
+          ...options,
+          network,
         }),
       );
+      const { apiserver } = controlPlane;
+      const flags = ["--debug", ...options.operatorFlags ?? []];
+      const operators: Operator[] = [];
+      for (const name of operatorHosts ?? []) {
+        const machine = await network.addDevice(name);
+        operators.push(
+          closes.use(
+            await Operator.start({
+              apiserver,
+              machine,
+              name: `operator-${name}`,
+              flags,
+            }),
+          ),
+        );
+      }
+      if (operators.length === 0) {
+        operators.push(closes.use(await Operator.start({ apiserver, flags })));
+      }
       const world = new World({
         network,
         controlPlane,
-        operator,
+        operators,
         closes,
         engine: options.engine,
       });
@@ -107,6 +131,13 @@ export class World implements AsyncDisposable {
       await closes.disposeAsync();
       throw error;
     }
+  }
+
+  /** The first operator. */
+  get operator(): Operator {
+    const [operator] = this.operators;
+    if (operator) return operator;
+    throw new AranyaError("internal", "Cannot use the operator: there is none");
   }
 
   /** kubectl as the administrator. */
