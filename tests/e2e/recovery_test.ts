@@ -73,13 +73,16 @@ async function untilExecWorks(): Promise<void> {
 }
 
 scenario(
-  "a container survives when the operator is killed; a running exec continues or ends",
+  "a container survives when the operator is killed; a running exec ends without lost output, with exit code 0 or a message",
   async () => {
     const before = await startedAt();
     await using counter = await countIn(POD);
     await world().operator.crash();
     await world().operator.restart();
-    await counter.assertContinuesOrFails({ mayEndSilently: true });
+    // The API server takes the closed connection for the end of the command.
+    const { success } = await counter.untilEnded();
+    if (!success) await counter.untilFailed();
+    counter.assertFromStart();
     await world().untilNodeReady(DEVICE, 90_000);
     await untilExecWorks();
     assert.equal(await startedAt(), before);
@@ -175,7 +178,7 @@ scenario(
 );
 
 scenario(
-  "a second agent of the device waits, and takes over when the first one is killed",
+  "a second agent of the device waits, and takes over within 5 s when the first one is killed",
   async () => {
     const { agent, machine } = mustDevice(world());
     await using second = await Agent.start({
@@ -187,18 +190,19 @@ stateKeyFile: ${dirname(agent.configFile)}/${DEVICE}.key
       logs: world().controlPlane.apiserver.logs,
       name: "agent-second",
     });
-    await until(
-      async () =>
-        /lock|waits|waiting/i.test(await Deno.readTextFile(second.log)),
-      { what: "a waiting second agent" },
-    );
+    const untilLogged = (text: string, timeoutMs: number) =>
+      until(
+        async () => (await Deno.readTextFile(second.log)).includes(text),
+        {
+          what: `"${text}" of the second agent`,
+          timeoutMs,
+          detail: () => second.logTail(),
+        },
+      );
+    await untilLogged("another agent of this device is running", 30_000);
     await agent.crash();
-    const startMs = performance.now();
+    await untilLogged("link is up", 5_000);
     await untilExecWorks();
-    assert.ok(
-      performance.now() - startMs < 10_000,
-      "the second agent took longer",
-    );
     await second.stop();
     await agent.restart();
     await untilExecWorks();

@@ -28,14 +28,23 @@ export function readCounter(world: World, ...args: string[]): CounterReader {
 export class CounterReader implements AsyncDisposable {
   /** All numbers so far. */
   readonly numbers: number[] = [];
+  /** All lines that are no numbers. */
+  readonly texts: string[] = [];
   readonly #running: RunningKubectl;
   readonly #done: Promise<void>;
   #errors = "";
+  #ended: Deno.CommandStatus | undefined;
 
   constructor(running: RunningKubectl) {
     this.#running = running;
+    running.child.status.then((status) => this.#ended = status);
     this.#done = Promise.all([this.#readNumbers(), this.#readErrors()])
       .then(() => {});
+  }
+
+  /** What kubectl has written to standard error so far. */
+  get errors(): string {
+    return this.#errors;
   }
 
   /** Waits for this many further numbers. */
@@ -48,8 +57,13 @@ export class CounterReader implements AsyncDisposable {
     });
   }
 
-  /** Fails unless each number is the one before plus 1. */
+  /** Fails unless each number is the one before plus 1, and there is nothing else. */
   assertContiguous(): void {
+    assert.deepEqual(this.texts, []);
+    this.#assertSteps();
+  }
+
+  #assertSteps(): void {
     const [first = 1] = this.numbers;
     assert.deepEqual(
       this.numbers,
@@ -59,26 +73,47 @@ export class CounterReader implements AsyncDisposable {
 
   /**
    * Waits until kubectl continues or ends, and fails unless its numbers are contiguous. When it
-   * ends, it must fail with a message. With `mayEndSilently` it may also end without: when the
-   * operator is killed, the API server reports the closed connection as success.
+   * ends, it must fail with a message.
    */
-  async assertContinuesOrFails(
-    options: { mayEndSilently?: boolean } = {},
-  ): Promise<void> {
+  async assertContinuesOrFails(): Promise<void> {
     const last = this.numbers.at(-1) ?? 0;
-    let ended: Deno.CommandStatus | undefined;
-    this.#running.child.status.then((status) => ended = status);
-    await until(() => ended || (this.numbers.at(-1) ?? 0) > last + 20, {
+    await until(() => this.#ended || (this.numbers.at(-1) ?? 0) > last + 20, {
       what: "a kubectl that continues or ends",
       timeoutMs: 90_000,
     });
-    if (ended) await this.#done;
-    if (ended && !options.mayEndSilently) {
-      assert.ok(!ended.success, "kubectl ended with success");
-      assert.notEqual(this.#errors.trim(), "", "kubectl ended silently");
-    }
+    if (this.#ended) await this.untilFailed();
+    this.assertFromStart();
+  }
+
+  /** Waits until kubectl fails with a message, and returns that. */
+  async untilFailed(): Promise<string> {
+    const { success } = await this.untilEnded();
+    assert.ok(!success, "kubectl ended with success");
+    assert.notEqual(this.#errors.trim(), "", "kubectl ended silently");
+    return this.#errors.trim();
+  }
+
+  /** Waits until kubectl ends, however. */
+  async untilEnded(): Promise<Deno.CommandStatus> {
+    const ended = await until(() => this.#ended, {
+      what: "the end of kubectl",
+      timeoutMs: 90_000,
+    });
+    await this.#done;
+    return ended;
+  }
+
+  /** Fails unless the numbers are contiguous and begin with 1. */
+  assertFromStart(): void {
     assert.equal(this.numbers[0], 1);
     this.assertContiguous();
+  }
+
+  /** Fails unless the numbers are contiguous, begin with 1, and a message follows them. */
+  assertEndsWithMessage(): void {
+    assert.equal(this.numbers[0], 1);
+    this.#assertSteps();
+    assert.equal(this.texts.filter((line) => line !== "").length, 1);
   }
 
   async #readNumbers(): Promise<void> {
@@ -87,7 +122,19 @@ export class CounterReader implements AsyncDisposable {
     for await (const text of stdout.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      this.numbers.push(...lines.map(Number));
+      this.#addLines(lines);
+    }
+    // Of a number, it may be the beginning only.
+    if (/\D/.test(rest)) this.#addLines([rest]);
+  }
+
+  #addLines(lines: string[]): void {
+    for (const line of lines) {
+      if (/^\d+$/.test(line) && this.texts.length === 0) {
+        this.numbers.push(Number(line));
+      } else {
+        this.texts.push(line);
+      }
     }
   }
 
