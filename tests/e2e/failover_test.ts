@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Two operators on hosts of their own, when the leader is stopped, killed or cut off, its host
- * vanishes, or both are replaced. Nobody visits the devices. Each scenario leaves the other
+ * vanishes, or both are replaced. Nothing is done on the devices. Each scenario leaves the other
  * operator as the leader, so that they also show the way back.
  */
 import assert from "node:assert/strict";
