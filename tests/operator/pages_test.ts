@@ -39,6 +39,15 @@ Deno.test("servePages() serves health, readiness and metrics, and nothing else",
   );
 });
 
+Deno.test("servePages() listens on both address families", async () => {
+  const { pages } = await serve();
+  await using _ = pages;
+  for (const host of ["127.0.0.1", "[::1]"]) {
+    const response = await fetch(`http://${host}:${pages.port}/healthz`);
+    assert.equal(await response.text(), "ok\n", host);
+  }
+});
+
 Deno.test("servePages() answers /readyz with 503 and the reason while the operator is not ready", async () => {
   const { pages } = await serve("the API server is away");
   await using _ = pages;

@@ -5,10 +5,13 @@ import { connect } from "node:tls";
 /**
  * Connects to a port of this machine and returns the common name of the certificate that it serves.
  */
-export async function servedNameAt(port: number): Promise<string> {
+export async function servedNameAt(
+  port: number,
+  { host = "127.0.0.1" }: { host?: string } = {},
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connect(
-    { host: "127.0.0.1", port, rejectUnauthorized: false },
+    { host, port, rejectUnauthorized: false },
     resolve,
   );
   socket.on("error", reject);

@@ -94,6 +94,17 @@ Deno.test("open() takes any free port when the range is 0", async () => {
   assert.notEqual(first.port, second.port);
 });
 
+Deno.test("open() listens on both address families", async () => {
+  const kubelets = createRegistry({ first: 0, last: 0 });
+  await using server = await kubelets.open("a", {
+    wantedPort: undefined,
+    handlers,
+  });
+  for (const host of ["127.0.0.1", "::1"]) {
+    assert.equal(await servedNameAt(server.port, { host }), "system:node:test");
+  }
+});
+
 Deno.test("setClientCa() keeps each server's certificate and refuses a bundle that can't be read", async () => {
   const issue = (commonName: string) =>
     issueServerCertificate({ authority, commonName, ips: [], dnsNames: [] });
