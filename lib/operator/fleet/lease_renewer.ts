@@ -7,7 +7,12 @@ import {
   toRfc3339Micro,
 } from "../../shared/base/mod.ts";
 import { LEASE_NAMESPACE } from "../device/mod.ts";
-import { type KubeClient, type Leadership, LEASE } from "../kube/mod.ts";
+import {
+  type KubeClient,
+  type Leadership,
+  LEASE,
+  LEASE_CONNECTION_COUNT,
+} from "../kube/mod.ts";
 
 /** Options of {@linkcode LeaseRenewer}. */
 export interface LeaseRenewerOptions {
@@ -23,7 +28,7 @@ export interface LeaseRenewerOptions {
   intervalMs?: number;
   /** Number of slots that an interval is divided into. @default 40 */
   slotCount?: number;
-  /** Highest number of renewals at the same time. @default 16 */
+  /** Highest number of renewals at the same time. @default {@linkcode LEASE_CONNECTION_COUNT} */
   concurrency?: number;
 }
 
@@ -66,7 +71,11 @@ export class LeaseRenewer implements Disposable {
   #nextSlot = 0;
 
   constructor(options: LeaseRenewerOptions) {
-    const { intervalMs = 10_000, slotCount = 40, concurrency = 16 } = options;
+    const {
+      intervalMs = 10_000,
+      slotCount = 40,
+      concurrency = LEASE_CONNECTION_COUNT,
+    } = options;
     this.#options = options;
     this.#intervalMs = intervalMs;
     this.#concurrency = concurrency;

@@ -65,3 +65,4 @@ export type { ChangeListener, ObjectChange } from "./object_store.ts";
 export type * from "./objects.ts";
 export type * from "./pod_object.ts";
 export type { ProxyEnv } from "./proxy_env.ts";
+export { LEASE_CONNECTION_COUNT } from "./transport.ts";

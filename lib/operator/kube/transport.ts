@@ -80,7 +80,8 @@ const TOKEN_MAX_AGE_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_PROBE_MS = 15_000;
 const NORMAL_CONNECTION_COUNT = 24;
-const LEASE_CONNECTION_COUNT = 6;
+/** So many Leases can be renewed at the same time; more requests would wait for a connection. */
+export const LEASE_CONNECTION_COUNT = 16;
 /** One is in use; another may be broken and not known to be. */
 const ELECTION_CONNECTION_COUNT = 2;
 const IDLE_WATCH_CONNECTION_COUNT = 8;

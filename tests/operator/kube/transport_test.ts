@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import type { Credentials } from "../../../lib/operator/kube/credentials.ts";
 import { NO_METER, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { ApiCaller } from "../../../lib/operator/kube/calls.ts";
-import { createTransport } from "../../../lib/operator/kube/transport.ts";
+import {
+  createTransport,
+  LEASE_CONNECTION_COUNT,
+} from "../../../lib/operator/kube/transport.ts";
+import type { ConnectionPool } from "../../../lib/operator/kube/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { ScriptedServer } from "./_support/scripted_server.ts";
 
 function open(
@@ -18,13 +23,13 @@ function open(
   });
   return {
     transport,
-    async get() {
+    async get(pool: ConnectionPool = "normal") {
       const reply = await transport.send({
         method: "GET",
         path: "/x",
         headers: {},
-        pool: "normal",
-        signal: AbortSignal.timeout(5000),
+        pool,
+        signal: AbortSignal.timeout(15_000),
       });
       let text = "";
       const decoder = new TextDecoder();
@@ -46,6 +51,26 @@ Deno.test("Transport.send() sends token and user agent over a kept connection", 
   assert.equal(await client.get(), "Bearer t0 test/1");
   assert.equal(await client.get(), "Bearer t0 test/1");
   assert.equal(ports.size, 1);
+});
+
+Deno.test("Transport.send() has a connection for each renewal of a Lease that runs at the same time", async () => {
+  await using server = await ScriptedServer.start();
+  const held: (() => void)[] = [];
+  server.script = (_request, response) => {
+    held.push(() => response.end("{}"));
+  };
+  using client = open(server.credentials);
+  const calls = Array.from(
+    { length: LEASE_CONNECTION_COUNT },
+    () => client.get("leases"),
+  );
+  await until(() => held.length === calls.length, {
+    what: "all requests at the server",
+    timeoutMs: 10_000,
+    detail: () => `${held.length} requests`,
+  });
+  for (const respond of held) respond();
+  await Promise.all(calls);
 });
 
 Deno.test("Transport.send() reads the token file, and rejects when it does not exist", async () => {
