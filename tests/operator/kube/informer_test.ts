@@ -8,6 +8,113 @@ import {
 } from "../../../lib/operator/kube/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 import { Apiserver } from "../../../dev/world/mod.ts";
+import { createScriptedClient } from "./_support/scripted_client.ts";
+import { ScriptedServer } from "./_support/scripted_server.ts";
+
+/** Starts an informer at a server that answers lists in turn, and each watch with these lines. */
+async function startScripted(
+  answers: { lists: Answer[]; watches: string[] },
+) {
+  const server = await ScriptedServer.start();
+  const pages: string[] = [];
+  server.script = (request, response) => {
+    const url = new URL(request.url ?? "", "http://server");
+    if (url.searchParams.has("watch")) {
+      const line = answers.watches.shift();
+      // The last watch stays open.
+      return line === undefined ? response.flushHeaders() : response.end(line);
+    }
+    pages.push(url.searchParams.get("continue") ?? "");
+    const { status = 200, body } = answers.lists.shift() ?? { status: 500 };
+    response.statusCode = status;
+    response.end(JSON.stringify(body));
+  };
+  const client = await createScriptedClient(server);
+  const informer = createInformer({
+    client,
+    type: CONFIG_MAP,
+    log: SILENT_LOGGER,
+  });
+  return {
+    informer,
+    pages,
+    async [Symbol.asyncDispose]() {
+      await informer[Symbol.asyncDispose]();
+      await client[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Answer {
+  status?: number;
+  body?: unknown;
+}
+
+/** A page of a list with ConfigMaps of these names and UIDs. */
+function page(
+  items: Record<string, string>,
+  metadata: { resourceVersion: string; continue?: string },
+): Answer {
+  return {
+    body: {
+      metadata,
+      items: Object.entries(items).map(([name, uid]) => ({
+        metadata: { namespace: "ns", name, uid, resourceVersion: uid },
+      })),
+    },
+  };
+}
+
+const EXPIRED: Answer = {
+  status: 410,
+  body: { kind: "Status", code: 410, reason: "Expired", message: "too old" },
+};
+
+Deno.test("createInformer() lists again when a watch is too old, and reports what was replaced meanwhile", async () => {
+  await using scripted = await startScripted({
+    lists: [
+      page({ a: "1", b: "2" }, { resourceVersion: "10" }),
+      page({ a: "3" }, { resourceVersion: "20" }),
+    ],
+    watches: ['{"type":"ERROR","object":{"code":410,"message":"too old"}}\n'],
+  });
+  const { informer } = scripted;
+  const seen: string[] = [];
+  informer.onChange(({ key, now, old }) =>
+    seen.push(`${key} ${old?.metadata.uid} ${now?.metadata.uid}`)
+  );
+  await until(() => informer.get("ns/a")?.metadata.uid === "3");
+  assert.equal(informer.get("ns/b"), undefined);
+  assert.deepEqual(seen.toSorted(), [
+    // One change, as in client-go.
+    "ns/a 1 3",
+    "ns/a undefined 1",
+    "ns/b 2 undefined",
+    "ns/b undefined 2",
+  ]);
+  assert.equal(informer.failure, undefined);
+});
+
+Deno.test("createInformer() begins the list anew when a page of it has expired", async () => {
+  await using scripted = await startScripted({
+    lists: [
+      page({ a: "1" }, { resourceVersion: "10", continue: "next" }),
+      EXPIRED,
+      page({ a: "1" }, { resourceVersion: "20", continue: "other" }),
+      page({ b: "2" }, { resourceVersion: "20" }),
+    ],
+    watches: [],
+  });
+  const { informer, pages } = scripted;
+  await informer.synced;
+  assert.deepEqual(pages, ["", "next", "", "other"]);
+  assert.deepEqual(informer.list().map(({ metadata }) => metadata.name), [
+    "a",
+    "b",
+  ]);
+  assert.equal(informer.failure, undefined);
+});
 
 Deno.test("createInformer()", async (t) => {
   await using apiserver = await Apiserver.start();
