@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A device's Node, and its host through the virtual pod. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { tryRun } from "../../dev/base/run.ts";
 import { until } from "../../dev/base/wait.ts";
 import { type KubeObject, NAMESPACE } from "../../dev/world/mod.ts";
+import { assertCatReturns } from "./_support/cat.ts";
 import {
   DEVICE,
   kubectl,
@@ -16,9 +16,6 @@ import {
 } from "./_support/scenario.ts";
 
 const world = useWorld();
-const MEGABYTE = 1 << 20;
-/** As many bytes as `crypto.getRandomValues` takes at a time. */
-const MAX_RANDOM_BYTES = 65_536;
 
 interface NodeObject extends KubeObject {
   spec: {
@@ -180,42 +177,7 @@ scenario("kubectl exec names a command that does not exist", async () => {
 scenario(
   "kubectl exec -i carries 200 MB to cat and back unchanged",
   async () => {
-    const [sent, received] = [createHash("sha256"), createHash("sha256")];
-    await using running = world().kubectl.start([
-      "-n",
-      NAMESPACE,
-      "exec",
-      "-i",
-      DEVICE,
-      "--",
-      "cat",
-    ]);
-    const { child } = running;
-    const errors = new Response(child.stderr).text();
-    const feeding = (async () => {
-      const writer = child.stdin.getWriter();
-      const chunk = new Uint8Array(MEGABYTE);
-      for (let at = 0; at < 200; at++) {
-        for (let start = 0; start < MEGABYTE; start += MAX_RANDOM_BYTES) {
-          crypto.getRandomValues(
-            chunk.subarray(start, start + MAX_RANDOM_BYTES),
-          );
-        }
-        sent.update(chunk);
-        await writer.write(chunk.slice());
-      }
-      await writer.close();
-    })();
-    let count = 0;
-    for await (const chunk of child.stdout) {
-      received.update(chunk);
-      count += chunk.length;
-    }
-    await feeding;
-    assert.equal((await child.status).code, 0, await errors);
-    assert.equal(count, 200 * MEGABYTE);
-    assert.equal(received.digest("hex"), sent.digest("hex"));
-    await errors;
+    await assertCatReturns(world(), { target: [DEVICE], sizeMegabytes: 200 });
   },
 );
 

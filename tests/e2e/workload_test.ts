@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
+import { assertCatReturns, hashFile, randomMegabyte } from "./_support/cat.ts";
 import { isReady, placement, untilNoPods, untilPod } from "./_support/pods.ts";
 import {
   DEVICE,
@@ -203,14 +204,25 @@ scenario(
   },
 );
 
+scenario(
+  "kubectl exec -i carries 200 MB to cat in a container and back unchanged",
+  async () => {
+    await assertCatReturns(world(), {
+      target: [await webPodName(), "-c", "server"],
+      sizeMegabytes: 200,
+    });
+  },
+);
+
 scenario("kubectl cp copies a folder into a container and back", async () => {
   const pod = await webPodName();
   const local = await Deno.makeTempDir({ prefix: "aranya-cp-" });
   try {
     await Deno.mkdir(`${local}/up`);
-    const text = Array.from({ length: 50_000 }, (_, index) => `${index}\n`)
-      .join("");
-    await Deno.writeTextFile(`${local}/up/data`, text);
+    await Deno.mkdir(`${local}/up/deep`);
+    for (const name of ["data", "deep/more"]) {
+      await Deno.writeFile(`${local}/up/${name}`, randomMegabyte());
+    }
     const up = await kubectl(
       world(),
       "cp",
@@ -229,7 +241,13 @@ scenario("kubectl cp copies a folder into a container and back", async () => {
       "client",
     );
     assert.equal(down.code, 0, down.stderr);
-    assert.equal(await Deno.readTextFile(`${local}/down/data`), text);
+    for (const name of ["data", "deep/more"]) {
+      assert.equal(
+        await hashFile(`${local}/down/${name}`),
+        await hashFile(`${local}/up/${name}`),
+        name,
+      );
+    }
   } finally {
     await Deno.remove(local, { recursive: true });
   }
