@@ -36,6 +36,13 @@ const PATHS = [
   "/metrics/resource",
   `/containerLogs/${NAMESPACE}/${DEVICE}/host`,
   `/exec/${NAMESPACE}/${DEVICE}/host?command=id&output=1`,
+  `/attach/${NAMESPACE}/${DEVICE}/host?output=1`,
+  `/portForward/${NAMESPACE}/${DEVICE}?port=22`,
+  // Paths of a kubelet that are not served, and one of none.
+  `/run/${NAMESPACE}/${DEVICE}/host?cmd=id`,
+  "/logs/",
+  "/configz",
+  "/absent",
 ];
 
 scenario(
@@ -160,9 +167,9 @@ scenario(
         world().operator.httpPort,
       ]
     ) {
-      assert.notEqual(
+      assert.match(
         await sendGarbage(machine, { address, port }),
-        "still open",
+        /^(closed|answered \d+|ConnectionReset)$/,
         `port ${port}`,
       );
     }
@@ -171,6 +178,25 @@ scenario(
       "fine\n",
     );
     assert.equal(world().operator.program?.running, true);
+  },
+);
+
+scenario(
+  "the operator's HTTP port has health and metrics for every client, and nothing else",
+  async () => {
+    const { machine } = mustDevice(world());
+    const { address } = world().network.controlPlane;
+    const base = `http://${address}:${world().operator.httpPort}`;
+    const statuses = {
+      "/healthz": "200",
+      "/readyz": "200",
+      "/metrics": "200",
+      "/pods": "404",
+      "/": "404",
+    };
+    for (const [path, status] of Object.entries(statuses)) {
+      assert.equal(await probe(machine, { url: base + path }), status, path);
+    }
   },
 );
 
