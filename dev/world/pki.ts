@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Certificates of the test control plane, made by openssl as files in a folder. */
+/**
+ * Certificates of the test control plane, made by openssl as files in a folder. The room
+ * `operator/pki` is not used here: what it makes and checks is tested against another program.
+ */
 import { join } from "../base/paths.ts";
 import { run } from "../base/run.ts";
 

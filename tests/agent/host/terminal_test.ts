@@ -59,7 +59,7 @@ Deno.test("runTerminal() sends SIGHUP when the client leaves", async () => {
   try {
     const client = new FakeClient();
     const script =
-      `trap 'echo > ${folder}/hup; exit' HUP; echo ready; while :; do sleep 0.05; done`;
+      `trap 'echo > ${folder}/hup; exit' HUP; echo ready; for turn in $(seq 600); do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
     await until(() => client.stdout.includes("ready"));
     client.disconnect();
