@@ -152,6 +152,19 @@ Deno.test("pods on a real engine", async (test) => {
     await fixture.purge();
   });
 
+  await test.step("a sandbox that the engine can't create is an Event FailedCreatePodSandBox, and is tried again", async () => {
+    await pods.podWorkers.apply(podOf({
+      sysctls: [{ name: "net.ipv4.no_such_setting", value: "1" }],
+      containers: [{ name: "app", image: IMAGES.busybox }],
+    }));
+    const failures = () =>
+      pods.events.filter(({ reason }) => reason === "FailedCreatePodSandBox");
+    await until(() => failures().length >= 2);
+    assert.match(failures()[0]?.message ?? "", /no_such_setting/);
+    assert.equal(failures()[0]?.warning, true);
+    await fixture.purge();
+  });
+
   await test.step("removal runs preStop, then the stop signal within the grace period, and leaves nothing", async () => {
     await pods.podWorkers.apply(podOf({
       volumes: [LOG_VOLUME],
