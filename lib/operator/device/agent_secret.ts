@@ -74,7 +74,8 @@ export class AgentSecret {
 
   /**
    * Adopts the credential that the Secret holds, begins a requested rotation while the device is
-   * connected, and creates or updates the Secret. The credential is as before when that fails.
+   * connected and the Secret its own, and creates or updates the Secret. The credential is as
+   * before when it was not written: the device must never get a key that is not stored.
    */
   async ensure(signal: AbortSignal): Promise<void> {
     const { credential, link } = this.#device;
@@ -84,18 +85,17 @@ export class AgentSecret {
     link.closeUnlessAccepted("the device's credential was changed");
     if (isOurs) this.#uid = stored.metadata.uid;
     const isRequested = this.#isRotationRequested;
-    const before = credential.keys;
-    if (
-      isRequested && link.isUp && !credential.isRotating &&
-      !this.#hasRotationBegun
-    ) credential.rotate();
+    const rotated =
+      isOurs && isRequested && link.isUp && !this.#hasRotationBegun
+        ? credential.rotate()
+        : undefined;
+    let written: Secret | undefined;
     try {
-      const written = await this.#write(stored, signal);
-      if (written) this.#uid = written.metadata.uid;
-    } catch (error) {
-      credential.restore(before);
-      throw error;
+      written = await this.#write(stored, signal);
+    } finally {
+      if (!written) credential.undoRotation(rotated);
     }
+    if (written) this.#uid = written.metadata.uid;
     if (isRequested && credential.isRotating) this.#hasRotationBegun = true;
     await this.#inspectAuthority();
   }

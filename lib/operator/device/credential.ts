@@ -22,7 +22,7 @@ export interface CredentialKeys {
  * there what `toSecretValues` returns.
  *
  * A rotation: `rotate` makes a new key beside the previous one, the Secret is written, the device
- * is sent the new key, and `confirm` drops the previous one.
+ * is sent the new key, it connects with that, and `confirm` drops the previous one.
  */
 export class Credential {
   #keys: CredentialKeys | undefined;
@@ -67,11 +67,22 @@ export class Credential {
   }
 
   /**
-   * Makes a new key; from now on both are accepted. Does nothing while a rotation is in progress.
+   * Makes a new key; from now on both are accepted. Returns them; undefined, without any effect,
+   * while a rotation is in progress.
    */
-  rotate(): void {
-    if (!this.#keys || this.isRotating) return;
+  rotate(): CredentialKeys | undefined {
+    if (!this.#keys || this.isRotating) return undefined;
     this.#keys = { key: createCredential(), previousKey: this.#keys.key };
+    return this.#keys;
+  }
+
+  /**
+   * Undoes a rotation, after the Secret could not be written: what `rotate` returned. Does nothing
+   * when the keys were changed since, or when it made none.
+   */
+  undoRotation(rotated: CredentialKeys | undefined): void {
+    if (!rotated?.previousKey || this.#keys !== rotated) return;
+    this.#keys = { key: rotated.previousKey };
   }
 
   /** Drops the previous key, after the device has proved that it has the new one. */
@@ -79,11 +90,6 @@ export class Credential {
     if (!this.#keys) return;
     this.#confirmed = this.#keys.key;
     this.#keys = { key: this.#keys.key };
-  }
-
-  /** Sets former keys again, after the Secret could not be written. */
-  restore(keys: CredentialKeys | undefined): void {
-    this.#keys = keys;
   }
 
   /** Returns the values to store in the Secret, by key; null: the key has to be removed. */

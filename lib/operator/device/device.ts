@@ -253,7 +253,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   /** See {@linkcode DeviceLinkOwner.onLinkUp}. */
   onLinkUp(key: Uint8Array): void {
     this.#unsupportedVersion = undefined;
-    this.rotation.confirmIfPresent(key);
+    this.rotation.onLinkUp(key);
   }
 
   /** Reports an agent whose version isn't supported, until a link is up. */

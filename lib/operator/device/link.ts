@@ -277,11 +277,6 @@ export class DeviceLink {
     this.#configuration.setDesired(desired);
   }
 
-  /** Records that the agent whose link is up has stored this key. */
-  noteKey(key: Uint8Array): void {
-    if (this.#state.kind === "up") this.#state = { ...this.#state, key };
-  }
-
   /** Closes the link that is up, if there is one; the agent may connect again. */
   closeLink(reason: string): void {
     this.session.disconnect(reason);

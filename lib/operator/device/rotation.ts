@@ -23,10 +23,15 @@ export interface KeyRotationOptions {
   signal: AbortSignal;
 }
 
-/** Completes the rotation of one device's credential: sends the new key, and confirms it. */
+/**
+ * Completes the rotation of one device's credential: sends the new key, and confirms it once a link
+ * was made with it. The agent connects anew within seconds after its response.
+ */
 export class KeyRotation {
   readonly #options: KeyRotationOptions;
   #sending: Promise<void> | undefined;
+  /** The key that the agent has stored since its link is up; it connects with that next. */
+  #stored: Uint8Array | undefined;
 
   constructor(options: KeyRotationOptions) {
     this.#options = options;
@@ -34,23 +39,25 @@ export class KeyRotation {
 
   /**
    * Sends the new key in the background when a rotation is in progress and the link is up. Does
-   * nothing while an earlier attempt runs. After a failure the device is enqueued again.
+   * nothing while an earlier attempt runs, or when the agent has responded to one on this link.
+   * After a failure the device is enqueued again.
    */
   send(): void {
     const { credential, link } = this.#options;
     if (!credential.isRotating || !link.isUp || this.#sending) return;
     const key = credential.keys?.key;
-    if (!key) return;
+    if (!key || (this.#stored && equalBytes(this.#stored, key))) return;
     this.#sending = this.#send(key).finally(() => {
       this.#sending = undefined;
     });
   }
 
   /**
-   * Ends the rotation if this is the new key: the device has proved that it has it. Does nothing
-   * for the previous one, or when the Secret was changed meanwhile.
+   * A link is up whose agent proved to have this key: ends the rotation if it is the new one. With
+   * the previous one the new one is sent again.
    */
-  confirmIfPresent(key: Uint8Array): void {
+  onLinkUp(key: Uint8Array): void {
+    this.#stored = undefined;
     const { credential, device, log, queue } = this.#options;
     const present = credential.keys?.key;
     if (!credential.isRotating || !present || !equalBytes(present, key)) return;
@@ -73,8 +80,8 @@ export class KeyRotation {
         encodeMessage(RotateCredentialSchema, { key }),
         { timeoutMs: device.settings.requestTimeoutMs, signal },
       );
-      link.noteKey(key);
-      this.confirmIfPresent(key);
+      this.#stored = key;
+      log.info("device has stored its new credential");
     } catch (error) {
       if (signal.aborted) return;
       log.warn("new credential was not sent to the device, will retry", {

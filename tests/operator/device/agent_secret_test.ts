@@ -6,7 +6,11 @@ import { AgentSecret } from "../../../lib/operator/device/agent_secret.ts";
 import { createAuthority } from "../../../lib/operator/pki/mod.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { secretText } from "../../../lib/operator/device/objects.ts";
-import { DeviceFixture } from "../_support/device_fixture.ts";
+import {
+  ACCEPTING_HANDLERS,
+  DeviceFixture,
+} from "../_support/device_fixture.ts";
+import { Method } from "../../../lib/shared/wire/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
@@ -49,8 +53,9 @@ Deno.test("ensure() rotates the credential of a connected device on request, and
     }),
   );
   await reconciler.reconcile(signal);
-  await until(() => !device.credential.isRotating, "the device's confirmation");
   assert.notDeepEqual(device.findKeys()?.key, before);
+  await fixture.connectAgent(device);
+  await until(() => !device.credential.isRotating, "the device's confirmation");
   await reconciler.reconcile(signal);
   const secret = await agentSecret(fixture);
   assert.equal(secret.data?.["previous-token"], undefined);
@@ -86,6 +91,69 @@ Deno.test("ensure() restores the credential when the Secret can't be written", a
     new AranyaError("unavailable", "Cannot patch: away"),
   );
   await assert.rejects(reconciler.reconcile(signal), /away/);
+  assert.deepEqual(device.findKeys(), before);
+});
+
+Deno.test("ensure() neither rotates nor sends a credential while the Secret is foreign", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  const before = device.findKeys();
+  let sentCount = 0;
+  await fixture.connectAgent(device, {
+    handlers: {
+      ...ACCEPTING_HANDLERS,
+      request(method) {
+        if (method === Method.ROTATE_CREDENTIAL) sentCount++;
+        return Promise.resolve(new Uint8Array());
+      },
+    },
+  });
+  await until(() => device.link.isUp, "a link");
+  const secret = await agentSecret(fixture);
+  const { ownerReferences } = secret.metadata;
+  await fixture.api.patchObject(SECRET, secret.metadata, {
+    metadata: { ownerReferences: null },
+  });
+  await fixture.waitForInformers();
+  device.observeEdge(
+    await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+      metadata: { annotations: { [ROTATE]: "now" } },
+    }),
+  );
+  await reconciler.reconcile(signal);
+  await device.rotation.settled();
+  assert.equal(sentCount, 0);
+  assert.deepEqual(device.findKeys(), before);
+  assert.deepEqual((await agentSecret(fixture)).data, secret.data);
+  // It is done as soon as the Secret is the device's own again.
+  await fixture.api.patchObject(SECRET, secret.metadata, {
+    metadata: { ownerReferences },
+  });
+  await fixture.waitForInformers();
+  await reconciler.reconcile(signal);
+  await device.rotation.settled();
+  assert.equal(sentCount, 1);
+  assert.ok((await agentSecret(fixture)).data?.["previous-token"]);
+});
+
+Deno.test("ensure() undoes a rotation when the Secret turns out to be foreign as it is written", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, reconciler } = await fixture.createDevice();
+  await reconciler.reconcile(signal);
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  await fixture.waitForInformers();
+  device.observeEdge(
+    await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
+      metadata: { annotations: { [ROTATE]: "now" } },
+    }),
+  );
+  const before = device.findKeys();
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  writer.ensure = () => Promise.resolve(undefined);
+  await new AgentSecret(device, writer).ensure(signal);
   assert.deepEqual(device.findKeys(), before);
 });
 

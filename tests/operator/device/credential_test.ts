@@ -92,3 +92,30 @@ Deno.test("revoke() drops all keys, and the next key is another one", () => {
   credential.adopt(undefined);
   assert.notDeepEqual(credential.keys?.key, old);
 });
+
+Deno.test("undoRotation() restores the former key, unless the keys were changed since", () => {
+  const credential = new Credential();
+  credential.adopt(undefined);
+  const before = credential.keys;
+  credential.undoRotation(credential.rotate());
+  assert.deepEqual(credential.keys, before);
+
+  const confirmed = credential.rotate();
+  credential.confirm();
+  credential.undoRotation(confirmed);
+  assert.deepEqual(credential.keys, { key: confirmed?.key });
+
+  const revoked = credential.rotate();
+  credential.revoke();
+  credential.undoRotation(revoked);
+  assert.equal(credential.keys, undefined);
+});
+
+Deno.test("rotate() returns nothing while a rotation is in progress, which can't be undone", () => {
+  const credential = new Credential();
+  credential.adopt(undefined);
+  const rotated = credential.rotate();
+  assert.equal(credential.rotate(), undefined);
+  credential.undoRotation(undefined);
+  assert.equal(credential.keys, rotated);
+});

@@ -163,7 +163,7 @@ Deno.test("closeUnlessAccepted() keeps the link of a device that has stored the 
   await until(() => device.link.isUp, "a link");
   device.credential.rotate();
   device.rotation.send();
-  await until(() => !device.credential.isRotating, "the confirmation");
+  await device.rotation.settled();
   device.link.closeUnlessAccepted("changed");
   assert.equal(device.link.isUp, true);
 });

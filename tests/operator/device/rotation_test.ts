@@ -35,7 +35,7 @@ async function connect(
   return { device, keys };
 }
 
-Deno.test("send() sends the new key once, and the device's answer ends the rotation", async () => {
+Deno.test("send() sends the new key once, and only a link made with it ends the rotation", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, keys } = await connect(
     fixture,
@@ -48,9 +48,34 @@ Deno.test("send() sends the new key once, and the device's answer ends the rotat
   device.rotation.send();
   device.rotation.send();
   await device.rotation.settled();
+  const { key = new Uint8Array(), previousKey = key } = device.findKeys() ?? {};
+  assert.deepEqual(keys, [key]);
+  assert.equal(device.credential.isRotating, true);
+  assert.equal(device.acceptsKey(previousKey), true);
+  // Its agent has stored the key.
+  device.rotation.send();
+  await device.rotation.settled();
   assert.equal(keys.length, 1);
-  assert.deepEqual(keys[0], device.findKeys()?.key);
-  assert.equal(device.credential.isRotating, false);
+  await fixture.connectAgent(device, { key });
+  await until(() => !device.credential.isRotating, "the end of the rotation");
+  assert.equal(device.acceptsKey(previousKey), false);
+});
+
+Deno.test("send() sends the new key again when the agent comes back with the previous one", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, keys } = await connect(
+    fixture,
+    () => Promise.resolve(new Uint8Array()),
+  );
+  device.credential.rotate();
+  device.rotation.send();
+  await device.rotation.settled();
+  const { key, previousKey } = device.findKeys() ?? {};
+  assert.ok(key && previousKey);
+  device.rotation.onLinkUp(previousKey);
+  device.rotation.send();
+  await device.rotation.settled();
+  assert.deepEqual(keys, [key, key]);
 });
 
 Deno.test("send() keeps both keys and enqueues the device when it fails", async () => {
@@ -67,16 +92,16 @@ Deno.test("send() keeps both keys and enqueues the device when it fails", async 
   assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
 });
 
-Deno.test("confirmIfPresent() drops the previous key for the new one only, and enqueues the device", async () => {
+Deno.test("onLinkUp() drops the previous key for the new one only, and enqueues the device", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
   device.credential.adopt(undefined);
   device.credential.rotate();
   const { key, previousKey } = device.findKeys() ?? {};
   assert.ok(key && previousKey);
-  device.rotation.confirmIfPresent(previousKey);
+  device.rotation.onLinkUp(previousKey);
   assert.equal(device.credential.isRotating, true);
-  device.rotation.confirmIfPresent(key);
+  device.rotation.onLinkUp(key);
   assert.equal(device.credential.isRotating, false);
   assert.deepEqual(fixture.enqueued, [fixture.ref.name]);
 });
