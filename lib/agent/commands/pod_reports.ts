@@ -4,18 +4,16 @@ import {
   type AranyaError,
   asAranyaError,
   type Clock,
+  cutUtf8,
+  hasCode,
   type Logger,
   Notifier,
   onAbort,
 } from "../../shared/base/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
-import {
-  encodeMessage,
-  EventListSchema,
-  Method,
-  type PodStatus,
-} from "../../shared/wire/mod.ts";
+import { Method, type PodStatus } from "../../shared/wire/mod.ts";
 import type { PodEvent, PodReporter } from "../pods/mod.ts";
+import { encodeFirstEvents, type TimedEvent } from "./event_list.ts";
 import { encodeFirstStatuses } from "./status_list.ts";
 
 /** Options of {@linkcode PodReports}. */
@@ -32,15 +30,12 @@ const RETRY_INTERVAL_MS = 5_000;
 const MAX_EVENT_COUNT = 256;
 const MAX_PODS_PER_REQUEST = 64;
 /** As in the note of an Event of Kubernetes. */
-const MAX_EVENT_MESSAGE_LENGTH = 1024;
-
-interface TimedEvent extends PodEvent {
-  timeUnixMs: bigint;
-}
+const MAX_EVENT_MESSAGE_BYTES = 1024;
 
 /**
  * Sends pod statuses and Events to the operator, several in one request. Of each pod only the
- * newest status is kept until it is sent; of the Events the newest 256.
+ * newest status is kept until it is sent; of the Events the newest 256. What the operator refuses
+ * is dropped: it would refuse it again.
  */
 export class PodReports
   implements Pick<PodReporter, "onPodStatus" | "onPodEvent"> {
@@ -65,7 +60,7 @@ export class PodReports
 
   onPodEvent(event: PodEvent): void {
     const timeUnixMs = BigInt(Math.trunc(this.#options.clock.wallMs()));
-    const message = event.message.slice(0, MAX_EVENT_MESSAGE_LENGTH);
+    const message = cutUtf8(event.message, MAX_EVENT_MESSAGE_BYTES);
     this.#events.push({ ...event, message, timeUnixMs });
     if (this.#events.length > MAX_EVENT_COUNT) this.#events.shift();
     this.#changes.notify();
@@ -110,26 +105,59 @@ export class PodReports
 
   /** Returns the error of a failed request; what was not sent is kept, unless there is newer. */
   async #sendAll(signal: AbortSignal): Promise<AranyaError | undefined> {
+    return await this.#sendStatuses(signal) ?? await this.#sendEvents(signal);
+  }
+
+  async #sendStatuses(signal: AbortSignal): Promise<AranyaError | undefined> {
+    const { log } = this.#options;
+    let maxCount = MAX_PODS_PER_REQUEST;
     while (this.#statuses.size > 0) {
-      const pods = [...this.#statuses.values()].slice(0, MAX_PODS_PER_REQUEST);
+      const pods = [...this.#statuses.values()].slice(0, maxCount);
       const { payload, count } = encodeFirstStatuses(pods);
       const error = await this.#send(Method.REPORT_PODS, { payload, signal });
-      if (error) return error;
+      if (error && !isRefused(error)) return error;
+      if (error && count > 1) {
+        maxCount = halve(count);
+        continue;
+      }
       for (const pod of pods.slice(0, count)) {
+        if (error) {
+          log.warn("operator refused the status of a pod, it was dropped", {
+            pod: `${pod.namespace}/${pod.name}`,
+            error,
+          });
+        }
         if (this.#statuses.get(pod.uid) === pod) this.#statuses.delete(pod.uid);
       }
+      maxCount = Math.min(2 * maxCount, MAX_PODS_PER_REQUEST);
     }
-    if (this.#events.length === 0) return undefined;
-    const events = this.#events;
-    this.#events = [];
-    const error = await this.#send(Method.REPORT_EVENTS, {
-      payload: encodeMessage(EventListSchema, { events }),
-      signal,
-    });
-    if (error) {
-      this.#events = [...events, ...this.#events].slice(-MAX_EVENT_COUNT);
+    return undefined;
+  }
+
+  async #sendEvents(signal: AbortSignal): Promise<AranyaError | undefined> {
+    const { log } = this.#options;
+    let maxCount = MAX_EVENT_COUNT;
+    while (this.#events.length > 0) {
+      const events = this.#events.slice(0, maxCount);
+      const { payload, count } = encodeFirstEvents(events);
+      const error = await this.#send(Method.REPORT_EVENTS, { payload, signal });
+      if (error && !isRefused(error)) return error;
+      if (error && count > 1) {
+        maxCount = halve(count);
+        continue;
+      }
+      const sent = new Set(events.slice(0, count));
+      for (const { reason } of sent) {
+        if (!error) break;
+        log.warn("operator refused an event, it was dropped", {
+          reason,
+          error,
+        });
+      }
+      this.#events = this.#events.filter((event) => !sent.has(event));
+      maxCount = Math.min(2 * maxCount, MAX_EVENT_COUNT);
     }
-    return error;
+    return undefined;
   }
 
   async #send(
@@ -146,4 +174,14 @@ export class PodReports
       return asAranyaError(error, "Cannot report pods");
     }
   }
+}
+
+/** Returns whether the operator would refuse the same request again. */
+function isRefused(error: AranyaError): boolean {
+  return hasCode(error, "too_large") || hasCode(error, "invalid");
+}
+
+/** Returns how many elements to send next, to find the one that is refused. */
+function halve(count: number): number {
+  return Math.ceil(count / 2);
 }

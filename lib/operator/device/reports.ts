@@ -13,6 +13,7 @@ import {
   FactsSchema,
   type FetchBlobs,
   FetchBlobsSchema,
+  MAX_EVENT_LIST_BYTES,
   MAX_VALUE_BYTES,
   Method,
   type PodStatusList,
@@ -37,10 +38,10 @@ export interface ReportReceiver {
 
 const EMPTY = new Uint8Array();
 
-/** Upper bounds of requests in bytes, far above what an agent of any version sends. */
+/** Upper bounds of requests in bytes. An agent keeps to them. */
 const MAX_REQUEST_BYTES: Readonly<Partial<Record<Method, number>>> = {
   [Method.REPORT_FACTS]: 64 * 1024,
-  [Method.REPORT_EVENTS]: 512 * 1024,
+  [Method.REPORT_EVENTS]: MAX_EVENT_LIST_BYTES,
   [Method.FETCH_BLOBS]: 16 * 1024,
 };
 

@@ -14,6 +14,11 @@ export function fromUtf8(bytes: Uint8Array): string {
   return DECODER.decode(bytes);
 }
 
+/** Returns the beginning of a text that has at most this many bytes in UTF-8; whole characters. */
+export function cutUtf8(text: string, maxBytes: number): string {
+  return text.slice(0, ENCODER.encodeInto(text, new Uint8Array(maxBytes)).read);
+}
+
 /** Copies all parts into one new array. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(

@@ -3097,7 +3097,8 @@ export const Method = {
   REPORT_PODS: 33,
 
   /**
-   * EventList, up to 512 KiB -> empty
+   * EventList, up to 512 KiB -> empty. The agent sends what does not fit in further requests. Of
+   * this method and REPORT_PODS it drops what is answered "too_large" or "invalid".
    *
    * @generated from enum value: METHOD_REPORT_EVENTS = 34;
    */

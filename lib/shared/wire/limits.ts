@@ -33,3 +33,6 @@ export const MAX_FETCHED_HASHES = 64;
 
 /** Upper bound of the contents in one Blobs, in bytes, unless a single one is larger. */
 export const MAX_FETCHED_BYTES = 2 * MEBIBYTE;
+
+/** Upper bound of an EventList, in bytes. */
+export const MAX_EVENT_LIST_BYTES = MEBIBYTE / 2;

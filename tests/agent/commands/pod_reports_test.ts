@@ -17,6 +17,7 @@ import {
   PodStatusListSchema,
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import type { SessionHandlers } from "../../../lib/shared/session/mod.ts";
 import { RecordedLog } from "../_support/recorded_log.ts";
 import { until } from "../../../dev/base/wait.ts";
 
@@ -42,6 +43,8 @@ class ReportsFixture implements AsyncDisposable {
   readonly sent: string[] = [];
   failure: AranyaError | undefined;
   failedCount = 0;
+  /** Answers requests instead of `failure`, like the operator. */
+  handlers: SessionHandlers | undefined;
   /** Called while a request is under way. */
   onRequest: () => void = () => {};
   /** Delays that have begun, with the signals that end them. */
@@ -62,14 +65,19 @@ class ReportsFixture implements AsyncDisposable {
       log: this.log.logger,
       session: this.session = {
         connected: true,
-        request: (method, payload) => {
+        request: async (method, payload) => {
           this.onRequest();
+          await this.handlers?.request(method, payload, this.#stop.signal)
+            .catch((error) => {
+              this.failedCount++;
+              throw error;
+            });
           if (this.failure) {
             this.failedCount++;
-            return Promise.reject(this.failure);
+            throw this.failure;
           }
           this.sent.push(format(method, payload));
-          return Promise.resolve(new Uint8Array());
+          return new Uint8Array();
         },
       },
     });
@@ -89,6 +97,10 @@ class ReportsFixture implements AsyncDisposable {
     await this.#running;
   }
 }
+
+const NO_STREAMS: Pick<SessionHandlers, "stream"> = {
+  stream: () => Promise.reject(new Error("unexpected stream")),
+};
 
 const OFFLINE = new AranyaError("unavailable", "Cannot send: no link");
 
@@ -184,3 +196,76 @@ Deno.test("PodReports logs no warning when a report fails because the device is 
   assert.equal(fixture.failedCount, 1);
   assert.deepEqual(fixture.log.lines, []);
 });
+
+Deno.test("PodReports cuts the message of an Event to 1024 bytes of UTF-8, and to whole characters", async () => {
+  await using fixture = new ReportsFixture();
+  const messages: string[] = [];
+  fixture.handlers = {
+    ...NO_STREAMS,
+    request(_method, payload) {
+      const { events } = decodeMessage(EventListSchema, payload);
+      messages.push(...events.map(({ message }) => message));
+      return Promise.resolve(new Uint8Array());
+    },
+  };
+  for (const message of ["x".repeat(2000), "a" + "ж".repeat(2000), "🙂"]) {
+    fixture.reports.onPodEvent({ ...event("e"), message });
+  }
+  await until(() => messages.length === 3);
+  assert.deepEqual(messages, ["x".repeat(1024), "a" + "ж".repeat(511), "🙂"]);
+});
+
+Deno.test("PodReports sends as many Events in one request as the operator accepts", async () => {
+  await using fixture = new ReportsFixture();
+  const sizes: number[] = [];
+  fixture.handlers = {
+    ...NO_STREAMS,
+    request(_method, payload) {
+      sizes.push(payload.length);
+      return Promise.resolve(new Uint8Array());
+    },
+  };
+  for (let count = 0; count < 200; count++) {
+    fixture.reports.onPodEvent({
+      ...event(`e${count}`),
+      container: "c".repeat(10_000),
+    });
+  }
+  await until(() =>
+    fixture.sent.flatMap((reasons) => reasons.split(" ")).length === 200
+  );
+  assert.ok(sizes.length <= 5, `${sizes.length} requests`);
+  assert.ok(Math.max(...sizes) <= 512 * 1024, `${Math.max(...sizes)} bytes`);
+});
+
+for (const code of ["too_large", "invalid"] as const) {
+  Deno.test(`PodReports.run() drops an Event and a status that are answered ${code}, and sends the others`, async () => {
+    await using fixture = new ReportsFixture();
+    const { reports, sent, log } = fixture;
+    fixture.handlers = {
+      ...NO_STREAMS,
+      request(method, payload) {
+        return format(method, payload).includes("bad")
+          ? Promise.reject(new AranyaError(code, "Cannot handle: refused"))
+          : Promise.resolve(new Uint8Array());
+      },
+    };
+    for (const name of ["a", "b", "bad", "c"]) {
+      reports.onPodStatus(status(name, 1n));
+      reports.onPodEvent(event(name));
+    }
+    const isSent = (text: string) =>
+      sent.flatMap((line) => line.split(" ")).includes(text);
+    await until(() => ["a", "b", "c"].every(isSent));
+    await until(() => ["a@1", "b@1", "c@1"].every(isSent));
+    assert.deepEqual(log.lines, [
+      "operator refused the status of a pod, it was dropped: Cannot handle: refused",
+      "operator refused an event, it was dropped: Cannot handle: refused",
+    ]);
+    // Nothing is kept to be sent again.
+    assert.equal(
+      fixture.delays.some(({ delayMs }) => delayMs === RETRY_INTERVAL_MS),
+      false,
+    );
+  });
+}

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   concatBytes,
+  cutUtf8,
   equalBytes,
   fromHex,
   fromUtf8,
@@ -35,4 +36,18 @@ Deno.test("sha256Hex() returns the digest of the empty input", async () => {
 
 Deno.test("fromUtf8() replaces bytes that are not UTF-8", () => {
   assert.equal(fromUtf8(Uint8Array.of(0x61, 0xff)), "a\ufffd");
+});
+
+Deno.test("cutUtf8() returns whole characters that have at most this many bytes", () => {
+  const cases = [
+    { text: "abc", maxBytes: 2, expected: "ab" },
+    { text: "abc", maxBytes: 3, expected: "abc" },
+    { text: "äb", maxBytes: 1, expected: "" },
+    { text: "aäb", maxBytes: 3, expected: "aä" },
+    { text: "🙂🙂", maxBytes: 7, expected: "🙂" },
+    { text: "", maxBytes: 0, expected: "" },
+  ];
+  for (const { text, maxBytes, expected } of cases) {
+    assert.equal(cutUtf8(text, maxBytes), expected);
+  }
 });
