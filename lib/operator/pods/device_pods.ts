@@ -17,6 +17,7 @@ import {
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodSettings } from "./device_state.ts";
+import { StatusStore } from "./status_store.ts";
 
 /** What the device has of a pod's command. */
 export interface HeldSpec {
@@ -25,8 +26,6 @@ export interface HeldSpec {
   tokenFiles: readonly File[];
 }
 
-/** Bound of the pods that are stored: no device can fill the operator's memory. */
-const MAX_REPORTS = 4096;
 /** Bound of the UIDs that are remembered to ignore late reports. */
 const MAX_PURGED = 1024;
 
@@ -38,11 +37,10 @@ const MAX_PURGED = 1024;
 export class DevicePods {
   readonly #session: Pick<Session, "request">;
   readonly #settings: Pick<PodSettings, "requestTimeoutMs">;
-  /** Latest report by UID. */
-  readonly #reports = new Map<string, PodStatus>();
+  readonly #reports = new StatusStore();
   /** Spec hash of what was accepted since the last connect, by UID. */
   readonly #acceptedHashes = new Map<string, string>();
-  /** Files with tokens of the last accepted command, by UID. An old agent does not list them. */
+  /** Files with tokens of the last accepted command, by UID, until the device lists them. */
   readonly #tokenFiles = new Map<string, readonly File[]>();
   /** Shortest grace period of removals accepted since the last connect, by UID, in seconds. */
   readonly #removalGraces = new Map<string, number>();
@@ -59,6 +57,11 @@ export class DevicePods {
     this.#settings = settings;
   }
 
+  /** Number of statuses that were not stored because the device reports too much. */
+  get refusedCount(): number {
+    return this.#reports.refusedCount;
+  }
+
   /** Returns the latest report of a pod; undefined when the device does not have it. */
   find(uid: string): PodStatus | undefined {
     return this.#reports.get(uid);
@@ -66,14 +69,12 @@ export class DevicePods {
 
   /** Returns the reported pods of this name: more than one while an earlier one terminates. */
   findByKey(podKey: string): PodStatus[] {
-    return [...this.#reports.values()].filter((pod) =>
-      keyOfReport(pod) === podKey
-    );
+    return this.#reports.values().filter((pod) => keyOfReport(pod) === podKey);
   }
 
   /** Returns the keys of all reported pods, each once. */
   keys(): string[] {
-    return [...new Set([...this.#reports.values()].map(keyOfReport))];
+    return [...new Set(this.#reports.values().map(keyOfReport))];
   }
 
   /** Returns whether the device has accepted this pod since the last connect. */
@@ -89,7 +90,9 @@ export class DevicePods {
     const specHash = this.#acceptedHashes.get(uid) ??
       this.#reports.get(uid)?.specHash;
     if (specHash === undefined) return undefined;
-    return { specHash, tokenFiles: this.#tokenFiles.get(uid) ?? [] };
+    const tokenFiles = this.#tokenFiles.get(uid) ??
+      this.#reports.tokenFilesOf(uid);
+    return { specHash, tokenFiles };
   }
 
   /** Discards what was accepted before a new connection: the agent may have lost it. */
@@ -100,15 +103,16 @@ export class DevicePods {
   }
 
   /**
-   * Stores reported statuses, except late ones: of a purged pod, or older than the stored one. Of
-   * new pods it stores no more than a bound. Returns the keys of the pods that were stored.
+   * Stores reported statuses, except late ones: of a purged pod, or older than the stored one; and
+   * no more than a bound, see {@linkcode refusedCount}. Returns the keys of the pods that were
+   * stored.
    */
   addReport(list: PodStatusList): string[] {
     return list.pods.flatMap((pod) => {
       if (this.#purged.has(pod.uid)) return [];
       const latest = this.#reports.get(pod.uid);
       if (latest && latest.version > pod.version) return [];
-      if (!this.#store(pod)) return [];
+      if (!this.#reports.set(pod)) return [];
       this.#changed.add(pod.uid);
       return [keyOfReport(pod)];
     });
@@ -183,7 +187,7 @@ export class DevicePods {
   /** Drops what is stored of pods that are not listed. */
   #deleteAbsent(listed: ReadonlySet<string>): void {
     const isGone = (uid: string) => !listed.has(uid) && !this.#changed.has(uid);
-    for (const uid of [...this.#reports.keys()].filter(isGone)) {
+    for (const uid of this.#reports.uids.filter(isGone)) {
       this.#reports.delete(uid);
     }
     // A pod that was accepted but is not listed is sent again; at worst it is sent twice.
@@ -199,24 +203,17 @@ export class DevicePods {
   #addListed(pod: PodStatus): void {
     if (this.#purged.has(pod.uid)) return;
     // An agent lists none that it does not hold yet, and an old one none at all.
-    if (pod.tokenFiles.length > 0 && !this.#acceptedHashes.has(pod.uid)) {
-      this.#tokenFiles.set(pod.uid, pod.tokenFiles);
-    }
+    const tokenFiles =
+      pod.tokenFiles.length > 0 && !this.#acceptedHashes.has(pod.uid)
+        ? pod.tokenFiles
+        : undefined;
+    if (tokenFiles) this.#tokenFiles.delete(pod.uid);
     // Other versions are not compared: an agent that has lost its state counts from the beginning.
     const latest = this.#changed.has(pod.uid)
       ? this.#reports.get(pod.uid)
       : undefined;
-    if (latest && latest.version > pod.version) return;
-    this.#store(pod);
-  }
-
-  /** Stores a status; returns false when there are too many pods. */
-  #store(pod: PodStatus): boolean {
-    if (!this.#reports.has(pod.uid) && this.#reports.size >= MAX_REPORTS) {
-      return false;
-    }
-    this.#reports.set(pod.uid, pod);
-    return true;
+    const isOlder = latest !== undefined && latest.version > pod.version;
+    this.#reports.set(isOlder ? latest : pod, { tokenFiles });
   }
 
   #delete(uid: string): void {

@@ -7,6 +7,7 @@ import {
   type ErrorCode,
   KeyedQueue,
   type Logger,
+  LogLimit,
   type Meter,
   NO_METER,
   SYSTEM_CLOCK,
@@ -86,6 +87,9 @@ export class PodController implements AsyncDisposable {
   readonly #queue: KeyedQueue;
   readonly #subscription: PodSubscription;
   readonly #connection: DeviceConnection;
+  /** A device may report at any rate. */
+  readonly #logLimit = new LogLimit();
+  #loggedRefusedCount = 0;
   #closed = false;
 
   constructor(options: PodControllerOptions) {
@@ -181,6 +185,7 @@ export class PodController implements AsyncDisposable {
   /** Takes a report of METHOD_REPORT_PODS. Resolves at once; syncing goes on in the background. */
   onPodsReported(list: PodStatusList): Promise<void> {
     for (const key of this.#devicePods.addReport(list)) this.#queue.add(key);
+    this.#logRefused();
     return Promise.resolve();
   }
 
@@ -247,8 +252,22 @@ export class PodController implements AsyncDisposable {
   }
 
   #onListed(podKeys: readonly string[]): void {
+    this.#logRefused();
     for (const key of podKeys) this.#queue.add(key);
     this.#enqueueAll();
+  }
+
+  /** Logs that the device reports more about its pods than is stored. */
+  #logRefused(): void {
+    const { refusedCount } = this.#devicePods;
+    if (refusedCount === this.#loggedRefusedCount) return;
+    const admitted = this.#logLimit.admit("refused");
+    if (!admitted) return;
+    this.#log.warn("device reports too much, statuses of pods were dropped", {
+      count: refusedCount - this.#loggedRefusedCount,
+      ...admitted,
+    });
+    this.#loggedRefusedCount = refusedCount;
   }
 
   #enqueueAll(): void {

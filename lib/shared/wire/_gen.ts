@@ -121,6 +121,8 @@
 //   - For the values of one peer that are incomplete, and again for its requests that are being
 //     handled and the responses that it has not acknowledged: 4 times the largest value. What is
 //     above that is RESET, with "too_large" or "unavailable".
+//   - Of the statuses of one device's pods the operator stores up to 4096, and up to 16 MiB with 128
+//     bytes for each field. It ignores what is above that.
 //   - 16 channels per stream. 64 KiB for a Failure.
 //   - Answers to PING, and UNKNOWN_STREAMS, may be left out when many of them wait to be sent.
 

@@ -21,6 +21,7 @@ export * from "./chunks.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./failure.ts";
+export * from "./field_count.ts";
 export * from "./flow_control.ts";
 export * from "./frame.ts";
 export * from "./limits.ts";

@@ -257,3 +257,55 @@ Deno.test("DevicePods reads the request timeout anew for each request", async ()
   await device.list(SIGNAL);
   assert.deepEqual(timeouts, [5_000, 9_000]);
 });
+
+/** Reports pods until their reports have `bytes`, and returns how many were stored. */
+function flood(device: DevicePods, bytes: number): number {
+  const failureMessage = "x".repeat(1_000_000);
+  let stored = 0;
+  for (let at = 0; at < bytes / failureMessage.length; at++) {
+    const pod = { uid: `u${at}`, namespace: "ns", name: "p", failureMessage };
+    stored += device.addReport(create(PodStatusListSchema, { pods: [pod] }))
+      .length;
+  }
+  return stored;
+}
+
+Deno.test("DevicePods.addReport() stores at most 16 MiB of statuses, whatever UIDs they have", () => {
+  const { device } = open();
+  assert.equal(flood(device, 400_000_000), 16);
+  assert.equal(device.refusedCount, 384);
+  assert.deepEqual(device.addReport(list({ uid: "a", name: "web" })), [
+    "ns/web",
+  ]);
+});
+
+Deno.test("DevicePods.list() makes room for other pods", async () => {
+  const { device } = open();
+  flood(device, 17_000_000);
+  await device.list(SIGNAL);
+  assert.deepEqual(device.keys(), []);
+  assert.equal(flood(device, 17_000_000), 16);
+});
+
+Deno.test("DevicePods.list() stores no more than 16 MiB of listed tokens, also when later reports have none", async () => {
+  let uid = "";
+  const { device } = open(() =>
+    encodeMessage(PodStatusListSchema, {
+      pods: [{
+        uid,
+        namespace: "ns",
+        name: "p",
+        tokenFiles: [{ path: "x".repeat(1_000_000), token: {} }],
+      }],
+    })
+  );
+  const uids = Array.from({ length: 40 }, (_, at) => `u${at}`);
+  for (uid of uids) {
+    const listing = device.list(SIGNAL);
+    // What is reported meanwhile is kept.
+    device.addReport(list(...uids.map((each) => ({ uid: each, name: "p" }))));
+    await listing;
+  }
+  const held = uids.flatMap((each) => device.findSpec(each)?.tokenFiles ?? []);
+  assert.ok(held.length > 0 && held.length <= 16, `${held.length} files`);
+});

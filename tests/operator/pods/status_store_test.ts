@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { StatusStore } from "../../../lib/operator/pods/status_store.ts";
+import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
+
+const MESSAGE = "x".repeat(1_000_000);
+
+const status = (uid: string, failureMessage = "") =>
+  create(PodStatusSchema, { uid, failureMessage });
+
+/** Stores large statuses of other pods until there is no room for one more. */
+function fill(store: StatusStore): number {
+  let count = 0;
+  while (store.set(status(`large-${count}`, MESSAGE))) count++;
+  return count;
+}
+
+Deno.test("StatusStore.set() replaces the status of a pod, and its costs", () => {
+  const store = new StatusStore();
+  for (let count = 0; count < 100; count++) {
+    assert.equal(store.set(status("a", MESSAGE)), true);
+  }
+  assert.equal(store.set(status("a")), true);
+  assert.deepEqual(store.values(), [status("a")]);
+  assert.equal(fill(store), 16);
+});
+
+Deno.test("StatusStore.set() leaves everything as it is when there is no room", () => {
+  const store = new StatusStore();
+  store.set(status("a"));
+  assert.equal(fill(store), 16);
+  assert.equal(store.refusedCount, 1);
+  assert.equal(store.set(status("a", MESSAGE)), false);
+  assert.equal(store.get("a")?.failureMessage, "");
+  assert.equal(store.get("large-16"), undefined);
+  assert.equal(store.refusedCount, 2);
+  assert.equal(store.set(status("b")), true);
+});
+
+Deno.test("StatusStore.delete() makes room, once", () => {
+  const store = new StatusStore();
+  fill(store);
+  store.delete("large-0");
+  store.delete("large-0");
+  assert.equal(store.set(status("a", MESSAGE)), true);
+  assert.equal(store.set(status("b", MESSAGE)), false);
+});
+
+Deno.test("StatusStore.set() counts fields that are encoded in two bytes", () => {
+  const store = new StatusStore();
+  const containers = Array.from({ length: 50_000 }, () => ({}));
+  const isStored = ["a", "b", "c"].map((uid) =>
+    store.set(create(PodStatusSchema, { uid, containers }))
+  );
+  assert.deepEqual(isStored, [true, true, false]);
+});
+
+Deno.test("StatusStore.set() has room for 40 pods of 30 containers with the longest termination messages", () => {
+  const store = new StatusStore();
+  const terminated = {
+    state: {
+      case: "terminated",
+      value: {
+        exitCode: 1,
+        reason: "Error",
+        message: "x".repeat(4096),
+        startedUnixMs: 1_700_000_000_000n,
+        finishedUnixMs: 1_700_000_000_000n,
+      },
+    },
+  } as const;
+  const containers = Array.from({ length: 30 }, (_, at) => ({
+    name: `container-${at}`,
+    state: terminated,
+    lastTerminated: terminated,
+    restartCount: 3,
+    containerId: `docker://${"4".repeat(64)}`,
+    image: "registry.example/team/application:1.2.3",
+    imageId: `registry.example/team/application@sha256:${"4".repeat(64)}`,
+  }));
+  for (let count = 0; count < 40; count++) {
+    const uid = `u${count}`;
+    assert.equal(store.set(create(PodStatusSchema, { uid, containers })), true);
+  }
+});
+
+Deno.test("StatusStore.set() keeps listed token files until others are given, and counts them", () => {
+  const store = new StatusStore();
+  const tokenFiles = create(PodStatusSchema, {
+    tokenFiles: [{ path: MESSAGE }],
+  }).tokenFiles;
+  store.set(status("a"), { tokenFiles });
+  store.set(status("a"));
+  assert.equal(store.tokenFilesOf("a"), tokenFiles);
+  assert.equal(fill(store), 15);
+  store.set(status("a"), { tokenFiles: [] });
+  assert.deepEqual(store.tokenFilesOf("a"), []);
+  assert.equal(store.set(status("b", MESSAGE)), true);
+});
