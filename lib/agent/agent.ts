@@ -228,7 +228,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       key: config.credential,
       configFile,
       store: this.#store,
-      onRotated: () => this.#session.disconnect("the credential was rotated"),
+      reconnect: () => this.#session.disconnect("the credential was rotated"),
       clock: this.#clock,
       log,
       signal,

@@ -7,6 +7,7 @@ import {
   equalBytes,
   KEY_BYTES,
   type Logger,
+  Sequencer,
   SYSTEM_CLOCK,
 } from "../shared/base/mod.ts";
 import { decodeMessage, RotateCredentialSchema } from "../shared/wire/mod.ts";
@@ -22,40 +23,60 @@ export interface CredentialStoreOptions {
   /** Where the previous credential is kept. */
   store: StateStore;
   log: Logger;
-  /** Called some time after a rotation, to connect with the new credential. @default none */
-  onRotated?: () => void;
+  /**
+   * Makes the agent connect anew: some time after a rotation, and when the previous credential has
+   * expired. @default none
+   */
+  reconnect?: () => void;
   /** @default the machine's */
   clock?: Clock;
-  /** Ends the wait for that. */
+  /** Ends the waits for that. */
   signal?: AbortSignal;
 }
 
 /** For the response to reach the operator, in milliseconds. */
 const RECONNECT_DELAY_MS = 1000;
+/** How long the previous credential is used after a rotation, and again after a start. */
+const PREVIOUS_KEY_MS = 3_600_000;
 
 const EMPTY_RESPONSE = new Uint8Array();
 /** Record of the previous credential. */
 const PREVIOUS = { kind: "setting", key: "previous-credential" } as const;
 
+/** The credential before a rotation that is not complete. */
+interface PreviousKey {
+  key: Uint8Array;
+  /** In the clock's monotonic time. */
+  expiresAtMs: number;
+}
+
 /**
  * Holds the device's credential, and the previous one during a rotation. The new one is in
  * agent.yaml before the operator gets the response. The previous one is kept until a link was
- * opened with the new one, because the operator's storage may have lost the new one. The agent
- * therefore connects again soon: as long as it has the previous one, who knows that could act as
- * the operator.
+ * opened with the new one, because the operator's storage may have lost the new one. As long as the
+ * agent has it, who knows that could act as the operator. The agent therefore connects again soon,
+ * accepts no rotation over a link that was made with it, and drops it after an hour.
  */
 export class CredentialStore implements CredentialRotation {
   readonly #options: CredentialStoreOptions;
+  readonly #clock: Clock;
   #key: Uint8Array;
-  #previousKey: Uint8Array | undefined;
+  #previous: PreviousKey | undefined;
+  /** The credential that the last link was made with. */
+  #linkKey: Uint8Array | undefined;
+  /** Aborted to end the wait for the end of a link with the previous credential. */
+  #linkEnd = new AbortController();
+  /** Rotations one after the other. */
+  readonly #rotations = new Sequencer<"rotate">();
 
   private constructor(
     options: CredentialStoreOptions,
     previousKey: Uint8Array | undefined,
   ) {
     this.#options = options;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#key = options.key;
-    this.#previousKey = previousKey;
+    if (previousKey) this.#setPrevious(previousKey);
   }
 
   /** Reads the previous credential of a rotation that was not completed before the start. */
@@ -71,25 +92,37 @@ export class CredentialStore implements CredentialRotation {
     return this.#key;
   }
 
-  /** The credential before a rotation that is not complete. */
+  /** The credential before a rotation that is not complete, unless it has expired. */
   get previousKey(): Uint8Array | undefined {
-    return this.#previousKey;
+    const { key, expiresAtMs = 0 } = this.#previous ?? {};
+    return this.#clock.monotonicMs() < expiresAtMs ? key : undefined;
   }
 
-  /** Completes a rotation after a link was opened with this key, if it is the current one. */
+  /**
+   * Records the credential that a link was opened with. The current one completes a rotation; a
+   * link with the previous one is ended when that expires.
+   */
   async onKeyAccepted(key: Uint8Array): Promise<void> {
-    if (key !== this.#key || !this.#previousKey) return;
-    this.#previousKey = undefined;
-    const { store, log } = this.#options;
-    try {
-      await store.remove(PREVIOUS);
-    } catch (error) {
-      // The link is fine. After a restart the record is removed with the next link.
-      log.warn("previous credential was not removed from the disk", { error });
-    }
+    this.#linkKey = key;
+    this.#linkEnd.abort();
+    if (!this.#previous) return;
+    if (key === this.#key) return await this.#dropPrevious();
+    this.#options.log.warn(
+      "operator refused the credential, connected with the previous one",
+    );
+    this.#endLinkLater(this.#previous);
   }
 
-  async rotate(payload: Uint8Array): Promise<Uint8Array> {
+  /** Executes METHOD_ROTATE_CREDENTIAL. */
+  rotate(payload: Uint8Array): Promise<Uint8Array> {
+    const linkKey = this.#linkKey;
+    return this.#rotations.run("rotate", () => this.#rotate(payload, linkKey));
+  }
+
+  async #rotate(
+    payload: Uint8Array,
+    linkKey: Uint8Array | undefined,
+  ): Promise<Uint8Array> {
     const { key } = decodeMessage(RotateCredentialSchema, payload);
     const { configFile, store, log } = this.#options;
     if (key.length !== KEY_BYTES) {
@@ -100,24 +133,64 @@ export class CredentialStore implements CredentialRotation {
     }
     // The operator repeats a request whose response it did not get.
     if (equalBytes(key, this.#key)) return EMPTY_RESPONSE;
+    // Else two requests of who knows the previous one would displace the one that the operator has.
+    if (linkKey && !equalBytes(linkKey, this.#key)) {
+      throw new AranyaError(
+        "unauthorized",
+        "Cannot rotate credential: the link was made with the previous one, expected the present one",
+      );
+    }
     await store.write(PREVIOUS, this.#key);
     await configFile.change({
       action: "Cannot rotate credential",
       toText: (text) => replaceCredential(text, key),
     });
-    this.#previousKey = this.#key;
+    this.#setPrevious(this.#key);
     this.#key = key;
     log.info("credential was replaced");
     this.#reconnectSoon();
     return EMPTY_RESPONSE;
   }
 
+  #setPrevious(key: Uint8Array): void {
+    const expiresAtMs = this.#clock.monotonicMs() + PREVIOUS_KEY_MS;
+    this.#previous = { key, expiresAtMs };
+  }
+
+  async #dropPrevious(): Promise<void> {
+    this.#previous = undefined;
+    const { store, log } = this.#options;
+    try {
+      await store.remove(PREVIOUS);
+    } catch (error) {
+      // The link is fine. After a restart the record is removed with the next link.
+      log.warn("previous credential was not removed from the disk", { error });
+    }
+  }
+
   #reconnectSoon(): void {
-    const { clock = SYSTEM_CLOCK, onRotated, signal } = this.#options;
-    if (!onRotated) return;
-    clock.sleep(RECONNECT_DELAY_MS, defined({ signal })).then(
-      onRotated,
+    const { reconnect, signal } = this.#options;
+    if (!reconnect) return;
+    this.#clock.sleep(RECONNECT_DELAY_MS, defined({ signal })).then(
+      reconnect,
       () => {},
     );
+  }
+
+  /** Drops the previous credential, and ends the link that was made with it, when it expires. */
+  #endLinkLater(previous: PreviousKey): void {
+    const { log, reconnect, signal } = this.#options;
+    const linkEnd = new AbortController();
+    this.#linkEnd = linkEnd;
+    const delayMs = previous.expiresAtMs - this.#clock.monotonicMs();
+    this.#clock.sleep(delayMs, {
+      signal: signal
+        ? AbortSignal.any([signal, linkEnd.signal])
+        : linkEnd.signal,
+    }).then(async () => {
+      log.warn("previous credential has expired");
+      await this.#dropPrevious();
+      reconnect?.();
+    }, () => {});
   }
 }

@@ -4,7 +4,7 @@ import type { StateStore } from "../../lib/agent/state/mod.ts";
 import { ConfigFile } from "../../lib/agent/config_file.ts";
 import { OperatorConnector } from "../../lib/agent/connector.ts";
 import { CredentialStore } from "../../lib/agent/credential_store.ts";
-import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
+import { defined, SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
 import { createSession } from "../../lib/shared/session/mod.ts";
 import { KEY } from "./_support/agent_fixture.ts";
@@ -17,8 +17,14 @@ const log = SILENT_LOGGER;
 
 async function createFixture(
   operator: TestOperator,
-  { store, previousKey }: { store: StateStore; previousKey?: Uint8Array },
+  { store, ...given }: {
+    store: StateStore;
+    previousKey?: Uint8Array;
+    /** Ends the wait for the end of a link with the previous credential. */
+    signal?: AbortSignal;
+  },
 ) {
+  const { previousKey, signal } = given;
   if (previousKey) {
     const name = { kind: "setting", key: "previous-credential" } as const;
     await store.write(name, previousKey);
@@ -28,6 +34,7 @@ async function createFixture(
     configFile: new ConfigFile("/absent/agent.yaml"),
     store,
     log,
+    ...defined({ signal }),
   });
   const connector = new OperatorConnector({
     device: "edge-1",
@@ -71,14 +78,17 @@ Deno.test("OperatorConnector announces the agent and completes a rotation", asyn
 Deno.test("OperatorConnector uses the previous credential when the operator refuses the current one", async () => {
   await using operator = await TestOperator.start({ key: PREVIOUS_KEY });
   await using state = await TemporaryStore.open();
+  const stop = new AbortController();
   const { connector, credentials } = await createFixture(operator, {
     store: state.store,
     previousKey: PREVIOUS_KEY,
+    signal: stop.signal,
   });
   const opened = await connector.open(operator.endpoint, options);
   const { link } = await connector.greet(opened, options.signal);
   assert.deepEqual(credentials.previousKey, PREVIOUS_KEY);
   link.close("test");
+  stop.abort();
 });
 
 Deno.test("OperatorConnector connects although the state can't be written", async () => {

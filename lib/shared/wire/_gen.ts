@@ -749,7 +749,9 @@ export type RotateCredential = Message$1<"aranya.v1.RotateCredential"> & {
   /**
    * 32 bytes. The operator has stored it before it sends it, and accepts both keys until an agent
    * was welcomed with this one. The agent stores it durably before it responds; it keeps the
-   * previous one until it was welcomed with this one, for which it connects anew within seconds.
+   * previous one until it was welcomed with this one, for which it connects anew within seconds,
+   * but no longer than an hour after the rotation or its own start. A link that was made with the
+   * previous one is ended then; over such a link this request is refused as "unauthorized".
    *
    * @generated from field: bytes key = 1;
    */
