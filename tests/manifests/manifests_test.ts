@@ -157,6 +157,23 @@ for (
   });
 }
 
+for (
+  const { duration, isAllowed } of [
+    { duration: "1s", isAllowed: true },
+    { duration: "1h", isAllowed: true },
+    { duration: "999ms", isAllowed: false },
+    { duration: "597h", isAllowed: false },
+  ]
+) {
+  const verb = isAllowed ? "may" : "must not";
+  Deno.test(`an EdgeDevice ${verb} set ${duration} as unarySessionTimeout`, async () => {
+    const timers = { unarySessionTimeout: duration };
+    const refusal = await refusalOf({ connectivity: { timers } });
+    if (isAllowed) assert.equal(refusal, "");
+    else assert.match(refusal, /unarySessionTimeout: .*between 1s and 1h/);
+  });
+}
+
 Deno.test("an EdgeDevice must not set an annotation that no Node can have", async () => {
   assert.equal(
     await refusalOf({ node: { annotations: { "example.org/rack": "a b" } } }),

@@ -9,8 +9,20 @@ import type {
 } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
 
-/** Shortest interval of the periodic comparisons, whatever the EdgeDevice sets. */
-const MIN_SYNC_MS = 10_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/**
+ * Bounds of the durations, whatever the EdgeDevice sets: a timer of more than 25 days ends at once.
+ * The schema has those of the first two too, but not for objects that were stored before.
+ */
+const BOUNDS = {
+  requestTimeout: { defaultMs: 60_000, minMs: 1000, maxMs: HOUR_MS },
+  offlineAfter: { defaultMs: 40_000, minMs: 5000, maxMs: HOUR_MS },
+  forceSync: { defaultMs: 600_000, minMs: 10_000, maxMs: DAY_MS },
+  initialDelay: { defaultMs: 1000, minMs: 0, maxMs: DAY_MS },
+  maxDelay: { defaultMs: 60_000, minMs: 0, maxMs: DAY_MS },
+} as const;
 
 /**
  * Returns the host of an endpoint, an IPv6 address without brackets. Unlike `parseEndpoint` it
@@ -71,22 +83,16 @@ export function toSettings(
   const { timers, backoff, grpcConfig } = connectivity ?? {};
   const own = grpcConfig?.endpoint;
   return {
-    requestTimeoutMs: toMs(timers?.unarySessionTimeout, 60_000),
-    offlineAfterMs: toMs(timers?.offlineAfter, 40_000),
-    forceSyncMs: Math.max(
-      toMs(node?.timers?.forceSyncInterval, 600_000),
-      MIN_SYNC_MS,
-    ),
-    podSyncMs: Math.max(
-      toMs(pod?.timers?.forceSyncInterval, 600_000),
-      MIN_SYNC_MS,
-    ),
+    requestTimeoutMs: toMs(timers?.unarySessionTimeout, BOUNDS.requestTimeout),
+    offlineAfterMs: toMs(timers?.offlineAfter, BOUNDS.offlineAfter),
+    forceSyncMs: toMs(node?.timers?.forceSyncInterval, BOUNDS.forceSync),
+    podSyncMs: toMs(pod?.timers?.forceSyncInterval, BOUNDS.forceSync),
     endpoints: own === undefined ? endpoints : [own],
     hasAllEndpoints: own !== undefined || isComplete,
     insecure: grpcConfig?.insecure ?? false,
     backoff: {
-      initialDelayMs: toMs(backoff?.initialDelay, 1000),
-      maxDelayMs: toMs(backoff?.maxDelay, 60_000),
+      initialDelayMs: toMs(backoff?.initialDelay, BOUNDS.initialDelay),
+      maxDelayMs: toMs(backoff?.maxDelay, BOUNDS.maxDelay),
       factor: backoff?.factor ?? 1.5,
     },
   };
@@ -105,10 +111,17 @@ export function toAgentYaml(input: AgentYamlInput): string {
   });
 }
 
-function toMs(text: string | undefined, defaultMs: number): number {
+function toMs(
+  text: string | undefined,
+  { defaultMs, minMs, maxMs }: {
+    defaultMs: number;
+    minMs: number;
+    maxMs: number;
+  },
+): number {
   if (text === undefined) return defaultMs;
   try {
-    return parseDuration(text);
+    return Math.min(Math.max(parseDuration(text), minMs), maxMs);
   } catch {
     // The schema checks durations; an object that was stored before must not stop its device.
     return defaultMs;

@@ -12,14 +12,17 @@ export interface Clock {
   sleep(delayMs: number, options?: { signal?: AbortSignal }): Promise<void>;
 }
 
-/** The machine's clock. */
+/** The longest delay of a timer, about 25 days; a longer one would end at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The machine's clock. Sleeps end after 25 days at the latest. */
 export const SYSTEM_CLOCK: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   async sleep(delayMs, { signal } = {}) {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, delayMs);
+    const timer = setTimeout(resolve, Math.min(delayMs, MAX_TIMER_MS));
     using _listener = onAbort(signal, reject);
     try {
       await promise;

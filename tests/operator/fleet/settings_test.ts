@@ -48,6 +48,41 @@ Deno.test("toSettings() parses durations, and has the default for one that can't
   assert.equal(settings.hasAllEndpoints, true);
 });
 
+Deno.test("toSettings() bounds durations, so that no timer overflows or runs all the time", () => {
+  const settingsOf = (duration: string) =>
+    toSettings(
+      edge({
+        connectivity: {
+          timers: { offlineAfter: duration, unarySessionTimeout: duration },
+          backoff: { initialDelay: duration, maxDelay: duration },
+        },
+        node: { timers: { forceSyncInterval: duration } },
+        pod: { timers: { forceSyncInterval: duration } },
+      }),
+      OPERATORS,
+    );
+  const hourMs = 3_600_000;
+  const { endpoints: _endpoints, ...long } = settingsOf("600h");
+  assert.deepEqual(long, {
+    requestTimeoutMs: hourMs,
+    offlineAfterMs: hourMs,
+    forceSyncMs: 24 * hourMs,
+    podSyncMs: 24 * hourMs,
+    hasAllEndpoints: true,
+    insecure: false,
+    backoff: {
+      initialDelayMs: 24 * hourMs,
+      maxDelayMs: 24 * hourMs,
+      factor: 1.5,
+    },
+  });
+  const short = settingsOf("0s");
+  assert.equal(short.requestTimeoutMs, 1000);
+  assert.equal(short.offlineAfterMs, 5000);
+  assert.equal(short.forceSyncMs, 10_000);
+  assert.equal(short.podSyncMs, 10_000);
+});
+
 Deno.test("FleetSettings.of() follows the operators, and parses an EdgeDevice once", () => {
   let source: EndpointSource = { endpoints: ["a:1"], isComplete: false };
   const settings = new FleetSettings({

@@ -18,3 +18,12 @@ Deno.test("SYSTEM_CLOCK.sleep() rejects with the signal's reason", async () => {
     /stop/,
   );
 });
+
+Deno.test("SYSTEM_CLOCK.sleep() does not end at once when the delay is more than a timer can hold", async () => {
+  const controller = new AbortController();
+  const sleeping = SYSTEM_CLOCK.sleep(2 ** 31, { signal: controller.signal })
+    .then(() => "ended", () => "aborted");
+  await SYSTEM_CLOCK.sleep(20);
+  controller.abort();
+  assert.equal(await sleeping, "aborted");
+});
