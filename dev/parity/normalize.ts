@@ -21,7 +21,7 @@ export const RULES: readonly NormalRule[] = [
   },
   {
     pattern:
-      /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g,
+      /(?<![0-9a-f-])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-f-])/g,
     replacement: "<uid>",
     hides: "UIDs",
   },
@@ -36,7 +36,7 @@ export const RULES: readonly NormalRule[] = [
     hides: "IDs of containers, sandboxes and images",
   },
   {
-    pattern: /docker\.io\/library\//g,
+    pattern: /docker\.io\/(?:library\/)?/g,
     replacement: "",
     hides: "the registry that containerd adds to short image names",
   },
@@ -50,6 +50,21 @@ export const RULES: readonly NormalRule[] = [
     pattern: /\b10\.213\.0\.\d+\b/g,
     replacement: "<hostIP>",
     hides: "addresses of nodes",
+  },
+  {
+    pattern: /\b[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d\b/g,
+    replacement: "<date>",
+    hides: "dates of files",
+  },
+  {
+    pattern: /\bcontainer [0-9a-f]{12}\b/g,
+    replacement: "container <id>",
+    hides: "IDs of containers, sandboxes and images",
+  },
+  {
+    pattern: /, used: \d+, capacity: \d+/g,
+    replacement: ", used: <n>, capacity: <n>",
+    hides: "what other pods of the node use",
   },
   {
     pattern: /kube-api-access-[a-z0-9]{5}/g,

@@ -18,6 +18,8 @@ export interface ObservedPod {
 export interface ObservedStatus extends Record<string, unknown> {
   phase?: string;
   reason?: string;
+  message?: string;
+  observedGeneration?: number;
   podIP?: string;
   hostIP?: string;
   conditions?: ObservedCondition[];

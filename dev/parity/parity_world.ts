@@ -2,6 +2,7 @@
 /** A control plane with two Nodes to compare: a device of ours and a real kubelet. */
 import { until } from "../base/wait.ts";
 import {
+  IMAGES,
   type Kubectl,
   Kubelet,
   NAMESPACE,
@@ -9,6 +10,7 @@ import {
   REACHABLE_APISERVER,
   World,
 } from "../world/mod.ts";
+import type { ObservedPod } from "./observed_objects.ts";
 
 /** Which of the two Nodes. */
 export type NodeRole = "device" | "kubelet";
@@ -70,6 +72,7 @@ export class ParityWorld implements AsyncDisposable {
         await world.kubectl.apply(tenantBinding(node.namespace));
         if (node.role === "device") await addDevice(world, node.name);
         else closes.use(await startKubelet(world, node.name));
+        await untilServing(world.kubectl, node);
       }
       return new ParityWorld({ world, nodes, network, closes });
     } catch (error) {
@@ -130,6 +133,30 @@ async function makeNamespace(kubectl: Kubectl, name: string): Promise<void> {
       { what: `${made} of namespace ${name}` },
     );
   }
+}
+
+/** Runs a pod to its end: afterwards the node has read its namespace. */
+async function untilServing(
+  kubectl: Kubectl,
+  { name, namespace }: ParityNode,
+): Promise<void> {
+  const pod = ["--namespace", namespace, "pod", "first"];
+  await kubectl.apply({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "first", namespace },
+    spec: {
+      nodeName: name,
+      restartPolicy: "Never",
+      containers: [{ name: "c", image: IMAGES.busybox, command: ["true"] }],
+    },
+  });
+  await until(
+    async () =>
+      (await kubectl.find<ObservedPod>(pod))?.status?.phase === "Succeeded",
+    { what: `the first pod on ${name}`, timeoutMs: 120_000, intervalMs: 500 },
+  );
+  await kubectl.run(["delete", ...pod]);
 }
 
 /** Returns the operator's rights in a namespace of `--tenant-namespaces`. */

@@ -62,6 +62,8 @@ class PodRecorder {
   readonly #timings: Record<string, number> = {};
   #startMs = 0;
   #removedAtMs: number | undefined;
+  /** How many versions there were when the last milestone was reached, if it passes. */
+  #passedVersionCount: number | undefined;
 
   constructor(entry: PodCase, context: RecordContext) {
     this.#case = entry;
@@ -105,6 +107,9 @@ class PodRecorder {
         timeoutMs,
         check: () => isReached(milestone, this.#seen),
       });
+      this.#passedVersionCount = isPassing(milestone)
+        ? this.#seen.versions.length
+        : undefined;
     } else if ("untilExec" in step) {
       const { untilExec, shows, timeoutMs = MILESTONE_TIMEOUT_MS } = step;
       await this.#until(`${untilExec.join(" ")} shows ${shows}`, {
@@ -180,7 +185,7 @@ class PodRecorder {
   /** Records the status and deletes the pod, the first time that it is called. */
   async #remove(flags: string[]): Promise<void> {
     if (this.#removedAtMs !== undefined) return;
-    await this.#settle();
+    if (this.#passedVersionCount === undefined) await this.#settle();
     this.#putStatus("status");
     this.#removedAtMs = performance.now();
     await this.#kubectl([
@@ -221,65 +226,66 @@ class PodRecorder {
   }
 
   #putStatus(path: string): void {
-    Object.assign(this.#leaves, flatten(this.#seen.pod?.status ?? {}, path));
+    const { pod, versions } = this.#seen;
+    const shown = this.#passedVersionCount === undefined
+      ? pod
+      : versions[this.#passedVersionCount - 1];
+    Object.assign(this.#leaves, flatten(shown?.status ?? {}, path));
   }
 
   /** Records the states in the order in which they were observed, each topic on its own. */
   #recordOrder(): void {
     const { versions } = this.#seen;
     const isLiving = (pod: ObservedPod) => !pod.metadata.deletionTimestamp;
-    this.#putOrder("order", versions.filter(isLiving));
-    this.#putOrder(
-      "deletion.order",
-      versions.filter((pod) => !isLiving(pod)),
-    );
+    const living = versions.filter(isLiving);
+    const before = this.#passedVersionCount ?? living.length;
+    this.#putOrder("order", listStates(living.slice(0, before)));
+    const atDeletion = listStates(living.slice(-1));
+    const ending = listStates(versions.slice(Math.max(0, living.length - 1)));
+    for (const [topic, [first]] of atDeletion) {
+      const states = ending.get(topic) ?? [];
+      if (states[0] === first) states.shift();
+      if (states.length === 0) ending.delete(topic);
+    }
+    this.#putOrder("deletion.order", ending);
   }
 
-  #putOrder(path: string, versions: ObservedPod[]): void {
-    const topics = new Map<string, string[]>();
-    const add = (topic: string, state: string) => {
-      const states = topics.get(topic) ?? [];
-      topics.set(topic, states);
-      if (states.at(-1) !== state) states.push(state);
-    };
-    for (const pod of versions) {
-      const { phase = "", reason, conditions = [] } = pod.status ?? {};
-      add("phase", reason ? `${phase}(${reason})` : phase);
-      for (const { type, status, reason: why } of conditions) {
-        add(`condition ${type}`, why ? `${status}(${why})` : status);
-      }
-      for (const container of containersOf(pod)) {
-        add(`container ${container.name}`, describeState(container));
-      }
-    }
+  #putOrder(path: string, topics: Map<string, string[]>): void {
     for (const [topic, states] of topics) {
       this.#put(`${path}.${topic}`, states.join(" > "));
     }
   }
 
-  /** Records how the last status before the object's deletion differs from the one at rest. */
+  /** Records the last status that was observed before the object was deleted. */
   #recordDeletion(): void {
-    const last = flatten(this.#seen.pod?.status ?? {}, "status");
-    const before = Object.keys(this.#leaves).filter((path) =>
-      path.startsWith("status.")
+    const { status = {} } = this.#seen.pod ?? {};
+    const { phase, reason, message, observedGeneration } = status;
+    const states = (this.#seen.pod ? containersOf(this.#seen.pod) : []).map(
+      ({ name, state }) => ({ name, ...state }),
     );
-    for (const path of new Set([...Object.keys(last), ...before])) {
-      const value = last[path];
-      if (value === this.#leaves[path]) continue;
-      if (path.endsWith("lastTransitionTime")) continue;
-      this.#put(`deletion.${path}`, value ?? "(removed)");
-    }
+    const conditions = status.conditions?.map((one) => ({
+      ...one,
+      lastTransitionTime: undefined,
+    }));
+    Object.assign(
+      this.#leaves,
+      flatten(
+        { phase, reason, message, observedGeneration, states, conditions },
+        "deletion",
+      ),
+    );
   }
 
   #recordEvents(): void {
     const events = [...this.#seen.events.values()].filter((event) =>
-      event.involvedObject.uid === this.#seen.pod?.metadata.uid
+      event.involvedObject.uid === this.#seen.pod?.metadata.uid &&
+      !event.message?.includes(CANCELED)
     );
     const titles: string[] = [];
     for (const [title, group] of Map.groupBy(events, titleOf)) {
       titles.push(title);
-      group.sort((a, b) => (a.message ?? "") < (b.message ?? "") ? -1 : 1);
-      group.forEach((event, index) =>
+      const joined = joinEqual(group, this.#context.node);
+      joined.forEach((event, index) =>
         this.#putEvent(
           `events.${title}${index > 0 ? ` #${index + 1}` : ""}`,
           event,
@@ -292,7 +298,10 @@ class PodRecorder {
   #putEvent(path: string, event: ObservedEvent): void {
     this.#put(`${path}.type`, event.type ?? "");
     this.#put(`${path}.message`, event.message ?? "");
-    this.#put(`${path}.count`, event.count ?? 0);
+    const count = event.count ?? 0;
+    const isRepeated = count > 1 && (this.#passedVersionCount !== undefined ||
+      REPEATED_REASONS.includes(event.reason ?? ""));
+    this.#put(`${path}.count`, isRepeated ? "several" : count);
     const { component = "", host = "" } = event.source ?? {};
     const { reportingComponent = "", reportingInstance = "" } = event;
     this.#put(
@@ -328,6 +337,12 @@ class PodRecorder {
   }
 }
 
+/** Of probes that a pod's deletion ends; whether one runs at that moment is chance. */
+const CANCELED = "context canceled";
+
+/** Reasons of Events whose count grows with time. */
+const REPEATED_REASONS = ["BackOff", "Failed", "FailedMount", "Unhealthy"];
+
 /** Longer outputs are recorded by their beginning and length. */
 const OUTPUT_CHARACTERS = 3000;
 
@@ -335,6 +350,44 @@ function shorten(text: string): string {
   return text.length <= OUTPUT_CHARACTERS
     ? text
     : `${text.slice(0, 300)}… (${text.length} characters)`;
+}
+
+/** Returns the states of each topic in the order in which they were observed. */
+function listStates(versions: readonly ObservedPod[]): Map<string, string[]> {
+  const topics = new Map<string, string[]>();
+  const add = (topic: string, state: string) => {
+    const states = topics.get(topic) ?? [];
+    topics.set(topic, states);
+    if (states.at(-1) !== state) states.push(state);
+  };
+  for (const pod of versions) {
+    const { phase = "", reason, conditions = [] } = pod.status ?? {};
+    add("phase", reason ? `${phase}(${reason})` : phase);
+    for (const { type, status, reason: why } of conditions) {
+      add(`condition ${type}`, why ? `${status}(${why})` : status);
+    }
+    for (const container of containersOf(pod)) {
+      add(`container ${container.name}`, describeState(container));
+    }
+  }
+  return topics;
+}
+
+/**
+ * Returns Events with one for each message, sorted by it. A message with an ID makes an Event of
+ * its own each time.
+ */
+function joinEqual(events: ObservedEvent[], node: ParityNode): ObservedEvent[] {
+  const names = { node: node.name, namespace: node.namespace };
+  const byMessage = new Map<string, ObservedEvent>();
+  for (const event of events) {
+    const message = normalizeText(event.message ?? "", names);
+    const count = (byMessage.get(message)?.count ?? 0) + (event.count ?? 1);
+    byMessage.set(message, { ...event, message, count });
+  }
+  return [...byMessage.keys()].sort().map((message) =>
+    byMessage.get(message) as ObservedEvent
+  );
 }
 
 function titleOf({ reason = "", involvedObject }: ObservedEvent): string {
@@ -372,6 +425,15 @@ function describeMilestone(milestone: PodMilestone): string {
     .join();
 }
 
+/** Returns whether a pod leaves this state again on its own. */
+function isPassing(milestone: PodMilestone): boolean {
+  return "restarts" in milestone ||
+    "waiting" in milestone &&
+      ["CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"].includes(
+        milestone.waiting,
+      );
+}
+
 function isReached(milestone: PodMilestone, seen: ParityObservation): boolean {
   const { pod } = seen;
   if (!pod) return false;
@@ -407,12 +469,16 @@ function isReached(milestone: PodMilestone, seen: ParityObservation): boolean {
   );
 }
 
+/** What a kubelet on cgroups of version 1 reads where no limit is set. */
+const NO_LIMIT = "9007199254740988Ki";
+
 function normalizeLeaves(
   leaves: Leaves,
   names: { node: string; namespace: string },
 ): Leaves {
   const result: Leaves = {};
   for (const [path, value] of Object.entries(leaves)) {
+    if (value === NO_LIMIT) continue;
     result[normalizeText(path, names)] = typeof value === "string"
       ? normalizeText(value, names)
       : value;

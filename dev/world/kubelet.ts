@@ -217,7 +217,9 @@ function settingsOf(
     // 100 is the highest value: images are never removed.
     imageGCHighThresholdPercent: 100,
     serializeImagePulls: false,
-    eventRecordQPS: 0,
+    // 0 would mean the client's default of 5 per second: Events would come minutes late.
+    eventRecordQPS: 1000,
+    eventBurst: 1000,
     syncFrequency: "10s",
     makeIPTablesUtilChains: false,
     shutdownGracePeriod: "0s",

@@ -124,7 +124,7 @@ export const SECURITY: PodCase[] = [
     name: "sec-read-only-root",
     spec: podOf(
       shell(
-        "touch /x; echo $?; touch /tmp/x; echo $?; echo ok > /dev/termination-log; echo $?; touch /dev/shm/x; echo $?",
+        "exec 2>&1; touch /x; echo $?; touch /tmp/x; echo $?; echo ok > /dev/termination-log; echo $?; touch /dev/shm/x; echo $?",
         { securityContext: { readOnlyRootFilesystem: true } },
       ),
       { restartPolicy: "Never" },
@@ -217,7 +217,7 @@ export const SECURITY: PodCase[] = [
   {
     name: "sec-host-network",
     spec: podOf(
-      shell("hostname; ls /sys/class/net | sort | head -3; sleep 3600"),
+      shell("hostname; ls /sys/class/net | grep -c eth0; sleep 3600"),
       { hostNetwork: true },
     ),
     steps: [READY, { as: "log", logs: [] }],

@@ -10,7 +10,8 @@ import {
 } from "../pod_case.ts";
 import { job, podOf, server, service, sh, shell } from "./containers.ts";
 
-const LINES = "for i in 1 2 3 4 5; do echo line $i; done; echo to stderr >&2; ";
+const LINES =
+  "for i in 1 2 3 4 5; do echo line $i; done; sleep 0.3; echo to stderr >&2; ";
 const logs = (as: string, ...args: string[]): PodStep => ({ as, logs: args });
 
 /** Output of containers through kubectl logs. */
@@ -104,7 +105,9 @@ export const LOGS: PodCase[] = [
   },
   {
     name: "logs-tty",
-    spec: podOf(shell(`echo one; echo two >&2; ${SERVE}`, { tty: true })),
+    spec: podOf(
+      shell(`echo one; sleep 0.2; echo two >&2; ${SERVE}`, { tty: true }),
+    ),
     steps: [READY, logs("all")],
   },
   {
@@ -234,7 +237,7 @@ export const EXECS: PodCase[] = [
     spec: service(),
     steps: [READY, {
       as: "processes",
-      exec: sh("ps -o pid,user,args | head -3"),
+      exec: sh("ps -o user,args | head -3"),
     }, { as: "parent", exec: sh("cat /proc/$$/status | grep PPid") }],
     isFast: true,
   },

@@ -11,7 +11,8 @@ import { server, sh, shell } from "./containers.ts";
 
 /** Lists a folder's files with mode, owner, links and content. */
 const LIST = sh(
-  "cd /v && find . | sort | while read f; do stat -c '%A %u:%g %n' $f; done | sed 's/\\.\\.2[0-9_.]*/..time/'; find -L . -type f -not -path '*/..*' | sort | while read f; do echo \"== $f\"; head -c 300 $f; echo; done",
+  `cd /v; find . | while read f; do stat -c '%A %u:%g %n' $f; done | sed -E 's/[.][.][0-9a-f_.]{8,}/..version/' | sort -k3
+  find -L . -type f -not -path '*/..*' | sort | while read f; do echo "== $f"; head -c 300 $f; echo; done`,
 );
 const MOUNT = sh("grep ' /v' /proc/mounts | cut -d' ' -f2,3,4 | sed 's/,.*//'");
 const list: PodStep = { as: "files", exec: LIST };
