@@ -67,6 +67,11 @@ export const RULES: readonly NormalRule[] = [
     hides: "what other pods of the node use",
   },
   {
+    pattern: /failed to create containerd task: /g,
+    replacement: "",
+    hides: "containerd's name before an error of runc",
+  },
+  {
     pattern: /kube-api-access-[a-z0-9]{5}/g,
     replacement: "kube-api-access-<random>",
     hides: "the random name of the token's volume",

@@ -341,7 +341,18 @@ class PodRecorder {
 const CANCELED = "context canceled";
 
 /** Reasons of Events whose count grows with time. */
-const REPEATED_REASONS = ["BackOff", "Failed", "FailedMount", "Unhealthy"];
+const REPEATED_REASONS = [
+  "BackOff",
+  "DeadlineExceeded",
+  "ErrImageNeverPull",
+  "Failed",
+  "FailedMount",
+  "FailedPostStartHook",
+  "FailedToRetrieveImagePullSecret",
+  "InspectFailed",
+  "Pulling",
+  "Unhealthy",
+];
 
 /** Longer outputs are recorded by their beginning and length. */
 const OUTPUT_CHARACTERS = 3000;
