@@ -6,7 +6,9 @@
  * - `--only TEXT`: only cases whose name contains it; may be repeated
  * - `--fast`: only the fast third
  * - `--against FILE`: compares with recorded results, without a kubelet
- * - `--record FILE`: records the kubelet only, twice, and writes what is stable
+ * - `--record FILE`: records the kubelet only, twice, and writes what is stable; with
+ *   `--node device` the device, once
+ * - `--observed FILE`: compares that recording of a device, and runs nothing
  * - `--repeat N`: runs on each node; a difference counts when all runs of the device show it
  * - `--concurrency N`: cases that run at the same time on a node
  * - `--page`: writes docs/parity.md
@@ -34,7 +36,7 @@ import {
   summarize,
 } from "./parity/report.ts";
 import { runCases } from "./parity/run_cases.ts";
-import { toStableRecord } from "./parity/stable_record.ts";
+import { type StableRecord, toStableRecord } from "./parity/stable_record.ts";
 import { prepareEngine } from "./world/mod.ts";
 
 const PAGE = join(ROOT, "docs/parity.md");
@@ -48,6 +50,8 @@ interface ParityFlags {
   cases: PodCase[];
   against: string | undefined;
   record: string | undefined;
+  node: NodeRole;
+  observed: string | undefined;
   repeat: number;
   concurrency: number;
   page: boolean;
@@ -62,19 +66,23 @@ function readFlags(args: string[]): ParityFlags {
       fast: { type: "boolean", default: false },
       against: { type: "string" },
       record: { type: "string" },
+      node: { type: "string", default: "kubelet" },
+      observed: { type: "string" },
       repeat: { type: "string", default: "1" },
       concurrency: { type: "string", default: "8" },
       page: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
     },
   });
-  const { only, fast, against, record, page, keep } = values;
+  const { only, fast, against, record, observed, page, keep } = values;
   return {
     cases: CASES.filter(({ name, isFast }) =>
       (!fast || isFast) && (!only || only.some((text) => name.includes(text)))
     ),
     against,
     record,
+    observed,
+    node: values.node === "device" ? "device" : "kubelet",
     repeat: Number(values.repeat),
     concurrency: Number(values.concurrency),
     page,
@@ -138,28 +146,63 @@ function compareAll(recording: Recording, runs: Runs): Comparison {
   return result;
 }
 
-/** Returns whether every compared pod is equal; true after a recording. */
-async function main(): Promise<boolean> {
-  const startMs = performance.now();
-  const flags = readFlags(Deno.args);
+/** Runs the cases on one node and writes what is the same in all runs. */
+async function record(path: string, flags: ParityFlags): Promise<void> {
+  const { node, repeat } = flags;
+  const runCount = node === "kubelet"
+    ? Math.max(RECORDED_RUNS, repeat)
+    : repeat;
+  const { [node]: runs } = await observe([node], { ...flags, runCount });
+  await writeRecording(path, await toRecording(runs, runCount));
+}
+
+/** Returns the records of both nodes, from files or from runs. */
+async function observeBoth(
+  flags: ParityFlags,
+): Promise<{ recording: Recording; runs: Runs }> {
+  const { against, observed, repeat: runCount } = flags;
+  const recording = against ? await readRecording(against) : undefined;
+  if (recording && observed) {
+    const { records } = await readRecording(observed);
+    const runs = new Map([...records].map(([name, record]) => [
+      name,
+      [{ leaves: record.leaves, timings: toTimings(record) }],
+    ]));
+    return { recording, runs };
+  }
+  const roles: NodeRole[] = recording ? ["device"] : ["device", "kubelet"];
+  const { device, kubelet } = await observe(roles, { ...flags, runCount });
+  return {
+    recording: recording ?? await toRecording(kubelet, runCount),
+    runs: device,
+  };
+}
+
+function toTimings({ timings }: StableRecord): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(timings).map(([what, { minMs }]) => [what, minMs]),
+  );
+}
+
+async function prepare(): Promise<void> {
   await prepareModules();
   await prepareBinaries();
   const missing = await prepareEngine();
   if (missing) warn(missing);
+}
+
+/** Returns whether every compared pod is equal; true after a recording. */
+async function main(): Promise<boolean> {
+  const startMs = performance.now();
+  const flags = readFlags(Deno.args);
+  await prepare();
   if (flags.record) {
-    const runCount = Math.max(RECORDED_RUNS, flags.repeat);
-    const { kubelet } = await observe(["kubelet"], { ...flags, runCount });
-    await writeRecording(flags.record, await toRecording(kubelet, runCount));
+    await record(flags.record, flags);
     print(`recorded in ${formatElapsed(performance.now() - startMs)}`);
     return true;
   }
-  const { against, repeat: runCount } = flags;
-  const roles: NodeRole[] = against ? ["device"] : ["device", "kubelet"];
-  const { device, kubelet } = await observe(roles, { ...flags, runCount });
-  const recording = against
-    ? await readRecording(against)
-    : await toRecording(kubelet, runCount);
-  const comparison = compareAll(recording, device);
+  const { recording, runs } = await observeBoth(flags);
+  const comparison = compareAll(recording, runs);
   for (const line of describeCases(comparison)) print(line);
   if (flags.page) {
     await Deno.writeTextFile(PAGE, renderPage(comparison, recording.facts));
