@@ -5,7 +5,7 @@ import { readJsonLines } from "./json_lines.ts";
 import type { ObservedEvent, ObservedPod } from "./observed_objects.ts";
 
 interface WatchEvent<T> {
-  type: "ADDED" | "MODIFIED" | "DELETED";
+  type: "ADDED" | "MODIFIED" | "DELETED" | "ERROR";
   object: T;
 }
 
@@ -64,6 +64,8 @@ export class NamespaceWatch implements AsyncDisposable {
   async #readPods(stream: ReadableStream<Uint8Array>): Promise<void> {
     type Change = WatchEvent<ObservedPod>;
     for await (const { type, object } of readJsonLines<Change>(stream)) {
+      // An ERROR has a Status; a long list at the start comes as one object.
+      if (object.metadata.name === undefined) continue;
       const observation = this.observe(object.metadata.name);
       observation.changedAtMs = performance.now();
       if (type === "DELETED") observation.deletedAtMs = performance.now();
@@ -74,8 +76,9 @@ export class NamespaceWatch implements AsyncDisposable {
   async #readEvents(stream: ReadableStream<Uint8Array>): Promise<void> {
     type Change = WatchEvent<ObservedEvent>;
     for await (const { type, object } of readJsonLines<Change>(stream)) {
-      if (type === "DELETED") continue;
-      const observation = this.observe(object.involvedObject.name ?? "");
+      const name = object.involvedObject?.name;
+      if (type === "DELETED" || name === undefined) continue;
+      const observation = this.observe(name);
       observation.changedAtMs = performance.now();
       observation.events.set(object.metadata.name, object);
     }

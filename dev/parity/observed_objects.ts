@@ -4,8 +4,7 @@
 /** A Pod of the API. */
 export interface ObservedPod {
   metadata: {
-    name: string;
-    namespace: string;
+    name?: string;
     uid: string;
     generation?: number;
     deletionTimestamp?: string;
@@ -52,7 +51,7 @@ export interface ObservedContainer {
 /** An Event of the API. */
 export interface ObservedEvent {
   metadata: { name: string };
-  involvedObject: { name?: string; uid?: string; fieldPath?: string };
+  involvedObject?: { name?: string; uid?: string; fieldPath?: string };
   type?: string;
   reason?: string;
   message?: string;

@@ -79,6 +79,7 @@ class PodRecorder {
       this.#recordOrder();
       this.#recordDeletion();
       this.#recordEvents();
+      await this.#removeApplied();
     }
     return {
       leaves: normalizeLeaves(this.#leaves, {
@@ -182,6 +183,16 @@ class PodRecorder {
     if (result.code !== 0) this.#put("apply", result.stderr.trim());
   }
 
+  /** Deletes what the steps have applied, so that the next run begins without it. */
+  async #removeApplied(): Promise<void> {
+    for (const step of this.#case.steps ?? []) {
+      if (!("apply" in step)) continue;
+      for (const { kind, metadata: { name } } of step.apply) {
+        await this.#kubectl(["delete", kind, name, "--ignore-not-found"]);
+      }
+    }
+  }
+
   /** Records the status and deletes the pod, the first time that it is called. */
   async #remove(flags: string[]): Promise<void> {
     if (this.#removedAtMs !== undefined) return;
@@ -278,7 +289,7 @@ class PodRecorder {
 
   #recordEvents(): void {
     const events = [...this.#seen.events.values()].filter((event) =>
-      event.involvedObject.uid === this.#seen.pod?.metadata.uid &&
+      event.involvedObject?.uid === this.#seen.pod?.metadata.uid &&
       !event.message?.includes(CANCELED)
     );
     const titles: string[] = [];
@@ -402,7 +413,7 @@ function joinEqual(events: ObservedEvent[], node: ParityNode): ObservedEvent[] {
 }
 
 function titleOf({ reason = "", involvedObject }: ObservedEvent): string {
-  const { fieldPath } = involvedObject;
+  const fieldPath = involvedObject?.fieldPath;
   return fieldPath ? `${reason} of ${fieldPath}` : reason;
 }
 
@@ -466,7 +477,7 @@ function isReached(milestone: PodMilestone, seen: ParityObservation): boolean {
   }
   if ("event" in milestone) {
     return seen.events.values().some(({ reason, involvedObject }) =>
-      reason === milestone.event && involvedObject.uid === pod.metadata.uid
+      reason === milestone.event && involvedObject?.uid === pod.metadata.uid
     );
   }
   if ("started" in milestone) {
