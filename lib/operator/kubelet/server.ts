@@ -61,7 +61,11 @@ export interface KubeletServer extends AsyncDisposable {
   close(reason?: string): Promise<void>;
 }
 
-const HANDSHAKE_TIMEOUT_MS = 10_000;
+/**
+ * Handshakes end with the time-out of their pending socket. A timer of node:tls would hold each
+ * socket that ended before, with all its buffers: Deno doesn't clear it.
+ */
+const NO_HANDSHAKE_TIMEOUT = -1;
 const KEEP_ALIVE_TIMEOUT_MS = 90_000;
 const CLOSE_TIMEOUT_MS = 4_000;
 /** Upper bound of connections on which no request was allowed yet, of all servers together. */
@@ -108,7 +112,7 @@ class NodeServer implements KubeletServer {
     this.#meter = options.meter ?? NO_METER;
     this.#server = createServer({
       ...toTlsContext({ ...options.tls, clientCa }, nodeName),
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: NO_HANDSHAKE_TIMEOUT,
       ...HTTP_SERVER_LIMITS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     });

@@ -41,7 +41,7 @@ export interface GrpcListenerLimits {
   maxPacketBytes?: number;
   /** Upper bound of open connections. @default 20000 */
   maxConnections?: number;
-  /** Upper bound of connections on which no agent is authenticated yet. @default 1024 */
+  /** Upper bound of connections on which no agent is authenticated yet. @default 256 */
   maxPendingConnections?: number;
   /**
    * Time for the first agent on a new connection to authenticate, in milliseconds.
@@ -74,8 +74,13 @@ export interface GrpcListener extends LinkListener {
 }
 
 const DEFAULT_MAX_CONNECTIONS = 20_000;
-const DEFAULT_MAX_PENDING_CONNECTIONS = 1024;
+const DEFAULT_MAX_PENDING_CONNECTIONS = 256;
 const DEFAULT_PENDING_TIMEOUT_MS = 30_000;
+/**
+ * Handshakes end with the time-out of their pending socket. A timer of node:tls would hold each
+ * socket that ended before, with all its buffers: Deno doesn't clear it.
+ */
+const NO_HANDSHAKE_TIMEOUT = -1;
 /** Upper bound of accepted links that were not read from `links` yet. */
 const MAX_QUEUED_LINKS = 1024;
 /** Upper bound of links on one connection; an Ingress may carry those of many devices over one. */
@@ -221,8 +226,7 @@ class Listener implements GrpcListener {
     const server = createTlsServer({
       ...tls,
       ALPNProtocols: ["h2"],
-      handshakeTimeout: this.#options.limits?.pendingTimeoutMs ??
-        DEFAULT_PENDING_TIMEOUT_MS,
+      handshakeTimeout: NO_HANDSHAKE_TIMEOUT,
     });
     server.on("connection", (socket) => this.#sockets.add(socket));
     server.on("secureConnection", (socket) => {
