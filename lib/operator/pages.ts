@@ -65,7 +65,6 @@ export async function servePages(
     timeoutMs: CONNECTION_TIMEOUT_MS,
   });
   new HttpGuard(server, pending).onRequest((request, response) => {
-    request.resume();
     const { method = "", url = "" } = request;
     void pages.find({ method, target: url }).catch(() => INTERNAL_ERROR)
       .then(({ status, body }) => {

@@ -52,9 +52,7 @@ export async function handleRequest(
     );
   response.on("error", onClose);
   response.on("close", onClose);
-  // No path takes a body; an unread one would block the connection.
   request.on("error", onClose);
-  request.resume();
   const signal = AbortSignal.any([left.signal, context.signal]);
   try {
     const url = toUrl(request);

@@ -10,6 +10,9 @@ import type { PendingSockets } from "./pending_sockets.ts";
  */
 const MAX_OPEN_REQUESTS = 8;
 
+/** Upper bound of a body, in bytes: no request of these servers has one. */
+const MAX_BODY_BYTES = 4096;
+
 /** Time-outs of node:http's servers, in milliseconds, and the largest header. */
 export const HTTP_SERVER_LIMITS = {
   headersTimeout: 10_000,
@@ -56,12 +59,21 @@ export class HttpGuard {
     server.on("clientError", (_error, socket) => socket.destroy());
   }
 
-  /** Calls the listener for each request that is within the bounds. */
+  /**
+   * Calls the listener for each request that is within the bounds. A small body is dropped; a
+   * large one is answered with 413 and ends its connection, for even dropped chunks cost time and
+   * memory.
+   */
   onRequest(
     listener: (request: IncomingMessage, response: ServerResponse) => void,
   ): void {
     this.#server.on("request", (request, response) => {
-      if (this.#count(request, response)) listener(request, response);
+      if (!this.#count(request, response)) return;
+      // Without a listener an error of the request would end the process.
+      request.on("error", () => {});
+      if (hasLargeBody(request)) return refuseBody(request, response);
+      request.resume();
+      listener(request, response);
     });
   }
 
@@ -93,6 +105,17 @@ export class HttpGuard {
     if (connection.isRefused) socket.destroy();
     return !connection.isRefused;
   }
+}
+
+/** Whether a request announces a body that is too large, or of unknown length. */
+function hasLargeBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined ||
+    Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES;
+}
+
+function refuseBody(request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(413, { connection: "close" });
+  response.end(() => request.socket.destroy());
 }
 
 function toPeer({ remoteAddress, remotePort }: Socket): string {

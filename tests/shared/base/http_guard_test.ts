@@ -9,6 +9,7 @@ import {
 import { type AddressInfo, connect } from "node:net";
 import { HttpGuard } from "../../../lib/shared/base/http_guard.ts";
 import { PendingSockets } from "../../../lib/shared/base/pending_sockets.ts";
+import { until } from "../../../dev/base/wait.ts";
 
 const REQUEST = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -80,6 +81,30 @@ Deno.test("HttpGuard.admit() ends the pending state of a connection", async () =
   await once(next, "data");
   client.destroy();
   next.destroy();
+});
+
+Deno.test("HttpGuard drops a small body, and ends the connection of a large or chunked one", async () => {
+  let requestCount = 0;
+  await using server = await setUp((_, response) => {
+    requestCount++;
+    response.end("ok");
+  });
+  const head = "POST / HTTP/1.1\r\nhost: x\r\n";
+  const small = server.connect();
+  small.write(`${head}content-length: 4096\r\n\r\n${"x".repeat(4096)}`);
+  await once(small, "data");
+  assert.equal(requestCount, 1);
+  small.destroy();
+  for (const kind of ["content-length: 4097", "transfer-encoding: chunked"]) {
+    await until(() => server.pending.count === 0, "a free place");
+    const large = server.connect();
+    large.write(`${head}${kind}\r\n\r\n`);
+    const closed = once(large, "close");
+    const [answer] = await once(large, "data");
+    assert.match(String(answer), /^HTTP\/1.1 413 /);
+    await closed;
+  }
+  assert.equal(requestCount, 1);
 });
 
 Deno.test("HttpGuard closes a connection that is not HTTP", async () => {
