@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task test [pure|unit|e2e] [-- file…]`: prepares what the tests need, runs them, and prints
- * `N passed, N failed` as its last line. Exit code 1 when a test failed or nothing ran.
+ * `deno task test [pure|unit|e2e|hostile] [-- file…]`: prepares what the tests need, runs them, and
+ * prints `N passed, N failed` as its last line. Exit code 1 when a test failed or nothing ran.
  *
  * - pure: unit tests that need neither root nor an API server nor Docker
  * - unit: all unit tests; installs and builds what is missing
  * - e2e: tests through kubectl, each file with its own world
+ * - hostile: attacks on a running operator; without a part only the fast ones
  */
 import { formatElapsed, print, warn } from "./base/terminal.ts";
 import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
@@ -13,6 +14,7 @@ import { prepareModules } from "./build/modules.ts";
 import {
   byRoom,
   findEndToEndTests,
+  findHostileTests,
   findPureTests,
   findUnitTests,
 } from "./testing/discover.ts";
@@ -25,7 +27,7 @@ import {
   startCluster,
 } from "./world/mod.ts";
 
-const PARTS = ["pure", "unit", "e2e"] as const;
+const PARTS = ["pure", "unit", "e2e", "hostile"] as const;
 type Part = typeof PARTS[number];
 
 /** Deadline of a unit test. End-to-end tests have their own. */
@@ -69,6 +71,15 @@ async function* runEndToEndTests(): AsyncGenerator<Results> {
   }
 }
 
+/** Runs attacks on an operator, with a process and an operator for each file. */
+async function* runHostileTests(
+  options: { fast?: boolean } = {},
+): AsyncGenerator<Results> {
+  for (const file of await findHostileTests(options)) {
+    yield await runTests({ title: file, files: [file] });
+  }
+}
+
 async function* runNamedTests(
   files: string[],
   part: Part | undefined,
@@ -86,6 +97,8 @@ async function* runPart(part: Part | undefined): AsyncGenerator<Results> {
   if (part === "pure") yield* runPureTests();
   if (part === "unit" || part === undefined) yield* runUnitTests();
   if (part === "e2e" || part === undefined) yield* runEndToEndTests();
+  if (part === "hostile") yield* runHostileTests();
+  if (part === undefined) yield* runHostileTests({ fast: true });
 }
 
 async function main(): Promise<number> {

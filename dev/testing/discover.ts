@@ -22,12 +22,31 @@ const ROOT_ONLY = [
   "tests/agent/volumes/volumes_test.ts",
 ];
 
+/** Part of the hostile-peer suite that runs with all other tests. */
+const FAST_HOSTILE = [
+  "tests/hostile/device_test.ts",
+  "tests/hostile/pages_test.ts",
+];
+
 /** Tests that run the other checks of `deno task ok`. */
 const GATE = "tests/rules/gate_test.ts";
 
 /** Returns the unit test files, as sorted paths from the root. */
 export async function findUnitTests(): Promise<string[]> {
-  return await findTests("tests", "tests/e2e");
+  return await findTests("tests", ["tests/e2e", "tests/hostile"]);
+}
+
+/**
+ * Returns the files of the hostile-peer suite, as sorted paths from the root; with `fast` only
+ * {@linkcode FAST_HOSTILE}.
+ */
+export async function findHostileTests(
+  options: { fast?: boolean } = {},
+): Promise<string[]> {
+  const found = await findTests("tests/hostile");
+  return options.fast
+    ? found.filter((one) => FAST_HOSTILE.includes(one))
+    : found;
 }
 
 /** Returns the end-to-end test files, as sorted paths from the root. */
@@ -78,9 +97,14 @@ export function byRoom(files: string[]): Map<string, string[]> {
   return Map.groupBy(files, (file) => dirname(file).slice("tests/".length));
 }
 
-async function findTests(folder: string, except?: string): Promise<string[]> {
+async function findTests(
+  folder: string,
+  except: string[] = [],
+): Promise<string[]> {
   const found = await findFiles(folder, "_test.ts");
-  return found.filter((path) => !except || !path.startsWith(`${except}/`));
+  return found.filter((path) =>
+    !except.some((one) => path.startsWith(`${one}/`))
+  );
 }
 
 async function findFiles(folder: string, suffix: string): Promise<string[]> {

@@ -61,8 +61,7 @@ export class HttpGuard {
 
   /**
    * Calls the listener for each request that is within the bounds. A small body is dropped; a
-   * large one is answered with 413 and ends its connection, for even dropped chunks cost time and
-   * memory.
+   * large one ends its connection, for even dropped chunks cost time and memory.
    */
   onRequest(
     listener: (request: IncomingMessage, response: ServerResponse) => void,
@@ -71,7 +70,8 @@ export class HttpGuard {
       if (!this.#count(request, response)) return;
       // Without a listener an error of the request would end the process.
       request.on("error", () => {});
-      if (hasLargeBody(request)) return refuseBody(request, response);
+      // Before the parser goes on: an answer first would cost it thousands of chunks.
+      if (hasLargeBody(request)) return request.socket.destroy();
       request.resume();
       listener(request, response);
     });
@@ -111,11 +111,6 @@ export class HttpGuard {
 function hasLargeBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined ||
     Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES;
-}
-
-function refuseBody(request: IncomingMessage, response: ServerResponse): void {
-  response.writeHead(413, { connection: "close" });
-  response.end(() => request.socket.destroy());
 }
 
 function toPeer({ remoteAddress, remotePort }: Socket): string {

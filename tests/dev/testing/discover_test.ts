@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   byRoom,
   findEndToEndTests,
+  findHostileTests,
   findPureTests,
   findUnitTests,
 } from "../../../dev/testing/discover.ts";
@@ -27,12 +28,20 @@ Deno.test("findPureTests() leaves out tests that need an API server, Docker or r
   ) assert.equal(pure.includes(path), false, path);
 });
 
-Deno.test("findUnitTests() and findEndToEndTests() find all tests between them", async () => {
+Deno.test("findUnitTests(), findEndToEndTests() and findHostileTests() find all tests between them", async () => {
   const [unit, endToEnd] = [await findUnitTests(), await findEndToEndTests()];
+  const hostile = await findHostileTests();
   assert.ok(unit.length > 200, `${unit.length} files`);
   assert.ok(endToEnd.length > 8, `${endToEnd.length} files`);
   assert.ok(endToEnd.every((path) => path.startsWith("tests/e2e/")));
   assert.equal(unit.some((path) => path.startsWith("tests/e2e/")), false);
+  assert.ok(hostile.length > 2, `${hostile.length} files`);
+  assert.ok(hostile.every((path) => path.startsWith("tests/hostile/")));
+  assert.equal(unit.some((path) => path.startsWith("tests/hostile/")), false);
+  assert.deepEqual(await findHostileTests({ fast: true }), [
+    "tests/hostile/device_test.ts",
+    "tests/hostile/pages_test.ts",
+  ]);
 });
 
 Deno.test("byRoom() groups files by folder", () => {

@@ -99,10 +99,7 @@ Deno.test("HttpGuard drops a small body, and ends the connection of a large or c
     await until(() => server.pending.count === 0, "a free place");
     const large = server.connect();
     large.write(`${head}${kind}\r\n\r\n`);
-    const closed = once(large, "close");
-    const [answer] = await once(large, "data");
-    assert.match(String(answer), /^HTTP\/1.1 413 /);
-    await closed;
+    await once(large, "close");
   }
   assert.equal(requestCount, 1);
 });
