@@ -23,7 +23,7 @@ const MAX_UNAUTHENTICATED_CALLS = 256;
 const MAX_FAILED_CALLS = 64;
 
 /** A pending socket is destroyed after so many refused calls. */
-const MAX_REFUSED_CALLS = 8192;
+const MAX_REFUSED_CALLS = 1024;
 
 /** One call on a socket. Disposing it twice is allowed. */
 export interface SocketCall extends Disposable {

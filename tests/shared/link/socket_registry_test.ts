@@ -105,6 +105,17 @@ Deno.test("SocketRegistry destroys a pending socket after 64 calls without authe
   assert.equal(socket.destroyed, true);
 });
 
+Deno.test("SocketRegistry destroys a pending socket after 1024 refused calls", () => {
+  const { sockets, add } = setUp();
+  const { socket } = add(1);
+  for (let count = 0; count < 16 + 1023; count++) {
+    sockets.addCall("10.0.0.1:1");
+  }
+  assert.equal(socket.destroyed, false);
+  sockets.addCall("10.0.0.1:1");
+  assert.equal(socket.destroyed, true);
+});
+
 Deno.test("SocketRegistry keeps a socket with an authenticated call, whatever other calls do", () => {
   const { sockets, add } = setUp();
   const { socket } = add(1);
