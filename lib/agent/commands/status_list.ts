@@ -5,6 +5,7 @@ import {
   type ContainerState,
   type ContainerStatus,
   encodeMessage,
+  MAX_REPORTED_PODS,
   MAX_VALUE_BYTES,
   type PodStatus,
   PodStatusListSchema,
@@ -37,7 +38,7 @@ export function encodeFirstStatuses(
   // A list in protobuf is the concatenation of lists with one element each.
   const parts: Uint8Array[] = [];
   let byteCount = 0;
-  for (const pod of pods) {
+  for (const pod of pods.slice(0, MAX_REPORTED_PODS)) {
     const part = encodeStatuses([pod]);
     byteCount += part.length;
     if (parts.length > 0 && byteCount > MAX_LIST_BYTES) break;

@@ -14,6 +14,7 @@ import {
   type FetchBlobs,
   FetchBlobsSchema,
   MAX_EVENT_LIST_BYTES,
+  MAX_REPORTED_PODS,
   MAX_VALUE_BYTES,
   Method,
   type PodStatusList,
@@ -44,6 +45,17 @@ const MAX_REQUEST_BYTES: Readonly<Partial<Record<Method, number>>> = {
   [Method.REPORT_EVENTS]: MAX_EVENT_LIST_BYTES,
   [Method.FETCH_BLOBS]: 16 * 1024,
 };
+
+/** Decodes a report of pods. @throws {AranyaError} code "too_large" when it has too many */
+function decodePods(device: string, payload: Uint8Array): PodStatusList {
+  const list = decodeMessage(PodStatusListSchema, payload);
+  const { length } = list.pods;
+  if (length <= MAX_REPORTED_PODS) return list;
+  throw new AranyaError(
+    "too_large",
+    `Cannot handle REPORT_PODS of device "${device}": it has ${length} pods, expected at most ${MAX_REPORTED_PODS}`,
+  );
+}
 
 /**
  * Returns handlers for the device's session that decode requests and pass them to the receiver.
@@ -76,9 +88,7 @@ export function toReportHandlers(
           receiver.onFactsReported(decodeMessage(FactsSchema, payload));
           return EMPTY;
         case Method.REPORT_PODS:
-          await receiver.onPodsReported(
-            decodeMessage(PodStatusListSchema, payload),
-          );
+          await receiver.onPodsReported(decodePods(device, payload));
           return EMPTY;
         case Method.REPORT_EVENTS:
           receiver.onEventsReported(decodeMessage(EventListSchema, payload));

@@ -3094,7 +3094,7 @@ export const Method = {
   REPORT_FACTS: 32,
 
   /**
-   * PodStatusList with the changed pods -> empty
+   * PodStatusList with the changed pods, at most 1024 -> empty
    *
    * @generated from enum value: METHOD_REPORT_PODS = 33;
    */

@@ -36,3 +36,6 @@ export const MAX_FETCHED_BYTES = 2 * MEBIBYTE;
 
 /** Upper bound of an EventList, in bytes. */
 export const MAX_EVENT_LIST_BYTES = MEBIBYTE / 2;
+
+/** Upper bound of the pods in one REPORT_PODS; a device reports more in several. */
+export const MAX_REPORTED_PODS = 1024;

@@ -75,6 +75,16 @@ Deno.test("encodeFirstStatuses() returns as many pods as fit in one request, unc
   assert.equal(all.count, 5);
 });
 
+Deno.test("encodeFirstStatuses() returns no more pods than the operator accepts in one request", () => {
+  const pods = Array.from(
+    { length: 1030 },
+    () => create(PodStatusSchema, { uid: "u" }),
+  );
+  const { payload, count } = encodeFirstStatuses(pods);
+  assert.equal(count, 1024);
+  assert.equal(decode(payload).length, 1024);
+});
+
 Deno.test("encodeFirstStatuses() returns one pod at least, with cut messages if it is too large alone", () => {
   const [large = create(PodStatusSchema)] = makePods(1, 300);
   const { payload, count } = encodeFirstStatuses([large]);

@@ -120,3 +120,23 @@ Deno.test("request() refuses a report of more pods than any device reports", asy
     message: /PodStatusList: it has more than 65536 fields/,
   });
 });
+
+Deno.test("request() refuses REPORT_PODS with more than 1024 pods", async () => {
+  const seen: string[] = [];
+  const { request } = createHandlers(seen);
+  const report = (count: number) =>
+    request(
+      Method.REPORT_PODS,
+      encodeMessage(PodStatusListSchema, {
+        pods: Array.from({ length: count }, () => ({})),
+      }),
+      signal,
+    );
+  await report(1024);
+  await assert.rejects(report(1025), {
+    code: "too_large",
+    message:
+      'Cannot handle REPORT_PODS of device "edge-1": it has 1025 pods, expected at most 1024',
+  });
+  assert.deepEqual(seen, ["pods 1024"]);
+});
