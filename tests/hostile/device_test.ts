@@ -34,6 +34,7 @@ async function onLinks(
     device.close();
     await device.closed;
   });
+  assert.ok(linkCount > 0, "no link was made");
   return `${linkCount} links`;
 }
 

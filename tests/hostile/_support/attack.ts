@@ -82,11 +82,15 @@ export class Attacker {
     return this.#isClosed || performance.now() >= this.#endMs;
   }
 
-  /** Calls the function again and again, on several lanes, until the attack is over. */
+  /**
+   * Calls the function again and again, on several lanes, until the attack is over, whose time
+   * begins now.
+   */
   async repeat(
     work: () => Promise<unknown>,
     { lanes = 1 }: { lanes?: number } = {},
   ): Promise<number> {
+    this.begin();
     let count = 0;
     await Promise.all(Array.from({ length: lanes }, async () => {
       while (!this.isOver) {
