@@ -84,6 +84,8 @@ class HonestAgent {
             bootId: name,
             addresses: ["192.0.2.1"],
           })),
+        readPressure: () =>
+          Promise.resolve({ exceeded: [], conditions: [], hasOneDisk: true }),
         readStats: () =>
           Promise.resolve(
             create(StatsSchema, { timeUnixMs: BigInt(Date.now()) }),
