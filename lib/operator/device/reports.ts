@@ -46,17 +46,6 @@ const MAX_REQUEST_BYTES: Readonly<Partial<Record<Method, number>>> = {
   [Method.FETCH_BLOBS]: 16 * 1024,
 };
 
-/** Decodes a report of pods. @throws {AranyaError} code "too_large" when it has too many */
-function decodePods(device: string, payload: Uint8Array): PodStatusList {
-  const list = decodeMessage(PodStatusListSchema, payload);
-  const { length } = list.pods;
-  if (length <= MAX_REPORTED_PODS) return list;
-  throw new AranyaError(
-    "too_large",
-    `Cannot handle REPORT_PODS of device "${device}": it has ${length} pods, expected at most ${MAX_REPORTED_PODS}`,
-  );
-}
-
 /**
  * Returns handlers for the device's session that decode requests and pass them to the receiver.
  * Other methods, and all streams, are refused as "unsupported".
@@ -88,7 +77,11 @@ export function toReportHandlers(
           receiver.onFactsReported(decodeMessage(FactsSchema, payload));
           return EMPTY;
         case Method.REPORT_PODS:
-          await receiver.onPodsReported(decodePods(device, payload));
+          await receiver.onPodsReported(
+            decodeMessage(PodStatusListSchema, payload, {
+              maxElementCount: MAX_REPORTED_PODS,
+            }),
+          );
           return EMPTY;
         case Method.REPORT_EVENTS:
           receiver.onEventsReported(decodeMessage(EventListSchema, payload));

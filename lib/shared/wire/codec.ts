@@ -9,7 +9,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { AranyaError } from "../base/mod.ts";
-import { countFields } from "./field_count.ts";
+import { countElements, countFields } from "./field_count.ts";
 import { MAX_FIELD_COUNT } from "./limits.ts";
 
 /** Encodes a message, given as such or as plain fields. */
@@ -27,6 +27,11 @@ export interface DecodeMessageOptions {
    * @default MAX_FIELD_COUNT
    */
   maxFieldCount?: number;
+  /**
+   * Upper bound of the fields of the message itself, elements of its lists included.
+   * @default maxFieldCount
+   */
+  maxElementCount?: number;
 }
 
 /**
@@ -37,8 +42,19 @@ export interface DecodeMessageOptions {
 export function decodeMessage<Schema extends DescMessage>(
   schema: Schema,
   bytes: Uint8Array,
-  { maxFieldCount = MAX_FIELD_COUNT }: DecodeMessageOptions = {},
+  { maxFieldCount = MAX_FIELD_COUNT, maxElementCount = maxFieldCount }:
+    DecodeMessageOptions = {},
 ): MessageShape<Schema> {
+  if (
+    maxElementCount < maxFieldCount &&
+    countElements(schema, { bytes, maxCount: maxElementCount }) >
+      maxElementCount
+  ) {
+    throw new AranyaError(
+      "too_large",
+      `Cannot decode ${schema.name}: it has more than ${maxElementCount} elements, the most allowed`,
+    );
+  }
   if (countFields(schema, { bytes, maxCount: maxFieldCount }) > maxFieldCount) {
     throw new AranyaError(
       "too_large",

@@ -38,8 +38,12 @@ const SCALAR_WIRE_TYPES: Partial<Record<ScalarType, number>> = {
   [ScalarType.BYTES]: WIRE_BYTES,
 };
 
-/** Layouts of the fields of each message, by field number. */
-const LAYOUTS = new WeakMap<DescMessage, Map<number, FieldLayout>>();
+/** Layouts of the fields of a message, by field number. */
+type Layouts = ReadonlyMap<number, FieldLayout>;
+
+const LAYOUTS = new WeakMap<DescMessage, Layouts>();
+/** Of a message whose fields are only counted. */
+const NO_LAYOUTS: Layouts = new Map();
 
 /**
  * Counts the fields of a message, those of nested messages and the elements of packed lists
@@ -55,8 +59,27 @@ export function countFields(
   schema: DescMessage,
   { bytes, maxCount }: { bytes: Uint8Array; maxCount: number },
 ): number {
+  const counter = new FieldCounter(bytes, maxCount);
+  return countWith(schema, () => counter.count(layoutsOf(schema)));
+}
+
+/**
+ * Counts the fields of a message itself: elements of its lists, but not what is in them; a packed
+ * list is one. Returns as soon as there are more than `maxCount`.
+ * @throws {AranyaError} code "invalid" when the bytes are not a message
+ */
+export function countElements(
+  schema: DescMessage,
+  { bytes, maxCount }: { bytes: Uint8Array; maxCount: number },
+): number {
+  const counter = new FieldCounter(bytes, maxCount);
+  return countWith(schema, () => counter.count(NO_LAYOUTS));
+}
+
+/** @throws {AranyaError} code "invalid" instead of what a counter throws */
+function countWith(schema: DescMessage, count: () => number): number {
   try {
-    return new FieldCounter(bytes, maxCount).count(schema);
+    return count();
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     throw new AranyaError(
@@ -81,8 +104,7 @@ class FieldCounter {
   }
 
   /** Counts the fields up to `end`. */
-  count(schema: DescMessage, end: number = this.#bytes.length): number {
-    const layouts = layoutsOf(schema);
+  count(layouts: Layouts, end: number = this.#bytes.length): number {
     while (this.#offset < end && this.#count <= this.#maxCount) {
       this.#count++;
       const tag = this.#readVarint();
@@ -112,7 +134,7 @@ class FieldCounter {
     const length = this.#readVarint();
     const end = this.#offset + length;
     if (end > this.#bytes.length) throw new MalformedError("truncated field");
-    if (layout?.message) this.count(layout.message, end);
+    if (layout?.message) this.count(layoutsOf(layout.message), end);
     else if (layout?.isPackable) this.#countPacked(layout.wireType, length);
     // `count` returns early above the limit.
     if (this.#count <= this.#maxCount) this.#offset = end;
@@ -144,7 +166,7 @@ class FieldCounter {
   }
 }
 
-function layoutsOf(schema: DescMessage): Map<number, FieldLayout> {
+function layoutsOf(schema: DescMessage): Layouts {
   let layouts = LAYOUTS.get(schema);
   if (!layouts) {
     layouts = new Map(

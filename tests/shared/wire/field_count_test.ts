@@ -10,7 +10,10 @@ import {
   file_aranya,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import { countFields } from "../../../lib/shared/wire/field_count.ts";
+import {
+  countElements,
+  countFields,
+} from "../../../lib/shared/wire/field_count.ts";
 import { readGolden } from "./_support/golden.ts";
 
 const MANY = 1_000_000;
@@ -91,4 +94,22 @@ Deno.test("countFields() accepts numbers of a list packed and one by one", () =>
   const packed = fromHex("1203" + "01ac02");
   assert.equal(countFields(schema, { bytes: oneByOne, maxCount: MANY }), 2);
   assert.equal(countFields(schema, { bytes: packed, maxCount: MANY }), 3);
+});
+
+Deno.test("countElements() counts the elements of a message, and not what is in them", () => {
+  const bytes = encodeMessage(PodStatusListSchema, {
+    pods: Array.from({ length: 100 }, () => ({ uid: "x", name: "y" })),
+  });
+  const count = (maxCount: number) =>
+    countElements(PodStatusListSchema, { bytes, maxCount });
+  assert.equal(count(1000), 100);
+  assert.equal(count(10), 11);
+  assert.throws(
+    () =>
+      countElements(PodStatusListSchema, {
+        bytes: bytes.subarray(0, 5),
+        maxCount: 10,
+      }),
+    { code: "invalid", message: /truncated/ },
+  );
 });
