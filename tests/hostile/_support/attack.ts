@@ -37,7 +37,7 @@ const TIMEOUT_MS = 60_000;
 
 /** Options of {@linkcode attack}. */
 export interface AttackOptions {
-  /** How long it goes on unless the operator ends it, in milliseconds. @default 2500 */
+  /** How long it runs unless the operator ends it, in milliseconds. @default 2500 */
   durationMs?: number;
 }
 
@@ -77,7 +77,7 @@ export class Attacker {
     this.#endMs = performance.now() + this.#durationMs;
   }
 
-  /** Whether it has gone on long enough. */
+  /** Whether it has run long enough. */
   get isOver(): boolean {
     return this.#isClosed || performance.now() >= this.#endMs;
   }

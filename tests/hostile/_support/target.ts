@@ -33,7 +33,7 @@ export const COMPROMISED = "edge-compromised";
 const SPEC = { connectivity: { method: "grpc" } };
 const IDLE_SAMPLE_COUNT = 20;
 
-/** Where the operator listens, and what it needs when nobody attacks it. */
+/** Where the operator listens, and what it needs without an attack. */
 export class Target implements AsyncDisposable {
   readonly apiserver: Apiserver;
   readonly operator: Operator;
