@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import {
   AranyaError,
   asAranyaError,
+  FairSlots,
   type Logger,
   LogLimit,
 } from "../../shared/base/mod.ts";
@@ -43,6 +44,13 @@ const CREDENTIAL_CHANGED = "the device's credential has just been changed";
 /** Why an agent is refused that may connect when the EdgeDevice is changed. */
 const METHOD_NOT_SUPPORTED =
   "the connectivity method of its EdgeDevice is not supported";
+/**
+ * Upper bound of links between handshake and welcome: one, the next after it broke, and those of a
+ * second machine. Each may hold a Hello.
+ */
+const MAX_GREETINGS = 4;
+/** Why a link is closed before its welcome. */
+const TOO_MANY_LINKS = "too many links of the device are being opened";
 /** Why a second machine is refused. */
 const OTHER_MACHINE = "another machine with the same credential is connected";
 /** How long a refused second machine is reported. */
@@ -95,6 +103,10 @@ export class DeviceLink {
   /** Bounds the lines about refused agents: one may come at any rate. */
   readonly #logLimit = new LogLimit();
   readonly #configuration: ConfigurationSender;
+  readonly #greetings = new FairSlots({
+    maxCount: MAX_GREETINGS,
+    protectedMs: 0,
+  });
   #state: State = { kind: "never" };
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
   /** Another machine that was refused last. */
@@ -234,10 +246,7 @@ export class DeviceLink {
     const log = this.#log.with({ link: link.peer });
     let greeting: Greeting;
     try {
-      greeting = await greetAsOperator(link, {
-        signal,
-        decide: (hello) => this.#decide(hello, key),
-      });
+      greeting = await this.#greet({ link, key }, signal);
     } catch (error) {
       const { code } = asAranyaError(error, "Cannot greet agent");
       const admitted = this.#logLimit.admit(code);
@@ -295,6 +304,21 @@ export class DeviceLink {
     clearTimeout(this.#offlineTimer);
     await this.session.close(error);
     if (this.#state.kind === "up") this.#state.link.close(error.message);
+  }
+
+  /** Exchanges hello and welcome; a newer link may end it. @throws as `greetAsOperator` */
+  async #greet(
+    { link, key }: { link: Link; key: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<Greeting> {
+    using _slot = this.#greetings.acquire({
+      groups: [],
+      onEvicted: () => void leaveLink(link, { reason: TOO_MANY_LINKS }),
+    });
+    return await greetAsOperator(link, {
+      signal,
+      decide: (hello) => this.#decide(hello, key),
+    });
   }
 
   /** Returns why the link ended. */

@@ -114,6 +114,7 @@
 //   - A value (the joined payloads of OPEN or of RESULT) of up to 2 MiB towards the operator, 16
 //     MiB towards the agent; less for some methods, see Method. 256 KiB for Hello and HelloReply,
 //     in which a text has up to 256 characters and an instance id up to 64 bytes.
+//   - 4 links of one device between handshake and HelloReply: a further one ends the oldest.
 //   - A message of up to 65536 fields, a PodSpec of up to 1048576; each element of a repeated field
 //     counts, also in nested messages.
 //   - 64 open streams that the agent has opened, 1024 that the operator has opened. More are RESET

@@ -226,3 +226,40 @@ Deno.test("accept() reports an agent without a protocol version that is supporte
     /protocol version is 9, expected 1 to 1/,
   );
 });
+
+Deno.test("accept() has few greetings at a time: a new one replaces the oldest", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  const key = device.findKeys()?.key ?? new Uint8Array();
+  const openSilent = () => {
+    const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+    const state = { isOpen: true, reason: "" };
+    void operator.closed.then(({ reason }) => {
+      state.isOpen = false;
+      state.reason = reason;
+    });
+    return { state, agent, accepted: device.accept({ link: operator, key }) };
+  };
+  const silent = Array.from({ length: 6 }, openSilent);
+  const openCount = () => silent.filter(({ state }) => state.isOpen).length;
+  await until(() => openCount() === 4, "two of six are closed");
+  assert.deepEqual(silent.map(({ state }) => state.isOpen), [
+    false,
+    false,
+    true,
+    true,
+    true,
+    true,
+  ]);
+  assert.match(
+    silent[0]?.state.reason ?? "",
+    /too many links of the device are being opened/,
+  );
+  // The device itself gets in meanwhile.
+  await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  assert.equal(openCount(), 3);
+  for (const { agent } of silent) agent.close("enough");
+  await Promise.all(silent.map(({ accepted }) => accepted));
+});
