@@ -41,12 +41,12 @@ export class PendingSockets {
   }
 
   /**
-   * Adds a new socket. Dispose the result when its client is authenticated. Returns undefined when
-   * the socket was refused and destroyed.
+   * Adds a socket; the same one may be added again later. Dispose the result when its client is
+   * authenticated. Returns undefined when the socket was refused and destroyed.
    */
   add(socket: Socket): Disposable | undefined {
     // Without a listener an error of the socket would end the process.
-    socket.on("error", () => {});
+    socket.off("error", ignoreError).on("error", ignoreError);
     const { remoteAddress, remotePort } = socket;
     const refuse = () => this.#refuse(socket);
     const slot = this.#slots.acquire({
@@ -60,6 +60,7 @@ export class PendingSockets {
     const timer = setTimeout(refuse, this.#options.timeoutMs);
     const end = () => {
       clearTimeout(timer);
+      socket.off("close", end);
       slot[Symbol.dispose]();
     };
     socket.once("close", end);
@@ -71,3 +72,5 @@ export class PendingSockets {
     this.#options.onRefused?.();
   }
 }
+
+function ignoreError(): void {}

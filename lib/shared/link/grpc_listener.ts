@@ -48,6 +48,16 @@ export interface GrpcListenerLimits {
    * @default 30000
    */
   pendingTimeoutMs?: number;
+  /**
+   * Time for the next agent on a connection whose last authenticated link has ended, in
+   * milliseconds. @default 5000
+   */
+  idleTimeoutMs?: number;
+  /**
+   * A call that has sent nothing for this time may lose its place to a new one of its connection,
+   * in milliseconds. @default 2000
+   */
+  silentCallMs?: number;
 }
 
 /** Options of {@linkcode listenGrpc}. */
@@ -81,6 +91,11 @@ const DEFAULT_PENDING_TIMEOUT_MS = 30_000;
  * socket that ended before, with all its buffers: Deno doesn't clear it.
  */
 const NO_HANDSHAKE_TIMEOUT = -1;
+/** An agent whose link was lost connects again within 3 s at most during the first minute. */
+const DEFAULT_IDLE_TIMEOUT_MS = 5000;
+const DEFAULT_SILENT_CALL_MS = 2000;
+/** Why a call was evicted. */
+const TOO_SLOW = "no handshake was begun while others were waiting";
 /** Upper bound of accepted links that were not read from `links` yet. */
 const MAX_QUEUED_LINKS = 1024;
 /** Upper bound of links on one connection; an Ingress may carry those of many devices over one. */
@@ -119,6 +134,7 @@ class Listener implements GrpcListener {
   readonly #queue = new LinkQueue(MAX_QUEUED_LINKS);
   readonly #openLinks = new Set<GrpcLink>();
   readonly #calls = new WeakMap<ServerStream, SocketCall>();
+  readonly #links = new WeakMap<ServerStream, GrpcLink>();
   readonly #server: NetServer | TlsServer;
   #address: LinkListener["address"];
 
@@ -133,6 +149,8 @@ class Listener implements GrpcListener {
       maxPendingCount: limits.maxPendingConnections ??
         DEFAULT_MAX_PENDING_CONNECTIONS,
       pendingTimeoutMs: limits.pendingTimeoutMs ?? DEFAULT_PENDING_TIMEOUT_MS,
+      idleTimeoutMs: limits.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+      silentCallMs: limits.silentCallMs ?? DEFAULT_SILENT_CALL_MS,
       onRefused: () =>
         this.#meter.count("aranya_grpc_connections_refused_total"),
     });
@@ -245,7 +263,12 @@ class Listener implements GrpcListener {
 
   /** Counts a new stream on its connection; false: it is refused. */
   #admit(stream: ServerStream): boolean {
-    const call = this.#sockets.addCall(stream.peer);
+    const call = this.#sockets.addCall(stream.peer, {
+      onEvicted: () => {
+        this.#links.get(stream)?.onCallEnded({ reason: TOO_SLOW });
+        stream.reset();
+      },
+    });
     if (!call) return false;
     this.#calls.set(stream, call);
     stream.onClosed(() => call[Symbol.dispose]());
@@ -269,12 +292,15 @@ class Listener implements GrpcListener {
       destroy,
       onAuthenticated: () => this.#calls.get(stream)?.markAuthenticated(),
     });
+    call.once("data", () => this.#calls.get(stream)?.markActive());
+    this.#links.set(stream, link);
     this.#openLinks.add(link);
     void link.closed.then(() => this.#openLinks.delete(link));
     // The library emits it at every end of the call, also the regular one. The HTTP/2 stream then
     // stays half open until the client ends its side, too.
     call.on("cancelled", () => {
       link.onCallEnded({ reason: "the agent disconnected" });
+      this.#calls.get(stream)?.markEnding();
       const timer = setTimeout(destroy, HALF_OPEN_MS);
       stream.onClosed(() => clearTimeout(timer));
     });

@@ -11,6 +11,13 @@ export interface SocketRegistryOptions {
   maxPendingCount: number;
   /** A socket that is pending for longer is destroyed, in milliseconds. */
   pendingTimeoutMs: number;
+  /**
+   * Time after the last authenticated call of a socket has ended, in milliseconds. Without another
+   * one by then the socket is destroyed, or pending again while it carries calls.
+   */
+  idleTimeoutMs: number;
+  /** A call that has sent nothing may be evicted after this time, in milliseconds. */
+  silentCallMs: number;
   /** Called for each socket that was refused or destroyed by a limit, and each refused call. */
   onRefused?: () => void;
 }
@@ -27,25 +34,55 @@ const MAX_REFUSED_CALLS = 1024;
 
 /** One call on a socket. Disposing it twice is allowed. */
 export interface SocketCall extends Disposable {
+  /** The call's peer has begun to authenticate itself: it is no longer evicted. */
+  markActive(): void;
   /** The call's peer has authenticated itself: its socket is no longer pending. */
   markAuthenticated(): void;
+  /** The call has ended at this end: unless it is authenticated, it may be evicted at once. */
+  markEnding(): void;
+}
+
+/** A call that is not authenticated. */
+interface OpenCall {
+  /** It may be evicted from this time on, in milliseconds of the monotonic clock. */
+  evictableMs: number;
+  evict: () => void;
 }
 
 interface Entry {
   socket: Socket;
   callCount: number;
-  unauthenticatedCount: number;
-  /** Calls that ended without authentication. */
+  /** Oldest first. */
+  unauthenticated: Set<OpenCall>;
+  authenticatedCount: number;
+  /** Calls that ended without authentication while the socket was pending. */
   failedCount: number;
-  /** Calls that were refused. */
+  /** Calls that were refused while the socket was pending. */
   refusedCount: number;
   /** Set while the socket is pending. */
   pending: Disposable | undefined;
+  /** Runs after the last authenticated call has ended. */
+  idleTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /**
- * Holds the sockets of a listener by the address of their peer. A socket is *pending* until one of
- * its calls is authenticated; see {@linkcode PendingSockets}.
+ * Holds the sockets of a listener by the address of their peer, and counts their calls.
+ *
+ * ```text
+ *            markAuthenticated()              last authenticated call ended
+ * pending ────────────────────────▶ in use ◀─────────────────────────────────▶ idle
+ *    ▲                                            markAuthenticated()           │
+ *    └──────────────────idleTimeoutMs, and it carries calls─────────────────────┘
+ * ```
+ *
+ * A pending socket is destroyed after a time-out or for others, see {@linkcode PendingSockets}; an
+ * idle one without calls after `idleTimeoutMs`. An idle socket doesn't count as pending: when a
+ * whole fleet loses its links, those would take the places of the sockets that come.
+ *
+ * Unauthenticated calls are bounded for each socket. When there are too many, a new one evicts the
+ * oldest that has ended here, or has sent nothing for `silentCallMs`. A call is never evicted for
+ * its age alone, for a device may be slow; nor during its handshake, for the work would be lost
+ * and done again when a whole fleet comes at once.
  */
 export class SocketRegistry {
   readonly #options: SocketRegistryOptions;
@@ -81,13 +118,16 @@ export class SocketRegistry {
     const entry: Entry = {
       socket,
       callCount: 0,
-      unauthenticatedCount: 0,
+      unauthenticated: new Set(),
+      authenticatedCount: 0,
       failedCount: 0,
       refusedCount: 0,
       pending,
+      idleTimer: undefined,
     };
     this.#entries.set(peer, entry);
     socket.once("close", () => {
+      clearTimeout(entry.idleTimer);
       if (this.#entries.get(peer) === entry) this.#entries.delete(peer);
     });
     return true;
@@ -96,39 +136,65 @@ export class SocketRegistry {
   /**
    * Counts one call on the socket of this peer ("address:port"). Dispose the result when the call
    * has ended. Returns undefined when the call is refused.
+   * @param options.onEvicted ends the call, which has lost its place to another one
    */
-  addCall(peer: string): SocketCall | undefined {
+  addCall(
+    peer: string,
+    { onEvicted = () => {} }: { onEvicted?: () => void } = {},
+  ): SocketCall | undefined {
     const entry = this.#entries.get(peer);
     if (!entry) return undefined;
-    const maxCount = entry.pending
-      ? MAX_PENDING_CALLS
-      : MAX_UNAUTHENTICATED_CALLS;
-    if (entry.unauthenticatedCount >= maxCount) {
-      entry.refusedCount++;
+    if (!this.#makeRoom(entry)) {
+      if (entry.pending) entry.refusedCount++;
       this.#destroyIfAbusive(entry);
       this.#options.onRefused?.();
       return undefined;
     }
+    let state: "silent" | "active" | "ending" | "authenticated" | "ended" =
+      "silent";
+    const end = () => {
+      if (state === "ended") return;
+      const former = state;
+      state = "ended";
+      entry.callCount--;
+      if (former === "authenticated") {
+        entry.authenticatedCount--;
+        if (entry.authenticatedCount === 0) this.#onIdle(entry);
+      } else {
+        entry.unauthenticated.delete(open);
+        if (entry.pending) entry.failedCount++;
+        this.#destroyIfAbusive(entry);
+      }
+    };
+    const open: OpenCall = {
+      evictableMs: performance.now() + this.#options.silentCallMs,
+      evict: () => {
+        end();
+        onEvicted();
+        this.#options.onRefused?.();
+      },
+    };
     entry.callCount++;
-    entry.unauthenticatedCount++;
-    let state: "open" | "authenticated" | "ended" = "open";
+    entry.unauthenticated.add(open);
     return {
+      markActive: () => {
+        if (state !== "silent") return;
+        state = "active";
+        open.evictableMs = Infinity;
+      },
       markAuthenticated: () => {
-        if (state !== "open") return;
+        if (state === "authenticated" || state === "ended") return;
         state = "authenticated";
-        entry.unauthenticatedCount--;
+        entry.unauthenticated.delete(open);
+        entry.authenticatedCount++;
         endPending(entry);
       },
-      [Symbol.dispose]: () => {
-        if (state === "ended") return;
-        entry.callCount--;
-        if (state === "open") {
-          entry.unauthenticatedCount--;
-          entry.failedCount++;
-          this.#destroyIfAbusive(entry);
-        }
-        state = "ended";
+      markEnding: () => {
+        if (state === "authenticated" || state === "ended") return;
+        state = "ending";
+        open.evictableMs = 0;
       },
+      [Symbol.dispose]: end,
     };
   }
 
@@ -143,6 +209,28 @@ export class SocketRegistry {
   /** Destroys every socket. */
   destroyAll(): void {
     for (const { socket } of this.#entries.values()) socket.destroy();
+  }
+
+  /** Evicts a call if there are too many; returns whether there is room for one more. */
+  #makeRoom({ pending, unauthenticated }: Entry): boolean {
+    const maxCount = pending ? MAX_PENDING_CALLS : MAX_UNAUTHENTICATED_CALLS;
+    if (unauthenticated.size < maxCount) return true;
+    const nowMs = performance.now();
+    const victim = unauthenticated.values().find(({ evictableMs }) =>
+      evictableMs <= nowMs
+    );
+    victim?.evict();
+    return victim !== undefined;
+  }
+
+  /** The last authenticated call of a socket has ended. */
+  #onIdle(entry: Entry): void {
+    const { socket } = entry;
+    if (socket.destroyed) return;
+    entry.idleTimer = setTimeout(() => {
+      if (entry.callCount === 0) socket.destroy();
+      else entry.pending = this.#pending.add(socket);
+    }, this.#options.idleTimeoutMs);
   }
 
   #destroyIfAbusive(entry: Entry): void {
@@ -161,6 +249,9 @@ export class SocketRegistry {
 }
 
 function endPending(entry: Entry): void {
+  clearTimeout(entry.idleTimer);
+  entry.failedCount = 0;
+  entry.refusedCount = 0;
   entry.pending?.[Symbol.dispose]();
   entry.pending = undefined;
 }

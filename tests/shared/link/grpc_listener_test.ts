@@ -380,6 +380,7 @@ async function openCalls(port: number, count: number) {
   await new Promise((resolve) => session.once("connect", resolve));
   const state = { closedCount: 0, isOpen: true };
   void ended.then(() => state.isOpen = false);
+  const streams: { end(): void }[] = [];
   const open = () => {
     const stream = session.request({
       ":method": "POST",
@@ -390,9 +391,16 @@ async function openCalls(port: number, count: number) {
     stream.on("error", () => {});
     stream.on("close", () => state.closedCount++);
     stream.resume();
+    streams.push(stream);
   };
   for (let index = 0; index < count; index++) open();
-  return { state, open, ended, close: () => session.destroy() };
+  return {
+    state,
+    open,
+    ended,
+    endCalls: () => streams.forEach((stream) => stream.end()),
+    close: () => session.destroy(),
+  };
 }
 
 async function listenInsecure(limits: GrpcListenerLimits = {}) {
@@ -466,5 +474,40 @@ Deno.test("listenGrpc() closes a connection whose links are not authenticated in
   await using listener = await listenInsecure({ pendingTimeoutMs: 300 });
   const calls = await openCalls(listener.address.port, 2);
   await waitFor(() => !calls.state.isOpen, "the connection is closed");
+  calls.close();
+});
+
+Deno.test("listenGrpc() closes a connection some time after its last authenticated link has ended", async () => {
+  await using listener = await listenInsecure({ idleTimeoutMs: 100 });
+  const links = listener.links[Symbol.asyncIterator]();
+  const calls = await openCalls(listener.address.port, 1);
+  const { value: link } = await links.next();
+  assert.ok(link);
+  link.markAuthenticated();
+  calls.endCalls();
+  await waitFor(() => calls.state.closedCount === 1, "the call has ended");
+  await waitFor(() => !calls.state.isOpen, "the connection is closed", 15_000);
+  calls.close();
+});
+
+Deno.test("listenGrpc() resets a silent call for a new one when a connection has too many", async () => {
+  await using listener = await listenInsecure({ silentCallMs: 50 });
+  const links = listener.links[Symbol.asyncIterator]();
+  const calls = await openCalls(listener.address.port, 16);
+  const silent: Link[] = [];
+  while (silent.length < 16) {
+    const { value } = await links.next();
+    assert.ok(value);
+    silent.push(value);
+  }
+  let accepted: Link | undefined;
+  void links.next().then(({ value }) => accepted = value);
+  const timer = setInterval(() => calls.open(), 50);
+  await waitFor(() => accepted !== undefined, "a new call is accepted", 15_000);
+  clearInterval(timer);
+  assert.deepEqual(await silent[0]?.closed, {
+    reason: "no handshake was begun while others were waiting",
+  });
+  assert.equal(calls.state.isOpen, true);
   calls.close();
 });
