@@ -10,8 +10,8 @@ import type { RecordingFacts } from "./record_file.ts";
 /** Compared cases by name. */
 export type Comparison = ReadonlyMap<string, CaseDifferences>;
 
-const CELL_CHARACTERS = 160;
-const NAMES_SHOWN = 6;
+const CELL_CHARACTERS = 100;
+const NAMES_SHOWN = 4;
 
 /** Returns "N of M pods equal", with the pods that differ in their timing only. */
 export function summarize(comparison: Comparison): string {
