@@ -87,6 +87,9 @@ const FIRST_FACTS_TIMEOUT_MS = 10_000;
 export async function runAgent(options: RunAgentOptions): Promise<void> {
   const { config, log, signal, version } = options;
   const dialer = options.dialer ?? createDialer(options);
+  for (const reason of config.warnings) {
+    log.warn("part of agent.yaml is ignored", { reason });
+  }
   try {
     using _lock = await lockStateDir(config.stateDir, {
       signal,

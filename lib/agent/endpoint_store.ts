@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The endpoints of the operators, and their changes over the link. */
-import {
-  fromUtf8,
-  type Logger,
-  parseEndpoint,
-  utf8,
-} from "../shared/base/mod.ts";
+import { fromUtf8, isEndpoint, type Logger, utf8 } from "../shared/base/mod.ts";
 import { replaceEndpoints } from "../shared/config/mod.ts";
 import type { EndpointUpdates } from "./commands/mod.ts";
 import type { ConfigFile } from "./config_file.ts";
@@ -89,9 +84,16 @@ export class EndpointStore implements EndpointUpdates {
 
   /** See {@linkcode EndpointUpdates.update}. */
   async update(received: readonly string[]): Promise<void> {
+    const { configFile, store, log } = this.#options;
+    const invalid = received.filter((endpoint) => !isEndpoint(endpoint));
+    if (invalid.length > 0) {
+      log.warn("endpoints that the operator sent are ignored", {
+        address: invalid.slice(0, MAX_ENDPOINTS).join(","),
+        count: invalid.length,
+      });
+    }
     const latest = received.filter(isEndpoint).slice(0, MAX_ENDPOINTS);
     if (latest.length === 0) return;
-    const { configFile, store, log } = this.#options;
     const { managed } = this.#sent;
     const kept = this.#endpoints.filter((endpoint) =>
       latest.includes(endpoint) || !managed.includes(endpoint) ||
@@ -126,15 +128,6 @@ export class EndpointStore implements EndpointUpdates {
         { address: endpoints.join(","), error },
       );
     }
-  }
-}
-
-function isEndpoint(text: string): boolean {
-  try {
-    parseEndpoint(text);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type Clock,
   formatEndpoint,
   hasCode,
+  isEndpoint,
   type Logger,
   parseEndpoint,
   toRfc3339Micro,
@@ -295,10 +296,6 @@ export class Replicas implements EndpointSource {
       this.#replicas.delete(replica.name);
     }
   }
-}
-
-function isEndpoint(text: string): boolean {
-  return familyOf(text) !== undefined;
 }
 
 /** Returns the kind of an endpoint's host; undefined when the text is no endpoint. */

@@ -51,6 +51,15 @@ Deno.test("runAgent() connects, reports facts, runs a pod and reports it", async
   assert.deepEqual(agent.engine.calls, ["sandbox u1", "start app-0"]);
 });
 
+Deno.test("runAgent() logs what was left out of agent.yaml", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using agent = new AgentFixture(operator.endpoint, {
+    warnings: ['line 3: endpoints[0]: must be "host:port"'],
+  });
+  await operator.waitForLink();
+  assert.ok(agent.log.lines.includes("part of agent.yaml is ignored"));
+});
+
 Deno.test("runAgent() reconnects after the link is lost, and reports facts again", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using _agent = new AgentFixture(operator.endpoint);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
 import { ConfigFile } from "../../lib/agent/config_file.ts";
 import { EndpointStore } from "../../lib/agent/endpoint_store.ts";
 import { KEY } from "./_support/agent_fixture.ts";
+import { RecordedLog } from "./_support/recorded_log.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
 
 /** A device with agent.yaml and state; the agent may be started several times. */
 class StoreFixture implements AsyncDisposable {
+  readonly log = new RecordedLog();
   readonly #state: TemporaryStore;
 
   private constructor(state: TemporaryStore) {
@@ -36,7 +37,7 @@ class StoreFixture implements AsyncDisposable {
       endpoints: await this.read(),
       configFile: new ConfigFile(this.path),
       store: this.#state.store,
-      log: SILENT_LOGGER,
+      log: this.log.logger,
     });
   }
 
@@ -114,4 +115,17 @@ Deno.test("update() uses endpoints that can't be written until the agent stops",
   await Deno.remove(fixture.path);
   await endpoints.update(["a:1", "b:1"]);
   assert.deepEqual(endpoints.endpoints, ["a:1", "b:1"]);
+});
+
+Deno.test("update() adopts the endpoints among other texts, and logs that there are others", async () => {
+  await using fixture = await StoreFixture.create(["a:1", "a:99999"]);
+  const endpoints = await fixture.open();
+  await endpoints.update(["10.0.0.256:443", "b:1"]);
+  assert.deepEqual(endpoints.endpoints, ["b:1", "a:1"]);
+  assert.deepEqual(await fixture.read(), ["a:1", "b:1"]);
+  assert.match(await Deno.readTextFile(fixture.path), /- a:99999\n/);
+  assert.deepEqual(fixture.log.lines, [
+    "endpoints that the operator sent are ignored",
+    "endpoints of the operators were changed",
+  ]);
 });

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** manifests/ on a real API server: that it accepts them, and which rights they grant. */
 import assert from "node:assert/strict";
-import { defined, SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
+import {
+  asAranyaError,
+  defined,
+  SILENT_LOGGER,
+} from "../../lib/shared/base/mod.ts";
 import {
   createKubeClient,
+  EDGE_DEVICE,
+  type EdgeDevice,
   NODE,
   SUBJECT_ACCESS_REVIEW,
 } from "../../lib/operator/kube/mod.ts";
@@ -15,6 +21,10 @@ import { join, ROOT } from "../../dev/base/paths.ts";
 import type { Apiserver } from "../../dev/world/apiserver.ts";
 import { startCluster } from "../../dev/world/cluster.ts";
 import { edgeDevice } from "../../dev/world/mod.ts";
+import {
+  ENDPOINTS,
+  NO_ENDPOINTS,
+} from "../shared/base/_support/endpoint_texts.ts";
 
 const OPERATOR = "system:serviceaccount:aranya:aranya";
 /** As every ServiceAccount has them. */
@@ -183,6 +193,35 @@ Deno.test("an EdgeDevice must not set an annotation that no Node can have", asyn
     await refusalOf({ node: { annotations: { "a/b/c": "x" } } }),
     /spec\.node\.annotations: .*valid annotation keys/,
   );
+});
+
+Deno.test("an EdgeDevice may have the endpoints that an agent can read, and no others", async () => {
+  await using client = await createKubeClient({
+    kubeconfigFile: apiserver.kubeconfig,
+    log: SILENT_LOGGER,
+  });
+  /** Returns why the API server refuses the endpoint, or "" when it doesn't. */
+  const refusalOf = async (endpoint: string): Promise<string> => {
+    const metadata = { namespace: "aranya", name: "endpoint" };
+    const edge: EdgeDevice = {
+      metadata,
+      spec: { connectivity: { method: "grpc", grpcConfig: { endpoint } } },
+    };
+    try {
+      await client.create(EDGE_DEVICE, edge);
+    } catch (error) {
+      return asAranyaError(error, "Cannot create").message;
+    }
+    await client.delete(EDGE_DEVICE, metadata);
+    return "";
+  };
+  const accepted: string[] = [];
+  for (const endpoint of [...ENDPOINTS, ...NO_ENDPOINTS]) {
+    const refusal = await refusalOf(endpoint);
+    if (refusal === "") accepted.push(endpoint);
+    else assert.match(refusal, /grpcConfig\.endpoint: /, endpoint);
+  }
+  assert.deepEqual(accepted, ENDPOINTS);
 });
 
 /** A right, as "verb resource[.group][/subresource] [namespace[/name]]". */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Settings of devices, from the EdgeDevice to agent.yaml. */
-import { defined } from "../../shared/base/mod.ts";
+import { defined, isEndpoint } from "../../shared/base/mod.ts";
 import { parseDuration, renderAgentConfig } from "../../shared/config/mod.ts";
 import type {
   AgentYamlInput,
@@ -81,7 +81,7 @@ export function toSettings(
 ): DeviceSettings {
   const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
-  const own = grpcConfig?.endpoint;
+  const own = toEndpoint(grpcConfig?.endpoint);
   return {
     requestTimeoutMs: toMs(timers?.unarySessionTimeout, BOUNDS.requestTimeout),
     offlineAfterMs: toMs(timers?.offlineAfter, BOUNDS.offlineAfter),
@@ -109,6 +109,11 @@ export function toAgentYaml(input: AgentYamlInput): string {
     backoff: settings.backoff,
     offlineAfterMs: settings.offlineAfterMs,
   });
+}
+
+/** Returns an endpoint that agents can read; an object that was stored before may have others. */
+function toEndpoint(text: string | undefined): string | undefined {
+  return text !== undefined && isEndpoint(text) ? text : undefined;
 }
 
 function toMs(

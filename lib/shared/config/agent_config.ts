@@ -88,4 +88,6 @@ export interface AgentConfig {
   };
   /** The link is closed when nothing was received for this time, in milliseconds. @default 40000 */
   offlineAfterMs: number;
+  /** What was left out of the file, with its line, e.g. an endpoint that is none. */
+  warnings: string[];
 }

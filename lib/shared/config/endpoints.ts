@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Changes the endpoints in the text of an agent.yaml. */
 import { isMap, isScalar, isSeq, parseDocument, type YAMLSeq } from "yaml";
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError, isEndpoint } from "../base/mod.ts";
 import { parseAgentConfig } from "./parse.ts";
 
 /**
  * Returns the text of an agent.yaml with these endpoints: lines of others are removed, and those
- * that are not in it are appended to the list. Everything else, comments included, stays the same.
+ * that are not in it are appended to the list. Everything else stays the same: comments, and
+ * entries that are no endpoints.
  * @param endpoints those that stay in the order of the text, then the new ones
  * @throws {AranyaError} code "invalid" when the text is no agent.yaml; "internal" when the list is
  * written in a form that can't be changed safely
@@ -29,7 +30,10 @@ export function replaceEndpoints(
 
 /** Returns the content of a text, with other endpoints if they are given, as JSON. */
 function toComparable(text: string, endpoints?: readonly string[]): string {
-  const config = parseAgentConfig(text, { file: "agent.yaml" });
+  // Lines of warnings move.
+  const { warnings: _warnings, ...config } = parseAgentConfig(text, {
+    file: "agent.yaml",
+  });
   return JSON.stringify({
     ...config,
     endpoints: endpoints ?? config.endpoints,
@@ -66,8 +70,9 @@ function changeSequence(
   const added = endpoints.filter((endpoint) => !present.includes(endpoint))
     .map((endpoint) => `${prefix}${JSON.stringify(endpoint)}${lineEnd}`);
   return lines.flatMap((line, index) => {
-    const isKept = !values.has(index) ||
-      endpoints.some((endpoint) => endpoint === values.get(index));
+    const value = values.get(index);
+    const isKept = typeof value !== "string" || !isEndpoint(value) ||
+      endpoints.includes(value);
     return [...(isKept ? [line] : []), ...(index === last ? added : [])];
   }).join("\n");
 }

@@ -28,7 +28,8 @@ const DOCKER_HOST = {
 };
 
 /**
- * Parses the text of an agent.yaml and fills in the defaults.
+ * Parses the text of an agent.yaml and fills in the defaults. A wrong endpoint is left out as long
+ * as another one is right, because the device can still be reached then.
  * @param options.file its path, for messages and for the default of `stateKeyFile`
  * @throws {AranyaError} code "invalid"; the message names every wrong, unknown and missing key with
  * its line
@@ -75,6 +76,7 @@ export function parseAgentConfig(
       join(dirname(file), `${device}.key`),
     backoff: readBackoff(reader, fields.backoff),
     offlineAfterMs: reader.readDuration(fields.offlineAfter) ?? 40_000,
+    warnings: reader.warnings,
     ...defined({
       ca: reader.readText(fields.ca, CA),
       serverName: reader.readText(fields.serverName),

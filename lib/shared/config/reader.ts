@@ -33,6 +33,12 @@ export interface ReadTextOptions {
   expected?: string;
 }
 
+/** What is wrong with one line. */
+interface Problem {
+  line: number;
+  text: string;
+}
+
 /** Upper bound of a document's length, in characters. */
 const MAX_TEXT_LENGTH = 1_000_000;
 
@@ -54,7 +60,8 @@ export class DocumentReader {
   readonly #file: string;
   readonly #lines = new LineCounter();
   readonly #document: Document;
-  readonly #problems: { line: number; text: string }[] = [];
+  readonly #problems: Problem[] = [];
+  readonly #warnings: Problem[] = [];
 
   /** @throws {AranyaError} code "invalid" when the text is too long */
   constructor(text: string, { file }: { file: string }) {
@@ -192,7 +199,10 @@ export class DocumentReader {
     return this.addProblem(field, 'must be a duration like "1m30s"');
   }
 
-  /** Reads a list of at least one string. */
+  /**
+   * Reads a list of strings, of which at least one must be right. Others are then left out, and are
+   * no problem but a warning.
+   */
   readTextList(
     field: ConfigField,
     options: ReadTextOptions = {},
@@ -201,7 +211,8 @@ export class DocumentReader {
     if (!isSeq(field.node) || field.node.items.length === 0) {
       return this.addProblem(field, "must be a list with at least one entry");
     }
-    const texts = field.node.items.map((item, index) => {
+    const problemCount = this.#problems.length;
+    const entries = field.node.items.map((item, index) => {
       const entry = {
         path: `${field.path}[${index}]`,
         line: this.#lineOf(item) ?? field.line,
@@ -209,7 +220,16 @@ export class DocumentReader {
       };
       return this.require(entry, this.readText(entry, options));
     });
-    return texts.filter((text) => text !== undefined);
+    const texts = entries.filter((text) => text !== undefined);
+    if (texts.length > 0) {
+      this.#warnings.push(...this.#problems.splice(problemCount));
+    }
+    return texts;
+  }
+
+  /** What was left out, in the order of lines. */
+  get warnings(): string[] {
+    return toLines(this.#warnings);
   }
 
   /**
@@ -218,11 +238,9 @@ export class DocumentReader {
    */
   throwProblems(): void {
     if (this.#problems.length === 0) return;
-    const texts = this.#problems.toSorted((a, b) => a.line - b.line)
-      .map(({ line, text }) => `line ${line}: ${text}`);
     throw new AranyaError(
       "invalid",
-      `Cannot read ${this.#file}: ${texts.join("; ")}`,
+      `Cannot read ${this.#file}: ${toLines(this.#problems).join("; ")}`,
     );
   }
 
@@ -241,6 +259,11 @@ export class DocumentReader {
     if (isScalar(target) && target.value === null) return undefined;
     return (target as Node | null) ?? undefined;
   }
+}
+
+function toLines(problems: readonly Problem[]): string[] {
+  return problems.toSorted((a, b) => a.line - b.line)
+    .map(({ line, text }) => `line ${line}: ${text}`);
 }
 
 function toPath(parent: ConfigField, key: string): string {

@@ -48,6 +48,7 @@ export class AgentFixture implements AsyncDisposable {
       stateKeyFile: `${this.dir}/edge-1.key`,
       backoff: { initialDelayMs: 20, maxDelayMs: 200, factor: 1.5 },
       offlineAfterMs: 40_000,
+      warnings: [],
       ...changes,
     };
     Deno.writeTextFileSync(

@@ -10,6 +10,10 @@ import {
   toAgentYaml,
   toSettings,
 } from "../../../lib/operator/fleet/settings.ts";
+import {
+  ENDPOINTS,
+  NO_ENDPOINTS,
+} from "../../shared/base/_support/endpoint_texts.ts";
 
 const OPERATORS = {
   endpoints: ["10.0.0.1:9443", "[fd00::5]:9443"],
@@ -81,6 +85,18 @@ Deno.test("toSettings() bounds durations, so that no timer overflows or runs all
   assert.equal(short.offlineAfterMs, 5000);
   assert.equal(short.forceSyncMs, 10_000);
   assert.equal(short.podSyncMs, 10_000);
+});
+
+Deno.test("toSettings() has the operators' endpoints instead of one that no agent can read", () => {
+  for (const endpoint of NO_ENDPOINTS) {
+    const spec = { connectivity: { grpcConfig: { endpoint } } };
+    const settings = toSettings(edge(spec), OPERATORS);
+    assert.deepEqual(settings.endpoints, OPERATORS.endpoints, endpoint);
+  }
+  for (const endpoint of ENDPOINTS) {
+    const spec = { connectivity: { grpcConfig: { endpoint } } };
+    assert.deepEqual(toSettings(edge(spec), OPERATORS).endpoints, [endpoint]);
+  }
 });
 
 Deno.test("FleetSettings.of() follows the operators, and parses an EdgeDevice once", () => {

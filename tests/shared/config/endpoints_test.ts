@@ -27,6 +27,12 @@ for (
       ["a:1", "b:2"],
       '  - a:1\r\n  - "b:2"\r\n',
     ],
+    [
+      "keeps what is no endpoint",
+      "  - a:99999 # typo\n  - b:2\n",
+      ["c:3"],
+      '  - a:99999 # typo\n  - "c:3"\n',
+    ],
     ["changes nothing", "  - a:1\n", ["a:1"], "  - a:1\n"],
   ] as const
 ) {

@@ -2,6 +2,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { parseAgentConfig } from "../../../lib/shared/config/mod.ts";
+import {
+  ENDPOINTS,
+  ENDPOINTS_OF_AGENT,
+  NO_ENDPOINTS,
+} from "../base/_support/endpoint_texts.ts";
 
 const CREDENTIAL = Buffer.alloc(32, 7).toString("base64");
 const PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -49,6 +54,7 @@ Deno.test("parseAgentConfig() fills in the defaults", () => {
     stateKeyFile: "/etc/aranya/edge-1.key",
     backoff: { initialDelayMs: 1000, maxDelayMs: 60_000, factor: 1.5 },
     offlineAfterMs: 40_000,
+    warnings: [],
   });
 });
 
@@ -105,32 +111,46 @@ offlineAfter: 20s
     stateKeyFile: "/media/key",
     backoff: { initialDelayMs: 2000, maxDelayMs: 90_000, factor: 2 },
     offlineAfterMs: 20_000,
+    warnings: [],
   });
 });
 
+/** Returns an agent.yaml with these endpoints. */
+function withEndpoints(endpoints: readonly unknown[]): string {
+  const list = JSON.stringify(endpoints);
+  return `device: e\nendpoints: ${list}\ncredential: ${CREDENTIAL}\n`;
+}
+
 Deno.test("parseAgentConfig() accepts exactly the endpoints that can be dialled", () => {
-  const wrong = [
-    "10.0.0.256:443",
-    "a..example:443",
-    "-a.example:443",
-    "[10.0.0.1]:443",
-    "a,b:443",
-    "edge:0",
-    "edge:65536",
-  ];
-  const right = ["a_b.example.:443", "10.0.0.1:65535", "[fd00::1]:1"];
-  const textOf = (endpoints: string[]) =>
-    `device: e\nendpoints: ${
-      JSON.stringify(endpoints)
-    }\ncredential: ${CREDENTIAL}\n`;
-  assert.deepEqual(
-    problemsOf(textOf(wrong)),
-    wrong.map((_, index) => `line 2: endpoints[${index}]: must be "host:port"`),
+  const { endpoints, warnings } = parse(
+    withEndpoints([...ENDPOINTS, ...ENDPOINTS_OF_AGENT]),
   );
-  const { endpoints } = parseAgentConfig(textOf(right), {
-    file: "/agent.yaml",
-  });
-  assert.deepEqual(endpoints, right);
+  assert.deepEqual(endpoints, [...ENDPOINTS, ...ENDPOINTS_OF_AGENT]);
+  assert.deepEqual(warnings, []);
+  for (const endpoint of NO_ENDPOINTS) {
+    assert.deepEqual(problemsOf(withEndpoints([endpoint])), [
+      'line 2: endpoints[0]: must be "host:port"',
+    ]);
+  }
+});
+
+Deno.test("parseAgentConfig() leaves out wrong endpoints among right ones, and names them as warnings", () => {
+  const { endpoints, warnings } = parse(
+    withEndpoints(["10.0.0.256:443", "b:2", 7, null, "c:3"]),
+  );
+  assert.deepEqual(endpoints, ["b:2", "c:3"]);
+  assert.deepEqual(warnings, [
+    'line 2: endpoints[0]: must be "host:port"',
+    'line 2: endpoints[2]: must be "host:port"',
+    "line 2: endpoints[3]: missing",
+  ]);
+});
+
+Deno.test("parseAgentConfig() refuses endpoints of which none is right", () => {
+  assert.deepEqual(problemsOf(withEndpoints(["a:0", null])), [
+    'line 2: endpoints[0]: must be "host:port"',
+    "line 2: endpoints[1]: missing",
+  ]);
 });
 
 Deno.test("parseAgentConfig() names every problem with its line", () => {
