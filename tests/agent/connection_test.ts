@@ -4,6 +4,9 @@ import {
   AranyaError,
   type Clock,
   type ErrorCode,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+  whenAborted,
 } from "../../lib/shared/base/mod.ts";
 import type { Link } from "../../lib/shared/link/mod.ts";
 import type { Greeting } from "../../lib/shared/session/mod.ts";
@@ -253,5 +256,42 @@ Deno.test("OperatorConnection.run() reconnects after a Knock, at most once in 30
     },
   });
   const reconnect = "disconnect: another operator is listening";
-  assert.deepEqual(steps.slice(0, 4), ["a", "up", reconnect, reconnect]);
+  assert.deepEqual(steps, [
+    ...["a", "up", reconnect, reconnect],
+    ...["wait 1000", "a", "up", reconnect, reconnect],
+  ]);
+});
+
+Deno.test("OperatorConnection.run() resolves after the attempts that lost have ended", async () => {
+  const stop = new AbortController();
+  const steps: string[] = [];
+  const connection = new OperatorConnection({
+    endpoints: { endpoints: ["slow", "fast"], onConnected() {} },
+    backoff: { initialDelayMs: 1_000, maxDelayMs: 60_000, factor: 2 },
+    // The second endpoint is tried at once.
+    clock: { ...SYSTEM_CLOCK, sleep: () => Promise.resolve() },
+    log: SILENT_LOGGER,
+    listener: { onConnected() {} },
+    session: {
+      run() {
+        stop.abort(new Error("stopped"));
+        return Promise.resolve({ reason: "ended" });
+      },
+      disconnect() {},
+    },
+    connector: {
+      async open(endpoint, { signal }) {
+        if (endpoint === "fast") return { link: LINK, key: KEY };
+        await whenAborted(signal);
+        // What it holds is released in a later turn.
+        await SYSTEM_CLOCK.sleep(0);
+        steps.push("slow ended");
+        throw signal.reason;
+      },
+      greet: () => Promise.resolve({ link: LINK, greeting: GREETING }),
+    },
+  });
+  await connection.run(stop.signal);
+  steps.push("stopped");
+  assert.deepEqual(steps, ["slow ended", "stopped"]);
 });

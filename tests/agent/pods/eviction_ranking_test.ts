@@ -117,6 +117,13 @@ Deno.test("toEvictionMessage() is that of a kubelet", () => {
     }),
     "The node was low on resource: inodes. Threshold quantity: 2048, available: 7. ",
   );
+  assert.doesNotMatch(
+    toEvictionMessage(
+      usageOf("web", { memoryMib: 100, requestMib: 100 }),
+      threshold("memory.available"),
+    ),
+    /larger consumption/,
+  );
   assert.match(
     toEvictionMessage(
       usageOf("web", { diskMib: 50 }),

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { EVICTION_INTERVAL_MS } from "../../../lib/agent/pods/evictor.ts";
+import {
+  type EvictablePod,
+  EVICTION_INTERVAL_MS,
+  Evictor,
+} from "../../../lib/agent/pods/evictor.ts";
 import type { DevicePressure } from "../../../lib/agent/runtime/mod.ts";
 import { ContainerStatsSchema, create } from "../../../lib/shared/wire/mod.ts";
+import { type Clock, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
 
 const MIB = 1024 * 1024;
@@ -190,4 +195,123 @@ Deno.test("a critical pod is not evicted", async () => {
   fixture.pressure = NONE;
   await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
   assert.equal(failureOf(fixture, "u1"), "");
+});
+
+/** An evictor whose clock stands still between its sleeps, and what it was seen to do. */
+class Rounds {
+  nowMs = 0;
+  readonly pods: EvictablePod[] = [];
+  /** What the device measures in each round; the last one ends the run. */
+  readonly pressures: DevicePressure[] = [];
+  readonly events: string[] = [];
+  /** When the disk usage of containers was measured. */
+  readonly diskMeasuredMs: number[] = [];
+  onDiskMeasured: () => void = () => {};
+
+  /** Adds a running pod that has 2 bytes on the disk. */
+  addPod(
+    uid: string,
+    { storageLimitBytes = 1n, onFailed = () => {} }: {
+      storageLimitBytes?: bigint;
+      onFailed?: () => void;
+    } = {},
+  ) {
+    const pod = {
+      record: {
+        spec: podOf({
+          uid,
+          containers: [{ name: "app", resources: { storageLimitBytes } }],
+        }),
+      },
+      isActive: true,
+      isReleased: true,
+      failCount: 0,
+      fail() {
+        pod.failCount++;
+        onFailed();
+        return Promise.resolve();
+      },
+    };
+    this.pods.push(pod);
+    return pod;
+  }
+
+  async run(): Promise<void> {
+    const end = new AbortController();
+    const clock: Clock = {
+      monotonicMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
+      sleep: (delayMs) => Promise.resolve(void (this.nowMs += delayMs)),
+    };
+    const evictor = new Evictor({
+      reader: {
+        readPressure: () => {
+          const pressure = this.pressures.shift() ?? NONE;
+          if (this.pressures.length === 0) end.abort();
+          return Promise.resolve(pressure);
+        },
+      },
+      runtime: {
+        readStats: () => Promise.resolve([]),
+        readDiskUsage: () => {
+          this.diskMeasuredMs.push(this.nowMs);
+          this.onDiskMeasured();
+          return Promise.resolve(
+            this.pods.map(({ record }) => ({
+              podUid: record.spec.uid,
+              container: "app",
+              usedBytes: 2,
+            })),
+          );
+        },
+      },
+      volumes: { measure: () => Promise.resolve(0) },
+      reclaimer: { reclaim: () => Promise.resolve() },
+      listPods: () => this.pods,
+      reporter: {
+        onPodEvent: ({ message }) => void this.events.push(message),
+        onPressureChanged() {},
+      },
+      clock,
+      log: SILENT_LOGGER,
+    });
+    await evictor.run(end.signal);
+  }
+}
+
+Deno.test("Evictor measures the disk usage of pods with a limit every 30 s", async () => {
+  const rounds = new Rounds();
+  rounds.addPod("u1").record.spec.priority = 2_000_000_000;
+  rounds.pressures.push(...Array.from({ length: 8 }, () => NONE));
+  await rounds.run();
+  assert.deepEqual(rounds.diskMeasuredMs, [0, 30_000, 60_000]);
+});
+
+Deno.test("Evictor doesn't evict a pod that has ended while the disk usage was measured", async () => {
+  // Above its own limit, and while the disk is short; that is measured twice in each round.
+  for (
+    const { storageLimitBytes, pressures } of [
+      { storageLimitBytes: 1n, pressures: [NONE] },
+      { storageLimitBytes: 0n, pressures: [DISK, DISK, DISK, DISK] },
+    ]
+  ) {
+    const rounds = new Rounds();
+    const ended = rounds.addPod("u1", { storageLimitBytes });
+    const running = rounds.addPod("u2", {
+      storageLimitBytes,
+      onFailed: () => running.isActive = false,
+    });
+    rounds.onDiskMeasured = () => ended.isActive = false;
+    rounds.pressures.push(...pressures, NONE);
+    await rounds.run();
+    assert.deepEqual([ended.failCount, running.failCount], [0, 1]);
+  }
+});
+
+Deno.test("Evictor reports each beginning of a shortage once", async () => {
+  const rounds = new Rounds();
+  rounds.pressures.push(MEMORY, MEMORY, NONE, MEMORY, NONE);
+  await rounds.run();
+  const event = "Attempting to reclaim memory";
+  assert.deepEqual(rounds.events, [event, event]);
 });

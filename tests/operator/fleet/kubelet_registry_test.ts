@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { request } from "node:https";
 import { createServer } from "node:net";
 import { NO_METER, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { createAccessReviews } from "../../../lib/operator/fleet/access_reviews.ts";
 import { KubeletRegistry } from "../../../lib/operator/fleet/kubelet_registry.ts";
 import type { KubeClient } from "../../../lib/operator/kube/mod.ts";
-import type { KubeletHandlers } from "../../../lib/operator/kubelet/mod.ts";
+import type {
+  KubeletHandlers,
+  ServingTls,
+} from "../../../lib/operator/kubelet/mod.ts";
 import {
   createAuthority,
   issueServerCertificate,
@@ -13,6 +17,7 @@ import {
 import { findFreePorts } from "../_support/kubelets.ts";
 import { servedNameAt } from "../_support/tls.ts";
 import { until } from "../../../dev/base/wait.ts";
+import { makeCertificates } from "../../../dev/world/kubelet_rig.ts";
 
 const handlers = {} as KubeletHandlers;
 const authority = await createAuthority({ name: "test" });
@@ -23,11 +28,14 @@ const tls = await issueServerCertificate({
   dnsNames: [],
 });
 
-function createRegistry(ports: { first: number; last: number }) {
+function createRegistry(
+  ports: { first: number; last: number },
+  { clientCa = authority.cert }: { clientCa?: string } = {},
+) {
   return new KubeletRegistry({
     ports,
     auth: createAccessReviews({} as KubeClient),
-    clientCa: authority.cert,
+    clientCa,
     hostTls: tls,
     certificates: { request() {}, release() {}, problemsOf: () => [] },
     log: SILENT_LOGGER,
@@ -140,6 +148,59 @@ Deno.test("setHostTls() reaches every server, also one that is being opened", as
   for (const server of [last, ...servers]) {
     await until(async () => await servedNameAt(server.port) === "host");
   }
+});
+
+/** Returns the HTTP status of a request with a client certificate. */
+async function requestStatus(port: number, client: ServingTls) {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  request({
+    host: "127.0.0.1",
+    port,
+    path: "/healthz",
+    rejectUnauthorized: false,
+    agent: false,
+    ...client,
+  }, (response) => {
+    response.resume();
+    response.on("end", () => resolve(response.statusCode ?? 0));
+  }).on("error", reject).end();
+  return await promise;
+}
+
+Deno.test("setClientCa() reaches every server, also one that is being opened", async () => {
+  const { clientsCa, client, serversCa, untrusted } = await makeCertificates();
+  const kubelets = createRegistry({ first: 0, last: 0 }, {
+    clientCa: clientsCa,
+  });
+  const options = { wantedPort: undefined, handlers };
+  await using first = await kubelets.open("a", options);
+  // 500: the certificate is trusted, and no review of its rights can be made.
+  assert.equal(await requestStatus(first.port, client), 500);
+  assert.equal(await requestStatus(first.port, untrusted), 401);
+  const opening = kubelets.open("late", options);
+  kubelets.setClientCa(serversCa);
+  await using last = await opening;
+  for (const { port } of [last, first]) {
+    await until(async () => await requestStatus(port, untrusted) === 500);
+    assert.equal(await requestStatus(port, client), 401);
+  }
+});
+
+Deno.test("release() drops the device's own certificate", async () => {
+  const issue = (commonName: string) =>
+    issueServerCertificate({ authority, commonName, ips: [], dnsNames: [] });
+  const kubelets = createRegistry({ first: 0, last: 0 });
+  const options = { wantedPort: undefined, handlers };
+  await using former = await kubelets.open("a", options);
+  former.setTls(await issue("own"));
+  await former.close();
+  kubelets.release("a");
+  await using server = await kubelets.open("a", options);
+  kubelets.setHostTls(await issue("host"));
+  await until(async () =>
+    await servedNameAt(server.port) !== "system:node:test"
+  );
+  assert.equal(await servedNameAt(server.port), "host");
 });
 
 Deno.test("reserve() keeps a port for its device until that is released", async () => {

@@ -136,6 +136,13 @@ Deno.test("toForbiddenMessage() names each need and each switch once, and is bou
     toForbiddenMessage(pod, { needs, switches: ALL_OFF }),
     `Cannot run pod "ns/p": it has capability C0, capability C1, capability C2, capability C3, capability C4, 35 more, turned off by the device's owner (pods.privileged, pods.hostPath: false in agent.yaml)`,
   );
+  assert.match(
+    toForbiddenMessage(pod, {
+      needs: needs.slice(0, 6),
+      switches: ALL_OFF,
+    }) ?? "",
+    /it has capability C0, .*, capability C4, 1 more, turned off/,
+  );
   assert.equal(
     toForbiddenMessage(pod, {
       needs: needs.slice(0, 2),

@@ -225,3 +225,19 @@ Deno.test("acknowledge() throws when the peer grants credit for more channels th
     { code: "invalid" },
   );
 });
+
+Deno.test("resultBytes is the length of a RESULT until that is dropped", () => {
+  const error = new AranyaError("cancelled", "Cannot use stream: test");
+  for (
+    const drop of [
+      (outbox: Outbox) => outbox.clear(error),
+      (outbox: Outbox) => outbox.queueReset(utf8("why"), error),
+    ]
+  ) {
+    const outbox = new Outbox({ priority: "normal" });
+    outbox.queueResult(utf8("bye"));
+    assert.equal(outbox.resultBytes, 3);
+    drop(outbox);
+    assert.equal(outbox.resultBytes, 0);
+  }
+});
