@@ -4,8 +4,15 @@ import type { StateStore } from "../../lib/agent/state/mod.ts";
 import { ConfigFile } from "../../lib/agent/config_file.ts";
 import { OperatorConnector } from "../../lib/agent/connector.ts";
 import { CredentialStore } from "../../lib/agent/credential_store.ts";
-import { defined, SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
-import { createGrpcDialer } from "../../lib/shared/link/mod.ts";
+import {
+  AranyaError,
+  defined,
+  SILENT_LOGGER,
+} from "../../lib/shared/base/mod.ts";
+import {
+  createGrpcDialer,
+  type LinkDialer,
+} from "../../lib/shared/link/mod.ts";
 import { createSession } from "../../lib/shared/session/mod.ts";
 import { KEY } from "./_support/agent_fixture.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
@@ -20,6 +27,7 @@ async function createFixture(
   { store, ...given }: {
     store: StateStore;
     previousKey?: Uint8Array;
+    dialer?: LinkDialer;
     /** Ends the wait for the end of a link with the previous credential. */
     signal?: AbortSignal;
   },
@@ -40,7 +48,7 @@ async function createFixture(
     device: "edge-1",
     agentVersion: "1.2.3",
     machine: { machineId: "m1", bootId: "b1" },
-    dialer: createGrpcDialer({
+    dialer: given.dialer ?? createGrpcDialer({
       endpoint: operator.endpoint,
       insecure: true,
       log,
@@ -121,4 +129,25 @@ Deno.test("OperatorConnector fails without a previous credential", async () => {
   await assert.rejects(connector.open(operator.endpoint, options), {
     code: "unauthorized",
   });
+});
+
+Deno.test("OperatorConnector doesn't use the previous credential unless the current one was refused", async () => {
+  await using operator = await TestOperator.start({ key: KEY });
+  await using state = await TemporaryStore.open();
+  let dialCount = 0;
+  const { connector } = await createFixture(operator, {
+    store: state.store,
+    previousKey: PREVIOUS_KEY,
+    dialer: {
+      dial() {
+        dialCount++;
+        const message = "Cannot connect: the network is down";
+        return Promise.reject(new AranyaError("unavailable", message));
+      },
+    },
+  });
+  await assert.rejects(connector.open(operator.endpoint, options), {
+    code: "unavailable",
+  });
+  assert.equal(dialCount, 1);
 });

@@ -96,6 +96,21 @@ Deno.test("ensure() never patches an object that replaced the one it knows", asy
   assert.deepEqual(await api.get(SERVICE, known.metadata), foreign);
 });
 
+Deno.test("patch() drops the own last write when another object has the name", async () => {
+  await using fixture = await createFixture();
+  const { api, edge, ensure, writer } = fixture;
+  const own = await ensure();
+  assert.ok(own);
+  await api.deleteObject(SERVICE, own.metadata);
+  await api.putObject(SERVICE, service(edge));
+  assert.equal(writer.latest<Service>(SERVICE.kind, undefined), own);
+  const body = { spec: { type: "ClusterIP" } };
+  await assert.rejects(writer.patch(SERVICE, own, { body, signal }), {
+    code: "conflict",
+  });
+  assert.equal(writer.latest(SERVICE.kind, undefined), undefined);
+});
+
 Deno.test("latest() returns the newer one of informer and own write, and the informer's after forgetWrite()", () => {
   const writer = new ObjectWriter({} as KubeClient);
   const at = (resourceVersion: string): Service => ({

@@ -5,6 +5,7 @@ import {
   type AccessQuestion,
   KubeletAuth,
 } from "../../../lib/operator/kubelet/auth.ts";
+import { isOverloaded } from "../../../lib/operator/kubelet/review_pool.ts";
 
 function makeAuth() {
   let nowMs = 0;
@@ -108,4 +109,50 @@ Deno.test("KubeletAuth.authenticateToken() keeps valid tokens whatever invalid o
   asked.length = 0;
   await many.authenticateToken("good");
   assert.deepEqual(asked, []);
+});
+
+Deno.test("KubeletAuth.authenticateToken() keeps invalid tokens whatever valid ones come", async () => {
+  const { auth, asked } = makeAuth();
+  await auth.authenticateToken("bad");
+  for (let index = 0; index < 1_100; index++) {
+    await auth.authenticateToken(`good-${index}`);
+  }
+  asked.length = 0;
+  await auth.authenticateToken("bad");
+  assert.deepEqual(asked, []);
+});
+
+Deno.test("KubeletAuth shares out waiting reviews between networks, and between users", async () => {
+  const { promise: ready, resolve } = Promise.withResolvers<void>();
+  const auth = new KubeletAuth({
+    reviewToken: async (token) => {
+      await ready;
+      return { name: token, groups: [] };
+    },
+    reviewAccess: async () => {
+      await ready;
+      return true;
+    },
+  });
+  const isOverload = (error: unknown) => isOverloaded(error) ? "refused" : "";
+  const many = [
+    ...Array.from(
+      { length: 64 },
+      (_unused, index) =>
+        auth.authenticateToken(`many-${index}`, { source: "10.0.0.0/24" }),
+    ),
+    ...Array.from(
+      { length: 256 },
+      (_unused, index) =>
+        auth.authorize({ ...question("many"), node: `edge-${index}` }),
+    ),
+  ].map((review) => review.catch(isOverload));
+  const token = auth.authenticateToken("one", { source: "10.0.1.0/24" });
+  const access = auth.authorize({ ...question("one"), node: "edge-x" });
+  resolve();
+  assert.equal((await token)?.name, "one");
+  assert.equal(await access, true);
+  const results = await Promise.all(many);
+  // The oldest of each ran already: it has only lost its place.
+  assert.ok(results.every((result) => result !== ""));
 });

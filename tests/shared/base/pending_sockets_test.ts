@@ -66,7 +66,8 @@ Deno.test("PendingSockets.add() takes the place of a network with many sockets",
 
 Deno.test("PendingSockets destroys a socket that is pending for too long", async () => {
   const { add } = setUp({ timeoutMs: 20 });
-  const [silent, used] = [add(), add()];
+  // Its time-out would be due first.
+  const [used, silent] = [add(), add()];
   used.place?.[Symbol.dispose]();
   await new Promise((resolve) => silent.socket.once("close", resolve));
   assert.deepEqual([silent.socket.destroyed, used.socket.destroyed], [

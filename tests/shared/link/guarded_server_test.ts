@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { connect } from "node:net";
+import { Metadata } from "@grpc/grpc-js";
 import {
   concatBytes,
   SILENT_LOGGER,
@@ -11,7 +13,10 @@ import {
   type GrpcListener,
   listenGrpc,
 } from "../../../lib/shared/link/mod.ts";
-import { GuardedServer } from "../../../lib/shared/link/guarded_server.ts";
+import {
+  GuardedServer,
+  type ServerStream,
+} from "../../../lib/shared/link/guarded_server.ts";
 
 const HOST = "127.0.0.1";
 const log = SILENT_LOGGER;
@@ -203,5 +208,38 @@ Deno.test("GuardedServer reports what the library throws about a stream", () => 
     },
   });
   assert.deepEqual(errors, [error]);
+  server.grpc.forceShutdown();
+});
+
+Deno.test("GuardedServer drops a stream that has ended, and calls each of its listeners once", () => {
+  const admitted: ServerStream[] = [];
+  const server = new GuardedServer({}, {
+    onError: (error) => assert.fail(String(error)),
+    admit: (stream) => admitted.push(stream) > 0,
+    windowBytes: 65_536,
+  });
+  const stream = Object.assign(new EventEmitter(), {
+    closed: false,
+    destroyed: false,
+    respond() {},
+  });
+  const headers: Record<string, string> = {};
+  Reflect.get(server.grpc, "_streamHandler")
+    .call(server.grpc, [], stream, headers);
+  const metadata = Metadata.fromHttp2Headers(headers);
+  const found = server.findStream(metadata);
+  assert.ok(found);
+  assert.equal(found, admitted[0]);
+  const ends: string[] = [];
+  found.onClosed(() => void ends.push("open"));
+  stream.closed = true;
+  found.onClosed(() => void ends.push("closing"));
+  assert.equal(ends.length, 0);
+  stream.destroyed = true;
+  stream.emit("close");
+  assert.equal(ends.join(), "open,closing");
+  found.onClosed(() => void ends.push("ended"));
+  assert.equal(ends.join(), "open,closing,ended");
+  assert.equal(server.findStream(metadata), undefined);
   server.grpc.forceShutdown();
 });

@@ -187,3 +187,24 @@ Deno.test("run() answers PINGs of 8 bytes only", async () => {
   peer.cut();
   await clock.run(peer.ended);
 });
+
+Deno.test("run() reads for 1 s what arrived before a packet could not be sent, and ends with that error", async () => {
+  for (const isCut of [true, false]) {
+    const clock = new VirtualClock();
+    const session = makeSession("operator", { clock });
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    await clock.pass(100);
+    peer.sendError = new AranyaError("unavailable", "Cannot send: it broke");
+    peer.send({ kind: EnvelopeKind.PING, payload: new Uint8Array(8) });
+    const startMs = clock.monotonicMs();
+    await clock.pass(500);
+    assert.equal(session.connected, true);
+    // Without this the link neither closes nor delivers anything.
+    if (isCut) peer.cut();
+    const { error } = await clock.run(peer.ended);
+    assert.equal(error?.message, "Cannot send: it broke");
+    const tookMs = clock.monotonicMs() - startMs;
+    const [leastMs, mostMs] = isCut ? [500, 900] : [1_000, 1_900];
+    assert.ok(tookMs >= leastMs && tookMs <= mostMs, `it took ${tookMs} ms`);
+  }
+});

@@ -236,6 +236,8 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
   sender.enqueue(request);
   await flush();
   assert.equal(kindsOf(packets).at(-1), OPEN);
+  // As when it gets more to send meanwhile.
+  sender.enqueue(large);
   // The rest is sent as the budget allows; the second envelope of the stream follows it.
   let receivedBytes = 0;
   for (let index = 0; kindsOf(packets).at(-1) !== DATA; index++) {
@@ -252,4 +254,28 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
   const parts = packets.map((packet) => decodeEnvelope(packet))
     .filter(({ kind }) => kind === PART);
   assert.equal(parts.filter(({ complete }) => complete).length, 1);
+});
+
+Deno.test("run() sends requests in turn with the PARTs of an envelope while there is budget for both", async () => {
+  const large = makeStream("normal");
+  large.id = 9;
+  large.outbox.queueOpen(() => new Uint8Array(60_000));
+  large.outbox.takePacket(9, 65_536);
+  large.outbox.rewind();
+  await using fixture = startSender({ maxPacketBytes: 1_200 });
+  const { sender, packets, budget, flush } = fixture;
+  sender.enqueue(large);
+  await flush();
+  const sentBytes = packets.reduce((sum, { length }) => sum + length, 0);
+  packets.length = 0;
+  for (let index = 0; index < 3; index++) {
+    const request = makeStream("high");
+    request.outbox.queueOpen(() => utf8("request"));
+    sender.enqueue(request);
+  }
+  budget.onAcknowledged(sentBytes);
+  await flush();
+  assert.deepEqual(kindsOf(packets).slice(0, 7), [
+    ...[PART, OPEN, PART, OPEN, PART, OPEN, PART],
+  ]);
 });

@@ -59,6 +59,9 @@ Deno.test("push() throws above the limit and accepts the next value", () => {
   });
   assert.equal(reassembler.heldBytes, 0);
   assert.deepEqual(reassembler.push(piece, { complete: true }), piece);
+  reassembler.push(piece, { complete: false });
+  const last = Uint8Array.of(4);
+  assert.equal(reassembler.push(last, { complete: true })?.length, 4);
 });
 
 Deno.test("push() holds a value of a million pieces of one byte in little more than its length", () => {

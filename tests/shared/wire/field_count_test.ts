@@ -113,3 +113,25 @@ Deno.test("countElements() counts the elements of a message, and not what is in 
     { code: "invalid", message: /truncated/ },
   );
 });
+
+Deno.test("countFields() rejects a length beyond the end, whatever the limit", () => {
+  const security = file_aranya.messages.find(({ name }) =>
+    name === "PodSecurity"
+  );
+  assert.ok(security);
+  // Packed numbers of 127 bytes, of which one is there.
+  const packed = fromHex("127f" + "01");
+  // A PodStatus of 2 bytes, whose first field has 5: all of them are in the list.
+  const nested = fromHex("0a02" + "0a05" + "6161616161");
+  for (const maxCount of [10, MANY]) {
+    const truncated = { code: "invalid", message: /: truncated field$/ };
+    assert.throws(
+      () => countFields(security, { bytes: packed, maxCount }),
+      truncated,
+    );
+    assert.throws(
+      () => countFields(PodStatusListSchema, { bytes: nested, maxCount }),
+      truncated,
+    );
+  }
+});

@@ -37,6 +37,8 @@ export class ScriptedPeer {
   readonly received: Envelope[] = [];
   /** While false, the session's sends stay pending. */
   isReading = true;
+  /** While set, the session's sends fail with it. */
+  sendError: AranyaError | undefined;
   /** Whether the session's streams continue. */
   isResumed = false;
   /** Resolves when `run` has returned. */
@@ -171,6 +173,7 @@ export class ScriptedPeer {
   }
 
   async #onPacket(packet: Uint8Array): Promise<void> {
+    if (this.sendError) throw this.sendError;
     if (!this.isReading) {
       await new Promise<void>((resolve) => this.#pending.push(resolve));
     }
