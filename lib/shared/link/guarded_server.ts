@@ -104,7 +104,10 @@ export class GuardedServer {
       },
     };
     if (!this.#options.admit(admitted)) {
-      stream.close(REFUSED_STREAM);
+      const { session } = stream;
+      // Of a connection that was destroyed, the requests that have arrived would still be handled.
+      if (session?.socket?.destroyed === true) session.destroy();
+      else stream.close(REFUSED_STREAM);
       return false;
     }
     const id = String(++this.#streamCount);
@@ -128,7 +131,12 @@ interface Http2Server {
 interface Http2Session {
   settings(settings: { initialWindowSize: number }): void;
   setLocalWindowSize(byteCount: number): void;
-  readonly socket?: { remoteAddress?: string; remotePort?: number };
+  readonly socket?: {
+    readonly destroyed: boolean;
+    remoteAddress?: string;
+    remotePort?: number;
+  };
+  destroy(): void;
 }
 
 interface Http2Stream {

@@ -173,7 +173,11 @@ Deno.test("GuardedServer delivers a compressed message as it is", async () => {
 /** Passes a stream to the server as the library's HTTP/2 server does. */
 function receiveStream(
   { grpc }: GuardedServer,
-  stream: { close?: (code: number) => void; respond?: () => void },
+  stream: {
+    close?: (code: number) => void;
+    respond?: () => void;
+    session?: { socket: { destroyed: boolean }; destroy: () => void };
+  },
 ): void {
   Reflect.get(grpc, "_streamHandler").call(grpc, [], {
     on() {},
@@ -191,6 +195,26 @@ Deno.test("GuardedServer refuses a stream that is not admitted", () => {
   const codes: number[] = [];
   receiveStream(server, { close: (code) => void codes.push(code) });
   assert.deepEqual(codes, [7]);
+  server.grpc.forceShutdown();
+});
+
+Deno.test("GuardedServer ends the session of a connection that was destroyed", () => {
+  const server = new GuardedServer({}, {
+    onError: (error) => assert.fail(String(error)),
+    admit: () => false,
+    windowBytes: 65_536,
+  });
+  const calls: string[] = [];
+  for (const destroyed of [false, true]) {
+    receiveStream(server, {
+      close: (code) => void calls.push(`close ${code}`),
+      session: {
+        socket: { destroyed },
+        destroy: () => void calls.push("destroy"),
+      },
+    });
+  }
+  assert.deepEqual(calls, ["close 7", "destroy"]);
   server.grpc.forceShutdown();
 });
 
