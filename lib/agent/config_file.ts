@@ -57,7 +57,7 @@ export class ConfigFile {
 /**
  * Returns the text of agent.yaml with another credential; everything else, comments included, stays
  * the same.
- * @throws {AranyaError} code "internal" when the credential isn't on one line of its own
+ * @throws {AranyaError} code "invalid" when the credential isn't on one line of its own
  */
 export function replaceCredential(text: string, key: Uint8Array): string {
   const pattern =
@@ -65,7 +65,7 @@ export function replaceCredential(text: string, key: Uint8Array): string {
   const count = [...text.matchAll(pattern)].length;
   if (count !== 1) {
     throw new AranyaError(
-      "internal",
+      "invalid",
       `Cannot rotate credential: agent.yaml has ${count} lines "credential: …" with the value on the same line, expected 1`,
     );
   }

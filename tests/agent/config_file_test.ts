@@ -28,7 +28,10 @@ for (
   ]
 ) {
   Deno.test(`replaceCredential() throws for ${JSON.stringify(text)}`, () => {
-    assert.throws(() => replaceCredential(text, NEW_KEY), /expected 1/);
+    assert.throws(() => replaceCredential(text, NEW_KEY), {
+      code: "invalid",
+      message: /expected 1$/,
+    });
   });
 }
 

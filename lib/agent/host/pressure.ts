@@ -13,6 +13,17 @@ const MEBIBYTE = 1024 * 1024;
 const MEMORY_STEP_MEBIBYTES = 16;
 const MAX_THREAD_SHARE = 0.9;
 
+/** What each threshold of a disk is about, for messages. */
+const DISK_TEXTS: Readonly<
+  Record<Exclude<EvictionSignal, "memory.available">, string>
+> = {
+  "nodefs.available": "space on the agent's file system (nodefs) is short",
+  "nodefs.inodesFree": "inodes of the agent's file system (nodefs) are short",
+  "imagefs.available": "space on the engine's file system (imagefs) is short",
+  "imagefs.inodesFree":
+    "inodes of the engine's file system (imagefs) are short",
+};
+
 /** One pressure condition of a Node. */
 export interface PressureCondition {
   type: "MemoryPressure" | "DiskPressure" | "PIDPressure";
@@ -21,7 +32,7 @@ export interface PressureCondition {
   message: string;
 }
 
-/** A threshold below which a measured value is now. */
+/** A threshold that a measured value is below now. */
 export interface ExceededThreshold {
   signal: EvictionSignal;
   /** Bytes or inodes. */
@@ -45,6 +56,8 @@ interface Supply {
   totalCount: number;
   availableCount: number;
 }
+
+type Supplies = Partial<Record<EvictionSignal, Supply>>;
 
 const TYPES = ["MemoryPressure", "DiskPressure", "PIDPressure"] as const;
 type PressureType = PressureCondition["type"];
@@ -73,7 +86,7 @@ const CLEAR_MESSAGES: Readonly<Record<PressureType, string>> = {
 };
 
 /**
- * Judges measurements of one machine. A condition stays true for a while after the last measurement
+ * Evaluates measurements of one machine. A condition stays true for a while after the last measurement
  * with pressure, so that it does not flap.
  */
 export class PressureMonitor {
@@ -92,16 +105,16 @@ export class PressureMonitor {
   update(input: PressureInput): ExceededThreshold[] {
     const { host } = input;
     this.#nowMs = input.nowMs;
-    const exceeded = this.#findExceeded(input);
+    const supplies = toSupplies(input);
+    const exceeded = this.#findExceeded(supplies);
     if (exceeded.some(({ signal }) => signal === "memory.available")) {
       this.#record(
         "MemoryPressure",
         toMemoryMessage(host.memoryAvailableBytes),
       );
     }
-    if (exceeded.some(({ signal }) => signal !== "memory.available")) {
-      this.#record("DiskPressure", toDiskMessage(input));
-    }
+    const diskMessage = this.#toDiskMessage(exceeded, supplies);
+    if (diskMessage !== "") this.#record("DiskPressure", diskMessage);
     const { threadCount = 0, threadLimit = 0 } = host;
     if (threadLimit > 0 && threadCount > threadLimit * MAX_THREAD_SHARE) {
       const message =
@@ -132,21 +145,7 @@ export class PressureMonitor {
     this.#pressures.set(type, { lastMs: this.#nowMs, message });
   }
 
-  #findExceeded(
-    { host, stateDisk, engineDisk }: PressureInput,
-  ): ExceededThreshold[] {
-    const supplies: Partial<Record<EvictionSignal, Supply>> = {
-      "memory.available": {
-        totalCount: host.memoryBytes,
-        availableCount: host.memoryAvailableBytes,
-      },
-      ...defined({
-        "nodefs.available": toSpace(stateDisk),
-        "nodefs.inodesFree": toInodes(stateDisk),
-        "imagefs.available": toSpace(engineDisk),
-        "imagefs.inodesFree": toInodes(engineDisk),
-      }),
-    };
+  #findExceeded(supplies: Supplies): ExceededThreshold[] {
     return (Object.keys(this.#settings.hard) as EvictionSignal[]).flatMap(
       (signal) => {
         const supply = supplies[signal];
@@ -160,6 +159,47 @@ export class PressureMonitor {
       },
     );
   }
+
+  /** Returns what is short on the disks; empty when nothing is. */
+  #toDiskMessage(
+    exceeded: readonly ExceededThreshold[],
+    supplies: Supplies,
+  ): string {
+    return exceeded.flatMap(({ signal, thresholdCount, availableCount }) => {
+      if (signal === "memory.available") return [];
+      const { totalCount = 1 } = supplies[signal] ?? {};
+      const { share } = this.#settings.hard[signal];
+      const expected = share !== undefined
+        ? `${Number((100 * share).toFixed(2))} %`
+        : signal.endsWith("inodesFree")
+        ? String(thresholdCount)
+        : `${Math.ceil(thresholdCount / MEBIBYTE)} MiB`;
+      // Whole percents, so that the message seldom changes.
+      const percent = Math.floor(100 * availableCount / totalCount);
+      return [
+        `${
+          DISK_TEXTS[signal]
+        }: ${percent} % free, expected at least ${expected}`,
+      ];
+    }).join("; ");
+  }
+}
+
+function toSupplies(
+  { host, stateDisk, engineDisk }: PressureInput,
+): Supplies {
+  return {
+    "memory.available": {
+      totalCount: host.memoryBytes,
+      availableCount: host.memoryAvailableBytes,
+    },
+    ...defined({
+      "nodefs.available": toSpace(stateDisk),
+      "nodefs.inodesFree": toInodes(stateDisk),
+      "imagefs.available": toSpace(engineDisk),
+      "imagefs.inodesFree": toInodes(engineDisk),
+    }),
+  };
 }
 
 function toSpace(disk: DiskUsage | undefined): Supply | undefined {
@@ -188,15 +228,4 @@ function toMemoryMessage(availableBytes: number): string {
   return `less than ${
     (steps + 1) * MEMORY_STEP_MEBIBYTES
   } MiB of memory are available`;
-}
-
-function toDiskMessage({ stateDisk, engineDisk }: PressureInput): string {
-  const describe = (name: string, disk: DiskUsage | undefined) => {
-    if (!disk) return `the file system of ${name} is unknown`;
-    const share = disk.availableBytes / Math.max(1, disk.capacityBytes);
-    return `the file system of ${name} has ${Math.floor(100 * share)} % free`;
-  };
-  return `${describe("the agent's state", stateDisk)}, ${
-    describe("the engine", engineDisk)
-  }`;
 }

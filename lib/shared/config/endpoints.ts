@@ -9,8 +9,8 @@ import { parseAgentConfig } from "./parse.ts";
  * that are not in it are appended to the list. Everything else stays the same: comments, and
  * entries that are no endpoints.
  * @param endpoints those that stay in the order of the text, then the new ones
- * @throws {AranyaError} code "invalid" when the text is no agent.yaml; "internal" when the list is
- * written in a form that can't be changed safely
+ * @throws {AranyaError} code "invalid" when the text is no agent.yaml; "invalid" too when the
+ * list is not written with one endpoint per line
  */
 export function replaceEndpoints(
   text: string,
@@ -21,8 +21,8 @@ export function replaceEndpoints(
   const expected = toComparable(text, endpoints);
   if (changed === undefined || toComparable(changed) !== expected) {
     throw new AranyaError(
-      "internal",
-      "Cannot change endpoints: agent.yaml has them in a form that can't be changed safely, expected a list with one line for each",
+      "invalid",
+      'Cannot change endpoints: agent.yaml does not list one endpoint per line, expected "endpoints:" and lines "  - host:port"',
     );
   }
   return changed;

@@ -42,7 +42,7 @@ pods:
 # nodefs: the disk of stateDir with the volumes of pods; imagefs: the disk of the engine. These are the defaults:
 # eviction:
 #   hard:
-#     memory.available: 100Mi # or a tenth of the memory where that is less
+#     # memory.available: 200Mi # if not set: 100Mi or 10% of the memory, the smaller one
 #     nodefs.available: 10%
 #     nodefs.inodesFree: 5%
 #     imagefs.available: 15%

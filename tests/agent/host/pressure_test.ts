@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import type { HostFacts } from "../../../lib/agent/host/facts.ts";
-import { DEFAULT_EVICTION } from "../../../lib/shared/config/mod.ts";
+import type { DiskUsage, HostFacts } from "../../../lib/agent/host/facts.ts";
+import {
+  DEFAULT_EVICTION,
+  type EvictionSettings,
+} from "../../../lib/shared/config/mod.ts";
 import {
   type PressureInput,
   PressureMonitor,
@@ -123,7 +126,7 @@ Deno.test("PressureMonitor.update() returns messages that stay the same while th
   });
   assert.equal(
     disk?.message,
-    "the file system of the agent's state is unknown, the file system of the engine has 10 % free",
+    "space on the engine's file system (imagefs) is short: 10 % free, expected at least 15 %",
   );
   assert.deepEqual(pid, {
     type: "PIDPressure",
@@ -131,4 +134,40 @@ Deno.test("PressureMonitor.update() returns messages that stay the same while th
     reason: "KubeletHasSufficientPID",
     message: "kubelet has sufficient PID available",
   });
+});
+
+Deno.test("PressureMonitor.update() names in the message what is short, and where", () => {
+  const disk = { ...input().engineDisk, deviceId: 2 } as DiskUsage;
+  const cases: [EvictionSettings["hard"], PressureInput, string][] = [
+    [
+      DEFAULT_EVICTION.hard,
+      { ...input(), stateDisk: { ...disk, freeInodeCount: 39 } },
+      "inodes of the agent's file system (nodefs) are short: 3 % free, expected at least 5 %",
+    ],
+    [
+      DEFAULT_EVICTION.hard,
+      { ...input({ free: 0.12 }), stateDisk: { ...disk, availableBytes: 9 } },
+      "space on the agent's file system (nodefs) is short: 9 % free, expected at least 10 %; " +
+      "space on the engine's file system (imagefs) is short: 12 % free, expected at least 15 %",
+    ],
+    [
+      {
+        ...DEFAULT_EVICTION.hard,
+        "nodefs.available": { count: GIB },
+        "imagefs.inodesFree": { count: 600 },
+      },
+      {
+        ...input(),
+        stateDisk: { ...disk, capacityBytes: 4 * GIB, availableBytes: GIB / 2 },
+      },
+      "space on the agent's file system (nodefs) is short: 12 % free, expected at least 1024 MiB; " +
+      "inodes of the engine's file system (imagefs) are short: 50 % free, expected at least 600",
+    ],
+  ];
+  for (const [hard, measured, expected] of cases) {
+    const monitor = new PressureMonitor({ ...DEFAULT_EVICTION, hard });
+    monitor.update(measured);
+    const [, condition] = monitor.conditions;
+    assert.equal(condition?.message, expected);
+  }
 });

@@ -62,8 +62,8 @@ Deno.test("replaceEndpoints() changes what the operator renders", () => {
 
 for (
   const [name, text, code] of [
-    ["a list on one line", `endpoints: [a:1, b:2]\n${REST}`, "internal"],
-    ["another order", `endpoints:\n- b:2\n- a:1\n${REST}`, "internal"],
+    ["a list on one line", `endpoints: [a:1, b:2]\n${REST}`, "invalid"],
+    ["another order", `endpoints:\n- b:2\n- a:1\n${REST}`, "invalid"],
     ["no agent.yaml", "endpoints:\n- a:1\n", "invalid"],
   ] as const
 ) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
+  DEFAULT_EVICTION,
   parseAgentConfig,
   type RenderableConfig,
   renderAgentConfig,
@@ -53,4 +54,16 @@ Deno.test("renderAgentConfig() has only valid keys in its comments", () => {
   assert.equal(config.host.shell, "/bin/bash");
   assert.equal(config.runtime.docker.host, "unix:///var/run/docker.sock");
   assert.equal(config.stateDir, "/var/lib/aranya/edge-1");
+});
+
+Deno.test("renderAgentConfig() shows eviction settings that change nothing when the comment marks are removed", () => {
+  const text = renderAgentConfig(MINIMAL);
+  const [, section = ""] = text.split("are the defaults:\n");
+  const settings = section.match(/^(#.*\n)+/)?.[0] ?? "";
+  const uncommented = settings.replaceAll(/^# /gm, "");
+  assert.match(uncommented, /^eviction:\n {2}hard:\n/);
+  const { eviction } = parseAgentConfig(text.replace(settings, uncommented), {
+    file: "agent.yaml",
+  });
+  assert.deepEqual(eviction, DEFAULT_EVICTION);
 });
