@@ -44,7 +44,7 @@ class RoomTable<Names extends string = never> {
 export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   .room("shared/base", {
     summary:
-      "errors, logger, metrics interface, clock, time, abort, queues, back-off, bytes",
+      "errors, logger, metrics interface, clock, time, abort, queues, back-off, bytes; limits on unauthenticated clients",
     imports: [],
     packages: ["node:http", "node:net", "pino"],
     deno: ["stderr"],
@@ -75,7 +75,8 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     imports: ["shared/base", "shared/wire", "shared/link"],
   })
   .room("shared/config", {
-    summary: "agent.yaml: written by the operator, read by the agent",
+    summary:
+      "agent.yaml: rendered by the operator, parsed and changed by the agent",
     imports: ["shared/base"],
     packages: ["yaml"],
   })
@@ -255,7 +256,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     ],
   })
   .room("agent/pods", {
-    summary: "one worker per pod; what to do next is a pure plan",
+    summary: "one worker per pod; what to do next is a pure plan; eviction",
     imports: [
       "shared/base",
       "shared/wire",
@@ -280,7 +281,8 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     ],
   })
   .room("agent", {
-    summary: "the agent process: connection, credential, start and stop",
+    summary:
+      "the agent process: connection, endpoints, credential, changes of agent.yaml, start and stop",
     imports: [
       "shared/base",
       "shared/wire",

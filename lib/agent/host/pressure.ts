@@ -86,8 +86,8 @@ const CLEAR_MESSAGES: Readonly<Record<PressureType, string>> = {
 };
 
 /**
- * Evaluates measurements of one machine. A condition stays true for a while after the last measurement
- * with pressure, so that it does not flap.
+ * Evaluates measurements of one machine. A condition stays true for a while after the last
+ * measurement with pressure, so that it does not flap.
  */
 export class PressureMonitor {
   readonly #settings: EvictionSettings;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Building blocks without any knowledge of the project's domain: errors, logger, metrics interface,
- * clock, aborts and deadlines, back-off and retries, queues, scopes, end points, bytes and texts.
- * Plain values come in and go out. This room never opens a connection or a file, and knows no
- * Kubernetes, devices or protocols.
+ * clock, aborts and deadlines, back-off and retries, queues, scopes, end points, bytes and texts,
+ * and bounds on what unauthenticated clients may hold of a server. Plain values and sockets of a
+ * caller come in. This room never opens a connection or a file, and knows no Kubernetes and no
+ * devices.
  *
  * @example
  * ```ts

@@ -47,7 +47,9 @@ export interface PodSwitches {
 export interface AgentConfig {
   /** Name of the EdgeDevice. */
   device: string;
-  /** Addresses of the operator, "host:port", tried in turn; at least one. */
+  /**
+   * Addresses of the operators, "host:port", each tried when the one before is slow; at least one.
+   */
   endpoints: string[];
   /**
    * PEM of the operator's CA. Absent with `insecure`, or when a well-known CA has signed its

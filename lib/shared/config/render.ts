@@ -27,8 +27,8 @@ host:
   # logFile: /var/log/syslog # for logs; default: the journal
 
 # What pods may do to this device. With all three false, pods keep to the baseline policy of the Pod Security
-# Standards: they share the device's kernel and network with it, and nothing else. A pod that runs and is no longer
-# allowed is ended when the agent starts.
+# Standards. They still share the device's kernel, CPU, memory and disk, and reach what its firewall lets them reach.
+# A pod that runs and is no longer allowed is ended when the agent starts.
 pods:
   privileged: true # privileged containers; capabilities and sysctls beyond the baseline policy; seccomp Unconfined
   hostPath: true # volumes that are directories or files of this device
@@ -69,7 +69,8 @@ function renderConnection(config: RenderableConfig): string[] {
   const parts = [
     `# Configuration of the agent on ${device}. It contains a secret: only the agent's user may read it (mode 0600).\n`,
     `device: ${quote(device)}\n`,
-    "# Addresses of the operator as this device reaches it, tried in turn.\n",
+    "# Addresses of the operators as this device reaches them. The agent tries the next one when one has not answered for\n" +
+    "# 2.5 s, and keeps this list up to date; entries of yours stay. Write one on each line.\n",
     `endpoints:\n${
       endpoints.map((endpoint) => `  - ${quote(endpoint)}\n`).join("")
     }`,
@@ -88,7 +89,8 @@ function renderConnection(config: RenderableConfig): string[] {
     parts.push(`ca: |\n${lines.join("")}`);
   }
   parts.push(
-    "# The device's secret key. Whoever has it can connect as this device.\n",
+    "# The device's secret key. Whoever has it can connect as this device. The agent replaces it when the operator rotates\n" +
+      "# it.\n",
     `credential: ${quote(Buffer.from(credential).toString("base64"))}\n`,
   );
   return parts;
