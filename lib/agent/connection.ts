@@ -199,9 +199,9 @@ export class OperatorConnection {
 }
 
 /**
- * Returns the error that needs someone to act: a refusal by an operator that knows the device, or
- * any when all endpoints have one. A single endpoint whose server can't be trusted does not count
- * while another one is only away: its address may belong to another host by now.
+ * Returns the error that retrying will not solve: a refusal by an operator, or, when every endpoint
+ * failed persistently, the first error. An endpoint with an untrusted certificate alone is not
+ * decisive while another endpoint is unreachable: its address may have been reassigned.
  */
 function findDecisive(
   errors: readonly AranyaError[],

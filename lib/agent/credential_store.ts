@@ -30,11 +30,14 @@ export interface CredentialStoreOptions {
   reconnect?: () => void;
   /** @default the machine's */
   clock?: Clock;
-  /** Ends the waits for that. */
+  /** Cancels pending reconnects. */
   signal?: AbortSignal;
 }
 
-/** For the response to reach the operator, in milliseconds. */
+/**
+ * Time between the response to a rotation and the reconnect, in milliseconds: the response must
+ * reach the operator first.
+ */
 const RECONNECT_DELAY_MS = 1000;
 /** How long the previous credential is used after a rotation, and again after a start. */
 const PREVIOUS_KEY_MS = 3_600_000;
@@ -53,9 +56,10 @@ interface PreviousKey {
 /**
  * Holds the device's credential, and the previous one during a rotation. The new one is in
  * agent.yaml before the operator gets the response. The previous one is kept until a link was
- * opened with the new one, because the operator's storage may have lost the new one. As long as the
- * agent has it, who knows that could act as the operator. The agent therefore connects again soon,
- * accepts no rotation over a link that was made with it, and drops it after an hour.
+ * opened with the new one, because the operator's storage may have lost the new one. While the
+ * agent accepts the previous one, anyone who knows that one can impersonate the operator. The agent
+ * therefore reconnects soon, accepts no rotation over a link that was made with it, and drops it
+ * after an hour.
  */
 export class CredentialStore implements CredentialRotation {
   readonly #options: CredentialStoreOptions;
@@ -133,7 +137,8 @@ export class CredentialStore implements CredentialRotation {
     }
     // The operator repeats a request whose response it did not get.
     if (equalBytes(key, this.#key)) return EMPTY_RESPONSE;
-    // Else two requests of who knows the previous one would displace the one that the operator has.
+    // Else anyone who knows the previous one could displace, by two requests, what the operator
+    // has.
     if (linkKey && !equalBytes(linkKey, this.#key)) {
       throw new AranyaError(
         "unauthorized",

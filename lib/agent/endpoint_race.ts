@@ -142,7 +142,9 @@ export class EndpointRace {
         target = typeof next === "string" && redirectCount < MAX_REDIRECTS
           ? next
           : undefined;
-        if (target) log.debug("operator named another", { address: target });
+        if (target) {
+          log.debug("redirected to another operator", { address: target });
+        }
       }
     }
   }

@@ -70,7 +70,7 @@ export async function servePages(
       .then(({ status, body }) => {
         response.writeHead(status, {
           "content-type": "text/plain; version=0.0.4; charset=utf-8",
-          // An idle connection would keep its place from others.
+          // An idle connection would keep its slot from others.
           connection: "close",
         });
         response.end(method === "HEAD" ? undefined : body);

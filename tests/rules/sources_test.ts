@@ -58,3 +58,22 @@ Deno.test("every dependency has its line in docs/dependencies.md and an exact ve
     );
   }
 });
+
+Deno.test("every metric is named like one of Prometheus and has its row in docs/metrics.md", async () => {
+  const counted = new Map<string, string>();
+  for (const path of await listFiles("lib/*.ts")) {
+    const calls = (await read(path)).matchAll(
+      /[mM]eter\??\.(count|set|time)\(\s*"([^"]+)"/g,
+    );
+    for (const [, kind = "", name = ""] of calls) counted.set(name, kind);
+  }
+  assert.ok(counted.size > 10, `${counted.size} metrics`);
+  const suffixes = { count: "_total", set: "", time: "_seconds" };
+  for (const [name, kind] of counted) {
+    const suffix = suffixes[kind as keyof typeof suffixes];
+    assert.match(name, new RegExp(`^(aranya|process)_[a-z_]+${suffix}$`));
+  }
+  const rows = (await read("docs/metrics.md")).matchAll(/^\| `([a-z_]+)` \|/gm);
+  const documented = [...rows].map(([, name]) => name);
+  assert.deepEqual(documented.sort(), [...counted.keys()].sort());
+});

@@ -35,7 +35,10 @@ import { type ConnectedCondition, fromFacts, fromMeasured } from "./status.ts";
 /** Capabilities of the operator, sent in its Welcome. */
 const OPERATOR_CAPABILITIES: readonly string[] = [CAPABILITIES.pods];
 
-/** An agent whose link was lost connects again within 3 s at most during the first minute. */
+/**
+ * How long a device whose link was lost is expected back. Its agent retries every 3 s in the first
+ * minute.
+ */
 const RECONNECT_MS = 30_000;
 /** Reason of the condition Connected before the first link. */
 export const NEVER_CONNECTED = "NeverConnected";

@@ -37,7 +37,7 @@ export interface ServeLinksOptions {
  * more than this are only waiting for slow peers.
  */
 const MAX_HANDSHAKES = 512;
-/** A handshake that takes longer may lose its place to one of an equal share. */
+/** A handshake older than this may be evicted for a client whose group holds as many slots. */
 const HANDSHAKE_PROTECTED_MS = 2000;
 
 /** Serves links until the listener is disposed. Never rejects; what fails on a link is logged. */
@@ -102,10 +102,10 @@ function findServed(
   }
 }
 
-/** Logs and counts a failed handshake; reports an agent of another version to its device. */
+/** Logs a failed handshake; reports an agent of another version to its device. */
 function reportRefusal(
   link: Link,
-  { directory, log, meter, logLimit, error }: ServeLinksOptions & {
+  { directory, log, logLimit, error }: ServeLinksOptions & {
     logLimit: LogLimit;
     error: unknown;
   },
@@ -115,7 +115,6 @@ function reportRefusal(
     "Cannot secure link",
   );
   const name = typeof details?.device === "string" ? details.device : "";
-  meter.count("aranya_handshakes_refused_total", { labels: { code } });
   // Unauthenticated clients may send any name: only existing devices have lines of their own.
   const admitted = logLimit.admit(
     details?.known === true ? `${code} ${name}` : code,

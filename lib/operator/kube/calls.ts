@@ -74,7 +74,7 @@ export class ApiCaller {
     } catch (error) {
       throw toCallError(error, call.action);
     } finally {
-      this.#meter.time("kube_call", {
+      this.#meter.time("aranya_api_call_seconds", {
         ms: performance.now() - startMs,
         labels: { method: call.method },
       });

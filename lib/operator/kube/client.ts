@@ -51,7 +51,7 @@ export interface KubeClientOptions {
   proxyEnv?: ProxyEnv;
   /** Gets a line for each retry, at debug level. */
   log: Logger;
-  /** Gets the duration of each call as "kube_call". */
+  /** Gets the duration of each call as "aranya_api_call_seconds". */
   meter?: Meter;
 }
 

@@ -26,8 +26,9 @@ export interface CheckAccessOptions {
 const OVERLOADED = textAnswer(503, "Service Unavailable: too many reviews");
 
 /**
- * Returns undefined when the request is allowed, else the kubelet's refusal: 401, 403, 500 when the
- * review failed; or 503 when too many reviews are waiting.
+ * Returns undefined when the request is allowed, else the answer: 401 without a valid certificate
+ * or token, or when the token can't be reviewed; 403 when the user lacks the right; 500 when the
+ * access review failed; 503 when too many reviews are waiting.
  */
 export async function checkAccess(
   request: Request,

@@ -106,7 +106,8 @@ export class KubeletAuth {
    * Returns the token's user, or undefined when the token is not valid. Cached for 2 minutes.
    * @param options.source the client's network: when too many reviews wait, each network has the
    * same share of them
-   * @throws what the review throws; "timed_out" after 10 s; an error for `isOverloaded`
+   * @throws what the review throws; "timed_out" after 10 s; "unavailable" when too many reviews
+   * wait, recognized by `isOverloaded`
    */
   authenticateToken(
     token: string,

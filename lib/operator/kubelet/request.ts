@@ -33,7 +33,10 @@ export interface ServerContext {
   log: Logger;
   /** Bounds the lines about failed reviews. */
   logLimit: LogLimit;
-  /** Called when a request is allowed: its connection is no unknown client's. */
+  /**
+   * Called when a request is allowed: its connection no longer counts against the limit for
+   * unauthenticated clients.
+   */
   onAllowed: (request: Request) => void;
   /** Aborted when the server closes, with the reason for its clients. */
   signal: AbortSignal;

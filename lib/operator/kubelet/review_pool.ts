@@ -10,12 +10,12 @@ export interface ReviewPoolOptions {
   maxCount: number;
 }
 
-/** A waiting review keeps its place against an equal share: its own deadline is shorter. */
+/** A waiting review keeps its slot against an equal share: its own deadline is shorter. */
 const PROTECTED_MS = 60_000;
 
 /**
  * Runs few reviews at a time, so that they don't keep the operator's own requests waiting, and lets
- * a bounded number wait. When too many wait, the places are shared out between the sources that
+ * a bounded number wait. When too many wait, the slots are shared out between the sources that
  * the reviews come from; see {@linkcode FairSlots}.
  */
 export class ReviewPool {
@@ -32,7 +32,8 @@ export class ReviewPool {
 
   /**
    * Runs a review when its turn has come.
-   * @throws {AranyaError} an error for {@linkcode isOverloaded} when too many wait
+   * @throws {AranyaError} code "unavailable" when too many reviews wait; recognized by
+   * {@linkcode isOverloaded}
    * @throws what the review throws
    */
   async run<T>(source: string, review: () => Promise<T>): Promise<T> {

@@ -72,7 +72,7 @@ const CLOSE_TIMEOUT_MS = 4_000;
 const MAX_PENDING_CLIENTS = 256;
 const PENDING_TIMEOUT_MS = 30_000;
 
-/** Creates the bound on clients without access that all servers of a process share. */
+/** Creates the bound on unauthenticated clients that all servers of a process share. */
 export function createPendingClients(meter: Meter = NO_METER): PendingSockets {
   return new PendingSockets({
     maxCount: MAX_PENDING_CLIENTS,
@@ -181,11 +181,11 @@ class NodeServer implements KubeletServer {
 
   #attach(): void {
     this.#guard.onRequest((request, response) => {
-      this.#meter.count("kubelet_requests");
+      this.#meter.count("aranya_kubelet_requests_total");
       this.#track(handleRequest(request, response, this.#context));
     });
     this.#server.on("upgrade", (request, socket, head) => {
-      this.#meter.count("kubelet_upgrades");
+      this.#meter.count("aranya_kubelet_upgrades_total");
       const upgrade = { request, socket: socket as Socket, head };
       this.#track(handleUpgrade(upgrade, this.#context));
     });

@@ -247,7 +247,9 @@ export class PodController implements AsyncDisposable {
       if (listed?.signal.aborted && !signal.aborted) return;
       throw error;
     } finally {
-      this.#meter.time("pod_look", { ms: performance.now() - startMs });
+      this.#meter.time("aranya_pod_sync_seconds", {
+        ms: performance.now() - startMs,
+      });
     }
   }
 

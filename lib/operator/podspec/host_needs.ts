@@ -5,7 +5,7 @@ import type { Pod } from "../kube/mod.ts";
 import type { PodLookups } from "./lookups.ts";
 import { toPodSpec } from "./spec.ts";
 
-/** What a pod refers to changes nothing in what it needs of the host. */
+/** Host needs don't depend on ConfigMaps, Secrets, Services or tokens, so none is looked up. */
 const NO_LOOKUPS: PodLookups = {
   findConfigMap: () => undefined,
   findSecret: () => undefined,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bound on concurrent work of clients that are not authenticated yet. */
+/** Bound on concurrent work of unauthenticated clients. */
 
 /** Options of {@linkcode FairSlots}. */
 export interface FairSlotsOptions {

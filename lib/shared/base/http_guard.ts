@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bounds on what clients without access can make an HTTP server hold. */
+/** Bounds on what unauthenticated clients can make an HTTP server hold. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { PendingSockets } from "./pending_sockets.ts";
@@ -21,15 +21,15 @@ export const HTTP_SERVER_LIMITS = {
 } as const;
 
 interface Connection {
-  /** Its place among the connections of clients without access. */
-  place: Disposable;
+  /** Its slot among the connections of unauthenticated clients. */
+  slot: Disposable;
   openCount: number;
   /** It had too many requests and was destroyed. */
   isRefused: boolean;
 }
 
 /**
- * Bounds the connections of clients without access to a server of node:http or node:https, and the
+ * Bounds the connections of unauthenticated clients to a server of node:http or node:https, and the
  * unanswered requests on each connection: node:http handles pipelined requests side by side.
  *
  * @example
@@ -48,7 +48,7 @@ export class HttpGuard {
 
   /**
    * Guards a server that does not listen yet.
-   * @param pending connections of clients without access, of one or more servers
+   * @param pending connections of unauthenticated clients, of one or more servers
    */
   constructor(server: Pick<Server, "on">, pending: PendingSockets) {
     this.#server = server;
@@ -77,16 +77,16 @@ export class HttpGuard {
     });
   }
 
-  /** The client of this request has access: its connection is no longer pending. */
+  /** Marks the client of this request as authenticated: its connection is no longer pending. */
   admit({ socket }: IncomingMessage): void {
-    this.#connections.get(toPeer(socket))?.place[Symbol.dispose]();
+    this.#connections.get(toPeer(socket))?.slot[Symbol.dispose]();
   }
 
   #add(socket: Socket): void {
-    const place = this.#pending.add(socket);
-    if (!place) return;
+    const slot = this.#pending.add(socket);
+    if (!slot) return;
     const peer = toPeer(socket);
-    const connection = { place, openCount: 0, isRefused: false };
+    const connection = { slot, openCount: 0, isRefused: false };
     this.#connections.set(peer, connection);
     socket.once("close", () => {
       if (this.#connections.get(peer) !== connection) return;

@@ -59,7 +59,7 @@ export class KeyedQueue implements AsyncDisposable {
   readonly #entries = new Map<string, Entry>();
   /** In the order of processing. */
   readonly #queued = new Set<string>();
-  /** Kept, because one that is made anew would skip all keys that were taken before. */
+  /** Reused: a new iterator would walk over the holes of all keys that were deleted before. */
   #order = this.#queued.values();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();

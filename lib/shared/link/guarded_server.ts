@@ -46,8 +46,9 @@ export interface GuardedServerOptions {
  * where it can't be caught: one unauthenticated client would end the operator. The library's
  * handler is therefore replaced by one that catches.
  *
- * It never resets a stream whose client doesn't end it, inflates compressed messages before anybody
- * looks at them, and lets a client choose its HTTP/2 windows, but not a server.
+ * grpc-js also never resets a stream whose client doesn't end it, inflates compressed messages
+ * before anybody looks at them, and lets a client choose its HTTP/2 windows, but not a server; this
+ * class corrects all three.
  */
 export class GuardedServer {
   /** The library's server. */

@@ -116,8 +116,8 @@ interface Progress {
  * the keys of *this* handshake, so that a replayed first message is not enough. When it fails, the
  * initiator is refused with a reason where there is one, and the given link is closed.
  * @throws {AranyaError} code "unauthorized" for an unknown device or a wrong key; "unsupported" for
- * a framing version that is not served; "invalid" for bytes that are no handshake; "timed_out";
- * "cancelled"; "unavailable" without a free slot, `findKeys` failed or the link ended.
+ * a framing version that is not served; "invalid" for bytes that are no handshake; "unavailable"
+ * when no slot is free, when `findKeys` rejects, or when the link closes; "timed_out"; "cancelled".
  * `details.device` is the device that was named, `details.known` whether it exists. With
  * "unsupported", `details.proven` is whether the initiator used a key of the device: otherwise
  * any client may have sent it.
@@ -327,7 +327,8 @@ function readFirstMessage(
 }
 
 /**
- * Returns the error for a first message without a key of the device. Only the log gets the case.
+ * Returns the error for a first message without a key of the device. Which of the two it
+ * is, is only logged.
  */
 function toUnauthenticatedError(
   { device }: HandshakeInit,

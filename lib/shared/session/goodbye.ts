@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The last packet on a link that one side ends on purpose. */
+/** The last packet on a link that one side closes, on purpose or because of an error. */
 import { type Clock, SYSTEM_CLOCK, waitAtMost } from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {

@@ -119,9 +119,9 @@
 //     counts, also in nested messages.
 //   - 64 open streams that the agent has opened, 1024 that the operator has opened. More are RESET
 //     with "unavailable"; twice as many end the link.
-//   - For the values of one peer that are incomplete, and again for its requests that are being
-//     handled and the responses that it has not acknowledged: 4 times the largest value. What is
-//     above that is RESET, with "too_large" or "unavailable".
+//   - Two memory limits of 4 times the largest value each: one for the incomplete values of a peer;
+//     one for its requests that are being handled together with the responses that it has not
+//     acknowledged. What exceeds one is RESET, with "too_large" or "unavailable".
 //   - Of the statuses of one device's pods the operator stores up to 4096, and up to 16 MiB with 128
 //     bytes for each field. It ignores what is above that.
 //   - 16 channels per stream. 64 KiB for a Failure.

@@ -14,8 +14,8 @@ export const MAX_VALUE_BYTES = {
 export const MAX_STREAM_COUNT = { operator: 64, agent: 1024 } as const;
 
 /**
- * Upper bound of requests that are being received, handled or answered together, in bytes, as a
- * multiple of the largest value.
+ * Two bounds of one peer, each as a multiple of its largest value: for values that are incomplete,
+ * and for requests that are being handled together with responses that it has not acknowledged.
  */
 export const MAX_PENDING_VALUES = 4;
 
