@@ -20,8 +20,8 @@ const BOUNDS = {
   requestTimeout: { defaultMs: 60_000, minMs: 1000, maxMs: HOUR_MS },
   offlineAfter: { defaultMs: 40_000, minMs: 5000, maxMs: HOUR_MS },
   forceSync: { defaultMs: 600_000, minMs: 10_000, maxMs: DAY_MS },
-  initialDelay: { defaultMs: 1000, minMs: 0, maxMs: DAY_MS },
-  maxDelay: { defaultMs: 60_000, minMs: 0, maxMs: DAY_MS },
+  initialDelay: { defaultMs: 1000, minMs: 1, maxMs: DAY_MS },
+  maxDelay: { defaultMs: 60_000, minMs: 1, maxMs: DAY_MS },
 } as const;
 
 /**
@@ -82,6 +82,7 @@ export function toSettings(
   const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
   const own = toEndpoint(grpcConfig?.endpoint);
+  const initialDelayMs = toMs(backoff?.initialDelay, BOUNDS.initialDelay);
   return {
     requestTimeoutMs: toMs(timers?.unarySessionTimeout, BOUNDS.requestTimeout),
     offlineAfterMs: toMs(timers?.offlineAfter, BOUNDS.offlineAfter),
@@ -91,8 +92,12 @@ export function toSettings(
     hasAllEndpoints: own !== undefined || isComplete,
     insecure: grpcConfig?.insecure ?? false,
     backoff: {
-      initialDelayMs: toMs(backoff?.initialDelay, BOUNDS.initialDelay),
-      maxDelayMs: toMs(backoff?.maxDelay, BOUNDS.maxDelay),
+      initialDelayMs,
+      // The agent refuses a delay of 0, and an agent.yaml whose longest delay is below the first.
+      maxDelayMs: Math.max(
+        toMs(backoff?.maxDelay, BOUNDS.maxDelay),
+        initialDelayMs,
+      ),
       factor: backoff?.factor ?? 1.5,
     },
   };

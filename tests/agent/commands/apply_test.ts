@@ -11,6 +11,12 @@ import {
   PurgePodSchema,
   RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import { fromUtf8, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import {
+  createSeal,
+  loadStateKey,
+  openStore,
+} from "../../../lib/agent/state/mod.ts";
 import { TestOperator } from "../_support/test_operator.ts";
 import { until } from "../../../dev/base/wait.ts";
 import { AgentFixture, KEY } from "../_support/agent_fixture.ts";
@@ -53,7 +59,20 @@ Deno.test("applyPod() returns once the pod is persisted", async () => {
   await using agent = new AgentFixture(operator.endpoint);
   await operator.waitForLink();
   await operator.request(Method.APPLY_POD, encodeMessage(PodSpecSchema, SPEC));
-  await Deno.stat(`${agent.config.stateDir}/pods/u1`);
+  // What an agent reads that starts now.
+  const store = await openStore({
+    dir: agent.config.stateDir,
+    seal: createSeal(
+      await loadStateKey(agent.config.stateKeyFile, {
+        stateDir: agent.config.stateDir,
+        signal: AbortSignal.timeout(5000),
+      }),
+    ),
+    log: SILENT_LOGGER,
+  });
+  const record = await store.read({ kind: "pod", key: "u1" });
+  assert.ok(record, "the pod has no record");
+  assert.match(fromUtf8(record), /web/);
 });
 
 Deno.test("listPods() returns the pods after a restart of the agent", async () => {

@@ -99,6 +99,27 @@ Deno.test("toSettings() has the operators' endpoints instead of one that no agen
   }
 });
 
+for (
+  const backoff of [
+    { initialDelay: "0s", maxDelay: "0s" },
+    { initialDelay: "0.1ms", maxDelay: "1m" },
+    { initialDelay: "2s", maxDelay: "1s" },
+    { initialDelay: "soon", maxDelay: "500ms" },
+  ]
+) {
+  Deno.test(`toAgentYaml() writes delays that the agent reads for ${JSON.stringify(backoff)}`, () => {
+    const settings = toSettings(edge({ connectivity: { backoff } }), OPERATORS);
+    const text = toAgentYaml({
+      device: "edge-1",
+      settings,
+      ca: undefined,
+      credential: new Uint8Array(32),
+    });
+    const config = parseAgentConfig(text, { file: "agent.yaml" });
+    assert.deepEqual(config.backoff, settings.backoff);
+  });
+}
+
 Deno.test("FleetSettings.of() follows the operators, and parses an EdgeDevice once", () => {
   let source: EndpointSource = { endpoints: ["a:1"], isComplete: false };
   const settings = new FleetSettings({

@@ -97,11 +97,24 @@ for (
   });
 }
 
-Deno.test("resumeReading() does nothing when the socket is destroyed", async () => {
+Deno.test("resumeReading() of a destroyed socket delivers nothing, and no error", async () => {
   await using pair = await openTlsPair();
-  pair.server.destroy();
-  pauseReading(pair.server);
-  resumeReading(pair.server);
+  const { server, client } = pair;
+  const seen: unknown[] = [];
+  server.on("error", (error) => seen.push(error));
+  client.on("error", () => {});
+  const flowed = new Promise((resolve) => server.once("data", resolve));
+  client.write("before");
+  await flowed;
+  server.on("data", (chunk) => seen.push(chunk));
+  const closed = new Promise((resolve) => server.once("close", resolve));
+  pauseReading(server);
+  client.write("unread");
+  server.destroy();
+  assert.doesNotThrow(() => pauseReading(server));
+  assert.doesNotThrow(() => resumeReading(server));
+  await closed;
+  assert.deepEqual(seen, []);
 });
 
 Deno.test("ReadThrottle pauses above 1 MiB unread, and resumes at half of it", async () => {
