@@ -5,7 +5,9 @@ import { connect, type TLSSocket } from "node:tls";
 import { makeAuthority, makeCertificate } from "./pki.ts";
 import {
   concatBytes,
+  defined,
   fromUtf8,
+  type PendingSockets,
   SILENT_LOGGER,
 } from "../../lib/shared/base/mod.ts";
 import {
@@ -122,7 +124,10 @@ export class KubeletRig implements AsyncDisposable {
 
   /** Starts a server, with new certificates unless some are given. */
   static async start(
-    options: { certificates?: Certificates } = {},
+    options: {
+      certificates?: Certificates;
+      pendingClients?: PendingSockets;
+    } = {},
   ): Promise<KubeletRig> {
     const certificates = options.certificates ?? await makeCertificates();
     const node = new LocalNode();
@@ -151,6 +156,7 @@ export class KubeletRig implements AsyncDisposable {
       log: SILENT_LOGGER,
       host: "127.0.0.1",
       port: 0,
+      ...defined({ pendingClients: options.pendingClients }),
     });
     return new KubeletRig({ certificates, node, reviews, server });
   }

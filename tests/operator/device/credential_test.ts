@@ -81,6 +81,10 @@ Deno.test("rotate() accepts both keys until the device confirmed the new one", (
   // The informer may show the former Secret for a while.
   credential.adopt(secret);
   assert.equal(credential.isRotating, false);
+  // The next rotation has a key of its own to confirm.
+  credential.rotate();
+  credential.adopt(toStoredSecret(credential));
+  assert.equal(credential.isRotating, true);
 });
 
 Deno.test("revoke() drops all keys, and the next key is another one", () => {

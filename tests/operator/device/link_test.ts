@@ -15,9 +15,15 @@ import {
 import {
   ACCEPTING_HANDLERS,
   DeviceFixture,
+  SETTINGS,
 } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
-import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import type { Link } from "../../../lib/shared/link/mod.ts";
+import {
+  createSession,
+  greetAsAgent,
+} from "../../../lib/shared/session/mod.ts";
 import { createMemoryLinks } from "../../shared/session/_support/memory_link.ts";
 
 Deno.test("accept() configures the device, and again when the configuration changes", async () => {
@@ -55,6 +61,64 @@ Deno.test("accept() refuses another machine while one is connected", async () =>
   assert.deepEqual(device.problems.map(({ type }) => type), [
     "DuplicateDevice",
   ]);
+});
+
+Deno.test("accept() refuses another machine until the device has been offline for offlineAfter", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  agent.links.cut();
+  await agent.ended;
+  fixture.clock.advance(SETTINGS.offlineAfterMs - 10_000);
+  await assert.rejects(fixture.connectAgent(device, { machineId: "clone" }), {
+    code: "conflict",
+  });
+  fixture.clock.advance(10_000);
+  await fixture.connectAgent(device, { machineId: "clone" });
+  await until(() => device.link.isUp, "the link of the other machine");
+});
+
+Deno.test("accept() closes a link whose credential was revoked while the welcome was sent", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  const key = device.findKeys()?.key;
+  assert.ok(key);
+  const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+  const link: Link = {
+    ...operator,
+    packets: operator.packets,
+    closed: operator.closed,
+    async send(packet) {
+      await operator.send(packet);
+      device.revoke();
+      device.credential.adopt(undefined);
+    },
+    close: (reason) => operator.close(reason),
+    markAuthenticated: () => operator.markAuthenticated(),
+  };
+  const accepted = device.accept({ link, key });
+  const session = fixture.scope.use(createSession({
+    side: "agent",
+    handlers: ACCEPTING_HANDLERS,
+    log: SILENT_LOGGER,
+  }));
+  const greeting = await greetAsAgent(agent, {
+    session,
+    capabilities: [],
+    agentVersion: "0.1.0",
+    machineId: "machine-1",
+    bootId: "boot-1",
+  });
+  let reason = "";
+  const running = session.run(agent, greeting).then((end) =>
+    reason = end.reason
+  );
+  await until(() => reason !== "", "the end of the link");
+  assert.match(reason, /the device's credential has just been changed/);
+  assert.equal(device.link.isUp, false);
+  await Promise.all([accepted, running]);
 });
 
 Deno.test("accept() replaces the link of the same machine", async () => {

@@ -158,3 +158,17 @@ Deno.test("start() writes one line for all renewals that fail, and repeats them"
     "a renewal of each",
   );
 });
+
+Deno.test("start() repeats a failed renewal long before the next turn", async () => {
+  await using fixture = await createFixture(["a"], {
+    intervalMs: 3_600_000,
+    slotCount: 36_000,
+  });
+  const { api, renewer, lines, names: [a = ""], readRenewTimes } = fixture;
+  const error = new AranyaError("unavailable", "Cannot patch: it is away");
+  api.failures.set("patch leases", error);
+  renewer.start(a, () => true);
+  await until(() => lines.length > 0, "a failure");
+  api.failures.clear();
+  await until(async () => (await readRenewTimes())[0] !== "", "a renewal");
+});

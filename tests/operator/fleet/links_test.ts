@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   equalBytes,
+  type Logger,
   NO_METER,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
@@ -29,10 +30,16 @@ import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function openListener(
   fixture: DeviceFixture,
-  notLeader?: NotLeaderError,
+  { notLeader, leadingFinds = 0, log = SILENT_LOGGER }: {
+    /** Thrown for each device that is looked up, after so many that are not. */
+    notLeader?: NotLeaderError;
+    leadingFinds?: number;
+    log?: Logger;
+  } = {},
 ) {
   const { device, reconciler } = await fixture.createDevice();
   await reconciler.reconcile(new AbortController().signal);
+  let findCount = 0;
   const pipe = new Pipe<Link>({ capacity: 100 });
   const stop = new AbortController();
   const serving = serveLinks({
@@ -43,11 +50,11 @@ async function openListener(
     },
     directory: {
       find(name) {
-        if (notLeader) throw notLeader;
+        if (notLeader && ++findCount > leadingFinds) throw notLeader;
         return name === fixture.ref.name ? device : undefined;
       },
     },
-    log: SILENT_LOGGER,
+    log,
     meter: NO_METER,
     signal: stop.signal,
   });
@@ -148,7 +155,12 @@ Deno.test("serveLinks() sends agents to the leader", async () => {
   const endpoint = "10.0.0.2:9443";
   const { device, dial, end } = await openListener(
     fixture,
-    new NotLeaderError({ reason: "another operator leads", endpoint }),
+    {
+      notLeader: new NotLeaderError({
+        reason: "another operator leads",
+        endpoint,
+      }),
+    },
   );
   const key = device.findKeys()?.key ?? new Uint8Array(32);
   await assert.rejects(
@@ -156,6 +168,42 @@ Deno.test("serveLinks() sends agents to the leader", async () => {
     { code: "unavailable", details: { refusal: "NOT_LEADER", endpoint } },
   );
   await end();
+});
+
+Deno.test("serveLinks() closes a link when another operator has become the leader during the handshake", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device, dial, end } = await openListener(fixture, {
+    notLeader: new NotLeaderError({ reason: "another operator leads" }),
+    leadingFinds: 1,
+  });
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { name } = fixture.ref;
+  const link = await initiateHandshake(await dial(), { device: name, key });
+  await assert.rejects(greet(link), {
+    code: "unavailable",
+    message: /the device is no longer served/,
+  });
+  await end();
+});
+
+Deno.test("serveLinks() writes one line about all unknown devices, and one about each that exists", async () => {
+  await using fixture = await DeviceFixture.start();
+  const refused: string[] = [];
+  const { dial, end } = await openListener(fixture, {
+    log: {
+      ...SILENT_LOGGER,
+      warn: (_message, { device = "" } = {}) => void refused.push(device),
+    },
+  });
+  const { name } = fixture.ref;
+  for (const device of ["unknown-1", "unknown-2", name, "unknown-3", name]) {
+    const key = new Uint8Array(32);
+    await assert.rejects(initiateHandshake(await dial(), { device, key }), {
+      code: "unauthorized",
+    });
+  }
+  await end();
+  assert.deepEqual(refused, ["unknown-1", name]);
 });
 
 Deno.test("serveLinks() accepts a device whose Secret is known before its first reconciliation", async () => {

@@ -10,6 +10,7 @@ import { makeCertificate } from "../../../dev/world/pki.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
   AranyaError,
+  PendingSockets,
   sha256Hex,
   SILENT_LOGGER,
 } from "../../../lib/shared/base/mod.ts";
@@ -447,6 +448,18 @@ async function writeUntilStalled(
   }
   return maxBytes;
 }
+
+Deno.test("handleUpgrade() no longer counts a client with access as pending", async () => {
+  const pendingClients = new PendingSockets({
+    maxCount: 8,
+    timeoutMs: 60_000,
+  });
+  await using kubelet = await KubeletRig.start({ pendingClients });
+  await kubelet.connect();
+  assert.equal(pendingClients.count, 1);
+  await upgrade(kubelet, "/exec/default/web/app?command=echo&output=1");
+  assert.equal(pendingClients.count, 1);
+});
 
 Deno.test("handleUpgrade() reads nothing from the client before it has access", async () => {
   await using kubelet = await KubeletRig.start();

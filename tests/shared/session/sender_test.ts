@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { utf8 } from "../../../lib/shared/base/mod.ts";
+import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
 import { AckScheduler } from "../../../lib/shared/session/ack_scheduler.ts";
 import { LinkBudget } from "../../../lib/shared/session/budget.ts";
 import type { StreamPriority } from "../../../lib/shared/session/outbox.ts";
@@ -13,7 +13,7 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
-const { PING, PONG, ACK, OPEN, DATA, PART } = EnvelopeKind;
+const { PING, PONG, ACK, OPEN, DATA, PART, RESET } = EnvelopeKind;
 
 /** A running sender whose link records what it is given. */
 function startSender({ maxPacketBytes = 100_000 } = {}) {
@@ -236,8 +236,6 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
   sender.enqueue(request);
   await flush();
   assert.equal(kindsOf(packets).at(-1), OPEN);
-  // As when it gets more to send meanwhile.
-  sender.enqueue(large);
   // The rest is sent as the budget allows; the second envelope of the stream follows it.
   let receivedBytes = 0;
   for (let index = 0; kindsOf(packets).at(-1) !== DATA; index++) {
@@ -278,4 +276,31 @@ Deno.test("run() sends requests in turn with the PARTs of an envelope while ther
   assert.deepEqual(kindsOf(packets).slice(0, 7), [
     ...[PART, OPEN, PART, OPEN, PART, OPEN, PART],
   ]);
+});
+
+Deno.test("run() sends the RESET of a stream after the PARTs of its envelope", async () => {
+  const large = makeStream("normal");
+  large.id = 9;
+  large.outbox.queueOpen(() => new Uint8Array(60_000));
+  large.outbox.takePacket(9, 65_536);
+  large.outbox.rewind();
+  await using fixture = startSender({ maxPacketBytes: 1_200 });
+  const { sender, packets, budget, flush } = fixture;
+  sender.enqueue(large);
+  await flush();
+  const error = new AranyaError("cancelled", "Cannot use stream: test");
+  large.outbox.queueReset(utf8("why"), error);
+  sender.enqueue(large);
+  let receivedBytes = 0;
+  for (let index = 0; kindsOf(packets).at(-1) !== RESET; index++) {
+    const packet = packets[index];
+    assert.ok(packet, "the rest was not sent");
+    receivedBytes += packet.length;
+    budget.onAcknowledged(receivedBytes);
+    sender.notify();
+    await flush();
+  }
+  const envelopes = packets.map((packet) => decodeEnvelope(packet));
+  const lastPart = envelopes.at(-2);
+  assert.deepEqual([lastPart?.kind, lastPart?.complete], [PART, true]);
 });
