@@ -5,7 +5,7 @@ import type {
   Session,
   SessionHandlers,
 } from "../../../lib/shared/session/mod.ts";
-import { Method } from "../../../lib/shared/wire/mod.ts";
+import { MAX_VALUE_BYTES, Method } from "../../../lib/shared/wire/mod.ts";
 import { connect, makeSession, NO_HANDLERS } from "./_support/pair.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
@@ -47,6 +47,25 @@ Deno.test("Acceptor resets the stream when the handler returns no result", async
     await assert.rejects(clock.run(opened.result), {
       code: "internal",
       message: "Cannot serve EXEC: the handler returned no result",
+    });
+  });
+});
+
+Deno.test("Acceptor sends a response of the largest size, and resets the stream of a larger one", async () => {
+  const limitBytes = MAX_VALUE_BYTES.operator;
+  let responseBytes = limitBytes;
+  const request = () => Promise.resolve(new Uint8Array(responseBytes));
+  await withPair({ request }, async (operator, clock) => {
+    const options = { timeoutMs: 60_000 };
+    const send = () =>
+      clock.run(operator.request(Method.LIST_PODS, NOTHING, options));
+    assert.equal((await send()).length, limitBytes);
+    responseBytes++;
+    await assert.rejects(send(), {
+      code: "too_large",
+      message: `Cannot serve LIST_PODS: the response has ${
+        limitBytes + 1
+      } bytes, expected at most ${limitBytes}`,
     });
   });
 });

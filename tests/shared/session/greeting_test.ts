@@ -284,6 +284,7 @@ Deno.test("greetAsOperator() rejects a Hello with texts or bytes above their lim
     { bootId: long },
     { agentVersion: long },
     { instanceId: new Uint8Array(65) },
+    { peerInstanceId: new Uint8Array(65) },
     { capabilities: Array.from({ length: 257 }, () => "x") },
     { capabilities: [long] },
   ];
@@ -295,7 +296,10 @@ Deno.test("greetAsOperator() rejects a Hello with texts or bytes above their lim
       decide: noDecision,
     });
     await links.agent.send(hello({ protocolVersion: 1, ...fields }));
-    await assert.rejects(clock.run(greeting), { code: "invalid" });
+    await assert.rejects(clock.run(greeting), {
+      code: "invalid",
+      message: /: a field of its hello is too long$/,
+    });
   }
 });
 
