@@ -88,7 +88,7 @@ export class EndpointStore implements EndpointUpdates {
     const invalid = received.filter((endpoint) => !isEndpoint(endpoint));
     if (invalid.length > 0) {
       log.warn("endpoints that the operator sent are ignored", {
-        address: invalid.slice(0, MAX_ENDPOINTS).join(","),
+        endpoints: invalid.slice(0, MAX_ENDPOINTS).join(","),
         count: invalid.length,
       });
     }
@@ -119,13 +119,13 @@ export class EndpointStore implements EndpointUpdates {
         action: "Cannot change endpoints",
         toText: (text) => replaceEndpoints(text, endpoints),
       });
-      log.info("endpoints of the operators were changed", {
-        address: endpoints.join(","),
+      log.info("operator endpoints were updated", {
+        endpoints: endpoints.join(","),
       });
     } catch (error) {
       log.warn(
-        "endpoints of the operators were not stored, they are used until the agent stops",
-        { address: endpoints.join(","), error },
+        "operator endpoints can't be stored, they are used until the agent stops",
+        { endpoints: endpoints.join(","), error },
       );
     }
   }

@@ -126,6 +126,6 @@ Deno.test("update() adopts the endpoints among other texts, and logs that there 
   assert.match(await Deno.readTextFile(fixture.path), /- a:99999\n/);
   assert.deepEqual(fixture.log.lines, [
     "endpoints that the operator sent are ignored",
-    "endpoints of the operators were changed",
+    "operator endpoints were updated",
   ]);
 });

@@ -5,12 +5,12 @@ import { AranyaError, isEndpoint } from "../base/mod.ts";
 import { parseAgentConfig } from "./parse.ts";
 
 /**
- * Returns the text of an agent.yaml with these endpoints: lines of others are removed, and those
- * that are not in it are appended to the list. Everything else stays the same: comments, and
- * entries that are no endpoints.
- * @param endpoints those that stay in the order of the text, then the new ones
- * @throws {AranyaError} code "invalid" when the text is no agent.yaml; "invalid" too when the
- * list is not written with one endpoint per line
+ * Returns the text of an agent.yaml whose list is exactly these endpoints: lines with other
+ * endpoints are removed, missing endpoints are appended. Everything else stays the same: comments,
+ * and entries that are no endpoints.
+ * @param endpoints present ones in the order of the text, followed by new ones
+ * @throws {AranyaError} code "invalid" when the text is no agent.yaml, or doesn't list one endpoint
+ * per line
  */
 export function replaceEndpoints(
   text: string,
