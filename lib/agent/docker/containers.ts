@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Calls about containers. Each fails with code "not_found" when there is no such container. */
+import { defined } from "../../shared/base/mod.ts";
 import type { DockerClient, DockerSocket } from "./client.ts";
 import type {
   ContainerCreate,
@@ -100,37 +101,25 @@ export async function removeContainer(
   });
 }
 
-/** Returns the containers, running or not, with all of these labels: "name" or "name=value". */
+/**
+ * Returns the containers, running or not, with all of these labels: "name" or "name=value".
+ * @param options.hasSize also returns the size of what each has written to its layer, which takes
+ * the engine much longer
+ */
 export function listContainers(
   client: DockerClient,
-  options: { labels: string[] },
+  { labels, hasSize = false }: { labels: string[]; hasSize?: boolean },
 ): Promise<ContainerListItem[]> {
   return client.request({
     method: "GET",
     path: "/containers/json",
     query: {
       all: true,
-      filters: JSON.stringify({ label: options.labels }),
+      filters: JSON.stringify({ label: labels }),
+      ...defined({ size: hasSize || undefined }),
     },
-    action: "Cannot list containers",
-  });
-}
-
-/** As {@linkcode listContainers}, with the size of what each container has written to its layer. */
-export function listContainerSizes(
-  client: DockerClient,
-  options: { labels: string[] },
-): Promise<ContainerListItem[]> {
-  return client.request({
-    method: "GET",
-    path: "/containers/json",
-    query: {
-      all: true,
-      size: true,
-      filters: JSON.stringify({ label: options.labels }),
-    },
-    action: "Cannot measure containers",
-    timeoutMs: SIZES_TIMEOUT_MS,
+    action: `Cannot ${hasSize ? "measure" : "list"} containers`,
+    ...defined({ timeoutMs: hasSize ? SIZES_TIMEOUT_MS : undefined }),
   });
 }
 

@@ -27,7 +27,6 @@ export {
   inspectContainer,
   killContainer,
   listContainers,
-  listContainerSizes,
   readContainerLog,
   readContainerStats,
   removeContainer,

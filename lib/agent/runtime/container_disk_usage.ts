@@ -2,7 +2,7 @@
 /** Space that pods' containers take on the disk of a Docker engine. */
 import {
   type DockerClient,
-  listContainerSizes,
+  listContainers,
   readSystemInfo,
 } from "../docker/mod.ts";
 import type { HostMachine } from "../host/mod.ts";
@@ -23,7 +23,8 @@ export async function readContainerDiskUsage(
   { client, machine, device }: ReadContainerDiskUsageOptions,
 ): Promise<ContainerDiskUsage[]> {
   const { DockerRootDir } = await readSystemInfo(client);
-  const containers = await listContainerSizes(client, {
+  const containers = await listContainers(client, {
+    hasSize: true,
     labels: [`${DEVICE_LABEL}=${device}`],
   });
   const usages: ContainerDiskUsage[] = [];

@@ -35,7 +35,9 @@ export function listLimitedVolumes(spec: PodSpec): LimitedVolume[] {
 }
 
 /** Returns why the pod is evicted, in the words of a kubelet. */
-export function toEvictionMessage({ name, limitBytes }: LimitedVolume): string {
+export function toSizeLimitMessage(
+  { name, limitBytes }: LimitedVolume,
+): string {
   const limit = formatBytes(limitBytes);
   return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}".`;
 }

@@ -13,7 +13,7 @@ import type { ContainerRequest } from "../runtime/mod.ts";
 import {
   listLimitedVolumes,
   measureDiskUsage,
-  toEvictionMessage,
+  toSizeLimitMessage,
 } from "./disk_limit.ts";
 import { isFilesVolume, writeFilesVolume } from "./files_volume.ts";
 import { ensureHostPath } from "./host_path.ts";
@@ -189,7 +189,7 @@ class PodVolumes implements Volumes {
     for (const volume of listLimitedVolumes(spec)) {
       const dir = this.#volumeDir(spec.uid, volume.name);
       if (await measureDiskUsage(dir, signal) > volume.limitBytes) {
-        return toEvictionMessage(volume);
+        return toSizeLimitMessage(volume);
       }
     }
     return undefined;

@@ -11,11 +11,11 @@ import {
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
 import {
+  closeWithGoodbye,
   createSession,
   greetAsOperator,
   type Greeting,
   type GreetingDecision,
-  leaveLink,
   type Session,
 } from "../../shared/session/mod.ts";
 import {
@@ -267,7 +267,7 @@ export class DeviceLink {
       : this.#owner.acceptsKey(key)
       ? undefined
       : CREDENTIAL_CHANGED;
-    if (refusal) return await leaveLink(link, { reason: refusal });
+    if (refusal) return await closeWithGoodbye(link, { reason: refusal });
     this.#hello = greeting.hello;
     this.#setState({ kind: "up", link, key });
     this.#owner.onLinkUp(key);
@@ -316,7 +316,7 @@ export class DeviceLink {
   ): Promise<Greeting> {
     using _slot = this.#greetings.acquire({
       groups: [],
-      onEvicted: () => void leaveLink(link, { reason: TOO_MANY_LINKS }),
+      onEvicted: () => void closeWithGoodbye(link, { reason: TOO_MANY_LINKS }),
     });
     return await greetAsOperator(link, {
       signal,

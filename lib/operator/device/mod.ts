@@ -34,7 +34,6 @@ export { knownPortOf, knownRangeOf } from "./ensure_node.ts";
 export {
   agentSecretName,
   LEASE_NAMESPACE,
-  LEASE_SECONDS,
   NAME_LABEL,
   NAMESPACE_LABEL,
   ownedSelector,

@@ -10,7 +10,7 @@ import {
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
 import { NotLeaderError, respondToHandshake } from "../../shared/noise/mod.ts";
-import { leaveLink } from "../../shared/session/mod.ts";
+import { closeWithGoodbye } from "../../shared/session/mod.ts";
 
 /** The devices that this operator serves. */
 export interface DeviceDirectory {
@@ -84,7 +84,7 @@ async function serveLink(
   const device = findServed(directory, { name: secured.device, peer });
   if (!device) {
     const reason = "the device is no longer served";
-    return await leaveLink(secured.link, { reason });
+    return await closeWithGoodbye(secured.link, { reason });
   }
   await device.accept(secured);
 }

@@ -53,7 +53,6 @@ export {
   SECRET,
   SERVICE,
   SUBJECT_ACCESS_REVIEW,
-  TOKEN_REVIEW,
 } from "./kinds.ts";
 export { isOtherUid } from "./kube_error.ts";
 export {

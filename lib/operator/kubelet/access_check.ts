@@ -8,6 +8,7 @@ import {
   type Logger,
   type LogLimit,
   toNetwork,
+  toPeer,
 } from "../../shared/base/mod.ts";
 import type { KubeletAuth, KubeletUser } from "./auth.ts";
 import { type Answer, type Request, textAnswer } from "./exchange.ts";
@@ -88,7 +89,7 @@ async function authenticate(
   const token = toBearerToken(request.headers.authorization);
   if (!token) return undefined;
   try {
-    const source = toNetwork(`${socket.remoteAddress}:${socket.remotePort}`);
+    const source = toNetwork(toPeer(socket));
     const user = await options.auth.authenticateToken(token, { source });
     return user && withAuthenticated(user);
   } catch (error) {

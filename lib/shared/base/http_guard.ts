@@ -2,6 +2,7 @@
 /** Bounds on what unauthenticated clients can make an HTTP server hold. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { toPeer } from "./network.ts";
 import type { PendingSockets } from "./pending_sockets.ts";
 
 /**
@@ -111,8 +112,4 @@ export class HttpGuard {
 function hasLargeBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined ||
     Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES;
-}
-
-function toPeer({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress}:${remotePort}`;
 }

@@ -43,6 +43,7 @@ export * from "./network.ts";
 export * from "./notifier.ts";
 export * from "./pending_sockets.ts";
 export * from "./retry.ts";
+export * from "./safe_text.ts";
 export * from "./scope.ts";
 export * from "./sequencer.ts";
 export * from "./time.ts";

@@ -5,6 +5,16 @@
 const IPV6_GROUP_COUNT = 8;
 const IPV6_NETWORK_GROUP_COUNT = 4;
 
+/** Returns "address:port" of the other end of a socket, which names it among open ones. */
+export function toPeer(
+  { remoteAddress, remotePort }: {
+    remoteAddress?: string | undefined;
+    remotePort?: number | undefined;
+  },
+): string {
+  return `${remoteAddress}:${remotePort}`;
+}
+
 /**
  * Returns the network that a peer ("address:port") belongs to, for limits that clients share: an
  * IPv4 address, or the /64 network of an IPv6 address, of which one client may have all addresses.

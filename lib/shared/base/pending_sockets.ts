@@ -2,7 +2,7 @@
 /** Bound on the connections of clients that are not authenticated yet. */
 import type { Socket } from "node:net";
 import { FairSlots } from "./fair_slots.ts";
-import { toNetwork } from "./network.ts";
+import { toNetwork, toPeer } from "./network.ts";
 
 /** Options of {@linkcode PendingSockets}. */
 export interface PendingSocketsOptions {
@@ -47,10 +47,9 @@ export class PendingSockets {
   add(socket: Socket): Disposable | undefined {
     // Without a listener an error of the socket would end the process.
     socket.off("error", ignoreError).on("error", ignoreError);
-    const { remoteAddress, remotePort } = socket;
     const refuse = () => this.#refuse(socket);
     const slot = this.#slots.acquire({
-      groups: [toNetwork(`${remoteAddress}:${remotePort}`)],
+      groups: [toNetwork(toPeer(socket))],
       onEvicted: refuse,
     });
     if (!slot) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A gRPC server with corrections of grpc-js 1.14 that the library has no option for. */
 import { type Metadata, Server, type ServerOptions } from "@grpc/grpc-js";
+import { toPeer } from "../base/mod.ts";
 
 /** Private method of the library that handles one HTTP/2 stream. */
 const STREAM_HANDLER = "_streamHandler";
@@ -95,9 +96,8 @@ export class GuardedServer {
   #admit(stream: Http2Stream, headers: Headers): boolean {
     // Without a listener an error of the stream would end the process.
     stream.on("error", () => {});
-    const { remoteAddress, remotePort } = stream.session?.socket ?? {};
     const admitted: ServerStream = {
-      peer: `${remoteAddress}:${remotePort}`,
+      peer: toPeer(stream.session?.socket ?? {}),
       reset: () => stream.close(CANCEL),
       onClosed: (listener) => {
         if (stream.closed && stream.destroyed) listener();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The open sockets of a listener, and their limits. */
 import type { Socket } from "node:net";
-import { defined, PendingSockets } from "../base/mod.ts";
+import { defined, PendingSockets, toPeer } from "../base/mod.ts";
 
 /** Options of {@linkcode SocketRegistry}. */
 export interface SocketRegistryOptions {
@@ -114,7 +114,7 @@ export class SocketRegistry {
     }
     const pending = this.#pending.add(socket);
     if (!pending) return false;
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const peer = toPeer(socket);
     const entry: Entry = {
       socket,
       callCount: 0,

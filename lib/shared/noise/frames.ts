@@ -5,6 +5,7 @@ import {
   concatBytes,
   defined,
   isEndpoint,
+  toSafeText,
   utf8,
 } from "../base/mod.ts";
 import {
@@ -41,9 +42,6 @@ export const SEALED_OVERHEAD_BYTES = SEALED_HEADER_BYTES + TAG_BYTES;
 /** Upper bound of a handshake frame that is accepted; a valid one is much shorter. */
 const MAX_HANDSHAKE_BYTES = FRAME_HEADER_BYTES + 1024;
 const MAX_REFUSAL_TEXT_LENGTH = 300;
-
-/** Control characters of a peer's text must not reach a terminal. */
-const CONTROL_CHARACTERS = /\p{Cc}/gu;
 
 /** What both sides must agree on for a handshake to succeed. */
 export interface HandshakeContext {
@@ -170,8 +168,7 @@ export function decodeAnswer(
         frame,
         (body) => decodeMessage(HandshakeRefusalSchema, body),
       );
-      const text = message.slice(0, MAX_REFUSAL_TEXT_LENGTH)
-        .replaceAll(CONTROL_CHARACTERS, " ");
+      const text = toSafeText(message, { maxLength: MAX_REFUSAL_TEXT_LENGTH });
       return {
         kind: "refusal",
         refusal: {

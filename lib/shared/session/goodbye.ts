@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The last packet on a link that one side closes, on purpose or because of an error. */
-import { type Clock, SYSTEM_CLOCK, waitAtMost } from "../base/mod.ts";
+import {
+  type Clock,
+  SYSTEM_CLOCK,
+  toSafeText,
+  waitAtMost,
+} from "../base/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
   decodeMessage,
@@ -12,12 +17,11 @@ import {
 
 /** Upper bound of the reason in a GOODBYE, in characters. */
 const MAX_REASON_LENGTH = 300;
-const CONTROL_CHARACTERS = /\p{Cc}/gu;
 /** How long a link may take to accept a GOODBYE, in milliseconds. */
 const SEND_MS = 500;
 
 /** Content of a GOODBYE. */
-export interface Farewell {
+export interface GoodbyeContent {
   /** A sentence of the peer, without control characters. */
   reason: string;
   /** Whether the peer's streams will not be resumed. */
@@ -25,7 +29,9 @@ export interface Farewell {
 }
 
 /** Returns the payload of a GOODBYE; a longer reason is cut. */
-export function toGoodbye({ reason, instanceEnds }: Farewell): Uint8Array {
+export function encodeGoodbye(
+  { reason, instanceEnds }: GoodbyeContent,
+): Uint8Array {
   return encodeMessage(GoodbyeSchema, {
     reason: reason.slice(0, MAX_REASON_LENGTH),
     instanceEnds,
@@ -37,21 +43,23 @@ export function toGoodbye({ reason, instanceEnds }: Farewell): Uint8Array {
  * conditions.
  * @throws {AranyaError} code "invalid" when it can't be decoded
  */
-export function fromGoodbye(payload: Uint8Array): Farewell {
+export function decodeGoodbye(payload: Uint8Array): GoodbyeContent {
   const { reason, instanceEnds } = decodeMessage(GoodbyeSchema, payload);
-  const text = reason.slice(0, MAX_REASON_LENGTH);
-  return { reason: text.replaceAll(CONTROL_CHARACTERS, " "), instanceEnds };
+  return {
+    reason: toSafeText(reason, { maxLength: MAX_REASON_LENGTH }),
+    instanceEnds,
+  };
 }
 
 /**
  * Ends a link on which no session runs: sends a GOODBYE with the reason, for over a broker closing
  * is not visible otherwise, and closes the link. Never rejects.
  */
-export async function leaveLink(
+export async function closeWithGoodbye(
   link: Link,
   { reason, clock = SYSTEM_CLOCK }: { reason: string; clock?: Clock },
 ): Promise<void> {
-  const payload = toGoodbye({ reason, instanceEnds: false });
+  const payload = encodeGoodbye({ reason, instanceEnds: false });
   const packet = encodeControl(EnvelopeKind.GOODBYE, payload);
   if (packet.length <= link.maxPacketBytes) {
     // A link that has ended or accepts nothing is only closed.

@@ -36,7 +36,7 @@ import {
   type Welcome,
   WelcomeSchema,
 } from "../wire/mod.ts";
-import { fromGoodbye, leaveLink } from "./goodbye.ts";
+import { closeWithGoodbye, decodeGoodbye } from "./goodbye.ts";
 import type { Greeting, Session } from "./session.ts";
 
 /** Bounds of a hello exchange. */
@@ -320,7 +320,10 @@ async function exchangeHello<T>(
     const error = signal?.aborted && cause === signal.reason
       ? new AranyaError("cancelled", `${action}: it was cancelled`, { cause })
       : asAranyaError(cause, action);
-    void leaveLink(link, { reason: error.message, ...defined({ clock }) });
+    void closeWithGoodbye(link, {
+      reason: error.message,
+      ...defined({ clock }),
+    });
     throw error;
   }
 }
@@ -360,7 +363,7 @@ async function receiveControl(
     }
     if (envelope.kind === kind) return envelope.payload;
     if (envelope.kind === EnvelopeKind.GOODBYE) {
-      const { reason } = fromGoodbye(envelope.payload);
+      const { reason } = decodeGoodbye(envelope.payload);
       throw new AranyaError(
         "unavailable",
         `Cannot connect to ${link.peer}: it closed the link: ${reason}`,

@@ -22,7 +22,7 @@ import {
   type StreamPoint,
   StreamPointSchema,
 } from "../wire/mod.ts";
-import type { Farewell } from "./goodbye.ts";
+import type { GoodbyeContent } from "./goodbye.ts";
 import { sendRequest } from "./request.ts";
 import { RunningLink } from "./running_link.ts";
 import type {
@@ -181,7 +181,7 @@ class LinkedSession implements Session {
       return { reason, error: this.#closed.error };
     }
     const { welcome, peerInstanceId, peerPoints } = greeting;
-    this.#streams.link?.leave({
+    this.#streams.link?.endWithGoodbye({
       reason: "replaced by a newer link",
       instanceEnds: false,
     });
@@ -211,7 +211,7 @@ class LinkedSession implements Session {
     const { link } = this.#streams;
     if (!link) return;
     this.#suspend();
-    link.leave({ reason, instanceEnds: false });
+    link.endWithGoodbye({ reason, instanceEnds: false });
   }
 
   /** Puts a link to work. A Welcome without a value leaves the silence to the options. */
@@ -284,7 +284,7 @@ class LinkedSession implements Session {
     const { link } = this.#streams;
     this.#timer.stop();
     this.#streams.close(error);
-    link?.leave({ reason: error.message, instanceEnds: true });
+    link?.endWithGoodbye({ reason: error.message, instanceEnds: true });
     await link?.ended;
     const { runningHandlers } = this.#streams;
     if (runningHandlers.length === 0) return;
@@ -292,7 +292,7 @@ class LinkedSession implements Session {
     await waitAtMost(returned, { timeoutMs: HANDLERS_MS, clock });
   }
 
-  #onGoodbye({ reason, instanceEnds }: Farewell): void {
+  #onGoodbye({ reason, instanceEnds }: GoodbyeContent): void {
     this.#streams.link?.end({
       reason: `closed by the ${this.#peerName}: ${reason}`,
     });

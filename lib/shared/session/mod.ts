@@ -24,6 +24,6 @@ export {
   type GreetAsOperatorOptions,
   type GreetingDecision,
 } from "./greeting.ts";
-export { leaveLink } from "./goodbye.ts";
+export { closeWithGoodbye } from "./goodbye.ts";
 export { createSession, type CreateSessionOptions } from "./linked_session.ts";
 export type * from "./session.ts";

@@ -21,7 +21,12 @@ import {
 import { AckScheduler, type AckSource } from "./ack_scheduler.ts";
 import { LinkBudget } from "./budget.ts";
 import { Sender, type StreamNumbering } from "./sender.ts";
-import { type Farewell, fromGoodbye, leaveLink, toGoodbye } from "./goodbye.ts";
+import {
+  closeWithGoodbye,
+  decodeGoodbye,
+  encodeGoodbye,
+  type GoodbyeContent,
+} from "./goodbye.ts";
 import { DeadlineTimer } from "./timer.ts";
 import { UnknownStreams } from "./unknown_streams.ts";
 
@@ -34,8 +39,11 @@ const PING_SHARE = { agent: 1 / 3, operator: 1 / 2 };
 const STALL_MS = 2_000;
 /** How long packets are read that arrived before the link broke, in milliseconds. */
 const DRAIN_MS = 1_000;
-/** How long `leave` waits until the GOODBYE is sent and the peer has read it, in milliseconds. */
-const LEAVE_MS = 500;
+/**
+ * How long `endWithGoodbye` waits until the GOODBYE is sent and the peer has read it, in
+ * milliseconds.
+ */
+const GOODBYE_MS = 500;
 /** Length of the payload of PING and PONG, in bytes. */
 const PING_BYTES = 8;
 
@@ -60,7 +68,7 @@ export interface RunningLinkOptions {
   maxValueBytes: number;
   streams: StreamReceiver & StreamNumbering;
   /** The peer ends the link on purpose. */
-  onGoodbye: (farewell: Farewell) => void;
+  onGoodbye: (goodbye: GoodbyeContent) => void;
 }
 
 /**
@@ -153,7 +161,7 @@ export class RunningLink {
     const { error } = end;
     if (error === undefined || error.code === "timed_out") {
       link.close(end.reason);
-    } else await leaveLink(link, { reason: error.message, clock });
+    } else await closeWithGoodbye(link, { reason: error.message, clock });
     return end;
   }
 
@@ -167,7 +175,7 @@ export class RunningLink {
     this.end(this.#toEnd(error));
   }
 
-  /** Ends the link. Only the first call of `end` or `leave` counts. */
+  /** Ends the link. Only the first call of `end` or `endWithGoodbye` counts. */
   end(end: LinkEnd): void {
     if (!this.#deactivate()) return;
     this.sender.stop();
@@ -176,16 +184,19 @@ export class RunningLink {
 
   /**
    * Ends the link on purpose: sends the peer a GOODBYE as the last packet, and ignores what it
-   * still sends. Only the first call of `end` or `leave` counts.
+   * still sends. Only the first call of `end` or `endWithGoodbye` counts.
    */
-  leave(goodbye: Farewell): void {
+  endWithGoodbye(goodbye: GoodbyeContent): void {
     if (!this.#deactivate()) return;
     const { link, clock } = this.#options;
     const { reason } = goodbye;
-    const left = this.sender.sendLast(EnvelopeKind.GOODBYE, toGoodbye(goodbye))
+    const closed = this.sender.sendLast(
+      EnvelopeKind.GOODBYE,
+      encodeGoodbye(goodbye),
+    )
       // The peer closes the link when it has read the GOODBYE.
       .then(() => link.closed);
-    void waitAtMost(left, { timeoutMs: LEAVE_MS, clock }).then(() => {
+    void waitAtMost(closed, { timeoutMs: GOODBYE_MS, clock }).then(() => {
       this.sender.stop();
       this.#ended.resolve({ reason });
     });
@@ -276,7 +287,7 @@ export class RunningLink {
         return streams.onUnknownStreamsReceived(ids);
       }
       case EnvelopeKind.GOODBYE:
-        return onGoodbye(fromGoodbye(payload));
+        return onGoodbye(decodeGoodbye(payload));
       default:
         log.debug("unknown kind of link control skipped", { kind });
     }

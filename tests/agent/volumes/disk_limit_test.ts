@@ -5,7 +5,7 @@ import {
   DISK_USAGE_INTERVAL_MS,
   listLimitedVolumes,
   measureDiskUsage,
-  toEvictionMessage,
+  toSizeLimitMessage,
 } from "../../../lib/agent/volumes/disk_limit.ts";
 import { podOf, PodsFixture } from "../pods/_support/pods_fixture.ts";
 
@@ -34,9 +34,9 @@ Deno.test("listLimitedVolumes() returns the emptyDirs on disk that have a limit"
   assert.deepEqual(list({ sizeLimitBytes: 5n, memory: true }), []);
 });
 
-Deno.test("toEvictionMessage() formats the limit as a quantity", () => {
+Deno.test("toSizeLimitMessage() formats the limit as a quantity", () => {
   const format = (limitBytes: bigint) =>
-    toEvictionMessage({ name: "scratch", limitBytes });
+    toSizeLimitMessage({ name: "scratch", limitBytes });
   assert.equal(
     format(10n << 20n),
     'Usage of EmptyDir volume "scratch" exceeds the limit "10Mi".',
