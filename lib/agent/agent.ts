@@ -29,6 +29,7 @@ import { type ConnectionListener, OperatorConnection } from "./connection.ts";
 import { OperatorConnector } from "./connector.ts";
 import { CredentialStore } from "./credential_store.ts";
 import { EndpointStore } from "./endpoint_store.ts";
+import { createOwnImagesRecord } from "./own_images.ts";
 import {
   createPodWorkers,
   type Mounts,
@@ -174,6 +175,7 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
       onError: (error) => log.error("task of the agent failed", { error }),
     });
     await this.#readFirstFacts();
+    await images?.restore(createOwnImagesRecord(this.#store));
     const podWorkers = scope.use(await this.#startPodWorkers());
     this.#podWorkers = podWorkers;
     const configFile = new ConfigFile(this.#options.configFile);

@@ -31,6 +31,12 @@ const NO_IMAGE_NAME = "<none>";
 /** Keeps the disk of images from filling up. */
 export interface ImageCollector {
   /**
+   * Reads which images pods have used before this start, and persists changes from now on. Call it
+   * before anything else. Never rejects: without that record only images seen from now on are
+   * removed.
+   */
+  restore(record: OwnImagesRecord): Promise<void>;
+  /**
    * Removes all images that are not used, however much space is left. Returns the number of bytes
    * that they took.
    * @throws {AranyaError} when the engine can't be read
@@ -38,6 +44,14 @@ export interface ImageCollector {
   reclaim(needed: readonly string[], signal: AbortSignal): Promise<number>;
   /** Collects every five minutes until the signal is aborted. Never rejects. */
   run(options: RunImageCollectorOptions): Promise<void>;
+}
+
+/** The durable list of images that pods have used. */
+export interface OwnImagesRecord {
+  /** Returns the ids that were saved last. @throws {AranyaError} when they can't be read */
+  load(): Promise<readonly string[]>;
+  /** Replaces the ids. @throws {AranyaError} when they can't be written */
+  save(ids: readonly string[]): Promise<void>;
 }
 
 /** Options of {@linkcode ImageCollector.run}. */
@@ -55,10 +69,11 @@ export interface DockerImageCollectorOptions {
   clock?: Clock;
 }
 
-/** What is known of an image since the start of the agent. */
+/** What is known of an image. */
 interface ImageUse {
-  /** A container of a pod used it; only such images are removed. */
+  /** A pod used or needed it, in this start or an earlier one; only such images are removed. */
   isOurs: boolean;
+  /** -Infinity: it exists since before the start of the agent. */
   firstSeenMs: number;
   /** 0: not in use since the start of the agent. */
   lastUsedMs: number;
@@ -73,19 +88,35 @@ interface ImagesState {
 /**
  * Removes images as a kubelet does (pkg/kubelet/images/image_gc_manager.go): above 85 % of the file
  * system, those that were not used for the longest time, until 80 % are used. Only images that a
- * pod used since the start of the agent are removed: the engine may serve other programs, whose
- * images are never touched. Images that have a container, of any owner, or that a pod of the device
+ * pod has used or needed are removed: the engine may serve other programs, whose images are never
+ * touched. Their ids are persisted, to find them after a restart of the agent. Images that have a container, of any owner, or that a pod of the device
  * needs, stay: it may be offline and unable to pull them.
  */
 export class DockerImageCollector implements ImageCollector {
   readonly #options: DockerImageCollectorOptions;
   readonly #clock: Clock;
   /** By image id. */
-  #uses = new Map<string, ImageUse>();
+  #uses: Map<string, ImageUse> | undefined;
+  #record: OwnImagesRecord | undefined;
+  /** Sorted ids in the record, joined. */
+  #recorded = "";
+  /** Ids in the record at the start. */
+  #restoredIds: ReadonlySet<string> = new Set();
 
   constructor(options: DockerImageCollectorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
+  }
+
+  async restore(record: OwnImagesRecord): Promise<void> {
+    this.#record = record;
+    try {
+      const ids = await record.load();
+      this.#restoredIds = new Set(ids);
+      this.#recorded = joinIds(ids);
+    } catch (error) {
+      this.#options.log.warn("list of pods' images can't be read", { error });
+    }
   }
 
   async run({ listNeeded, signal }: RunImageCollectorOptions): Promise<void> {
@@ -111,57 +142,57 @@ export class DockerImageCollector implements ImageCollector {
     needed: readonly string[],
     signal: AbortSignal,
   ): Promise<number> {
-    const state = await this.#readImages();
+    const state = await this.#readImages(needed);
     const missingBytes = await this.#readMissingBytes(signal);
-    return await this.#removeUnused(state, { needed, missingBytes, signal });
+    return await this.#removeUnused(state, { missingBytes, signal });
   }
 
   async reclaim(
     needed: readonly string[],
     signal: AbortSignal,
   ): Promise<number> {
-    const state = await this.#readImages();
-    const missingBytes = Infinity;
-    return await this.#removeUnused(state, { needed, missingBytes, signal });
+    const state = await this.#readImages(needed);
+    return await this.#removeUnused(state, { missingBytes: Infinity, signal });
   }
 
-  /** Reads the images of the engine, and which of them have a container; records that. */
-  async #readImages(): Promise<ImagesState> {
+  /**
+   * Reads the images of the engine, and which of them have a container or are needed; records that.
+   */
+  async #readImages(needed: readonly string[]): Promise<ImagesState> {
     const { client } = this.#options;
     const images = await listImages(client);
     const containers = await listContainers(client, { labels: [] });
-    const usedIds = new Set(containers.map(({ ImageID }) => ImageID));
-    this.#recordUses(images, {
-      usedIds,
-      ownIds: new Set(
-        containers.filter(({ Labels }) => Labels?.[DEVICE_LABEL] !== undefined)
-          .map(({ ImageID }) => ImageID),
-      ),
-    });
+    const ownIds = new Set(
+      containers.filter(({ Labels }) => Labels?.[DEVICE_LABEL] !== undefined)
+        .map(({ ImageID }) => ImageID),
+    );
+    for (const name of new Set(needed)) {
+      const id = await this.#findId(name);
+      if (id !== undefined) ownIds.add(id);
+    }
+    const usedIds = new Set([
+      ...ownIds,
+      ...containers.map(({ ImageID }) => ImageID),
+    ]);
+    this.#recordUses(images, { usedIds, ownIds });
+    await this.#saveOwnIds();
+    const infraId = await this.#findId(INFRA_IMAGE);
+    if (infraId !== undefined) usedIds.add(infraId);
     return { images, usedIds };
   }
 
   /** Removes images until so many bytes are free. Returns how many they took. */
   async #removeUnused(
     { images, usedIds }: ImagesState,
-    { needed, signal, ...options }: {
-      needed: readonly string[];
-      missingBytes: number;
-      signal: AbortSignal;
-    },
+    { signal, ...options }: { missingBytes: number; signal: AbortSignal },
   ): Promise<number> {
     const { log } = this.#options;
     let { missingBytes } = options;
-    if (missingBytes <= 0) return 0;
-    for (const name of [INFRA_IMAGE, ...needed]) {
-      const id = await this.#findId(name);
-      if (id !== undefined) usedIds.add(id);
-    }
     let freedBytes = 0;
     let removedCount = 0;
     for (const image of this.#sortByUse(images)) {
       if (missingBytes <= 0) break;
-      if (!this.#uses.get(image.Id)?.isOurs) continue;
+      if (!this.#uses?.get(image.Id)?.isOurs) continue;
       if (usedIds.has(image.Id) || this.#isYoung(image)) continue;
       signal.throwIfAborted();
       if (!await this.#remove(image)) continue;
@@ -185,14 +216,34 @@ export class DockerImageCollector implements ImageCollector {
     },
   ): void {
     const nowMs = this.#clock.monotonicMs();
+    const previous = this.#uses;
+    // As with a kubelet, the images of the first reading were not pulled a moment ago.
+    const newSeenMs = previous ? nowMs : -Infinity;
     this.#uses = new Map(images.map(({ Id }) => {
-      const known = this.#uses.get(Id);
+      const known = previous?.get(Id);
       return [Id, {
-        isOurs: known?.isOurs === true || ownIds.has(Id),
-        firstSeenMs: known?.firstSeenMs ?? nowMs,
+        isOurs: known?.isOurs === true || ownIds.has(Id) ||
+          this.#restoredIds.has(Id),
+        firstSeenMs: known?.firstSeenMs ?? newSeenMs,
         lastUsedMs: usedIds.has(Id) ? nowMs : known?.lastUsedMs ?? 0,
       }];
     }));
+  }
+
+  /** Persists the ids of pods' images when they have changed. A failure is repeated later. */
+  async #saveOwnIds(): Promise<void> {
+    const ids = [...this.#uses ?? []].filter(([, { isOurs }]) => isOurs)
+      .map(([id]) => id);
+    const joined = joinIds(ids);
+    if (!this.#record || joined === this.#recorded) return;
+    try {
+      await this.#record.save(ids.toSorted());
+      this.#recorded = joined;
+    } catch (error) {
+      this.#options.log.debug("list of pods' images can't be written", {
+        error,
+      });
+    }
   }
 
   /** Returns how many bytes have to be freed; 0 when the disk is not nearly full. */
@@ -220,7 +271,7 @@ export class DockerImageCollector implements ImageCollector {
   /** Returns the images, those that were not used for the longest time first. */
   #sortByUse(images: ImageListItem[]): ImageListItem[] {
     const useOf = ({ Id }: ImageListItem): ImageUse =>
-      this.#uses.get(Id) ?? { isOurs: false, firstSeenMs: 0, lastUsedMs: 0 };
+      this.#uses?.get(Id) ?? { isOurs: false, firstSeenMs: 0, lastUsedMs: 0 };
     return images.toSorted((left, right) =>
       useOf(left).lastUsedMs - useOf(right).lastUsedMs ||
       useOf(left).firstSeenMs - useOf(right).firstSeenMs ||
@@ -229,7 +280,7 @@ export class DockerImageCollector implements ImageCollector {
   }
 
   #isYoung({ Id }: ImageListItem): boolean {
-    const firstSeenMs = this.#uses.get(Id)?.firstSeenMs ?? 0;
+    const firstSeenMs = this.#uses?.get(Id)?.firstSeenMs ?? 0;
     return this.#clock.monotonicMs() - firstSeenMs < MIN_AGE_MS;
   }
 
@@ -249,4 +300,9 @@ export class DockerImageCollector implements ImageCollector {
       return false;
     }
   }
+}
+
+/** Returns a text that is equal for equal sets of ids. */
+function joinIds(ids: readonly string[]): string {
+  return ids.toSorted().join();
 }

@@ -48,6 +48,7 @@ export {
   DockerImageCollector,
   type DockerImageCollectorOptions,
   type ImageCollector,
+  type OwnImagesRecord,
   type RunImageCollectorOptions,
 } from "./image_collector.ts";
 export { HostStreams, type HostStreamsOptions } from "./host_streams.ts";

@@ -30,12 +30,19 @@ class ImagesFixture {
   /** Images whose removal fails. */
   readonly conflicts = new Set<string>();
   usedBytes = 90;
-  readonly collector: DockerImageCollector;
+  /** What was persisted, each time. */
+  readonly saved: string[] = [];
+  readonly #client: FakeDockerClient;
+  collector: DockerImageCollector;
 
   constructor() {
-    const client = new FakeDockerClient({
+    this.#client = new FakeDockerClient({
       respond: ({ method, path }) => this.#respond(method, path),
     });
+    this.collector = this.#createCollector();
+  }
+
+  #createCollector(): DockerImageCollector {
     const machine = {
       readUsage: async () => ({
         ...await new LocalMachine().readUsage([]),
@@ -49,11 +56,24 @@ class ImagesFixture {
         }],
       }),
     };
-    this.collector = new DockerImageCollector({
-      client,
+    return new DockerImageCollector({
+      client: this.#client,
       machine,
       clock: this.clock,
       log: this.log.logger,
+    });
+  }
+
+  /** Starts the agent anew, with the image ids that the one before has persisted. */
+  async restart(): Promise<void> {
+    this.collector = this.#createCollector();
+    await this.collector.restore({
+      load: () =>
+        Promise.resolve(this.saved.at(-1)?.split(" ").filter(Boolean) ?? []),
+      save: (ids) => {
+        this.saved.push(ids.join(" "));
+        return Promise.resolve();
+      },
     });
   }
 
@@ -133,6 +153,69 @@ Deno.test("reclaim() removes all unused images, also when the disk is not full",
   await fixture.clock.pass(YOUNG_MS);
   assert.equal(await fixture.collector.reclaim(["a"], signal), 20);
   assert.deepEqual(fixture.removed, ["b", "b:2", "c"]);
+});
+
+Deno.test("reclaim() right after a start removes images that pods of an earlier start have used", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  fixture.foreign.add("a");
+  fixture.used.add("b").add("c");
+  await fixture.collector.collect([], signal);
+  fixture.used.clear();
+  fixture.foreign.clear();
+  await fixture.restart();
+  assert.equal(await fixture.collector.reclaim([], signal), 20);
+  assert.deepEqual(fixture.removed, ["b", "b:2", "c"]);
+});
+
+Deno.test("reclaim() removes images that pods needed and never started", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  await fixture.collector.reclaim(["b"], signal);
+  assert.deepEqual(fixture.removed, []);
+  assert.equal(await fixture.collector.reclaim([], signal), 10);
+});
+
+Deno.test("reclaim() keeps an image that was pulled a moment ago", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  await fixture.useAll();
+  fixture.images.push("new");
+  await fixture.collector.reclaim(["new", ...fixture.images], signal);
+  await fixture.collector.reclaim(["infra", "a", "b", "c"], signal);
+  assert.deepEqual(fixture.removed, []);
+});
+
+Deno.test("collect() persists the ids of pods' images only when they have changed", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  fixture.usedBytes = 10;
+  fixture.used.add("b");
+  await fixture.collector.collect([], signal);
+  await fixture.collector.collect([], signal);
+  await fixture.restart();
+  await fixture.collector.collect([], signal);
+  assert.deepEqual(fixture.saved, ["b"]);
+  fixture.used.add("a");
+  await fixture.collector.collect([], signal);
+  assert.deepEqual(fixture.saved, ["b", "a b"]);
+});
+
+Deno.test("collect() goes on when ids can't be persisted, and tries again", async () => {
+  const fixture = new ImagesFixture();
+  fixture.used.add("a");
+  let saveCount = 0;
+  await fixture.collector.restore({
+    load: () => Promise.reject(new AranyaError("internal", "broken")),
+    save: () => {
+      saveCount++;
+      return Promise.reject(new AranyaError("internal", "disk full"));
+    },
+  });
+  await fixture.collector.collect([], signal);
+  fixture.used.clear();
+  assert.equal(await fixture.collector.reclaim([], signal), 10);
+  assert.equal(saveCount, 2);
 });
 
 Deno.test("collect() keeps images that are new, have a container, or are needed", async () => {
