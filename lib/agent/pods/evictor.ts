@@ -30,7 +30,7 @@ import type { ContainerUsage, PodUsage } from "./pod_usage.ts";
 export const EVICTION_INTERVAL_MS = 10_000;
 /** Pause between two measurements of what pods with a limit have on disk; a kubelet's is longer. */
 const STORAGE_INTERVAL_MS = 30_000;
-/** How long the end of an evicted pod is waited for before the next one is chosen. */
+/** How long the end of evicted pods is waited for before the next one is chosen. */
 const CLEANUP_TIMEOUT_MS = 30_000;
 const CLEANUP_POLL_MS = 200;
 
@@ -39,8 +39,8 @@ export interface EvictablePod {
   readonly record: { readonly spec: PodSpec };
   /** Whether it is to run, and does not end already. */
   readonly isActive: boolean;
-  /** Whether nothing of it runs, and its sandbox and volumes were given back. */
-  readonly isReleased: boolean;
+  /** Whether it was evicted, and has not given back its sandbox and volumes yet. */
+  readonly isEvictedAndHeld: boolean;
   /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
   fail(failure: PodFailure): Promise<void>;
 }
@@ -99,7 +99,7 @@ export class Evictor {
 
   /** Returns whether a pod was evicted. */
   async #runRound(signal: AbortSignal): Promise<boolean> {
-    const { reclaimer, clock } = this.#options;
+    const { reclaimer } = this.#options;
     let pressure = await this.#readPressure(signal);
     if (await this.#evictOverLimit(signal)) return true;
     let [threshold] = pressure.exceeded;
@@ -108,6 +108,11 @@ export class Evictor {
       return false;
     }
     this.#reportShortage(toShortResource(threshold));
+    if (await this.#waitForCleanup(signal)) {
+      pressure = await this.#readPressure(signal);
+      [threshold] = pressure.exceeded;
+      if (!threshold) return false;
+    }
     if (toShortResource(threshold) !== "memory") {
       await reclaimer.reclaim();
       pressure = await this.#readPressure(signal);
@@ -128,11 +133,24 @@ export class Evictor {
       message: toEvictionMessage(chosen, threshold),
       isDisruption: true,
     });
+    return true;
+  }
+
+  /**
+   * Waits until evicted pods, for whatever reason, have given back what they took; at most 30 s.
+   * Returns whether there were any.
+   */
+  async #waitForCleanup(signal: AbortSignal): Promise<boolean> {
+    const { clock, listPods } = this.#options;
+    const held = listPods().filter(({ isEvictedAndHeld }) => isEvictedAndHeld);
     const deadlineMs = clock.monotonicMs() + CLEANUP_TIMEOUT_MS;
-    while (!pod.isReleased && clock.monotonicMs() < deadlineMs) {
+    while (
+      held.some(({ isEvictedAndHeld }) => isEvictedAndHeld) &&
+      clock.monotonicMs() < deadlineMs
+    ) {
       await clock.sleep(CLEANUP_POLL_MS, { signal });
     }
-    return true;
+    return held.length > 0;
   }
 
   async #readPressure(signal: AbortSignal): Promise<DevicePressure> {

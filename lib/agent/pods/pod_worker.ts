@@ -94,6 +94,13 @@ export class PodWorker implements AsyncDisposable {
     return this.#state.isReleased;
   }
 
+  /** Whether the pod was evicted, and has not given back its sandbox and volumes yet. */
+  get isEvictedAndHeld(): boolean {
+    const { goal, failure } = this.record;
+    const mayHold = goal === "run" || goal === "remove";
+    return mayHold && failure?.reason === "Evicted" && !this.isReleased;
+  }
+
   /** Starts the worker and enqueues its first sync. Call it once. */
   start(): void {
     this.#loops.push(this.#syncWhenNotified(this.#closing.signal));

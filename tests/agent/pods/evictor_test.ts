@@ -152,6 +152,42 @@ Deno.test("a pod above its limit of ephemeral storage is evicted without any pre
   assert.equal(failureOf(fixture, "u2"), "");
 });
 
+Deno.test("under pressure no second pod is evicted while one above its own limit gives back what it took", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  await fixture.podWorkers.apply(podOf({
+    specHash: "h2",
+    containers: [{
+      name: "app",
+      image: "img",
+      resources: { storageLimitBytes: BigInt(MIB) },
+    }],
+  }));
+  fixture.engine.diskUsage = [
+    { podUid: "u1", container: "app", usedBytes: MIB + 1 },
+    { podUid: "u2", container: "db", usedBytes: 20 * MIB },
+  ];
+  const stop = Promise.withResolvers<void>();
+  fixture.engine.gates.set("stop app-0", stop.promise);
+  fixture.pressure = DISK;
+  const released = fixture.waitForCall("stop sandbox u1").then(() =>
+    fixture.pressure = { ...NONE, conditions: ["DiskPressure"] }
+  );
+  sleeps.release();
+  await fixture.waitUntil(
+    "no Event",
+    () =>
+      fixture.events.some(({ reason }) => reason === "EvictionThresholdMet"),
+  );
+  stop.resolve();
+  await released;
+  fixture.pressure = NONE;
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
+  assert.equal(failureOf(fixture, "u1"), "Evicted");
+  assert.equal(failureOf(fixture, "u2"), "");
+  assert.deepEqual(fixture.reclaims, []);
+});
+
 Deno.test("a new pod is rejected under disk pressure, and a known one is not", async () => {
   const { fixture, sleeps } = await startTwoPods();
   await using _fixture = fixture;
