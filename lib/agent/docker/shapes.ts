@@ -143,6 +143,8 @@ export interface SystemInfo {
   Architecture: string;
   /** Memory of the machine in bytes. */
   MemTotal?: number;
+  /** Whether the kernel counts the memory of each container; absent: it does. */
+  MemoryLimit?: boolean;
 }
 
 /** An item of "Monitor events". */

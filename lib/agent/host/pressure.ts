@@ -47,6 +47,8 @@ export interface PressureInput {
   stateDisk: DiskUsage | undefined;
   /** File system of the engine's images. */
   engineDisk: DiskUsage | undefined;
+  /** Whether the memory of each pod is known. @default true */
+  countsPodMemory?: boolean;
   /** Monotonic time, in milliseconds. */
   nowMs: number;
 }
@@ -110,7 +112,7 @@ export class PressureMonitor {
     if (exceeded.some(({ signal }) => signal === "memory.available")) {
       this.#record(
         "MemoryPressure",
-        toMemoryMessage(host.memoryAvailableBytes),
+        toMemoryMessage(input),
       );
     }
     const diskMessage = this.#toDiskMessage(exceeded, supplies);
@@ -223,9 +225,15 @@ function toCount(
   return Math.floor(Math.min(count, totalCount * share));
 }
 
-function toMemoryMessage(availableBytes: number): string {
-  const steps = Math.floor(availableBytes / MEBIBYTE / MEMORY_STEP_MEBIBYTES);
-  return `less than ${
+function toMemoryMessage(
+  { host, countsPodMemory = true }: PressureInput,
+): string {
+  const availableMebibytes = host.memoryAvailableBytes / MEBIBYTE;
+  const steps = Math.floor(availableMebibytes / MEMORY_STEP_MEBIBYTES);
+  const shortage = `less than ${
     (steps + 1) * MEMORY_STEP_MEBIBYTES
   } MiB of memory are available`;
+  return countsPodMemory
+    ? shortage
+    : `${shortage}; no pod is evicted, since the kernel's memory cgroup is off`;
 }

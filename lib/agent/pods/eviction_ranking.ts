@@ -35,8 +35,9 @@ export function toShortResource(
 }
 
 /**
- * Returns the pods that may be evicted, the first to be evicted first: those that use more than
- * they have requested before others, then those of lower priority, then those that use the most
+ * Returns the pods that may be evicted, the first to be evicted first: under memory pressure, as
+ * with a kubelet, those whose memory can't be read, which may be the cause; those that use more
+ * than they have requested before others, then those of lower priority, then those that use the most
  * above their request. Critical pods are left out. Inodes are not counted for each pod: bytes stand
  * for them.
  */
@@ -44,10 +45,13 @@ export function rankPods(
   pods: readonly PodUsage[],
   shortage: Shortage,
 ): PodUsage[] {
+  const isMemory = toShortResource(shortage.threshold) === "memory";
   return pods.filter(({ spec }) => !isCritical(spec)).map((pod) => ({
     pod,
+    isUnknown: isMemory && pod.isMemoryUnknown,
     excessBytes: toExcess(pod, shortage),
   })).toSorted((left, right) =>
+    Number(right.isUnknown) - Number(left.isUnknown) ||
     Number(right.excessBytes > 0) - Number(left.excessBytes > 0) ||
     left.pod.spec.priority - right.pod.spec.priority ||
     right.excessBytes - left.excessBytes

@@ -16,6 +16,7 @@ import type { Volumes } from "../volumes/mod.ts";
 import type { PodReporter } from "./context.ts";
 import type { DiskReclaimer } from "./disk_reclaimer.ts";
 import {
+  type ExceededThreshold,
   findExceededStorageLimit,
   findRejection,
   hasStorageLimit,
@@ -39,6 +40,8 @@ export interface EvictablePod {
   readonly record: { readonly spec: PodSpec };
   /** Whether it is to run, and does not end already. */
   readonly isActive: boolean;
+  /** Names of its containers that run. */
+  readonly runningContainers: readonly string[];
   /** Whether it was evicted, and has not given back its sandbox and volumes yet. */
   readonly isEvictedAndHeld: boolean;
   /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
@@ -102,7 +105,7 @@ export class Evictor {
     const { reclaimer } = this.#options;
     let pressure = await this.#readPressure(signal);
     if (await this.#evictOverLimit(signal)) return true;
-    let [threshold] = pressure.exceeded;
+    let threshold = findReason(pressure);
     if (!threshold) {
       this.#reported = undefined;
       return false;
@@ -110,13 +113,13 @@ export class Evictor {
     this.#reportShortage(toShortResource(threshold));
     if (await this.#waitForCleanup(signal)) {
       pressure = await this.#readPressure(signal);
-      [threshold] = pressure.exceeded;
+      threshold = findReason(pressure);
       if (!threshold) return false;
     }
     if (toShortResource(threshold) !== "memory") {
       await reclaimer.reclaim();
       pressure = await this.#readPressure(signal);
-      [threshold] = pressure.exceeded;
+      threshold = findReason(pressure);
       if (!threshold) return false;
     }
     const { hasOneDisk } = pressure;
@@ -229,10 +232,13 @@ export class Evictor {
       }
     }
     const usages: PodUsage[] = [];
-    for (const { record: { spec } } of pods) {
+    for (const { record: { spec }, runningContainers } of pods) {
+      const containers = byPod.get(spec.uid) ?? new Map();
       usages.push({
         spec,
-        containers: byPod.get(spec.uid) ?? new Map(),
+        containers,
+        isMemoryUnknown: !hasDisk &&
+          runningContainers.some((name) => !containers.has(name)),
         volumesBytes: hasDisk ? await volumes.measure(spec, signal) : 0,
       });
     }
@@ -261,4 +267,13 @@ export class Evictor {
       { error },
     );
   }
+}
+
+/** Returns the first threshold for which a pod may be evicted. */
+function findReason(
+  { exceeded, countsPodMemory }: DevicePressure,
+): ExceededThreshold | undefined {
+  return exceeded.find((threshold) =>
+    countsPodMemory || toShortResource(threshold) !== "memory"
+  );
 }

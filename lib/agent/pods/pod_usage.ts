@@ -9,6 +9,8 @@ export interface PodUsage {
   containers: ReadonlyMap<string, ContainerUsage>;
   /** Its emptyDirs on disk. */
   volumesBytes: number;
+  /** Whether the memory of a running container could not be read. */
+  isMemoryUnknown: boolean;
 }
 
 /** What all instances of one container use. */

@@ -94,6 +94,14 @@ export class PodWorker implements AsyncDisposable {
     return this.#state.isReleased;
   }
 
+  /** Names of the containers that run. */
+  get runningContainers(): string[] {
+    const { initContainers = [], containers = [] } = this.latestStatus ?? {};
+    return [...initContainers, ...containers].flatMap(({ name, state }) =>
+      state?.state.case === "running" ? [name] : []
+    );
+  }
+
   /** Whether the pod was evicted, and has not given back its sandbox and volumes yet. */
   get isEvictedAndHeld(): boolean {
     const { goal, failure } = this.record;

@@ -44,6 +44,8 @@ export interface DevicePressure {
   conditions: readonly string[];
   /** Whether images, volumes and the agent's state are on one file system. */
   hasOneDisk: boolean;
+  /** Whether the kernel counts the memory of each container: without that no pod is the cause. */
+  countsPodMemory: boolean;
 }
 
 /** Reads the device's facts and resource usage. */
@@ -112,6 +114,7 @@ export class DockerDeviceReader implements DeviceReader {
       host,
       stateDisk,
       engineDisk,
+      countsPodMemory: this.#countsPodMemory,
       nowMs: this.#clock.monotonicMs(),
     });
     const pressureConditions = this.#pressureMonitor.conditions.map((one) =>
@@ -149,6 +152,7 @@ export class DockerDeviceReader implements DeviceReader {
       host,
       stateDisk,
       engineDisk,
+      countsPodMemory: this.#countsPodMemory,
       nowMs: this.#clock.monotonicMs(),
     });
     return {
@@ -157,7 +161,12 @@ export class DockerDeviceReader implements DeviceReader {
         status
       ).map(({ type }) => type),
       hasOneDisk: isOneDisk(stateDisk, engineDisk),
+      countsPodMemory: this.#countsPodMemory,
     };
+  }
+
+  get #countsPodMemory(): boolean {
+    return this.#engine?.MemoryLimit !== false;
   }
 
   /** File systems to read: that of the state, and where images and containers are stored. */

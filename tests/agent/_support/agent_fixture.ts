@@ -75,7 +75,12 @@ export class AgentFixture implements AsyncDisposable {
       reader: {
         readFacts: () => Promise.resolve(this.facts),
         readPressure: () =>
-          Promise.resolve({ exceeded: [], conditions: [], hasOneDisk: true }),
+          Promise.resolve({
+            exceeded: [],
+            conditions: [],
+            hasOneDisk: true,
+            countsPodMemory: true,
+          }),
         readStats: () =>
           Promise.resolve(create(StatsSchema, { timeUnixMs: 7n })),
       },

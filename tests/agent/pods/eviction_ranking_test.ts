@@ -43,6 +43,7 @@ function usageOf(name: string, init: UsageInit = {}): PodUsage {
       ["app", { memoryBytes: memoryMib * MIB, diskBytes: diskMib * MIB }],
     ]),
     volumesBytes: volumesMib * MIB,
+    isMemoryUnknown: false,
   };
 }
 
@@ -186,4 +187,13 @@ Deno.test("findRejection() admits what a kubelet admits under pressure", () => {
     findRejection(burstable, [...memory, ...disk]),
     "The node had condition: [MemoryPressure DiskPressure]. ",
   );
+});
+
+Deno.test("rankPods() puts pods of unknown memory first, under memory pressure only", () => {
+  const pods = [
+    usageOf("large", { memoryMib: 300, diskMib: 1 }),
+    { ...usageOf("unknown", { priority: 10 }), isMemoryUnknown: true },
+  ];
+  assert.equal(rank(pods, "memory.available"), "unknown large");
+  assert.equal(rank(pods, "nodefs.available"), "large unknown");
 });

@@ -11,7 +11,12 @@ import { type Clock, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
 
 const MIB = 1024 * 1024;
-const NONE: DevicePressure = { exceeded: [], conditions: [], hasOneDisk: true };
+const NONE: DevicePressure = {
+  exceeded: [],
+  conditions: [],
+  hasOneDisk: true,
+  countsPodMemory: true,
+};
 const MEMORY: DevicePressure = {
   exceeded: [{
     signal: "memory.available",
@@ -20,6 +25,7 @@ const MEMORY: DevicePressure = {
   }],
   conditions: ["MemoryPressure"],
   hasOneDisk: true,
+  countsPodMemory: true,
 };
 const DISK: DevicePressure = {
   exceeded: [{
@@ -29,6 +35,7 @@ const DISK: DevicePressure = {
   }],
   conditions: ["DiskPressure"],
   hasOneDisk: true,
+  countsPodMemory: true,
 };
 
 const stats = (podUid: string, container: string, memoryMib: number) =>
@@ -88,6 +95,31 @@ Deno.test("under memory pressure one pod is evicted, without its grace period, a
     " EvictionThresholdMet Attempting to reclaim memory",
     `u1 Evicted ${status?.failureMessage}`,
   ]);
+});
+
+Deno.test("under memory pressure nothing is evicted on a device that doesn't count the memory of pods", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.pressure = { ...MEMORY, countsPodMemory: false };
+  sleeps.release();
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 0);
+  fixture.pressure = NONE;
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
+  assert.equal(failureOf(fixture, "u1") + failureOf(fixture, "u2"), "");
+  assert.deepEqual(fixture.events.filter(({ warning }) => warning), []);
+});
+
+Deno.test("under memory pressure a running pod whose memory can't be read is evicted first", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.engine.stats = [stats("u1", "app", 300)];
+  fixture.pressure = MEMORY;
+  const stopped = fixture.waitForCall("stop db-0 2s").then(() =>
+    fixture.pressure = NONE
+  );
+  sleeps.release();
+  await stopped;
+  assert.equal(failureOf(fixture, "u1"), "");
 });
 
 Deno.test("under disk pressure nothing is evicted when the removal of images is enough", async () => {

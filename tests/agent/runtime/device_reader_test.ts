@@ -4,6 +4,7 @@ import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
 import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import { DEFAULT_EVICTION } from "../../../lib/shared/config/mod.ts";
 import { DockerDeviceReader } from "../../../lib/agent/runtime/mod.ts";
+import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 
 const { signal } = new AbortController();
 
@@ -40,6 +41,30 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
     /aborted/,
   );
 });
+
+for (const MemoryLimit of [true, false, undefined]) {
+  Deno.test(`DockerDeviceReader.readPressure() tells whether the memory of pods is counted when MemoryLimit is ${MemoryLimit}`, async () => {
+    const reader = new DockerDeviceReader({
+      client: new FakeDockerClient({
+        respond: () => ({ DockerRootDir: "/", MemoryLimit }),
+      }),
+      machine: new LocalMachine(),
+      containers: { readStats: () => Promise.resolve([]) },
+      stateDir: "/",
+      eviction: {
+        hard: { ...DEFAULT_EVICTION.hard, "memory.available": { share: 1 } },
+        pressureTransitionPeriodMs: 60_000,
+      },
+    });
+    const { countsPodMemory } = await reader.readPressure(signal);
+    assert.equal(countsPodMemory, MemoryLimit !== false);
+    const { conditions } = await reader.readFacts(signal);
+    assert.equal(
+      conditions[0]?.message.includes("memory cgroup is off"),
+      MemoryLimit === false,
+    );
+  });
+}
 
 Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of agent.yaml, and sets the conditions of the facts", async () => {
   await using client = new DockerHttpClient({

@@ -58,6 +58,7 @@ export class PodsFixture implements AsyncDisposable {
     exceeded: [],
     conditions: [],
     hasOneDisk: true,
+    countsPodMemory: true,
   };
   /** How often a condition of pressure has changed. */
   pressureChangeCount = 0;
