@@ -37,9 +37,9 @@ export function toShortResource(
 /**
  * Returns the pods that may be evicted, the first to be evicted first: under memory pressure, as
  * with a kubelet, those whose memory can't be read, which may be the cause; those that use more
- * than they have requested before others, then those of lower priority, then those that use the most
- * above their request. Critical pods are left out. Inodes are not counted for each pod: bytes stand
- * for them.
+ * than they have requested before others, then those of lower priority, then those that use the
+ * most above their request. Critical pods are left out. Inodes are not counted for each pod: bytes
+ * stand for them.
  */
 export function rankPods(
   pods: readonly PodUsage[],
@@ -53,7 +53,7 @@ export function rankPods(
   })).toSorted((left, right) =>
     Number(right.isUnknown) - Number(left.isUnknown) ||
     Number(right.excessBytes > 0) - Number(left.excessBytes > 0) ||
-    left.pod.spec.priority - right.pod.spec.priority ||
+    (left.pod.spec.priority ?? 0) - (right.pod.spec.priority ?? 0) ||
     right.excessBytes - left.excessBytes
   ).map(({ pod }) => pod);
 }

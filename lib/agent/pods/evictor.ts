@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Evicts pods while the device is short of memory or disk space. */
-import {
-  type Clock,
-  defined,
-  hasCode,
-  type Logger,
-} from "../../shared/base/mod.ts";
+import { type Clock, hasCode, type Logger } from "../../shared/base/mod.ts";
 import type { PodSpec } from "../../shared/wire/mod.ts";
 import type {
   DevicePressure,
@@ -24,8 +19,8 @@ import {
   toEvictionMessage,
   toShortResource,
 } from "./eviction_ranking.ts";
-import type { PodFailure } from "./pod_record.ts";
 import type { ContainerUsage, PodUsage } from "./pod_usage.ts";
+import type { PodEviction } from "./pod_worker.ts";
 
 /** Pause between two measurements; that of a kubelet's eviction manager. */
 export const EVICTION_INTERVAL_MS = 10_000;
@@ -44,8 +39,8 @@ export interface EvictablePod {
   readonly runningContainers: readonly string[];
   /** Whether it was evicted, and has not given back its sandbox and volumes yet. */
   readonly isEvictedAndHeld: boolean;
-  /** Fails the pod as a whole; resolves once that is persisted, or can't be. */
-  fail(failure: PodFailure): Promise<void>;
+  /** Fails the pod unless it is critical; resolves once that is persisted, or can't be. */
+  evict(eviction: PodEviction): Promise<void>;
 }
 
 /** Options of {@linkcode Evictor}. */
@@ -132,7 +127,7 @@ export class Evictor {
     const pod = chosen &&
       pods.find(({ record }) => record.spec === chosen.spec);
     if (!pod || !pod.isActive) return false;
-    await this.#evict(pod, {
+    await pod.evict({
       message: toEvictionMessage(chosen, threshold),
       isDisruption: true,
     });
@@ -180,7 +175,7 @@ export class Evictor {
       const message = findExceededStorageLimit(usage);
       const pod = pods.find(({ record }) => record.spec === usage.spec);
       if (message === undefined || !pod?.isActive) continue;
-      await this.#evict(pod, { message });
+      await pod.evict({ message });
       hasEvicted = true;
     }
     return hasEvicted;
@@ -188,22 +183,6 @@ export class Evictor {
 
   #listActive(): EvictablePod[] {
     return this.#options.listPods().filter(({ isActive }) => isActive);
-  }
-
-  async #evict(
-    pod: EvictablePod,
-    { message, isDisruption }: { message: string; isDisruption?: true },
-  ): Promise<void> {
-    const { namespace, name } = pod.record.spec;
-    this.#options.log.warn("pod is evicted", {
-      pod: `${namespace}/${name}`,
-      reason: message,
-    });
-    await pod.fail({
-      reason: "Evicted",
-      message,
-      ...defined({ isDisruption }),
-    });
   }
 
   async #measure(

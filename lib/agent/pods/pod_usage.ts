@@ -22,9 +22,12 @@ export interface ContainerUsage {
 /** Lowest priority of the classes system-cluster-critical and system-node-critical. */
 const CRITICAL_PRIORITY = 2_000_000_000;
 
-/** Returns whether a pod is never evicted (kubelet, types.IsCriticalPod). */
+/**
+ * Returns whether a pod is never evicted (kubelet, types.IsCriticalPod). One of unknown priority,
+ * from an operator or the record of an agent that did not know it, may be critical.
+ */
 export function isCritical({ priority }: PodSpec): boolean {
-  return priority >= CRITICAL_PRIORITY;
+  return priority === undefined || priority >= CRITICAL_PRIORITY;
 }
 
 /** Returns whether a pod has QoS class BestEffort: it asks for neither CPU nor memory. */

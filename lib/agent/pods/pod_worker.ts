@@ -18,6 +18,7 @@ import type {
   RunningStart,
   RunningStop,
 } from "./plan_input.ts";
+import { isCritical } from "./pod_usage.ts";
 import type { PodFailure, PodRecord } from "./pod_record.ts";
 import { PodState } from "./pod_state.ts";
 
@@ -30,6 +31,14 @@ const START_ACTIONS: readonly Action["kind"][] = [
   "prepareVolumes",
   "ensureSandbox",
 ];
+
+/** Why a pod is evicted. */
+export interface PodEviction {
+  /** As a kubelet words it. */
+  message: string;
+  /** Whether it has to end for the sake of the device. */
+  isDisruption?: true;
+}
 
 /** Options of {@linkcode PodWorker}. */
 export interface PodWorkerOptions {
@@ -148,6 +157,17 @@ export class PodWorker implements AsyncDisposable {
     await this.#state.fail(failure);
     this.#abortStarts();
     this.enqueueSync();
+  }
+
+  /**
+   * Fails the pod without its grace period, unless it is critical; resolves once that is persisted,
+   * or can't be. Every eviction ends here.
+   */
+  async evict(eviction: PodEviction): Promise<void> {
+    if (isCritical(this.record.spec)) return;
+    const { message } = eviction;
+    this.#log.warn("pod is evicted", { reason: message });
+    await this.fail({ reason: "Evicted", ...eviction });
   }
 
   /** Asks for a sync; calls that come before it starts share one. */
@@ -315,7 +335,7 @@ export class PodWorker implements AsyncDisposable {
         );
         walkMs = clock.monotonicMs() - startMs;
         if (message === undefined || !this.isActive) continue;
-        await this.fail({ reason: "Evicted", message });
+        await this.evict({ message });
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn("disk usage of volumes can't be measured", { error });

@@ -89,8 +89,9 @@ interface ImagesState {
  * Removes images as a kubelet does (pkg/kubelet/images/image_gc_manager.go): above 85 % of the file
  * system, those that were not used for the longest time, until 80 % are used. Only images that a
  * pod has used or needed are removed: the engine may serve other programs, whose images are never
- * touched. Their ids are persisted, to find them after a restart of the agent. Images that have a container, of any owner, or that a pod of the device
- * needs, stay: it may be offline and unable to pull them.
+ * touched. Their ids are persisted, to find them after a restart of the agent. Images that have a
+ * container, of any owner, or that a pod of the device needs, stay: it may be offline and unable to
+ * pull them.
  */
 export class DockerImageCollector implements ImageCollector {
   readonly #options: DockerImageCollectorOptions;

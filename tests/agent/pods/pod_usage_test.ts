@@ -6,6 +6,8 @@ import {
   toMemoryRequest,
   toPodTotal,
 } from "../../../lib/agent/pods/pod_usage.ts";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, PodSpecSchema } from "../../../lib/shared/wire/mod.ts";
 import { podOf } from "./_support/pods_fixture.ts";
 
 const container = (memoryRequestBytes: bigint, restartAlways = false) => ({
@@ -17,6 +19,16 @@ const container = (memoryRequestBytes: bigint, restartAlways = false) => ({
 Deno.test("isCritical() is true from the priority of system-cluster-critical on", () => {
   assert.equal(isCritical(podOf({ priority: 2_000_000_000 })), true);
   assert.equal(isCritical(podOf({ priority: 1_999_999_999 })), false);
+  assert.equal(isCritical(podOf({ priority: 0 })), false);
+});
+
+Deno.test("isCritical() is true for a record of an earlier agent, without a priority", () => {
+  const { priority: _, ...spec } = podOf();
+  const earlier = create(PodSpecSchema, spec);
+  const stored = fromBinary(PodSpecSchema, toBinary(PodSpecSchema, earlier));
+  assert.equal(isCritical(stored), true);
+  const sent = toBinary(PodSpecSchema, podOf({ priority: 0 }));
+  assert.equal(isCritical(fromBinary(PodSpecSchema, sent)), false);
 });
 
 Deno.test("isBestEffort() is true when no container asks for CPU or memory", () => {

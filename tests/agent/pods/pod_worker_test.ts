@@ -114,6 +114,47 @@ Deno.test("volumes with many files are measured less often", async () => {
   await pod[Symbol.asyncDispose]();
 });
 
+for (
+  const [title, priority, isEvicted] of [
+    ["a critical pod is not", 2_000_000_000, false],
+    ["another pod is", 10, true],
+  ] as const
+) {
+  Deno.test(`${title} evicted when an emptyDir exceeds its limit`, async () => {
+    let pauseCount = 0;
+    const { context } = createWorkerContext({
+      ...SYSTEM_CLOCK,
+      sleep: (_delayMs, options) =>
+        SYSTEM_CLOCK.sleep(pauseCount++ > 1 ? 60_000 : 0, options),
+    });
+    let walkCount = 0;
+    context.volumes.findExceededLimit = () => {
+      walkCount++;
+      return Promise.resolve("too much");
+    };
+    const spec = podOf({
+      priority,
+      volumes: [{
+        name: "work",
+        source: { case: "emptyDir", value: { sizeLimitBytes: 1n } },
+      }],
+    });
+    const pod = new PodWorker(context, {
+      record: createPodRecord(spec, { firstSeenUnixMs: 0 }),
+      isNew: false,
+    });
+    context.registry.mayRun = () => false;
+    pod.start();
+    await waitUntil(() => pauseCount > 2 || !pod.isActive);
+    assert.ok(walkCount > 0);
+    assert.equal(
+      pod.record.failure?.reason,
+      isEvicted ? "Evicted" : undefined,
+    );
+    await pod[Symbol.asyncDispose]();
+  });
+}
+
 Deno.test("apply() starts a pod: sandbox, init containers in order, then the others", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({

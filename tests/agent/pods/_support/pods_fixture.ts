@@ -248,6 +248,7 @@ export const podOf = (changes: SpecInit = {}): PodSpec =>
     name: "web",
     specHash: "h1",
     terminationGraceSeconds: 30n,
+    priority: 0,
     containers: [{ name: "app", image: "img" }],
     ...changes,
   });
