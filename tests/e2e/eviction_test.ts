@@ -160,6 +160,10 @@ scenario(
       failureOf(await untilFailed("rejected")),
       "Evicted: Pod was rejected: The node had condition: [MemoryPressure]. ",
     );
+    assert.match(
+      await world().run("get", "pod", "rejected", "--no-headers"),
+      /^rejected +0\/1 +Evicted /,
+    );
     await agent.configure(config);
     await agent.restart();
     await untilCondition("MemoryPressure", "False");

@@ -112,7 +112,10 @@ export class Evictor {
       if (!threshold) return false;
     }
     if (toShortResource(threshold) !== "memory") {
-      await reclaimer.reclaim();
+      // Images and dead containers are on the engine's disk.
+      const frees = pressure.hasOneDisk ||
+        threshold.signal.startsWith("imagefs");
+      if (frees) await reclaimer.reclaim();
       pressure = await this.#readPressure(signal);
       threshold = findReason(pressure);
       if (!threshold) return false;

@@ -47,6 +47,8 @@ export interface PodFailure {
   message: string;
   /** Whether it had to end for the sake of the device: condition DisruptionTarget. */
   isDisruption?: true;
+  /** Whether the device has never accepted the pod: it has no containers to show. */
+  isRejected?: true;
 }
 
 /**

@@ -354,9 +354,11 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     const problem = this.#evictor?.findRejection(spec);
     await this.#createPod(createPodRecord(spec, {
       firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
-      failure: problem === undefined
-        ? undefined
-        : { reason: "Evicted", message: `Pod was rejected: ${problem}` },
+      failure: problem === undefined ? undefined : {
+        reason: "Evicted",
+        message: `Pod was rejected: ${problem}`,
+        isRejected: true,
+      },
     }));
     if (problem === undefined) return;
     this.#options.reporter.onPodEvent({

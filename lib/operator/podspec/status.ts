@@ -56,6 +56,14 @@ export interface PodStatusPatch {
 
 /** The kubelet's exit code for a container whose end was not observed. */
 const UNKNOWN_EXIT_CODE = 137;
+/** State of a container whose end is not known, as a kubelet shows it. */
+const UNKNOWN_STATE: KubeContainerState = {
+  terminated: {
+    exitCode: UNKNOWN_EXIT_CODE,
+    reason: "ContainerStatusUnknown",
+    message: "The container could not be located when the pod was terminated",
+  },
+};
 const MAX_ADDRESSES = 2;
 
 /**
@@ -81,6 +89,13 @@ export function toStatusPatch(
     const list = status[field];
     if (Array.isArray(list)) {
       status[field] = [{ $patch: "replace" }, ...list];
+    }
+  }
+  // Nor would it empty a list.
+  for (const field of ["initContainerStatuses", "containerStatuses"]) {
+    const list = status[field];
+    if (Array.isArray(list) && list.length === 0) {
+      status[field] = [{ $patch: "replace" }];
     }
   }
   const conditions = toConditionsPatch(desiredConditions, {
@@ -123,7 +138,12 @@ export function toStatus(input: PodStatusInput): KubePodStatus {
     }),
     ...toAddresses("host", report?.hostIps ?? []),
     ...toAddresses("pod", report?.podIps ?? []),
-    ...defined({ initContainerStatuses: init.length > 0 ? init : undefined }),
+    ...defined({
+      initContainerStatuses:
+        init.length > 0 || pod.status?.initContainerStatuses?.length
+          ? init
+          : undefined,
+    }),
     containerStatuses: containers,
     ...defined({ observedGeneration: pod.metadata.generation }),
   };
@@ -145,8 +165,13 @@ function toDisruption({ failureMessage }: PodStatus): PodCondition {
 /** Returns the statuses of init containers and containers, each in the order of the spec. */
 function toStatuses(
   input: PodStatusInput,
-): { init: KubeContainerStatus[]; containers: KubeContainerStatus[] } {
+): ContainerStatuses {
   const { pod, report } = input;
+  // The device has rejected the pod: as with a kubelet, no container of it exists.
+  if (
+    report?.failureReason &&
+    report.containers.length + report.initContainers.length === 0
+  ) return { init: [], containers: [] };
   const removing = pod.metadata.deletionTimestamp !== undefined ||
     report?.removing === true;
   const init = toContainerStatuses(pod.spec.initContainers ?? [], {
@@ -164,7 +189,38 @@ function toStatuses(
     waitingReason: isInitializing ? "PodInitializing" : "ContainerCreating",
     removing,
   });
-  return { init, containers };
+  return report?.failureReason
+    ? terminateUnstarted({ init, containers })
+    : { init, containers };
+}
+
+/**
+ * Shows what never ran of a failed pod as terminated, by the rules of the kubelet's `TerminatePod`:
+ * all containers once the pod was initialized, and the init containers up to the last that ran, or
+ * the first one.
+ */
+function terminateUnstarted(
+  { init, containers }: ContainerStatuses,
+): ContainerStatuses {
+  const isInitialized = init.every(({ state, started }) =>
+    state?.terminated?.exitCode === 0 || started === true
+  );
+  const lastIndex = init.findLastIndex(({ state, lastState }) =>
+    !state?.waiting || lastState?.terminated
+  );
+  const terminate = (status: KubeContainerStatus): KubeContainerStatus =>
+    status.state?.waiting ? { ...status, state: UNKNOWN_STATE } : status;
+  return {
+    init: init.map((status, index) =>
+      index <= Math.max(0, lastIndex) ? terminate(status) : status
+    ),
+    containers: isInitialized ? containers.map(terminate) : containers,
+  };
+}
+
+interface ContainerStatuses {
+  init: KubeContainerStatus[];
+  containers: KubeContainerStatus[];
 }
 
 interface ContainerStatusContext extends PodStatusInput {
@@ -204,16 +260,7 @@ function toState(
   { terminated, refusal, waitingReason }: ContainerStatusContext,
 ): KubeContainerState {
   const state = toKubeState(reported);
-  if (terminated && !state?.terminated) {
-    return {
-      terminated: {
-        exitCode: UNKNOWN_EXIT_CODE,
-        reason: "ContainerStatusUnknown",
-        message:
-          "The container could not be located when the pod was terminated",
-      },
-    };
-  }
+  if (terminated && !state?.terminated) return UNKNOWN_STATE;
   return state ?? { waiting: refusal ?? { reason: waitingReason } };
 }
 

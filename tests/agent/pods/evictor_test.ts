@@ -158,6 +158,25 @@ Deno.test("under disk pressure the pod with the largest usage is evicted when th
   assert.equal(failureOf(fixture, "u1"), "");
 });
 
+Deno.test("pressure on a disk without images removes none of them", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.pressure = {
+    ...DISK,
+    hasOneDisk: false,
+    exceeded: DISK.exceeded.map((one) => ({
+      ...one,
+      signal: "nodefs.available",
+    })),
+  };
+  const stopped = fixture.waitForCall("stop sandbox u1").then(() =>
+    fixture.pressure = NONE
+  );
+  sleeps.release();
+  await stopped;
+  assert.deepEqual(fixture.reclaims, []);
+});
+
 Deno.test("a pod above its limit of ephemeral storage is evicted without any pressure", async () => {
   const { fixture, sleeps } = await startTwoPods();
   await using _fixture = fixture;
@@ -242,6 +261,7 @@ Deno.test("a new pod is rejected under disk pressure, and a known one is not", a
       message === "The node had condition: [DiskPressure]. "
     ),
   );
+  assert.deepEqual(fixture.podWorkers.findStatus("u3")?.containers, []);
   assert.ok(!fixture.engine.calls.includes("sandbox u3"));
   assert.equal(failureOf(fixture, "u1"), "");
 });

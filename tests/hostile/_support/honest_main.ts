@@ -85,7 +85,12 @@ class HonestAgent {
             addresses: ["192.0.2.1"],
           })),
         readPressure: () =>
-          Promise.resolve({ exceeded: [], conditions: [], hasOneDisk: true }),
+          Promise.resolve({
+            exceeded: [],
+            conditions: [],
+            hasOneDisk: true,
+            countsPodMemory: true,
+          }),
         readStats: () =>
           Promise.resolve(
             create(StatsSchema, { timeUnixMs: BigInt(Date.now()) }),

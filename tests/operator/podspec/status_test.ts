@@ -321,3 +321,78 @@ Deno.test("toStatusPatch() treats null from the API server as absent", () => {
     undefined,
   );
 });
+
+const WAITING = {
+  state: {
+    state: {
+      case: "waiting",
+      value: { reason: "ContainerCreating", message: "" },
+    },
+  },
+} as const;
+const EVICTION = {
+  failureReason: "Evicted",
+  failureMessage: "The node was low on resource: memory. ",
+  sandboxReady: false,
+};
+
+/** Returns "name:state" of each container, init containers first. */
+function describeStates(
+  { initContainerStatuses = [], containerStatuses = [] }: ReturnType<
+    typeof toStatus
+  >,
+): string {
+  return [...initContainerStatuses, ...containerStatuses].map((
+    { name, state },
+  ) =>
+    `${name}:${
+      state?.waiting?.reason ??
+        (state?.terminated
+          ? `${state.terminated.reason}/${state.terminated.exitCode}`
+          : "running")
+    }`
+  ).join(" ");
+}
+
+Deno.test("toStatus() shows containers that an evicted pod never started as terminated", () => {
+  const report = makeReport({
+    ...EVICTION,
+    containers: create(PodStatusSchema, {
+      containers: [{ name: "app", ...WAITING }],
+    }).containers,
+  });
+  const status = toStatus({ pod: pod(), report, nowMs: NOW_MS });
+  assert.equal(status.phase, "Failed");
+  assert.equal(describeStates(status), "app:ContainerStatusUnknown/137");
+});
+
+Deno.test("toStatus() of a pod that was evicted while it was initialized leaves its containers waiting", () => {
+  const from = create(PodStatusSchema, {
+    initContainers: [{ name: "one", ...WAITING }, { name: "two", ...WAITING }],
+    containers: [{ name: "app", ...WAITING }],
+  });
+  const { initContainers, containers } = from;
+  const status = toStatus({
+    pod: pod({ initContainers: [{ name: "one" }, { name: "two" }] }),
+    report: makeReport({ ...EVICTION, initContainers, containers }),
+    nowMs: NOW_MS,
+  });
+  assert.equal(
+    describeStates(status),
+    "one:ContainerStatusUnknown/137 two:ContainerCreating app:ContainerCreating",
+  );
+});
+
+Deno.test("toStatusPatch() removes the container statuses of a pod that the device has rejected", () => {
+  const rejected = pod();
+  const first = toStatusPatch({ pod: rejected, nowMs: NOW_MS });
+  assert.ok(first?.status.containerStatuses);
+  rejected.status = first.status;
+  const patch = toStatusPatch({
+    pod: rejected,
+    report: makeReport({ ...EVICTION, containers: [] }),
+    nowMs: NOW_MS,
+  });
+  assert.equal(patch?.status.phase, "Failed");
+  assert.deepEqual(patch?.status.containerStatuses, [{ $patch: "replace" }]);
+});
