@@ -66,7 +66,6 @@ export class Evictor {
   #conditions: readonly string[] = [];
   /** What was short in the last round; an Event reports its beginning. */
   #reported: string | undefined;
-  #storageMeasuredMs = -Infinity;
   /** Whether the last round has failed; it is logged once. */
   #hasFailed = false;
 
@@ -81,6 +80,14 @@ export class Evictor {
 
   /** Measures and evicts until the signal is aborted. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    // Walks through many files must not delay what the device needs.
+    await Promise.all([
+      this.#watchPressure(signal),
+      this.#watchStorageLimits(signal),
+    ]);
+  }
+
+  async #watchPressure(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
       try {
@@ -95,11 +102,34 @@ export class Evictor {
     }
   }
 
+  async #watchStorageLimits(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let nextMs = -Infinity;
+    while (!signal.aborted) {
+      const startMs = clock.monotonicMs();
+      try {
+        if (startMs >= nextMs && await this.#evictOverLimit(signal)) {
+          const walkMs = clock.monotonicMs() - startMs;
+          // A walk takes no more than a twentieth of the time.
+          nextMs = startMs + Math.max(STORAGE_INTERVAL_MS, walkMs * 20);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        // An engine that is away is a condition of the device.
+        log[hasCode(error, "unavailable") ? "debug" : "warn"](
+          "ephemeral storage of pods can't be measured, will retry",
+          { error },
+        );
+        nextMs = startMs + STORAGE_INTERVAL_MS;
+      }
+      await clock.sleep(EVICTION_INTERVAL_MS, { signal }).catch(() => {});
+    }
+  }
+
   /** Returns whether a pod was evicted. */
   async #runRound(signal: AbortSignal): Promise<boolean> {
     const { reclaimer } = this.#options;
     let pressure = await this.#readPressure(signal);
-    if (await this.#evictOverLimit(signal)) return true;
     let threshold = findReason(pressure);
     if (!threshold) {
       this.#reported = undefined;
@@ -129,9 +159,18 @@ export class Evictor {
     const [chosen] = rankPods(usages, { threshold, hasOneDisk });
     const pod = chosen &&
       pods.find(({ record }) => record.spec === chosen.spec);
-    if (!pod || !pod.isActive) return false;
+    if (!chosen || !pod?.isActive) return false;
+    // Measuring may have taken minutes.
+    const { signal: shortSignal } = threshold;
+    const { exceeded } = await this.#readPressure(signal);
+    const present = exceeded.find((one) => one.signal === shortSignal);
+    if (!present || !pod.isActive) return false;
+    // Another one was evicted meanwhile; the next round waits for it.
+    if (this.#options.listPods().some((one) => one.isEvictedAndHeld)) {
+      return true;
+    }
     await pod.evict({
-      message: toEvictionMessage(chosen, threshold),
+      message: toEvictionMessage(chosen, present),
       isDisruption: true,
     });
     return true;
@@ -163,25 +202,19 @@ export class Evictor {
     return pressure;
   }
 
-  /** Evicts the pods that exceed their own limit of storage. Returns whether there were any. */
+  /** Evicts the pods that exceed their own limit of storage. Returns whether any pod has one. */
   async #evictOverLimit(signal: AbortSignal): Promise<boolean> {
-    const { clock } = this.#options;
     const pods = this.#listActive().filter(({ record }) =>
       hasStorageLimit(record.spec)
     );
-    const nowMs = clock.monotonicMs();
-    const isDue = nowMs - this.#storageMeasuredMs >= STORAGE_INTERVAL_MS;
-    if (pods.length === 0 || !isDue) return false;
-    this.#storageMeasuredMs = nowMs;
-    let hasEvicted = false;
+    if (pods.length === 0) return false;
     for (const usage of await this.#measure(pods, { signal, hasDisk: true })) {
       const message = findExceededStorageLimit(usage);
       const pod = pods.find(({ record }) => record.spec === usage.spec);
       if (message === undefined || !pod?.isActive) continue;
       await pod.evict({ message });
-      hasEvicted = true;
     }
-    return hasEvicted;
+    return true;
   }
 
   #listActive(): EvictablePod[] {

@@ -7,7 +7,11 @@ import {
 } from "../../../lib/agent/pods/evictor.ts";
 import type { DevicePressure } from "../../../lib/agent/runtime/mod.ts";
 import { ContainerStatsSchema, create } from "../../../lib/shared/wire/mod.ts";
-import { type Clock, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
+import {
+  abortable,
+  type Clock,
+  SILENT_LOGGER,
+} from "../../../lib/shared/base/mod.ts";
 import { podOf, PodsFixture } from "./_support/pods_fixture.ts";
 
 const MIB = 1024 * 1024;
@@ -47,8 +51,9 @@ const stats = (podUid: string, container: string, memoryMib: number) =>
 
 /** Two running pods, "u1" and "u2", on a device that is measured when the sleeps are released. */
 async function startTwoPods() {
-  const fixture = await PodsFixture.start();
+  const fixture = new PodsFixture();
   const sleeps = fixture.holdSleeps(EVICTION_INTERVAL_MS);
+  await fixture.startAgent();
   await fixture.podWorkers.apply(podOf());
   await fixture.waitForStatus("app:running#0");
   await fixture.podWorkers.apply(podOf({
@@ -220,18 +225,21 @@ Deno.test("under pressure no second pod is evicted while one above its own limit
   ];
   const stop = Promise.withResolvers<void>();
   fixture.engine.gates.set("stop app-0", stop.promise);
-  fixture.pressure = DISK;
-  const released = fixture.waitForCall("stop sandbox u1").then(() =>
-    fixture.pressure = { ...NONE, conditions: ["DiskPressure"] }
-  );
+  const stopSandbox = fixture.engine.stopSandbox.bind(fixture.engine);
+  fixture.engine.stopSandbox = (uid) => {
+    fixture.pressure = { ...NONE, conditions: ["DiskPressure"] };
+    return stopSandbox(uid);
+  };
   sleeps.release();
+  await fixture.waitUntil("no eviction", () => failureOf(fixture, "u1") !== "");
+  fixture.pressure = DISK;
   await fixture.waitUntil(
     "no Event",
     () =>
       fixture.events.some(({ reason }) => reason === "EvictionThresholdMet"),
   );
   stop.resolve();
-  await released;
+  await fixture.waitForCall("stop sandbox u1");
   fixture.pressure = NONE;
   await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
   assert.equal(failureOf(fixture, "u1"), "Evicted");
@@ -266,9 +274,58 @@ Deno.test("a new pod is rejected under disk pressure, and a known one is not", a
   assert.equal(failureOf(fixture, "u1"), "");
 });
 
+Deno.test("no pod is evicted when the pressure has ended while usage was measured", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.engine.readStats = () => {
+    fixture.pressure = { ...NONE, conditions: ["MemoryPressure"] };
+    return Promise.resolve([stats("u1", "app", 300), stats("u2", "db", 200)]);
+  };
+  fixture.pressure = MEMORY;
+  sleeps.release();
+  await fixture.waitUntil(
+    "not measured",
+    () => fixture.pressure.exceeded.length === 0,
+  );
+  fixture.pressure = NONE;
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
+  assert.equal(failureOf(fixture, "u1") + failureOf(fixture, "u2"), "");
+});
+
+Deno.test("a slow measurement of pods with a storage limit doesn't delay an eviction for memory", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  await fixture.podWorkers.apply(podOf({
+    specHash: "h2",
+    containers: [{
+      name: "app",
+      image: "img",
+      resources: { storageLimitBytes: BigInt(MIB) },
+    }],
+  }));
+  const walk = Promise.withResolvers<[]>();
+  let walkCount = 0;
+  fixture.engine.readDiskUsage = () => {
+    walkCount++;
+    return walk.promise;
+  };
+  fixture.engine.stats = [stats("u1", "app", 100), stats("u2", "db", 300)];
+  sleeps.release();
+  await fixture.waitUntil("no walk", () => walkCount > 0);
+  fixture.pressure = MEMORY;
+  try {
+    await fixture.waitForCall("stop db-0 2s");
+  } finally {
+    fixture.pressure = NONE;
+    walk.resolve([]);
+  }
+  assert.equal(walkCount, 1);
+});
+
 Deno.test("a critical pod is not evicted", async () => {
-  await using fixture = await PodsFixture.start();
+  await using fixture = new PodsFixture();
   const sleeps = fixture.holdSleeps(EVICTION_INTERVAL_MS);
+  await fixture.startAgent();
   await fixture.podWorkers.apply(podOf({ priority: 2_000_001_000 }));
   await fixture.waitForStatus("app:running#0");
   fixture.engine.stats = [stats("u1", "app", 300)];
@@ -295,13 +352,14 @@ class Rounds {
   /** When the disk usage of containers was measured. */
   readonly diskMeasuredMs: number[] = [];
   onDiskMeasured: () => void = () => {};
+  #sleepers: { atMs: number; wake: PromiseWithResolvers<void> }[] = [];
 
   /** Adds a running pod that has 2 bytes on the disk. */
   addPod(
     uid: string,
-    { storageLimitBytes = 1n, onFailed = () => {} }: {
+    { storageLimitBytes = 1n, onEvicted = () => {} }: {
       storageLimitBytes?: bigint;
-      onFailed?: () => void;
+      onEvicted?: () => void;
     } = {},
   ) {
     const pod = {
@@ -312,11 +370,12 @@ class Rounds {
         }),
       },
       isActive: true,
-      isReleased: true,
-      failCount: 0,
-      fail() {
-        pod.failCount++;
-        onFailed();
+      runningContainers: [],
+      isEvictedAndHeld: false,
+      evictCount: 0,
+      evict() {
+        pod.evictCount++;
+        onEvicted();
         return Promise.resolve();
       },
     };
@@ -324,12 +383,31 @@ class Rounds {
     return pod;
   }
 
+  /** Passes the time until the next wake-up once both loops of the evictor sleep. */
+  async #sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    const sleeper = {
+      atMs: this.nowMs + delayMs,
+      wake: Promise.withResolvers<void>(),
+    };
+    this.#sleepers.push(sleeper);
+    if (this.#sleepers.length === 2) {
+      const [next] = this.#sleepers.toSorted((left, right) =>
+        left.atMs - right.atMs
+      );
+      this.nowMs = next?.atMs ?? this.nowMs;
+      const due = this.#sleepers.filter(({ atMs }) => atMs === this.nowMs);
+      this.#sleepers = this.#sleepers.filter(({ atMs }) => atMs > this.nowMs);
+      for (const { wake } of due) wake.resolve();
+    }
+    await abortable(sleeper.wake.promise, signal);
+  }
+
   async run(): Promise<void> {
     const end = new AbortController();
     const clock: Clock = {
       monotonicMs: () => this.nowMs,
       wallMs: () => this.nowMs,
-      sleep: (delayMs) => Promise.resolve(void (this.nowMs += delayMs)),
+      sleep: (delayMs, { signal } = {}) => this.#sleep(delayMs, signal),
     };
     const evictor = new Evictor({
       reader: {
@@ -376,23 +454,24 @@ Deno.test("Evictor measures the disk usage of pods with a limit every 30 s", asy
 });
 
 Deno.test("Evictor doesn't evict a pod that has ended while the disk usage was measured", async () => {
-  // Above its own limit, and while the disk is short; that is measured twice in each round.
+  // Above its own limit, and while the disk is short: that is measured before and after images are
+  // removed, and again before the eviction.
   for (
     const { storageLimitBytes, pressures } of [
       { storageLimitBytes: 1n, pressures: [NONE] },
-      { storageLimitBytes: 0n, pressures: [DISK, DISK, DISK, DISK] },
+      { storageLimitBytes: 0n, pressures: [DISK, DISK, DISK, DISK, DISK] },
     ]
   ) {
     const rounds = new Rounds();
     const ended = rounds.addPod("u1", { storageLimitBytes });
     const running = rounds.addPod("u2", {
       storageLimitBytes,
-      onFailed: () => running.isActive = false,
+      onEvicted: () => running.isActive = false,
     });
     rounds.onDiskMeasured = () => ended.isActive = false;
     rounds.pressures.push(...pressures, NONE);
     await rounds.run();
-    assert.deepEqual([ended.failCount, running.failCount], [0, 1]);
+    assert.deepEqual([ended.evictCount, running.evictCount], [0, 1]);
   }
 });
 

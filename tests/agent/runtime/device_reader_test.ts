@@ -43,7 +43,7 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
 });
 
 for (const MemoryLimit of [true, false, undefined]) {
-  Deno.test(`DockerDeviceReader.readPressure() tells whether the memory of pods is counted when MemoryLimit is ${MemoryLimit}`, async () => {
+  Deno.test(`DockerDeviceReader.readPressure() reports whether the memory of pods is counted when MemoryLimit is ${MemoryLimit}`, async () => {
     const reader = new DockerDeviceReader({
       client: new FakeDockerClient({
         respond: () => ({ DockerRootDir: "/", MemoryLimit }),
