@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Facts and resource usage of the machine. */
 import { stat, statfs } from "node:fs";
-import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { runProgram } from "./program.ts";
 
@@ -163,29 +162,26 @@ function parseBootTimeMs(stat: string): number | undefined {
 }
 
 /**
- * Returns the usage of the file system of a path; of a path that does not exist, that of the
- * nearest parent that does. Undefined when it can't be read.
+ * Returns the usage of the file system of a path; undefined when it can't be read. An absent path
+ * is not looked up at its parent: the folder of an engine on another machine, or outside the
+ * agent's container, is on none of the file systems here.
  */
 async function readDiskUsage(path: string): Promise<DiskUsage | undefined> {
-  for (let dir = path;; dir = dirname(dir)) {
-    try {
-      const { bsize, blocks, bfree, bavail, files, ffree } = await promisify(
-        statfs,
-      )(dir);
-      const { dev } = await promisify(stat)(dir);
-      return {
-        capacityBytes: blocks * bsize,
-        usedBytes: (blocks - bfree) * bsize,
-        availableBytes: bavail * bsize,
-        inodeCount: files,
-        freeInodeCount: ffree,
-        deviceId: dev,
-      };
-    } catch (error) {
-      const isAbsent = error instanceof Error && "code" in error &&
-        error.code === "ENOENT";
-      if (!isAbsent || dir === dirname(dir)) return undefined;
-    }
+  try {
+    const { bsize, blocks, bfree, bavail, files, ffree } = await promisify(
+      statfs,
+    )(path);
+    const { dev } = await promisify(stat)(path);
+    return {
+      capacityBytes: blocks * bsize,
+      usedBytes: (blocks - bfree) * bsize,
+      availableBytes: bavail * bsize,
+      inodeCount: files,
+      freeInodeCount: ffree,
+      deviceId: dev,
+    };
+  } catch {
+    return undefined;
   }
 }
 

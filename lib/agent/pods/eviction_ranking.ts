@@ -152,12 +152,14 @@ export function findExceededStorageLimit(
 /**
  * Returns why a new pod is rejected while these conditions of pressure are true; undefined when it
  * is admitted. Memory pressure alone rejects only pods of QoS class BestEffort that don't tolerate
- * it; any other condition rejects all but critical ones.
+ * it; DiskPressure rejects all but critical ones.
  */
 export function findRejection(
   spec: PodSpec,
-  conditions: readonly string[],
+  pressures: readonly string[],
 ): string | undefined {
+  // No eviction ends PIDPressure, and a kubelet has no threshold for it by default.
+  const conditions = pressures.filter((type) => type !== "PIDPressure");
   if (conditions.length === 0 || isCritical(spec)) return undefined;
   const isMemoryOnly = conditions.every((type) => type === "MemoryPressure");
   if (isMemoryOnly && (!isBestEffort(spec) || spec.toleratesMemoryPressure)) {

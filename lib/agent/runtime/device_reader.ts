@@ -178,12 +178,13 @@ export class DockerDeviceReader implements DeviceReader {
   async readStats(signal: AbortSignal): Promise<Stats> {
     const [host, containers] = await Promise.all([
       this.#machine.readFacts({
-        paths: [this.#engine?.DockerRootDir ?? this.#stateDir],
+        paths: this.#listPaths(),
         signal,
       }),
       this.#containers.readStats().catch(() => []),
     ]);
-    const [disk] = host.disks;
+    const [stateDisk, engineDisk] = host.disks;
+    const disk = engineDisk ?? stateDisk;
     return create(StatsSchema, {
       timeUnixMs: BigInt(this.#clock.wallMs()),
       cpuTotalNanos: BigInt(host.cpuTotalNanos),

@@ -24,11 +24,11 @@ Deno.test("readHostFacts() returns the facts of this machine", async () => {
   assert.ok(host.memoryBytes > host.memoryAvailableBytes);
   assert.ok(Math.abs(Date.now() - host.bootTimeUnixMs) > 1_000);
   assert.ok(host.threadCount > 0 && host.threadLimit > host.threadCount);
-  // An absent folder is looked up at its parent. Other programs change the used bytes in between.
+  // An absent folder may be in another file system than its parent: that of an engine elsewhere.
   const [root, absent] = host.disks;
   assert.ok((root?.capacityBytes ?? 0) > 0);
-  assert.equal(absent?.capacityBytes, root?.capacityBytes);
-  assert.ok((absent?.availableBytes ?? 0) > 0);
+  assert.ok((root?.availableBytes ?? 0) > 0);
+  assert.equal(absent, undefined);
 });
 
 Deno.test('parseOsImage() returns PRETTY_NAME without quotes, or "Linux"', () => {

@@ -183,6 +183,12 @@ Deno.test("findRejection() admits what a kubelet admits under pressure", () => {
     );
   }
   assert.equal(findRejection(critical, disk), undefined);
+  // No eviction would end it, and a kubelet has no threshold for it unless one is configured.
+  assert.equal(findRejection(burstable, ["PIDPressure"]), undefined);
+  assert.equal(
+    findRejection(bestEffort, [...memory, "PIDPressure"]),
+    "The node had condition: [MemoryPressure]. ",
+  );
   assert.equal(
     findRejection(burstable, [...memory, ...disk]),
     "The node had condition: [MemoryPressure DiskPressure]. ",

@@ -18,7 +18,7 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
     containers: {
       readStats: () => Promise.reject(new Error("the engine is away")),
     },
-    stateDir: "/var/lib/aranya/dev",
+    stateDir: "/",
   });
   const facts = await reader.readFacts(signal);
   assert.equal(facts.hostname, Deno.hostname());
@@ -78,7 +78,7 @@ Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of age
     client,
     machine: new LocalMachine(),
     containers: { readStats: () => Promise.resolve([]) },
-    stateDir: "/var/lib/aranya/dev",
+    stateDir: "/",
     eviction,
   });
   const pressure = await reader.readPressure(signal);
