@@ -352,7 +352,7 @@ class Rounds {
   /** When the disk usage of containers was measured. */
   readonly diskMeasuredMs: number[] = [];
   onDiskMeasured: () => void = () => {};
-  #sleepers: { atMs: number; wake: PromiseWithResolvers<void> }[] = [];
+  #sleepers: { atMs: number; done: PromiseWithResolvers<void> }[] = [];
 
   /** Adds a running pod that has 2 bytes on the disk. */
   addPod(
@@ -383,11 +383,11 @@ class Rounds {
     return pod;
   }
 
-  /** Passes the time until the next wake-up once both loops of the evictor sleep. */
+  /** Passes the time until the end of the next sleep once both loops of the evictor sleep. */
   async #sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     const sleeper = {
       atMs: this.nowMs + delayMs,
-      wake: Promise.withResolvers<void>(),
+      done: Promise.withResolvers<void>(),
     };
     this.#sleepers.push(sleeper);
     if (this.#sleepers.length === 2) {
@@ -397,9 +397,9 @@ class Rounds {
       this.nowMs = next?.atMs ?? this.nowMs;
       const due = this.#sleepers.filter(({ atMs }) => atMs === this.nowMs);
       this.#sleepers = this.#sleepers.filter(({ atMs }) => atMs > this.nowMs);
-      for (const { wake } of due) wake.resolve();
+      for (const { done } of due) done.resolve();
     }
-    await abortable(sleeper.wake.promise, signal);
+    await abortable(sleeper.done.promise, signal);
   }
 
   async run(): Promise<void> {
