@@ -10,9 +10,10 @@ import {
   Sequencer,
   SYSTEM_CLOCK,
 } from "../shared/base/mod.ts";
+import { replaceCredential } from "../shared/config/mod.ts";
 import { decodeMessage, RotateCredentialSchema } from "../shared/wire/mod.ts";
 import type { CredentialRotation } from "./commands/mod.ts";
-import { type ConfigFile, replaceCredential } from "./config_file.ts";
+import type { ConfigFile } from "./config_file.ts";
 import type { StateStore } from "./state/mod.ts";
 
 /** Options of {@linkcode CredentialStore.open}. */

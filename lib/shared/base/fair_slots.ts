@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Bound on concurrent work of unauthenticated clients. */
 
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+
 /** Options of {@linkcode FairSlots}. */
 export interface FairSlotsOptions {
   /** Upper bound of slots. */
   maxCount: number;
   /** A slot may be taken away for an equal client after this time, in milliseconds. */
   protectedMs: number;
+  /** @default the machine's */
+  clock?: Clock;
 }
 
 /** Who takes a slot. */
@@ -45,12 +49,14 @@ interface Slot extends SlotHolder {
 export class FairSlots {
   readonly #maxCount: number;
   readonly #protectedMs: number;
+  readonly #clock: Clock;
   // A Set keeps the order of insertion: the first slot is the oldest.
   readonly #slots = new Set<Slot>();
 
-  constructor({ maxCount, protectedMs }: FairSlotsOptions) {
+  constructor({ maxCount, protectedMs, clock }: FairSlotsOptions) {
     this.#maxCount = maxCount;
     this.#protectedMs = protectedMs;
+    this.#clock = clock ?? SYSTEM_CLOCK;
   }
 
   /** Number of slots taken. */
@@ -63,7 +69,7 @@ export class FairSlots {
    * be done twice.
    */
   acquire(holder: SlotHolder): Disposable | undefined {
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     if (this.#slots.size >= this.#maxCount) {
       const victim = this.#findLargerShare(holder) ??
         this.#findUnprotected(nowMs);

@@ -18,6 +18,7 @@ export {
   type EvictionSettings,
   type EvictionSignal,
 } from "./eviction.ts";
+export { replaceCredential } from "./credential_text.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { replaceEndpoints } from "./endpoints.ts";
 export { parseAgentConfig } from "./parse.ts";

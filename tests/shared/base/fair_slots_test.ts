@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { FairSlots } from "../../../lib/shared/base/mod.ts";
+import {
+  FairSlots,
+  type FairSlotsOptions,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
 
 const MINUTE_MS = 60_000;
 
 /** Slots whose evicted holders are collected by name. */
-function createSlots(options: { maxCount: number; protectedMs?: number }) {
+function createSlots(
+  options: Partial<FairSlotsOptions> & { maxCount: number },
+) {
   const evicted: string[] = [];
   const slots = new FairSlots({ protectedMs: MINUTE_MS, ...options });
   const acquire = (name: string, groups: string[]) =>
@@ -27,12 +33,16 @@ Deno.test("FairSlots.acquire() gives slots up to the limit, and takes each back 
 });
 
 Deno.test("FairSlots.acquire() evicts the oldest slot when its protection has expired", () => {
+  let nowMs = 0;
   const { slots, evicted, acquire } = createSlots({
     maxCount: 2,
-    protectedMs: 0,
+    clock: { ...SYSTEM_CLOCK, monotonicMs: () => nowMs },
   });
   acquire("first", ["1"]);
   acquire("second", ["2"]);
+  nowMs = MINUTE_MS - 1;
+  assert.equal(acquire("third", ["3"]), undefined);
+  nowMs = MINUTE_MS;
   assert.ok(acquire("third", ["3"]));
   assert.deepEqual(evicted, ["first"]);
   assert.equal(slots.count, 2);
