@@ -70,3 +70,12 @@ Deno.test("clear() drops all packets", () => {
   assert.deepEqual([queue.isEmpty, queue.unackedBytes], [true, 0]);
   assert.deepEqual(repeatAll(queue), []);
 });
+
+Deno.test("heldBytes counts the packets that are not acknowledged, each with 64 bytes", () => {
+  const queue = makeQueue(4);
+  assert.equal(queue.heldBytes, 4 * 65);
+  queue.acknowledge(6);
+  assert.equal(queue.heldBytes, 65);
+  queue.clear();
+  assert.equal(queue.heldBytes, 0);
+});
