@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { until } from "../../../dev/base/wait.ts";
 import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import { RestartPolicy } from "../../../lib/shared/wire/mod.ts";
 import { createPodRecord } from "../../../lib/agent/pods/pod_record.ts";
@@ -38,18 +39,10 @@ function createFixture({ isNew = true } = {}) {
   return { ...worker, counts, pod };
 }
 
-async function waitUntil(condition: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 5_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadlineMs, "not within 5 s");
-    await SYSTEM_CLOCK.sleep(2);
-  }
-}
-
 Deno.test("a sync starts the probes of a container that runs", async () => {
   const { pod, counts } = createFixture();
   pod.start();
-  await waitUntil(() => counts.probes > 0);
+  await until(() => counts.probes > 0);
   await pod[Symbol.asyncDispose]();
 });
 
@@ -58,7 +51,7 @@ Deno.test("enqueueSync() leads to one sync when it is called several times", asy
   engine.unavailable = true;
   pod.start();
   for (let round = 0; round < 5; round++) pod.enqueueSync();
-  await waitUntil(() => counts.listings > 0);
+  await until(() => counts.listings > 0);
   await SYSTEM_CLOCK.sleep(0);
   assert.equal(counts.listings, 1);
   await pod[Symbol.asyncDispose]();
@@ -72,7 +65,7 @@ for (const isNew of [true, false]) {
     const { pod, engine, counts, statuses } = createFixture({ isNew });
     engine.unavailable = true;
     pod.start();
-    await waitUntil(() => counts.listings > 0);
+    await until(() => counts.listings > 0);
     await SYSTEM_CLOCK.sleep(0);
     assert.equal(statuses.length, isNew ? 1 : 0);
     assert.equal(counts.probes, 0);
@@ -109,7 +102,7 @@ Deno.test("volumes with many files are measured less often", async () => {
   });
   context.registry.mayRun = () => false;
   pod.start();
-  await waitUntil(() => pauses.length === 3);
+  await until(() => pauses.length === 3);
   assert.deepEqual(pauses, [10_000, 10_000, 60_000]);
   await pod[Symbol.asyncDispose]();
 });
@@ -145,7 +138,7 @@ for (
     });
     context.registry.mayRun = () => false;
     pod.start();
-    await waitUntil(() => pauseCount > 2 || !pod.isActive);
+    await until(() => pauseCount > 2 || !pod.isActive);
     assert.ok(walkCount > 0);
     assert.equal(
       pod.record.failure?.reason,

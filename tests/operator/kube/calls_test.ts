@@ -58,8 +58,7 @@ Deno.test("ApiCaller.send() rejects as unavailable when the reply is incomplete"
   await withCaller(async (server, caller) => {
     server.script = (_request, response) => {
       response.writeHead(200, { "content-length": "100" });
-      response.write("{");
-      setTimeout(() => response.destroy(), 20);
+      response.write("{", () => response.destroy());
     };
     await assert.rejects(caller.send(GET), {
       code: "unavailable",

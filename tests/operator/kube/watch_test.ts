@@ -40,8 +40,9 @@ Deno.test("readWatch() yields all events when the stream is cut at every byte", 
     ).join("");
     server.script = async (_request, response) => {
       for (const byte of utf8(lines)) {
-        response.write(Uint8Array.of(byte));
-        if (byte === 10) await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) =>
+          response.write(Uint8Array.of(byte), resolve)
+        );
       }
       response.end();
     };
@@ -80,8 +81,7 @@ Deno.test("readWatch() throws when no data arrives for the idle time-out", async
 
 Deno.test("readWatch() throws when the connection breaks", async () => {
   const script: Script = (_request, response) => {
-    response.write("\n");
-    setTimeout(() => response.destroy(), 20);
+    response.write("\n", () => response.destroy());
   };
   await assert.rejects(readFirst(script), { code: "unavailable" });
 });

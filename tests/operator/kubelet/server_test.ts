@@ -85,8 +85,7 @@ for (
   Deno.test(`createKubeletServer() survives an unauthenticated client that sends ${what} and leaves`, async () => {
     await using kubelet = await KubeletRig.start();
     const socket = await knock(kubelet.server.port);
-    socket.write(bytes);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => socket.write(bytes, resolve));
     socket.destroy();
     assert.equal((await kubelet.request("/healthz")).status, 200);
   });
@@ -115,8 +114,7 @@ for (
     await using kubelet = await KubeletRig.start();
     const socket = await kubelet.connect();
     socket.on("error", () => {});
-    socket.write(bytes);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => socket.write(bytes, resolve));
     socket.destroy();
     assert.equal((await kubelet.request("/healthz")).status, 200);
   });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { until } from "../../../dev/base/wait.ts";
 import { fromUtf8, SILENT_LOGGER, utf8 } from "../../../lib/shared/base/mod.ts";
 import {
   createGrpcDialer,
@@ -140,12 +141,12 @@ Deno.test("Link.send() waits while the other end does not read", async () => {
         await from.send(new Uint8Array(32_768).fill(sentCount % 256));
       }
     })();
-    // Stalled means: a whole turn of timers brings no progress, twice.
     let before = -1;
-    while (sentCount !== before) {
+    await until(() => {
+      const isStalled = sentCount > 0 && sentCount === before;
       before = sentCount;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+      return isStalled;
+    }, { what: "a stalled sender", intervalMs: 150 });
     assert.ok(sentCount < 200, `sent ${sentCount} packets without a reader`);
     let count = 0;
     for await (const packet of to.packets) {
@@ -418,23 +419,11 @@ async function refuseAll(listener: GrpcListener): Promise<void> {
   for await (const link of listener.links) link.close("refused");
 }
 
-async function waitFor(
-  isTrue: () => boolean,
-  what: string,
-  timeoutMs = 5000,
-): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (!isTrue()) {
-    assert.ok(performance.now() < deadlineMs, `timed out: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 Deno.test("listenGrpc() resets refused calls that the client never ends", async () => {
   await using listener = await listenInsecure();
   const serving = refuseAll(listener);
   const calls = await openCalls(listener.address.port, 10);
-  await waitFor(() => calls.state.closedCount === 10, "calls are reset");
+  await until(() => calls.state.closedCount === 10, "calls are reset");
   calls.close();
   await listener[Symbol.asyncDispose]();
   await serving;
@@ -445,11 +434,7 @@ Deno.test("listenGrpc() closes a connection after too many refused calls", async
   const serving = refuseAll(listener);
   const calls = await openCalls(listener.address.port, 10);
   const timer = setInterval(() => calls.state.isOpen && calls.open(), 5);
-  await waitFor(
-    () => !calls.state.isOpen,
-    "the connection is closed",
-    15_000,
-  );
+  await until(() => !calls.state.isOpen, "the connection is closed");
   clearInterval(timer);
   calls.close();
   await listener[Symbol.asyncDispose]();
@@ -465,7 +450,7 @@ Deno.test("listenGrpc() keeps a connection with an authenticated link whatever e
   first.markAuthenticated();
   const { value: second } = await links.next();
   second?.close("refused");
-  await waitFor(() => calls.state.closedCount === 1, "the other call is reset");
+  await until(() => calls.state.closedCount === 1, "the other call is reset");
   assert.equal(calls.state.isOpen, true);
   calls.close();
 });
@@ -473,7 +458,7 @@ Deno.test("listenGrpc() keeps a connection with an authenticated link whatever e
 Deno.test("listenGrpc() closes a connection whose links are not authenticated in time", async () => {
   await using listener = await listenInsecure({ pendingTimeoutMs: 300 });
   const calls = await openCalls(listener.address.port, 2);
-  await waitFor(() => !calls.state.isOpen, "the connection is closed");
+  await until(() => !calls.state.isOpen, "the connection is closed");
   calls.close();
 });
 
@@ -485,8 +470,8 @@ Deno.test("listenGrpc() closes a connection some time after its last authenticat
   assert.ok(link);
   link.markAuthenticated();
   calls.endCalls();
-  await waitFor(() => calls.state.closedCount === 1, "the call has ended");
-  await waitFor(() => !calls.state.isOpen, "the connection is closed", 15_000);
+  await until(() => calls.state.closedCount === 1, "the call has ended");
+  await until(() => !calls.state.isOpen, "the connection is closed");
   calls.close();
 });
 
@@ -503,7 +488,7 @@ Deno.test("listenGrpc() resets a silent call for a new one when a connection has
   let accepted: Link | undefined;
   void links.next().then(({ value }) => accepted = value);
   const timer = setInterval(() => calls.open(), 50);
-  await waitFor(() => accepted !== undefined, "a new call is accepted", 15_000);
+  await until(() => accepted !== undefined, "a new call is accepted");
   clearInterval(timer);
   assert.deepEqual(await silent[0]?.closed, {
     reason: "no handshake was begun while others were waiting",
