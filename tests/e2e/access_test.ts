@@ -10,11 +10,11 @@ import {
 } from "../../dev/world/mod.ts";
 import { probe, sendGarbage } from "./_support/probe.ts";
 import {
-  conditionStatus,
   DEVICE,
   kubectl,
   mustDevice,
   scenario,
+  untilCondition,
   untilServed,
   useWorld,
 } from "./_support/scenario.ts";
@@ -244,18 +244,12 @@ scenario(
       logs: world().controlPlane.apiserver.logs,
       name: "clone",
     });
-    await until(
-      async () =>
-        await conditionStatus(world(), {
-          kind: "edgedevice",
-          name: DEVICE,
-          type: "DuplicateDevice",
-        }) === "True",
-      {
-        what: "condition DuplicateDevice",
-        detail: () => clone.logTail(),
-      },
-    );
+    await untilCondition(world(), {
+      kind: "edgedevice",
+      name: DEVICE,
+      type: "DuplicateDevice",
+      status: "True",
+    }, { timeoutMs: 30_000, detail: () => clone.logTail() });
     assert.equal(
       (await kubectl(world(), "exec", DEVICE, "--", "hostname")).stdout.trim(),
       DEVICE,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A device that runs short of disk space or memory, as kubectl shows it. */
 import assert from "node:assert/strict";
-import { until } from "../../dev/base/wait.ts";
 import { IMAGES } from "../../dev/world/mod.ts";
 import {
   firstContainer,
@@ -11,9 +10,9 @@ import {
   untilPod,
 } from "./_support/pods.ts";
 import {
-  conditionStatus,
   mustDeviceWithoutEngine,
   scenario,
+  untilCondition,
   untilEvent,
   useWorld,
 } from "./_support/scenario.ts";
@@ -44,17 +43,11 @@ function container(
   };
 }
 
-async function untilCondition(type: string, status: string): Promise<void> {
-  await until(
-    async () =>
-      await conditionStatus(world(), { kind: "node", name: SMALL, type }) ===
-        status,
-    {
-      what: `condition ${type}=${status} of ${SMALL}`,
-      timeoutMs: TIMEOUT_MS,
-      detail: () => mustDeviceWithoutEngine(world(), SMALL).agent.logTail(),
-    },
-  );
+async function untilPressure(type: string, status: string): Promise<void> {
+  await untilCondition(world(), { kind: "node", name: SMALL, type, status }, {
+    timeoutMs: TIMEOUT_MS,
+    detail: () => mustDeviceWithoutEngine(world(), SMALL).agent.logTail(),
+  });
 }
 
 function untilFailed(name: string): Promise<PodObject> {
@@ -89,7 +82,7 @@ scenario(
         container("dd if=/dev/zero of=/fill bs=1M; sleep 100000"),
       ],
     }));
-    await untilCondition("DiskPressure", "True");
+    await untilPressure("DiskPressure", "True");
     const evicted = await untilFailed("greedy");
     assert.match(
       failureOf(evicted),
@@ -98,7 +91,7 @@ scenario(
     assert.equal(disruptionOf(evicted)?.status, "True");
     await untilEvent(world(), "greedy", /^Evicted The node was low on/);
     await untilEvent(world(), SMALL, /^EvictionThresholdMet Attempting to/);
-    await untilCondition("DiskPressure", "False");
+    await untilPressure("DiskPressure", "False");
     const quiet = await untilPod(world(), "quiet", {
       what: "Ready",
       is: isReady,
@@ -151,7 +144,7 @@ scenario(
       failureOf(evicted),
       /^Evicted: The node was low on resource: memory\. Threshold quantity: \w+, available: \w+\. Container main was using \w+, request is 0, has larger consumption of memory\. $/,
     );
-    await untilCondition("MemoryPressure", "True");
+    await untilPressure("MemoryPressure", "True");
     await world().kubectl.apply(podOn(SMALL, "rejected", {
       nodeName: SMALL,
       containers: [container("sleep 100000")],
@@ -166,7 +159,7 @@ scenario(
     );
     await agent.configure(config);
     await agent.restart();
-    await untilCondition("MemoryPressure", "False");
+    await untilPressure("MemoryPressure", "False");
   },
   { restarts: true, timeoutMs: 480_000 },
 );

@@ -24,10 +24,10 @@ import {
   untilPod,
 } from "./_support/pods.ts";
 import {
-  conditionStatus,
   DEVICE,
   mustDevice,
   scenario,
+  untilCondition,
   useWorld,
 } from "./_support/scenario.ts";
 
@@ -160,10 +160,10 @@ async function untilServedBy(
   });
   print(`${failure}: links after ${linkedMs} ms, exec after ${elapsedMs()} ms`);
   for (const name of DEVICES) {
-    const condition = { kind: "edgedevice", name, type: "Connected" };
-    await until(
-      async () => await conditionStatus(world(), condition) === "True",
-      { what: `Connected of ${name}`, timeoutMs: KUBECTL_MS },
+    await untilCondition(
+      world(),
+      { kind: "edgedevice", name, type: "Connected", status: "True" },
+      { timeoutMs: KUBECTL_MS },
     );
   }
 }

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
 import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
 import {
+  containerId,
   firstContainer,
   isReady,
   type PodObject,
@@ -14,11 +15,11 @@ import {
   untilPod,
 } from "./_support/pods.ts";
 import {
-  conditionStatus,
   DEVICE,
   kubectl,
   mustDevice,
   scenario,
+  untilCondition,
   untilDeleted,
   untilEvent,
   useWorld,
@@ -265,26 +266,17 @@ scenario("an updated ConfigMap changes the mounted file", async () => {
   });
 });
 
-function nodeReady(): Promise<string> {
-  return conditionStatus(world(), {
-    kind: "node",
-    name: DEVICE,
-    type: "Ready",
-  });
-}
-
 scenario(
   "the Node is NotReady while the engine is stopped, and its pods run again when it is back",
   async () => {
     const { dockerd } = mustDevice(world());
     await dockerd.stop();
-    await until(async () => await nodeReady() === "False", {
-      what: "a Node that is not Ready",
+    const ready = { kind: "node", name: DEVICE, type: "Ready" };
+    await untilCondition(world(), { ...ready, status: "False" }, {
       timeoutMs: 20_000,
     });
     await dockerd.restart();
-    await until(async () => await nodeReady() === "True", {
-      what: "a Ready Node",
+    await untilCondition(world(), { ...ready, status: "True" }, {
       timeoutMs: 30_000,
     });
     const pod = await untilPod(world(), "reader", {
@@ -309,8 +301,7 @@ scenario(
       what: "Ready",
       is: isReady,
     });
-    const id = firstContainer(before)?.containerID?.replace("docker://", "") ??
-      "";
+    const id = containerId(before);
     await world().operator.crash();
     await agent.crash();
     await dockerd.run(["kill", id]);

@@ -20,6 +20,7 @@ import {
   DEVICE,
   mustDevice,
   scenario,
+  untilCondition,
   untilServed,
   useWorld,
 } from "./_support/scenario.ts";
@@ -40,21 +41,8 @@ async function setInterface(state: "up" | "down"): Promise<void> {
   });
 }
 
-function isConnected(): Promise<string> {
-  return conditionStatus(world(), {
-    kind: "edgedevice",
-    name: DEVICE,
-    type: "Connected",
-  });
-}
-
-function isNodeReady(): Promise<string> {
-  return conditionStatus(world(), {
-    kind: "node",
-    name: DEVICE,
-    type: "Ready",
-  });
-}
+const CONNECTED = { kind: "edgedevice", name: DEVICE, type: "Connected" };
+const READY = { kind: "node", name: DEVICE, type: "Ready" };
 
 function startTime(pod: PodObject | undefined): string | undefined {
   return firstContainer(pod)?.state.running?.startedAt;
@@ -112,12 +100,11 @@ scenario(
     const before = await startCounter();
     await setInterface("down");
     try {
+      await untilCondition(world(), { ...CONNECTED, status: "False" }, {
+        timeoutMs: 90_000,
+      });
       await until(
-        async () => await isConnected() === "False",
-        { what: "Connected False", timeoutMs: 90_000, intervalMs: 500 },
-      );
-      await until(
-        async () => await isNodeReady() !== "True",
+        async () => await conditionStatus(world(), READY) !== "True",
         { what: "a Node not Ready", timeoutMs: 120_000, intervalMs: 500 },
       );
     } finally {
@@ -125,10 +112,7 @@ scenario(
     }
     await world().untilNodeReady(DEVICE, 90_000);
     const after = await untilPod(world(), POD, { what: "Ready", is: isReady });
-    assert.equal(
-      await isConnected(),
-      "True",
-    );
+    assert.equal(await conditionStatus(world(), CONNECTED), "True");
     assert.equal(startTime(after), startTime(before));
     assert.equal(after.status?.containerStatuses?.[0]?.restartCount, 0);
   },

@@ -16,11 +16,11 @@ import {
   untilPod,
 } from "./_support/pods.ts";
 import {
-  conditionStatus,
   DEVICE,
   kubectl,
   mustDevice,
   scenario,
+  untilCondition,
   useWorld,
 } from "./_support/scenario.ts";
 import { type CounterReader, execCounter } from "./_support/counter.ts";
@@ -239,19 +239,12 @@ scenario(
     await startedAt();
     const { agent } = mustDevice(world());
     await agent.crash();
-    await until(
-      async () =>
-        await conditionStatus(world(), {
-          kind: "edgedevice",
-          name: DEVICE,
-          type: "Connected",
-        }) === "False",
-      {
-        what: "condition Connected False",
-        timeoutMs: 60_000,
-        intervalMs: 500,
-      },
-    );
+    await untilCondition(world(), {
+      kind: "edgedevice",
+      name: DEVICE,
+      type: "Connected",
+      status: "False",
+    });
     const refused = await kubectl(world(), "exec", DEVICE, "--", "true");
     assert.match(refused.stderr, /offline/);
     await agent.restart();

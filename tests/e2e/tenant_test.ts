@@ -5,10 +5,10 @@ import { until } from "../../dev/base/wait.ts";
 import { IMAGES, type KubeObject } from "../../dev/world/mod.ts";
 import { isReady, placement, type PodObject } from "./_support/pods.ts";
 import {
-  conditionStatus,
   DEVICE,
   mustDevice,
   scenario,
+  untilCondition,
   useWorld,
 } from "./_support/scenario.ts";
 
@@ -78,15 +78,12 @@ scenario(
     await createTenant();
     const { agent } = mustDevice(world());
     await agent.crash();
-    await until(
-      async () =>
-        await conditionStatus(world(), {
-          kind: "edgedevice",
-          name: DEVICE,
-          type: "Connected",
-        }) === "False",
-      { what: "condition Connected False", timeoutMs: 60_000 },
-    );
+    await untilCondition(world(), {
+      kind: "edgedevice",
+      name: DEVICE,
+      type: "Connected",
+      status: "False",
+    });
     await world().kubectl.run(["delete", "namespace", TENANT, "--wait=false"]);
     await until(async () => {
       const pod = await world().kubectl.find<PodObject>(

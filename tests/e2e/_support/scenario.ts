@@ -157,6 +157,25 @@ export async function conditionStatus(
   );
 }
 
+/** Waits until a condition has this status, e.g. "True". */
+export async function untilCondition(
+  world: World,
+  condition: { kind: string; name: string; type: string; status: string },
+  options: { timeoutMs?: number; detail?: () => Promise<string> } = {},
+): Promise<void> {
+  const { name, type, status } = condition;
+  const { timeoutMs = 60_000, detail } = options;
+  await until(
+    async () => await conditionStatus(world, condition) === status,
+    {
+      what: `condition ${type}=${status} of ${name}`,
+      timeoutMs,
+      intervalMs: 300,
+      ...detail ? { detail } : {},
+    },
+  );
+}
+
 /** Waits until an object is deleted. */
 export async function untilDeleted(
   world: World,
