@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A device that runs short of disk space or memory, as kubectl shows it. */
 import assert from "node:assert/strict";
-import { IMAGES } from "../../dev/world/mod.ts";
 import {
+  container,
   firstContainer,
   isReady,
   type PodObject,
@@ -30,18 +30,6 @@ eviction:
   hard: {memory.available: "${memoryThreshold}", nodefs.available: 0, nodefs.inodesFree: 0}
   pressureTransitionPeriod: 15s
 `;
-
-function container(
-  script: string,
-  more: Record<string, unknown> = {},
-): Record<string, unknown> {
-  return {
-    name: "main",
-    image: IMAGES.busybox,
-    command: ["sh", "-c", script],
-    ...more,
-  };
-}
 
 async function untilPressure(type: string, status: string): Promise<void> {
   await untilCondition(world(), { kind: "node", name: SMALL, type, status }, {

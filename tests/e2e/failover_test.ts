@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { parseAgentConfig } from "../../lib/shared/config/mod.ts";
 import { print } from "../../dev/base/terminal.ts";
 import { until } from "../../dev/base/wait.ts";
-import { IMAGES, NAMESPACE, type Operator } from "../../dev/world/mod.ts";
+import { NAMESPACE, type Operator } from "../../dev/world/mod.ts";
 import {
   COUNTER_SCRIPT,
   type CounterReader,
@@ -16,6 +16,7 @@ import {
 } from "./_support/counter.ts";
 import { NodeWatch } from "./_support/node_watch.ts";
 import {
+  container,
   containerId,
   findPod,
   firstContainer,
@@ -109,11 +110,7 @@ async function untilListed(): Promise<void> {
 async function containerState(): Promise<string> {
   if (!await findPod(world(), POD)) {
     await world().kubectl.apply(podOn(DEVICE, POD, {
-      containers: [{
-        name: "main",
-        image: IMAGES.busybox,
-        command: ["sh", "-c", COUNTER_SCRIPT],
-      }],
+      containers: [container(COUNTER_SCRIPT)],
     }));
   }
   const pod = await untilPod(world(), POD, {

@@ -5,8 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
-import { IMAGES, NAMESPACE } from "../../dev/world/mod.ts";
+import { NAMESPACE } from "../../dev/world/mod.ts";
 import {
+  container,
   containerId,
   firstContainer,
   isReady,
@@ -26,18 +27,6 @@ import {
 } from "./_support/scenario.ts";
 
 const world = useWorld();
-
-function container(
-  script: string,
-  more: Record<string, unknown> = {},
-): Record<string, unknown> {
-  return {
-    name: "main",
-    image: IMAGES.busybox,
-    command: ["sh", "-c", script],
-    ...more,
-  };
-}
 
 /** Deletes a pod and waits for its deletion. */
 async function deletePod(name: string): Promise<void> {

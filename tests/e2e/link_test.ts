@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import { tryRun } from "../../dev/base/run.ts";
 import { until } from "../../dev/base/wait.ts";
-import { Agent, IMAGES, NAMESPACE, Operator } from "../../dev/world/mod.ts";
+import { Agent, NAMESPACE, Operator } from "../../dev/world/mod.ts";
 import {
+  container,
   findPod,
   firstContainer,
   isReady,
@@ -51,11 +52,7 @@ function startTime(pod: PodObject | undefined): string | undefined {
 async function startCounter(): Promise<PodObject> {
   if (!await findPod(world(), POD)) {
     await world().kubectl.apply(podOn(DEVICE, POD, {
-      containers: [{
-        name: "main",
-        image: IMAGES.busybox,
-        command: ["sh", "-c", COUNTER_SCRIPT],
-      }],
+      containers: [container(COUNTER_SCRIPT)],
     }));
   }
   return await untilPod(world(), POD, {

@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { print } from "../../dev/base/terminal.ts";
 import { until } from "../../dev/base/wait.ts";
-import { IMAGES } from "../../dev/world/mod.ts";
 import {
   COUNTER_SCRIPT,
   execCounter,
@@ -14,6 +13,7 @@ import {
 } from "./_support/counter.ts";
 import { NodeWatch } from "./_support/node_watch.ts";
 import {
+  container,
   containerId,
   firstContainer,
   isReady,
@@ -43,16 +43,13 @@ const world = useWorld({ operatorHosts: ["host-a"], devices: DEVICES });
 /** Starts the pod unless it runs. */
 async function startPod(): Promise<PodObject> {
   await world().kubectl.apply(podOn(DEVICE, POD, {
-    containers: [{
-      name: "main",
-      image: IMAGES.busybox,
-      command: ["sh", "-c", COUNTER_SCRIPT],
+    containers: [container(COUNTER_SCRIPT, {
       readinessProbe: {
         exec: { command: ["test", "!", "-e", UNREADY_FILE] },
         periodSeconds: 1,
         failureThreshold: 1,
       },
-    }],
+    })],
   }));
   return await untilPod(world(), POD, {
     what: "Ready",

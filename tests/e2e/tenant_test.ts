@@ -2,8 +2,13 @@
 /** Namespaces of --tenant-namespaces: their pods, and their deletion. */
 import assert from "node:assert/strict";
 import { until } from "../../dev/base/wait.ts";
-import { IMAGES, type KubeObject } from "../../dev/world/mod.ts";
-import { isReady, placement, type PodObject } from "./_support/pods.ts";
+import type { KubeObject } from "../../dev/world/mod.ts";
+import {
+  container,
+  isReady,
+  placement,
+  type PodObject,
+} from "./_support/pods.ts";
 import {
   DEVICE,
   mustDevice,
@@ -30,11 +35,7 @@ async function createTenant(): Promise<void> {
     metadata: { name: "web", namespace: TENANT },
     spec: {
       ...placement(DEVICE),
-      containers: [{
-        name: "main",
-        image: IMAGES.busybox,
-        command: ["sh", "-c", "trap 'sleep 3; exit' TERM; sleep 3600 & wait"],
-      }],
+      containers: [container("trap 'sleep 3; exit' TERM; sleep 3600 & wait")],
     },
   });
   await until(async () => {

@@ -2,6 +2,7 @@
 /** Pods of end-to-end scenarios: their specs, and waiting for their status. */
 import { until } from "../../../dev/base/wait.ts";
 import {
+  IMAGES,
   type KubeObject,
   NAMESPACE,
   type World,
@@ -125,6 +126,19 @@ export function podOn(
       terminationGracePeriodSeconds: 2,
       ...spec,
     },
+  };
+}
+
+/** Returns a container "main" that runs a shell script; `more` adds fields or replaces them. */
+export function container(
+  script: string,
+  more: Record<string, unknown> = {},
+): Record<string, unknown> {
+  return {
+    name: "main",
+    image: IMAGES.busybox,
+    command: ["sh", "-c", script],
+    ...more,
   };
 }
 
