@@ -13,6 +13,15 @@
  */
 import { AranyaError } from "../base/mod.ts";
 import type { EnvelopeKind } from "./_gen.ts";
+import {
+  MAX_UINT32,
+  MAX_VARINT_BYTES,
+  VARINT_STEP,
+  WIRE_BYTES,
+  WIRE_FIXED32,
+  WIRE_FIXED64,
+  WIRE_VARINT,
+} from "./wire_types.ts";
 
 /** One Command or Message. */
 export interface Envelope {
@@ -36,14 +45,6 @@ const TAG_STREAM = 0x10;
 const TAG_SEQUENCE = 0x18;
 const TAG_COMPLETE = 0x20;
 const TAG_PAYLOAD = 0x2a;
-const WIRE_VARINT = 0;
-const WIRE_FIXED64 = 1;
-const WIRE_BYTES = 2;
-const WIRE_FIXED32 = 5;
-/** The highest bit of a byte is set if the varint continues. */
-const VARINT_STEP = 0x80;
-const MAX_VARINT_BYTES = 10;
-const MAX_UINT32 = 0xffff_ffff;
 const EMPTY = new Uint8Array(0);
 
 /**

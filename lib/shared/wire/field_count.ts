@@ -6,6 +6,15 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { AranyaError } from "../base/mod.ts";
+import {
+  MAX_UINT32,
+  MAX_VARINT_BYTES,
+  VARINT_STEP,
+  WIRE_BYTES,
+  WIRE_FIXED32,
+  WIRE_FIXED64,
+  WIRE_VARINT,
+} from "./wire_types.ts";
 
 /** How a field is encoded. */
 interface FieldLayout {
@@ -16,15 +25,6 @@ interface FieldLayout {
   /** Whether the elements of a list may also be packed into one length-delimited field. */
   isPackable: boolean;
 }
-
-const WIRE_VARINT = 0;
-const WIRE_FIXED64 = 1;
-const WIRE_BYTES = 2;
-const WIRE_FIXED32 = 5;
-/** A byte of at least this value is followed by another one of the varint. */
-const VARINT_STEP = 0x80;
-const MAX_VARINT_BYTES = 10;
-const MAX_UINT32 = 0xffff_ffff;
 
 /** Wire types of the scalars that are not varints. */
 const SCALAR_WIRE_TYPES: Partial<Record<ScalarType, number>> = {
