@@ -96,7 +96,6 @@ export class Outbox {
   /** RESULT or RESET. */
   #final: OutgoingValue | undefined;
   #isFinalSent = false;
-  #resultBytes = 0;
   readonly #channels: OutgoingChannel[] = [];
   /** Rises with every turn of a channel. */
   #turn = 0;
@@ -131,9 +130,10 @@ export class Outbox {
     return this.#isFinalSent && this.#sent.isEmpty;
   }
 
-  /** Length of the RESULT until the peer has acknowledged it; 0 without one. */
+  /** Length of the RESULT that is queued or sent, until `clear`; 0 without one. */
   get resultBytes(): number {
-    return this.#resultBytes;
+    const final = this.#final;
+    return final?.kind === EnvelopeKind.RESULT ? final.encode().length : 0;
   }
 
   /** Sent and not acknowledged, in bytes. */
@@ -174,7 +174,6 @@ export class Outbox {
   /** Queues the RESULT, after all chunks. Only the first call counts. */
   queueResult(payload: Uint8Array): void {
     if (this.#final) return;
-    this.#resultBytes = payload.length;
     this.#final = {
       kind: EnvelopeKind.RESULT,
       encode: () => payload,
@@ -185,7 +184,6 @@ export class Outbox {
   /** Queues a RESET, drops what isn't in packets yet, and rejects its writers with the error. */
   queueReset(payload: Uint8Array, error: AranyaError): void {
     this.#dropQueued(error);
-    this.#resultBytes = 0;
     this.#final = {
       kind: EnvelopeKind.RESET,
       encode: () => payload,
@@ -199,7 +197,6 @@ export class Outbox {
     this.#dropQueued(error);
     this.#sent.clear();
     this.#final = undefined;
-    this.#resultBytes = 0;
   }
 
   #dropQueued(error: AranyaError): void {
