@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Changes the credential in the text of an agent.yaml. */
+import { Buffer } from "node:buffer";
 import { AranyaError } from "../base/mod.ts";
 
 /**
@@ -17,13 +18,9 @@ export function replaceCredential(text: string, key: Uint8Array): string {
       `Cannot rotate credential: agent.yaml has ${count} lines "credential: …" with the value on the same line, expected 1`,
     );
   }
+  const value = Buffer.from(key).toString("base64");
   return text.replace(
     pattern,
-    (_line, before: string, after: string) =>
-      `${before}${toBase64(key)}${after}`,
+    (_line, before: string, after: string) => `${before}${value}${after}`,
   );
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
 }
