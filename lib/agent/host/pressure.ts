@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pressure of a machine: which thresholds are exceeded, and the conditions of its Node. */
-import { defined } from "../../shared/base/mod.ts";
+import { defined, MEBIBYTE } from "../../shared/base/mod.ts";
 import type {
   EvictionQuantity,
   EvictionSettings,
@@ -8,7 +8,6 @@ import type {
 } from "../../shared/config/mod.ts";
 import type { DiskUsage, HostFacts, HostUsage } from "./facts.ts";
 
-const MEBIBYTE = 1024 * 1024;
 /** Messages name available memory in steps of this size, so that they seldom change. */
 const MEMORY_STEP_MEBIBYTES = 16;
 const MAX_THREAD_SHARE = 0.9;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Conversions and comparisons of byte arrays. */
 
+/** Bytes in one MiB. */
+export const MEBIBYTE = 1024 * 1024;
+
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
 

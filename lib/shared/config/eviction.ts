@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Thresholds below which the device evicts pods, with the names and defaults of a kubelet. */
+import { MEBIBYTE } from "../base/mod.ts";
 
 /**
  * What is measured. "nodefs" is the file system of the agent's state with the volumes of pods,
@@ -31,7 +32,6 @@ export interface EvictionSettings {
   pressureTransitionPeriodMs: number;
 }
 
-const MEBIBYTE = 1024 * 1024;
 const UNIT_COUNTS: Readonly<Record<string, number>> = {
   "": 1,
   k: 1e3,

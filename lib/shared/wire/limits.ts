@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Limits on what a peer may send (proto/aranya.proto, "Limits"); both ends use the same. */
-
-const MEBIBYTE = 1024 * 1024;
+import { MEBIBYTE } from "../base/mod.ts";
 
 /** Upper bound of a value, in bytes, by the side that receives it. */
 export const MAX_VALUE_BYTES = {
