@@ -34,7 +34,7 @@ interface Slot extends SlotHolder {
  *
  * When all slots are taken, a new holder evicts the oldest slot of the group that has the most, if
  * that is more than the new one's own group has with it: first among the narrowest groups, then
- * among the wider ones. Between equal shares it evicts the oldest slot that has lost its
+ * among the wider ones. Between equal groups it evicts the oldest slot that has lost its
  * protection, or gets none: so many clients that come at once behind one address make progress.
  *
  * @example
@@ -71,7 +71,7 @@ export class FairSlots {
   acquire(holder: SlotHolder): Disposable | undefined {
     const nowMs = this.#clock.monotonicMs();
     if (this.#slots.size >= this.#maxCount) {
-      const victim = this.#findLargerShare(holder) ??
+      const victim = this.#findInLargerGroup(holder) ??
         this.#findUnprotected(nowMs);
       if (!victim) return undefined;
       this.#slots.delete(victim);
@@ -83,7 +83,7 @@ export class FairSlots {
   }
 
   /** Returns the oldest slot of a group that has more than the holder's own will have. */
-  #findLargerShare({ groups }: SlotHolder): Slot | undefined {
+  #findInLargerGroup({ groups }: SlotHolder): Slot | undefined {
     for (const [level, own] of groups.entries()) {
       const counts = new Map<string | undefined, number>();
       for (const slot of this.#slots) {

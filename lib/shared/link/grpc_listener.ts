@@ -54,8 +54,8 @@ export interface GrpcListenerLimits {
    */
   idleTimeoutMs?: number;
   /**
-   * A call that has sent nothing for this time may lose its place to a new one of its connection,
-   * in milliseconds. @default 2000
+   * A call that has sent nothing for this time may be evicted for a new one of its connection, in
+   * milliseconds. @default 2000
    */
   silentCallMs?: number;
 }

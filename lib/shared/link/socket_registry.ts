@@ -77,7 +77,7 @@ interface Entry {
  *
  * A pending socket is destroyed after a time-out or for others, see {@linkcode PendingSockets}; an
  * idle one without calls after `idleTimeoutMs`. An idle socket doesn't count as pending: when a
- * whole fleet loses its links, those would take the places of the sockets that come.
+ * whole fleet loses its links, those would take the slots of the sockets that come.
  *
  * Unauthenticated calls are bounded for each socket. When there are too many, a new one evicts the
  * oldest that has ended here, or has sent nothing for `silentCallMs`. A call is never evicted for
@@ -136,7 +136,7 @@ export class SocketRegistry {
   /**
    * Counts one call on the socket of this peer ("address:port"). Dispose the result when the call
    * has ended. Returns undefined when the call is refused.
-   * @param options.onEvicted ends the call, which has lost its place to another one
+   * @param options.onEvicted ends the call, which was evicted for another one
    */
   addCall(
     peer: string,

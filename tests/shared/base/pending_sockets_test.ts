@@ -32,7 +32,7 @@ function setUp(options: Partial<PendingSocketsOptions> = {}) {
   });
   const add = (address = "10.0.0.1") => {
     const socket = new FakeSocket(address);
-    return { socket, place: pending.add(socket as unknown as Socket) };
+    return { socket, slot: pending.add(socket as unknown as Socket) };
   };
   return { pending, add, refused: () => refusedCount };
 }
@@ -42,21 +42,21 @@ Deno.test("PendingSockets.add() destroys a socket above the limit until a client
   const first = add();
   const second = add();
   const refusedOne = add();
-  assert.equal(refusedOne.place, undefined);
+  assert.equal(refusedOne.slot, undefined);
   assert.deepEqual([refusedOne.socket.destroyed, refused()], [true, 1]);
-  first.place?.[Symbol.dispose]();
+  first.slot?.[Symbol.dispose]();
   const third = add();
-  assert.ok(third.place);
+  assert.ok(third.slot);
   assert.equal(pending.count, 2);
   for (const { socket } of [first, second, third]) socket.destroy();
   assert.equal(pending.count, 0);
 });
 
-Deno.test("PendingSockets.add() takes the place of a network with many sockets", () => {
+Deno.test("PendingSockets.add() takes the slot of a network with many sockets", () => {
   const { add, refused } = setUp();
   const [oldest, newer] = [add(), add()];
   const other = add("10.0.0.2");
-  assert.ok(other.place);
+  assert.ok(other.slot);
   assert.deepEqual(
     [oldest.socket.destroyed, newer.socket.destroyed, refused()],
     [true, false, 1],
@@ -68,7 +68,7 @@ Deno.test("PendingSockets destroys a socket that is pending for too long", async
   const { add } = setUp({ timeoutMs: 20 });
   // Its time-out would be due first.
   const [used, silent] = [add(), add()];
-  used.place?.[Symbol.dispose]();
+  used.slot?.[Symbol.dispose]();
   await new Promise((resolve) => silent.socket.once("close", resolve));
   assert.deepEqual([silent.socket.destroyed, used.socket.destroyed], [
     true,

@@ -81,7 +81,7 @@ Deno.test("SocketRegistry.add() refuses sockets above its limits", () => {
   assert.equal(sockets.count, 0);
 });
 
-Deno.test("SocketRegistry.add() takes the place of a network with many pending sockets", () => {
+Deno.test("SocketRegistry.add() takes the slot of a network with many pending sockets", () => {
   const { sockets, add } = setUp({ maxCount: 10, maxPendingCount: 3 });
   const attackers = [1, 2, 3].map((port) => add(port).socket);
   assert.ok(add(4, "10.0.0.2").added);
@@ -255,7 +255,7 @@ Deno.test("SocketRegistry.addCall() evicts the oldest silent call when there are
     assert.deepEqual(evicted, expected);
   }
   assert.equal(refused(), 2);
-  // An evicted call has given its place back already.
+  // An evicted call was counted as ended already.
   calls[1]?.[Symbol.dispose]();
   assert.ok(sockets.addCall("10.0.0.1:1"));
   assert.deepEqual(evicted, [1, 2, 3]);
@@ -269,7 +269,7 @@ Deno.test("SocketRegistry.addCall() refuses a call while all others have time le
   const { calls, evicted } = fill(sockets, 16);
   assert.equal(sockets.addCall("10.0.0.1:1"), undefined);
   assert.deepEqual([evicted, refused()], [[], 1]);
-  // One that has ended here loses its place, after a handshake, too.
+  // One that has ended here is evicted, after a handshake, too.
   calls[5]?.markEnding();
   assert.ok(sockets.addCall("10.0.0.1:1"));
   calls[7]?.markActive();
