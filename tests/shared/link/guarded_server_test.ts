@@ -15,6 +15,7 @@ import {
 } from "../../../lib/shared/link/mod.ts";
 import {
   GuardedServer,
+  type GuardedServerOptions,
   type ServerStream,
 } from "../../../lib/shared/link/guarded_server.ts";
 
@@ -170,6 +171,17 @@ Deno.test("GuardedServer delivers a compressed message as it is", async () => {
   socket.destroy();
 });
 
+/** Creates a server that does not listen; unless `onError` is given, an error fails the test. */
+function createGuarded(
+  options: Pick<GuardedServerOptions, "admit"> & Partial<GuardedServerOptions>,
+): GuardedServer {
+  return new GuardedServer({}, {
+    onError: (error) => assert.fail(String(error)),
+    windowBytes: 65_536,
+    ...options,
+  });
+}
+
 /** Passes a stream to the server as the library's HTTP/2 server does. */
 function receiveStream(
   { grpc }: GuardedServer,
@@ -187,11 +199,7 @@ function receiveStream(
 }
 
 Deno.test("GuardedServer refuses a stream that is not admitted", () => {
-  const server = new GuardedServer({}, {
-    onError: (error) => assert.fail(String(error)),
-    admit: () => false,
-    windowBytes: 65_536,
-  });
+  const server = createGuarded({ admit: () => false });
   const codes: number[] = [];
   receiveStream(server, { close: (code) => void codes.push(code) });
   assert.deepEqual(codes, [7]);
@@ -199,11 +207,7 @@ Deno.test("GuardedServer refuses a stream that is not admitted", () => {
 });
 
 Deno.test("GuardedServer ends the session of a connection that was destroyed", () => {
-  const server = new GuardedServer({}, {
-    onError: (error) => assert.fail(String(error)),
-    admit: () => false,
-    windowBytes: 65_536,
-  });
+  const server = createGuarded({ admit: () => false });
   const calls: string[] = [];
   for (const destroyed of [false, true]) {
     receiveStream(server, {
@@ -220,10 +224,9 @@ Deno.test("GuardedServer ends the session of a connection that was destroyed", (
 
 Deno.test("GuardedServer reports what the library throws about a stream", () => {
   const errors: unknown[] = [];
-  const server = new GuardedServer({}, {
-    onError: (error) => void errors.push(error),
+  const server = createGuarded({
     admit: () => true,
-    windowBytes: 65_536,
+    onError: (error) => void errors.push(error),
   });
   const error = new Error("the stream is closed");
   receiveStream(server, {
@@ -237,10 +240,8 @@ Deno.test("GuardedServer reports what the library throws about a stream", () => 
 
 Deno.test("GuardedServer drops a stream that has ended, and calls each of its listeners once", () => {
   const admitted: ServerStream[] = [];
-  const server = new GuardedServer({}, {
-    onError: (error) => assert.fail(String(error)),
+  const server = createGuarded({
     admit: (stream) => admitted.push(stream) > 0,
-    windowBytes: 65_536,
   });
   const stream = Object.assign(new EventEmitter(), {
     closed: false,

@@ -18,6 +18,17 @@ interface SealedPair {
   counted: string[];
 }
 
+/** Seals the initiator's end with keys as after a handshake. */
+function sealInitiator(inner: Link): SealedLink {
+  return new SealedLink({
+    inner,
+    frames: inner.packets[Symbol.asyncIterator](),
+    linkId: LINK_ID,
+    sendKey: KEY_TO_RESPONDER,
+    receiveKey: KEY_TO_INITIATOR,
+  });
+}
+
 /** Creates both ends with keys as after a handshake. */
 function createSealedPair(
   tamper: Tamper,
@@ -32,13 +43,7 @@ function createSealedPair(
     set() {},
     time() {},
   };
-  const initiator = new SealedLink({
-    inner: inner.initiator,
-    frames: inner.initiator.packets[Symbol.asyncIterator](),
-    linkId: LINK_ID,
-    sendKey: KEY_TO_RESPONDER,
-    receiveKey: KEY_TO_INITIATOR,
-  });
+  const initiator = sealInitiator(inner.initiator);
   const responder = new SealedLink({
     inner: inner.responder,
     frames: inner.responder.packets[Symbol.asyncIterator](),
@@ -194,13 +199,7 @@ Deno.test("SealedLink does not end at a forged packet that pretends a gap", asyn
 
 Deno.test("SealedLink rejects its own packets when they are sent back", async () => {
   const inner = createLinkPair();
-  const end = new SealedLink({
-    inner: inner.initiator,
-    frames: inner.initiator.packets[Symbol.asyncIterator](),
-    linkId: LINK_ID,
-    sendKey: KEY_TO_RESPONDER,
-    receiveKey: KEY_TO_INITIATOR,
-  });
+  const end = sealInitiator(inner.initiator);
   await end.send(utf8("mine"));
   const { value } = await inner.responder.packets[Symbol.asyncIterator]()
     .next();
@@ -228,13 +227,7 @@ Deno.test("SealedLink.close() ends both ends without an error", async () => {
 
 Deno.test("SealedLink is exclusive on any link, and passes markAuthenticated() on", () => {
   const inner = createLinkPair({ isExclusive: false });
-  const sealed = new SealedLink({
-    inner: inner.initiator,
-    frames: inner.initiator.packets[Symbol.asyncIterator](),
-    linkId: LINK_ID,
-    sendKey: KEY_TO_RESPONDER,
-    receiveKey: KEY_TO_INITIATOR,
-  });
+  const sealed = sealInitiator(inner.initiator);
   assert.equal(sealed.isExclusive, true);
   sealed.markAuthenticated();
   assert.deepEqual(inner.authenticated, ["initiator"]);

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
+import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
   greetAsAgent,
   greetAsOperator,
+  type Greeting,
   type GreetingDecision,
 } from "../../../lib/shared/session/mod.ts";
 import {
@@ -27,6 +29,18 @@ import { VirtualClock } from "./_support/virtual_clock.ts";
 
 const noDecision = () => assert.fail("decide() was called");
 
+/** Runs the agent's end of a hello exchange. */
+function greetAsTestAgent(link: Link, clock: VirtualClock): Promise<Greeting> {
+  return greetAsAgent(link, {
+    clock,
+    session: makeSession("agent", { clock }),
+    capabilities: [],
+    agentVersion: "0.1.0",
+    machineId: "m",
+    bootId: "b",
+  });
+}
+
 /** Runs a hello exchange with this decision, and returns the outcome at both ends. */
 async function greet(
   decide: () => Promise<GreetingDecision> | GreetingDecision,
@@ -35,14 +49,7 @@ async function greet(
   const links = createMemoryLinks({ clock });
   const outcome = Promise.allSettled([
     greetAsOperator(links.operator, { clock, decide }),
-    greetAsAgent(links.agent, {
-      clock,
-      session: makeSession("agent", { clock }),
-      capabilities: [],
-      agentVersion: "0.1.0",
-      machineId: "m",
-      bootId: "b",
-    }),
+    greetAsTestAgent(links.agent, clock),
   ]);
   const [operator, agent] = await clock.run(outcome);
   const end = await clock.run(links.agent.closed);
@@ -195,14 +202,7 @@ Deno.test("greetAsOperator() throws cancelled and closes the link when its signa
 Deno.test("greetAsAgent() throws invalid when the reply has no outcome", async () => {
   const clock = new VirtualClock();
   const links = createMemoryLinks({ clock });
-  const pending = greetAsAgent(links.agent, {
-    clock,
-    session: makeSession("agent", { clock }),
-    capabilities: [],
-    agentVersion: "0.1.0",
-    machineId: "m",
-    bootId: "b",
-  });
+  const pending = greetAsTestAgent(links.agent, clock);
   await links.operator.send(
     encodeControl(EnvelopeKind.HELLO_REPLY, new Uint8Array(0)),
   );
@@ -249,14 +249,7 @@ Deno.test("greetAsAgent() refuses a version that it did not offer", async () => 
   for (const protocolVersion of [0, 2]) {
     const clock = new VirtualClock();
     const links = createMemoryLinks({ clock });
-    const greeting = greetAsAgent(links.agent, {
-      clock,
-      session: makeSession("agent", { clock }),
-      capabilities: [],
-      agentVersion: "0.1.0",
-      machineId: "m",
-      bootId: "b",
-    });
+    const greeting = greetAsTestAgent(links.agent, clock);
     await links.operator.send(encodeControl(
       EnvelopeKind.HELLO_REPLY,
       encodeMessage(HelloReplySchema, {

@@ -81,6 +81,15 @@ function makeStream(priority: StreamPriority): StreamState {
   return stream;
 }
 
+/** Returns stream 9, whose OPEN is one packet of more than 60,000 bytes. */
+function makeLargeStream(): StreamState {
+  const large = makeStream("normal");
+  large.id = 9;
+  large.outbox.queueOpen(() => new Uint8Array(60_000));
+  large.outbox.takePacket(9, 65_536);
+  return large;
+}
+
 function kindsOf(packets: Uint8Array[]): number[] {
   return packets.map((packet) => decodeEnvelope(packet).kind);
 }
@@ -218,10 +227,7 @@ Deno.test("run() splits a repeated envelope that is too large for the current li
 });
 
 Deno.test("run() sends requests between the PARTs of a large envelope, but no other envelope of its stream", async () => {
-  const large = makeStream("normal");
-  large.id = 9;
-  large.outbox.queueOpen(() => new Uint8Array(60_000));
-  large.outbox.takePacket(9, 65_536);
+  const large = makeLargeStream();
   void large.outbox.write(1, utf8("later"));
   large.outbox.takePacket(9, 65_536);
   large.outbox.rewind();
@@ -255,10 +261,7 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
 });
 
 Deno.test("run() sends requests in turn with the PARTs of an envelope while there is budget for both", async () => {
-  const large = makeStream("normal");
-  large.id = 9;
-  large.outbox.queueOpen(() => new Uint8Array(60_000));
-  large.outbox.takePacket(9, 65_536);
+  const large = makeLargeStream();
   large.outbox.rewind();
   await using fixture = startSender({ maxPacketBytes: 1_200 });
   const { sender, packets, budget, flush } = fixture;
@@ -279,10 +282,7 @@ Deno.test("run() sends requests in turn with the PARTs of an envelope while ther
 });
 
 Deno.test("run() sends the RESET of a stream after the PARTs of its envelope", async () => {
-  const large = makeStream("normal");
-  large.id = 9;
-  large.outbox.queueOpen(() => new Uint8Array(60_000));
-  large.outbox.takePacket(9, 65_536);
+  const large = makeLargeStream();
   large.outbox.rewind();
   await using fixture = startSender({ maxPacketBytes: 1_200 });
   const { sender, packets, budget, flush } = fixture;
