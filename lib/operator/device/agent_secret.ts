@@ -2,7 +2,11 @@
 /** Step of a reconciliation for the Secret with everything that an agent needs. */
 import { AranyaError } from "../../shared/base/mod.ts";
 import { SECRET, type Secret } from "../kube/mod.ts";
-import { inspectCertificate } from "../pki/mod.ts";
+import {
+  type CertificateFacts,
+  inspectCertificate,
+  splitPem,
+} from "../pki/mod.ts";
 import { covers } from "./covers.ts";
 import type { Device } from "./device.ts";
 import { agentSecretName, ROTATE_ANNOTATION } from "./metadata.ts";
@@ -15,12 +19,6 @@ const AUTHORITY_LEAD_MS = 180 * 86_400_000;
 /** Upper bound of that time, as a share of the CA's lifetime. */
 const AUTHORITY_LEAD_SHARE = 0.2;
 
-/** The time that a certificate is valid, in milliseconds since 1970. */
-interface Validity {
-  notBeforeMs: number;
-  notAfterMs: number;
-}
-
 /**
  * Keeps the Secret of one device: agent.yaml, the CA, and the credential, which is stored, rotated
  * and revoked by it. Calls of `ensure` must not overlap.
@@ -32,8 +30,8 @@ export class AgentSecret {
   #hasRotationBegun = false;
   /** UID of the Secret that holds the credential; undefined until it was read or written. */
   #uid: string | undefined;
-  /** The CA that was written last, and when it ends. */
-  #authority: { pem: string; validity: Validity | undefined } | undefined;
+  /** The CA that was written last, and the contents of the one that ends last. */
+  #authority: { pem: string; facts: CertificateFacts | undefined } | undefined;
 
   constructor(device: Device, writer: ObjectWriter) {
     this.#device = device;
@@ -48,9 +46,9 @@ export class AgentSecret {
 
   /** Problems with the CA that the Secret holds. */
   get problems(): ProblemCondition[] {
-    const validity = this.#authority?.validity;
-    if (!validity) return [];
-    const { notBeforeMs, notAfterMs } = validity;
+    const facts = this.#authority?.facts;
+    if (!facts) return [];
+    const { notBeforeMs, notAfterMs } = facts;
     const leadMs = Math.min(
       AUTHORITY_LEAD_MS,
       AUTHORITY_LEAD_SHARE * (notAfterMs - notBeforeMs),
@@ -103,7 +101,7 @@ export class AgentSecret {
   async #inspectAuthority(): Promise<void> {
     const pem = this.#readCa() ?? "";
     if (pem === this.#authority?.pem) return;
-    this.#authority = { pem, validity: await readValidity(pem) };
+    this.#authority = { pem, facts: await inspectLatest(pem) };
   }
 
   /**
@@ -221,15 +219,14 @@ export class AgentSecret {
 }
 
 /**
- * Returns the validity of the certificate of a bundle that is valid for longest; undefined when
- * there is none, or one can't be read.
+ * Returns the contents of the certificate of a bundle that ends last; undefined when there is none,
+ * or one can't be read.
  */
-async function readValidity(bundle: string): Promise<Validity | undefined> {
-  const blocks = bundle.match(
-    /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g,
-  ) ?? [];
+async function inspectLatest(
+  bundle: string,
+): Promise<CertificateFacts | undefined> {
   try {
-    const all = await Promise.all(blocks.map(inspectCertificate));
+    const all = await Promise.all(splitPem(bundle).map(inspectCertificate));
     return all.sort((left, right) => right.notAfterMs - left.notAfterMs)[0];
   } catch {
     return undefined; // the agent names what it can't read
