@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Problem conditions of an EdgeDevice: each type, reason and message in one place. */
-
 import { toRfc3339 } from "../../shared/base/mod.ts";
 
 /** A condition that is True while a problem lasts, and is dropped from the status afterwards. */
@@ -12,7 +11,6 @@ export interface ProblemCondition {
     | "AddressConflict"
     | "CertificateExpiring"
     | "CertificateIncomplete"
-    | "CertificateExpiring"
     | "VersionNotServed";
   /** CamelCase. */
   readonly reason: string;
