@@ -2,7 +2,7 @@
 /** The link of one device. */
 import { isDeepStrictEqual } from "node:util";
 import {
-  AranyaError,
+  type AranyaError,
   asAranyaError,
   FairSlots,
   type Logger,
@@ -251,14 +251,12 @@ export class DeviceLink {
     try {
       greeting = await this.#greet({ link, key }, signal);
     } catch (error) {
-      const { code } = asAranyaError(error, "Cannot greet agent");
+      const { code, message } = asAranyaError(error, "Cannot greet agent");
       const admitted = this.#logLimit.admit(code);
       if (admitted) {
         log.warn("agent was refused after its hello", { ...admitted, error });
       }
-      if (error instanceof AranyaError && error.code === "unsupported") {
-        this.#owner.onVersionUnsupported(error.message);
-      }
+      if (code === "unsupported") this.#owner.onVersionUnsupported(message);
       return;
     }
     // Again: it may have been rotated or revoked since the hello.
