@@ -41,6 +41,7 @@ import type { Replicas } from "./replicas.ts";
 const RECONNECT_GRACE_MS = 40_000;
 /** Why links end that are kept no longer in an outage. */
 const SUSPENDED = "the operator can't reach the API server";
+
 /** Options of {@linkcode startTerm}. */
 export interface TermOptions {
   /** Writes only while leadership is not suspended. */
