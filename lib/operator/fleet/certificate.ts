@@ -42,7 +42,7 @@ export async function readCertificate(
       ips.every((ip) => facts.ips.includes(ip)) &&
       dnsNames.every((name) => facts.dnsNames.includes(name)) &&
       facts.publicKeyHash === await hashPublicKeyOf(tls.key);
-    return isForNames ? await inspectPair(tls) : undefined;
+    return isForNames ? toCertificate(tls, facts) : undefined;
   } catch {
     return undefined; // unreadable, so a new one is requested
   }
@@ -53,7 +53,13 @@ export async function readCertificate(
  * @throws {AranyaError} code "invalid" when it can't be parsed
  */
 export async function inspectPair(tls: KeyPair): Promise<Certificate> {
-  const { notBeforeMs, notAfterMs } = await inspectCertificate(tls.cert);
+  return toCertificate(tls, await inspectCertificate(tls.cert));
+}
+
+function toCertificate(
+  tls: KeyPair,
+  { notBeforeMs, notAfterMs }: Validity,
+): Certificate {
   return { tls, validity: { notBeforeMs, notAfterMs } };
 }
 
