@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Lists of Events that the operator accepts. */
-import { concatBytes } from "../../shared/base/mod.ts";
 import {
   encodeMessage,
   EventListSchema,
   MAX_EVENT_LIST_BYTES,
 } from "../../shared/wire/mod.ts";
 import type { PodEvent } from "../pods/mod.ts";
+import { encodeFirst } from "./first_elements.ts";
 
 /** An Event and when it happened. */
 export interface TimedEvent extends PodEvent {
@@ -20,14 +20,8 @@ export interface TimedEvent extends PodEvent {
 export function encodeFirstEvents(
   events: readonly TimedEvent[],
 ): { payload: Uint8Array; count: number } {
-  // A list in protobuf is the concatenation of lists with one element each.
-  const parts: Uint8Array[] = [];
-  let byteCount = 0;
-  for (const event of events) {
-    const part = encodeMessage(EventListSchema, { events: [event] });
-    byteCount += part.length;
-    if (parts.length > 0 && byteCount > MAX_EVENT_LIST_BYTES) break;
-    parts.push(part);
-  }
-  return { payload: concatBytes(parts), count: parts.length };
+  return encodeFirst(events, {
+    maxBytes: MAX_EVENT_LIST_BYTES,
+    encodeOne: (event) => encodeMessage(EventListSchema, { events: [event] }),
+  });
 }

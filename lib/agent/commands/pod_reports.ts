@@ -23,6 +23,20 @@ export interface PodReportsOptions {
   log: Logger;
 }
 
+/** Reports of one kind that have not been sent. */
+interface Pending<T> {
+  method: Method;
+  /** Upper bound of the elements of one request. */
+  maxCount: number;
+  /** Returns all elements, in the order in which to send them. */
+  list(): T[];
+  /** Encodes the first elements, at least one. */
+  encodeFirst(elements: readonly T[]): { payload: Uint8Array; count: number };
+  /** Drops an element that was sent or refused, unless there is a newer one in its place. */
+  delete(element: T): void;
+  onRefused(element: T, error: AranyaError): void;
+}
+
 /** Changes within this time are sent together. */
 const BATCH_DELAY_MS = 20;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -43,7 +57,7 @@ export class PodReports
   /** Statuses to send, by pod UID. */
   readonly #statuses = new Map<string, PodStatus>();
   /** Events to send, oldest first. */
-  #events: TimedEvent[] = [];
+  readonly #events = new Set<TimedEvent>();
   /** Notified when there is something to send. */
   readonly #changes = new Notifier();
   /** Aborted to end the delay after the current attempt to send, should it fail. */
@@ -61,8 +75,11 @@ export class PodReports
   onPodEvent(event: PodEvent): void {
     const timeUnixMs = BigInt(Math.trunc(this.#options.clock.wallMs()));
     const message = cutUtf8(event.message, MAX_EVENT_MESSAGE_BYTES);
-    this.#events.push({ ...event, message, timeUnixMs });
-    if (this.#events.length > MAX_EVENT_COUNT) this.#events.shift();
+    this.#events.add({ ...event, message, timeUnixMs });
+    for (const oldest of this.#events) {
+      if (this.#events.size <= MAX_EVENT_COUNT) break;
+      this.#events.delete(oldest);
+    }
     this.#changes.notify();
   }
 
@@ -108,56 +125,66 @@ export class PodReports
     return await this.#sendStatuses(signal) ?? await this.#sendEvents(signal);
   }
 
-  async #sendStatuses(signal: AbortSignal): Promise<AranyaError | undefined> {
+  #sendStatuses(signal: AbortSignal): Promise<AranyaError | undefined> {
     const { log } = this.#options;
-    let maxCount = MAX_PODS_PER_REQUEST;
-    while (this.#statuses.size > 0) {
-      const pods = [...this.#statuses.values()].slice(0, maxCount);
-      const { payload, count } = encodeFirstStatuses(pods);
-      const error = await this.#send(Method.REPORT_PODS, { payload, signal });
-      if (error && !isRefused(error)) return error;
-      if (error && count > 1) {
-        maxCount = halve(count);
-        continue;
-      }
-      for (const pod of pods.slice(0, count)) {
-        if (error) {
-          log.warn("operator refused the status of a pod, it was dropped", {
-            pod: `${pod.namespace}/${pod.name}`,
-            error,
-          });
-        }
+    return this.#sendInBatches<PodStatus>({
+      method: Method.REPORT_PODS,
+      maxCount: MAX_PODS_PER_REQUEST,
+      list: () => [...this.#statuses.values()],
+      encodeFirst: encodeFirstStatuses,
+      delete: (pod) => {
         if (this.#statuses.get(pod.uid) === pod) this.#statuses.delete(pod.uid);
-      }
-      maxCount = Math.min(2 * maxCount, MAX_PODS_PER_REQUEST);
-    }
-    return undefined;
+      },
+      onRefused: ({ namespace, name }, error) =>
+        log.warn("operator refused the status of a pod, it was dropped", {
+          pod: `${namespace}/${name}`,
+          error,
+        }),
+    }, signal);
   }
 
-  async #sendEvents(signal: AbortSignal): Promise<AranyaError | undefined> {
+  #sendEvents(signal: AbortSignal): Promise<AranyaError | undefined> {
     const { log } = this.#options;
-    let maxCount = MAX_EVENT_COUNT;
-    while (this.#events.length > 0) {
-      const events = this.#events.slice(0, maxCount);
-      const { payload, count } = encodeFirstEvents(events);
-      const error = await this.#send(Method.REPORT_EVENTS, { payload, signal });
-      if (error && !isRefused(error)) return error;
-      if (error && count > 1) {
-        maxCount = halve(count);
-        continue;
-      }
-      const sent = new Set(events.slice(0, count));
-      for (const { reason } of sent) {
-        if (!error) break;
+    return this.#sendInBatches<TimedEvent>({
+      method: Method.REPORT_EVENTS,
+      maxCount: MAX_EVENT_COUNT,
+      list: () => [...this.#events],
+      encodeFirst: encodeFirstEvents,
+      delete: (event) => void this.#events.delete(event),
+      onRefused: ({ reason }, error) =>
         log.warn("operator refused an event, it was dropped", {
           reason,
           error,
-        });
+        }),
+    }, signal);
+  }
+
+  /**
+   * Sends all that is pending. A refused batch is sent again in halves, until the element that the
+   * operator refuses is alone and is dropped.
+   */
+  async #sendInBatches<T>(
+    pending: Pending<T>,
+    signal: AbortSignal,
+  ): Promise<AranyaError | undefined> {
+    const { method } = pending;
+    let maxCount = pending.maxCount;
+    for (;;) {
+      const elements = pending.list().slice(0, maxCount);
+      if (elements.length === 0) return undefined;
+      const { payload, count } = pending.encodeFirst(elements);
+      const error = await this.#send(method, { payload, signal });
+      if (error && !isRefused(error)) return error;
+      if (error && count > 1) {
+        maxCount = Math.ceil(count / 2);
+        continue;
       }
-      this.#events = this.#events.filter((event) => !sent.has(event));
-      maxCount = Math.min(2 * maxCount, MAX_EVENT_COUNT);
+      for (const element of elements.slice(0, count)) {
+        if (error) pending.onRefused(element, error);
+        pending.delete(element);
+      }
+      maxCount = Math.min(2 * maxCount, pending.maxCount);
     }
-    return undefined;
   }
 
   async #send(
@@ -179,9 +206,4 @@ export class PodReports
 /** Returns whether the operator would refuse the same request again. */
 function isRefused(error: AranyaError): boolean {
   return hasCode(error, "too_large") || hasCode(error, "invalid");
-}
-
-/** Returns how many elements to send next, to find the one that is refused. */
-function halve(count: number): number {
-  return Math.ceil(count / 2);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Lists of pod statuses that the operator accepts. */
-import { concatBytes } from "../../shared/base/mod.ts";
 import {
   type ContainerState,
   type ContainerStatus,
@@ -10,6 +9,7 @@ import {
   type PodStatus,
   PodStatusListSchema,
 } from "../../shared/wire/mod.ts";
+import { encodeFirst } from "./first_elements.ts";
 
 /** Upper bound of a list, with room for the envelope of the request. */
 const MAX_LIST_BYTES = MAX_VALUE_BYTES.operator - 64 * 1024;
@@ -35,16 +35,10 @@ export function encodeStatuses(pods: readonly PodStatus[]): Uint8Array {
 export function encodeFirstStatuses(
   pods: readonly PodStatus[],
 ): { payload: Uint8Array; count: number } {
-  // A list in protobuf is the concatenation of lists with one element each.
-  const parts: Uint8Array[] = [];
-  let byteCount = 0;
-  for (const pod of pods.slice(0, MAX_REPORTED_PODS)) {
-    const part = encodeStatuses([pod]);
-    byteCount += part.length;
-    if (parts.length > 0 && byteCount > MAX_LIST_BYTES) break;
-    parts.push(part);
-  }
-  return { payload: concatBytes(parts), count: parts.length };
+  return encodeFirst(pods.slice(0, MAX_REPORTED_PODS), {
+    maxBytes: MAX_LIST_BYTES,
+    encodeOne: (pod) => encodeStatuses([pod]),
+  });
 }
 
 function withCutMessages(pod: PodStatus, length: number): PodStatus {
