@@ -11,11 +11,11 @@ import type { Volumes } from "../volumes/mod.ts";
 import type { PodReporter } from "./context.ts";
 import type { DiskReclaimer } from "./disk_reclaimer.ts";
 import {
-  type ExceededThreshold,
   findExceededStorageLimit,
   findRejection,
   hasStorageLimit,
   rankPods,
+  type Shortage,
   toEvictionMessage,
   toShortResource,
 } from "./eviction_ranking.ts";
@@ -129,34 +129,31 @@ export class Evictor {
   /** Returns whether a pod was evicted. */
   async #runRound(signal: AbortSignal): Promise<boolean> {
     const { reclaimer } = this.#options;
-    let pressure = await this.#readPressure(signal);
-    let threshold = findReason(pressure);
-    if (!threshold) {
+    let shortage = await this.#findShortage(signal);
+    if (!shortage) {
       this.#reported = undefined;
       return false;
     }
-    this.#reportShortage(toShortResource(threshold));
+    this.#reportShortage(toShortResource(shortage.threshold));
     if (await this.#waitForCleanup(signal)) {
-      pressure = await this.#readPressure(signal);
-      threshold = findReason(pressure);
-      if (!threshold) return false;
+      shortage = await this.#findShortage(signal);
+      if (!shortage) return false;
     }
-    if (toShortResource(threshold) !== "memory") {
+    if (toShortResource(shortage.threshold) !== "memory") {
       // Images and dead containers are on the engine's disk.
-      const frees = pressure.hasOneDisk ||
-        threshold.signal.startsWith("imagefs");
+      const frees = shortage.hasOneDisk ||
+        shortage.threshold.signal.startsWith("imagefs");
       if (frees) await reclaimer.reclaim();
-      pressure = await this.#readPressure(signal);
-      threshold = findReason(pressure);
-      if (!threshold) return false;
+      shortage = await this.#findShortage(signal);
+      if (!shortage) return false;
     }
-    const { hasOneDisk } = pressure;
+    const { threshold } = shortage;
     const pods = this.#listActive();
     const usages = await this.#measure(pods, {
       signal,
       hasDisk: toShortResource(threshold) !== "memory",
     });
-    const [chosen] = rankPods(usages, { threshold, hasOneDisk });
+    const [chosen] = rankPods(usages, shortage);
     const pod = chosen &&
       pods.find(({ record }) => record.spec === chosen.spec);
     if (!chosen || !pod?.isActive) return false;
@@ -191,6 +188,17 @@ export class Evictor {
       await clock.sleep(CLEANUP_POLL_MS, { signal });
     }
     return held.length > 0;
+  }
+
+  /** Measures; returns the first shortage for which a pod may be evicted. */
+  async #findShortage(signal: AbortSignal): Promise<Shortage | undefined> {
+    const { exceeded, countsPodMemory, hasOneDisk } = await this.#readPressure(
+      signal,
+    );
+    const threshold = exceeded.find((one) =>
+      countsPodMemory || toShortResource(one) !== "memory"
+    );
+    return threshold && { threshold, hasOneDisk };
   }
 
   async #readPressure(signal: AbortSignal): Promise<DevicePressure> {
@@ -282,13 +290,4 @@ export class Evictor {
       { error },
     );
   }
-}
-
-/** Returns the first threshold for which a pod may be evicted. */
-function findReason(
-  { exceeded, countsPodMemory }: DevicePressure,
-): ExceededThreshold | undefined {
-  return exceeded.find((threshold) =>
-    countsPodMemory || toShortResource(threshold) !== "memory"
-  );
 }
