@@ -5,6 +5,7 @@ import {
   hasCode,
   type Logger,
   Notifier,
+  waitAtMost,
 } from "../../shared/base/mod.ts";
 import type { PodSpec, PodStatus } from "../../shared/wire/mod.ts";
 import { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "../volumes/mod.ts";
@@ -198,12 +199,10 @@ export class PodWorker implements AsyncDisposable {
 
   async #waitForActions(): Promise<void> {
     const actions = [...this.#running.values()].map(({ done }) => done);
-    const deadline = new AbortController();
-    const deadlineOver = this.#context.clock.sleep(CLOSE_TIMEOUT_MS, {
-      signal: deadline.signal,
-    }).catch(() => {});
-    await Promise.race([Promise.allSettled(actions), deadlineOver]);
-    deadline.abort();
+    await waitAtMost(Promise.allSettled(actions), {
+      timeoutMs: CLOSE_TIMEOUT_MS,
+      clock: this.#context.clock,
+    });
   }
 
   async #syncWhenNotified(signal: AbortSignal): Promise<void> {
