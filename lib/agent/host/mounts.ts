@@ -57,12 +57,10 @@ export class HostMounts {
       } catch (error) {
         // An older kernel refuses the option, like anything else that is wrong.
         if (hasCode(error, "forbidden")) throw error;
-        await mount([]);
-        this.#hasNoswap = false;
-        return;
       }
     }
     await mount([]);
+    this.#hasNoswap = false;
   }
 
   /**
