@@ -64,12 +64,11 @@ export class PodStore {
    * next start then has the same number.
    */
   async countStart(): Promise<{ count: bigint; isSaved: boolean }> {
-    const previous = await this.#readStartCount();
-    const next = new Uint8Array(START_COUNT_BYTES);
-    new DataView(next.buffer).setBigUint64(0, previous + 1n);
-    const count = previous + 1n;
+    const count = await this.#readStartCount() + 1n;
+    const bytes = new Uint8Array(START_COUNT_BYTES);
+    new DataView(bytes.buffer).setBigUint64(0, count);
     try {
-      await this.#store.write(START_COUNT, next, { useReserve: true });
+      await this.#store.write(START_COUNT, bytes, { useReserve: true });
       return { count, isSaved: true };
     } catch (error) {
       this.#log.error("start of the agent can't be counted", { error });
