@@ -123,9 +123,10 @@ export class DockerPods implements PodRuntime {
 
   async removeSandbox(podUid: string): Promise<void> {
     // The infra container goes last: the others use its network namespace.
-    const { others } = await this.#listPodContainers(podUid);
-    for (const { Id } of others) await this.removeContainer(Id);
-    await this.stopSandbox(podUid);
+    const { sandboxes, others } = await this.#listPodContainers(podUid);
+    for (const { Id } of [...others, ...sandboxes]) {
+      await this.removeContainer(Id);
+    }
     // Also when someone else removed the infra container, or it never started.
     await this.#sandboxes.removeIdleNetwork();
   }
