@@ -13,8 +13,8 @@ import { ContainerPlanner, isCompleted } from "./plan_containers.ts";
 import {
   findExitCode,
   findRunning,
-  MIN_GRACE_MS,
   type PlanInput,
+  toStopByMs,
 } from "./plan_input.ts";
 
 /**
@@ -145,7 +145,7 @@ class PodPlanner {
   #toStopByMs(): number {
     const { nowMs, spec } = this.#input;
     const graceMs = Number(spec.terminationGraceSeconds) * 1_000;
-    return nowMs + Math.max(MIN_GRACE_MS, graceMs);
+    return toStopByMs({ nowMs, graceMs });
   }
 
   /**

@@ -17,9 +17,9 @@ import {
   findExitCode,
   findNewest,
   findRunning,
-  MIN_GRACE_MS,
   type PlanInput,
   type StartFailure,
+  toStopByMs,
 } from "./plan_input.ts";
 
 /** Delay of the second restart in a row; the first one has none, each later one twice as much. */
@@ -281,7 +281,7 @@ export class ContainerPlanner {
     const { unhealthy } = container;
     if (unhealthy?.id === running.id) {
       this.stopRunning(container, {
-        stopByMs: nowMs + Math.max(MIN_GRACE_MS, unhealthy.graceMs),
+        stopByMs: toStopByMs({ nowMs, graceMs: unhealthy.graceMs }),
         isHeld: false,
         cause: "unhealthy",
         failedCheck: unhealthy.failedCheck,
@@ -291,7 +291,7 @@ export class ContainerPlanner {
     ) {
       const graceMs = Number(spec.terminationGraceSeconds) * 1_000;
       this.stopRunning(container, {
-        stopByMs: nowMs + Math.max(MIN_GRACE_MS, graceMs),
+        stopByMs: toStopByMs({ nowMs, graceMs }),
         isHeld: false,
         cause: "changed",
       });

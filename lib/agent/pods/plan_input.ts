@@ -158,6 +158,13 @@ export interface PlanInput extends RunningActions {
   containers: ContainerInput[];
 }
 
+/** Returns when the grace period of a stop ends, if it begins now. */
+export function toStopByMs(
+  { nowMs, graceMs }: { nowMs: number; graceMs: number },
+): number {
+  return nowMs + Math.max(MIN_GRACE_MS, graceMs);
+}
+
 /** Returns the containers of a pod in the order of its spec, init containers first. */
 export function listContainers(
   { initContainers, containers }: PodSpec,

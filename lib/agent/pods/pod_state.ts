@@ -20,11 +20,11 @@ import {
   type ContainerInput,
   findRunning,
   listContainers,
-  MIN_GRACE_MS,
   type PlanInput,
   type PodContainer,
   type PodGoal,
   type RunningActions,
+  toStopByMs,
   type VolumesState,
 } from "./plan_input.ts";
 import { PodObservation } from "./pod_observation.ts";
@@ -222,7 +222,7 @@ export class PodState implements ContainerPod {
       ? 0
       : Number(spec.terminationGraceSeconds);
     const graceMs = 1_000 * (goal === "remove" ? graceSeconds : failureSeconds);
-    const stopByMs = this.#nowMs() + Math.max(MIN_GRACE_MS, graceMs);
+    const stopByMs = toStopByMs({ nowMs: this.#nowMs(), graceMs });
     this.#stopByMs = Math.min(this.#stopByMs ?? Infinity, stopByMs);
   }
 
