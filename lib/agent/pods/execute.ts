@@ -277,8 +277,8 @@ async function release(options: RunActionOptions): Promise<void> {
 }
 
 /**
- * Returns what `work` returns. When it fails the action stays busy for a while, since the next plan
- * would repeat it at once.
+ * Executes `work`. When it fails the action stays busy for a while, since the next plan would
+ * repeat it at once.
  */
 async function pauseOnFailure(
   { context, signal }: RunActionOptions,
