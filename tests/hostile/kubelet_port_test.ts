@@ -166,22 +166,12 @@ attack("kubelet port: client certificates of another CA", async (attacker) => {
 attack(
   "kubelet port: headers byte by byte on many connections (slow loris)",
   async (attacker) => {
-    const bytes = toRequest("/pods", [`X-Slow: ${"x".repeat(5000)}`]);
-    let count = 0;
-    await attacker.repeat(async () => {
-      const wire = await attacker.connect(withoutAccess(attacker));
-      if (!wire) return await pause(10);
-      count++;
-      wire.read();
-      for (
-        let at = 0;
-        at < bytes.length && wire.isOpen && !attacker.isOver;
-        at++
-      ) {
-        await wire.write(bytes.subarray(at, at + 1));
-        await pause(100);
-      }
-    }, { lanes: 300 });
+    const count = await attacker.trickle({
+      to: withoutAccess(attacker),
+      bytes: toRequest("/pods", [`X-Slow: ${"x".repeat(5000)}`]),
+      pauseMs: 100,
+      lanes: 300,
+    });
     assert.ok(count > 20, `only ${count} connections`);
     return `${count} connections`;
   },

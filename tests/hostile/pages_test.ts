@@ -75,23 +75,13 @@ attack("HTTP page: connections that send nothing", async (attacker) => {
 attack(
   "HTTP page: headers byte by byte on many connections (slow loris)",
   async (attacker) => {
-    const bytes = text(`GET /metrics HTTP/1.1\r\nHost: ${"x".repeat(1000)}`);
-    let count = 0;
     const probes = probeAll(attacker);
-    await attacker.repeat(async () => {
-      const wire = await attacker.connect(address(attacker));
-      if (!wire) return await pause(10);
-      count++;
-      wire.read();
-      for (
-        let at = 0;
-        at < bytes.length && wire.isOpen && !attacker.isOver;
-        at++
-      ) {
-        await wire.write(bytes.subarray(at, at + 1));
-        await pause(50);
-      }
-    }, { lanes: 200 });
+    const count = await attacker.trickle({
+      to: address(attacker),
+      bytes: text(`GET /metrics HTTP/1.1\r\nHost: ${"x".repeat(1000)}`),
+      pauseMs: 50,
+      lanes: 200,
+    });
     assert.ok(count > MAX_CONNECTIONS, `only ${count} connections`);
     return `${count} connections, ${await probes} probes`;
   },

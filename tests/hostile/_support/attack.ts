@@ -130,6 +130,38 @@ export class Attacker {
     return `${toMebibytes(sentBytes)} MiB sent, closed ${closedCount} times`;
   }
 
+  /**
+   * Sends the same bytes one at a time on many connections (slow loris). Returns the number of
+   * connections.
+   */
+  async trickle(
+    { to, bytes, pauseMs, lanes }: {
+      to: WireOptions;
+      bytes: Uint8Array;
+      /** After each byte. */
+      pauseMs: number;
+      /** Connections at the same time. */
+      lanes: number;
+    },
+  ): Promise<number> {
+    let count = 0;
+    await this.repeat(async () => {
+      const wire = await this.connect(to);
+      if (!wire) return await pause(10);
+      count++;
+      wire.read();
+      for (
+        let at = 0;
+        at < bytes.length && wire.isOpen && !this.isOver;
+        at++
+      ) {
+        await wire.write(bytes.subarray(at, at + 1));
+        await pause(pauseMs);
+      }
+    }, { lanes });
+    return count;
+  }
+
   /** Waits for something that may never come; undefined when the attack is over before. */
   async untilOver<T>(
     work: Promise<T> = new Promise(() => {}),
