@@ -2,7 +2,7 @@
 /** Attacks on a kubelet port, by clients without access and by one with it. */
 import assert from "node:assert/strict";
 import { deflateSync } from "node:zlib";
-import { concatBytes } from "../../lib/shared/base/mod.ts";
+import { concatBytes, utf8 } from "../../lib/shared/base/mod.ts";
 import { encodeFrame } from "../../lib/operator/streaming/spdy_frames.ts";
 import { SpdyHeaderWriter } from "../../lib/operator/streaming/spdy_headers.ts";
 import {
@@ -63,12 +63,8 @@ function readText(path: string): string {
   return Deno.readTextFileSync(path);
 }
 
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value);
-}
-
 function toRequest(path: string, headers: string[] = []): Uint8Array {
-  return text(
+  return utf8(
     `GET ${path} HTTP/1.1\r\n${
       ["Host: node", ...headers].join("\r\n")
     }\r\n\r\n`,
@@ -83,7 +79,7 @@ function toUpgrade(path: string, headers: string[] = []): Uint8Array {
     "X-Stream-Protocol-Version: v4.channel.k8s.io",
     ...headers,
   ];
-  return text(`POST ${path} HTTP/1.1\r\n${all.join("\r\n")}\r\n\r\n`);
+  return utf8(`POST ${path} HTTP/1.1\r\n${all.join("\r\n")}\r\n\r\n`);
 }
 
 /** Sends one request on each of many connections, and reads the answers. */
@@ -210,21 +206,21 @@ async function countTokenReviews({ apiserver }: Target): Promise<number> {
 attack("kubelet port: headers without end", (attacker) =>
   attacker.flood({
     to: withoutAccess(attacker),
-    first: text("GET /pods HTTP/1.1\r\nHost: node\r\n"),
-    bytes: text(`X-Large: ${"x".repeat(16_000)}\r\n`),
+    first: utf8("GET /pods HTTP/1.1\r\nHost: node\r\n"),
+    bytes: utf8(`X-Large: ${"x".repeat(16_000)}\r\n`),
   }));
 
 attack("kubelet port: a URL without end", (attacker) =>
   attacker.flood({
     to: withoutAccess(attacker),
-    first: text("GET /pods?"),
-    bytes: text("x".repeat(16_000)),
+    first: utf8("GET /pods?"),
+    bytes: utf8("x".repeat(16_000)),
   }));
 
 attack("kubelet port: a body without end", (attacker) =>
   attacker.flood({
     to: withoutAccess(attacker),
-    first: text(
+    first: utf8(
       "POST /pods HTTP/1.1\r\nHost: node\r\nContent-Length: 100000000000\r\n\r\n",
     ),
     bytes: new Uint8Array(64 * 1024),
@@ -324,7 +320,7 @@ attack(
           })));
     };
     const path = `/portForward/${NAMESPACE}/${HONEST[0]}`;
-    const first = text(
+    const first = utf8(
       `POST ${path} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n`,
     );
     let count = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Attacks on the HTTP port with /metrics, /healthz and /readyz. */
 import assert from "node:assert/strict";
-import { concatBytes } from "../../lib/shared/base/mod.ts";
+import { concatBytes, utf8 } from "../../lib/shared/base/mod.ts";
 import { pause, until } from "../../dev/base/wait.ts";
 import {
   attack,
@@ -20,11 +20,7 @@ function address({ target }: Attacker): { host: string; port: number } {
   return { host: "127.0.0.1", port: target.operator.httpPort };
 }
 
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value);
-}
-
-const METRICS = text("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+const METRICS = utf8("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 
 /** Waits until a probe of another network is answered during the attack. */
 async function probeAll(attacker: Attacker): Promise<number> {
@@ -78,7 +74,7 @@ attack(
     const probes = probeAll(attacker);
     const count = await attacker.trickle({
       to: address(attacker),
-      bytes: text(`GET /metrics HTTP/1.1\r\nHost: ${"x".repeat(1000)}`),
+      bytes: utf8(`GET /metrics HTTP/1.1\r\nHost: ${"x".repeat(1000)}`),
       pauseMs: 50,
       lanes: 200,
     });
@@ -89,19 +85,19 @@ attack(
 
 attack("HTTP page: headers without end", (attacker) =>
   flood(attacker, {
-    first: text("GET /metrics HTTP/1.1\r\nHost: x\r\n"),
-    bytes: text(`X-Large: ${"x".repeat(16_000)}\r\n`),
+    first: utf8("GET /metrics HTTP/1.1\r\nHost: x\r\n"),
+    bytes: utf8(`X-Large: ${"x".repeat(16_000)}\r\n`),
   }));
 
 attack(
   "HTTP page: a URL without end",
   (attacker) =>
-    flood(attacker, { first: text("GET /"), bytes: text("x".repeat(16_000)) }),
+    flood(attacker, { first: utf8("GET /"), bytes: utf8("x".repeat(16_000)) }),
 );
 
 attack("HTTP page: a body without end", (attacker) =>
   flood(attacker, {
-    first: text(
+    first: utf8(
       "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n",
     ),
     bytes: new Uint8Array(64 * 1024),
@@ -111,11 +107,11 @@ attack(
   "HTTP page: chunks of one byte without end",
   (attacker) =>
     flood(attacker, {
-      first: text(
+      first: utf8(
         "POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
       ),
       bytes: concatBytes(
-        Array.from({ length: 5000 }, () => text("1\r\nx\r\n")),
+        Array.from({ length: 5000 }, () => utf8("1\r\nx\r\n")),
       ),
     }),
 );

@@ -5,7 +5,7 @@
  * server at a steady pace. Prints one line of JSON per {@linkcode HonestRecord}. Its argument is
  * the path of a file with {@linkcode HonestConfig}.
  */
-import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import { SYSTEM_CLOCK, utf8 } from "../../../lib/shared/base/mod.ts";
 import { parseAgentConfig } from "../../../lib/shared/config/mod.ts";
 import {
   create,
@@ -71,7 +71,7 @@ class HonestAgent {
         },
         attach: () => Promise.resolve({ code: 0 }),
         async *logs() {
-          yield new TextEncoder().encode(`log of ${name}\n`);
+          yield utf8(`log of ${name}\n`);
         },
         connectPort: () => Promise.resolve(),
       },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Frames of HTTP/2 (RFC 9113) and messages of gRPC, valid or not. */
 import { CONNECT_PATH } from "../../../lib/shared/link/grpc_service.ts";
-import { concatBytes } from "../../../lib/shared/base/mod.ts";
+import { concatBytes, utf8 } from "../../../lib/shared/base/mod.ts";
 
 /** Types of frames. */
 export const H2 = {
@@ -22,7 +22,7 @@ export const END_HEADERS = 4;
 /** What a client sends first: the preface and an empty SETTINGS. */
 export function preface(): Uint8Array {
   return concatBytes([
-    new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    utf8("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     frame(H2.settings, { payload: new Uint8Array(0) }),
   ]);
 }
@@ -102,7 +102,7 @@ export function repeated(bytes: Uint8Array): Uint8Array {
 
 /** A string with its length as a 7-bit prefix integer, not Huffman-coded. */
 function text(value: string): Uint8Array {
-  const bytes = new TextEncoder().encode(value);
+  const bytes = utf8(value);
   return concatBytes([prefixInteger(bytes.length), bytes]);
 }
 
