@@ -38,28 +38,32 @@ async function onLinks(
   return `${linkCount} links`;
 }
 
-/** Sends packets until the link has ended. */
-async function sendAll(
+/** Sends packets on one link after the other, on each until it has ended. */
+function sendPackets(
   attacker: Attacker,
-  device: CompromisedDevice,
   build: (count: number) => Uint8Array,
-): Promise<void> {
-  for (let count = 0; !attacker.isOver; count++) {
-    if (!await device.sendPacket(build(count))) return;
-    if (count % 256 === 0) await pause(0);
-  }
+  options: { reads?: boolean } = {},
+): Promise<string> {
+  return onLinks(attacker, async (device) => {
+    for (let count = 0; !attacker.isOver; count++) {
+      if (!await device.sendPacket(build(count))) return;
+      if (count % 256 === 0) await pause(0);
+    }
+  }, options);
 }
 
-/** Sends requests until the link has ended. */
-async function requestAll(
+/** Sends requests on one link after the other, on each until it has ended. */
+function sendRequests(
   attacker: Attacker,
-  device: CompromisedDevice,
   { method, build }: { method: Method; build: (count: number) => Uint8Array },
-): Promise<void> {
-  for (let count = 0; !attacker.isOver; count++) {
-    if (!await device.request(method, build(count))) return;
-    await pause(0);
-  }
+  options: { reads?: boolean } = {},
+): Promise<string> {
+  return onLinks(attacker, async (device) => {
+    for (let count = 0; !attacker.isOver; count++) {
+      if (!await device.request(method, build(count))) return;
+      await pause(0);
+    }
+  }, options);
 }
 
 attack(
@@ -68,60 +72,46 @@ attack(
     const bomb = encodeMessage(PodStatusListSchema, {
       pods: Array.from({ length: 60_000 }, () => ({})),
     });
-    return onLinks(attacker, (device) =>
-      requestAll(attacker, device, {
-        method: Method.REPORT_PODS,
-        build: () => bomb,
-      }));
+    return sendRequests(attacker, {
+      method: Method.REPORT_PODS,
+      build: () => bomb,
+    });
   },
 );
 
 attack("device: REPORT_PODS with a million empty pods", (attacker) => {
   const bomb = new Uint8Array(2_000_000);
   for (let at = 0; at < bomb.length; at += 2) bomb[at] = 0x0a;
-  return onLinks(
-    attacker,
-    (device) =>
-      requestAll(attacker, device, {
-        method: Method.REPORT_PODS,
-        build: () => bomb,
-      }),
-  );
+  return sendRequests(attacker, {
+    method: Method.REPORT_PODS,
+    build: () => bomb,
+  });
 });
 
 attack(
   "device: packets of unknown streams, whose answers are not read",
   (attacker) =>
-    onLinks(
-      attacker,
-      (device) =>
-        sendAll(attacker, device, (count) =>
-          encodeEnvelope({
-            kind: EnvelopeKind.DATA,
-            stream: 1 + 2 * (count % 1_000_000),
-            sequence: 0,
-            complete: true,
-            payload: new Uint8Array(2),
-          })),
-      { reads: false },
-    ),
+    sendPackets(attacker, (count) =>
+      encodeEnvelope({
+        kind: EnvelopeKind.DATA,
+        stream: 1 + 2 * (count % 1_000_000),
+        sequence: 0,
+        complete: true,
+        payload: new Uint8Array(2),
+      }), { reads: false }),
 );
 
 attack(
   "device: 100,000 streams that are opened and never ended",
   (attacker) =>
-    onLinks(
-      attacker,
-      (device) =>
-        sendAll(attacker, device, (count) =>
-          encodeEnvelope({
-            kind: EnvelopeKind.OPEN,
-            stream: 2 + 2 * count,
-            sequence: 0,
-            complete: false,
-            payload: encodeMessage(OpenSchema, { method: Method.REPORT_FACTS }),
-          })),
-    ),
+    sendPackets(attacker, (count) =>
+      encodeEnvelope({
+        kind: EnvelopeKind.OPEN,
+        stream: 2 + 2 * count,
+        sequence: 0,
+        complete: false,
+        payload: encodeMessage(OpenSchema, { method: Method.REPORT_FACTS }),
+      })),
 );
 
 attack(
@@ -147,18 +137,14 @@ attack(
 attack(
   "device: a value in a million pieces of one byte",
   (attacker) =>
-    onLinks(
-      attacker,
-      (device) =>
-        sendAll(attacker, device, (count) =>
-          encodeEnvelope({
-            kind: EnvelopeKind.OPEN,
-            stream: 2,
-            sequence: 2 * count,
-            complete: false,
-            payload: Uint8Array.of(8),
-          })),
-    ),
+    sendPackets(attacker, (count) =>
+      encodeEnvelope({
+        kind: EnvelopeKind.OPEN,
+        stream: 2,
+        sequence: 2 * count,
+        complete: false,
+        payload: Uint8Array.of(8),
+      })),
 );
 
 attack(
@@ -168,68 +154,61 @@ attack(
       podUid: crypto.randomUUID(),
       sha256: Array.from({ length: 64 }, () => "a".repeat(64)),
     });
-    return onLinks(attacker, (device) =>
-      requestAll(attacker, device, {
-        method: Method.FETCH_BLOBS,
-        build: () => request,
-      }), { reads: false });
+    return sendRequests(attacker, {
+      method: Method.FETCH_BLOBS,
+      build: () => request,
+    }, { reads: false });
   },
 );
 
 attack(
   "device: facts that differ in each report",
   (attacker) =>
-    onLinks(attacker, (device) =>
-      requestAll(attacker, device, {
-        method: Method.REPORT_FACTS,
-        build: (count) =>
-          encodeMessage(FactsSchema, {
-            os: `os-${count}`,
-            arch: "amd64",
-            memoryBytes: BigInt(count),
-            conditions: Array.from({ length: 200 }, (_, index) => ({
-              type: `Condition${count}x${index}`,
-              status: count % 2 === 0,
-              reason: "Flood",
-              message: "m".repeat(200),
-            })),
-          }),
-      })),
+    sendRequests(attacker, {
+      method: Method.REPORT_FACTS,
+      build: (count) =>
+        encodeMessage(FactsSchema, {
+          os: `os-${count}`,
+          arch: "amd64",
+          memoryBytes: BigInt(count),
+          conditions: Array.from({ length: 200 }, (_, index) => ({
+            type: `Condition${count}x${index}`,
+            status: count % 2 === 0,
+            reason: "Flood",
+            message: "m".repeat(200),
+          })),
+        }),
+    }),
 );
 
 attack(
   "device: 5,000 events in each report",
   (attacker) =>
-    onLinks(attacker, (device) =>
-      requestAll(attacker, device, {
-        method: Method.REPORT_EVENTS,
-        build: (count) =>
-          encodeMessage(EventListSchema, {
-            events: Array.from({ length: 5000 }, (_, index) => ({
-              reason: `Flood${count}x${index}`,
-              message: "m".repeat(60),
-              warning: true,
-              timeUnixMs: BigInt(index),
-            })),
-          }),
-      })),
+    sendRequests(attacker, {
+      method: Method.REPORT_EVENTS,
+      build: (count) =>
+        encodeMessage(EventListSchema, {
+          events: Array.from({ length: 5000 }, (_, index) => ({
+            reason: `Flood${count}x${index}`,
+            message: "m".repeat(60),
+            warning: true,
+            timeUnixMs: BigInt(index),
+          })),
+        }),
+    }),
 );
 
 attack(
   "device: envelopes of unknown kinds",
   (attacker) =>
-    onLinks(
-      attacker,
-      (device) =>
-        sendAll(attacker, device, (count) =>
-          encodeEnvelope({
-            kind: 1000 + count,
-            stream: 0,
-            sequence: 0,
-            complete: true,
-            payload: new Uint8Array(100),
-          })),
-    ),
+    sendPackets(attacker, (count) =>
+      encodeEnvelope({
+        kind: 1000 + count,
+        stream: 0,
+        sequence: 0,
+        complete: true,
+        payload: new Uint8Array(100),
+      })),
 );
 
 attack("device: PING without end, whose answers are not read", (attacker) => {
@@ -240,9 +219,7 @@ attack("device: PING without end, whose answers are not read", (attacker) => {
     complete: true,
     payload: new Uint8Array(8),
   });
-  return onLinks(attacker, (device) => sendAll(attacker, device, () => ping), {
-    reads: false,
-  });
+  return sendPackets(attacker, () => ping, { reads: false });
 });
 
 attack(
@@ -268,7 +245,7 @@ attack(
       complete: true,
       payload,
     });
-    return onLinks(attacker, (device) => sendAll(attacker, device, () => ack));
+    return sendPackets(attacker, () => ack);
   },
 );
 
@@ -288,10 +265,7 @@ attack("device: GOODBYE, many times on each link", (attacker) => {
       instanceEnds: true,
     }),
   });
-  return onLinks(
-    attacker,
-    (device) => sendAll(attacker, device, () => goodbye),
-  );
+  return sendPackets(attacker, () => goodbye);
 });
 
 attack(
