@@ -4,6 +4,7 @@ import type { RunResult } from "../base/run.ts";
 import { pause, until } from "../base/wait.ts";
 import type { Kubectl } from "../world/mod.ts";
 import { flatten, type Leaves } from "./flatten.ts";
+import { describeMilestone, isPassing, isReached } from "./milestones.ts";
 import type { NamespaceWatch, ParityObservation } from "./namespace_watch.ts";
 import { normalizeText } from "./normalize.ts";
 import {
@@ -16,7 +17,6 @@ import { NODE_LABEL, type ParityNode } from "./parity_world.ts";
 import {
   type CaseObject,
   type PodCase,
-  type PodMilestone,
   type PodStep,
   READY,
 } from "./pod_case.ts";
@@ -440,55 +440,6 @@ function toPod(entry: PodCase, node: ParityNode): object {
         : { nodeSelector: { [NODE_LABEL]: node.name } },
     },
   };
-}
-
-function describeMilestone(milestone: PodMilestone): string {
-  return Object.entries(milestone).map(([key, value]) => `${key} ${value}`)
-    .join();
-}
-
-/** Returns whether a pod leaves this state again on its own. */
-function isPassing(milestone: PodMilestone): boolean {
-  return "restarts" in milestone ||
-    "waiting" in milestone &&
-      ["CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff"].includes(
-        milestone.waiting,
-      );
-}
-
-function isReached(milestone: PodMilestone, seen: ParityObservation): boolean {
-  const { pod } = seen;
-  if (!pod) return false;
-  const containers = containersOf(pod);
-  if ("phase" in milestone) return pod.status?.phase === milestone.phase;
-  if ("ready" in milestone) {
-    return pod.status?.conditions?.some(({ type, status }) =>
-      type === "Ready" && status === "True"
-    ) ?? false;
-  }
-  if ("waiting" in milestone) {
-    return containers.some(({ state }) =>
-      state?.waiting?.reason === milestone.waiting
-    );
-  }
-  if ("restarts" in milestone) {
-    const sum = containers.reduce((total, one) => total + one.restartCount, 0);
-    return sum >= milestone.restarts;
-  }
-  if ("event" in milestone) {
-    return seen.events.values().some(({ reason, involvedObject }) =>
-      reason === milestone.event && involvedObject?.uid === pod.metadata.uid
-    );
-  }
-  if ("started" in milestone) {
-    return containers.some(({ name, state, started }) =>
-      name === milestone.started && state?.running !== undefined &&
-      started !== false
-    );
-  }
-  return containers.some(({ name, state }) =>
-    name === milestone.terminated && state?.terminated !== undefined
-  );
 }
 
 /** What a kubelet on cgroups of version 1 reads where no limit is set. */
