@@ -49,7 +49,7 @@ export type PodStep =
   | { patch: object; subresource?: string }
   /** Applies objects to the pod's namespace. */
   | { apply: CaseObject[] }
-  /** Deletes the pod; without this step it is deleted after the last one. */
+  /** Deletes the pod with these flags; without this step it is deleted after the last one. */
   | { remove: string[] };
 
 /** An object of the case's namespace. */

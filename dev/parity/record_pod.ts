@@ -201,7 +201,7 @@ class PodRecorder {
     this.#removedAtMs = performance.now();
     await this.#kubectl([
       ...["delete", "pod", this.#case.name, "--wait=false"],
-      ...flags.filter((one) => one !== "--wait=false"),
+      ...flags,
     ]);
   }
 

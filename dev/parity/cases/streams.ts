@@ -388,7 +388,7 @@ export const DELETION: PodCase[] = [
     spec: service(),
     steps: [
       READY,
-      { remove: ["--wait=false"] },
+      { remove: [] },
       { until: { terminated: "c" } },
       { patch: { metadata: { finalizers: null } } },
     ],
