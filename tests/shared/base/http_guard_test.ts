@@ -96,7 +96,7 @@ Deno.test("HttpGuard drops a small body, and ends the connection of a large or c
   assert.equal(requestCount, 1);
   small.destroy();
   for (const kind of ["content-length: 4097", "transfer-encoding: chunked"]) {
-    await until(() => server.pending.count === 0, "a free place");
+    await until(() => server.pending.count === 0, "a free slot");
     const large = server.connect();
     large.write(`${head}${kind}\r\n\r\n`);
     await once(large, "close");
