@@ -94,6 +94,22 @@ function kindsOf(packets: Uint8Array[]): number[] {
   return packets.map((packet) => decodeEnvelope(packet).kind);
 }
 
+/** Acknowledges one packet after the other until the last one sent is of this kind. */
+async function acknowledgeUntil(
+  kind: EnvelopeKind,
+  { sender, packets, budget, flush }: ReturnType<typeof startSender>,
+): Promise<void> {
+  let receivedBytes = 0;
+  for (let index = 0; kindsOf(packets).at(-1) !== kind; index++) {
+    const packet = packets[index];
+    assert.ok(packet, "the rest was not sent");
+    receivedBytes += packet.length;
+    budget.onAcknowledged(receivedBytes);
+    sender.notify();
+    await flush();
+  }
+}
+
 Deno.test("run() sends link control first, then requests, then data of streams", async () => {
   await using fixture = startSender();
   const { sender, packets, flush } = fixture;
@@ -232,7 +248,7 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
   large.outbox.takePacket(9, 65_536);
   large.outbox.rewind();
   await using fixture = startSender({ maxPacketBytes: 1_200 });
-  const { sender, packets, budget, flush } = fixture;
+  const { sender, packets, flush } = fixture;
   sender.enqueue(large);
   await flush();
   const partCount = packets.length;
@@ -243,15 +259,7 @@ Deno.test("run() sends requests between the PARTs of a large envelope, but no ot
   await flush();
   assert.equal(kindsOf(packets).at(-1), OPEN);
   // The rest is sent as the budget allows; the second envelope of the stream follows it.
-  let receivedBytes = 0;
-  for (let index = 0; kindsOf(packets).at(-1) !== DATA; index++) {
-    const packet = packets[index];
-    assert.ok(packet, "the rest was not sent");
-    receivedBytes += packet.length;
-    budget.onAcknowledged(receivedBytes);
-    sender.notify();
-    await flush();
-  }
+  await acknowledgeUntil(DATA, fixture);
   const kinds = kindsOf(packets);
   assert.deepEqual(kinds.filter((kind) => kind !== PART), [OPEN, DATA]);
   assert.equal(kinds.indexOf(OPEN), partCount);
@@ -285,21 +293,13 @@ Deno.test("run() sends the RESET of a stream after the PARTs of its envelope", a
   const large = makeLargeStream();
   large.outbox.rewind();
   await using fixture = startSender({ maxPacketBytes: 1_200 });
-  const { sender, packets, budget, flush } = fixture;
+  const { sender, packets, flush } = fixture;
   sender.enqueue(large);
   await flush();
   const error = new AranyaError("cancelled", "Cannot use stream: test");
   large.outbox.queueReset(utf8("why"), error);
   sender.enqueue(large);
-  let receivedBytes = 0;
-  for (let index = 0; kindsOf(packets).at(-1) !== RESET; index++) {
-    const packet = packets[index];
-    assert.ok(packet, "the rest was not sent");
-    receivedBytes += packet.length;
-    budget.onAcknowledged(receivedBytes);
-    sender.notify();
-    await flush();
-  }
+  await acknowledgeUntil(RESET, fixture);
   const envelopes = packets.map((packet) => decodeEnvelope(packet));
   const lastPart = envelopes.at(-2);
   assert.deepEqual([lastPart?.kind, lastPart?.complete], [PART, true]);
