@@ -203,13 +203,17 @@ export class PodSyncer {
     if (named.some((other) => other.uid !== uid)) return;
     if (!this.#isNamespaceReady(pod)) return;
     const translation = await this.#translate(pod, signal);
-    const { refused } = await this.#send(pod, {
+    const message = await this.#send(pod, {
       translation,
       accepted,
       listed,
       signal,
     });
-    if (!refused && translation.warnings.length + unsupported.length === 0) {
+    if (message !== undefined) {
+      // The device's switches are not known yet, or have just changed.
+      return await this.#refuse(pod, { message, accepted: true, signal });
+    }
+    if (translation.warnings.length + unsupported.length === 0) {
       events.clearWarnings(uid);
     }
   }
@@ -293,8 +297,8 @@ export class PodSyncer {
   }
 
   /**
-   * Sends the pod to the device, unless the device has it or has disconnected. Returns whether the
-   * device refused it.
+   * Sends the pod to the device, unless the device has it or has disconnected. Returns why the
+   * device's owner does not allow the pod, if the device refused it for that.
    */
   async #send(
     pod: Pod,
@@ -304,16 +308,16 @@ export class PodSyncer {
       listed: ListedDevice;
       signal: AbortSignal;
     },
-  ): Promise<{ refused: boolean }> {
-    if (!translation.spec) return { refused: false };
+  ): Promise<string | undefined> {
+    if (!translation.spec) return undefined;
     const { devicePods, connection, statusWriter, enqueue } = this.#options;
     // `startTime` is written first: from now on only a report of the device ends the pod, whichever
     // operator gets it.
     if (!accepted && !await statusWriter.write({ pod }, signal)) {
       enqueue(keyOf(pod), { afterMs: RECHECK_MS });
-      return { refused: false };
+      return undefined;
     }
-    if (connection.listed?.signal !== listed.signal) return { refused: false };
+    if (connection.listed?.signal !== listed.signal) return undefined;
     try {
       await devicePods.apply(
         translation.spec,
@@ -321,12 +325,9 @@ export class PodSyncer {
       );
     } catch (error) {
       if (!hasCode(error, "forbidden")) throw error;
-      // The device's switches are not known yet, or have just changed.
-      const { message } = error as AranyaError;
-      await this.#refuse(pod, { message, accepted: true, signal });
-      return { refused: true };
+      return (error as AranyaError).message;
     }
-    return { refused: false };
+    return undefined;
   }
 
   /** Terminates a deleted pod: the device first, then the object. */
