@@ -377,3 +377,16 @@ export function toHostPodSpec(spec: PodSpecInit): PodSpec {
     dns: undefined,
   }).spec;
 }
+
+/** Returns how a pod with these needs is refused while all switches are off. */
+export function toRefusalMessage(
+  podKey: string,
+  needs: HostPod["needs"],
+): string {
+  const keys = new Set(needs.map(({ key }) => `pods.${key}`));
+  return `Cannot run pod "${podKey}": it has ${
+    needs.map(({ what }) => what).join(", ")
+  }, turned off by the device's owner (${
+    [...keys].join(", ")
+  }: false in agent.yaml)`;
+}

@@ -8,6 +8,7 @@ import {
   BASELINE_POD,
   HOST_PODS,
   toHostPodSpec,
+  toRefusalMessage,
 } from "../../_support/host_pods.ts";
 import { podOf, PodsFixture, readDir } from "./_support/pods_fixture.ts";
 
@@ -491,14 +492,9 @@ for (const { name, spec, needs } of HOST_PODS) {
     Object.assign(fixture.switches, ALL_OFF);
     await fixture.startAgent();
     const command = toHostPodSpec(spec);
-    const keys = new Set(needs.map(({ key }) => `pods.${key}`));
     await assert.rejects(fixture.podWorkers.apply(command), {
       code: "forbidden",
-      message: `Cannot run pod "ns/web": it has ${
-        needs.map(({ what }) => what).join(", ")
-      }, turned off by the device's owner (${
-        [...keys].join(", ")
-      }: false in agent.yaml)`,
+      message: toRefusalMessage("ns/web", needs),
     });
     assert.deepEqual(await fixture.podWorkers.list(), []);
     // What the pod needs is all that keeps it from being accepted.

@@ -30,6 +30,7 @@ import {
   ALL_ON,
   BASELINE_POD,
   HOST_PODS,
+  toRefusalMessage,
 } from "../../_support/host_pods.ts";
 import {
   OWN_VIRTUAL_POD_UID,
@@ -591,14 +592,9 @@ Deno.test("PodSyncer", async (t) => {
           return found?.status?.containerStatuses && found;
         });
         const waiting = pod.status?.containerStatuses?.[0]?.state?.waiting;
-        const keys = new Set(needs.map(({ key }) => `pods.${key}`));
         assert.deepEqual(waiting, {
           reason: "ForbiddenByDevice",
-          message: `Cannot run pod "${fixture.namespace}/${name}": it has ${
-            needs.map(({ what }) => what).join(", ")
-          }, turned off by the device's owner (${
-            [...keys].join(", ")
-          }: false in agent.yaml)`,
+          message: toRefusalMessage(`${fixture.namespace}/${name}`, needs),
         });
         assert.equal(pod.status?.phase, "Pending", name);
         assert.equal(pod.status?.startTime, undefined, name);
