@@ -24,16 +24,19 @@ import type { PodEviction } from "./pod_worker.ts";
 
 /** Pause between two measurements; that of a kubelet's eviction manager. */
 export const EVICTION_INTERVAL_MS = 10_000;
-/** Pause between two measurements of what pods with a limit have on disk; a kubelet's is longer. */
+/**
+ * Pause between two measurements of the disk usage of pods with a limit of ephemeral-storage: each
+ * walks through their files.
+ */
 const STORAGE_INTERVAL_MS = 30_000;
 /** How long the end of evicted pods is waited for before the next one is chosen. */
 const CLEANUP_TIMEOUT_MS = 30_000;
 const CLEANUP_POLL_MS = 200;
 
-/** A pod as the evictor sees it. */
+/** What the evictor needs of a pod. */
 export interface EvictablePod {
   readonly record: { readonly spec: PodSpec };
-  /** Whether it is to run, and does not end already. */
+  /** Whether the pod should run and is not being stopped. */
   readonly isActive: boolean;
   /** Names of its containers that run. */
   readonly runningContainers: readonly string[];

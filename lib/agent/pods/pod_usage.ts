@@ -5,7 +5,7 @@ import type { Container, PodSpec } from "../../shared/wire/mod.ts";
 /** What one pod uses. */
 export interface PodUsage {
   spec: PodSpec;
-  /** By container name: memory that can't be reclaimed, writable layer and log. */
+  /** Usage of each container, by its name. */
   containers: ReadonlyMap<string, ContainerUsage>;
   /** Its emptyDirs on disk. */
   volumesBytes: number;
@@ -15,7 +15,9 @@ export interface PodUsage {
 
 /** What all instances of one container use. */
 export interface ContainerUsage {
+  /** Working set. */
   memoryBytes: number;
+  /** Writable layer and log. */
   diskBytes: number;
 }
 

@@ -93,7 +93,7 @@ export class PodWorker implements AsyncDisposable {
     return this.#state.latestStatus;
   }
 
-  /** Whether the pod is to run, and does not end already. */
+  /** Whether the pod should run and is not being stopped. */
   get isActive(): boolean {
     const { goal, failure } = this.record;
     return goal === "run" && !failure && !this.#state.isEnding;
