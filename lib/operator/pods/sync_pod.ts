@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Syncs one pod between the API server and its device. */
-import {
-  FORBIDDEN_BY_DEVICE,
-  toForbiddenMessage,
-} from "../../shared/admission/mod.ts";
 import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
 import type { PodStatus } from "../../shared/wire/mod.ts";
 import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
@@ -11,6 +7,7 @@ import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
 import type { DeviceConnection, ListedDevice } from "./device_connection.ts";
 import type { DevicePods } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
+import { ForbiddenPods } from "./forbidden_pods.ts";
 import type { PodClient } from "./pod_client.ts";
 import type { PodEvents } from "./pod_events.ts";
 import type { PodTranslation, PodTranslations } from "./pod_translations.ts";
@@ -60,8 +57,8 @@ export class PodSyncer {
    * entry for each UID of which this device's controller keeps state.
    */
   readonly #graceSeconds = new Map<string, Map<string, number>>();
-
   readonly #rejected: RejectedPods;
+  readonly #forbidden: ForbiddenPods;
 
   constructor(options: PodSyncerOptions) {
     this.#options = options;
@@ -69,6 +66,7 @@ export class PodSyncer {
       ...options,
       deleteObject: (pod, signal) => this.#deleteObject(pod, signal),
     });
+    this.#forbidden = new ForbiddenPods(options);
   }
 
   /** Syncs the pod of this "namespace/name". */
@@ -194,9 +192,13 @@ export class PodSyncer {
         return;
       }
     }
-    const forbidden = this.#findForbidden(pod);
-    if (forbidden !== undefined) {
-      return await this.#refuse(pod, { message: forbidden, accepted, signal });
+    const reason = this.#forbidden.findReason(pod);
+    if (reason !== undefined) {
+      return await this.#forbidden.refuse(pod, {
+        message: reason,
+        accepted,
+        signal,
+      });
     }
     // A new pod starts when the earlier one of its name has been purged.
     const named = devicePods.findByKey(keyOf(pod));
@@ -211,41 +213,15 @@ export class PodSyncer {
     });
     if (message !== undefined) {
       // The device's switches are not known yet, or have just changed.
-      return await this.#refuse(pod, { message, accepted: true, signal });
+      return await this.#forbidden.refuse(pod, {
+        message,
+        accepted: true,
+        signal,
+      });
     }
     if (translation.warnings.length + unsupported.length === 0) {
       events.clearWarnings(uid);
     }
-  }
-
-  /** Returns why the device's owner does not allow this pod; undefined when it may run. */
-  #findForbidden(pod: Pod): string | undefined {
-    const { node: { podSwitches: switches }, translations } = this.#options;
-    const { namespace = "", name } = pod.metadata;
-    return switches && toForbiddenMessage({ namespace, name }, {
-      needs: translations.findHostNeeds(pod),
-      switches,
-    });
-  }
-
-  /**
-   * Leaves a pod that its device forbids Pending until the device's owner allows it: a Failed phase
-   * would make its controller create others again and again. A pod that the device runs is ended
-   * there; its report follows.
-   */
-  async #refuse(
-    pod: Pod,
-    { message, accepted, signal }: {
-      message: string;
-      accepted: boolean;
-      signal: AbortSignal;
-    },
-  ): Promise<void> {
-    const { devicePods, events, statusWriter } = this.#options;
-    const refusal = { reason: FORBIDDEN_BY_DEVICE, message };
-    events.warnOnce(pod, [refusal]);
-    if (devicePods.find(pod.metadata.uid ?? "")) return;
-    await statusWriter.write({ pod, refusal, accepted }, signal);
   }
 
   /** Returns whether what the pod refers to could be read; records an Event when it can't. */

@@ -1,187 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
-import {
-  EVENT,
-  type KubeClient,
-  type NewEvent,
-  type PatchOptions,
-  POD,
-  type Pod,
-} from "../../../lib/operator/kube/mod.ts";
-import { DevicePods } from "../../../lib/operator/pods/device_pods.ts";
-import { PodEvents } from "../../../lib/operator/pods/pod_events.ts";
-import type { PodSources } from "../../../lib/operator/pods/sources.ts";
-import { PodStatusWriter } from "../../../lib/operator/pods/status_writer.ts";
-import { PodSyncer } from "../../../lib/operator/pods/sync_pod.ts";
-import type { PodTokens } from "../../../lib/operator/pods/tokens.ts";
+import { AranyaError } from "../../../lib/shared/base/mod.ts";
+import { EVENT, POD, type Pod } from "../../../lib/operator/kube/mod.ts";
 import {
   create,
-  decodeMessage,
   Method,
   PodStatusListSchema,
   PodStatusSchema,
-  RemovePodSchema,
 } from "../../../lib/shared/wire/mod.ts";
-import type { PodSwitches } from "../../../lib/shared/config/mod.ts";
 import { openCluster } from "../../_support/cluster.ts";
 import {
-  ALL_OFF,
-  ALL_ON,
-  BASELINE_POD,
-  HOST_PODS,
-  toRefusalMessage,
-} from "../../_support/host_pods.ts";
+  type Failures,
+  OfflineSyncer,
+  SIGNAL,
+} from "./_support/offline_syncer.ts";
 import {
   OWN_VIRTUAL_POD_UID,
   PodFixture,
-  SETTINGS,
   TEST_NODE,
 } from "./_support/pod_fixture.ts";
-import {
-  REFERRING_POD,
-  TranslationInputs,
-} from "./_support/translation_inputs.ts";
-
-/** What fails in {@linkcode openOffline}; undefined: the step succeeds. */
-interface Failures {
-  offline?: boolean;
-  /** The pods of the namespace are not known yet. */
-  unlisted?: boolean;
-  /** What pods of the namespace refer to can't be read. */
-  namespace?: AranyaError | undefined;
-  token?: AranyaError | undefined;
-  apply?: AranyaError | undefined;
-  remove?: AranyaError | undefined;
-  patch?: AranyaError | undefined;
-  /** What the device's owner allows. */
-  switches?: PodSwitches | undefined;
-}
-
-/** Opens a syncer of one pod without an API server; patches and requests are accepted. */
-function openOffline(failures: Failures = {}) {
-  const inputs = new TranslationInputs();
-  const patches: unknown[] = [];
-  const requests: Method[] = [];
-  /** Grace periods of REMOVE_POD, in seconds. */
-  const removals: number[] = [];
-  const enqueued: string[] = [];
-  const events: NewEvent[] = [];
-  /** References by pod key. */
-  const refs = new Map<string, string[]>();
-  /** UIDs of pods whose tokens were dropped. */
-  const dropped: string[] = [];
-  const stored: { pod: Pod | undefined } = { pod: REFERRING_POD };
-  const client = {
-    patch: (_type: unknown, _ref: unknown, { body }: PatchOptions) => {
-      if (failures.patch) return Promise.reject(failures.patch);
-      patches.push(body);
-      const { status } = body as { status: Pod["status"] };
-      const resourceVersion = String(patches.length + 1);
-      const { pod = REFERRING_POD } = stored;
-      stored.pod = {
-        ...pod,
-        metadata: { ...pod.metadata, resourceVersion },
-        status: { ...pod.status, ...status },
-      };
-      return Promise.resolve(stored.pod);
-    },
-    find: () => Promise.resolve(undefined),
-    delete: () => {
-      stored.pod = undefined;
-      return Promise.resolve(true);
-    },
-  } as unknown as KubeClient;
-  const devicePods = new DevicePods({
-    request(method, payload) {
-      requests.push(method);
-      if (method === Method.REMOVE_POD) {
-        const { graceSeconds } = decodeMessage(RemovePodSchema, payload);
-        removals.push(Number(graceSeconds));
-      }
-      const failure = method === Method.APPLY_POD
-        ? failures.apply
-        : failures.remove;
-      return failure
-        ? Promise.reject(failure)
-        : Promise.resolve(new Uint8Array());
-    },
-  }, SETTINGS);
-  const syncer = new PodSyncer({
-    node: {
-      ...TEST_NODE,
-      get podSwitches() {
-        return failures.switches;
-      },
-    },
-    client,
-    sources: {
-      hasListedPods: () => failures.unlisted !== true,
-      stateOf: () =>
-        failures.namespace
-          ? { kind: "unreadable", error: failures.namespace }
-          : { kind: "ready" },
-      serves: () => true,
-      findPod: () => stored.pod,
-    } as unknown as PodSources,
-    subscription: {
-      setRefs: (podKey, podRefs) => void refs.set(podKey, [...podRefs]),
-      close() {},
-    },
-    devicePods,
-    connection: {
-      get listed() {
-        return failures.offline
-          ? undefined
-          : { capabilities: ["pods.v1"], signal: SIGNAL };
-      },
-    },
-    translations: inputs.translations,
-    tokens: {
-      ensure: () =>
-        failures.token
-          ? Promise.reject(failures.token)
-          : Promise.resolve(undefined),
-      delete: (uid: string) => void dropped.push(uid),
-    } as unknown as PodTokens,
-    events: new PodEvents({
-      record: (event) => void events.push(event),
-      flush: () => Promise.resolve(),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }, { nodeName: TEST_NODE.name }),
-    statusWriter: new PodStatusWriter(client, SYSTEM_CLOCK),
-    enqueue: (podKey) => void enqueued.push(podKey),
-  });
-  /** Reports the pod with this restart count and syncs it. */
-  const report = async (restartCount: number) => {
-    const specHash = devicePods.findSpec("u-1")?.specHash ?? "";
-    devicePods.addReport(create(PodStatusListSchema, {
-      pods: [{
-        uid: "u-1",
-        namespace: "ns",
-        name: "web",
-        specHash,
-        version: BigInt(restartCount),
-        containers: [{ name: "app", restartCount }],
-      }],
-    }));
-    await syncer.sync("ns/web", SIGNAL);
-  };
-  return {
-    inputs,
-    stored,
-    patches,
-    requests,
-    removals,
-    enqueued,
-    events,
-    refs,
-    dropped,
-    syncer,
-    devicePods,
-    report,
-  };
-}
+import { REFERRING_POD } from "./_support/translation_inputs.ts";
 
 /** Returns the restart counts that were written, in order. */
 function restartCountsOf(patches: readonly unknown[]): (number | undefined)[] {
@@ -191,10 +29,8 @@ function restartCountsOf(patches: readonly unknown[]): (number | undefined)[] {
   );
 }
 
-const SIGNAL = new AbortController().signal;
-
 Deno.test("PodSyncer.sync() does not translate the pod again for a status report", async () => {
-  const { inputs, patches, requests, syncer, report } = openOffline();
+  const { inputs, patches, requests, syncer, report } = new OfflineSyncer();
   await syncer.sync("ns/web", SIGNAL);
   assert.deepEqual(requests, [Method.APPLY_POD]);
   assert.equal(patches.length, 1);
@@ -205,7 +41,7 @@ Deno.test("PodSyncer.sync() does not translate the pod again for a status report
 });
 
 Deno.test("PodSyncer.sync() sends the pod again when its ConfigMap changes between two reports", async () => {
-  const { inputs, requests, syncer, report } = openOffline();
+  const { inputs, requests, syncer, report } = new OfflineSyncer();
   await syncer.sync("ns/web", SIGNAL);
   await report(1);
   inputs.configMaps.set("ns/cm", {
@@ -221,7 +57,9 @@ Deno.test("PodSyncer.sync() sends the pod again when its ConfigMap changes betwe
 
 Deno.test("PodSyncer.sync() writes the device's report when a token, the command or the removal fails", async () => {
   const failures: Failures = {};
-  const { inputs, stored, patches, syncer, report } = openOffline(failures);
+  const { inputs, stored, patches, syncer, report } = new OfflineSyncer(
+    failures,
+  );
   await syncer.sync("ns/web", SIGNAL);
   patches.length = 0;
   failures.token = new AranyaError("forbidden", "Cannot create token: no");
@@ -245,7 +83,7 @@ Deno.test("PodSyncer.sync() writes the device's report when a token, the command
 
 Deno.test("PodSyncer.sync() sends the pod although its status can't be written", async () => {
   const failures: Failures = {};
-  const { inputs, requests, syncer, report } = openOffline(failures);
+  const { inputs, requests, syncer, report } = new OfflineSyncer(failures);
   await syncer.sync("ns/web", SIGNAL);
   failures.patch = new AranyaError("forbidden", "Cannot patch pods/status: no");
   inputs.configMaps.clear();
@@ -254,7 +92,7 @@ Deno.test("PodSyncer.sync() sends the pod although its status can't be written",
 });
 
 Deno.test("PodSyncer.sync() sends nothing to the device for a pod that has completed", async () => {
-  const { inputs, stored, requests, syncer, devicePods } = openOffline({
+  const { inputs, stored, requests, syncer, devicePods } = new OfflineSyncer({
     token: new AranyaError("forbidden", "Cannot create token: no"),
   });
   const { spec } = REFERRING_POD;
@@ -283,7 +121,7 @@ Deno.test("PodSyncer.sync() sends nothing to the device for a pod that has compl
 Deno.test("PodSyncer.sync() does not send a pod that was deleted or replaced before its startTime could be written", async () => {
   for (const code of ["not_found", "conflict"] as const) {
     const patch = new AranyaError(code, "Cannot patch pods/status: no");
-    const { requests, enqueued, syncer } = openOffline({ patch });
+    const { requests, enqueued, syncer } = new OfflineSyncer({ patch });
     await syncer.sync("ns/web", SIGNAL);
     assert.deepEqual(requests, []);
     assert.equal(enqueued.length, 1);
@@ -294,7 +132,7 @@ Deno.test("PodSyncer.sync() drops all state of a pod that never reached the devi
   const failures: Failures = {
     token: new AranyaError("forbidden", "Cannot create token: no"),
   };
-  const { stored, dropped, events, syncer } = openOffline(failures);
+  const { stored, dropped, events, syncer } = new OfflineSyncer(failures);
   const tryToSend = () =>
     assert.rejects(syncer.sync("ns/web", SIGNAL), failures.token);
   await tryToSend();
@@ -317,7 +155,7 @@ Deno.test("PodSyncer.sync() drops all state of a pod that never reached the devi
 });
 
 Deno.test("PodSyncer.sync() keeps the grace period of a pod that the device still runs", async () => {
-  const { stored, removals, dropped, syncer, report } = openOffline();
+  const { stored, removals, dropped, syncer, report } = new OfflineSyncer();
   const { spec } = REFERRING_POD;
   stored.pod = {
     ...REFERRING_POD,
@@ -331,7 +169,7 @@ Deno.test("PodSyncer.sync() keeps the grace period of a pod that the device stil
 });
 
 Deno.test("PodSyncer.sync() watches nothing for a pod that has completed", async () => {
-  const { stored, refs, dropped, syncer } = openOffline();
+  const { stored, refs, dropped, syncer } = new OfflineSyncer();
   await syncer.sync("ns/web", SIGNAL);
   assert.equal(refs.get("ns/web")?.length, 4);
   const { metadata } = REFERRING_POD;
@@ -349,7 +187,7 @@ Deno.test("PodSyncer.sync() syncs a pod although an earlier one of its name can'
   const failures: Failures = {
     remove: new AranyaError("timed_out", "Cannot remove pod: no answer"),
   };
-  const { stored, patches, syncer, report } = openOffline(failures);
+  const { stored, patches, syncer, report } = new OfflineSyncer(failures);
   await syncer.sync("ns/web", SIGNAL);
   await report(1);
   const { metadata } = REFERRING_POD;
@@ -369,7 +207,9 @@ Deno.test("PodSyncer.sync() syncs a pod although an earlier one of its name can'
 Deno.test("PodSyncer.sync() writes the report of a pod whose namespace can't be read, and sends nothing", async () => {
   const error = new AranyaError("forbidden", "Cannot list secrets: no");
   const failures: Failures = { namespace: error };
-  const { patches, requests, events, syncer, report } = openOffline(failures);
+  const { patches, requests, events, syncer, report } = new OfflineSyncer(
+    failures,
+  );
   await syncer.sync("ns/web", SIGNAL);
   await report(1);
   assert.deepEqual(requests, []);
@@ -389,7 +229,9 @@ Deno.test("PodSyncer.sync() writes the report of a pod whose namespace can't be 
 
 Deno.test("PodSyncer.sync() does nothing until the pods of the namespace are known", async () => {
   const failures: Failures = { unlisted: true };
-  const { stored, patches, requests, syncer, report } = openOffline(failures);
+  const { stored, patches, requests, syncer, report } = new OfflineSyncer(
+    failures,
+  );
   stored.pod = undefined;
   await report(1);
   assert.deepEqual([patches, requests], [[], []]);
@@ -411,7 +253,7 @@ function deleted(pod: Pod): Pod {
 }
 
 Deno.test("PodSyncer.sync() never runs a foreign pod of the virtual pod's name, and finishes its deletion", async () => {
-  const { stored, requests, patches, events, syncer } = openOffline();
+  const { stored, requests, patches, events, syncer } = new OfflineSyncer();
   const key = `ns/${TEST_NODE.name}`;
   stored.pod = FOREIGN_POD;
   await syncer.sync(key, SIGNAL);
@@ -430,7 +272,7 @@ Deno.test("PodSyncer.sync() never runs a foreign pod of the virtual pod's name, 
 });
 
 Deno.test("PodSyncer.sync() leaves the device's own virtual pod alone", async () => {
-  const { stored, events, syncer } = openOffline();
+  const { stored, events, syncer } = new OfflineSyncer();
   const own = {
     ...FOREIGN_POD,
     metadata: { ...FOREIGN_POD.metadata, uid: OWN_VIRTUAL_POD_UID },
@@ -442,7 +284,7 @@ Deno.test("PodSyncer.sync() leaves the device's own virtual pod alone", async ()
 });
 
 Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or has completed", async () => {
-  const { inputs, stored, syncer } = openOffline();
+  const { inputs, stored, syncer } = new OfflineSyncer();
   const { translations } = inputs;
   const endings: (Pod | undefined)[] = [
     undefined,
@@ -460,105 +302,6 @@ Deno.test("PodSyncer.sync() drops the translation of a pod that was deleted or h
   }
 });
 
-const HOST_NETWORK_POD: Pod = {
-  ...REFERRING_POD,
-  spec: { ...REFERRING_POD.spec, hostNetwork: true },
-};
-const HOST_NETWORK_REFUSAL = {
-  reason: "ForbiddenByDevice",
-  message:
-    `Cannot run pod "ns/web": it has hostNetwork, turned off by the device's owner (pods.hostNamespaces: false in agent.yaml)`,
-};
-
-/** Returns phase and waiting reason of the status that was written last. */
-function toRefused({ status }: Pod) {
-  return {
-    phase: status?.phase,
-    waiting: status?.containerStatuses?.[0]?.state?.waiting,
-  };
-}
-
-Deno.test("PodSyncer.sync() leaves a forbidden pod Pending, whether the operator or the device refuses it", async () => {
-  const { message } = HOST_NETWORK_REFUSAL;
-  for (
-    const failures of [
-      { switches: ALL_OFF },
-      // The device's facts have not come yet.
-      { apply: new AranyaError("forbidden", message) },
-    ]
-  ) {
-    const offline = openOffline(failures);
-    offline.stored.pod = HOST_NETWORK_POD;
-    for (let count = 0; count < 3; count++) {
-      await offline.syncer.sync("ns/web", SIGNAL);
-    }
-    assert.deepEqual(toRefused(offline.stored.pod), {
-      phase: "Pending",
-      waiting: HOST_NETWORK_REFUSAL,
-    });
-    assert.deepEqual(
-      offline.events.map(({ type, reason, message }) => ({
-        type,
-        reason,
-        message,
-      })),
-      [{ type: "Warning", ...HOST_NETWORK_REFUSAL }],
-    );
-    if (!failures.switches) continue;
-    assert.deepEqual(offline.requests, []);
-    assert.equal(offline.stored.pod.status?.startTime, undefined);
-  }
-});
-
-Deno.test("PodSyncer.sync() sends a forbidden pod once the device's owner allows it", async () => {
-  const failures: Failures = { switches: ALL_OFF };
-  const offline = openOffline(failures);
-  offline.stored.pod = HOST_NETWORK_POD;
-  await offline.syncer.sync("ns/web", SIGNAL);
-  failures.switches = { ...ALL_OFF, hostNamespaces: true };
-  await offline.syncer.sync("ns/web", SIGNAL);
-  assert.deepEqual(offline.requests, [Method.APPLY_POD]);
-  // Forbidden again: the Event comes again.
-  offline.devicePods.onDeviceConnected();
-  failures.switches = ALL_OFF;
-  await offline.syncer.sync("ns/web", SIGNAL);
-  assert.deepEqual(offline.requests, [Method.APPLY_POD]);
-  assert.equal(
-    offline.events.filter(({ reason }) => reason === "ForbiddenByDevice")
-      .length,
-    2,
-  );
-});
-
-Deno.test("PodSyncer.sync() leaves the end of a running pod that is forbidden now to the device", async () => {
-  const failures: Failures = {};
-  const offline = openOffline(failures);
-  offline.stored.pod = HOST_NETWORK_POD;
-  await offline.syncer.sync("ns/web", SIGNAL);
-  await offline.report(1);
-  const writtenCount = offline.patches.length;
-  failures.switches = ALL_OFF;
-  await offline.syncer.sync("ns/web", SIGNAL);
-  assert.equal(offline.patches.length, writtenCount);
-  assert.deepEqual(offline.requests, [Method.APPLY_POD]);
-});
-
-Deno.test("PodSyncer.sync() deletes a forbidden pod at once, also while its device is offline", async () => {
-  const failures: Failures = { switches: ALL_OFF };
-  const offline = openOffline(failures);
-  offline.stored.pod = HOST_NETWORK_POD;
-  await offline.syncer.sync("ns/web", SIGNAL);
-  failures.offline = true;
-  const { metadata } = offline.stored.pod;
-  offline.stored.pod = {
-    ...offline.stored.pod,
-    metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
-  };
-  await offline.syncer.sync("ns/web", SIGNAL);
-  assert.equal(offline.stored.pod, undefined);
-  assert.deepEqual(offline.requests, []);
-});
-
 Deno.test("PodSyncer", async (t) => {
   await using cluster = await openCluster();
   const step = (name: string, work: (fixture: PodFixture) => Promise<void>) =>
@@ -567,48 +310,6 @@ Deno.test("PodSyncer", async (t) => {
       await using fixture = await PodFixture.start(cluster, namespace);
       await work(fixture);
     });
-
-  await step(
-    "sends no pod that reaches the host while its switch is off",
-    async (fixture) => {
-      await fixture.controller.close();
-      let podSwitches = ALL_OFF;
-      const controller = fixture.open({
-        node: {
-          ...TEST_NODE,
-          get podSwitches() {
-            return podSwitches;
-          },
-        },
-      });
-      fixture.connect();
-      for (const { name, spec } of HOST_PODS) {
-        await fixture.createPod(name, spec);
-      }
-      await fixture.createPod("baseline", BASELINE_POD);
-      for (const { name, needs } of HOST_PODS) {
-        const pod = await fixture.until(async () => {
-          const found = await fixture.pod(name);
-          return found?.status?.containerStatuses && found;
-        });
-        const waiting = pod.status?.containerStatuses?.[0]?.state?.waiting;
-        assert.deepEqual(waiting, {
-          reason: "ForbiddenByDevice",
-          message: toRefusalMessage(`${fixture.namespace}/${name}`, needs),
-        });
-        assert.equal(pod.status?.phase, "Pending", name);
-        assert.equal(pod.status?.startTime, undefined, name);
-      }
-      await fixture.waitForCall(`apply ${fixture.namespace}/baseline`);
-      const isApply = (call: string) => call.startsWith("apply ");
-      assert.equal(fixture.device.calls.filter(isApply).length, 1);
-      podSwitches = ALL_ON;
-      controller.onSwitchesChanged();
-      await fixture.until(() =>
-        fixture.device.calls.filter(isApply).length === HOST_PODS.length + 1
-      );
-    },
-  );
 
   await step(
     "removes a pod without an object, with the default grace period",
