@@ -29,6 +29,7 @@ import {
   type Informer,
   type KubeClient,
 } from "./kube/mod.ts";
+import { listenOnAllFamilies } from "./listen.ts";
 
 /** How long a leader waits for a port that another process has; that may be its predecessor. */
 const PORT_TIMEOUT_MS = 10_000;
@@ -167,10 +168,13 @@ export class LinkFront implements AsyncDisposable, GrpcTlsSource {
     tls: GrpcServerTls,
     signal: AbortSignal,
   ): Promise<GrpcListener> {
-    const { grpcPort, log, clock } = this.#options;
+    const { grpcPort, log, meter, clock } = this.#options;
+    const options = { port: grpcPort, tls, log, meter };
     for (;;) {
       try {
-        const listener = await this.#listenOnce(tls);
+        const listener = await listenOnAllFamilies((host) =>
+          listenGrpc({ ...options, host })
+        );
         this.#conflict = undefined;
         return listener;
       } catch (error) {
@@ -181,18 +185,6 @@ export class LinkFront implements AsyncDisposable, GrpcTlsSource {
         this.#conflict = error;
       }
       await clock.sleep(PORT_RETRY_MS, { signal });
-    }
-  }
-
-  /** Listens on all addresses of both families, or on IPv4 where the kernel has no IPv6. */
-  async #listenOnce(tls: GrpcServerTls): Promise<GrpcListener> {
-    const { grpcPort: port, log, meter } = this.#options;
-    const options = { port, tls, log, meter };
-    try {
-      return await listenGrpc({ ...options, host: "::" });
-    } catch (error) {
-      if (!hasCode(error, "unavailable")) throw error;
-      return await listenGrpc({ ...options, host: "0.0.0.0" });
     }
   }
 }

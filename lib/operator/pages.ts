@@ -3,12 +3,12 @@
 import { createServer, type Server } from "node:http";
 import {
   AranyaError,
-  hasCode,
   HTTP_SERVER_LIMITS,
   HttpGuard,
   PendingSockets,
   toListenError,
 } from "../shared/base/mod.ts";
+import { listenOnAllFamilies } from "./listen.ts";
 import type { PrometheusMeter } from "./prometheus_meter.ts";
 
 /** What the pages show of the operator. */
@@ -76,7 +76,8 @@ export async function servePages(
         response.end(method === "HEAD" ? undefined : body);
       });
   });
-  await listen(server, options.port);
+  const { port } = options;
+  await listenOnAllFamilies((host) => listenOn(server, { host, port }));
   const address = server.address();
   return {
     port: typeof address === "object" && address ? address.port : 0,
@@ -138,16 +139,6 @@ class Pages {
       };
     }
     return this.#metrics.body;
-  }
-}
-
-/** Listens on all addresses of both families, or on IPv4 where the kernel has no IPv6. */
-async function listen(server: Server, port: number): Promise<void> {
-  try {
-    await listenOn(server, { host: "::", port });
-  } catch (error) {
-    if (!hasCode(error, "unavailable")) throw error;
-    await listenOn(server, { host: "0.0.0.0", port });
   }
 }
 

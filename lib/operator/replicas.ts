@@ -10,7 +10,12 @@ import {
   toRfc3339Micro,
 } from "../shared/base/mod.ts";
 import type { EndpointSource } from "./fleet/mod.ts";
-import { type KubeClient, LEASE, type Lease } from "./kube/mod.ts";
+import {
+  type KubeClient,
+  LEASE,
+  type Lease,
+  toLabelSelector,
+} from "./kube/mod.ts";
 
 /** Labels of the Leases. */
 const LABELS = {
@@ -220,9 +225,7 @@ export class Replicas implements EndpointSource {
     const { client, namespace, clock } = this.#options;
     const { items } = await client.list(LEASE, {
       namespace,
-      labelSelector: Object.entries(LABELS).map(([key, value]) =>
-        `${key}=${value}`
-      ).join(","),
+      labelSelector: toLabelSelector(LABELS),
       signal,
       timeoutMs: CALL_TIMEOUT_MS,
     });

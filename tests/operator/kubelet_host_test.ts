@@ -59,10 +59,8 @@ function start(
   });
 }
 
-const OPTIONS = { wantedPort: undefined, handlers: {} as KubeletHandlers };
-
-Deno.test("startKubeletHost() serves with the host's signed certificate", async () => {
-  await using fixture = await DeviceFixture.start();
+/** Stores the certificate of the host, as if the cluster's signer had signed it earlier. */
+async function storeHostCertificate(fixture: DeviceFixture): Promise<void> {
   const pair = await issueServerCertificate({
     authority,
     commonName: "system:node:aranya-127-0-0-1",
@@ -76,6 +74,13 @@ Deno.test("startKubeletHost() serves with the host's signed certificate", async 
       name: "aranya-host-127-0-0-1-tls",
     }),
   );
+}
+
+const OPTIONS = { wantedPort: undefined, handlers: {} as KubeletHandlers };
+
+Deno.test("startKubeletHost() serves with the host's signed certificate", async () => {
+  await using fixture = await DeviceFixture.start();
+  await storeHostCertificate(fixture);
   await using scope = new Scope();
   const { signal } = new AbortController();
   const kubelets = await start(fixture, { scope, clock: SYSTEM_CLOCK, signal });
@@ -96,19 +101,7 @@ Deno.test("startKubeletHost() serves with a certificate of the own CA when none 
 
 Deno.test("startKubeletHost() serves with the signed certificate when that comes while the interim one is issued", async () => {
   await using fixture = await DeviceFixture.start();
-  const pair = await issueServerCertificate({
-    authority,
-    commonName: "system:node:aranya-127-0-0-1",
-    ips: ["127.0.0.1"],
-    dnsNames: [],
-  });
-  await fixture.api.putObject(
-    SECRET,
-    toTlsSecret(pair, {
-      namespace: fixture.ref.namespace,
-      name: "aranya-host-127-0-0-1-tls",
-    }),
-  );
+  await storeHostCertificate(fixture);
   await using scope = new Scope();
   const { signal } = new AbortController();
   // The Secret is read while the interim certificate is issued.

@@ -26,6 +26,7 @@ import {
   type ObjectType,
   SECRET,
   SERVICE,
+  toLabelSelector,
 } from "../kube/mod.ts";
 import { requestLabels } from "./certificates.ts";
 
@@ -79,9 +80,7 @@ export class FleetStores implements AsyncDisposable {
       slices: this.#watch(ENDPOINT_SLICE, { namespace, labelSelector }),
     };
     this.requests = this.#watch(CERTIFICATE_SIGNING_REQUEST, {
-      labelSelector: Object.entries(requestLabels(namespace)).map((
-        [key, value],
-      ) => `${key}=${value}`).join(","),
+      labelSelector: toLabelSelector(requestLabels(namespace)),
     });
     this.sources = this.#scope.use(
       new InformerPodSources({

@@ -55,6 +55,7 @@ export {
   SUBJECT_ACCESS_REVIEW,
 } from "./kinds.ts";
 export { isOtherUid } from "./kube_error.ts";
+export { toLabelSelector } from "./label_selector.ts";
 export {
   type LeaderElectionOptions,
   type Leadership,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { EDGE_DEVICE, SECRET } from "../../../lib/operator/kube/mod.ts";
 import { AgentSecret } from "../../../lib/operator/device/agent_secret.ts";
+import type { Device } from "../../../lib/operator/device/device.ts";
 import { createAuthority } from "../../../lib/operator/pki/mod.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { secretText } from "../../../lib/operator/device/objects.ts";
@@ -19,6 +20,16 @@ const ROTATE = "aranya.arhat.dev/rotate-credential";
 function agentSecret(fixture: DeviceFixture) {
   const { namespace, name } = fixture.ref;
   return fixture.api.get(SECRET, { namespace, name: `${name}-agent` });
+}
+
+/** Makes the step of a reconciliation that has just begun. */
+function openSecret(
+  fixture: DeviceFixture,
+  device: Device,
+): { writer: ObjectWriter; secret: AgentSecret } {
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  return { writer, secret: new AgentSecret(device, writer) };
 }
 
 Deno.test("ensure() writes agent.yaml, token and CA, and corrects them", async () => {
@@ -150,10 +161,9 @@ Deno.test("ensure() undoes a rotation when the Secret turns out to be foreign as
     }),
   );
   const before = device.findKeys();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
+  const { writer, secret } = openSecret(fixture, device);
   writer.ensure = () => Promise.resolve(undefined);
-  await new AgentSecret(device, writer).ensure(signal);
+  await secret.ensure(signal);
   assert.deepEqual(device.findKeys(), before);
 });
 
@@ -176,9 +186,7 @@ Deno.test("ensure() adopts the credential of a Secret without labels, as a new p
 Deno.test("checkRevocation() revokes when the Secret was deleted, and not while the API server is away", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
-  const secret = new AgentSecret(device, writer);
+  const { writer, secret } = openSecret(fixture, device);
   await secret.ensure(signal);
   await fixture.waitForInformers();
   const before = device.credential.keys;
@@ -251,9 +259,7 @@ for (
     const { device } = await fixture.createDevice({
       spec: { connectivity: { grpcConfig: { tlsSecretRef: { name } } } },
     });
-    const writer = new ObjectWriter(fixture.api);
-    writer.begin(device.edge);
-    const secret = new AgentSecret(device, writer);
+    const { secret } = openSecret(fixture, device);
     await secret.ensure(signal);
     assert.deepEqual(secret.problems.map(({ reason }) => reason), expected);
   });
@@ -262,9 +268,7 @@ for (
 Deno.test("ensure() keeps what the Secret holds while the CA's Secret does not exist", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
-  const secret = new AgentSecret(device, writer);
+  const { secret } = openSecret(fixture, device);
   await secret.ensure(signal);
   const before = await agentSecret(fixture);
   device.observeEdge({

@@ -7,6 +7,7 @@ import {
   lastFactsOf,
   openKubelet,
 } from "../../../lib/operator/device/ensure_node.ts";
+import type { Device } from "../../../lib/operator/device/device.ts";
 import { writeStatus } from "../../../lib/operator/device/ensure_edge.ts";
 import { NetworkConditionLimit } from "../../../lib/operator/device/network_condition.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
@@ -15,7 +16,13 @@ import { DeviceFixture } from "../_support/device_fixture.ts";
 
 const signal = new AbortController().signal;
 const podCidr = "10.1.0.0/26";
-const networkLimit = new NetworkConditionLimit();
+const OPTIONS = { networkLimit: new NetworkConditionLimit(), podCidr, signal };
+
+function beginWriter(fixture: DeviceFixture, device: Device): ObjectWriter {
+  const writer = new ObjectWriter(fixture.api);
+  writer.begin(device.edge);
+  return writer;
+}
 
 Deno.test("claimPodRange() prefers the range of the EdgeDevice, else the previous one", async () => {
   await using fixture = await DeviceFixture.start();
@@ -73,22 +80,11 @@ Deno.test("ensureNode() creates the Node, and removes a label that was dropped f
   const { device } = await fixture.createDevice({
     spec: { node: { labels: { rack: "1" } } },
   });
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
-  await ensureNode(device, {
-    writer,
-    networkLimit,
-    podCidr,
-    signal,
-  });
+  const writer = beginWriter(fixture, device);
+  await ensureNode(device, { ...OPTIONS, writer });
   assert.deepEqual(fixture.api.takeWriteCounts(), { "create nodes": 1 });
   device.observeEdge({ ...device.edge, spec: {} });
-  const node = await ensureNode(device, {
-    writer,
-    networkLimit,
-    podCidr,
-    signal,
-  });
+  const node = await ensureNode(device, { ...OPTIONS, writer });
   assert.deepEqual(fixture.api.takeWriteCounts(), { "patch nodes": 1 });
   assert.equal(node?.metadata.labels?.rack, undefined);
 });
@@ -98,14 +94,8 @@ Deno.test("ensureNode() returns undefined and reports a conflict for a foreign N
   const { name } = fixture.ref;
   await fixture.api.putObject(NODE, { metadata: { name } });
   const { device } = await fixture.createDevice();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
-  const node = await ensureNode(device, {
-    writer,
-    networkLimit,
-    podCidr,
-    signal,
-  });
+  const writer = beginWriter(fixture, device);
+  const node = await ensureNode(device, { ...OPTIONS, writer });
   assert.equal(node, undefined);
   assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [
     "NodeExists",
@@ -116,27 +106,16 @@ Deno.test("ensureNode() returns undefined and reports a conflict for a foreign N
 Deno.test("ensureNode() leaves a Node alone that replaced the device's own, before an informer has seen it", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
+  const writer = beginWriter(fixture, device);
   const { name } = fixture.ref;
-  await ensureNode(device, {
-    writer,
-    networkLimit,
-    podCidr,
-    signal,
-  });
+  await ensureNode(device, { ...OPTIONS, writer });
   await fixture.api.deleteObject(NODE, { name });
   const foreign = await fixture.api.putObject(NODE, { metadata: { name } });
   device.observeEdge({
     ...device.edge,
     spec: { node: { labels: { rack: "1" } } },
   });
-  const node = await ensureNode(device, {
-    writer,
-    networkLimit,
-    podCidr,
-    signal,
-  });
+  const node = await ensureNode(device, { ...OPTIONS, writer });
   assert.equal(node, undefined);
   assert.deepEqual(await fixture.api.get(NODE, { name }), foreign);
   assert.deepEqual(writer.conflicts.map(({ reason }) => reason), [
@@ -147,8 +126,7 @@ Deno.test("ensureNode() leaves a Node alone that replaced the device's own, befo
 Deno.test("ensureLease() creates the Lease, and follows a Node that was created again", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
-  const writer = new ObjectWriter(fixture.api);
-  writer.begin(device.edge);
+  const writer = beginWriter(fixture, device);
   const { name } = fixture.ref;
   const lease = { namespace: "kube-node-lease", name };
   for (const uid of ["u1", "u2"]) {

@@ -23,6 +23,17 @@ import { DeviceFixture, type FakeAgent } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
+
+/** With a connectivity method that is not supported. */
+const MQTT_SPEC: EdgeDevice["spec"] = {
+  connectivity: {
+    method: "mqtt",
+    mqttConfig: {
+      server: "broker.example.org:8883",
+      messageNamespace: "edge",
+    },
+  },
+};
 /** The API server stores quantities in one form: 4 rather than 4000m, 1Gi rather than 1048576Ki. */
 const FACTS = {
   os: "linux",
@@ -334,15 +345,7 @@ Deno.test("reconcile() writes reported quantities once, in the form that the API
 Deno.test("reconcile() writes nothing but a condition for an unsupported connectivity method", async () => {
   await using fixture = await DeviceFixture.start();
   const { reconciler } = await fixture.createDevice({
-    spec: {
-      connectivity: {
-        method: "mqtt",
-        mqttConfig: {
-          server: "broker.example.org:8883",
-          messageNamespace: "edge",
-        },
-      },
-    },
+    spec: MQTT_SPEC,
   });
   await reconciler.reconcile(signal);
   await fixture.context.kube.events.flush();
@@ -365,15 +368,7 @@ Deno.test("reconcile() closes the link when the connectivity method is changed t
   const node = await fixture.api.get(NODE, { name });
   device.observeEdge(
     await fixture.api.patchObject(EDGE_DEVICE, fixture.ref, {
-      spec: {
-        connectivity: {
-          method: "mqtt",
-          mqttConfig: {
-            server: "broker.example.org:8883",
-            messageNamespace: "edge",
-          },
-        },
-      },
+      spec: MQTT_SPEC,
     }),
   );
   await reconciler.reconcile(signal);

@@ -8,6 +8,7 @@ import {
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
+import type { Device } from "../../../lib/operator/device/mod.ts";
 import { serveLinks } from "../../../lib/operator/fleet/links.ts";
 import { SECRET } from "../../../lib/operator/kube/mod.ts";
 import {
@@ -249,6 +250,15 @@ function holdConfirmation(link: Link): HeldLink {
   };
 }
 
+/** Begins a handshake with the device's key; it is completed once `release` is called. */
+async function holdHandshake(device: Device, dialed: Link) {
+  const key = device.findKeys()?.key ?? new Uint8Array(32);
+  const { link, held, release } = holdConfirmation(dialed);
+  const handshake = initiateHandshake(link, { device: device.name, key });
+  await held;
+  return { key, release, handshake };
+}
+
 /** Greets over a link that has completed the handshake. */
 async function greet(link: Link) {
   const session = createSession({
@@ -269,13 +279,7 @@ async function greet(link: Link) {
 Deno.test("serveLinks() keeps the key of a device whose handshake was under way when a rotation began", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
-  const key = device.findKeys()?.key ?? new Uint8Array(32);
-  const { link, held, release } = holdConfirmation(await dial());
-  const handshake = initiateHandshake(link, {
-    device: fixture.ref.name,
-    key,
-  });
-  await held;
+  const { key, release, handshake } = await holdHandshake(device, await dial());
   device.credential.rotate();
   release();
   const sealed = await handshake;
@@ -295,13 +299,7 @@ Deno.test("serveLinks() keeps the key of a device whose handshake was under way 
 Deno.test("serveLinks() refuses a handshake whose credential was revoked before it ended", async () => {
   await using fixture = await DeviceFixture.start();
   const { device, dial, end } = await openListener(fixture);
-  const key = device.findKeys()?.key ?? new Uint8Array(32);
-  const { link, held, release } = holdConfirmation(await dial());
-  const handshake = initiateHandshake(link, {
-    device: fixture.ref.name,
-    key,
-  });
-  await held;
+  const { release, handshake } = await holdHandshake(device, await dial());
   device.revoke();
   device.credential.adopt(undefined);
   release();
