@@ -40,7 +40,11 @@ export async function ensureFinalizer(
   if (isRotationComplete) secret.acceptNextRotation();
 }
 
-/** Writes the EdgeDevice's status when it has changed, and records Events of its conditions. */
+/**
+ * Writes the EdgeDevice's status when it has changed, and records Events of its conditions.
+ * @throws {AranyaError} "conflict" when the EdgeDevice is not the one that was observed last:
+ * changed, or deleted and created again
+ */
 export async function writeStatus(device: Device, options: {
   /** Range of the device's pods; empty: none. */
   podCidr: string;
@@ -69,7 +73,11 @@ export async function writeStatus(device: Device, options: {
   });
   if (!body) return;
   const written = await client.patch(EDGE_DEVICE, { namespace, name }, {
-    body,
+    // For the status of a custom resource the API server ignores a UID in a merge patch.
+    body: {
+      ...body,
+      metadata: { resourceVersion: edge.metadata.resourceVersion },
+    },
     subresource: "status",
     signal,
   });

@@ -76,3 +76,41 @@ Deno.test("writeStatus() records an Event with the sentence of a condition that 
   assert.equal(items[0]?.involvedObject.kind, "EdgeDevice");
   assert.equal(items[0]?.involvedObject.uid, device.edge.metadata.uid);
 });
+
+Deno.test("writeStatus() leaves an EdgeDevice that was created again as it is", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const options = { reconcileError: undefined, problems: [], signal };
+  await writeStatus(device, { ...options, podCidr: "10.1.0.0/26" });
+  await fixture.api.deleteObject(EDGE_DEVICE, fixture.ref);
+  const second = await fixture.api.putObject(EDGE_DEVICE, {
+    spec: {},
+    metadata: fixture.ref,
+  });
+  await assert.rejects(
+    writeStatus(device, { ...options, podCidr: "10.2.0.0/26" }),
+    { code: "conflict" },
+  );
+  assert.deepEqual(await fixture.api.get(EDGE_DEVICE, fixture.ref), second);
+});
+
+Deno.test("writeStatus() fails with conflict when the status was written meanwhile, and adds to it later", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const options = {
+    podCidr: "10.1.0.0/26",
+    reconcileError: undefined,
+    problems: [],
+    signal,
+  };
+  const other = await fixture.api.putObject(EDGE_DEVICE, {
+    ...device.edge,
+    status: { agentVersion: "0.0.9" },
+  });
+  await assert.rejects(writeStatus(device, options), { code: "conflict" });
+  device.observeEdge(other);
+  await writeStatus(device, options);
+  const { status } = await fixture.api.get(EDGE_DEVICE, fixture.ref);
+  assert.equal(status?.agentVersion, "0.0.9");
+  assert.equal(status?.podCIDR, "10.1.0.0/26");
+});
