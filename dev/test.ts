@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * `deno task test [pure|unit|e2e|hostile] [-- file…]`: prepares what the tests need, runs them, and
- * prints `N passed, N failed` as its last line. Exit code 1 when a test failed or nothing ran.
+ * prints why tests failed, and `N passed, N failed` as its last line. Exit code 1 when a test
+ * failed or nothing ran.
  *
  * - pure: unit tests that need neither root nor an API server nor Docker
  * - unit: all unit tests; installs and builds what is missing
@@ -18,8 +19,9 @@ import {
   findPureTests,
   findUnitTests,
 } from "./testing/discover.ts";
-import type { Results } from "./testing/results.ts";
+import { addResults, noResults, type Results } from "./testing/results.ts";
 import { runTests } from "./testing/run_tests.ts";
+import { toSummary } from "./testing/summary.ts";
 import {
   clearLeftovers,
   prepareEngine,
@@ -101,30 +103,38 @@ async function* runPart(part: Part | undefined): AsyncGenerator<Results> {
   if (part === undefined) yield* runHostileTests({ fast: true });
 }
 
-async function main(): Promise<number> {
-  const startMs = performance.now();
+/** Runs what the arguments name. An error outside of the tests counts as a failure. */
+async function runAll(total: Results): Promise<void> {
   const part = PARTS.find((one) => one === Deno.args[0]);
   const named = Deno.args.slice(part ? 1 : 0).filter((one) => one !== "--");
-  if (part !== "pure") await setUp();
-  const total: Results = { passed: 0, failed: 0 };
-  const runs = named.length > 0 ? runNamedTests(named, part) : runPart(part);
-  for await (const { passed, failed } of runs) {
-    total.passed += passed;
-    total.failed += failed;
+  try {
+    if (part !== "pure") await setUp();
+    const runs = named.length > 0 ? runNamedTests(named, part) : runPart(part);
+    for await (const results of runs) addResults(total, results);
+    await clearLeftovers();
+    if (total.passed + total.failed === 0) {
+      throw new Error("Cannot run tests: there are none");
+    }
+  } catch (error) {
+    total.failed++;
+    total.failures.push({
+      file: "dev/test.ts",
+      title: "(outside of the tests)",
+      message: toText(error),
+    });
   }
-  await clearLeftovers();
-  print(`\n== ${formatElapsed(performance.now() - startMs)}`);
-  if (total.passed + total.failed === 0) warn("Nothing ran.");
-  print(`${total.passed} passed, ${total.failed} failed`);
-  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+function toText(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
 }
 
 if (import.meta.main) {
-  try {
-    Deno.exitCode = await main();
-  } catch (error) {
-    warn(error instanceof Error ? error.message : String(error));
-    print("0 passed, 1 failed");
-    Deno.exitCode = 1;
-  }
+  const startMs = performance.now();
+  const total = noResults();
+  await runAll(total);
+  for (const line of toSummary(total)) print(line);
+  print(`\n== ${formatElapsed(performance.now() - startMs)}`);
+  print(`${total.passed} passed, ${total.failed} failed`);
+  Deno.exitCode = total.failed > 0 ? 1 : 0;
 }

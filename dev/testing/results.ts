@@ -1,34 +1,213 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Counts of passed and failed tests, from the reports of `deno test`. */
+/** Reads what came of test files, from the reports and the output of `deno test`. */
 
-/** Numbers of test cases. Deno reports a test and each of its steps as a case. */
-export interface Results {
-  passed: number;
-  failed: number;
+/** A test that failed, or a file that could not be loaded. */
+export interface Failure {
+  /** Path from the root. */
+  file: string;
+  title: string;
+  /** The error with its stack, or in a word why the test did not run; several lines. */
+  message: string;
 }
 
+/** How long the tests of a file took. */
+export interface FileTime {
+  file: string;
+  ms: number;
+}
+
+/** What came of some test files. */
+export interface Results {
+  /** Number of test cases. Deno reports a test and each of its steps as a case. */
+  passed: number;
+  failed: number;
+  /**
+   * Causes of what failed: a test whose step failed, or that was cancelled, has none of its own.
+   */
+  failures: Failure[];
+  /** What is no failure of a test and that a person has to see, e.g. a process left behind. */
+  notices: string[];
+  times: FileTime[];
+}
+
+/** Returns the results of nothing. */
+export function noResults(): Results {
+  return { passed: 0, failed: 0, failures: [], notices: [], times: [] };
+}
+
+/** Adds the results of more files. */
+export function addResults(total: Results, more: Results): void {
+  total.passed += more.passed;
+  total.failed += more.failed;
+  total.failures.push(...more.failures);
+  total.notices.push(...more.notices);
+  total.times.push(...more.times);
+}
+
+/** A case of a JUnit report. */
+interface Case {
+  file: string;
+  title: string;
+  ms: number;
+  /** Absent when it passed. */
+  message?: string;
+}
+
+const CANCELLED = "Cancelled";
+
 /**
- * Counts the cases of a JUnit report. One with a failure or an error has failed; an ignored one
- * counts as failed too, so that nothing is skipped silently.
+ * Reads a JUnit report. A case with a failure or an error has failed; an ignored one counts as
+ * failed too, so that nothing is skipped silently.
+ * @param options.output what the process has printed: Deno reports an error outside of a test only
+ * there
  */
-export function countResults(report: string): Results {
-  const results = { passed: 0, failed: 0 };
-  for (
-    const [, selfClosing, body = ""] of report.matchAll(
-      /<testcase\b[^>]*?(?:(\/)>|>([\s\S]*?)<\/testcase>)/g,
-    )
-  ) {
-    if (!selfClosing && /<(failure|error|skipped)\b/.test(body)) {
-      results.failed++;
-    } else results.passed++;
+export function readReport(
+  report: string,
+  options: { output?: string } = {},
+): Results {
+  const cases = readCases(report);
+  const failed = cases.filter(({ message }) => message !== undefined);
+  const results: Results = {
+    ...noResults(),
+    passed: cases.length - failed.length,
+    failed: failed.length,
+    times: sumTimes(cases),
+  };
+  const uncaught = readUncaught(options.output ?? "");
+  for (const { file, title, message = "" } of failed) {
+    const isExplained = message === CANCELLED &&
+      uncaught.some((one) => one.file === file);
+    if (isExplained || /^\d+ test steps? failed\.$/.test(message)) continue;
+    results.failures.push({ file, title, message });
+  }
+  for (const { file, message } of uncaught) {
+    // Deno cancels the test in which an error was not caught, and those after it.
+    const cancelled = failed.filter((one) =>
+      one.file === file && one.message === CANCELLED
+    );
+    if (!failed.some((one) => one.file === file)) results.failed++;
+    const more = cancelled.length > 1
+      ? `\n(${cancelled.length - 1} more tests of this file were cancelled)`
+      : "";
+    results.failures.push({
+      file,
+      title: cancelled[0]?.title ?? "(outside of a test)",
+      message: message + more,
+    });
   }
   return results;
 }
 
-/** Counts of a run that ended without a report, and the test that it was in. */
-export interface PartialResults extends Results {
-  /** Title of the test that had begun and not ended. */
-  unfinished: string | undefined;
+function readCases(report: string): Case[] {
+  return [...report.matchAll(
+    /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  )].map(([, attributes = "", body = ""]) => {
+    const problem = body.match(
+      /<(failure|error|skipped)\b([^>]*?)(?:\/>|>([\s\S]*?)<\/\1>)/,
+    );
+    return {
+      file: toPath(readAttribute(attributes, "classname")),
+      title: readAttribute(attributes, "name"),
+      ms: 1000 * Number(readAttribute(attributes, "time")),
+      ...problem
+        ? {
+          message: problem[1] === "skipped"
+            ? "ignored"
+            : decode(problem[3] ?? "") ||
+              readAttribute(problem[2] ?? "", "message"),
+        }
+        : {},
+    };
+  });
+}
+
+/** Returns the time of each file: that of its tests, which includes that of their steps. */
+function sumTimes(cases: Case[]): FileTime[] {
+  const titles = new Set(cases.map(({ file, title }) => `${file} ${title}`));
+  const byFile = new Map<string, number>();
+  for (const { file, title, ms } of cases) {
+    const names = title.split(" > ");
+    const isStep = names.some((_, index) =>
+      index > 0 && titles.has(`${file} ${names.slice(0, index).join(" > ")}`)
+    );
+    if (!isStep) byFile.set(file, (byFile.get(file) ?? 0) + ms);
+  }
+  return [...byFile].map(([file, ms]) => ({ file, ms }));
+}
+
+/** Returns the errors outside of tests that Deno lists at the end of its output. */
+function readUncaught(output: string): Failure[] {
+  return [
+    ...withoutNoise(output).matchAll(
+      /^(\S+) \(uncaught error\)\nerror: ([\s\S]*?)\nThis error was not caught from a test/gm,
+    ),
+  ].map(([, file = "", message = ""]) => ({
+    file: toPath(file),
+    title: "",
+    message: message.replace(/^\(in promise\) /, ""),
+  }));
+}
+
+/**
+ * Reads the output of a `deno test` that was killed: Deno writes its JUnit report, and the errors,
+ * only at the end. A test that had begun and not ended counts as failed.
+ */
+export function readOutput(output: string): Results {
+  const results = noResults();
+  const lines = withoutNoise(output).split("\n");
+  let file = "";
+  let begun: { title: string; line: number } | undefined;
+  for (const [index, line] of lines.entries()) {
+    file = toPath(line.match(/^running \d+ tests? from (\S+)$/)?.[1] ?? file);
+    const ended = line.match(
+      /^ *(.*) \.\.\. .*\b(ok|FAILED|ignored|cancelled)\b/,
+    );
+    if (ended) {
+      if (ended[2] === "ok") results.passed++;
+      else {
+        results.failed++;
+        results.failures.push({
+          file,
+          title: ended[1] ?? "",
+          message: `${ended[2]}; the process ended before it reported why`,
+        });
+      }
+      begun = undefined;
+      continue;
+    }
+    const title = line.match(/^(\S.*) \.\.\.$/)?.[1];
+    if (title !== undefined) begun = { title, line: index + 1 };
+  }
+  if (begun) {
+    results.failed++;
+    const printed = lastLines(lines.slice(begun.line));
+    results.failures.push({
+      file,
+      title: begun.title,
+      message: "did not end" + (printed ? `; its last lines:\n${printed}` : ""),
+    });
+  }
+  return results;
+}
+
+const LAST_LINE_COUNT = 12;
+
+function lastLines(lines: string[]): string {
+  return lines.filter((line) => line.trim() !== "").slice(-LAST_LINE_COUNT)
+    .join("\n");
+}
+
+/**
+ * Returns why a process of `deno test` ran no test, from its standard error: the error that Deno
+ * names, or the last lines.
+ */
+export function readStartError(stderr: string): string {
+  const text = withoutNoise(stderr);
+  const named = [
+    ...text.matchAll(/^error: ([\s\S]*?)(?=\n\nStack backtrace:|(?![\s\S]))/gm),
+  ]
+    .at(-1)?.[1];
+  return named ?? lastLines(text.split("\n"));
 }
 
 /**
@@ -39,29 +218,33 @@ const NOISE =
   // deno-lint-ignore no-control-regex
   /\x1b\[[\d;]*m|'[^'\n]*' has been running for over [^\n]*\n/g;
 
-/**
- * Counts the tests in the output of `deno test`, for a process that was killed: Deno writes its
- * JUnit report only at the end. A test that had begun and not ended counts as failed.
- */
-export function countOutput(output: string): PartialResults {
-  const results: PartialResults = {
-    passed: 0,
-    failed: 0,
-    unfinished: undefined,
-  };
-  for (const line of output.replaceAll(NOISE, "").split("\n")) {
-    const ended = line.match(
-      /^ *(.*) \.\.\. .*\b(ok|FAILED|ignored|cancelled)\b/,
-    );
-    if (ended) {
-      if (ended[2] === "ok") results.passed++;
-      else results.failed++;
-      results.unfinished = undefined;
-      continue;
-    }
-    const begun = line.match(/^(\S.*) \.\.\.$/);
-    if (begun) results.unfinished = begun[1];
-  }
-  if (results.unfinished !== undefined) results.failed++;
-  return results;
+function withoutNoise(output: string): string {
+  return output.replaceAll(NOISE, "");
+}
+
+function toPath(file: string): string {
+  return file.replace(/^\.\//, "");
+}
+
+function readAttribute(attributes: string, name: string): string {
+  return decode(
+    attributes.match(new RegExp(`\\b${name}="([^"]*)"`))?.[1] ?? "",
+  );
+}
+
+const ENTITIES: Record<string, string> = {
+  lt: "<",
+  gt: ">",
+  amp: "&",
+  quot: '"',
+  apos: "'",
+};
+
+function decode(text: string): string {
+  return text.replaceAll(
+    /&(?:(lt|gt|amp|quot|apos)|#(\d+)|#x([\da-fA-F]+));/g,
+    (_, name, decimal, hex) =>
+      ENTITIES[name] ??
+        String.fromCodePoint(decimal ? Number(decimal) : parseInt(hex, 16)),
+  );
 }

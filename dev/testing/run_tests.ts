@@ -4,7 +4,13 @@ import { ROOT } from "../base/paths.ts";
 import { formatElapsed, print, warn, write } from "../base/terminal.ts";
 import { TEST_TIMEOUT } from "./deadline.ts";
 import { killProcesses, TEST_RUN } from "./processes.ts";
-import { countOutput, countResults, type Results } from "./results.ts";
+import {
+  noResults,
+  readOutput,
+  readReport,
+  readStartError,
+  type Results,
+} from "./results.ts";
 
 const FLAGS = [
   "-A",
@@ -34,13 +40,14 @@ export interface RunTestsOptions {
 
 /**
  * Runs the files and shows their output as it comes. Counts at least one failure when the process
- * fails: a file that can't be loaded, or a hook that throws, is in no report.
+ * fails, also when its report names none.
  */
 export async function runTests(options: RunTestsOptions): Promise<Results> {
   const { title, files, timeoutMs = 600_000 } = options;
-  if (files.length === 0) return { passed: 0, failed: 0 };
+  if (files.length === 0) return noResults();
   print(`\n== ${title}`);
   const runId = crypto.randomUUID();
+  const startMs = performance.now();
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -50,28 +57,65 @@ export async function runTests(options: RunTestsOptions): Promise<Results> {
       env: toEnvironment(options, runId),
       stdin: "null",
       stdout: "piped",
+      stderr: "piped",
       signal: timeout,
     }).spawn();
-    const copy = new OutputCopy(child.stdout);
+    const stdout = new OutputCopy(child.stdout, Deno.stdout);
+    const stderr = new OutputCopy(child.stderr, Deno.stderr);
     const { success } = await child.status;
-    const output = await copy.finish();
-    const results = countResults(await Deno.readTextFile(report));
-    if (results.passed + results.failed === 0) {
-      const { unfinished, ...partial } = countOutput(output);
-      Object.assign(results, partial);
-      if (unfinished) warn(`${title}: "${unfinished}" did not end`);
+    const ended = {
+      success,
+      stdout: await stdout.finish(),
+      stderr: await stderr.finish(),
+      report: await Deno.readTextFile(report),
+    };
+    const elapsedMs = performance.now() - startMs;
+    const results = toResults(options, ended);
+    const [file] = files;
+    if (file !== undefined && files.length === 1) {
+      results.times = [{ file, ms: elapsedMs }];
     }
     if (timeout.aborted) {
-      warn(`${title}: killed after ${formatElapsed(timeoutMs)}`);
+      results.notices.push(
+        `${title}: killed after ${formatElapsed(timeoutMs)}`,
+      );
     }
-    if (!success && results.failed === 0) results.failed = 1;
     for (const { pid, command } of await killProcesses(runId)) {
-      warn(`${title}: a test left process ${pid} behind: ${command}`);
+      results.notices.push(
+        `${title}: a test left process ${pid} behind: ${command}`,
+      );
     }
+    for (const notice of results.notices) warn(notice);
     return results;
   } finally {
     await Deno.remove(report);
   }
+}
+
+/** A process of `deno test` that has ended. */
+interface EndedProcess {
+  success: boolean;
+  stdout: string;
+  stderr: string;
+  /** Its JUnit report; empty when it was killed, or found no test. */
+  report: string;
+}
+
+function toResults(
+  { title, files }: RunTestsOptions,
+  { success, stdout, stderr, report }: EndedProcess,
+): Results {
+  let results = readReport(report, { output: stdout });
+  if (results.passed + results.failed === 0) results = readOutput(stdout);
+  if (!success && results.failed === 0) {
+    results.failed = 1;
+    results.failures.push({
+      file: files.length === 1 ? files.join() : title,
+      title: "(no test failed, but the process did)",
+      message: readStartError(stderr),
+    });
+  }
+  return results;
 }
 
 function toArguments({ testTimeoutMs, isParallel }: RunTestsOptions): string[] {
@@ -98,17 +142,20 @@ function toEnvironment(
   };
 }
 
-/** Copies a stream to standard output, and keeps it as text. */
+/** Copies a stream to one of this process, and keeps it as text. */
 class OutputCopy {
   #text = "";
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(stream: ReadableStream<Uint8Array>) {
+  constructor(
+    stream: ReadableStream<Uint8Array>,
+    target: { writeSync(bytes: Uint8Array): number },
+  ) {
     const sink = new WritableStream<string>({
       write: (part) => {
         this.#text += part;
-        write(Deno.stdout, part);
+        write(target, part);
       },
     });
     this.#done = stream.pipeThrough(new TextDecoderStream())

@@ -37,15 +37,30 @@ async function runTestsOf(
   }
 }
 
+function assertCounts(
+  { passed, failed }: Results,
+  expected: Pick<Results, "passed" | "failed">,
+): void {
+  assert.deepEqual({ passed, failed }, expected);
+}
+
 Deno.test("runTests() counts passed and failed tests of all files", async () => {
   const { results, output } = await runTestsOf({
     "a_test.ts": 'Deno.test("a", () => {});',
     "b_test.ts":
       'Deno.test("b", () => {}); Deno.test("c", () => { throw new Error("cause"); });',
   });
-  assert.deepEqual(results, { passed: 2, failed: 1 });
+  assertCounts(results, { passed: 2, failed: 1 });
   assert.match(output, /== inner/);
   assert.match(output, /cause/);
+  const [failure] = results.failures;
+  assert.match(`${failure?.file}`, /\/b_test\.ts$/);
+  assert.equal(failure?.title, "c");
+  assert.match(`${failure?.message}`, /^Error: cause\n/);
+  assert.deepEqual(results.times.map(({ file }) => file.slice(-9)), [
+    "a_test.ts",
+    "b_test.ts",
+  ]);
 });
 
 Deno.test("runTests() counts a file that can't be loaded as a failure", async () => {
@@ -53,7 +68,31 @@ Deno.test("runTests() counts a file that can't be loaded as a failure", async ()
     "a_test.ts": 'Deno.test("a", () => {});',
     "b_test.ts": 'throw new Error("not loaded");',
   });
-  assert.deepEqual(results, { passed: 1, failed: 1 });
+  assertCounts(results, { passed: 1, failed: 1 });
+  const [failure] = results.failures;
+  assert.match(`${failure?.file}`, /\/b_test\.ts$/);
+  assert.match(`${failure?.message}`, /^Error: not loaded\n/);
+});
+
+Deno.test("runTests() counts files of which one can't be read as a failure, and returns why", async () => {
+  const { results, output } = await runTestsOf({
+    "a_test.ts": 'Deno.test("a", () => {});',
+    "b_test.ts": 'import "./absent.ts";',
+  });
+  assertCounts(results, { passed: 0, failed: 1 });
+  assert.match(output, /Module not found/);
+  const [failure] = results.failures;
+  assert.equal(failure?.file, "inner");
+  assert.match(`${failure?.message}`, /^Module not found .*absent\.ts/);
+});
+
+Deno.test("runTests() returns the time of the process for a single file", async () => {
+  const { results } = await runTestsOf({
+    "a_test.ts": 'Deno.test("a", () => {});',
+  });
+  assert.equal(results.times.length, 1);
+  // Deno itself needs some milliseconds; the report contains 0.
+  assert.ok((results.times[0]?.ms ?? 0) > 5, JSON.stringify(results));
 });
 
 Deno.test("runTests() fails a test at its deadline and goes on with the next file", async () => {
@@ -62,8 +101,11 @@ Deno.test("runTests() fails a test at its deadline and goes on with the next fil
       Deno.test("hangs", () => new Promise((resolve) => setTimeout(resolve, 60_000)));`,
     "b_test.ts": 'Deno.test("b", () => {});',
   }, { testTimeoutMs: 300 });
-  assert.deepEqual(results, { passed: 2, failed: 1 });
+  assertCounts(results, { passed: 2, failed: 1 });
   assert.match(output, /still running after 300 ms/);
+  const [failure] = results.failures;
+  assert.equal(failure?.title, "hangs");
+  assert.match(`${failure?.message}`, /still running after 300 ms/);
 });
 
 Deno.test("runTests() counts what has ended when the process is killed, and names the test that it was in", async () => {
@@ -71,8 +113,12 @@ Deno.test("runTests() counts what has ended when the process is killed, and name
     "a_test.ts": `Deno.test("a", () => {});
       Deno.test("spins", () => { for (;;); });`,
   }, { timeoutMs: 2000 });
-  assert.deepEqual(results, { passed: 1, failed: 1 });
-  assert.match(output, /"spins" did not end/);
+  assertCounts(results, { passed: 1, failed: 1 });
+  assert.match(output, /inner: killed after 2s/);
+  assert.deepEqual(results.notices, ["inner: killed after 2s"]);
+  const [failure] = results.failures;
+  assert.equal(failure?.title, "spins");
+  assert.equal(failure?.message, "did not end");
 });
 
 Deno.test("runTests() kills and names processes that tests left behind", async () => {
@@ -85,6 +131,10 @@ Deno.test("runTests() kills and names processes that tests left behind", async (
   const pids = [...output.matchAll(/left process (\d+) behind: sleep 54321/g)]
     .map((match) => match[1]);
   assert.equal(pids.length, 2, output);
+  assert.equal(
+    results.notices.filter((one) => one.endsWith(": sleep 54321")).length,
+    2,
+  );
   await until(async () => {
     const states = await Promise.all(
       pids.map((pid) => Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "")),
