@@ -14,7 +14,7 @@ import type {
 } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import type { PodClient, PodSources } from "../pods/mod.ts";
-import type { ProblemCondition } from "./problems.ts";
+import type { IgnoredSetting, ProblemCondition } from "./problems.ts";
 
 /** Dependencies of each device. */
 export interface DeviceContext {
@@ -87,6 +87,8 @@ export interface DeviceSettings {
   endpoints: readonly string[];
   /** Whether these are all, so that the agent may forget others. */
   hasAllEndpoints: boolean;
+  /** Values of the EdgeDevice that can't be read, so that the defaults are used. */
+  ignored: readonly IgnoredSetting[];
   /** Whether the agent connects without TLS. */
   insecure: boolean;
   /** The agent's delays between attempts to connect. */

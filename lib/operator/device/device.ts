@@ -37,6 +37,7 @@ import {
   MQTT_NOT_SUPPORTED,
   ORGANIZATION_LEFT_OUT,
   type ProblemCondition,
+  settingIgnored,
   unsupportedVersion,
 } from "./problems.ts";
 import { KeyRotation } from "./rotation.ts";
@@ -168,6 +169,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     }
     if ((node?.cert ?? certInfo)?.org) problems.push(ORGANIZATION_LEFT_OUT);
     if (!this.isServed) problems.push(MQTT_NOT_SUPPORTED);
+    problems.push(...this.settings.ignored.map(settingIgnored));
     problems.push(...this.context.kubelets.certificateProblems(this.name));
     return problems;
   }

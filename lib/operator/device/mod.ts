@@ -45,6 +45,7 @@ export {
 export { secretText, toSecret } from "./objects.ts";
 export { removeOrphans, type RemoveOrphansOptions } from "./orphans.ts";
 export {
+  type IgnoredSetting,
   nameConflict,
   type ProblemCondition,
   servingCertificateExpiring,

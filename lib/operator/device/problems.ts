@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Problem conditions of an EdgeDevice: each type, reason and message in one place. */
-import { toRfc3339 } from "../../shared/base/mod.ts";
+import { toRfc3339, toSafeText } from "../../shared/base/mod.ts";
+
+/** A value of any length may have been stored. */
+const MAX_VALUE_LENGTH = 100;
 
 /** A condition that is True while a problem lasts, and is dropped from the status afterwards. */
 export interface ProblemCondition {
@@ -11,12 +14,25 @@ export interface ProblemCondition {
     | "AddressConflict"
     | "CertificateExpiring"
     | "CertificateIncomplete"
+    | "SettingIgnored"
     | "VersionNotServed";
   /** CamelCase. */
   readonly reason: string;
   readonly message: string;
   /** Whether it keeps the device from being served; it is then the reason of `Ready` too. */
   readonly isFatal: boolean;
+}
+
+/**
+ * A value of an EdgeDevice that can't be read. The schema has refused such values only since it has
+ * a rule for them.
+ */
+export interface IgnoredSetting {
+  /** E.g. "spec.pod.timers.forceSyncInterval". */
+  readonly field: string;
+  readonly text: string;
+  /** What can be read. */
+  readonly expected: string;
 }
 
 /** An object with a name that the device needs exists and isn't the operator's. */
@@ -108,6 +124,20 @@ export function authorityExpiring(notAfterMs: number): ProblemCondition {
     message: `the CA certificate in agent.yaml ends at ${
       toRfc3339(notAfterMs)
     }, the device can't connect afterwards`,
+    isFatal: false,
+  };
+}
+
+/** The EdgeDevice has a value that can't be read. */
+export function settingIgnored(
+  { field, text, expected }: IgnoredSetting,
+): ProblemCondition {
+  const value = toSafeText(text, { maxLength: MAX_VALUE_LENGTH });
+  return {
+    type: "SettingIgnored",
+    reason: "UnreadableValue",
+    message:
+      `Cannot read ${field}: it is "${value}" and the default is used, expected ${expected}`,
     isFatal: false,
   };
 }

@@ -5,6 +5,7 @@ import { parseDuration, renderAgentConfig } from "../../shared/config/mod.ts";
 import type {
   AgentYamlInput,
   DeviceSettings,
+  IgnoredSetting,
   SettingsSource,
 } from "../device/mod.ts";
 import type { EdgeDevice } from "../kube/mod.ts";
@@ -74,30 +75,51 @@ export class FleetSettings implements SettingsSource {
   }
 }
 
-/** Returns a device's settings; what is missing or can't be parsed has its default. */
+/** Returns a device's settings; what is missing or can't be read has its default. */
 export function toSettings(
   edge: EdgeDevice,
   { endpoints, isComplete }: EndpointSource,
 ): DeviceSettings {
   const { connectivity, node, pod } = edge.spec ?? {};
   const { timers, backoff, grpcConfig } = connectivity ?? {};
-  const own = toEndpoint(grpcConfig?.endpoint);
-  const initialDelayMs = toMs(backoff?.initialDelay, BOUNDS.initialDelay);
+  const reader = new SettingReader();
+  const own = reader.readEndpoint(
+    "connectivity.grpcConfig.endpoint",
+    grpcConfig?.endpoint,
+  );
+  const initialDelayMs = reader.readMs("connectivity.backoff.initialDelay", {
+    text: backoff?.initialDelay,
+    ...BOUNDS.initialDelay,
+  });
+  const maxDelayMs = reader.readMs("connectivity.backoff.maxDelay", {
+    text: backoff?.maxDelay,
+    ...BOUNDS.maxDelay,
+  });
   return {
-    requestTimeoutMs: toMs(timers?.unarySessionTimeout, BOUNDS.requestTimeout),
-    offlineAfterMs: toMs(timers?.offlineAfter, BOUNDS.offlineAfter),
-    forceSyncMs: toMs(node?.timers?.forceSyncInterval, BOUNDS.forceSync),
-    podSyncMs: toMs(pod?.timers?.forceSyncInterval, BOUNDS.forceSync),
+    requestTimeoutMs: reader.readMs("connectivity.timers.unarySessionTimeout", {
+      text: timers?.unarySessionTimeout,
+      ...BOUNDS.requestTimeout,
+    }),
+    offlineAfterMs: reader.readMs("connectivity.timers.offlineAfter", {
+      text: timers?.offlineAfter,
+      ...BOUNDS.offlineAfter,
+    }),
+    forceSyncMs: reader.readMs("node.timers.forceSyncInterval", {
+      text: node?.timers?.forceSyncInterval,
+      ...BOUNDS.forceSync,
+    }),
+    podSyncMs: reader.readMs("pod.timers.forceSyncInterval", {
+      text: pod?.timers?.forceSyncInterval,
+      ...BOUNDS.forceSync,
+    }),
     endpoints: own === undefined ? endpoints : [own],
     hasAllEndpoints: own !== undefined || isComplete,
+    ignored: reader.ignored,
     insecure: grpcConfig?.insecure ?? false,
     backoff: {
       initialDelayMs,
       // The agent refuses a delay of 0, and an agent.yaml whose longest delay is below the first.
-      maxDelayMs: Math.max(
-        toMs(backoff?.maxDelay, BOUNDS.maxDelay),
-        initialDelayMs,
-      ),
+      maxDelayMs: Math.max(maxDelayMs, initialDelayMs),
       factor: backoff?.factor ?? 1.5,
     },
   };
@@ -116,24 +138,41 @@ export function toAgentYaml(input: AgentYamlInput): string {
   });
 }
 
-/** Returns an endpoint that agents can read; an object that was stored before may have others. */
-function toEndpoint(text: string | undefined): string | undefined {
-  return text !== undefined && isEndpoint(text) ? text : undefined;
-}
+/**
+ * Reads values that the schema checks, but not in objects that were stored before: they must not
+ * stop their device.
+ */
+class SettingReader {
+  /** What could not be read so far. */
+  readonly ignored: IgnoredSetting[] = [];
 
-function toMs(
-  text: string | undefined,
-  { defaultMs, minMs, maxMs }: {
+  /** Returns an endpoint that agents can read. @param field without `spec.` */
+  readEndpoint(field: string, text: string | undefined): string | undefined {
+    if (text === undefined || isEndpoint(text)) return text;
+    this.#ignore(field, { text, expected: '"host:port" or "[IPv6]:port"' });
+    return undefined;
+  }
+
+  /** Returns a duration within its bounds, in milliseconds. @param field without `spec.` */
+  readMs(field: string, { text, defaultMs, minMs, maxMs }: {
+    text: string | undefined;
     defaultMs: number;
     minMs: number;
     maxMs: number;
-  },
-): number {
-  if (text === undefined) return defaultMs;
-  try {
-    return Math.min(Math.max(parseDuration(text), minMs), maxMs);
-  } catch {
-    // The schema checks durations; an object that was stored before must not stop its device.
-    return defaultMs;
+  }): number {
+    if (text === undefined) return defaultMs;
+    try {
+      return Math.min(Math.max(parseDuration(text), minMs), maxMs);
+    } catch {
+      this.#ignore(field, { text, expected: 'a duration such as "1m30s"' });
+      return defaultMs;
+    }
+  }
+
+  #ignore(
+    field: string,
+    setting: { text: string; expected: string },
+  ): void {
+    this.ignored.push({ field: `spec.${field}`, ...setting });
   }
 }

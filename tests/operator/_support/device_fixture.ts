@@ -54,6 +54,7 @@ export const SETTINGS: DeviceSettings = {
   forceSyncMs: 600_000,
   endpoints: ["10.0.0.7:9443"],
   hasAllEndpoints: true,
+  ignored: [],
   insecure: false,
   backoff: { initialDelayMs: 1000, maxDelayMs: 60_000, factor: 1.5 },
 };

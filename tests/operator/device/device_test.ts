@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { SECRET } from "../../../lib/operator/kube/mod.ts";
+import { Device } from "../../../lib/operator/device/device.ts";
 import { toVirtualPod } from "../../../lib/operator/device/virtual_pod.ts";
-import { DeviceFixture } from "../_support/device_fixture.ts";
+import { DeviceFixture, SETTINGS } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const signal = new AbortController().signal;
@@ -62,6 +63,24 @@ Deno.test("problems name an organization that the signer does not allow", async 
   });
   assert.deepEqual(device.problems.map(({ type }) => type), [
     "CertificateIncomplete",
+  ]);
+});
+
+Deno.test("problems name a setting that can't be read", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { edge } = (await fixture.createDevice()).device;
+  const ignored = [{ field: "spec.a", text: "b", expected: "c" }];
+  const device = fixture.scope.use(
+    new Device(edge, {
+      ...fixture.context,
+      settings: {
+        ...fixture.context.settings,
+        of: () => ({ ...SETTINGS, ignored }),
+      },
+    }),
+  );
+  assert.deepEqual(device.problems.map(({ message }) => message), [
+    'Cannot read spec.a: it is "b" and the default is used, expected c',
   ]);
 });
 

@@ -7,6 +7,7 @@ import {
   MQTT_NOT_SUPPORTED,
   nameConflict,
   ORGANIZATION_LEFT_OUT,
+  settingIgnored,
   unsupportedVersion,
 } from "../../../lib/operator/device/problems.ts";
 
@@ -18,6 +19,11 @@ Deno.test("problems have the reasons and messages that users see", () => {
     unsupportedVersion("Cannot serve protocol version 9"),
     ORGANIZATION_LEFT_OUT,
     MQTT_NOT_SUPPORTED,
+    settingIgnored({
+      field: "spec.pod.timers.forceSyncInterval",
+      text: "so\non".padEnd(200, "!"),
+      expected: 'a duration such as "1m30s"',
+    }),
   ].map(({ type, reason, message }) => `${type} ${reason}: ${message}`);
   assert.deepEqual(texts, [
     'NameConflict ServiceExists: Cannot create Service "edge/edge-1": an object of this name exists that was not created for this EdgeDevice',
@@ -26,6 +32,9 @@ Deno.test("problems have the reasons and messages that users see", () => {
     "VersionNotServed AgentVersion: Cannot serve protocol version 9",
     "CertificateIncomplete OrganizationLeftOut: signer kubernetes.io/kubelet-serving allows no organization but system:nodes, org is left out",
     "NotSupported NotSupported: connectivity method mqtt is not supported by this version, expected grpc",
+    `SettingIgnored UnreadableValue: Cannot read spec.pod.timers.forceSyncInterval: it is "${
+      "so on".padEnd(100, "!")
+    }" and the default is used, expected a duration such as "1m30s"`,
   ]);
 });
 
@@ -36,6 +45,8 @@ Deno.test("only a taken name and an unsupported method are fatal", () => {
   assert.equal(DUPLICATE_DEVICE.isFatal, false);
   assert.equal(ORGANIZATION_LEFT_OUT.isFatal, false);
   assert.equal(unsupportedVersion("").isFatal, false);
+  const setting = { field: "a", text: "b", expected: "c" };
+  assert.equal(settingIgnored(setting).isFatal, false);
 });
 
 Deno.test("mergeProblems() makes one condition of all problems of a type, whatever their order", () => {

@@ -73,6 +73,7 @@ Deno.test("toSettings() bounds durations, so that no timer overflows or runs all
     forceSyncMs: 24 * hourMs,
     podSyncMs: 24 * hourMs,
     hasAllEndpoints: true,
+    ignored: [],
     insecure: false,
     backoff: {
       initialDelayMs: 24 * hourMs,
@@ -97,6 +98,36 @@ Deno.test("toSettings() has the operators' endpoints instead of one that no agen
     const spec = { connectivity: { grpcConfig: { endpoint } } };
     assert.deepEqual(toSettings(edge(spec), OPERATORS).endpoints, [endpoint]);
   }
+});
+
+Deno.test("toSettings() names the values that it can't read", () => {
+  const { ignored } = toSettings(
+    edge({
+      connectivity: {
+        timers: { offlineAfter: "1m30s", unarySessionTimeout: "soon" },
+        grpcConfig: { endpoint: "edge.example.org" },
+      },
+      pod: { timers: { forceSyncInterval: "-1s" } },
+    }),
+    OPERATORS,
+  );
+  assert.deepEqual(ignored, [
+    {
+      field: "spec.connectivity.grpcConfig.endpoint",
+      text: "edge.example.org",
+      expected: '"host:port" or "[IPv6]:port"',
+    },
+    {
+      field: "spec.connectivity.timers.unarySessionTimeout",
+      text: "soon",
+      expected: 'a duration such as "1m30s"',
+    },
+    {
+      field: "spec.pod.timers.forceSyncInterval",
+      text: "-1s",
+      expected: 'a duration such as "1m30s"',
+    },
+  ]);
 });
 
 for (
