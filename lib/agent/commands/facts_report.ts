@@ -5,6 +5,7 @@ import {
   asAranyaError,
   type Clock,
   equalBytes,
+  hasCode,
   type Logger,
   Notifier,
   onAbort,
@@ -41,7 +42,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 /**
  * Reads the device's facts every 30 s and on request, and reports them to the operator: all of them
- * after each connect, and later only when one has changed.
+ * after each connect, and later only when one has changed. A report that the operator refuses is
+ * not sent again until then either.
  */
 export class FactsReport implements HostAddresses {
   readonly #options: FactsReportOptions;
@@ -49,6 +51,8 @@ export class FactsReport implements HostAddresses {
   #facts: Partial<Omit<DeviceFacts, "$typeName" | "$unknown">> = {};
   /** What the operator has, encoded; undefined when it may have nothing. */
   #sent: Uint8Array | undefined;
+  /** Whether the operator has refused the last report. */
+  #isRefused = false;
   #hasConnected = false;
   /** Last known status of the condition RuntimeReady. */
   #isRuntimeReady: boolean | undefined;
@@ -136,11 +140,26 @@ export class FactsReport implements HostAddresses {
         timeoutMs: REQUEST_TIMEOUT_MS,
         signal,
       });
+      this.#isRefused = false;
     } catch (error) {
+      // The operator would refuse the same report again.
+      if (hasCode(error, "too_large", "invalid")) {
+        this.#onRefused(asAranyaError(error, "Cannot report facts"));
+        return;
+      }
       // `onConnected` may have reset it meanwhile.
       if (this.#sent === bytes) this.#sent = undefined;
       throw error;
     }
+  }
+
+  #onRefused(error: AranyaError): void {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#options.log.warn(
+      "operator refused facts, they are sent again when they change",
+      { error },
+    );
   }
 
   #logFailure(error: AranyaError): void {

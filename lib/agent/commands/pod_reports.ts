@@ -205,5 +205,5 @@ export class PodReports
 
 /** Returns whether the operator would refuse the same request again. */
 function isRefused(error: AranyaError): boolean {
-  return hasCode(error, "too_large") || hasCode(error, "invalid");
+  return hasCode(error, "too_large", "invalid");
 }

@@ -2,6 +2,7 @@
 /** Facts and resource usage of the machine. */
 import { stat, statfs } from "node:fs";
 import { promisify } from "node:util";
+import { toSafeText } from "../../shared/base/mod.ts";
 import { runProgram } from "./program.ts";
 
 /**
@@ -31,6 +32,11 @@ const INNER_INTERFACES =
   /^(?:lo|docker|br-|veth|cni|flannel|cali|virbr|tap|tun)/;
 const INNER_ADDRESSES = /^(?:127\.|169\.254\.|::1$|fe80:)/i;
 
+/** What is reported of os-release(5), in characters. */
+const MAX_OS_IMAGE_LENGTH = 256;
+/** Addresses of each family. A machine may have thousands, but the report has to stay small. */
+const MAX_ADDRESS_COUNT = 16;
+
 /** Memory and disks of a machine. */
 export interface HostUsage {
   memoryBytes: number;
@@ -52,7 +58,7 @@ export interface HostFacts extends HostUsage {
   /** Differs after each boot. */
   bootId: string;
   hostname: string;
-  /** IP addresses that others may reach, that of the default route first. */
+  /** As of {@linkcode selectAddresses}. */
   addresses: string[];
   cpuCount: number;
   /** Busy time of all CPUs since boot. */
@@ -135,10 +141,11 @@ export function parseSections(text: string): Map<string, string> {
   return sections;
 }
 
-/** Returns PRETTY_NAME of os-release(5) without quotes, or "Linux". */
+/** Returns PRETTY_NAME of os-release(5) without quotes and not too long, or "Linux". */
 export function parseOsImage(text: string): string {
   const value = text.match(/^PRETTY_NAME=(.*)$/m)?.[1] ?? "";
-  return value.replace(/^(["'])(.*)\1$/, "$2") || "Linux";
+  const name = value.replace(/^(["'])(.*)\1$/, "$2") || "Linux";
+  return toSafeText(name, { maxLength: MAX_OS_IMAGE_LENGTH });
 }
 
 /**
@@ -187,7 +194,8 @@ async function readDiskUsage(path: string): Promise<DiskUsage | undefined> {
 
 /**
  * Returns addresses that others may reach: IPv4 before IPv6, then the interface of the default
- * route before others. Leaves out loopback, link-local and container addresses.
+ * route before others. Leaves out loopback, link-local and container addresses, and all but the
+ * first 16 of each family.
  * @param routes text of /proc/net/route
  */
 export function selectAddresses(
@@ -202,5 +210,10 @@ export function selectAddresses(
     !INNER_INTERFACES.test(name) && !INNER_ADDRESSES.test(address)
   );
   reachable.sort((left, right) => rank(left) - rank(right));
-  return [...new Set(reachable.map(({ address }) => address))];
+  const addresses = [...new Set(reachable.map(({ address }) => address))];
+  const { IPv4 = [], IPv6 = [] } = Object.groupBy(
+    addresses,
+    (address) => address.includes(":") ? "IPv6" : "IPv4",
+  );
+  return [IPv4, IPv6].flatMap((one) => one.slice(0, MAX_ADDRESS_COUNT));
 }

@@ -837,7 +837,7 @@ export type Facts = Message$1<"aranya.v1.Facts"> & {
   storageBytes: bigint;
 
   /**
-   * IP addresses of the device itself, preferred first
+   * IP addresses of the device itself, preferred first; an agent sends at most 16 of each family
    *
    * @generated from field: repeated string addresses = 13;
    */
@@ -3103,7 +3103,8 @@ export const Method = {
 
   /**
    * EventList, up to 512 KiB -> empty. The agent sends what does not fit in further requests. Of
-   * this method and REPORT_PODS it drops what is answered "too_large" or "invalid".
+   * this method and REPORT_PODS it drops what is answered "too_large" or "invalid"; such a
+   * REPORT_FACTS it repeats only when the facts have changed, or on a new link.
    *
    * @generated from enum value: METHOD_REPORT_EVENTS = 34;
    */

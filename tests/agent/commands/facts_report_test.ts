@@ -125,6 +125,32 @@ Deno.test("FactsReport.run() retries after 5 s and logs an error other than a mi
   assert.ok(fixture.delaysMs.includes(5_000));
 });
 
+for (const code of ["too_large", "invalid"] as const) {
+  Deno.test(`FactsReport.run() sends facts that were refused as ${code} again after a change or connect only, and logs one line`, async () => {
+    await using fixture = new FactsFixture({ delayMs: 2 });
+    fixture.failure = new AranyaError(code, "Cannot handle facts: no");
+    fixture.report.onConnected();
+    await fixture.waitForReads(5);
+    assert.deepEqual(fixture.sent, ["one"]);
+    fixture.facts.hostname = "two";
+    await fixture.waitForReads(5);
+    fixture.report.onConnected();
+    await fixture.waitForReads(5);
+    assert.deepEqual(fixture.sent, ["one", "two", "two"]);
+    assert.deepEqual(fixture.log.lines, [
+      "operator refused facts, they are sent again when they change: Cannot handle facts: no",
+    ]);
+    fixture.failure = undefined;
+    fixture.facts.hostname = "three";
+    await fixture.waitForReads(3);
+    fixture.failure = new AranyaError(code, "Cannot handle facts: no");
+    fixture.facts.hostname = "four";
+    await fixture.waitForReads(5);
+    assert.deepEqual(fixture.sent, ["one", "two", "two", "three", "four"]);
+    assert.equal(fixture.log.lines.length, 2);
+  });
+}
+
 Deno.test("FactsReport has no addresses and ids before the first reading", async () => {
   await using fixture = new FactsFixture();
   const { report } = fixture;

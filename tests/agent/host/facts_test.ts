@@ -37,6 +37,14 @@ Deno.test('parseOsImage() returns PRETTY_NAME without quotes, or "Linux"', () =>
   assert.equal(parseOsImage(""), "Linux");
 });
 
+Deno.test("parseOsImage() bounds the text and leaves out control characters", () => {
+  const name = `a\tb${"c".repeat(100_000)}`;
+  assert.equal(
+    parseOsImage(`PRETTY_NAME="${name}"`),
+    `a b${"c".repeat(253)}`,
+  );
+});
+
 Deno.test("parseCpuNanos() leaves out idle and iowait", () => {
   assert.equal(
     parseCpuNanos("cpu  1 2 3 1000 1000 4 5 6 7 8\ncpu0 1"),
@@ -72,11 +80,6 @@ Deno.test("readHostFacts() starts one process, and returns the usage that df pri
 });
 
 Deno.test("selectAddresses() returns the default route's IPv4 first and leaves out container interfaces", () => {
-  const toInterface = (
-    name: string,
-    family: "IPv4" | "IPv6",
-    address: string,
-  ) => ({ name, family, address }) as Deno.NetworkInterfaceInfo;
   const selected = selectAddresses([
     toInterface("lo", "IPv4", "127.0.0.1"),
     toInterface("wlan0", "IPv4", "10.0.0.2"),
@@ -87,3 +90,28 @@ Deno.test("selectAddresses() returns the default route's IPv4 first and leaves o
   ], "Iface\tDestination\tGateway\neth0\t00000000\t0101A8C0\n");
   assert.deepEqual(selected, ["192.168.1.2", "10.0.0.2", "fd00::2"]);
 });
+
+Deno.test("selectAddresses() returns the first addresses of each family when there are many", () => {
+  const selected = selectAddresses([
+    ...Array.from(
+      { length: 5000 },
+      (_, index) =>
+        toInterface("eth1", "IPv4", `10.1.${index >> 8}.${index & 255}`),
+    ),
+    toInterface("eth0", "IPv4", "192.168.1.2"),
+    toInterface("eth0", "IPv6", "fd00::2"),
+  ], "Iface\tDestination\tGateway\neth0\t00000000\t0101A8C0\n");
+  assert.deepEqual(selected, [
+    "192.168.1.2",
+    ...Array.from({ length: 15 }, (_, index) => `10.1.0.${index}`),
+    "fd00::2",
+  ]);
+});
+
+function toInterface(
+  name: string,
+  family: "IPv4" | "IPv6",
+  address: string,
+): Deno.NetworkInterfaceInfo {
+  return { name, family, address } as Deno.NetworkInterfaceInfo;
+}
