@@ -38,20 +38,26 @@ export function toShortResource(
  * Returns the pods that may be evicted, the first to be evicted first: under memory pressure, as
  * with a kubelet, those whose memory can't be read, which may be the cause; those that use more
  * than they have requested before others, then those of lower priority, then those that use the
- * most above their request. Critical pods are left out. Inodes are not counted for each pod: bytes
- * stand for them.
+ * most above their request. Before all others come pods that only pull an image now, where images
+ * share the disk: nobody knows how large the image will be, and it would cost running pods their
+ * place without being there in the end. Critical pods are left out. Inodes are not counted for each
+ * pod: bytes stand for them.
  */
 export function rankPods(
   pods: readonly PodUsage[],
   shortage: Shortage,
 ): PodUsage[] {
-  const isMemory = toShortResource(shortage.threshold) === "memory";
+  const { threshold, hasOneDisk } = shortage;
+  const isMemory = toShortResource(threshold) === "memory";
+  const hasImages = !isMemory &&
+    (hasOneDisk || threshold.signal.startsWith("imagefs"));
   return pods.filter(({ spec }) => !isCritical(spec)).map((pod) => ({
     pod,
-    isUnknown: isMemory && pod.isMemoryUnknown,
+    mayBeCause: (isMemory && pod.isMemoryUnknown) ||
+      (hasImages && pod.isStarting),
     excessBytes: toExcess(pod, shortage),
   })).toSorted((left, right) =>
-    Number(right.isUnknown) - Number(left.isUnknown) ||
+    Number(right.mayBeCause) - Number(left.mayBeCause) ||
     Number(right.excessBytes > 0) - Number(left.excessBytes > 0) ||
     (left.pod.spec.priority ?? 0) - (right.pod.spec.priority ?? 0) ||
     right.excessBytes - left.excessBytes

@@ -40,6 +40,8 @@ export interface EvictablePod {
   readonly isActive: boolean;
   /** Names of its containers that run. */
   readonly runningContainers: readonly string[];
+  /** Whether a container is being started, which mostly is the pull of its image, and none runs. */
+  readonly isStarting: boolean;
   /** Whether it was evicted, and has not given back its sandbox and volumes yet. */
   readonly isEvictedAndHeld: boolean;
   /** Fails the pod unless it is critical; resolves once that is persisted, or can't be. */
@@ -258,13 +260,14 @@ export class Evictor {
       }
     }
     const usages: PodUsage[] = [];
-    for (const { record: { spec }, runningContainers } of pods) {
+    for (const { record: { spec }, runningContainers, isStarting } of pods) {
       const containers = byPod.get(spec.uid) ?? new Map();
       usages.push({
         spec,
         containers,
         isMemoryUnknown: !hasDisk &&
           runningContainers.some((name) => !containers.has(name)),
+        isStarting,
         volumesBytes: hasDisk ? await volumes.measure(spec, signal) : 0,
       });
     }

@@ -11,6 +11,8 @@ export interface PodUsage {
   volumesBytes: number;
   /** Whether the memory of a running container could not be read. */
   isMemoryUnknown: boolean;
+  /** Whether a container is being started, which mostly is the pull of its image, and none runs. */
+  isStarting: boolean;
 }
 
 /** What all instances of one container use. */

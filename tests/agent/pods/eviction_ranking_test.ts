@@ -44,6 +44,7 @@ function usageOf(name: string, init: UsageInit = {}): PodUsage {
     ]),
     volumesBytes: volumesMib * MIB,
     isMemoryUnknown: false,
+    isStarting: false,
   };
 }
 
@@ -202,4 +203,20 @@ Deno.test("rankPods() puts pods of unknown memory first, under memory pressure o
   ];
   assert.equal(rank(pods, "memory.available"), "unknown large");
   assert.equal(rank(pods, "nodefs.available"), "large unknown");
+});
+
+Deno.test("rankPods() puts pods that pull and run nothing first, where images share the disk", () => {
+  const pods = [
+    usageOf("large", { memoryMib: 300, diskMib: 300 }),
+    { ...usageOf("pulling", { priority: 10 }), isStarting: true },
+    { ...usageOf("critical", { priority: 2_000_000_000 }), isStarting: true },
+  ];
+  assert.equal(rank(pods, "imagefs.available"), "pulling large");
+  assert.equal(rank(pods, "nodefs.inodesFree"), "pulling large");
+  const hasOneDisk = false;
+  const nodefs = rank(pods, "nodefs.available", { hasOneDisk });
+  assert.equal(nodefs, "large pulling");
+  const imagefs = rank(pods, "imagefs.available", { hasOneDisk });
+  assert.equal(imagefs, "pulling large");
+  assert.equal(rank(pods, "memory.available"), "large pulling");
 });

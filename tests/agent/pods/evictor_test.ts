@@ -274,6 +274,37 @@ Deno.test("a new pod is rejected under disk pressure, and a known one is not", a
   assert.equal(failureOf(fixture, "u1"), "");
 });
 
+Deno.test("a pod whose image doesn't fit is evicted in place of one that runs", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  const { promise } = Promise.withResolvers<void>();
+  fixture.engine.gates.set("pull huge", promise);
+  await fixture.podWorkers.apply(podOf({
+    uid: "u3",
+    name: "new",
+    priority: 10,
+    containers: [{ name: "new", image: "huge" }],
+  }));
+  await fixture.waitForStatus("new:waiting", "u3");
+  fixture.engine.diskUsage = [
+    { podUid: "u1", container: "app", usedBytes: 300 * MIB },
+  ];
+  fixture.pressure = DISK;
+  fixture.onReclaim = () => {
+    fixture.onReclaim = () => fixture.pressure = NONE;
+  };
+  sleeps.release();
+  await fixture.waitUntil(
+    "no eviction",
+    () => fixture.events.some(({ reason }) => reason === "Evicted"),
+  );
+  assert.deepEqual(
+    fixture.events.filter(({ reason }) => reason === "Evicted")
+      .map(({ podUid }) => podUid),
+    ["u3"],
+  );
+});
+
 Deno.test("no pod is evicted when the pressure has ended while usage was measured", async () => {
   const { fixture, sleeps } = await startTwoPods();
   await using _fixture = fixture;
@@ -371,6 +402,7 @@ class Rounds {
       },
       isActive: true,
       runningContainers: [],
+      isStarting: false,
       isEvictedAndHeld: false,
       evictCount: 0,
       evict() {
