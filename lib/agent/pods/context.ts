@@ -64,7 +64,7 @@ export interface WorkerContext {
   readonly engine: Pick<EngineCache, "findPod">;
   readonly volumes: Volumes;
   /** Frees space when a pull has failed for want of it. */
-  readonly reclaimer: Pick<DiskReclaimer, "reclaim">;
+  readonly reclaimer: Pick<DiskReclaimer, "reclaim" | "onImagePulled">;
   readonly store: Pick<PodStore, "save" | "remove" | "settings">;
   readonly registry: PodRegistry;
   readonly reporter: Pick<PodReporter, "onPodEvent">;

@@ -7,7 +7,7 @@ import type { ImageCollector, PodRuntime } from "../runtime/mod.ts";
 export interface DiskReclaimerOptions {
   runtime: Pick<PodRuntime, "listPods" | "removeContainer">;
   /** Absent: no image is removed. */
-  images: Pick<ImageCollector, "reclaim"> | undefined;
+  images: Pick<ImageCollector, "reclaim" | "onImagePulled"> | undefined;
   pods: ReclaimedPods;
   log: Logger;
   /** Aborted when the agent stops. */
@@ -41,6 +41,11 @@ export class DiskReclaimer {
       this.#options.log.warn("space on the disk can't be freed", { error });
     }).finally(() => this.#running = undefined);
     return this.#running;
+  }
+
+  /** Records that an image was pulled for a pod, and so may be removed later. Never rejects. */
+  async onImagePulled(imageId: string): Promise<void> {
+    await this.#options.images?.onImagePulled(imageId);
   }
 
   async #reclaim(): Promise<void> {

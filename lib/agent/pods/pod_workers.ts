@@ -58,7 +58,7 @@ export interface PodWorkersOptions {
   /** The container engine. */
   runtime: ContainerRuntime;
   /** Removes images when space is short. @default none are removed */
-  images?: Pick<ImageCollector, "reclaim"> | undefined;
+  images?: Pick<ImageCollector, "reclaim" | "onImagePulled"> | undefined;
   /** Measures the device, so that pods are evicted under pressure. @default none are */
   reader?: Pick<DeviceReader, "readPressure">;
   /** The state directory; locked by this process. */

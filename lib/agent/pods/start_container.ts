@@ -35,8 +35,8 @@ export interface StartContainerOptions {
   fields: FieldValues;
   runtime: PodRuntime & ImageRuntime;
   volumes: Volumes;
-  /** Frees space when the image does not fit. */
-  reclaimer: Pick<DiskReclaimer, "reclaim">;
+  /** Frees space when the image does not fit, and later that of the image. */
+  reclaimer: Pick<DiskReclaimer, "reclaim" | "onImagePulled">;
   clock: Clock;
   /** Aborts the start; what the engine has begun by then is awaited. */
   signal: AbortSignal;
@@ -165,6 +165,7 @@ async function ensureImage(options: StartContainerOptions): Promise<string> {
       return await runtime.ensureImage(request, signal);
     },
   );
+  if (pulled) await options.reclaimer.onImagePulled(imageId);
   const tookMs = Math.round(clock.monotonicMs() - startMs);
   reportEvent({
     warning: false,

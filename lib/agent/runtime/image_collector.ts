@@ -5,6 +5,7 @@ import {
   type Clock,
   hasCode,
   type Logger,
+  Sequencer,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import {
@@ -36,6 +37,11 @@ export interface ImageCollector {
    * removed.
    */
   restore(record: OwnImagesRecord): Promise<void>;
+  /**
+   * Records that an image was pulled for a pod; resolves once that is persisted, or can't be. Never
+   * rejects.
+   */
+  onImagePulled(imageId: string): Promise<void>;
   /**
    * Removes all images that are not used, however much space is left. Returns the number of bytes
    * that they took.
@@ -103,6 +109,10 @@ export class DockerImageCollector implements ImageCollector {
   #recorded = "";
   /** Ids in the record at the start. */
   #restoredIds: ReadonlySet<string> = new Set();
+  /** Ids of images that were pulled for pods since the last listing. */
+  readonly #pulledIds = new Set<string>();
+  /** Saves one after the other: a later one has more. */
+  readonly #saves = new Sequencer();
 
   constructor(options: DockerImageCollectorOptions) {
     this.#options = options;
@@ -118,6 +128,11 @@ export class DockerImageCollector implements ImageCollector {
     } catch (error) {
       this.#options.log.warn("list of pods' images can't be read", { error });
     }
+  }
+
+  async onImagePulled(imageId: string): Promise<void> {
+    this.#pulledIds.add(imageId);
+    await this.#saveOwnIds();
   }
 
   async run({ listNeeded, signal }: RunImageCollectorOptions): Promise<void> {
@@ -224,17 +239,24 @@ export class DockerImageCollector implements ImageCollector {
       const known = previous?.get(Id);
       return [Id, {
         isOurs: known?.isOurs === true || ownIds.has(Id) ||
-          this.#restoredIds.has(Id),
+          this.#restoredIds.has(Id) || this.#pulledIds.has(Id),
         firstSeenMs: known?.firstSeenMs ?? newSeenMs,
         lastUsedMs: usedIds.has(Id) ? nowMs : known?.lastUsedMs ?? 0,
       }];
     }));
+    for (const { Id } of images) this.#pulledIds.delete(Id);
   }
 
   /** Persists the ids of pods' images when they have changed. A failure is repeated later. */
   async #saveOwnIds(): Promise<void> {
-    const ids = [...this.#uses ?? []].filter(([, { isOurs }]) => isOurs)
-      .map(([id]) => id);
+    await this.#saves.run("", () => this.#saveChangedIds());
+  }
+
+  async #saveChangedIds(): Promise<void> {
+    const listedIds = this.#uses
+      ? [...this.#uses].filter(([, { isOurs }]) => isOurs).map(([id]) => id)
+      : this.#restoredIds;
+    const ids = [...new Set([...listedIds, ...this.#pulledIds])];
     const joined = joinIds(ids);
     if (!this.#record || joined === this.#recorded) return;
     try {

@@ -43,6 +43,7 @@ function createFixture() {
         needed.push(names);
         return Promise.resolve(0);
       },
+      onImagePulled: () => Promise.resolve(),
     },
     pods: {
       isReleased: (uid) => uid === "ended",

@@ -84,11 +84,16 @@ Deno.test("startContainer() starts an instance with its labels and expanded envi
   ]);
 });
 
-Deno.test("startContainer() reports how long a pull took", async () => {
+Deno.test("startContainer() reports how long a pull took, and the pulled image", async () => {
   const { engine, events, options } = await createFixture();
   engine.ensureImage = async () => {
     await options.clock.sleep(1_234);
     return { imageId: "sha256:1", pulled: true };
+  };
+  const pulled: string[] = [];
+  options.reclaimer.onImagePulled = (imageId) => {
+    pulled.push(imageId);
+    return Promise.resolve();
   };
   assert.ok(options.clock instanceof VirtualClock);
   await options.clock.run(startContainer(options));
@@ -96,6 +101,7 @@ Deno.test("startContainer() reports how long a pull took", async () => {
     events[0]?.message,
     'Successfully pulled image "img" in 1234ms',
   );
+  assert.deepEqual(pulled, ["sha256:1"]);
 });
 
 for (
@@ -196,6 +202,7 @@ for (const isFreed of [true, false]) {
       let reclaimCount = 0;
       const { engine, events, options } = await createFixture({
         reclaimer: {
+          onImagePulled: () => Promise.resolve(),
           reclaim() {
             reclaimCount++;
             if (isFreed) engine.failures.clear();
@@ -221,7 +228,10 @@ for (const isFreed of [true, false]) {
 
 Deno.test("startContainer() frees no space for a pull that fails for another reason", async () => {
   const { engine, options } = await createFixture({
-    reclaimer: { reclaim: () => Promise.reject(new Error("not expected")) },
+    reclaimer: {
+      reclaim: () => Promise.reject(new Error("not expected")),
+      onImagePulled: () => Promise.resolve(),
+    },
   });
   const failure = new AranyaError("not_found", "Cannot pull image: unknown");
   engine.failures.set("pull img", failure);

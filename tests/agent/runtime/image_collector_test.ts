@@ -201,6 +201,33 @@ Deno.test("collect() persists the ids of pods' images only when they have change
   assert.deepEqual(fixture.saved, ["b", "a b"]);
 });
 
+Deno.test("onImagePulled() persists the image before any container uses it, once", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  await fixture.collector.onImagePulled("b");
+  await fixture.collector.onImagePulled("b");
+  assert.deepEqual(fixture.saved, ["b"]);
+  // The pod was deleted, and the agent stopped.
+  await fixture.restart();
+  assert.equal(await fixture.collector.reclaim([], signal), 10);
+  assert.deepEqual(fixture.removed, ["b", "b:2"]);
+});
+
+Deno.test("onImagePulled() keeps the ids of an earlier start, and those of images that aren't listed yet", async () => {
+  const fixture = new ImagesFixture();
+  await fixture.restart();
+  await fixture.collector.onImagePulled("a");
+  await fixture.restart();
+  await fixture.collector.onImagePulled("new");
+  await fixture.collector.reclaim(["a"], signal);
+  assert.deepEqual(fixture.saved, ["a", "a new"]);
+  fixture.images.push("new");
+  await fixture.collector.reclaim(["a"], signal);
+  await fixture.clock.pass(YOUNG_MS);
+  assert.equal(await fixture.collector.reclaim(["a"], signal), 10);
+  assert.deepEqual(fixture.removed, ["new", "new:2"]);
+});
+
 Deno.test("collect() goes on when ids can't be persisted, and tries again", async () => {
   const fixture = new ImagesFixture();
   fixture.used.add("a");

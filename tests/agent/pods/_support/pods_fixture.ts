@@ -74,12 +74,13 @@ export class PodsFixture implements AsyncDisposable {
   #reader: Pick<DeviceReader, "readPressure"> = {
     readPressure: () => Promise.resolve(this.pressure),
   };
-  #images: Pick<ImageCollector, "reclaim"> = {
+  #images: Pick<ImageCollector, "reclaim" | "onImagePulled"> = {
     reclaim: (needed) => {
       this.reclaims.push(needed.join());
       this.onReclaim();
       return Promise.resolve(0);
     },
+    onImagePulled: () => Promise.resolve(),
   };
   #podWorkers: PodWorkers | undefined;
 
@@ -88,7 +89,7 @@ export class PodsFixture implements AsyncDisposable {
     { runtime, reader, images }: {
       runtime?: ContainerRuntime;
       reader?: Pick<DeviceReader, "readPressure">;
-      images?: Pick<ImageCollector, "reclaim">;
+      images?: Pick<ImageCollector, "reclaim" | "onImagePulled">;
     } = {},
   ): Promise<PodsFixture> {
     const fixture = new PodsFixture();

@@ -62,7 +62,10 @@ export function createWorkerContext(
         (await engine.listPods()).find((pod) => pod.uid === uid),
     },
     volumes,
-    reclaimer: { reclaim: () => Promise.resolve() },
+    reclaimer: {
+      reclaim: () => Promise.resolve(),
+      onImagePulled: () => Promise.resolve(),
+    },
     store: {
       settings: create(ConfigureSchema),
       save: (record) => {
