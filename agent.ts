@@ -110,6 +110,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
       containers: runtime,
       stateDir,
       eviction: config.eviction,
+      log,
     }),
     mounts: new HostMounts(),
     log,

@@ -30,6 +30,7 @@ import { OperatorConnector } from "./connector.ts";
 import { CredentialStore } from "./credential_store.ts";
 import { EndpointStore } from "./endpoint_store.ts";
 import { createOwnImagesRecord } from "./own_images.ts";
+import { createPressureRecord } from "./pressure_record.ts";
 import {
   createPodWorkers,
   type Mounts,
@@ -170,10 +171,11 @@ class DeviceAgent implements SessionHandlers, PodReporter, ConnectionListener {
 
   /** Runs until the signal is aborted. @throws {AranyaError} when the state can't be used */
   async run(): Promise<void> {
-    const { images, log, signal } = this.#options;
+    const { images, reader, log, signal } = this.#options;
     await using scope = new Scope({
       onError: (error) => log.error("task of the agent failed", { error }),
     });
+    await reader.restore(createPressureRecord(this.#store));
     await this.#readFirstFacts();
     await images?.restore(createOwnImagesRecord(this.#store));
     const podWorkers = scope.use(await this.#startPodWorkers());

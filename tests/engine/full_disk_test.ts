@@ -49,6 +49,7 @@ Deno.test("a pod that fills the disk of the engine is evicted, and the disk is f
     machine: host,
   });
   const reader = new DockerDeviceReader({
+    log: SILENT_LOGGER,
     client,
     machine: host,
     containers: runtime,

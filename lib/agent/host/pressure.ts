@@ -102,6 +102,14 @@ export class PressureMonitor {
     this.#settings = settings;
   }
 
+  /** Keeps conditions that were true before a restart as if they had just been measured. */
+  restore(types: readonly string[], { nowMs }: { nowMs: number }): void {
+    this.#nowMs = nowMs;
+    for (const type of TYPES.filter((one) => types.includes(one))) {
+      this.#record(type, "was true before the agent was restarted");
+    }
+  }
+
   /** Records measurements. Returns the thresholds that are exceeded, memory first. */
   update(input: PressureInput): ExceededThreshold[] {
     const { host } = input;

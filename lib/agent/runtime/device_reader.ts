@@ -3,6 +3,8 @@
 import {
   asAranyaError,
   type Clock,
+  type Logger,
+  Sequencer,
   SYSTEM_CLOCK,
 } from "../../shared/base/mod.ts";
 import {
@@ -51,6 +53,12 @@ export interface DevicePressure {
 /** Reads the device's facts and resource usage. */
 export interface DeviceReader {
   /**
+   * Reads which conditions of pressure were true before this start, which last for their transition
+   * period from now on, and persists changes. Call it before anything else. Never rejects: without
+   * the record no condition lasts.
+   */
+  restore(record: PressureRecord): Promise<void>;
+  /**
    * Returns what the Node shows. An engine that can't be reached is no error but a false condition
    * RuntimeReady.
    */
@@ -64,6 +72,14 @@ export interface DeviceReader {
   readStats(signal: AbortSignal): Promise<Stats>;
 }
 
+/** The durable list of the conditions of pressure that are true. */
+export interface PressureRecord {
+  /** Returns the types that were saved last. @throws {AranyaError} when they can't be read */
+  load(): Promise<readonly string[]>;
+  /** Replaces the types. @throws {AranyaError} when they can't be written */
+  save(types: readonly string[]): Promise<void>;
+}
+
 /** Options of {@linkcode DockerDeviceReader}. */
 export interface DockerDeviceReaderOptions {
   client: DockerClient;
@@ -74,11 +90,13 @@ export interface DockerDeviceReaderOptions {
   stateDir: string;
   /** What counts as pressure. @default the kubelet's */
   eviction?: EvictionSettings;
+  log: Logger;
   clock?: Clock;
 }
 
 /**
- * Reads a device with a Docker engine. It keeps pressure conditions for their transition period.
+ * Reads a device with a Docker engine. It keeps pressure conditions for their transition period,
+ * also across restarts. Two small writes for each time of pressure, to spare flash storage.
  */
 export class DockerDeviceReader implements DeviceReader {
   readonly #client: DockerClient;
@@ -87,6 +105,11 @@ export class DockerDeviceReader implements DeviceReader {
   readonly #stateDir: string;
   readonly #clock: Clock;
   readonly #pressureMonitor: PressureMonitor;
+  readonly #log: Logger;
+  readonly #saves = new Sequencer();
+  #record: PressureRecord | undefined;
+  /** Types in the record, joined. */
+  #recorded = "";
   /** Last known; kept while the engine can't be reached. */
   #engine: SystemInfo | undefined;
 
@@ -95,10 +118,23 @@ export class DockerDeviceReader implements DeviceReader {
     this.#machine = options.machine;
     this.#containers = options.containers;
     this.#stateDir = options.stateDir;
+    this.#log = options.log;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#pressureMonitor = new PressureMonitor(
       options.eviction ?? DEFAULT_EVICTION,
     );
+  }
+
+  async restore(record: PressureRecord): Promise<void> {
+    this.#record = record;
+    try {
+      const types = await record.load();
+      this.#recorded = types.join();
+      const nowMs = this.#clock.monotonicMs();
+      this.#pressureMonitor.restore(types, { nowMs });
+    } catch (error) {
+      this.#log.warn("conditions of pressure can't be read", { error });
+    }
   }
 
   async readFacts(signal: AbortSignal): Promise<DeviceFacts> {
@@ -117,6 +153,7 @@ export class DockerDeviceReader implements DeviceReader {
       countsPodMemory: this.#countsPodMemory,
       nowMs: this.#clock.monotonicMs(),
     });
+    await this.#saveConditions();
     const pressureConditions = this.#pressureMonitor.conditions.map((one) =>
       create(ConditionSchema, one)
     );
@@ -155,14 +192,31 @@ export class DockerDeviceReader implements DeviceReader {
       countsPodMemory: this.#countsPodMemory,
       nowMs: this.#clock.monotonicMs(),
     });
+    await this.#saveConditions();
     return {
       exceeded,
-      conditions: this.#pressureMonitor.conditions.filter(({ status }) =>
-        status
-      ).map(({ type }) => type),
+      conditions: this.#listTrueConditions(),
       hasOneDisk: isOneDisk(stateDisk, engineDisk),
       countsPodMemory: this.#countsPodMemory,
     };
+  }
+
+  #listTrueConditions(): string[] {
+    return this.#pressureMonitor.conditions.filter(({ status }) => status)
+      .map(({ type }) => type);
+  }
+
+  /** Persists which conditions are true, once for each change: the disk may be full. */
+  async #saveConditions(): Promise<void> {
+    await this.#saves.run("", async () => {
+      const types = this.#listTrueConditions();
+      const joined = types.join();
+      if (!this.#record || joined === this.#recorded) return;
+      this.#recorded = joined;
+      await this.#record.save(types).catch((error) =>
+        this.#log.debug("conditions of pressure can't be written", { error })
+      );
+    });
   }
 
   get #countsPodMemory(): boolean {

@@ -42,6 +42,7 @@ export {
   type DeviceReader,
   DockerDeviceReader,
   type DockerDeviceReaderOptions,
+  type PressureRecord,
 } from "./device_reader.ts";
 export { DockerRuntime, type DockerRuntimeOptions } from "./docker_runtime.ts";
 export {

@@ -74,6 +74,7 @@ export class AgentFixture implements AsyncDisposable {
       streams: this.engine,
       reader: {
         readFacts: () => Promise.resolve(this.facts),
+        restore: () => Promise.resolve(),
         readPressure: () =>
           Promise.resolve({
             exceeded: [],

@@ -171,3 +171,15 @@ Deno.test("PressureMonitor.update() names in the message what is short, and wher
     assert.equal(condition?.message, expected);
   }
 });
+
+Deno.test("PressureMonitor.restore() keeps conditions of an earlier start for the transition period", () => {
+  const monitor = newMonitor();
+  monitor.restore(["DiskPressure", "unknown"], { nowMs: MINUTE_MS });
+  const nowMs = 6 * MINUTE_MS;
+  assert.deepEqual(findPressures(monitor, input({ nowMs: nowMs - 1 })), [
+    "DiskPressure",
+  ]);
+  const { message } = monitor.conditions[1] ?? {};
+  assert.equal(message, "was true before the agent was restarted");
+  assert.deepEqual(findPressures(monitor, input({ nowMs })), []);
+});

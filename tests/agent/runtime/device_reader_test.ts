@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { AranyaError, SILENT_LOGGER } from "../../../lib/shared/base/mod.ts";
 import { DockerHttpClient } from "../../../lib/agent/docker/mod.ts";
 import { LocalMachine } from "../../../lib/agent/host/mod.ts";
 import { DEFAULT_EVICTION } from "../../../lib/shared/config/mod.ts";
 import { DockerDeviceReader } from "../../../lib/agent/runtime/mod.ts";
+import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 
 const { signal } = new AbortController();
@@ -19,6 +21,7 @@ Deno.test("DockerDeviceReader.readFacts() returns the machine and a false Runtim
       readStats: () => Promise.reject(new Error("the engine is away")),
     },
     stateDir: "/",
+    log: SILENT_LOGGER,
   });
   const facts = await reader.readFacts(signal);
   assert.equal(facts.hostname, Deno.hostname());
@@ -51,6 +54,7 @@ for (const MemoryLimit of [true, false, undefined]) {
       machine: new LocalMachine(),
       containers: { readStats: () => Promise.resolve([]) },
       stateDir: "/",
+      log: SILENT_LOGGER,
       eviction: {
         hard: { ...DEFAULT_EVICTION.hard, "memory.available": { share: 1 } },
         pressureTransitionPeriodMs: 60_000,
@@ -79,6 +83,7 @@ Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of age
     machine: new LocalMachine(),
     containers: { readStats: () => Promise.resolve([]) },
     stateDir: "/",
+    log: SILENT_LOGGER,
     eviction,
   });
   const pressure = await reader.readPressure(signal);
@@ -91,4 +96,49 @@ Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of age
   const { conditions: [memory] } = await reader.readFacts(signal);
   assert.equal(memory?.type, "MemoryPressure");
   assert.equal(memory?.status, true);
+});
+
+Deno.test("DockerDeviceReader.restore() keeps conditions across a restart, and writes changes only", async () => {
+  const clock = new VirtualClock();
+  const hard = {
+    ...DEFAULT_EVICTION.hard,
+    "nodefs.available": { share: 0 },
+    "nodefs.inodesFree": { share: 0 },
+    "imagefs.available": { share: 0 },
+    "imagefs.inodesFree": { share: 0 },
+    "memory.available": { share: 1 },
+  };
+  const saved: string[] = [];
+  const start = async () => {
+    const reader = new DockerDeviceReader({
+      client: new FakeDockerClient({ respond: () => ({}) }),
+      machine: new LocalMachine(),
+      containers: { readStats: () => Promise.resolve([]) },
+      stateDir: "/",
+      eviction: { hard, pressureTransitionPeriodMs: 60_000 },
+      clock,
+      log: SILENT_LOGGER,
+    });
+    await reader.restore({
+      load: () => Promise.resolve(saved.at(-1)?.split(" ") ?? []),
+      save: (types) => {
+        saved.push(types.join(" "));
+        return Promise.reject(new AranyaError("internal", "disk full"));
+      },
+    });
+    return async () => (await reader.readPressure(signal)).conditions.join();
+  };
+  const before = await start();
+  assert.equal(await before(), "MemoryPressure");
+  assert.equal(await before(), "MemoryPressure");
+  hard["memory.available"] = { share: 0 };
+  const after = await start();
+  assert.equal(await after(), "MemoryPressure");
+  await clock.pass(59_000);
+  assert.equal(await after(), "MemoryPressure");
+  assert.deepEqual(saved, ["MemoryPressure"]);
+  await clock.pass(1_000);
+  assert.equal(await after(), "");
+  assert.equal(await after(), "");
+  assert.deepEqual(saved, ["MemoryPressure", ""]);
 });

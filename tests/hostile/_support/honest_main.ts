@@ -84,6 +84,7 @@ class HonestAgent {
             bootId: name,
             addresses: ["192.0.2.1"],
           })),
+        restore: () => Promise.resolve(),
         readPressure: () =>
           Promise.resolve({
             exceeded: [],
