@@ -13,6 +13,9 @@ import {
   toStorageRequest,
 } from "./pod_usage.ts";
 
+/** Layers and logs are taken to have an inode for each of so many bytes, as ext4 has by default. */
+const BYTES_PER_INODE = 16 * 1024;
+
 /** What is short, as Kubernetes names it. */
 export type ShortResource = "memory" | "ephemeral-storage" | "inodes";
 
@@ -39,9 +42,8 @@ export function toShortResource(
  * with a kubelet, those whose memory can't be read, which may be the cause; those that use more
  * than they have requested before others, then those of lower priority, then those that use the
  * most above their request. Before all others come pods that only pull an image now, where images
- * share the disk: nobody knows how large the image will be, and it would cost running pods their
- * place without being there in the end. Critical pods are left out. Inodes are not counted for each
- * pod: bytes stand for them.
+ * share the disk: the size of the image is not known yet, and it would cost running pods their
+ * place without being there in the end. Critical pods are left out.
  */
 export function rankPods(
   pods: readonly PodUsage[],
@@ -55,30 +57,38 @@ export function rankPods(
     pod,
     mayBeCause: (isMemory && pod.isMemoryUnknown) ||
       (hasImages && pod.isStarting),
-    excessBytes: toExcess(pod, shortage),
+    excess: toExcess(pod, shortage),
   })).toSorted((left, right) =>
     Number(right.mayBeCause) - Number(left.mayBeCause) ||
-    Number(right.excessBytes > 0) - Number(left.excessBytes > 0) ||
+    Number(right.excess > 0) - Number(left.excess > 0) ||
     (left.pod.spec.priority ?? 0) - (right.pod.spec.priority ?? 0) ||
-    right.excessBytes - left.excessBytes
+    right.excess - left.excess
   ).map(({ pod }) => pod);
 }
 
-/** Returns how much more a pod uses than it has requested; negative when it uses less. */
+/**
+ * Returns how much more a pod uses than it has requested, in bytes; negative when it uses less. Of
+ * inodes, which can't be requested, how many it uses.
+ */
 function toExcess(
-  { spec, containers, volumesBytes }: PodUsage,
+  { spec, containers, volumesBytes, volumesInodeCount }: PodUsage,
   { threshold, hasOneDisk }: Shortage,
 ): number {
+  const resource = toShortResource(threshold);
   const sum = (toBytes: (usage: ContainerUsage) => number) =>
     [...containers.values()].reduce((total, one) => total + toBytes(one), 0);
-  if (toShortResource(threshold) === "memory") {
+  if (resource === "memory") {
     return sum(({ memoryBytes }) => memoryBytes) -
       toPodTotal(spec, toMemoryRequest);
   }
   const hasVolumes = hasOneDisk || threshold.signal.startsWith("nodefs");
   const hasLayers = hasOneDisk || threshold.signal.startsWith("imagefs");
-  return (hasVolumes ? volumesBytes : 0) +
-    (hasLayers ? sum(({ diskBytes }) => diskBytes) : 0) -
+  const layersBytes = hasLayers ? sum(({ diskBytes }) => diskBytes) : 0;
+  if (resource === "inodes") {
+    return (hasVolumes ? volumesInodeCount : 0) +
+      Math.floor(layersBytes / BYTES_PER_INODE);
+  }
+  return (hasVolumes ? volumesBytes : 0) + layersBytes -
     toPodTotal(spec, toStorageRequest);
 }
 

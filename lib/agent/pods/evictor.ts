@@ -262,13 +262,15 @@ export class Evictor {
     const usages: PodUsage[] = [];
     for (const { record: { spec }, runningContainers, isStarting } of pods) {
       const containers = byPod.get(spec.uid) ?? new Map();
+      const usage = hasDisk ? await volumes.measure(spec, signal) : undefined;
       usages.push({
         spec,
         containers,
         isMemoryUnknown: !hasDisk &&
           runningContainers.some((name) => !containers.has(name)),
         isStarting,
-        volumesBytes: hasDisk ? await volumes.measure(spec, signal) : 0,
+        volumesBytes: usage?.usedBytes ?? 0,
+        volumesInodeCount: usage?.inodeCount ?? 0,
       });
     }
     return usages;

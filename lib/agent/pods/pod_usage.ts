@@ -9,6 +9,8 @@ export interface PodUsage {
   containers: ReadonlyMap<string, ContainerUsage>;
   /** Its emptyDirs on disk. */
   volumesBytes: number;
+  /** Files and directories in them. */
+  volumesInodeCount: number;
   /** Whether the memory of a running container could not be read. */
   isMemoryUnknown: boolean;
   /** Whether a container is being started, which mostly is the pull of its image, and none runs. */

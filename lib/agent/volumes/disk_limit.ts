@@ -15,6 +15,12 @@ const QUANTITY_UNITS: readonly { suffix: string; bytes: bigint }[] = [
   { suffix: "Ki", bytes: 1n << 10n },
 ];
 
+/** What files and directories take on a disk. */
+export interface DirectoryUsage {
+  usedBytes: number;
+  inodeCount: number;
+}
+
 /** A volume with a size limit. */
 export interface LimitedVolume {
   name: string;
@@ -51,14 +57,15 @@ export function formatBytes(value: bigint): string {
 }
 
 /**
- * Returns the bytes that a directory and everything in it take on disk. Files that disappear
- * meanwhile don't count, and symbolic links are not followed.
+ * Returns what everything in a directory takes on disk. Files that disappear meanwhile don't count,
+ * and symbolic links are not followed.
  */
 export async function measureDiskUsage(
   path: string,
   signal: AbortSignal,
-): Promise<number> {
-  let totalBytes = 0;
+): Promise<DirectoryUsage> {
+  let usedBytes = 0;
+  let inodeCount = 0;
   const pending = [path];
   for (let dir; (dir = pending.pop()) !== undefined;) {
     signal.throwIfAborted();
@@ -66,9 +73,10 @@ export async function measureDiskUsage(
     for (const { name, isDirectory } of entries ?? []) {
       const entryPath = `${dir}/${name}`;
       const info = await ignoreNotFound(Deno.lstat(entryPath));
-      totalBytes += (info?.blocks ?? 0) * BLOCK_BYTES;
+      if (info) inodeCount++;
+      usedBytes += (info?.blocks ?? 0) * BLOCK_BYTES;
       if (isDirectory) pending.push(entryPath);
     }
   }
-  return totalBytes;
+  return { usedBytes, inodeCount };
 }

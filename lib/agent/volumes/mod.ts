@@ -15,6 +15,7 @@
  * @module
  */
 export {
+  type DirectoryUsage,
   DISK_USAGE_INTERVAL_MS,
   formatBytes,
   listLimitedVolumes,

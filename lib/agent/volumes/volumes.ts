@@ -11,6 +11,7 @@ import type {
 } from "../../shared/wire/mod.ts";
 import type { ContainerRequest } from "../runtime/mod.ts";
 import {
+  type DirectoryUsage,
   listLimitedVolumes,
   measureDiskUsage,
   toSizeLimitMessage,
@@ -78,8 +79,8 @@ export interface Volumes {
     spec: PodSpec,
     signal: AbortSignal,
   ): Promise<string | undefined>;
-  /** Returns the bytes that the pod's emptyDirs take on disk. */
-  measure(spec: PodSpec, signal: AbortSignal): Promise<number>;
+  /** Returns what the pod's emptyDirs take on disk. */
+  measure(spec: PodSpec, signal: AbortSignal): Promise<DirectoryUsage>;
   /**
    * Creates an empty file that the instance may write its termination message to; returns its path.
    */
@@ -188,21 +189,22 @@ class PodVolumes implements Volumes {
   ): Promise<string | undefined> {
     for (const volume of listLimitedVolumes(spec)) {
       const dir = this.#volumeDir(spec.uid, volume.name);
-      if (await measureDiskUsage(dir, signal) > volume.limitBytes) {
-        return toSizeLimitMessage(volume);
-      }
+      const { usedBytes } = await measureDiskUsage(dir, signal);
+      if (usedBytes > volume.limitBytes) return toSizeLimitMessage(volume);
     }
     return undefined;
   }
 
-  async measure(spec: PodSpec, signal: AbortSignal): Promise<number> {
-    let totalBytes = 0;
+  async measure(spec: PodSpec, signal: AbortSignal): Promise<DirectoryUsage> {
+    const total = { usedBytes: 0, inodeCount: 0 };
     for (const { name, source } of spec.volumes) {
       if (source.case !== "emptyDir" || source.value.memory) continue;
       const dir = this.#volumeDir(spec.uid, name);
-      totalBytes += await measureDiskUsage(dir, signal);
+      const { usedBytes, inodeCount } = await measureDiskUsage(dir, signal);
+      total.usedBytes += usedBytes;
+      total.inodeCount += inodeCount;
     }
-    return totalBytes;
+    return total;
   }
 
   async createMessageFile(instance: MessageFile): Promise<string> {

@@ -17,6 +17,7 @@ interface UsageInit {
   memoryMib?: number;
   diskMib?: number;
   volumesMib?: number;
+  inodeCount?: number;
   /** Of memory and of storage. */
   requestMib?: number;
   limitMib?: number;
@@ -43,6 +44,7 @@ function usageOf(name: string, init: UsageInit = {}): PodUsage {
       ["app", { memoryBytes: memoryMib * MIB, diskBytes: diskMib * MIB }],
     ]),
     volumesBytes: volumesMib * MIB,
+    volumesInodeCount: init.inodeCount ?? 0,
     isMemoryUnknown: false,
     isStarting: false,
   };
@@ -95,7 +97,7 @@ Deno.test("rankPods() counts layers, logs and volumes when there is one disk, el
     "layers both volumes memory",
   );
   assert.equal(
-    rank(pods, "nodefs.inodesFree", { hasOneDisk: false }),
+    rank(pods, "nodefs.available", { hasOneDisk: false }),
     "volumes both layers memory",
   );
 });
@@ -219,4 +221,26 @@ Deno.test("rankPods() puts pods that pull and run nothing first, where images sh
   const imagefs = rank(pods, "imagefs.available", { hasOneDisk });
   assert.equal(imagefs, "pulling large");
   assert.equal(rank(pods, "memory.available"), "large pulling");
+});
+
+Deno.test("rankPods() counts the inodes of emptyDirs, and estimates those of layers by their bytes", () => {
+  const pods = [
+    usageOf("large file", { volumesMib: 900, inodeCount: 1 }),
+    // An inode for each 16 KiB.
+    usageOf("layer", { diskMib: 10 }),
+    usageOf("small files", { volumesMib: 4, inodeCount: 1_000 }),
+    usageOf("important", { inodeCount: 9_000, priority: 10 }),
+  ];
+  assert.equal(
+    rank(pods, "nodefs.inodesFree", { hasOneDisk: false }),
+    "small files large file important layer",
+  );
+  assert.equal(
+    rank(pods, "imagefs.inodesFree"),
+    "small files layer large file important",
+  );
+  assert.equal(
+    rank(pods, "nodefs.available"),
+    "large file layer small files important",
+  );
 });

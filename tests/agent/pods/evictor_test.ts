@@ -463,7 +463,9 @@ class Rounds {
           );
         },
       },
-      volumes: { measure: () => Promise.resolve(0) },
+      volumes: {
+        measure: () => Promise.resolve({ usedBytes: 0, inodeCount: 0 }),
+      },
       reclaimer: { reclaim: () => Promise.resolve() },
       listPods: () => this.pods,
       reporter: {

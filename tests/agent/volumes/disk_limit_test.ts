@@ -50,9 +50,13 @@ Deno.test("measureDiskUsage() counts what directories hold, and does not follow 
     await Deno.mkdir(`${dir}/a/b`, { recursive: true });
     await Deno.writeFile(`${dir}/a/b/file`, new Uint8Array(100_000));
     await Deno.symlink("/usr", `${dir}/link`);
-    const bytes = await measureDiskUsage(dir, SIGNAL);
-    assert.ok(bytes >= 100_000 && bytes < 200_000, String(bytes));
-    assert.equal(await measureDiskUsage(`${dir}/absent`, SIGNAL), 0);
+    const { usedBytes, inodeCount } = await measureDiskUsage(dir, SIGNAL);
+    assert.ok(usedBytes >= 100_000 && usedBytes < 200_000, String(usedBytes));
+    assert.equal(inodeCount, 4);
+    assert.deepEqual(await measureDiskUsage(`${dir}/absent`, SIGNAL), {
+      usedBytes: 0,
+      inodeCount: 0,
+    });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
