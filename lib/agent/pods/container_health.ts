@@ -55,6 +55,7 @@ export class ContainerHealth {
   #unhealthy: UnhealthyInstance | undefined;
   #replacedId: string | undefined;
   #failureCount = 0;
+  #isPulling = false;
   /** The instance that this agent has started last. */
   #started: { id: string; atMs: number } | undefined;
   #probes:
@@ -63,6 +64,11 @@ export class ContainerHealth {
 
   constructor(options: ContainerHealthOptions) {
     this.#options = options;
+  }
+
+  /** Whether its image is looked for or pulled, for a start that has not ended. */
+  get isPulling(): boolean {
+    return this.#isPulling;
   }
 
   /** Why the last start failed; undefined since it succeeded. */
@@ -94,6 +100,11 @@ export class ContainerHealth {
   isStarted(id: string | undefined): boolean {
     return this.#probes !== undefined && this.#probes.id === id &&
       this.#probes.value.started;
+  }
+
+  /** Records that the pull for a start begins, or has ended. */
+  recordPull(state: "started" | "ended"): void {
+    this.#isPulling = state === "started";
   }
 
   /** Records a failed start and when to try again. Another image begins with the first delay. */

@@ -56,7 +56,7 @@ export function rankPods(
   return pods.filter(({ spec }) => !isCritical(spec)).map((pod) => ({
     pod,
     mayBeCause: (isMemory && pod.isMemoryUnknown) ||
-      (hasImages && pod.isStarting),
+      (hasImages && pod.isPulling),
     excess: toExcess(pod, shortage),
   })).toSorted((left, right) =>
     Number(right.mayBeCause) - Number(left.mayBeCause) ||

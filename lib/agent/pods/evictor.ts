@@ -40,8 +40,8 @@ export interface EvictablePod {
   readonly isActive: boolean;
   /** Names of its containers that run. */
   readonly runningContainers: readonly string[];
-  /** Whether a container is being started, which mostly is the pull of its image, and none runs. */
-  readonly isStarting: boolean;
+  /** Whether an image is being pulled for it, and none of its containers runs. */
+  readonly isPulling: boolean;
   /** Whether it was evicted, and has not given back its sandbox and volumes yet. */
   readonly isEvictedAndHeld: boolean;
   /** Fails the pod unless it is critical; resolves once that is persisted, or can't be. */
@@ -260,7 +260,7 @@ export class Evictor {
       }
     }
     const usages: PodUsage[] = [];
-    for (const { record: { spec }, runningContainers, isStarting } of pods) {
+    for (const { record: { spec }, runningContainers, isPulling } of pods) {
       const containers = byPod.get(spec.uid) ?? new Map();
       const usage = hasDisk ? await volumes.measure(spec, signal) : undefined;
       usages.push({
@@ -268,7 +268,7 @@ export class Evictor {
         containers,
         isMemoryUnknown: !hasDisk &&
           runningContainers.some((name) => !containers.has(name)),
-        isStarting,
+        isPulling,
         volumesBytes: usage?.usedBytes ?? 0,
         volumesInodeCount: usage?.inodeCount ?? 0,
       });

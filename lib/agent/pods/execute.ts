@@ -207,6 +207,7 @@ async function start(
   const container = state.findContainer(name);
   if (!container) return;
   const { spec } = state.record;
+  const health = state.healthOf(name);
   // The first restart comes at once, as does a kubelet's.
   if (backoffLevel > 1) {
     state.reportEvent({
@@ -229,10 +230,10 @@ async function start(
     volumes: context.volumes,
     reclaimer: context.reclaimer,
     clock: context.clock,
+    onPull: (pull) => health.recordPull(pull),
     signal,
     reportEvent: (event) => state.reportEvent({ container: name, ...event }),
   });
-  const health = state.healthOf(name);
   if (!("id" in result)) return health.recordStartFailure(result, action);
   health.recordStart(result.id);
   const { postStart } = container.spec;

@@ -103,6 +103,11 @@ export class PodState implements ContainerPod {
     return this.#isEnding;
   }
 
+  /** Whether the image of one of its containers is being pulled. */
+  get isPulling(): boolean {
+    return [...this.#health.values()].some(({ isPulling }) => isPulling);
+  }
+
   /** Whether the pod has ended, and sandbox and volumes were given back. */
   get isReleased(): boolean {
     return this.#isReleased;

@@ -13,8 +13,8 @@ export interface PodUsage {
   volumesInodeCount: number;
   /** Whether the memory of a running container could not be read. */
   isMemoryUnknown: boolean;
-  /** Whether a container is being started, which mostly is the pull of its image, and none runs. */
-  isStarting: boolean;
+  /** Whether an image is being pulled for it, and none of its containers runs. */
+  isPulling: boolean;
 }
 
 /** What all instances of one container use. */

@@ -112,10 +112,9 @@ export class PodWorker implements AsyncDisposable {
     );
   }
 
-  /** Whether a container is being started, which mostly is the pull of its image, and none runs. */
-  get isStarting(): boolean {
-    return this.#listRunning().starting.size > 0 &&
-      this.runningContainers.length === 0;
+  /** Whether an image is being pulled for it, and none of its containers runs. */
+  get isPulling(): boolean {
+    return this.#state.isPulling && this.runningContainers.length === 0;
   }
 
   /** Whether the pod was evicted, and has not given back its sandbox and volumes yet. */

@@ -38,6 +38,8 @@ export interface StartContainerOptions {
   /** Frees space when the image does not fit, and later that of the image. */
   reclaimer: Pick<DiskReclaimer, "reclaim" | "onImagePulled">;
   clock: Clock;
+  /** Called before the image is looked for and pulled, and when that has ended in whatever way. */
+  onPull(state: "started" | "ended"): void;
   /** Aborts the start; what the engine has begun by then is awaited. */
   signal: AbortSignal;
   /** Reports an Event of the container. */
@@ -66,6 +68,7 @@ export async function startContainer(
 ): Promise<{ id: string } | StartContainerFailure> {
   const { container, runtime, signal } = options;
   let imageId: string;
+  options.onPull("started");
   try {
     imageId = await ensureImage(options);
   } catch (error) {
@@ -74,6 +77,8 @@ export async function startContainer(
       ...options,
       reason: toPullReason(error, container),
     });
+  } finally {
+    options.onPull("ended");
   }
   let request: ContainerRequest;
   try {

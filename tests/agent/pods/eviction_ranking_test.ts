@@ -46,7 +46,7 @@ function usageOf(name: string, init: UsageInit = {}): PodUsage {
     volumesBytes: volumesMib * MIB,
     volumesInodeCount: init.inodeCount ?? 0,
     isMemoryUnknown: false,
-    isStarting: false,
+    isPulling: false,
   };
 }
 
@@ -210,8 +210,8 @@ Deno.test("rankPods() puts pods of unknown memory first, under memory pressure o
 Deno.test("rankPods() puts pods that pull and run nothing first, where images share the disk", () => {
   const pods = [
     usageOf("large", { memoryMib: 300, diskMib: 300 }),
-    { ...usageOf("pulling", { priority: 10 }), isStarting: true },
-    { ...usageOf("critical", { priority: 2_000_000_000 }), isStarting: true },
+    { ...usageOf("pulling", { priority: 10 }), isPulling: true },
+    { ...usageOf("critical", { priority: 2_000_000_000 }), isPulling: true },
   ];
   assert.equal(rank(pods, "imagefs.available"), "pulling large");
   assert.equal(rank(pods, "nodefs.inodesFree"), "pulling large");

@@ -305,6 +305,43 @@ Deno.test("a pod whose image doesn't fit is evicted in place of one that runs", 
   );
 });
 
+Deno.test("a pod that starts, and whose image is there, is not evicted in place of a larger one", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  fixture.engine.gates.set("new", promise);
+  await fixture.podWorkers.apply(podOf({
+    uid: "u3",
+    name: "new",
+    containers: [{ name: "new", image: "img" }],
+  }));
+  await fixture.waitUntil(
+    "no image",
+    () =>
+      fixture.events.some(({ container, reason }) =>
+        container === "new" && reason === "Pulled"
+      ),
+  );
+  fixture.engine.diskUsage = [
+    { podUid: "u1", container: "app", usedBytes: 300 * MIB },
+  ];
+  fixture.pressure = DISK;
+  fixture.onReclaim = () => {
+    fixture.onReclaim = () => fixture.pressure = NONE;
+  };
+  sleeps.release();
+  await fixture.waitUntil(
+    "no eviction",
+    () => fixture.events.some(({ reason }) => reason === "Evicted"),
+  );
+  resolve();
+  assert.deepEqual(
+    fixture.events.filter(({ reason }) => reason === "Evicted")
+      .map(({ podUid }) => podUid),
+    ["u1"],
+  );
+});
+
 Deno.test("no pod is evicted when the pressure has ended while usage was measured", async () => {
   const { fixture, sleeps } = await startTwoPods();
   await using _fixture = fixture;
@@ -402,7 +439,7 @@ class Rounds {
       },
       isActive: true,
       runningContainers: [],
-      isStarting: false,
+      isPulling: false,
       isEvictedAndHeld: false,
       evictCount: 0,
       evict() {

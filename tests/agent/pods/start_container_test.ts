@@ -40,6 +40,7 @@ async function createFixture(changes: Partial<StartContainerOptions> = {}) {
     volumes: context.volumes,
     reclaimer: context.reclaimer,
     clock: context.clock,
+    onPull() {},
     signal: new AbortController().signal,
     reportEvent: (event) => void events.push(event),
     ...changes,
@@ -82,6 +83,23 @@ Deno.test("startContainer() starts an instance with its labels and expanded envi
     ["Pulled", 'Container image "img" already present on machine'],
     ["Started", "Started container app"],
   ]);
+});
+
+Deno.test("startContainer() reports beginning and end of a pull, also of one that fails", async () => {
+  for (const fails of [false, true]) {
+    const states: string[] = [];
+    const { engine, options } = await createFixture({
+      onPull: (state) => void states.push(state),
+    });
+    engine.ensureImage = () => {
+      states.push("pull");
+      return fails
+        ? Promise.reject(new AranyaError("internal", "Cannot pull: no space"))
+        : Promise.resolve({ imageId: "sha256:1", pulled: true });
+    };
+    await startContainer(options);
+    assert.deepEqual(states, ["started", "pull", "ended"]);
+  }
 });
 
 Deno.test("startContainer() reports how long a pull took, and the pulled image", async () => {
