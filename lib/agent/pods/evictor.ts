@@ -29,7 +29,10 @@ export const EVICTION_INTERVAL_MS = 10_000;
  * walks through their files.
  */
 const STORAGE_INTERVAL_MS = 30_000;
-/** How long the end of evicted pods is waited for before the next one is chosen. */
+/**
+ * How long the end of an evicted pod is waited for before the next one is chosen; that of a
+ * kubelet's eviction manager.
+ */
 const CLEANUP_TIMEOUT_MS = 30_000;
 const CLEANUP_POLL_MS = 200;
 
@@ -68,6 +71,8 @@ export interface EvictorOptions {
  */
 export class Evictor {
   readonly #options: EvictorOptions;
+  /** Evicted pods that have not ended in time. The device goes on without waiting for them. */
+  readonly #overdue = new WeakSet<EvictablePod>();
   #conditions: readonly string[] = [];
   /** What was short in the last round; an Event reports its beginning. */
   #reported: string | undefined;
@@ -168,9 +173,7 @@ export class Evictor {
     const present = exceeded.find((one) => one.signal === shortSignal);
     if (!present || !pod.isActive) return false;
     // Another one was evicted meanwhile; the next round waits for it.
-    if (this.#options.listPods().some((one) => one.isEvictedAndHeld)) {
-      return true;
-    }
+    if (this.#listHeld().length > 0) return true;
     await pod.evict({
       message: toEvictionMessage(chosen, present),
       isDisruption: true,
@@ -178,19 +181,31 @@ export class Evictor {
     return true;
   }
 
+  /** Returns evicted pods, for whatever reason, that are expected to give back what they took. */
+  #listHeld(): EvictablePod[] {
+    return this.#options.listPods().filter((pod) =>
+      pod.isEvictedAndHeld && !this.#overdue.has(pod)
+    );
+  }
+
   /**
-   * Waits until evicted pods, for whatever reason, have given back what they took; at most 30 s.
-   * Returns whether there were any.
+   * Waits until evicted pods have given back what they took; at most 30 s, and once for each: a
+   * container that can't be killed must not protect the others. Returns whether there were any.
    */
   async #waitForCleanup(signal: AbortSignal): Promise<boolean> {
-    const { clock, listPods } = this.#options;
-    const held = listPods().filter(({ isEvictedAndHeld }) => isEvictedAndHeld);
+    const { clock, log } = this.#options;
+    const held = this.#listHeld();
+    const listLate = () => held.filter((pod) => pod.isEvictedAndHeld);
     const deadlineMs = clock.monotonicMs() + CLEANUP_TIMEOUT_MS;
-    while (
-      held.some(({ isEvictedAndHeld }) => isEvictedAndHeld) &&
-      clock.monotonicMs() < deadlineMs
-    ) {
+    while (listLate().length > 0 && clock.monotonicMs() < deadlineMs) {
       await clock.sleep(CLEANUP_POLL_MS, { signal });
+    }
+    for (const pod of listLate()) {
+      const { namespace, name } = pod.record.spec;
+      this.#overdue.add(pod);
+      log.warn("evicted pod has not ended in time, others may be evicted", {
+        pod: `${namespace}/${name}`,
+      });
     }
     return held.length > 0;
   }

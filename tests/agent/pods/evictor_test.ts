@@ -420,6 +420,11 @@ class Rounds {
   /** When the disk usage of containers was measured. */
   readonly diskMeasuredMs: number[] = [];
   onDiskMeasured: () => void = () => {};
+  /** Called by each sleep of one of the loops. */
+  onSleep: () => void = () => {};
+  /** Called for each element of `pressures`, counted from 1. */
+  onPressureRead: (count: number) => void = () => {};
+  #pressureCount = 0;
   #sleepers: { atMs: number; done: PromiseWithResolvers<void> }[] = [];
 
   /** Adds a running pod that has 2 bytes on the disk. */
@@ -454,6 +459,7 @@ class Rounds {
 
   /** Passes the time until the end of the next sleep once both loops of the evictor sleep. */
   async #sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    this.onSleep();
     const sleeper = {
       atMs: this.nowMs + delayMs,
       done: Promise.withResolvers<void>(),
@@ -482,6 +488,7 @@ class Rounds {
       reader: {
         readPressure: () => {
           const pressure = this.pressures.shift() ?? NONE;
+          this.onPressureRead(++this.#pressureCount);
           if (this.pressures.length === 0) end.abort();
           return Promise.resolve(pressure);
         },
@@ -552,4 +559,62 @@ Deno.test("Evictor reports each beginning of a shortage once", async () => {
   await rounds.run();
   const event = "Attempting to reclaim memory";
   assert.deepEqual(rounds.events, [event, event]);
+});
+
+Deno.test("Evictor spends no more than a twentieth of the time with measuring disk usage", async () => {
+  const rounds = new Rounds();
+  rounds.addPod("u1").record.spec.priority = 2_000_000_000;
+  rounds.onDiskMeasured = () => rounds.nowMs += 6_000;
+  rounds.pressures.push(...Array.from({ length: 14 }, () => NONE));
+  await rounds.run();
+  const [first, second] = rounds.diskMeasuredMs;
+  assert.equal(first, 0);
+  assert.ok(second !== undefined && second >= 120_000, `${second}`);
+});
+
+Deno.test("Evictor doesn't evict a pod that has ended while the device was measured again", async () => {
+  const rounds = new Rounds();
+  const ended = rounds.addPod("u1", { storageLimitBytes: 0n });
+  rounds.pressures.push(MEMORY, MEMORY, NONE);
+  rounds.onPressureRead = (count) => {
+    if (count === 2) ended.isActive = false;
+  };
+  await rounds.run();
+  assert.equal(ended.evictCount, 0);
+});
+
+Deno.test("Evictor waits for a pod that was evicted meanwhile, and evicts no other when that is enough", async () => {
+  const rounds = new Rounds();
+  const other = rounds.addPod("u1", { storageLimitBytes: 0n });
+  const largest = rounds.addPod("u2", { storageLimitBytes: 0n });
+  other.record.spec.priority = 1;
+  rounds.pressures.push(MEMORY, MEMORY, MEMORY, NONE, NONE);
+  rounds.onPressureRead = (count) => {
+    if (count > 2) return;
+    other.isActive = count < 2;
+    other.isEvictedAndHeld = count === 2;
+  };
+  rounds.onSleep = () => other.isEvictedAndHeld = false;
+  await rounds.run();
+  assert.deepEqual([other.evictCount, largest.evictCount], [0, 0]);
+});
+
+Deno.test("Evictor waits 30 s for a pod that can't be ended, once, and goes on with others", async () => {
+  const rounds = new Rounds();
+  const evictedMs: number[] = [];
+  const pods = ["stuck", "second", "third"].map((uid) => {
+    const pod = rounds.addPod(uid, {
+      storageLimitBytes: 0n,
+      onEvicted: () => {
+        evictedMs.push(rounds.nowMs);
+        pod.isActive = false;
+        pod.isEvictedAndHeld = uid === "stuck";
+      },
+    });
+    return pod;
+  });
+  rounds.pressures.push(...Array.from({ length: 12 }, () => MEMORY), NONE);
+  await rounds.run();
+  assert.deepEqual(pods.map(({ evictCount }) => evictCount), [1, 1, 1]);
+  assert.deepEqual(evictedMs, [0, 30_000, 30_000]);
 });
