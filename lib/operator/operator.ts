@@ -88,7 +88,7 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
   log.info("operator started", {
     namespace,
     version: run.version,
-    address: hostAddresses.join(","),
+    addresses: hostAddresses.join(","),
     port: pages.port,
   });
   const operator = new Operator({

@@ -23,6 +23,8 @@ export interface LogFields {
   reason?: string;
   phase?: string;
   address?: string;
+  /** Of the operator's host, separated by commas. */
+  addresses?: string;
   /** Of the operators, "host:port", separated by commas. */
   endpoints?: string;
   /** Of a candidate in a leader election. */
