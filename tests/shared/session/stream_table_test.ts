@@ -30,7 +30,7 @@ import {
 } from "./_support/pair.ts";
 import { createMemoryLinks } from "./_support/memory_link.ts";
 import { exchange, hash, MIRROR } from "./_support/mirror.ts";
-import { createRandom, type Random } from "./_support/random.ts";
+import { createRandom, type Random } from "../../../dev/base/random.ts";
 import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 

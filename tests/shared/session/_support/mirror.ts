@@ -9,7 +9,7 @@ import type {
 } from "../../../../lib/shared/session/mod.ts";
 import { Method } from "../../../../lib/shared/wire/mod.ts";
 import { gather } from "./pair.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../../../dev/base/random.ts";
 
 /** Answers a request with its hash, and echoes channels 0 and 1 of a stream. */
 export const MIRROR: SessionHandlers = {

@@ -3,6 +3,8 @@
 export interface Random {
   /** Returns an integer from 0 to below the bound. */
   below(bound: number): number;
+  /** Returns a number from 0 to below 1. */
+  fraction(): number;
   bytes(length: number): Uint8Array;
 }
 
@@ -18,6 +20,7 @@ export function createRandom(seed: number): Random {
   };
   return {
     below: (bound) => bound <= 0 ? 0 : next() % Math.floor(bound),
+    fraction: () => next() / 2 ** 32,
     bytes: (length) => Uint8Array.from({ length }, () => next() & 0xff),
   };
 }
