@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `deno task test [pure|unit|e2e|hostile] [-- file…]`: prepares what the tests need, runs them, and
- * prints why tests failed, and `N passed, N failed` as its last line. Exit code 1 when a test
- * failed or nothing ran.
+ * `deno task test [pure|unit|e2e|hostile] [--seed N] [--runs N] [-- file…]`: prepares what the
+ * tests need, runs them, and prints why tests failed, and `N passed, N failed` as its last line.
+ * Exit code 1 when a test failed or nothing ran.
  *
  * - pure: unit tests that need neither root nor an API server nor Docker
  * - unit: all unit tests; installs and builds what is missing
- * - e2e: tests through kubectl, each file with its own world
+ * - e2e: tests through kubectl, each file with its own world, two at a time
  * - hostile: attacks on a running operator; without a part only the fast ones
+ * - `--seed N`: the order of the end-to-end files, and thereby which run side by side; drawn and
+ *   printed when absent
+ * - `--runs N`: only for e2e: as many runs, with seeds that follow from the first
  */
+import { createRandom } from "./base/random.ts";
 import { formatElapsed, print, warn } from "./base/terminal.ts";
 import { kubernetesVersion, prepareBinaries } from "./build/binaries.ts";
 import { prepareModules } from "./build/modules.ts";
+import {
+  MAX_SEED,
+  parseTestArguments,
+  type Part,
+  type TestArguments,
+} from "./testing/arguments.ts";
 import {
   byRoom,
   findEndToEndTests,
@@ -19,8 +29,11 @@ import {
   findPureTests,
   findUnitTests,
 } from "./testing/discover.ts";
+import { toEndToEndJob } from "./testing/end_to_end.ts";
 import { addResults, noResults, type Results } from "./testing/results.ts";
 import { runTests } from "./testing/run_tests.ts";
+import { runJobs, Schedule } from "./testing/schedule.ts";
+import { type SoakRun, toSeeds, toSoakTable } from "./testing/soak.ts";
 import { toSummary } from "./testing/summary.ts";
 import {
   clearLeftovers,
@@ -29,11 +42,12 @@ import {
   startCluster,
 } from "./world/mod.ts";
 
-const PARTS = ["pure", "unit", "e2e", "hostile"] as const;
-type Part = typeof PARTS[number];
-
 /** Deadline of a unit test. End-to-end tests have their own. */
 const UNIT_TIMEOUT_MS = 120_000;
+/** Deadline of an end-to-end file, beside another one on a busy machine. */
+const END_TO_END_TIMEOUT_MS = 900_000;
+/** How many end-to-end files run at the same time. Most of their time they wait. */
+const END_TO_END_SLOTS = 2;
 
 async function setUp(): Promise<void> {
   print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
@@ -62,15 +76,28 @@ async function* runUnitTests(): AsyncGenerator<Results> {
   }
 }
 
-/** Runs end-to-end tests, with a process for each file. */
-async function* runEndToEndTests(): AsyncGenerator<Results> {
+/** Runs end-to-end tests, with a process for each file, in the order that the seed decides. */
+async function* runEndToEndTests(
+  { files, seed }: { files: string[]; seed: number },
+): AsyncGenerator<Results> {
   const version = await kubernetesVersion();
-  for (const file of await findEndToEndTests()) {
-    yield await runTests({
-      title: `${file} on Kubernetes ${version}`,
-      files: [file],
+  const random = createRandom(seed);
+  const schedule = new Schedule(files.map(toEndToEndJob), {
+    slotCount: END_TO_END_SLOTS,
+    random: () => random.fraction(),
+  });
+  print(`\n== ${files.length} end-to-end files, --seed ${seed}`);
+  yield* runJobs(schedule, async ({ name }) => {
+    const others = schedule.running.filter((one) => one.name !== name);
+    const beside = others.map((one) => `, beside ${one.name}`).join("");
+    print(`\n== ${name} begins${beside}`);
+    return await runTests({
+      title: `${name} on Kubernetes ${version}`,
+      files: [name],
+      timeoutMs: END_TO_END_TIMEOUT_MS,
+      isBuffered: true,
     });
-  }
+  });
 }
 
 /** Runs attacks on an operator, with a process and an operator for each file. */
@@ -95,23 +122,25 @@ async function* runNamedTests(
   });
 }
 
-async function* runPart(part: Part | undefined): AsyncGenerator<Results> {
+async function* runPart(
+  { part, seed }: { part: Part | undefined; seed: number },
+): AsyncGenerator<Results> {
   if (part === "pure") yield* runPureTests();
   if (part === "unit" || part === undefined) yield* runUnitTests();
-  if (part === "e2e" || part === undefined) yield* runEndToEndTests();
+  if (part === "e2e" || part === undefined) {
+    yield* runEndToEndTests({ files: await findEndToEndTests(), seed });
+  }
   if (part === "hostile") yield* runHostileTests();
   if (part === undefined) yield* runHostileTests({ fast: true });
 }
 
-/** Runs what the arguments name. An error outside of the tests counts as a failure. */
-async function runAll(total: Results): Promise<void> {
-  const part = PARTS.find((one) => one === Deno.args[0]);
-  const named = Deno.args.slice(part ? 1 : 0).filter((one) => one !== "--");
+/** Adds what comes of tests. An error outside of them counts as a failure. */
+async function collect(
+  total: Results,
+  runs: AsyncIterable<Results>,
+): Promise<void> {
   try {
-    if (part !== "pure") await setUp();
-    const runs = named.length > 0 ? runNamedTests(named, part) : runPart(part);
     for await (const results of runs) addResults(total, results);
-    await clearLeftovers();
     if (total.passed + total.failed === 0) {
       throw new Error("Cannot run tests: there are none");
     }
@@ -120,21 +149,66 @@ async function runAll(total: Results): Promise<void> {
     total.failures.push({
       file: "dev/test.ts",
       title: "(outside of the tests)",
-      message: toText(error),
+      message: error instanceof Error
+        ? error.stack ?? error.message
+        : String(error),
     });
   }
 }
 
-function toText(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
+/** Runs the end-to-end tests several times in different orders. */
+async function runSoak(
+  { files: named, runCount }: TestArguments,
+  seed: number,
+): Promise<SoakRun[]> {
+  const files = named.length > 0 ? named : await findEndToEndTests();
+  const runs: SoakRun[] = [];
+  for (const one of toSeeds(seed, runCount)) {
+    const startMs = performance.now();
+    const results = noResults();
+    await collect(results, runEndToEndTests({ files, seed: one }));
+    runs.push({ seed: one, ms: performance.now() - startMs, results });
+    for (const line of toSoakTable(runs)) print(line);
+  }
+  return runs;
+}
+
+async function main(): Promise<number> {
+  const startMs = performance.now();
+  const wanted = parseTestArguments(Deno.args);
+  const { part, files, runCount } = wanted;
+  const seed = wanted.seed ?? 1 + Math.floor(Math.random() * MAX_SEED);
+  const total = noResults();
+  let table: string[] = [];
+  await collect(
+    total,
+    async function* () {
+      if (part !== "pure") await setUp();
+      if (runCount > 1) {
+        const runs = await runSoak(wanted, seed);
+        for (const { results } of runs) yield results;
+        table = toSoakTable(runs);
+      } else if (files.length === 0) yield* runPart({ part, seed });
+      else if (wanted.seed) yield* runEndToEndTests({ files, seed });
+      else yield* runNamedTests(files, part);
+      await clearLeftovers();
+    }(),
+  );
+  for (const line of [...toSummary(total), ...table]) print(line);
+  const isOrdered = wanted.seed !== undefined || runCount > 1 ||
+    files.length === 0 && (part ?? "e2e") === "e2e";
+  const elapsed = formatElapsed(performance.now() - startMs);
+  print(`\n== ${elapsed}${isOrdered ? `, --seed ${seed}` : ""}`);
+  print(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed > 0 ? 1 : 0;
 }
 
 if (import.meta.main) {
-  const startMs = performance.now();
-  const total = noResults();
-  await runAll(total);
-  for (const line of toSummary(total)) print(line);
-  print(`\n== ${formatElapsed(performance.now() - startMs)}`);
-  print(`${total.passed} passed, ${total.failed} failed`);
-  Deno.exitCode = total.failed > 0 ? 1 : 0;
+  try {
+    Deno.exitCode = await main();
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+    print("0 passed, 1 failed");
+    Deno.exitCode = 1;
+  }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Runs test files in one process of `deno test`, and counts what came of them. */
 import { ROOT } from "../base/paths.ts";
-import { formatElapsed, print, warn, write } from "../base/terminal.ts";
+import { formatElapsed } from "../base/terminal.ts";
 import { TEST_TIMEOUT } from "./deadline.ts";
+import { BufferedScreen, OutputCopy, type Screen, TERMINAL } from "./output.ts";
 import { killProcesses, TEST_RUN } from "./processes.ts";
 import {
   noResults,
@@ -20,9 +21,6 @@ const FLAGS = [
   "--trace-leaks",
 ];
 
-/** Time to read the rest of the output after the process has ended, in milliseconds. */
-const DRAIN_MS = 1000;
-
 /** Options of {@linkcode runTests}. */
 export interface RunTestsOptions {
   /** Heading in the output. */
@@ -36,18 +34,60 @@ export interface RunTestsOptions {
   timeoutMs?: number;
   /** Whether files run side by side. @default false */
   isParallel?: boolean;
+  /**
+   * Whether the output is shown as a whole when the process has ended, so that it does not mix with
+   * that of another. @default false
+   */
+  isBuffered?: boolean;
 }
 
 /**
- * Runs the files and shows their output as it comes. Counts at least one failure when the process
- * fails, also when its report names none.
+ * Runs the files and shows their output under a heading. Counts at least one failure when the
+ * process fails, also when its report names none.
  */
 export async function runTests(options: RunTestsOptions): Promise<Results> {
-  const { title, files, timeoutMs = 600_000 } = options;
+  const { title, files, isBuffered = false } = options;
   if (files.length === 0) return noResults();
-  print(`\n== ${title}`);
-  const runId = crypto.randomUUID();
-  const startMs = performance.now();
+  const screen = isBuffered ? new BufferedScreen() : TERMINAL;
+  screen.write(`\n== ${title}\n`);
+  try {
+    const runId = crypto.randomUUID();
+    const startMs = performance.now();
+    const ended = await runProcess(options, { runId, screen });
+    const elapsedMs = performance.now() - startMs;
+    const results = toResults(options, ended);
+    const [file] = files;
+    if (file !== undefined && files.length === 1) {
+      results.times = [{ file, ms: elapsedMs }];
+    }
+    for (const { pid, command } of await killProcesses(runId)) {
+      results.notices.push(
+        `${title}: a test left process ${pid} behind: ${command}`,
+      );
+    }
+    for (const notice of results.notices) screen.writeError(`${notice}\n`);
+    return results;
+  } finally {
+    screen.flush();
+  }
+}
+
+/** A process of `deno test` that has ended. */
+interface EndedProcess {
+  success: boolean;
+  stdout: string;
+  stderr: string;
+  /** Its JUnit report; empty when it was killed, or found no test. */
+  report: string;
+  /** After which time it was killed; absent when it ended by itself. */
+  killedAfterMs?: number;
+}
+
+async function runProcess(
+  options: RunTestsOptions,
+  { runId, screen }: { runId: string; screen: Screen },
+): Promise<EndedProcess> {
+  const { files, timeoutMs = 600_000 } = options;
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -60,50 +100,27 @@ export async function runTests(options: RunTestsOptions): Promise<Results> {
       stderr: "piped",
       signal: timeout,
     }).spawn();
-    const stdout = new OutputCopy(child.stdout, Deno.stdout);
-    const stderr = new OutputCopy(child.stderr, Deno.stderr);
+    const stdout = new OutputCopy(child.stdout, (text) => screen.write(text));
+    const stderr = new OutputCopy(
+      child.stderr,
+      (text) => screen.writeError(text),
+    );
     const { success } = await child.status;
-    const ended = {
+    return {
       success,
       stdout: await stdout.finish(),
       stderr: await stderr.finish(),
       report: await Deno.readTextFile(report),
+      ...timeout.aborted ? { killedAfterMs: timeoutMs } : {},
     };
-    const elapsedMs = performance.now() - startMs;
-    const results = toResults(options, ended);
-    const [file] = files;
-    if (file !== undefined && files.length === 1) {
-      results.times = [{ file, ms: elapsedMs }];
-    }
-    if (timeout.aborted) {
-      results.notices.push(
-        `${title}: killed after ${formatElapsed(timeoutMs)}`,
-      );
-    }
-    for (const { pid, command } of await killProcesses(runId)) {
-      results.notices.push(
-        `${title}: a test left process ${pid} behind: ${command}`,
-      );
-    }
-    for (const notice of results.notices) warn(notice);
-    return results;
   } finally {
     await Deno.remove(report);
   }
 }
 
-/** A process of `deno test` that has ended. */
-interface EndedProcess {
-  success: boolean;
-  stdout: string;
-  stderr: string;
-  /** Its JUnit report; empty when it was killed, or found no test. */
-  report: string;
-}
-
 function toResults(
   { title, files }: RunTestsOptions,
-  { success, stdout, stderr, report }: EndedProcess,
+  { success, stdout, stderr, report, killedAfterMs }: EndedProcess,
 ): Results {
   let results = readReport(report, { output: stdout });
   if (results.passed + results.failed === 0) results = readOutput(stdout);
@@ -114,6 +131,11 @@ function toResults(
       title: "(no test failed, but the process did)",
       message: readStartError(stderr),
     });
+  }
+  if (killedAfterMs !== undefined) {
+    results.notices.push(
+      `${title}: killed after ${formatElapsed(killedAfterMs)}`,
+    );
   }
   return results;
 }
@@ -140,36 +162,4 @@ function toEnvironment(
     [TEST_RUN]: runId,
     ...env,
   };
-}
-
-/** Copies a stream to one of this process, and keeps it as text. */
-class OutputCopy {
-  #text = "";
-  readonly #stop = new AbortController();
-  readonly #done: Promise<void>;
-
-  constructor(
-    stream: ReadableStream<Uint8Array>,
-    target: { writeSync(bytes: Uint8Array): number },
-  ) {
-    const sink = new WritableStream<string>({
-      write: (part) => {
-        this.#text += part;
-        write(target, part);
-      },
-    });
-    this.#done = stream.pipeThrough(new TextDecoderStream())
-      .pipeTo(sink, { signal: this.#stop.signal }).catch(() => {});
-  }
-
-  /**
-   * Returns the text, to be called after the process has ended: a process that it left may hold the
-   * pipe open.
-   */
-  async finish(): Promise<string> {
-    const timer = setTimeout(() => this.#stop.abort(), DRAIN_MS);
-    await this.#done;
-    clearTimeout(timer);
-    return this.#text;
-  }
 }

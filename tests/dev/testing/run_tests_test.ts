@@ -143,3 +143,42 @@ Deno.test("runTests() kills and names processes that tests left behind", async (
     return states.every((state) => /^$|\) Z /.test(state));
   }, "the end of both processes");
 });
+
+/** A test that prints two lines; the other file prints its first one between them. */
+const chatty = (own: string, other: string) => `
+  import { join } from "node:path";
+  const folder = import.meta.dirname;
+  Deno.test("${own}", async () => {
+    console.log("${own} begins");
+    await Deno.writeTextFile(join(folder, "${own}"), "");
+    while (!await Deno.stat(join(folder, "${other}")).catch(() => undefined));
+    console.error("${own} ends");
+  });`;
+
+Deno.test("runTests() shows buffered output as a whole, so that lines of two runs don't mix", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "aranya-test-" });
+  try {
+    await Deno.writeTextFile(`${folder}/a_test.ts`, chatty("a", "b"));
+    await Deno.writeTextFile(`${folder}/b_test.ts`, chatty("b", "a"));
+    const script = `
+      import { runTests } from "${join(ROOT, "dev/testing/run_tests.ts")}";
+      await Promise.all(["a", "b"].map((name) => runTests({
+        title: name,
+        files: ["${folder}/" + name + "_test.ts"],
+        isBuffered: true,
+      })));`;
+    const output = await run("sh", {
+      args: ["-c", '"$@" 2>&1', "sh", Deno.execPath(), "eval", script],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    });
+    const found = output.match(/^== \w$|\w (begins|ends)|\d passed/gm);
+    const [first, second] = found?.[0] === "== a" ? ["a", "b"] : ["b", "a"];
+    const toLines = (name?: string) => [
+      ...[`== ${name}`, `${name} begins`, `${name} ends`, "1 passed"],
+    ];
+    assert.deepEqual(found, [...toLines(first), ...toLines(second)], output);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
