@@ -54,6 +54,7 @@ interface Case {
 }
 
 const CANCELLED = "Cancelled";
+const IGNORED = "ignored";
 
 /**
  * Reads a JUnit report. A case with a failure or an error has failed; an ignored one counts as
@@ -75,27 +76,44 @@ export function readReport(
   };
   const uncaught = readUncaught(options.output ?? "");
   for (const { file, title, message = "" } of failed) {
-    const isExplained = message === CANCELLED &&
+    const isExplained = didNotRun(message) &&
       uncaught.some((one) => one.file === file);
     if (isExplained || /^\d+ test steps? failed\.$/.test(message)) continue;
     results.failures.push({ file, title, message });
   }
-  for (const { file, message } of uncaught) {
-    // Deno cancels the test in which an error was not caught, and those after it.
-    const cancelled = failed.filter((one) =>
-      one.file === file && one.message === CANCELLED
+  for (const error of uncaught) {
+    const affected = failed.filter(({ file, message = "" }) =>
+      file === error.file && didNotRun(message)
     );
-    if (!failed.some((one) => one.file === file)) results.failed++;
-    const more = cancelled.length > 1
-      ? `\n(${cancelled.length - 1} more tests of this file were cancelled)`
-      : "";
-    results.failures.push({
-      file,
-      title: cancelled[0]?.title ?? "(outside of a test)",
-      message: message + more,
-    });
+    if (affected.length === 0) results.failed++;
+    results.failures.push(toFailure(error, affected));
   }
   return results;
+}
+
+function didNotRun(message: string): boolean {
+  return message === CANCELLED || message === IGNORED;
+}
+
+/**
+ * Returns an error outside of tests as a failure of the test in which it was thrown, if there was
+ * one: Deno cancels that, and those after it.
+ */
+function toFailure(
+  { file, message }: Pick<Failure, "file" | "message">,
+  affected: Case[],
+): Failure {
+  const test = affected.find((one) => one.message === CANCELLED);
+  const count = affected.length - (test ? 1 : 0);
+  const what = `${test ? "more " : ""}test${count > 1 ? "s" : ""}`;
+  const more = count === 0
+    ? ""
+    : `\n(${count} ${what} of this file did not run)`;
+  return {
+    file,
+    title: test?.title ?? "(outside of a test)",
+    message: message + more,
+  };
 }
 
 function readCases(report: string): Case[] {
@@ -112,7 +130,7 @@ function readCases(report: string): Case[] {
       ...problem
         ? {
           message: problem[1] === "skipped"
-            ? "ignored"
+            ? IGNORED
             : decode(problem[3] ?? "") ||
               readAttribute(problem[2] ?? "", "message"),
         }
@@ -136,14 +154,13 @@ function sumTimes(cases: Case[]): FileTime[] {
 }
 
 /** Returns the errors outside of tests that Deno lists at the end of its output. */
-function readUncaught(output: string): Failure[] {
+function readUncaught(output: string): Pick<Failure, "file" | "message">[] {
   return [
     ...withoutNoise(output).matchAll(
       /^(\S+) \(uncaught error\)\nerror: ([\s\S]*?)\nThis error was not caught from a test/gm,
     ),
   ].map(([, file = "", message = ""]) => ({
     file: toPath(file),
-    title: "",
     message: message.replace(/^\(in promise\) /, ""),
   }));
 }

@@ -137,6 +137,10 @@ function toResults(
       `${title}: killed after ${formatElapsed(killedAfterMs)}`,
     );
   }
+  // Written by the end-to-end scenarios. Deno shows the standard error of a test on its output.
+  for (const [line] of stdout.matchAll(/^logs are kept in .+$/gm)) {
+    results.notices.push(`${title}: ${line}`);
+  }
   return results;
 }
 

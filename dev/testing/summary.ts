@@ -10,6 +10,8 @@ const MAX_FAILURES = 50;
 const MAX_FAILURE_LINES = 100;
 const MAX_MESSAGE_LINES = 15;
 const MAX_LINE_LENGTH = 180;
+/** With fewer lines for a failure, they are all of the error. */
+const MIN_LINES_TO_CUT = 5;
 
 /** A file that is at least this fast is not worth a line. */
 const MIN_SLOW_MS = 1000;
@@ -45,8 +47,7 @@ function toNotices({ notices }: Results): string[] {
 
 function toFailures({ failures }: Results): string[] {
   const shown = Math.min(failures.length, MAX_FAILURES);
-  const perFailure = Math.floor(MAX_FAILURE_LINES / shown) - 1;
-  const lineCount = Math.max(1, Math.min(perFailure, MAX_MESSAGE_LINES));
+  const lineCount = Math.max(2, Math.floor(MAX_FAILURE_LINES / shown));
   return section(
     `failed: ${failures.length}`,
     bound(failures.map((one) => toLines(one, lineCount)), MAX_FAILURES).flat(),
@@ -57,9 +58,18 @@ function toLines(failure: Failure, lineCount: number): string[] {
   const message = failure.message.split("\n").filter((line) =>
     line.trim() !== "" && !/^ +at .*\bext:/.test(line)
   );
+  const shown = lineCount < MIN_LINES_TO_CUT
+    ? message.slice(0, lineCount - 1)
+    : bound(message, Math.min(lineCount - 3, MAX_MESSAGE_LINES));
+  const place = message.find((line) =>
+    /^ +at /.test(line) && line.includes(failure.file)
+  );
+  if (shown.length < lineCount - 1 && place && !shown.includes(place)) {
+    shown.push(place);
+  }
   return [
     cut(`${failure.file}: ${failure.title}`),
-    ...bound(message, lineCount).map((line) => cut(`    ${line}`)),
+    ...shown.map((line) => cut(`    ${line}`)),
   ];
 }
 

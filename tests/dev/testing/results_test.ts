@@ -74,12 +74,39 @@ Deno.test("readReport() takes an error that cancelled tests from the output, and
     file: "a_test.ts",
     title: "b",
     message:
-      "Error: late\n\n    at file:///a_test.ts:1:7\n(1 more tests of this file were cancelled)",
+      "Error: late\n\n    at file:///a_test.ts:1:7\n(1 more test of this file did not run)",
   }]);
   assert.deepEqual(
     readReport(report).failures.map(({ message }) => message),
     ["Cancelled", "Cancelled"],
   );
+});
+
+Deno.test("readReport() returns one failure when no test of a file ran", () => {
+  const ignored = ["b", "c"].map((name) =>
+    `<testcase name="${name}" classname="./a_test.ts" line="1"><skipped/></testcase>`
+  );
+  const report = `<testsuites>${ignored.join("")}</testsuites>`;
+  const results = readReport(report, { output: UNCAUGHT });
+  assert.equal(results.failed, 2);
+  assert.deepEqual(results.failures, [{
+    file: "a_test.ts",
+    title: "(outside of a test)",
+    message:
+      "Error: late\n\n    at file:///a_test.ts:1:7\n(2 tests of this file did not run)",
+  }]);
+});
+
+Deno.test("readReport() counts an error outside of tests beside a test that failed", () => {
+  const report = `<testsuites>
+    <testcase name="b" classname="./a_test.ts" time="0.0"><failure message="x">x</failure></testcase>
+  </testsuites>`;
+  const results = readReport(report, { output: UNCAUGHT });
+  assert.equal(results.failed, 2);
+  assert.deepEqual(results.failures.map(({ title }) => title), [
+    "b",
+    "(outside of a test)",
+  ]);
 });
 
 Deno.test("readReport() counts a file without a test that fails outside of tests as one failure", () => {

@@ -144,6 +144,18 @@ Deno.test("runTests() kills and names processes that tests left behind", async (
   }, "the end of both processes");
 });
 
+Deno.test("runTests() returns where a test keeps its logs", async () => {
+  const { results } = await runTestsOf({
+    "a_test.ts": `Deno.test("a", () => {
+      console.error("logs are kept in /var/tmp/x/logs");
+      throw new Error("cause");
+    });`,
+  });
+  assert.deepEqual(results.notices, [
+    "inner: logs are kept in /var/tmp/x/logs",
+  ]);
+});
+
 /** A test that prints two lines; the other file prints its first one between them. */
 const chatty = (own: string, other: string) => `
   import { join } from "node:path";

@@ -68,18 +68,38 @@ Deno.test("toSummary() writes 15 lines of an error, and 180 characters of a line
   assert.equal(summary.length, 19);
 });
 
-Deno.test("toSummary() names all failed tests in 160 lines when there are many, and counts those beyond 50", () => {
-  for (const count of [7, 20, 50, 90]) {
+Deno.test("toSummary() writes the line of the test also when it is behind many lines of an error", () => {
+  const place = "    at async file:///x/tests/e2e/a_test.ts:3:50";
+  const summary = toSummary({
+    ...noResults(),
+    failures: [{
+      file: "tests/e2e/a_test.ts",
+      title: "a",
+      message: `${lines(40)}\n    at file:///x/dev/base/wait.ts:1:2\n${place}`,
+    }],
+  });
+  assert.deepEqual(summary.slice(-2), ["    … 27 more", `    ${place}`]);
+});
+
+Deno.test("toSummary() has at most 140 lines, and counts failed tests beyond 50", () => {
+  const times = Array.from({ length: 50 }, (_, index) => ({
+    file: `${index}_test.ts`,
+    ms: 5000,
+  }));
+  const notices = times.map(({ file }) => `${file}: killed after 10m0s`);
+  for (const count of [1, 7, 20, 49, 50, 90]) {
     const failures = Array.from({ length: count }, (_, index) => ({
       file: "a_test.ts",
       title: `test ${index}`,
       message: lines(30),
     }));
-    const summary = toSummary({ ...noResults(), failures });
-    assert.ok(summary.length < 160, `${count}: ${summary.length} lines`);
-    assert.equal(summary[1], `== failed: ${count}`);
+    const summary = toSummary({ ...noResults(), failures, times, notices });
+    assert.ok(summary.length <= 140, `${count}: ${summary.length} lines`);
+    assert.ok(summary.includes(`== failed: ${count}`));
     const titles = summary.filter((line) => line.startsWith("a_test.ts: "));
     assert.equal(titles.length, Math.min(count, 50));
+    const causes = summary.filter((line) => line === "    line 1");
+    assert.equal(causes.length, titles.length);
     assert.equal(summary.includes("… 40 more"), count === 90);
   }
 });
