@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All pods of one device. */
 import {
-  AranyaError,
-  asAranyaError,
   type Clock,
   type Logger,
   Scope,
@@ -22,7 +20,6 @@ import type {
   ContainerRuntime,
   DeviceReader,
   ImageCollector,
-  RuntimePod,
 } from "../runtime/mod.ts";
 import type { StateStore } from "../state/mod.ts";
 import { createVolumes, type Mounts, type Volumes } from "../volumes/mod.ts";
@@ -35,15 +32,11 @@ import type {
 import { DiskReclaimer } from "./disk_reclaimer.ts";
 import { EngineCache } from "./engine_cache.ts";
 import { Evictor } from "./evictor.ts";
-import {
-  createPodRecord,
-  type PodRecord,
-  toUnmanagedSpec,
-} from "./pod_record.ts";
+import { PodAdoption } from "./pod_adoption.ts";
+import { createPodRecord, type PodRecord } from "./pod_record.ts";
 import { checkPodNames } from "./pod_names.ts";
 import { PodStore } from "./pod_store.ts";
 import { PodWorker } from "./pod_worker.ts";
-import { UNKNOWN_POD_AGE_MS, UnknownPods } from "./unknown_pods.ts";
 
 /** Volume contents that a pod needs and the device does not have. */
 export interface BlobRequest {
@@ -148,9 +141,8 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   readonly #volumes: Volumes;
   readonly #engine: EngineCache;
   readonly #context: WorkerContext;
-  readonly #unknownPods: UnknownPods;
+  readonly #adoption: PodAdoption;
   readonly #evictor: Evictor | undefined;
-  #isListingScheduled = false;
   #version = 0n;
 
   constructor(options: PodWorkersOptions) {
@@ -158,7 +150,6 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       options;
     this.#options = options;
     this.#clock = clock;
-    this.#unknownPods = new UnknownPods({ clock });
     this.#scope = new Scope({
       onError: (error) =>
         log.error("task of the pod workers failed", { error }),
@@ -178,7 +169,20 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
       runtime,
       clock,
       log,
-      onListing: (pods, options) => this.#onListing(pods, options),
+      onListing: async (pods, { isFirst }) => {
+        this.#adoption.onListing(pods, { isFirst });
+        if (isFirst) await this.#removeUnusedVolumes();
+      },
+    });
+    this.#adoption = new PodAdoption({
+      engine: this.#engine,
+      workers: {
+        find: (uid) => this.#workers.get(uid),
+        start: (record) => this.#startWorker(record, { isNew: false }),
+      },
+      clock,
+      log,
+      scope: this.#scope,
     });
     const reclaimer = new DiskReclaimer({
       runtime,
@@ -251,7 +255,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   remove(pod: { uid: string; graceSeconds: number }): Promise<void> {
     return this.#commands.run(pod.uid, async () => {
       const worker = this.#workers.get(pod.uid) ??
-        await this.#findOnEngine(pod.uid);
+        await this.#adoption.adoptForRemoval(pod.uid);
       await worker.remove(pod.graceSeconds);
       // The operator may have missed the final status.
       const { status } = worker;
@@ -385,42 +389,6 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     return worker;
   }
 
-  /**
-   * Returns the worker of a pod without a record, which is created when the engine holds the pod.
-   * @throws {AranyaError} code "not_found" when it does not, "unavailable" when it can't be read
-   */
-  async #findOnEngine(uid: string): Promise<PodWorker> {
-    const action = `Cannot remove pod ${uid}`;
-    const pods = await this.#engine.listPods().catch((error) => {
-      const { code, message } = asAranyaError(error, action);
-      throw new AranyaError(
-        code,
-        `${action}: the container engine can't be read (${message})`,
-        { cause: error },
-      );
-    });
-    const pod = pods.get(uid);
-    // The listing may have created the worker.
-    const worker = this.#workers.get(uid) ?? (pod && this.#adoptPod(pod));
-    if (worker) return worker;
-    throw new AranyaError(
-      "not_found",
-      `${action}: the device does not have it`,
-    );
-  }
-
-  /** Creates the worker of a pod that has containers but no record. */
-  #adoptPod(pod: RuntimePod): PodWorker {
-    this.#options.log.warn("pod has containers but no record", {
-      pod: `${pod.namespace}/${pod.name}`,
-    });
-    const record = createPodRecord(toUnmanagedSpec(pod), {
-      firstSeenUnixMs: this.#clock.wallMs(),
-      goal: "unmanaged",
-    });
-    return this.#startWorker(record, { isNew: false });
-  }
-
   #listNamesakes(pod: { namespace: string; name: string }): PodWorker[] {
     return [...this.#workers.values()].filter(({ record: { spec } }) =>
       spec.namespace === pod.namespace && spec.name === pod.name
@@ -456,34 +424,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
   #onPodChanged(uid: string): void {
     const worker = this.#workers.get(uid);
     if (worker) return worker.enqueueSync();
-    this.#unknownPods.add(uid);
-    this.#scheduleListing();
-  }
-
-  /** Lists the pods of the engine when those that are unknown now would be adopted. */
-  #scheduleListing(): void {
-    if (this.#isListingScheduled) return;
-    this.#isListingScheduled = true;
-    this.#scope.run(async (signal) => {
-      await this.#clock.sleep(UNKNOWN_POD_AGE_MS, { signal });
-      this.#isListingScheduled = false;
-      await this.#engine.listPods().catch(() => {});
-    });
-  }
-
-  /**
-   * Adopts pods that have containers but no record: at the start at once, later when they have been
-   * unknown for a while.
-   */
-  async #onListing(
-    pods: RuntimePod[],
-    { isFirst }: { isFirst: boolean },
-  ): Promise<void> {
-    const unknown = pods.filter(({ uid }) => !this.#workers.has(uid));
-    const adopted = isFirst ? unknown : this.#unknownPods.takeOld(unknown);
-    for (const pod of adopted) this.#adoptPod(pod);
-    if (adopted.length < unknown.length) this.#scheduleListing();
-    if (isFirst) await this.#removeUnusedVolumes();
+    this.#adoption.onUnknownPodChanged(uid);
   }
 
   async #removeUnusedVolumes(): Promise<void> {
