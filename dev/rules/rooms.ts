@@ -44,10 +44,15 @@ class RoomTable<Names extends string = never> {
 export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   .room("shared/base", {
     summary:
-      "errors, logger, metrics interface, clock, time, abort, queues, back-off, bytes; limits on unauthenticated clients",
+      "errors, logger, metrics interface, clock, time, abort, queues, back-off, bytes",
     imports: [],
-    packages: ["node:http", "node:net", "pino"],
+    packages: ["node:net", "pino"],
     deno: ["stderr"],
+  })
+  .room("shared/guard", {
+    summary: "bounds on what unauthenticated clients may hold of a server",
+    imports: ["shared/base"],
+    packages: ["node:http", "node:net"],
   })
   .room("shared/exec", {
     summary:
@@ -62,12 +67,12 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   })
   .room("shared/link", {
     summary: "transports: the `Link` interface, gRPC listener and dialer",
-    imports: ["shared/base"],
+    imports: ["shared/base", "shared/guard"],
     packages: ["@grpc/grpc-js", "node:net", "node:tls"],
   })
   .room("shared/noise", {
     summary: "Noise handshake and sealed packets: a Link in, a Link out",
-    imports: ["shared/base", "shared/wire", "shared/link"],
+    imports: ["shared/base", "shared/guard", "shared/wire", "shared/link"],
   })
   .room("shared/session", {
     summary:
@@ -110,7 +115,12 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
   .room("operator/kubelet", {
     summary:
       "HTTPS server that speaks the kubelet API: routes, authentication, authorization",
-    imports: ["shared/base", "shared/exec", "operator/streaming"],
+    imports: [
+      "shared/base",
+      "shared/guard",
+      "shared/exec",
+      "operator/streaming",
+    ],
     packages: ["node:https", "node:net", "node:tls"],
   })
   .room("operator/podspec", {
@@ -152,6 +162,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     summary: "one EdgeDevice: its objects and their repair, its link, its end",
     imports: [
       "shared/base",
+      "shared/guard",
       "shared/exec",
       "shared/wire",
       "shared/link",
@@ -169,6 +180,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "all devices: registry, addresses, certificates, heartbeats, kubelet ports, links",
     imports: [
       "shared/base",
+      "shared/guard",
       "shared/link",
       "shared/noise",
       "shared/session",
@@ -186,6 +198,7 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
       "the operator process: flags, leadership, one term, health and metrics pages",
     imports: [
       "shared/base",
+      "shared/guard",
       "shared/link",
       "shared/noise",
       "operator/kube",

@@ -7,9 +7,9 @@ import {
   concatBytes,
   defined,
   fromUtf8,
-  type PendingSockets,
   SILENT_LOGGER,
 } from "../../lib/shared/base/mod.ts";
+import type { PendingSockets } from "../../lib/shared/guard/mod.ts";
 import {
   type AccessQuestion,
   createKubeletServer,

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's HTTP pages: /healthz, /livez, /readyz and /metrics. */
 import { createServer, type Server } from "node:http";
+import { AranyaError, toListenError } from "../shared/base/mod.ts";
 import {
-  AranyaError,
   HTTP_SERVER_LIMITS,
   HttpGuard,
   PendingSockets,
-  toListenError,
-} from "../shared/base/mod.ts";
+} from "../shared/guard/mod.ts";
 import { listenOnAllFamilies } from "./listen.ts";
 import type { PrometheusMeter } from "./prometheus_meter.ts";
 

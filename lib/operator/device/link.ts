@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from "node:util";
 import {
   type AranyaError,
   asAranyaError,
-  FairSlots,
   type Logger,
   LogLimit,
 } from "../../shared/base/mod.ts";
+import { FairSlots } from "../../shared/guard/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
 import type { EdgeDevice, ReportedFacts } from "../kube/mod.ts";
 import {

@@ -2,11 +2,11 @@
 /** Incoming links: authenticates each agent and passes its link to its device. */
 import {
   asAranyaError,
-  FairSlots,
   type Logger,
   LogLimit,
   type Meter,
 } from "../../shared/base/mod.ts";
+import { FairSlots } from "../../shared/guard/mod.ts";
 import type { Link, LinkListener } from "../../shared/link/mod.ts";
 import type { Device } from "../device/mod.ts";
 import { NotLeaderError, respondToHandshake } from "../../shared/noise/mod.ts";

@@ -4,12 +4,8 @@
  * to node subresources follows kubelet pkg/kubelet/server/auth.go@v1.34.
  */
 import type { TLSSocket } from "node:tls";
-import {
-  type Logger,
-  type LogLimit,
-  toNetwork,
-  toPeer,
-} from "../../shared/base/mod.ts";
+import type { Logger, LogLimit } from "../../shared/base/mod.ts";
+import { toNetwork, toPeer } from "../../shared/guard/mod.ts";
 import type { KubeletAuth, KubeletUser } from "./auth.ts";
 import { type Answer, type Request, textAnswer } from "./exchange.ts";
 import { isOverloaded } from "./review_pool.ts";

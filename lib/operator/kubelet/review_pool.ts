@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Bound on reviews that clients cause at the API server. */
-import { AranyaError, FairSlots } from "../../shared/base/mod.ts";
+import { AranyaError } from "../../shared/base/mod.ts";
+import { FairSlots } from "../../shared/guard/mod.ts";
 
 /** Options of {@linkcode ReviewPool}. */
 export interface ReviewPoolOptions {

@@ -5,15 +5,17 @@ import type { Socket } from "node:net";
 import {
   AranyaError,
   formatEndpoint,
-  HTTP_SERVER_LIMITS,
-  HttpGuard,
   type Logger,
   LogLimit,
   type Meter,
   NO_METER,
-  PendingSockets,
   toListenError,
 } from "../../shared/base/mod.ts";
+import {
+  HTTP_SERVER_LIMITS,
+  HttpGuard,
+  PendingSockets,
+} from "../../shared/guard/mod.ts";
 import type { KubeletAuth } from "./auth.ts";
 import type { KubeletHandlers } from "./handlers.ts";
 import { handleRequest, type ServerContext } from "./request.ts";

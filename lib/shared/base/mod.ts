@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Building blocks without any knowledge of the project's domain: errors, logger, metrics interface,
- * clock, aborts and deadlines, back-off and retries, queues, scopes, end points, bytes and texts,
- * and bounds on what unauthenticated clients may hold of a server. Plain values and sockets of a
- * caller come in. This room never opens a connection or a file, and knows no Kubernetes and no
- * devices.
+ * clock, aborts and deadlines, back-off and retries, queues, scopes, end points, bytes and texts.
+ * Plain values come in and go out. This room never opens a connection or a file, and knows no
+ * protocol, no Kubernetes and no devices.
  *
  * @example
  * ```ts
@@ -30,8 +29,6 @@ export * from "./empty_stream.ts";
 export * from "./endpoint.ts";
 export * from "./errors.ts";
 export * from "./file_error.ts";
-export * from "./fair_slots.ts";
-export * from "./http_guard.ts";
 export * from "./key.ts";
 export * from "./keyed_queue.ts";
 export * from "./last_resort.ts";
@@ -39,9 +36,7 @@ export * from "./listen_error.ts";
 export * from "./log.ts";
 export * from "./log_limit.ts";
 export * from "./meter.ts";
-export * from "./network.ts";
 export * from "./notifier.ts";
-export * from "./pending_sockets.ts";
 export * from "./retry.ts";
 export * from "./safe_text.ts";
 export * from "./scope.ts";

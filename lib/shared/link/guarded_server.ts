@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A gRPC server with corrections of grpc-js 1.14 that the library has no option for. */
 import { type Metadata, Server, type ServerOptions } from "@grpc/grpc-js";
-import { toPeer } from "../base/mod.ts";
+import { toPeer } from "../guard/mod.ts";
 
 /** Private method of the library that handles one HTTP/2 stream. */
 const STREAM_HANDLER = "_streamHandler";

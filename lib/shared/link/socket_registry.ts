@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The open sockets of a listener, and their limits. */
 import type { Socket } from "node:net";
-import { defined, PendingSockets, toPeer } from "../base/mod.ts";
+import { defined } from "../base/mod.ts";
+import { PendingSockets, toPeer } from "../guard/mod.ts";
 
 /** Options of {@linkcode SocketRegistry}. */
 export interface SocketRegistryOptions {

@@ -4,13 +4,12 @@ import {
   AranyaError,
   asAranyaError,
   defined,
-  type FairSlots,
   KEY_BYTES,
   type Meter,
   NO_METER,
-  toNetwork,
   withDeadline,
 } from "../base/mod.ts";
+import { type FairSlots, toNetwork } from "../guard/mod.ts";
 import type { Link } from "../link/mod.ts";
 import {
   FRAMING_VERSION,

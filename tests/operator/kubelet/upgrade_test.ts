@@ -10,10 +10,10 @@ import { makeCertificate } from "../../../dev/world/pki.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
   AranyaError,
-  PendingSockets,
   sha256Hex,
   SILENT_LOGGER,
 } from "../../../lib/shared/base/mod.ts";
+import { PendingSockets } from "../../../lib/shared/guard/mod.ts";
 import {
   createKubeletServer,
   KubeletAuth,

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import {
   type AranyaError,
   defined,
-  FairSlots,
   fromUtf8,
   type Meter,
   NO_METER,
   utf8,
 } from "../../../lib/shared/base/mod.ts";
+import { FairSlots } from "../../../lib/shared/guard/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
   type AuthenticatedLink,

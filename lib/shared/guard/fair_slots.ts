@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Bound on concurrent work of unauthenticated clients. */
 
-import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../base/mod.ts";
 
 /** Options of {@linkcode FairSlots}. */
 export interface FairSlotsOptions {

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import {
   PendingSockets,
   type PendingSocketsOptions,
-} from "../../../lib/shared/base/pending_sockets.ts";
+} from "../../../lib/shared/guard/pending_sockets.ts";
 
 /** The part of a socket that is used. */
 class FakeSocket extends EventEmitter {

@@ -7,8 +7,8 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { HttpGuard } from "../../../lib/shared/base/http_guard.ts";
-import { PendingSockets } from "../../../lib/shared/base/pending_sockets.ts";
+import { HttpGuard } from "../../../lib/shared/guard/http_guard.ts";
+import { PendingSockets } from "../../../lib/shared/guard/pending_sockets.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const REQUEST = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";

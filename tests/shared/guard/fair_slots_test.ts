@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
 import {
   FairSlots,
   type FairSlotsOptions,
-  SYSTEM_CLOCK,
-} from "../../../lib/shared/base/mod.ts";
+} from "../../../lib/shared/guard/mod.ts";
 
 const MINUTE_MS = 60_000;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { toNetwork } from "../../../lib/shared/base/mod.ts";
+import { toNetwork } from "../../../lib/shared/guard/mod.ts";
 
 Deno.test("toNetwork() returns an IPv4 address or the /64 network of an IPv6 address", () => {
   const table = {
