@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Decides which pods are evicted, and why, as a kubelet does (pkg/kubelet/eviction/helpers.go). */
 import type { PodSpec } from "../../shared/wire/mod.ts";
-import type { DevicePressure } from "../runtime/mod.ts";
+import type { ExceededThreshold } from "../runtime/mod.ts";
 import { formatBytes } from "../volumes/mod.ts";
 import {
   type ContainerUsage,
@@ -18,9 +18,6 @@ const BYTES_PER_INODE = 16 * 1024;
 
 /** What is short, as Kubernetes names it. */
 export type ShortResource = "memory" | "ephemeral-storage" | "inodes";
-
-/** A threshold that is exceeded. */
-export type ExceededThreshold = DevicePressure["exceeded"][number];
 
 /** What is short, and where. */
 export interface Shortage {

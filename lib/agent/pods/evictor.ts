@@ -84,7 +84,7 @@ export class Evictor {
   }
 
   /** Returns why a new pod can't be admitted now; undefined when it can. */
-  findRejection(spec: PodSpec): string | undefined {
+  rejectionOf(spec: PodSpec): string | undefined {
     return findRejection(spec, this.#conditions);
   }
 

@@ -355,7 +355,7 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
 
   /** Creates a pod. One that the device has no room for now fails at once, as with a kubelet. */
   async #admit(spec: PodSpec): Promise<void> {
-    const problem = this.#evictor?.findRejection(spec);
+    const problem = this.#evictor?.rejectionOf(spec);
     await this.#createPod(createPodRecord(spec, {
       firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
       failure: problem === undefined ? undefined : {

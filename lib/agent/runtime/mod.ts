@@ -36,6 +36,7 @@ export type {
   StreamRuntime,
 } from "./runtime.ts";
 export { isEngineDiskFull, isEngineUnreachable } from "../docker/mod.ts";
+export type { ExceededThreshold } from "../host/mod.ts";
 export {
   type DeviceFacts,
   type DevicePressure,

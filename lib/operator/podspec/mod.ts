@@ -17,7 +17,7 @@
  * @module
  */
 export { type FileContent, toFileBytes } from "./file_content.ts";
-export { findHostNeeds } from "./host_needs.ts";
+export { findHostNeeds } from "./pod_host_needs.ts";
 export {
   type Allocatable,
   type PodDns,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import {
-  type ExceededThreshold,
   findExceededStorageLimit,
   findRejection,
   rankPods,
   toEvictionMessage,
 } from "../../../lib/agent/pods/eviction_ranking.ts";
+import type { ExceededThreshold } from "../../../lib/agent/runtime/mod.ts";
 import type { PodUsage } from "../../../lib/agent/pods/pod_usage.ts";
 import { podOf } from "./_support/pods_fixture.ts";
 

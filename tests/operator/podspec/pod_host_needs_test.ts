@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { findHostNeeds } from "../../../lib/operator/podspec/host_needs.ts";
+import { findHostNeeds } from "../../../lib/operator/podspec/pod_host_needs.ts";
 import { findUnsupportedFields } from "../../../lib/operator/podspec/supported_fields.ts";
 import { CAPABILITIES } from "../../../lib/shared/wire/mod.ts";
 import {
