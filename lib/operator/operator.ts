@@ -80,7 +80,12 @@ export async function runOperator(run: RunOperatorOptions): Promise<void> {
   }
   const progress = new OperatorProgress(meter);
   const pages = scope.use(
-    await servePages({ port: options.httpPort, meter, status: progress }),
+    await servePages({
+      port: options.httpPort,
+      meter,
+      status: progress,
+      clock,
+    }),
   );
   const hostAddresses = options.hostAddresses.length > 0
     ? options.hostAddresses

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The operator's HTTP pages: /healthz, /livez, /readyz and /metrics. */
 import { createServer, type Server } from "node:http";
-import { AranyaError, toListenError } from "../shared/base/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  SYSTEM_CLOCK,
+  toListenError,
+} from "../shared/base/mod.ts";
 import {
   HTTP_SERVER_LIMITS,
   HttpGuard,
@@ -26,6 +31,8 @@ export interface ServePagesOptions {
   port: number;
   status: OperatorStatus;
   meter: PrometheusMeter;
+  /** @default the machine's */
+  clock?: Clock;
 }
 
 /** A running HTTP server. */
@@ -129,7 +136,7 @@ class Pages {
   }
 
   #renderMetrics(): Promise<string> {
-    const nowMs = performance.now();
+    const nowMs = (this.#options.clock ?? SYSTEM_CLOCK).monotonicMs();
     if (!this.#metrics || nowMs >= this.#metrics.untilMs) {
       this.#options.status.updateGauges();
       this.#metrics = {

@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { servePages } from "../../lib/operator/pages.ts";
 import { PrometheusMeter } from "../../lib/operator/prometheus_meter.ts";
+import { ShiftedClock } from "./_support/shifted_clock.ts";
 
 async function serve(notReadyReason?: string) {
   const meter = new PrometheusMeter();
+  const clock = new ShiftedClock();
   let updateCount = 0;
   const pages = await servePages({
     port: 0,
+    clock,
     meter,
     status: {
       notReadyReason,
@@ -15,7 +18,7 @@ async function serve(notReadyReason?: string) {
       updateGauges: () => meter.set("fresh", { value: ++updateCount }),
     },
   });
-  return { meter, pages, updateCount: () => updateCount };
+  return { meter, clock, pages, updateCount: () => updateCount };
 }
 
 async function get(port: number, path: string, init: RequestInit = {}) {
@@ -92,6 +95,14 @@ Deno.test("servePages() renders metrics once for many requests at a time, and cl
   );
   await body?.cancel();
   assert.equal(headers.get("connection"), "close");
+});
+
+Deno.test("servePages() renders metrics again after a second", async () => {
+  const { clock, pages } = await serve();
+  await using _ = pages;
+  await get(pages.port, "/metrics");
+  clock.advance(1000);
+  assert.match((await get(pages.port, "/metrics")).body, /^fresh 2$/m);
 });
 
 Deno.test("servePages() closes the oldest connections when there are too many", async () => {

@@ -38,7 +38,8 @@ export class DeviceReconciler {
 
   constructor(device: Device) {
     this.#device = device;
-    this.#writer = new ObjectWriter(device.context.kube.client);
+    const { kube, clock } = device.context;
+    this.#writer = new ObjectWriter(kube.client, { clock });
     this.#secret = new AgentSecret(device, this.#writer);
     this.#virtualPod = new VirtualPodKeeper(device, this.#writer);
   }

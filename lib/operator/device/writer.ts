@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writes the objects of one device. */
-import { AranyaError, defined, hasCode } from "../../shared/base/mod.ts";
+import {
+  AranyaError,
+  type Clock,
+  defined,
+  hasCode,
+  SYSTEM_CLOCK,
+} from "../../shared/base/mod.ts";
 import {
   type EdgeDevice,
   isOtherUid,
@@ -31,13 +37,16 @@ export class ObjectWriter {
   /** Foreign objects with a name that the device needs, found since {@linkcode begin}. */
   conflicts: ProblemCondition[] = [];
   readonly #client: KubeClient;
+  readonly #clock: Clock;
   /** Set by {@linkcode begin}. */
   #edge: EdgeDevice | undefined;
   /** Last own write of each kind; a device has one object of each. */
   readonly #written = new Map<string, { object: KubeObject; atMs: number }>();
 
-  constructor(client: KubeClient) {
+  /** @param options `clock` defaults to the machine's */
+  constructor(client: KubeClient, options: { clock?: Clock } = {}) {
     this.#client = client;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
 
   /** Begins a reconciliation for this state of the EdgeDevice. */
@@ -53,7 +62,7 @@ export class ObjectWriter {
 
   /** Records the result of a write. */
   recordWrite(kind: string, object: KubeObject): void {
-    this.#written.set(kind, { object, atMs: performance.now() });
+    this.#written.set(kind, { object, atMs: this.#clock.monotonicMs() });
   }
 
   /** Drops the recorded write, because an informer saw that the object was deleted. */
@@ -70,7 +79,7 @@ export class ObjectWriter {
     if (!own) return stored;
     const hasCaughtUp = stored
       ? revisionOf(stored) >= revisionOf(own.object)
-      : performance.now() - own.atMs > OWN_WRITE_MS;
+      : this.#clock.monotonicMs() - own.atMs > OWN_WRITE_MS;
     if (!hasCaughtUp) return own.object as T;
     this.#written.delete(kind);
     return stored;

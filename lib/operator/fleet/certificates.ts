@@ -244,7 +244,7 @@ export class ServingCertificates implements AsyncDisposable {
     const { client, clock, secrets, namespace, isBusy } = this.#options;
     const subject = toSubject(edge);
     const name = servingSecretName(device);
-    const writer = new ObjectWriter(client);
+    const writer = new ObjectWriter(client, { clock });
     writer.begin(edge);
     // The informer selects by labels, which may have been removed.
     const stored = secrets.get(this.#secretKey(device)) ??

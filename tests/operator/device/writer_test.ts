@@ -9,6 +9,7 @@ import {
 import { ownedMeta } from "../../../lib/operator/device/metadata.ts";
 import { ObjectWriter } from "../../../lib/operator/device/writer.ts";
 import { CountingApi } from "../_support/counting_api.ts";
+import { ShiftedClock } from "../_support/shifted_clock.ts";
 
 const signal = new AbortController().signal;
 
@@ -131,5 +132,16 @@ Deno.test("latest() returns the newer one of informer and own write, and the inf
   );
   writer.recordWrite("Service", at("7"));
   writer.forgetWrite("Service");
+  assert.equal(writer.latest("Service", undefined), undefined);
+});
+
+Deno.test("latest() drops the own last write when the informer has not seen it for 10 s", () => {
+  const clock = new ShiftedClock();
+  const writer = new ObjectWriter({} as KubeClient, { clock });
+  const own = { metadata: { name: "edge-1", uid: "s1", resourceVersion: "5" } };
+  writer.recordWrite("Service", own);
+  clock.advance(9000);
+  assert.equal(writer.latest("Service", undefined), own);
+  clock.advance(1001);
   assert.equal(writer.latest("Service", undefined), undefined);
 });
