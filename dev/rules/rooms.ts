@@ -86,7 +86,8 @@ export const ROOMS: ReadonlyMap<string, RoomRule> = new RoomTable()
     packages: ["yaml"],
   })
   .room("shared/admission", {
-    summary: "which pods a device may run: the switches of agent.yaml",
+    summary:
+      "which pods a device may run: the switches of agent.yaml, and rejection under pressure",
     imports: ["shared/base", "shared/wire", "shared/config"],
   })
   .room("operator/kube", {

@@ -137,9 +137,18 @@ scenario(
       nodeName: SMALL,
       containers: [container("sleep 100000")],
     }));
+    const rejected = await untilFailed("rejected");
     assert.equal(
-      failureOf(await untilFailed("rejected")),
+      failureOf(rejected),
       "Evicted: Pod was rejected: The node had condition: [MemoryPressure]. ",
+    );
+    // As with a kubelet, which doesn't look at the containers of a pod that it rejects.
+    const { containerStatuses, conditions } = rejected.status ?? {};
+    assert.deepEqual([containerStatuses, conditions], [undefined, undefined]);
+    await untilEvent(
+      world(),
+      "rejected",
+      /^Evicted The node had condition: \[MemoryPressure\]\. $/,
     );
     assert.match(
       await world().run("get", "pod", "rejected", "--no-headers"),

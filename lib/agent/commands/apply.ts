@@ -2,8 +2,11 @@
 /**
  * Commands about pods. Each returns once its effect is persisted, so that it survives a power cut.
  */
+import { defined } from "../../shared/base/mod.ts";
 import {
+  ApplyPodResultSchema,
   decodeMessage,
+  encodeMessage,
   MAX_POD_FIELD_COUNT,
   PodSpecSchema,
   PurgePodSchema,
@@ -23,16 +26,19 @@ export async function listPods(podWorkers: PodWorkers): Promise<Uint8Array> {
   return encodeStatuses(await podWorkers.list());
 }
 
-/** Serves METHOD_APPLY_POD: stores a pod's desired spec, which its worker then applies. */
+/**
+ * Serves METHOD_APPLY_POD: stores a pod's desired spec, which its worker then applies; or returns
+ * why the device rejects the pod.
+ */
 export async function applyPod(
   payload: Uint8Array,
   podWorkers: PodWorkers,
 ): Promise<Uint8Array> {
   const maxFieldCount = MAX_POD_FIELD_COUNT;
-  await podWorkers.apply(
+  const rejection = await podWorkers.apply(
     decodeMessage(PodSpecSchema, payload, { maxFieldCount }),
   );
-  return EMPTY_RESPONSE;
+  return encodeMessage(ApplyPodResultSchema, { ...defined({ rejection }) });
 }
 
 /** Serves METHOD_REMOVE_POD: stores that a pod must be stopped within its grace period. */

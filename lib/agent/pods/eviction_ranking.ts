@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Decides which pods are evicted, and why, as a kubelet does (pkg/kubelet/eviction/helpers.go). */
+import { isCritical } from "../../shared/admission/mod.ts";
 import type { PodSpec } from "../../shared/wire/mod.ts";
 import type { ExceededThreshold } from "../runtime/mod.ts";
 import { formatBytes } from "../volumes/mod.ts";
 import {
   type ContainerUsage,
-  isBestEffort,
-  isCritical,
   type PodUsage,
   toMemoryRequest,
   toPodTotal,
@@ -160,23 +159,4 @@ export function findExceededStorageLimit(
     }". `;
   }
   return undefined;
-}
-
-/**
- * Returns why a new pod is rejected while these conditions of pressure are true; undefined when it
- * is admitted. Memory pressure alone rejects only pods of QoS class BestEffort that don't tolerate
- * it; DiskPressure rejects all but critical ones.
- */
-export function findRejection(
-  spec: PodSpec,
-  pressures: readonly string[],
-): string | undefined {
-  // No eviction ends PIDPressure, and a kubelet has no threshold for it by default.
-  const conditions = pressures.filter((type) => type !== "PIDPressure");
-  if (conditions.length === 0 || isCritical(spec)) return undefined;
-  const isMemoryOnly = conditions.every((type) => type === "MemoryPressure");
-  if (isMemoryOnly && (!isBestEffort(spec) || spec.toleratesMemoryPressure)) {
-    return undefined;
-  }
-  return `The node had condition: [${conditions.join(" ")}]. `;
 }

@@ -12,7 +12,6 @@ import type { PodReporter } from "./context.ts";
 import type { DiskReclaimer } from "./disk_reclaimer.ts";
 import {
   findExceededStorageLimit,
-  findRejection,
   hasStorageLimit,
   rankPods,
   type Shortage,
@@ -83,9 +82,9 @@ export class Evictor {
     this.#options = options;
   }
 
-  /** Returns why a new pod can't be admitted now; undefined when it can. */
-  rejectionOf(spec: PodSpec): string | undefined {
-    return findRejection(spec, this.#conditions);
+  /** Conditions of pressure that were true at the last measurement. */
+  get conditions(): readonly string[] {
+    return this.#conditions;
   }
 
   /** Measures and evicts until the signal is aborted. Never rejects. */

@@ -71,8 +71,26 @@ export class PodAdoption {
    * @throws {AranyaError} code "not_found" when it does not, "unavailable" when it can't be read
    */
   async adoptForRemoval(uid: string): Promise<PodWorker> {
-    const { engine, workers } = this.#options;
     const action = `Cannot remove pod ${uid}`;
+    const worker = await this.adoptIfPresent(uid, { action });
+    if (worker) return worker;
+    throw new AranyaError(
+      "not_found",
+      `${action}: the device does not have it`,
+    );
+  }
+
+  /**
+   * Returns the worker of a pod without a record, after adopting it; undefined when the engine does
+   * not hold it either.
+   * @param options.action for errors, such as "Cannot remove pod u-1"
+   * @throws {AranyaError} code "unavailable" when the engine can't be read
+   */
+  async adoptIfPresent(
+    uid: string,
+    { action }: { action: string },
+  ): Promise<PodWorker | undefined> {
+    const { engine, workers } = this.#options;
     const pods = await engine.listPods().catch((error) => {
       const { code, message } = asAranyaError(error, action);
       throw new AranyaError(
@@ -83,12 +101,7 @@ export class PodAdoption {
     });
     const pod = pods.get(uid);
     // The listing may have created the worker.
-    const worker = workers.find(uid) ?? (pod && this.#adopt(pod));
-    if (worker) return worker;
-    throw new AranyaError(
-      "not_found",
-      `${action}: the device does not have it`,
-    );
+    return workers.find(uid) ?? (pod && this.#adopt(pod));
   }
 
   #adopt(pod: RuntimePod): PodWorker {

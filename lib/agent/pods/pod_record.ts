@@ -47,8 +47,6 @@ export interface PodFailure {
   message: string;
   /** Whether it had to end for the sake of the device: condition DisruptionTarget. */
   isDisruption?: true;
-  /** Whether the device has never accepted the pod: it has no containers to show. */
-  isRejected?: true;
 }
 
 /**
@@ -123,8 +121,6 @@ export interface CreatePodRecordOptions {
   goal?: RecordGoal;
   /** @default 0 */
   graceSeconds?: number;
-  /** Why the pod is not even started. @default it is */
-  failure?: PodFailure | undefined;
 }
 
 /** Creates the record of a pod of which nothing has run yet. */
@@ -138,7 +134,6 @@ export function createPodRecord(
     graceSeconds: options.graceSeconds ?? 0,
     firstSeenUnixMs: options.firstSeenUnixMs,
     activeMs: 0,
-    ...defined({ failure: options.failure }),
     completed: new Map(),
     restartCounts: new Map(),
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What one worker knows of its pod between two syncs. */
 import {
+  EVICTED,
   listHostNeeds,
   toForbiddenMessage,
 } from "../../shared/admission/mod.ts";
@@ -35,7 +36,6 @@ import { toPodStatus, toTerminated } from "./pod_status.ts";
 const FIRST_VOLUMES_RETRY_MS = 1_000;
 const MAX_VOLUMES_RETRY_MS = 60_000;
 const SANDBOX_RETRY_MS = 5_000;
-const EVICTED = "Evicted";
 
 /** Options of {@linkcode PodState}. */
 export interface PodStateOptions {

@@ -45,16 +45,16 @@ export function toPodStatus(options: ToPodStatusOptions): PodStatus {
   const { spec, goal } = input;
   const toStatus = (container: ContainerInput) =>
     toContainerStatus(container, options);
-  // As with a kubelet, which never gets to see the containers of a rejected pod.
-  const shown = record.failure?.isRejected ? [] : input.containers;
   const ips = spec.hostNetwork ? options.hostIps : options.podIps;
   return create(PodStatusSchema, {
     uid: spec.uid,
     namespace: spec.namespace,
     name: spec.name,
     specHash: spec.specHash,
-    initContainers: shown.filter(({ role }) => role !== "app").map(toStatus),
-    containers: shown.filter(({ role }) => role === "app").map(toStatus),
+    initContainers: input.containers.filter(({ role }) => role !== "app")
+      .map(toStatus),
+    containers: input.containers.filter(({ role }) => role === "app")
+      .map(toStatus),
     podIps: input.sandbox.kind === "ready" ? [...ips] : [],
     hostIps: [...options.hostIps],
     sandboxReady: input.sandbox.kind === "ready",

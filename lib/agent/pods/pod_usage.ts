@@ -25,30 +25,6 @@ export interface ContainerUsage {
   diskBytes: number;
 }
 
-/** Lowest priority of the classes system-cluster-critical and system-node-critical. */
-const CRITICAL_PRIORITY = 2_000_000_000;
-
-/**
- * Returns whether a pod is never evicted (kubelet, types.IsCriticalPod). One of unknown priority,
- * from an operator or the record of an agent that did not know it, may be critical.
- */
-export function isCritical({ priority }: PodSpec): boolean {
-  return priority === undefined || priority >= CRITICAL_PRIORITY;
-}
-
-/** Returns whether a pod has QoS class BestEffort: it asks for neither CPU nor memory. */
-export function isBestEffort(spec: PodSpec): boolean {
-  return [...spec.initContainers, ...spec.containers].every(({ resources }) =>
-    !resources ||
-    [
-      resources.cpuLimitMillis,
-      resources.cpuRequestMillis,
-      resources.memoryLimitBytes,
-      resources.memoryRequestBytes,
-    ].every((value) => value === 0n)
-  );
-}
-
 /** Returns the memory that the kubelet counts as requested by a container. */
 export function toMemoryRequest({ resources }: Container): number {
   return Number(

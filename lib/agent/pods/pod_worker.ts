@@ -7,6 +7,7 @@ import {
   Notifier,
   waitAtMost,
 } from "../../shared/base/mod.ts";
+import { EVICTED, isCritical } from "../../shared/admission/mod.ts";
 import type { PodSpec, PodStatus } from "../../shared/wire/mod.ts";
 import { DISK_USAGE_INTERVAL_MS, listLimitedVolumes } from "../volumes/mod.ts";
 import { ClockTimer } from "./clock_timer.ts";
@@ -19,7 +20,6 @@ import type {
   RunningStart,
   RunningStop,
 } from "./plan_input.ts";
-import { isCritical } from "./pod_usage.ts";
 import type { PodFailure, PodRecord } from "./pod_record.ts";
 import { PodState } from "./pod_state.ts";
 
@@ -121,7 +121,7 @@ export class PodWorker implements AsyncDisposable {
   get isEvictedAndHeld(): boolean {
     const { goal, failure } = this.record;
     const mayHold = goal === "run" || goal === "remove";
-    return mayHold && failure?.reason === "Evicted" && !this.isReleased;
+    return mayHold && failure?.reason === EVICTED && !this.isReleased;
   }
 
   /** Starts the worker and enqueues its first sync. Call it once. */
@@ -173,7 +173,7 @@ export class PodWorker implements AsyncDisposable {
     if (isCritical(this.record.spec)) return;
     const { message } = eviction;
     this.#log.warn("pod is evicted", { reason: message });
-    await this.fail({ reason: "Evicted", ...eviction });
+    await this.fail({ reason: EVICTED, ...eviction });
   }
 
   /** Asks for a sync; calls that come before it starts share one. */

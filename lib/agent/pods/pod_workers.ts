@@ -10,11 +10,15 @@ import {
 import {
   type Configure,
   create,
+  type PodRejection,
   type PodSpec,
   type PodStatus,
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
-import { checkPodSwitches } from "../../shared/admission/mod.ts";
+import {
+  checkPodSwitches,
+  findPressureRejection,
+} from "../../shared/admission/mod.ts";
 import type { PodSwitches } from "../../shared/config/mod.ts";
 import type {
   ContainerRuntime,
@@ -78,11 +82,14 @@ export interface PodWorkersOptions {
 /** The pods of one device. Calls about the same pod take effect in their order. */
 export interface PodWorkers extends AsyncDisposable {
   /**
-   * Creates a pod or replaces its spec; resolves once that is persisted.
+   * Creates a pod or replaces its spec; resolves once that is persisted. A new pod may be rejected
+   * while the device is short of memory or disk space; then nothing of it is kept, and why is
+   * returned.
    * @throws {AranyaError} code "conflict" when the pod is being removed, "forbidden" when it needs
-   * what the device's owner has turned off, "invalid" for names that can't name files
+   * what the device's owner has turned off, "invalid" for names that can't name files,
+   * "unavailable" when it would be rejected and the engine can't be asked whether it runs
    */
-  apply(spec: PodSpec): Promise<void>;
+  apply(spec: PodSpec): Promise<PodRejection | undefined>;
   /**
    * Stops a pod within the shortest grace period of all calls; resolves once that is persisted. Its
    * containers and its record stay until `purge`. Repeats the final status of a terminated pod.
@@ -241,14 +248,17 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     );
   }
 
-  apply(spec: PodSpec): Promise<void> {
+  apply(spec: PodSpec): Promise<PodRejection | undefined> {
     return this.#commands.run(spec.uid, async () => {
       checkPodNames(spec);
       checkPodSwitches(spec, this.#context.switches);
+      const rejection = await this.#rejectionOf(spec);
+      if (rejection) return rejection;
       const worker = this.#workers.get(spec.uid);
       if (worker) await worker.apply(spec);
-      else await this.#admit(spec);
+      else await this.#createPod(spec);
       await this.#collectBlobs();
+      return undefined;
     });
   }
 
@@ -353,28 +363,27 @@ class DevicePodWorkers implements PodWorkers, PodRegistry {
     await this.#collectBlobs();
   }
 
-  /** Creates a pod. One that the device has no room for now fails at once, as with a kubelet. */
-  async #admit(spec: PodSpec): Promise<void> {
-    const problem = this.#evictor?.rejectionOf(spec);
-    await this.#createPod(createPodRecord(spec, {
-      firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
-      failure: problem === undefined ? undefined : {
-        reason: "Evicted",
-        message: `Pod was rejected: ${problem}`,
-        isRejected: true,
-      },
-    }));
-    if (problem === undefined) return;
-    this.#options.reporter.onPodEvent({
-      podUid: spec.uid,
-      container: "",
-      warning: true,
-      reason: "Evicted",
-      message: problem,
-    });
+  /**
+   * Returns why a pod is rejected that the device does not have; undefined for all others. Nothing
+   * of a rejected pod is kept: its controller may create the next one at once, and each record
+   * would be a write to a disk that may be full.
+   * @throws {AranyaError} code "unavailable" when it can't be known whether the device has the pod
+   */
+  async #rejectionOf(spec: PodSpec): Promise<PodRejection | undefined> {
+    if (this.#workers.has(spec.uid)) return undefined;
+    const conditions = this.#evictor?.conditions ?? [];
+    const rejection = findPressureRejection(spec, conditions);
+    if (!rejection) return undefined;
+    // It runs although its record was lost.
+    const action = `Cannot apply pod "${spec.namespace}/${spec.name}"`;
+    const worker = await this.#adoption.adoptIfPresent(spec.uid, { action });
+    return worker ? undefined : rejection;
   }
 
-  async #createPod(record: PodRecord): Promise<void> {
+  async #createPod(spec: PodSpec): Promise<void> {
+    const record = createPodRecord(spec, {
+      firstSeenUnixMs: this.#toFirstSeenUnixMs(spec),
+    });
     await this.#store.save(record);
     this.#startWorker(record, { isNew: true });
   }

@@ -192,6 +192,11 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
     return this.link.podSwitches;
   }
 
+  /** See {@linkcode PodNode.pressures}. */
+  get pressures(): PodNode["pressures"] {
+    return this.link.pressures;
+  }
+
   /** Whether the Node exists and is the device's own. */
   get ownsNode(): boolean {
     return this.#node === "ours";

@@ -28,7 +28,7 @@ import {
 import type { PodNode } from "../pods/mod.ts";
 import { ConfigurationSender } from "./configuration.ts";
 import type { DeviceContext, DeviceSettings } from "./context.ts";
-import type { MeasuredCondition } from "./node.ts";
+import { type MeasuredCondition, PRESSURE_CONDITIONS } from "./node.ts";
 import { type ReportReceiver, toReportHandlers } from "./reports.ts";
 import { type ConnectedCondition, fromFacts, fromMeasured } from "./status.ts";
 
@@ -115,6 +115,8 @@ export class DeviceLink {
   /** Another machine that was refused last. */
   #duplicate: { atMs: number } | undefined;
   #facts: Facts | undefined;
+  /** From facts that were reported over the link that is up. */
+  #pressures: PodNode["pressures"] = [];
   /** From the agent that was accepted last. */
   #hello: Hello | undefined;
   #isClosed = false;
@@ -173,6 +175,14 @@ export class DeviceLink {
   /** What the device's owner allows pods to do; undefined until the device has reported it. */
   get podSwitches(): PodNode["podSwitches"] {
     return this.#facts?.pods;
+  }
+
+  /**
+   * Conditions of pressure that the device has reported as true over the link that is up; empty
+   * while that is not known. What it reported before may be over.
+   */
+  get pressures(): PodNode["pressures"] {
+    return this.isUp ? this.#pressures : [];
   }
 
   /**
@@ -267,6 +277,7 @@ export class DeviceLink {
       : CREDENTIAL_CHANGED;
     if (refusal) return await closeWithGoodbye(link, { reason: refusal });
     this.#hello = greeting.hello;
+    this.#pressures = [];
     this.#setState({ kind: "up", link, key });
     this.#owner.onLinkUp(key);
     log.info("link is up", { version: greeting.hello.agentVersion });
@@ -377,6 +388,9 @@ export class DeviceLink {
   #onFactsReported(facts: Facts): void {
     const former = this.podSwitches;
     this.#facts = facts;
+    this.#pressures = facts.conditions.filter(({ type, status }) =>
+      status && PRESSURE_CONDITIONS.includes(type)
+    ).map(({ type }) => type);
     this.#owner.onStateChanged();
     if (!isDeepStrictEqual(former, this.podSwitches)) {
       this.#owner.onPodSwitchesChanged();

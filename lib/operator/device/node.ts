@@ -67,7 +67,12 @@ interface AddedKeys {
 /** Label that kubectl shows as the Node's role. */
 const NODE_ROLE_LABEL = "node-role.kubernetes.io/edge-device";
 
-const PRESSURE_CONDITIONS = ["MemoryPressure", "DiskPressure", "PIDPressure"];
+/** Conditions of a Node that its device reports when it is short of something. */
+export const PRESSURE_CONDITIONS: readonly string[] = [
+  "MemoryPressure",
+  "DiskPressure",
+  "PIDPressure",
+];
 /** `spec.pod.allocatable` where the EdgeDevice has none. */
 const DEFAULT_POD_COUNT = 10;
 

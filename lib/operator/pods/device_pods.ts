@@ -3,11 +3,13 @@
 import { hasCode } from "../../shared/base/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
+  ApplyPodResultSchema,
   decodeMessage,
   encodeMessage,
   type File,
   listTokenFiles,
   Method,
+  type PodRejection,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
@@ -136,15 +138,24 @@ export class DevicePods {
     return [...new Set([...before, ...this.keys()])];
   }
 
-  /** Sends a pod to the device, to be created or changed. */
-  async apply(spec: PodSpec, signal: AbortSignal): Promise<void> {
+  /**
+   * Sends a pod to the device, to be created or changed. Returns why the device doesn't take it;
+   * then it has nothing of the pod.
+   */
+  async apply(
+    spec: PodSpec,
+    signal: AbortSignal,
+  ): Promise<PodRejection | undefined> {
     this.#removalGraces.delete(spec.uid);
     this.#purged.delete(spec.uid);
     const payload = encodeMessage(PodSpecSchema, spec);
-    await this.#request(Method.APPLY_POD, { payload, signal });
+    const reply = await this.#request(Method.APPLY_POD, { payload, signal });
+    const { rejection } = decodeMessage(ApplyPodResultSchema, reply);
+    if (rejection) return rejection;
     this.#acceptedHashes.set(spec.uid, spec.specHash);
     this.#tokenFiles.set(spec.uid, listTokenFiles(spec));
     this.#changed.add(spec.uid);
+    return undefined;
   }
 
   /**

@@ -41,6 +41,11 @@ export interface PodNode {
    * process; undefined: nothing is known to be forbidden.
    */
   readonly podSwitches: PodSwitches | undefined;
+  /**
+   * Types of the conditions of pressure that the device reports as true over the link that is up;
+   * empty while that is not known.
+   */
+  readonly pressures: readonly string[];
   /** Returns whether this names the device's virtual pod, which is never sent to the device. */
   isVirtualPod(ref: ObjectRef): boolean;
   /** Returns whether a pod of that name was made for the device; else it is a foreign one. */

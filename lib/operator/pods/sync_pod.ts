@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Syncs one pod between the API server and its device. */
 import { type AranyaError, hasCode } from "../../shared/base/mod.ts";
-import type { PodStatus } from "../../shared/wire/mod.ts";
+import type { PodRejection, PodStatus } from "../../shared/wire/mod.ts";
 import { fromKey, keyOf, POD, type Pod } from "../kube/mod.ts";
 import { isTerminal, type PodWarning, toGraceSeconds } from "../podspec/mod.ts";
 import type { DeviceConnection, ListedDevice } from "./device_connection.ts";
 import type { DevicePods } from "./device_pods.ts";
 import type { PodNode } from "./device_state.ts";
 import { ForbiddenPods } from "./forbidden_pods.ts";
+import { PodAdmission } from "./pod_admission.ts";
 import type { PodClient } from "./pod_client.ts";
 import type { PodEvents } from "./pod_events.ts";
 import type { PodTranslation, PodTranslations } from "./pod_translations.ts";
@@ -32,6 +33,13 @@ export interface PodSyncerOptions {
   statusWriter: PodStatusWriter;
   /** Enqueues a pod to be synced again. */
   enqueue: EnqueuePod;
+}
+
+/** Why the device doesn't run a pod that was sent to it. */
+interface DeviceRefusal {
+  /** The device's owner does not allow it: a message that names what it has. */
+  forbidden?: string;
+  rejection?: PodRejection;
 }
 
 /** The API server's default, for a pod that was deleted before this process saw it. */
@@ -59,6 +67,7 @@ export class PodSyncer {
   readonly #graceSeconds = new Map<string, Map<string, number>>();
   readonly #rejected: RejectedPods;
   readonly #forbidden: ForbiddenPods;
+  readonly #admission: PodAdmission;
 
   constructor(options: PodSyncerOptions) {
     this.#options = options;
@@ -67,6 +76,7 @@ export class PodSyncer {
       deleteObject: (pod, signal) => this.#deleteObject(pod, signal),
     });
     this.#forbidden = new ForbiddenPods(options);
+    this.#admission = new PodAdmission(options);
   }
 
   /** Syncs the pod of this "namespace/name". */
@@ -200,24 +210,32 @@ export class PodSyncer {
         signal,
       });
     }
+    const rejection = this.#admission.findRejection(pod);
+    if (rejection) {
+      return await this.#admission.reject(pod, { rejection, signal });
+    }
     // A new pod starts when the earlier one of its name has been purged.
     const named = devicePods.findByKey(keyOf(pod));
     if (named.some((other) => other.uid !== uid)) return;
     if (!this.#isNamespaceReady(pod)) return;
     const translation = await this.#translate(pod, signal);
-    const message = await this.#send(pod, {
+    const refusal = await this.#send(pod, {
       translation,
       accepted,
       listed,
       signal,
     });
-    if (message !== undefined) {
-      // The device's switches are not known yet, or have just changed.
+    // What the device goes by is not known yet, or has just changed.
+    if (refusal?.forbidden !== undefined) {
       return await this.#forbidden.refuse(pod, {
-        message,
+        message: refusal.forbidden,
         accepted: true,
         signal,
       });
+    }
+    if (refusal?.rejection) {
+      const { rejection } = refusal;
+      return await this.#admission.reject(pod, { rejection, signal });
     }
     if (translation.warnings.length + unsupported.length === 0) {
       events.clearWarnings(uid);
@@ -274,7 +292,7 @@ export class PodSyncer {
 
   /**
    * Sends the pod to the device, unless the device has it or has disconnected. Returns why the
-   * device's owner does not allow the pod, if the device refused it for that.
+   * device refuses to run it, if it does.
    */
   async #send(
     pod: Pod,
@@ -284,7 +302,7 @@ export class PodSyncer {
       listed: ListedDevice;
       signal: AbortSignal;
     },
-  ): Promise<string | undefined> {
+  ): Promise<DeviceRefusal | undefined> {
     if (!translation.spec) return undefined;
     const { devicePods, connection, statusWriter, enqueue } = this.#options;
     // `startTime` is written first: from now on only a report of the device ends the pod, whichever
@@ -295,15 +313,15 @@ export class PodSyncer {
     }
     if (connection.listed?.signal !== listed.signal) return undefined;
     try {
-      await devicePods.apply(
+      const rejection = await devicePods.apply(
         translation.spec,
         AbortSignal.any([signal, listed.signal]),
       );
+      return rejection && { rejection };
     } catch (error) {
       if (!hasCode(error, "forbidden")) throw error;
-      return (error as AranyaError).message;
+      return { forbidden: (error as AranyaError).message };
     }
-    return undefined;
   }
 
   /** Terminates a deleted pod: the device first, then the object. */

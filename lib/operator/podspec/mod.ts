@@ -16,8 +16,8 @@
  *
  * @module
  */
+export { findHostNeeds, findPodRejection } from "./admission.ts";
 export { type FileContent, toFileBytes } from "./file_content.ts";
-export { findHostNeeds } from "./pod_host_needs.ts";
 export {
   type Allocatable,
   type PodDns,

@@ -64,6 +64,14 @@ export function toPhase(input: PodPhaseInput): PodPhase {
   return restartPolicy === "Never" ? "Failed" : "Running";
 }
 
+/** Types of the conditions that the operator sets on every pod that its device takes. */
+export const OWN_CONDITIONS: readonly string[] = [
+  "PodReadyToStartContainers",
+  "Initialized",
+  "ContainersReady",
+  "Ready",
+];
+
 /**
  * Returns the conditions that the kubelet sets, without times: PodReadyToStartContainers,
  * Initialized, ContainersReady and Ready.

@@ -14,11 +14,13 @@ import {
 import type {
   ContainerState,
   ContainerStatus,
+  PodRejection,
   PodStatus,
   Terminated,
 } from "../../shared/wire/mod.ts";
 import {
   isTerminal,
+  OWN_CONDITIONS,
   type PodPhaseInput,
   toPhase,
   toPodConditions,
@@ -35,6 +37,8 @@ export interface PodStatusInput {
    * object is deleted. @default false
    */
   terminated?: boolean;
+  /** Why the device doesn't take the pod, of which it has nothing: the pod is Failed. */
+  rejection?: PodRejection | undefined;
   /** Why the pod is not run; its containers wait with this reason. */
   refusal?: { reason: string; message: string } | undefined;
   /**
@@ -48,8 +52,8 @@ export interface PodStatusInput {
 
 /** A strategic merge patch of the status subresource; it fails on another pod of the same name. */
 export interface PodStatusPatch {
-  /** Pins the pod. */
-  metadata: { uid: string };
+  /** Pins the pod, and its version where that matters. */
+  metadata: { uid: string; resourceVersion?: string };
   /** Fields and conditions that differ. */
   status: Record<string, unknown>;
 }
@@ -68,7 +72,8 @@ const MAX_ADDRESSES = 2;
 
 /**
  * Returns the patch that brings the pod's status up to date; undefined when nothing differs or the
- * pod is in a terminal phase. Fields and conditions of others are left alone.
+ * pod is in a terminal phase. Fields and conditions of others are left alone. The patch of a
+ * rejection fails if the pod has changed: another operator may have sent it.
  */
 export function toStatusPatch(
   input: PodStatusInput,
@@ -91,20 +96,30 @@ export function toStatusPatch(
       status[field] = [{ $patch: "replace" }, ...list];
     }
   }
-  // Nor would it empty a list.
-  for (const field of ["initContainerStatuses", "containerStatuses"]) {
-    const list = status[field];
-    if (Array.isArray(list) && list.length === 0) {
-      status[field] = [{ $patch: "replace" }];
-    }
-  }
-  const conditions = toConditionsPatch(desiredConditions, {
-    former: actual.conditions,
-    nowMs,
-  });
+  const conditions = input.rejection
+    ? toRemovedConditions(actual.conditions)
+    : toConditionsPatch(desiredConditions, {
+      former: actual.conditions,
+      nowMs,
+    });
   if (conditions.length > 0) status.conditions = conditions;
   if (Object.keys(status).length === 0) return undefined;
-  return { metadata: { uid: pod.metadata.uid ?? "" }, status };
+  const { uid = "", resourceVersion } = pod.metadata;
+  return {
+    metadata: {
+      uid,
+      ...input.rejection ? defined({ resourceVersion }) : {},
+    },
+    status,
+  };
+}
+
+/** Returns the elements of a strategic merge patch that remove the operator's own conditions. */
+function toRemovedConditions(
+  conditions: readonly PodCondition[] = [],
+): { $patch: "delete"; type: string }[] {
+  return conditions.filter(({ type }) => OWN_CONDITIONS.includes(type))
+    .map(({ type }) => ({ $patch: "delete", type }));
 }
 
 /**
@@ -112,6 +127,7 @@ export function toStatusPatch(
  */
 export function toStatus(input: PodStatusInput): KubePodStatus {
   const { pod, report, accepted = true, terminated = false, nowMs } = input;
+  if (input.rejection) return toRejectedStatus(input, input.rejection);
   const { init, containers } = toStatuses(input);
   const phaseInput: PodPhaseInput = {
     pod,
@@ -150,6 +166,29 @@ export function toStatus(input: PodStatusInput): KubePodStatus {
 }
 
 /**
+ * Returns the status of a pod that its device doesn't take: as with a kubelet, without containers
+ * and conditions.
+ */
+function toRejectedStatus(
+  { pod, nowMs }: PodStatusInput,
+  { reason, message }: PodRejection,
+): KubePodStatus {
+  const { startTime, initContainerStatuses, containerStatuses } = pod.status ??
+    {};
+  return {
+    phase: "Failed",
+    reason,
+    message: `Pod was rejected: ${message}`,
+    startTime: startTime ?? toRfc3339(nowMs),
+    ...defined({
+      initContainerStatuses: initContainerStatuses?.length ? [] : undefined,
+      containerStatuses: containerStatuses?.length ? [] : undefined,
+      observedGeneration: pod.metadata.generation,
+    }),
+  };
+}
+
+/**
  * Returns the condition of a pod that was evicted for the sake of the device. A Job's
  * podFailurePolicy may match it, so as not to count the failure.
  */
@@ -167,11 +206,6 @@ function toStatuses(
   input: PodStatusInput,
 ): ContainerStatuses {
   const { pod, report } = input;
-  // The device has rejected the pod: as with a kubelet, no container of it exists.
-  if (
-    report?.failureReason &&
-    report.containers.length + report.initContainers.length === 0
-  ) return { init: [], containers: [] };
   const removing = pod.metadata.deletionTimestamp !== undefined ||
     report?.removing === true;
   const init = toContainerStatuses(pod.spec.initContainers ?? [], {

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import {
   findExceededStorageLimit,
-  findRejection,
   rankPods,
   toEvictionMessage,
 } from "../../../lib/agent/pods/eviction_ranking.ts";
@@ -159,42 +158,6 @@ Deno.test("findExceededStorageLimit() compares pod and containers with their lim
   assert.equal(
     findExceededStorageLimit(two),
     'Container app exceeded its local ephemeral storage limit "100Mi". ',
-  );
-});
-
-Deno.test("findRejection() admits what a kubelet admits under pressure", () => {
-  const bestEffort = podOf();
-  const burstable = podOf({
-    containers: [{ name: "app", resources: { cpuRequestMillis: 1n } }],
-  });
-  const tolerant = podOf({ toleratesMemoryPressure: true });
-  const critical = podOf({ priority: 2_000_000_000 });
-  const memory = ["MemoryPressure"];
-  const disk = ["DiskPressure"];
-  assert.equal(findRejection(bestEffort, []), undefined);
-  assert.equal(
-    findRejection(bestEffort, memory),
-    "The node had condition: [MemoryPressure]. ",
-  );
-  for (const pod of [burstable, tolerant, critical]) {
-    assert.equal(findRejection(pod, memory), undefined);
-  }
-  for (const pod of [burstable, tolerant]) {
-    assert.equal(
-      findRejection(pod, disk),
-      "The node had condition: [DiskPressure]. ",
-    );
-  }
-  assert.equal(findRejection(critical, disk), undefined);
-  // No eviction would end it, and a kubelet has no threshold for it unless one is configured.
-  assert.equal(findRejection(burstable, ["PIDPressure"]), undefined);
-  assert.equal(
-    findRejection(bestEffort, [...memory, "PIDPressure"]),
-    "The node had condition: [MemoryPressure]. ",
-  );
-  assert.equal(
-    findRejection(burstable, [...memory, ...disk]),
-    "The node had condition: [MemoryPressure DiskPressure]. ",
   );
 });
 

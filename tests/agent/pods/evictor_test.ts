@@ -6,7 +6,11 @@ import {
   Evictor,
 } from "../../../lib/agent/pods/evictor.ts";
 import type { DevicePressure } from "../../../lib/agent/runtime/mod.ts";
-import { ContainerStatsSchema, create } from "../../../lib/shared/wire/mod.ts";
+import {
+  ContainerStatsSchema,
+  create,
+  type PodSpec,
+} from "../../../lib/shared/wire/mod.ts";
 import {
   abortable,
   type Clock,
@@ -247,31 +251,75 @@ Deno.test("under pressure no second pod is evicted while one above its own limit
   assert.deepEqual(fixture.reclaims, []);
 });
 
-Deno.test("a new pod is rejected under disk pressure, and a known one is not", async () => {
+const DISK_REJECTION = {
+  reason: "Evicted",
+  message: "The node had condition: [DiskPressure]. ",
+};
+
+/** Returns what the device answers to this command: reason and message, or nothing. */
+async function applyTo(
+  { podWorkers }: PodsFixture,
+  spec: PodSpec,
+): Promise<{ reason: string; message: string } | undefined> {
+  const rejection = await podWorkers.apply(spec);
+  if (!rejection) return undefined;
+  const { reason, message } = rejection;
+  return { reason, message };
+}
+
+Deno.test("a new pod is rejected under disk pressure, and leaves nothing on the disk", async () => {
   const { fixture, sleeps } = await startTwoPods();
   await using _fixture = fixture;
   fixture.pressure = { ...NONE, conditions: ["DiskPressure"] };
   sleeps.release();
   await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 0);
-  await fixture.podWorkers.apply(podOf({ uid: "u3", name: "new" }));
-  await fixture.podWorkers.apply(podOf({ specHash: "h2" }));
-  await fixture.waitUntil(
-    "not rejected",
-    () => failureOf(fixture, "u3") === "Evicted",
+  fixture.isDiskFull = true;
+  const writeCount = fixture.failedWriteCount;
+  const created = podOf({ uid: "u3", name: "new" });
+  assert.deepEqual(await applyTo(fixture, created), DISK_REJECTION);
+  assert.equal(fixture.failedWriteCount, writeCount);
+  assert.equal(fixture.podWorkers.findSpec("u3"), undefined);
+  assert.deepEqual(
+    (await fixture.podWorkers.list()).map(({ uid }) => uid),
+    ["u1", "u2"],
   );
-  assert.equal(
-    fixture.podWorkers.findStatus("u3")?.failureMessage,
-    "Pod was rejected: The node had condition: [DiskPressure]. ",
-  );
-  assert.ok(
-    fixture.events.some(({ podUid, reason, message }) =>
-      podUid === "u3" && reason === "Evicted" &&
-      message === "The node had condition: [DiskPressure]. "
-    ),
-  );
-  assert.deepEqual(fixture.podWorkers.findStatus("u3")?.containers, []);
-  assert.ok(!fixture.engine.calls.includes("sandbox u3"));
-  assert.equal(failureOf(fixture, "u1"), "");
+  assert.deepEqual(fixture.events.filter(({ podUid }) => podUid === "u3"), []);
+  fixture.isDiskFull = false;
+  fixture.pressure = NONE;
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 1);
+  assert.equal(await applyTo(fixture, created), undefined);
+  await fixture.waitForStatus("app:running#0", "u3");
+});
+
+Deno.test("under disk pressure no pod is rejected that is critical or that the device has", async () => {
+  const { fixture, sleeps } = await startTwoPods();
+  await using _fixture = fixture;
+  fixture.pressure = { ...NONE, conditions: ["DiskPressure"] };
+  sleeps.release();
+  await fixture.waitUntil("no round", () => fixture.pressureChangeCount > 0);
+  const critical = podOf({ uid: "u4", priority: 2_000_000_000 });
+  assert.equal(await applyTo(fixture, critical), undefined);
+  fixture.engine.unavailable = true;
+  assert.equal(await applyTo(fixture, podOf({ specHash: "h2" })), undefined);
+  assert.equal(fixture.podWorkers.findSpec("u1")?.specHash, "h2");
+  fixture.engine.unavailable = false;
+  // Its record was lost, and the pods of the engine were not listed since.
+  const [container] = fixture.engine.pods.get("u1")?.containers ?? [];
+  assert.ok(container);
+  fixture.engine.pods.set("u3", {
+    uid: "u3",
+    namespace: "ns",
+    name: "new",
+    containers: [{ ...container, id: "app-9" }],
+    sandbox: { id: "s9", running: true, podIps: ["10.0.0.9"] },
+  });
+  const lost = podOf({ uid: "u3", name: "new" });
+  fixture.engine.unavailable = true;
+  await assert.rejects(applyTo(fixture, lost), { code: "unavailable" });
+  fixture.engine.unavailable = false;
+  assert.equal(await applyTo(fixture, lost), undefined);
+  await fixture.waitForStatus("app:running#0", "u3");
+  assert.equal(failureOf(fixture, "u1") + failureOf(fixture, "u3"), "");
 });
 
 Deno.test("a pod whose image doesn't fit is evicted in place of one that runs", async () => {

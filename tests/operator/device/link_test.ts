@@ -179,6 +179,42 @@ Deno.test("onFactsReported() enqueues all pods when the switches for pods have c
   assert.equal(device.link.podSwitches?.privileged, false);
 });
 
+Deno.test("pressures are those that were reported over the link that is up", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const first = await fixture.connectAgent(device);
+  const report = async (
+    { session }: typeof first,
+    trueTypes: readonly string[],
+  ) => {
+    const conditions = [
+      "RuntimeReady",
+      "MemoryPressure",
+      "DiskPressure",
+      "PIDPressure",
+    ].map((type) => ({ type, status: trueTypes.includes(type) }));
+    await session.request(
+      Method.REPORT_FACTS,
+      encodeMessage(FactsSchema, create(FactsSchema, { conditions })),
+      { timeoutMs: 2000 },
+    );
+  };
+  assert.deepEqual(device.pressures, []);
+  await report(first, ["RuntimeReady"]);
+  assert.deepEqual(device.pressures, []);
+  await report(first, ["RuntimeReady", "DiskPressure", "PIDPressure"]);
+  assert.deepEqual(device.pressures, ["DiskPressure", "PIDPressure"]);
+  first.links.cut();
+  await first.ended;
+  assert.deepEqual(device.pressures, []);
+  // It may be over since.
+  const second = await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
+  assert.deepEqual(device.pressures, []);
+  await report(second, ["MemoryPressure"]);
+  assert.deepEqual(device.pressures, ["MemoryPressure"]);
+});
+
 Deno.test("toConnectedCondition() keeps what the former leader wrote until the reconnect deadline", async () => {
   const conditions = [{
     type: "Connected",

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { DevicePods } from "../../../lib/operator/pods/device_pods.ts";
 import {
+  ApplyPodResultSchema,
   create,
   encodeMessage,
   Method,
+  PodRejectionSchema,
   PodSpecSchema,
   PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -202,20 +204,22 @@ Deno.test("DevicePods.findSpec() returns what was accepted before it is reported
 
 Deno.test("DevicePods.findSpec() returns the tokens that the device lists, else those that were sent", async () => {
   const listed: { sha256: string[] } = { sha256: [] };
-  const { device } = open(() =>
-    encodeMessage(PodStatusListSchema, {
-      pods: [{
-        uid: "a",
-        namespace: "ns",
-        name: "web",
-        specHash: "h2",
-        tokenFiles: listed.sha256.map((sha256) => ({
-          path: "token",
-          sha256,
-          token: {},
-        })),
-      }],
-    })
+  const { device } = open((method) =>
+    method === Method.LIST_PODS
+      ? encodeMessage(PodStatusListSchema, {
+        pods: [{
+          uid: "a",
+          namespace: "ns",
+          name: "web",
+          specHash: "h2",
+          tokenFiles: listed.sha256.map((sha256) => ({
+            path: "token",
+            sha256,
+            token: {},
+          })),
+        }],
+      })
+      : new Uint8Array()
   );
   listed.sha256 = ["t1"];
   await device.list(SIGNAL);
@@ -234,6 +238,19 @@ Deno.test("DevicePods.findSpec() returns the tokens that the device lists, else 
   assert.deepEqual(tokensOf(device), ["t1"]);
   await device.purge("a", SIGNAL);
   assert.equal(tokensOf(device), undefined);
+});
+
+Deno.test("DevicePods.apply() returns why the device rejects a pod, which it then doesn't have", async () => {
+  const rejection = { reason: "Evicted", message: "no space. " };
+  const { device } = open(() =>
+    encodeMessage(ApplyPodResultSchema, {
+      rejection: create(PodRejectionSchema, rejection),
+    })
+  );
+  const { reason, message } = await device.apply(specWith("t1"), SIGNAL) ?? {};
+  assert.deepEqual({ reason, message }, rejection);
+  assert.equal(device.hasAccepted("a"), false);
+  assert.equal(device.findSpec("a"), undefined);
 });
 
 Deno.test("DevicePods.purge() throws other errors of the device", async () => {

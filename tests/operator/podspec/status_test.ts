@@ -7,6 +7,7 @@ import {
 } from "../../../lib/operator/podspec/status.ts";
 import {
   create,
+  PodRejectionSchema,
   type PodStatus,
   PodStatusSchema,
 } from "../../../lib/shared/wire/mod.ts";
@@ -383,16 +384,52 @@ Deno.test("toStatus() of a pod that was evicted while it was initialized leaves 
   );
 });
 
-Deno.test("toStatusPatch() removes the container statuses of a pod that the device has rejected", () => {
+const REJECTION = create(PodRejectionSchema, {
+  reason: "Evicted",
+  message: "The node had condition: [DiskPressure]. ",
+});
+
+Deno.test("toStatusPatch() of a rejected pod is that of a kubelet, and pins the pod's version", () => {
   const rejected = pod();
+  rejected.metadata.resourceVersion = "7";
+  rejected.metadata.generation = 1;
+  assert.deepEqual(
+    toStatusPatch({ pod: rejected, rejection: REJECTION, nowMs: NOW_MS }),
+    {
+      metadata: { uid: rejected.metadata.uid, resourceVersion: "7" },
+      status: {
+        phase: "Failed",
+        reason: "Evicted",
+        message: "Pod was rejected: The node had condition: [DiskPressure]. ",
+        startTime: NOW,
+        observedGeneration: 1,
+      },
+    },
+  );
+});
+
+Deno.test("toStatusPatch() of a rejected pod removes what was written when it was sent", () => {
+  const rejected = pod({ initContainers: [{ name: "init" }] });
   const first = toStatusPatch({ pod: rejected, nowMs: NOW_MS });
-  assert.ok(first?.status.containerStatuses);
+  assert.equal(first?.metadata.resourceVersion, undefined);
+  assert.ok(first);
   rejected.status = first.status;
-  const patch = toStatusPatch({
-    pod: rejected,
-    report: makeReport({ ...EVICTION, containers: [] }),
-    nowMs: NOW_MS,
+  rejected.status.conditions?.push({
+    type: "PodScheduled",
+    status: "True",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
   });
-  assert.equal(patch?.status.phase, "Failed");
-  assert.deepEqual(patch?.status.containerStatuses, [{ $patch: "replace" }]);
+  const { status } = toStatusPatch({
+    pod: rejected,
+    rejection: REJECTION,
+    nowMs: NOW_MS + 5_000,
+  }) ?? {};
+  assert.deepEqual(status?.containerStatuses, []);
+  assert.deepEqual(status?.initContainerStatuses, []);
+  assert.deepEqual(
+    status?.conditions,
+    ["PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"]
+      .map((type) => ({ $patch: "delete", type })),
+  );
+  assert.equal(status?.startTime, undefined);
 });

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A syncer of one pod without an API server. */
-import {
-  type AranyaError,
-  SYSTEM_CLOCK,
-} from "../../../../lib/shared/base/mod.ts";
+import { AranyaError, SYSTEM_CLOCK } from "../../../../lib/shared/base/mod.ts";
 import type {
   KubeClient,
   NewEvent,
@@ -17,9 +14,12 @@ import { PodStatusWriter } from "../../../../lib/operator/pods/status_writer.ts"
 import { PodSyncer } from "../../../../lib/operator/pods/sync_pod.ts";
 import type { PodTokens } from "../../../../lib/operator/pods/tokens.ts";
 import {
+  ApplyPodResultSchema,
   create,
   decodeMessage,
+  encodeMessage,
   Method,
+  PodRejectionSchema,
   PodStatusListSchema,
   RemovePodSchema,
 } from "../../../../lib/shared/wire/mod.ts";
@@ -43,6 +43,10 @@ export interface Failures {
   patch?: AranyaError | undefined;
   /** What the device's owner allows. */
   switches?: PodSwitches | undefined;
+  /** Conditions of pressure that the device reports. */
+  pressures?: readonly string[];
+  /** Why the device rejects the pod. */
+  rejection?: { reason: string; message: string } | undefined;
 }
 
 /** A syncer of one pod without an API server; patches and requests are accepted. */
@@ -59,6 +63,8 @@ export class OfflineSyncer {
   /** UIDs of pods whose tokens were dropped. */
   readonly dropped: string[] = [];
   readonly stored: { pod: Pod | undefined } = { pod: REFERRING_POD };
+  /** Returns the informer's copy. */
+  findPod: () => Pod | undefined = () => this.stored.pod;
   readonly devicePods: DevicePods;
   readonly syncer: PodSyncer;
 
@@ -71,6 +77,9 @@ export class OfflineSyncer {
         get podSwitches() {
           return failures.switches;
         },
+        get pressures() {
+          return failures.pressures ?? [];
+        },
       },
       client,
       sources: {
@@ -80,7 +89,7 @@ export class OfflineSyncer {
             ? { kind: "unreadable", error: failures.namespace }
             : { kind: "ready" },
         serves: () => true,
-        findPod: () => this.stored.pod,
+        findPod: () => this.findPod(),
       } as unknown as PodSources,
       subscription: {
         setRefs: (podKey, podRefs) => void this.refs.set(podKey, [...podRefs]),
@@ -133,8 +142,14 @@ export class OfflineSyncer {
     return {
       patch: (_type: unknown, _ref: unknown, { body }: PatchOptions) => {
         if (failures.patch) return Promise.reject(failures.patch);
+        const { metadata, status } = body as Pod;
+        const present = stored.pod?.metadata.resourceVersion;
+        if ((metadata.resourceVersion ?? present) !== present) {
+          return Promise.reject(
+            new AranyaError("conflict", "Cannot patch: the pod has changed"),
+          );
+        }
         patches.push(body);
-        const { status } = body as { status: Pod["status"] };
         const resourceVersion = String(patches.length + 1);
         const { pod = REFERRING_POD } = stored;
         stored.pod = {
@@ -163,9 +178,16 @@ export class OfflineSyncer {
         const failure = method === Method.APPLY_POD
           ? failures.apply
           : failures.remove;
-        return failure
-          ? Promise.reject(failure)
-          : Promise.resolve(new Uint8Array());
+        if (failure) return Promise.reject(failure);
+        const { rejection } = failures;
+        if (method !== Method.APPLY_POD || !rejection) {
+          return Promise.resolve(new Uint8Array());
+        }
+        return Promise.resolve(
+          encodeMessage(ApplyPodResultSchema, {
+            rejection: create(PodRejectionSchema, rejection),
+          }),
+        );
       },
     }, SETTINGS);
   }

@@ -31,11 +31,13 @@ import {
 } from "../../../../lib/operator/kube/mod.ts";
 import { NAMESPACE, SERVICE_ACCOUNT } from "../../_support/kinds.ts";
 import {
+  ApplyPodResultSchema,
   create,
   decodeMessage,
   encodeMessage,
   type File,
   Method,
+  PodRejectionSchema,
   type PodSpec,
   PodSpecSchema,
   type PodStatus,
@@ -58,8 +60,15 @@ export const TEST_NODE: PodNode = {
   name: NODE_NAME,
   allocatable: { cpuMillis: 0, memoryBytes: 0 },
   podSwitches: undefined,
+  pressures: [],
   isVirtualPod: ({ name }) => name === NODE_NAME,
   ownsVirtualPod: ({ metadata }) => metadata.uid === OWN_VIRTUAL_POD_UID,
+};
+
+/** Why pods are rejected while the device has no space on its disk. */
+export const REJECTION = {
+  reason: "Evicted",
+  message: "The node had condition: [DiskPressure]. ",
 };
 
 /** Settings of the device, with the defaults of an EdgeDevice. */
@@ -76,6 +85,8 @@ export class ScriptedDevice {
   readonly calls: string[] = [];
   readonly graces: number[] = [];
   failApply: AranyaError | undefined;
+  /** Names of pods that the device rejects. */
+  readonly rejected = new Set<string>();
   /** Whether the list names the tokens that the device holds; agents of early versions don't. */
   reportsTokens = true;
   controller: PodController | undefined;
@@ -97,6 +108,13 @@ export class ScriptedDevice {
         const spec = decodeMessage(PodSpecSchema, payload);
         this.calls.push(`apply ${spec.namespace}/${spec.name}`);
         if (this.failApply) return Promise.reject(this.failApply);
+        if (this.rejected.has(spec.name)) {
+          return Promise.resolve(
+            encodeMessage(ApplyPodResultSchema, {
+              rejection: create(PodRejectionSchema, REJECTION),
+            }),
+          );
+        }
         this.specs.set(spec.uid, spec);
         break;
       }

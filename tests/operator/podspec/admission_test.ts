@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { findHostNeeds } from "../../../lib/operator/podspec/pod_host_needs.ts";
+import {
+  findHostNeeds,
+  findPodRejection,
+} from "../../../lib/operator/podspec/admission.ts";
 import { findUnsupportedFields } from "../../../lib/operator/podspec/supported_fields.ts";
 import { CAPABILITIES } from "../../../lib/shared/wire/mod.ts";
 import {
@@ -46,4 +49,26 @@ Deno.test("findHostNeeds() does without what a pod refers to", () => {
     volumes: [{ name: "v", secret: { secretName: "absent" } }],
   });
   assert.deepEqual(findHostNeeds(referring), []);
+});
+
+Deno.test("findPodRejection() reads priority, tolerations and requests of a pod", () => {
+  const find = (more: Record<string, unknown>, conditions: string[]) =>
+    findPodRejection(
+      pod({ containers: [{ name: "app" }], ...more }),
+      conditions,
+    )
+      ?.message;
+  const memory = ["MemoryPressure"];
+  const message = "The node had condition: [MemoryPressure]. ";
+  assert.equal(find({}, []), undefined);
+  assert.equal(find({}, memory), message);
+  assert.equal(
+    find({ tolerations: [{ operator: "Exists" }] }, memory),
+    undefined,
+  );
+  const resources = { limits: { memory: "1Mi" } };
+  const containers = [{ name: "app", resources }];
+  assert.equal(find({ containers }, memory), undefined);
+  assert.equal(find({ priority: 2_000_000_000 }, memory), undefined);
+  assert.equal(find({ priority: 1_000 }, memory), message);
 });
