@@ -29,7 +29,7 @@ import {
   findPureTests,
   findUnitTests,
 } from "./testing/discover.ts";
-import { toEndToEndJob } from "./testing/end_to_end.ts";
+import { toFileJob, toRoomJobs } from "./testing/jobs.ts";
 import { addResults, noResults, type Results } from "./testing/results.ts";
 import { runTests } from "./testing/run_tests.ts";
 import { runJobs, Schedule } from "./testing/schedule.ts";
@@ -46,8 +46,11 @@ import {
 const UNIT_TIMEOUT_MS = 120_000;
 /** Deadline of an end-to-end file, beside another one on a busy machine. */
 const END_TO_END_TIMEOUT_MS = 900_000;
-/** How many end-to-end files run at the same time. Most of their time they wait. */
-const END_TO_END_SLOTS = 2;
+/**
+ * How many rooms or end-to-end files run at the same time. Files need 0.6 cores: most of their time
+ * they wait.
+ */
+const SLOTS = 2;
 
 async function setUp(): Promise<void> {
   print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
@@ -71,9 +74,16 @@ async function* runUnitTests(): AsyncGenerator<Results> {
   await using cluster = await startCluster();
   const env = { [SHARED_KUBECONFIG]: cluster.kubeconfig };
   // A process for each room: one that crashes or hangs ends no other.
-  for (const [title, files] of byRoom(await findUnitTests())) {
-    yield await runTests({ title, files, env, testTimeoutMs: UNIT_TIMEOUT_MS });
-  }
+  const jobs = toRoomJobs(byRoom(await findUnitTests()));
+  const schedule = new Schedule(jobs, { slotCount: SLOTS, random: () => 0 });
+  yield* runJobs(schedule, ({ name, files }) =>
+    runTests({
+      title: ["tests", name].filter(Boolean).join("/"),
+      files,
+      env,
+      testTimeoutMs: UNIT_TIMEOUT_MS,
+      isBuffered: true,
+    }));
 }
 
 /** Runs end-to-end tests, with a process for each file, in the order that the seed decides. */
@@ -82,8 +92,8 @@ async function* runEndToEndTests(
 ): AsyncGenerator<Results> {
   const version = await kubernetesVersion();
   const random = createRandom(seed);
-  const schedule = new Schedule(files.map(toEndToEndJob), {
-    slotCount: END_TO_END_SLOTS,
+  const schedule = new Schedule(files.map(toFileJob), {
+    slotCount: SLOTS,
     random: () => random.fraction(),
   });
   print(`\n== ${files.length} end-to-end files, --seed ${seed}`);
