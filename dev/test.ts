@@ -44,8 +44,6 @@ import {
 
 /** Deadline of a unit test. End-to-end tests have their own. */
 const UNIT_TIMEOUT_MS = 120_000;
-/** Deadline of an end-to-end file, beside another one on a busy machine. */
-const END_TO_END_TIMEOUT_MS = 900_000;
 /**
  * How many rooms or end-to-end files run at the same time. Files need 0.6 cores: most of their time
  * they wait.
@@ -104,7 +102,6 @@ async function* runEndToEndTests(
     return await runTests({
       title: `${name} on Kubernetes ${version}`,
       files: [name],
-      timeoutMs: END_TO_END_TIMEOUT_MS,
       isBuffered: true,
     });
   });

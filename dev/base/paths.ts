@@ -2,7 +2,7 @@
 /** File names and URLs for the developers' programs. */
 import { fileURLToPath } from "node:url";
 
-export { dirname, join, relative } from "node:path";
+export { dirname, join, relative, resolve } from "node:path";
 
 /** Returns the path that a `file:` URL names. */
 export function fromFileUrl(url: URL | string): string {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reads what came of test files, from the reports and the output of `deno test`. */
+import { resolve, ROOT } from "../base/paths.ts";
 
 /** A test that failed, or a file that could not be loaded. */
 export interface Failure {
@@ -56,17 +57,27 @@ interface Case {
 const CANCELLED = "Cancelled";
 const IGNORED = "ignored";
 
+/** Options of {@linkcode readReport}. */
+export interface ReportOptions {
+  /** What the process has printed: Deno reports an error outside of a test only there. */
+  output?: string;
+  /** The files that the process ran. */
+  files?: string[];
+}
+
 /**
  * Reads a JUnit report. A case with a failure or an error has failed; an ignored one counts as
  * failed too, so that nothing is skipped silently.
- * @param options.output what the process has printed: Deno reports an error outside of a test only
- * there
  */
 export function readReport(
   report: string,
-  options: { output?: string } = {},
+  options: ReportOptions = {},
 ): Results {
-  const cases = readCases(report);
+  const { output = "", files = [] } = options;
+  const cases = readCases(report).map((one) => ({
+    ...one,
+    file: findFile(one, files),
+  }));
   const failed = cases.filter(({ message }) => message !== undefined);
   const results: Results = {
     ...noResults(),
@@ -74,7 +85,10 @@ export function readReport(
     failed: failed.length,
     times: sumTimes(cases),
   };
-  const uncaught = readUncaught(options.output ?? "");
+  const uncaught = readUncaught(output).map((one) => ({
+    ...one,
+    file: findFile(one, files),
+  }));
   for (const { file, title, message = "" } of failed) {
     const isExplained = didNotRun(message) &&
       uncaught.some((one) => one.file === file);
@@ -89,6 +103,20 @@ export function readReport(
     results.failures.push(toFailure(error, affected));
   }
   return results;
+}
+
+/**
+ * Returns the test file of a case. Deno names the module that registered the test, which may be one
+ * that several files import.
+ */
+function findFile(
+  { file, message = "" }: { file: string; message?: string },
+  files: string[],
+): string {
+  const [only] = files;
+  if (only !== undefined && files.length === 1) return only;
+  return files.find((one) => resolve(ROOT, one) === resolve(ROOT, file)) ??
+    files.find((one) => message.includes(`${resolve(ROOT, one)}:`)) ?? file;
 }
 
 function didNotRun(message: string): boolean {

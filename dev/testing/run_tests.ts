@@ -30,7 +30,7 @@ export interface RunTestsOptions {
   env?: Record<string, string>;
   /** Deadline of each test; absent when the tests have their own. */
   testTimeoutMs?: number;
-  /** The process is killed after this many milliseconds. @default 600000 */
+  /** The process is killed after this many milliseconds. @default 900000 */
   timeoutMs?: number;
   /** Whether files run side by side. @default false */
   isParallel?: boolean;
@@ -87,7 +87,7 @@ async function runProcess(
   options: RunTestsOptions,
   { runId, screen }: { runId: string; screen: Screen },
 ): Promise<EndedProcess> {
-  const { files, timeoutMs = 600_000 } = options;
+  const { files, timeoutMs = 900_000 } = options;
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -122,7 +122,7 @@ function toResults(
   { title, files }: RunTestsOptions,
   { success, stdout, stderr, report, killedAfterMs }: EndedProcess,
 ): Results {
-  let results = readReport(report, { output: stdout });
+  let results = readReport(report, { output: stdout, files });
   if (results.passed + results.failed === 0) results = readOutput(stdout);
   if (!success && results.failed === 0) {
     results.failed = 1;

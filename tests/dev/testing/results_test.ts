@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { ROOT } from "../../../dev/base/paths.ts";
 import {
   addResults,
   noResults,
@@ -95,6 +96,39 @@ Deno.test("readReport() returns one failure when no test of a file ran", () => {
     message:
       "Error: late\n\n    at file:///a_test.ts:1:7\n(2 tests of this file did not run)",
   }]);
+});
+
+/** A test that a support module registered: Deno names that module. */
+const BY_SUPPORT = "./tests/_support/scenario.ts";
+
+Deno.test("readReport() names the test file when a support module registered the test", () => {
+  const report = `<testsuites>
+    <testcase name="a" classname="${BY_SUPPORT}" time="0.1"><failure message="x">x</failure></testcase>
+    <testcase name="b" classname="${BY_SUPPORT}" time="0.2"><error message="Cancelled"/></testcase>
+  </testsuites>`;
+  const { failed, failures, times } = readReport(report, {
+    files: ["a_test.ts"],
+    output: UNCAUGHT,
+  });
+  assert.equal(failed, 2);
+  assert.deepEqual(failures.map(({ file, title }) => [file, title]), [
+    ["a_test.ts", "a"],
+    ["a_test.ts", "b"],
+  ]);
+  assert.deepEqual(times, [{ file: "a_test.ts", ms: 300 }]);
+});
+
+Deno.test("readReport() takes the test file from the error when there are several files", () => {
+  const stack = `x\n    at file://${ROOT}/tests/b_test.ts:1:2`;
+  const report = `<testsuites>
+    <testcase name="a" classname="${BY_SUPPORT}" time="0.1"><failure message="x">${stack}</failure></testcase>
+    <testcase name="b" classname="${BY_SUPPORT}" time="0.1"><failure message="x">x</failure></testcase>
+  </testsuites>`;
+  const files = ["tests/a_test.ts", "tests/b_test.ts"];
+  assert.deepEqual(
+    readReport(report, { files }).failures.map(({ file }) => file),
+    ["tests/b_test.ts", "tests/_support/scenario.ts"],
+  );
 });
 
 Deno.test("readReport() counts an error outside of tests beside a test that failed", () => {
