@@ -42,8 +42,11 @@ import {
   startCluster,
 } from "./world/mod.ts";
 
-/** Deadline of a unit test. End-to-end tests have their own. */
-const UNIT_TIMEOUT_MS = 120_000;
+/**
+ * Deadline of a unit test; the type check of everything is the longest. End-to-end tests have their
+ * own.
+ */
+const UNIT_TIMEOUT_MS = 300_000;
 /**
  * How many rooms or end-to-end files run at the same time. Files need 0.6 cores: most of their time
  * they wait.

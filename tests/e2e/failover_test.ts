@@ -41,7 +41,7 @@ const POD = "survivor";
 /** From the links until kubectl works; much of it is the start of kubectl on a busy machine. */
 const KUBECTL_MS = 30_000;
 /** A kubectl that was sent to a host that vanished is killed after this long. */
-const ATTEMPT_MS = 5_000;
+const ATTEMPT_MS = 8_000;
 
 const world = useWorld({ operatorHosts: HOSTS, devices: DEVICES });
 

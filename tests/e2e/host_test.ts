@@ -179,6 +179,8 @@ scenario(
   async () => {
     await assertCatReturns(world(), { target: [DEVICE], sizeMegabytes: 200 });
   },
+  // As fast as the machine is: ten seconds, or minutes beside other tests.
+  { timeoutMs: 600_000 },
 );
 
 scenario("kubectl cp copies a folder to the device and back", async () => {

@@ -212,6 +212,8 @@ scenario(
       sizeMegabytes: 200,
     });
   },
+  // As fast as the machine is: ten seconds, or minutes beside other tests.
+  { timeoutMs: 600_000 },
 );
 
 scenario("kubectl cp copies a folder into a container and back", async () => {
