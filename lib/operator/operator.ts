@@ -138,8 +138,11 @@ class Operator {
     const suffix = crypto.randomUUID().slice(0, 8);
     this.#identity = `${Deno.hostname()}_${suffix}`;
     this.#gate = new LinkGate({
-      findEndpoint: (identity, peer) =>
-        this.#replicas.findEndpoint(identity, peer),
+      finder: {
+        findEndpoint: (identity, peer) =>
+          this.#replicas.findEndpoint(identity, peer),
+      },
+      clock,
     });
     this.#front = new LinkFront({
       client,
@@ -195,12 +198,13 @@ class Operator {
       namespace,
       name: LEADER_LEASE,
       identity: this.#identity,
-      onHolder: (identity) => this.#gate.setLeader(identity),
+      onHolder: (holder) => this.#gate.setLeader(holder),
       log,
       clock,
       signal,
     });
     const ended = AbortSignal.any([signal, leadership.lost]);
+    this.#gate.onElected();
     const fenced = new FencedClient(client, leadership);
     let term: Term | undefined;
     try {

@@ -28,6 +28,7 @@ const STANDBY: DeviceDirectory = {
       endpoint,
     });
   },
+  decided: () => Promise.resolve(),
 };
 
 function open(api: CountingApi, grpcPort = 0): LinkFront {

@@ -91,7 +91,10 @@ class LeaderFixture implements AsyncDisposable {
   ): Promise<LeaderFixture> {
     const scope = new Scope();
     const leadership = new TestLeadership();
-    const gate = new LinkGate({ findEndpoint: () => undefined });
+    const gate = new LinkGate({
+      finder: { findEndpoint: () => undefined },
+      clock: SYSTEM_CLOCK,
+    });
     const { namespace } = api;
     const hostAddresses = ["127.0.0.1"];
     const front = scope.use(

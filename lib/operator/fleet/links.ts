@@ -20,6 +20,11 @@ export interface DeviceDirectory {
    * @throws {NotLeaderError} while another operator serves the devices, or may
    */
   find(name: string, peer: string): Device | undefined;
+  /**
+   * Resolves when it is known whether this operator serves devices: at once unless it is about to
+   * become the leader, and after some seconds in any case. Never rejects.
+   */
+  decided(signal: AbortSignal): Promise<void>;
 }
 
 /** Options of {@linkcode serveLinks}. */
@@ -71,8 +76,10 @@ async function serveLink(
   let secured: Awaited<ReturnType<typeof respondToHandshake>>;
   try {
     secured = await respondToHandshake(link, {
-      findKeys: (name) =>
-        Promise.resolve().then(() => directory.find(name, peer)?.findKeys()),
+      findKeys: async (name) => {
+        await directory.decided(signal);
+        return directory.find(name, peer)?.findKeys();
+      },
       slots,
       meter,
       signal,

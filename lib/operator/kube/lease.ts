@@ -22,8 +22,8 @@ export interface LeaderElectionOptions {
   name: string;
   /** `holderIdentity` of this process; no two processes may have the same. */
   identity: string;
-  /** Receives the holder each time that the Lease was read and is held by another process. */
-  onHolder?: (identity: string) => void;
+  /** Called each time that the Lease was read and is held by another process. */
+  onHolder?: (holder: LeaseHolder) => void;
   /** Gets a line when leadership, or the ability to renew it, changes. */
   log: Logger;
   /** A Lease that isn't renewed for this long may be taken by others. @default 8000 */
@@ -41,6 +41,13 @@ export interface LeaderElectionOptions {
   retryPeriodMs?: number;
   /** @default SYSTEM_CLOCK */
   clock?: Clock;
+}
+
+/** The process that holds a Lease. */
+export interface LeaseHolder {
+  identity: string;
+  /** After this time others may take the Lease, unless it is renewed; in milliseconds. */
+  expiresInMs: number;
 }
 
 /**
@@ -184,7 +191,10 @@ class LeaseRecord {
       const isFree = holder === "" || holder === this.#options.identity ||
         this.#isExpired(lease);
       if (isFree) return await this.#write(lease, options);
-      this.#options.onHolder?.(holder);
+      this.#options.onHolder?.({
+        identity: holder,
+        expiresInMs: this.remainingMs,
+      });
       return { kind: "others", holder };
     });
   }
@@ -208,7 +218,10 @@ class LeaseRecord {
       if (holder === this.#options.identity) {
         return await this.#write(lease, options);
       }
-      this.#options.onHolder?.(holder);
+      this.#options.onHolder?.({
+        identity: holder,
+        expiresInMs: this.#durationMs,
+      });
       return { kind: "others", holder };
     });
   }

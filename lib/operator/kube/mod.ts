@@ -59,6 +59,7 @@ export { toLabelSelector } from "./label_selector.ts";
 export {
   type LeaderElectionOptions,
   type Leadership,
+  type LeaseHolder,
   waitForLeadership,
 } from "./lease.ts";
 export type { ChangeListener, ObjectChange } from "./object_store.ts";

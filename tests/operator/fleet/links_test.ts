@@ -31,10 +31,12 @@ import { Pipe } from "../../../dev/base/pipe.ts";
 
 async function openListener(
   fixture: DeviceFixture,
-  { notLeader, leadingFinds = 0, log = SILENT_LOGGER }: {
+  { notLeader, leadingFinds = 0, decided, log = SILENT_LOGGER }: {
     /** Thrown for each device that is looked up, after so many that are not. */
     notLeader?: NotLeaderError;
     leadingFinds?: number;
+    /** When it is known who leads. @default at once */
+    decided?: Promise<void>;
     log?: Logger;
   } = {},
 ) {
@@ -54,6 +56,7 @@ async function openListener(
         if (notLeader && ++findCount > leadingFinds) throw notLeader;
         return name === fixture.ref.name ? device : undefined;
       },
+      decided: () => decided ?? Promise.resolve(),
     },
     log,
     meter: NO_METER,
@@ -81,6 +84,22 @@ Deno.test("serveLinks() accepts a device with its credential", async () => {
     key,
   });
   sealed.close("enough");
+  await end();
+});
+
+Deno.test("serveLinks() has an agent wait until it is known who leads", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { promise: decided, resolve } = Promise.withResolvers<void>();
+  const { device, dial, end } = await openListener(fixture, { decided });
+  let isSecured = false;
+  const securing = initiateHandshake(await dial(), {
+    device: fixture.ref.name,
+    key: device.findKeys()?.key ?? new Uint8Array(32),
+  }).finally(() => isSecured = true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(isSecured, false);
+  resolve();
+  (await securing).close("enough");
   await end();
 });
 

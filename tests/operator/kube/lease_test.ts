@@ -9,8 +9,10 @@ import {
 } from "../../../lib/shared/base/mod.ts";
 import {
   createKubeClient,
+  type LeaderElectionOptions,
   type Leadership,
   LEASE,
+  type LeaseHolder,
   waitForLeadership,
 } from "../../../lib/operator/kube/mod.ts";
 import { NAMESPACE } from "../_support/kinds.ts";
@@ -111,8 +113,13 @@ class Election {
   readonly #stop = new AbortController();
 
   /** Waits for leadership; the clock must be driven. */
-  start(client: LeaseClient, identity: string): Promise<Leadership> {
+  start(
+    client: LeaseClient,
+    identity: string,
+    options: Pick<LeaderElectionOptions, "onHolder"> = {},
+  ): Promise<Leadership> {
     return waitForLeadership({
+      ...options,
       client,
       namespace: "edge",
       name: "leader",
@@ -252,6 +259,25 @@ Deno.test("waitForLeadership() does not count the time in which the API server d
   assert.equal(second, undefined);
   await election.clock.run(leader.release());
   await using _next = await election.clock.run(waiting);
+});
+
+Deno.test("waitForLeadership() reports when the holder's Lease expires", async () => {
+  await using election = new Election();
+  const client = election.api.connect();
+  await using _leader = await election.lead(client, "a");
+  const holders: LeaseHolder[] = [];
+  const waiting = election.start(election.api.connect(), "b", {
+    onHolder: (holder) => holders.push(holder),
+  });
+  await election.clock.pass(20_000);
+  assert.ok(holders.length > 10);
+  assert.ok(holders.every(({ identity }) => identity === "a"));
+  assert.ok(holders.every(({ expiresInMs }) => expiresInMs >= 6000));
+  holders.splice(0);
+  client.outage = "unavailable";
+  await using _second = await election.clock.run(waiting);
+  const expiriesMs = holders.map(({ expiresInMs }) => expiresInMs);
+  assert.deepEqual(expiriesMs.slice(-3), [3000, 2000, 1000]);
 });
 
 Deno.test("waitForLeadership() acquires and renews while the renewal of other Leases hangs", async () => {
