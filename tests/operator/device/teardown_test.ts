@@ -212,11 +212,20 @@ Deno.test("tearDown() by a new leader lets a device that was connected come back
   const tear = () => tearDown(device, { state, objects: reconciler, signal });
   assert.equal(await tear(), false);
   assert.deepEqual(device.credential.keys, former.credential.keys);
+  const { sources } = fixture.stores;
+  // Otherwise the pod would be sent again, to an agent that then reports nothing about it.
+  await until(
+    () =>
+      sources.listPods(device.name).some(({ metadata }) =>
+        metadata.name === "web" && metadata.deletionTimestamp !== undefined
+      ),
+    "a deleted pod in its store",
+  );
   // The agent lists no pods: it has stopped this one.
   const agent = await fixture.connectAgent(device);
   await until(async () => await findPod() === undefined, "a finalized pod");
   await until(
-    () => fixture.stores.sources.listPods(device.name).length === 1,
+    () => sources.listPods(device.name).length === 1,
     "the virtual pod alone",
   );
   assert.equal(await tear(), true);
