@@ -5,7 +5,7 @@ import { readSources } from "../../dev/rules/signals.ts";
 
 /** A wait of a fixed time that is not zero; zero gives others a turn. */
 const FIXED_WAIT = new RegExp([
-  String.raw`=>\s*\{?\s*setTimeout\(\s*resolve\w*\s*,\s*(?!0\s*[,)])`,
+  String.raw`=>\s*\{?\s*setTimeout\(\s*resolve\w*\s*,(?!\s*0\s*[,)])`,
   String.raw`\bSYSTEM_CLOCK\.sleep\(\s*(?!0\s*[,)])[\w.]*[\d_A-Z]+\s*[,)]`,
   String.raw`(?:await|return|void)\s+(?:pause|delay|sleep)\(\s*(?!0\s*[,)])`,
 ].join("|"));
@@ -65,6 +65,7 @@ Deno.test("the check finds fixed waits, and no turns of the event loop", () => {
   for (
     const text of [
       "await new Promise((resolve) => setTimeout(resolve));",
+      "await new Promise((resolve) => setTimeout(resolve, 0));",
       "await SYSTEM_CLOCK.sleep(0);",
       "return SYSTEM_CLOCK.sleep(delayMs, options);",
       "await clock.sleep(5_000);",
