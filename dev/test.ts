@@ -47,11 +47,10 @@ import {
  * own.
  */
 const UNIT_TIMEOUT_MS = 300_000;
-/**
- * How many rooms or end-to-end files run at the same time. Files need 0.6 cores: most of their time
- * they wait.
- */
-const SLOTS = 2;
+/** Rooms run one after the other: their tests keep two cores busy. */
+const ROOM_SLOTS = 1;
+/** How many end-to-end files run at the same time. They need 0.6 cores: most of it is waiting. */
+const FILE_SLOTS = 2;
 
 async function setUp(): Promise<void> {
   print(`== set-up: Kubernetes ${await kubernetesVersion()}, etcd, Docker`);
@@ -76,7 +75,10 @@ async function* runUnitTests(): AsyncGenerator<Results> {
   const env = { [SHARED_KUBECONFIG]: cluster.kubeconfig };
   // A process for each room: one that crashes or hangs ends no other.
   const jobs = toRoomJobs(byRoom(await findUnitTests()));
-  const schedule = new Schedule(jobs, { slotCount: SLOTS, random: () => 0 });
+  const schedule = new Schedule(jobs, {
+    slotCount: ROOM_SLOTS,
+    random: () => 0,
+  });
   yield* runJobs(schedule, ({ name, files }) =>
     runTests({
       title: ["tests", name].filter(Boolean).join("/"),
@@ -94,7 +96,7 @@ async function* runEndToEndTests(
   const version = await kubernetesVersion();
   const random = createRandom(seed);
   const schedule = new Schedule(files.map(toFileJob), {
-    slotCount: SLOTS,
+    slotCount: FILE_SLOTS,
     random: () => random.fraction(),
   });
   print(`\n== ${files.length} end-to-end files, --seed ${seed}`);

@@ -382,13 +382,23 @@ async function openCalls(port: number, count: number) {
   const state = { closedCount: 0, isOpen: true };
   void ended.then(() => state.isOpen = false);
   const streams: { end(): void }[] = [];
+  const request = () => {
+    try {
+      return session.request({
+        ":method": "POST",
+        ":path": "/aranya.v1.Link/Connect",
+        "content-type": "application/grpc",
+        te: "trailers",
+      }, { endStream: false });
+    } catch {
+      // The server has sent GOAWAY, and the connection is not closed yet.
+      state.isOpen = false;
+      return undefined;
+    }
+  };
   const open = () => {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/aranya.v1.Link/Connect",
-      "content-type": "application/grpc",
-      te: "trailers",
-    }, { endStream: false });
+    const stream = request();
+    if (!stream) return;
     stream.on("error", () => {});
     stream.on("close", () => state.closedCount++);
     stream.resume();
