@@ -28,6 +28,15 @@ async function withFolder(work: (folder: string) => Promise<void>) {
   }
 }
 
+/**
+ * Waits for the end of a command that outlives `runCommand()`, and which writes its process id to
+ * the file first. Until then the test has a child process.
+ */
+async function untilEnded(pidFile: string): Promise<void> {
+  const pid = (await Deno.readTextFile(pidFile)).trim();
+  await until(async () => !await exists(`/proc/${pid}`));
+}
+
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 Deno.test("runCommand() separates outputs and returns the exit code", async () => {
@@ -108,7 +117,8 @@ Deno.test("runCommand() returns when the process exits while a child keeps the o
 Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
   await withFolder(async (folder) => {
     const client = new FakeClient();
-    const script = `trap 'echo > ${folder}/hup; exit' HUP; echo ready; ` +
+    const script = `echo $$ > ${folder}/pid; ` +
+      `trap 'echo > ${folder}/hup; exit' HUP; echo ready; ` +
       // It ends by itself when the test fails.
       `for _ in $(seq 600); do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
@@ -116,19 +126,21 @@ Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
     client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
     await until(() => exists(`${folder}/hup`));
+    await untilEnded(`${folder}/pid`);
   });
 });
 
 Deno.test("runCommand() lets a command that ignores SIGHUP continue to write after the client left", async () => {
   await withFolder(async (folder) => {
     const client = new FakeClient();
-    const script =
-      `echo ready; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
+    const script = `echo $$ > ${folder}/pid; echo ready; sleep 0.3; ` +
+      `yes | head -c 1000000; echo > ${folder}/done`;
     const running = run(["nohup", "sh", "-c", script], client);
     await until(() => client.stdout.includes("ready"));
     client.disconnect();
     await running;
     await until(() => exists(`${folder}/done`));
+    await untilEnded(`${folder}/pid`);
   });
 });
 
