@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The result of a comparison as text for the terminal, and as docs/parity.md. */
-import type { CaseDifferences } from "./compare.ts";
+import type { CaseDifferences, LeafDifference } from "./compare.ts";
 import { type DifferenceGroup, groupDifferences } from "./difference_groups.ts";
 import type { Leaves } from "./flatten.ts";
 import { RULES } from "./normalize.ts";
-import { reasonOf } from "./reasons.ts";
+import { isExplained, reasonOf } from "./reasons.ts";
 import type { RecordingFacts } from "./record_file.ts";
 
 /** Compared cases by name. */
@@ -13,31 +13,61 @@ export type Comparison = ReadonlyMap<string, CaseDifferences>;
 const CELL_CHARACTERS = 100;
 const NAMES_SHOWN = 4;
 
-/** Returns "N of M pods equal", with the pods that differ in their timing only. */
+/**
+ * Returns "N of M pods equal", with the number of those that differ in their timing only, and of
+ * the others whose differences all have a reason.
+ */
 export function summarize(comparison: Comparison): string {
-  const all = [...comparison.values()];
-  const equal = all.filter(({ leaves }) => leaves.length === 0);
-  const slow = equal.filter(({ timings }) => timings.length > 0);
-  return `${equal.length} of ${all.length} pods equal` +
-    (slow.length > 0 ? `, ${slow.length} of them out of time bounds` : "");
+  const all = [...comparison];
+  const equal = all.filter(([, { leaves }]) => leaves.length === 0);
+  const slow = equal.filter(([, { timings }]) => timings.length > 0);
+  const explained = all.filter(([name, differences]) =>
+    differences.leaves.length > 0 && isExplained(name, differences)
+  );
+  return [
+    `${equal.length} of ${all.length} pods equal`,
+    ...slow.length > 0 ? [`${slow.length} of them out of time bounds`] : [],
+    ...explained.length > 0
+      ? [`${explained.length} of the others explained`]
+      : [],
+  ].join(", ");
+}
+
+/** Returns whether no pod has a difference without a reason. */
+export function isAccepted(comparison: Comparison): boolean {
+  return [...comparison].every(([name, differences]) =>
+    isExplained(name, differences)
+  );
 }
 
 /** Returns the differences of each case as lines for the terminal. */
 export function describeCases(comparison: Comparison): string[] {
-  return [...comparison].flatMap(([name, { leaves, timings }]) => {
+  return [...comparison].flatMap(([name, differences]) => {
+    const { leaves, timings } = differences;
     if (leaves.length + timings.length === 0) return [`${name}: equal`];
+    const isKept = leaves.length > 0 && isExplained(name, differences);
     return [
-      `${name}: ${leaves.length} differences`,
-      ...leaves.map(({ path, expected, actual }) =>
-        `  ${path}\n    kubelet: ${show(expected)}\n    device:  ${
-          show(actual)
-        }`
-      ),
+      `${name}: ${leaves.length} differences${isKept ? ", explained" : ""}`,
+      ...leaves.map((difference) => describeDifference(name, difference)),
       ...timings.map(({ path, expected, actualMs }) =>
         `  time of ${path}: ${expected.minMs}–${expected.maxMs} ms, device ${actualMs} ms`
       ),
     ];
   });
+}
+
+function describeDifference(name: string, difference: LeafDifference): string {
+  const { path, expected, actual } = difference;
+  const [group] = groupDifferences(
+    new Map([[name, { leaves: [difference], timings: [] }]]),
+  );
+  const reason = group ? reasonOf(group) : "";
+  return [
+    `  ${path}`,
+    `    kubelet: ${show(expected)}`,
+    `    device:  ${show(actual)}`,
+    ...reason ? [`    reason:  ${reason}`] : [],
+  ].join("\n");
 }
 
 /** Returns docs/parity.md. */

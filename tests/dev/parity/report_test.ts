@@ -20,6 +20,14 @@ const DIFFERENT = {
   leaves: [{ path: "status.phase", expected: "a|b", actual: undefined }],
   timings: [],
 };
+const EXPLAINED = {
+  leaves: [{
+    path: "logs.identity.stdout",
+    expected: "Seccomp:\t0\n",
+    actual: "Seccomp:\t2\n",
+  }],
+  timings: [],
+};
 const COMPARISON = new Map<string, CaseDifferences>([
   ["one", EQUAL],
   ["two", SLOW],
@@ -31,6 +39,24 @@ Deno.test("summarize() counts pods without differences, and slow ones among them
     summarize(COMPARISON),
     "2 of 3 pods equal, 1 of them out of time bounds",
   );
+});
+
+Deno.test("summarize() counts pods whose differences all have a reason", () => {
+  const comparison = new Map<string, CaseDifferences>([
+    ["one", EQUAL],
+    ["two", EXPLAINED],
+    ["three", DIFFERENT],
+  ]);
+  assert.equal(
+    summarize(comparison),
+    "1 of 3 pods equal, 1 of the others explained",
+  );
+});
+
+Deno.test("describeCases() prints the reason of a difference", () => {
+  const [title, line = ""] = describeCases(new Map([["two", EXPLAINED]]));
+  assert.equal(title, "two: 1 differences, explained");
+  assert.match(line, /\n {4}reason: {2}Docker's default profile/);
 });
 
 Deno.test("describeCases() prints both values of each difference", () => {
