@@ -244,10 +244,11 @@ export class PodWorker implements AsyncDisposable {
     if (!this.#context.registry.mayRun(record)) {
       return this.#publishInitialStatus();
     }
+    // Before the engine is read: the listing may lack what an action that ends meanwhile has made.
+    const running = this.#listRunning();
     const pod = await this.#context.engine.findPod(record.spec.uid);
     if (this.#closing.signal.aborted) return;
     await this.#state.observe(pod);
-    const running = this.#listRunning();
     this.#state.syncProbes(running.starting);
     const input = this.#state.toPlanInput(running);
     const plan = planPod(input);

@@ -148,6 +148,45 @@ for (
   });
 }
 
+Deno.test("a start that ends while the engine is being listed is not repeated", async () => {
+  const { context, engine, events } = createWorkerContext(SYSTEM_CLOCK);
+  const start = Promise.withResolvers<void>();
+  const listing = Promise.withResolvers<void>();
+  engine.gates.set("app", start.promise);
+  const findPod = context.engine.findPod.bind(context.engine);
+  let heldCount = 0;
+  let isHolding = false;
+  context.engine.findPod = async (uid) => {
+    const found = await findPod(uid);
+    if (isHolding) {
+      heldCount++;
+      await listing.promise;
+    }
+    return found;
+  };
+  const pod = new PodWorker(context, {
+    record: createPodRecord(podOf(), { firstSeenUnixMs: Date.now() }),
+    isNew: true,
+  });
+  pod.start();
+  await until(() => events.some(({ reason }) => reason === "Pulled"));
+  // This listing does not have the container yet, and comes after its start has ended.
+  isHolding = true;
+  pod.enqueueSync();
+  await until(() => heldCount > 0);
+  isHolding = false;
+  start.resolve();
+  await until(() => events.some(({ reason }) => reason === "Started"));
+  await SYSTEM_CLOCK.sleep(0);
+  listing.resolve();
+  await until(() => pod.runningContainers.includes("app"));
+  await pod[Symbol.asyncDispose]();
+  assert.deepEqual(
+    events.map(({ reason }) => reason),
+    ["Pulled", "Started"],
+  );
+});
+
 Deno.test("apply() starts a pod: sandbox, init containers in order, then the others", async () => {
   await using fixture = await PodsFixture.start();
   await fixture.podWorkers.apply(podOf({
