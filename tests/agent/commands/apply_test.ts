@@ -46,7 +46,7 @@ Deno.test("applyPod(), removePod() and purgePod() start, stop and remove a pod",
     () => operator.statuses.get("u1")?.terminated ?? false,
     "a terminated pod",
   );
-  assert.ok(agent.engine.calls.includes("stop app-0 9s"));
+  assert.ok(agent.engine.wasStopped("app-0", { graceSeconds: 9 }));
   await operator.request(
     Method.PURGE_POD,
     encodeMessage(PurgePodSchema, { uid: "u1" }),

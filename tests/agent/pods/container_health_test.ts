@@ -220,6 +220,6 @@ Deno.test("a container becomes ready by its probe, and is restarted when its liv
   passes.ready = true;
   await fixture.waitForStatus("app:running#0 ready");
   passes.alive = false;
-  await fixture.waitForCall("stop app-0 3s");
+  await fixture.waitForStop("app-0", { graceSeconds: 3 });
   await fixture.waitForCall("start app-1");
 });

@@ -73,6 +73,19 @@ async function startTwoPods() {
   return { fixture, sleeps };
 }
 
+/**
+ * Makes the first stop of a container end the pressure: later, the pod may be released before that
+ * is seen, and another one is evicted.
+ */
+function endPressureAtStop(fixture: PodsFixture, pressure = NONE): void {
+  const { engine } = fixture;
+  const stopContainer = engine.stopContainer.bind(engine);
+  engine.stopContainer = (id, options) => {
+    fixture.pressure = pressure;
+    return stopContainer(id, options);
+  };
+}
+
 const failureOf = (fixture: PodsFixture, uid: string) =>
   fixture.podWorkers.findStatus(uid)?.failureReason ?? "";
 
@@ -81,11 +94,9 @@ Deno.test("under memory pressure one pod is evicted, without its grace period, a
   await using _fixture = fixture;
   fixture.engine.stats = [stats("u1", "app", 300), stats("u2", "db", 200)];
   fixture.pressure = MEMORY;
-  const stopped = fixture.waitForCall("stop app-0 2s").then(() =>
-    fixture.pressure = { ...NONE, conditions: ["MemoryPressure"] }
-  );
+  endPressureAtStop(fixture, { ...NONE, conditions: ["MemoryPressure"] });
   sleeps.release();
-  await stopped;
+  await fixture.waitForCall("stop app-0 2s");
   await fixture.waitUntil("no eviction", () => failureOf(fixture, "u1") !== "");
   const status = fixture.podWorkers.findStatus("u1");
   assert.equal(status?.failureReason, "Evicted");
@@ -123,11 +134,9 @@ Deno.test("under memory pressure a running pod whose memory can't be read is evi
   await using _fixture = fixture;
   fixture.engine.stats = [stats("u1", "app", 300)];
   fixture.pressure = MEMORY;
-  const stopped = fixture.waitForCall("stop db-0 2s").then(() =>
-    fixture.pressure = NONE
-  );
+  endPressureAtStop(fixture);
   sleeps.release();
-  await stopped;
+  await fixture.waitForCall("stop db-0 2s");
   assert.equal(failureOf(fixture, "u1"), "");
 });
 
@@ -154,11 +163,9 @@ Deno.test("under disk pressure the pod with the largest usage is evicted when th
     { podUid: "u2", container: "db", usedBytes: 20 * MIB },
   ];
   fixture.pressure = DISK;
-  const released = fixture.waitForCall("stop sandbox u2").then(() =>
-    fixture.pressure = NONE
-  );
+  endPressureAtStop(fixture);
   sleeps.release();
-  await released;
+  await fixture.waitForCall("stop sandbox u2");
   await fixture.waitUntil("no eviction", () => failureOf(fixture, "u2") !== "");
   assert.match(
     fixture.podWorkers.findStatus("u2")?.failureMessage ?? "",
@@ -178,11 +185,9 @@ Deno.test("pressure on a disk without images removes none of them", async () => 
       signal: "nodefs.available",
     })),
   };
-  const stopped = fixture.waitForCall("stop sandbox u1").then(() =>
-    fixture.pressure = NONE
-  );
+  endPressureAtStop(fixture);
   sleeps.release();
-  await stopped;
+  await fixture.waitForCall("stop sandbox u1");
   assert.deepEqual(fixture.reclaims, []);
 });
 
@@ -327,13 +332,20 @@ Deno.test("a pod whose image doesn't fit is evicted in place of one that runs", 
   await using _fixture = fixture;
   const { promise } = Promise.withResolvers<void>();
   fixture.engine.gates.set("pull huge", promise);
+  const ensureImage = fixture.engine.ensureImage.bind(fixture.engine);
+  let isPulling = false;
+  fixture.engine.ensureImage = (request, signal) => {
+    isPulling ||= request.image === "huge";
+    return ensureImage(request, signal);
+  };
   await fixture.podWorkers.apply(podOf({
     uid: "u3",
     name: "new",
     priority: 10,
     containers: [{ name: "new", image: "huge" }],
   }));
-  await fixture.waitForStatus("new:waiting", "u3");
+  // Its status is published before the pull has begun.
+  await fixture.waitUntil("no pull", () => isPulling);
   fixture.engine.diskUsage = [
     { podUid: "u1", container: "app", usedBytes: 300 * MIB },
   ];

@@ -192,7 +192,7 @@ Deno.test("remove() runs preStop and stops with the rest of the grace period; pu
   await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 20 });
   await fixture.waitForStatus("app:terminated:143#0 pod:terminated");
   assert.deepEqual(commands, ["bye"]);
-  assert.ok(fixture.engine.calls.includes("stop app-0 20s"));
+  assert.ok(fixture.engine.wasStopped("app-0", { graceSeconds: 20 }));
   await assert.rejects(
     fixture.podWorkers.apply(podOf()),
     /it is being removed/,
@@ -224,11 +224,10 @@ Deno.test("a removed pod is not terminated before the engine has ended a start t
   assert.equal(fixture.podWorkers.findStatus("u1")?.terminated, false);
   started.resolve();
   await fixture.waitForStatus("app:terminated:143#0 pod:terminated");
-  assert.deepEqual(fixture.engine.calls, [
-    "sandbox u1",
-    "start app-0",
-    "stop app-0 30s",
-  ]);
+  assert.deepEqual(
+    fixture.engine.calls.map((call) => call.replace(/ \d+s$/, "")),
+    ["sandbox u1", "start app-0", "stop app-0"],
+  );
 });
 
 Deno.test("purge() waits for a sandbox that is being created, and removes it", async () => {

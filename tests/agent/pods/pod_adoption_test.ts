@@ -52,7 +52,7 @@ Deno.test("adoptForRemoval() returns a worker for a pod that the engine holds an
   await fixture.podWorkers.list();
   addOrphan(fixture);
   await fixture.podWorkers.remove({ uid: "u9", graceSeconds: 5 });
-  await fixture.waitForCall("stop app-9 5s");
+  await fixture.waitForStop("app-9", { graceSeconds: 5 });
   await fixture.waitUntil(
     "the pod is not terminated",
     () => fixture.podWorkers.findStatus("u9")?.terminated === true,

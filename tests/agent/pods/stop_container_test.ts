@@ -181,9 +181,9 @@ Deno.test("remove() shortens a stop that runs when the grace period is shorter",
   const stopped = Promise.withResolvers<void>();
   fixture.engine.gates.set("stop app-0", stopped.promise);
   await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 600 });
-  await fixture.waitForCall("stop app-0 600s");
+  await fixture.waitForStop("app-0", { graceSeconds: 600 });
   await fixture.podWorkers.remove({ uid: "u1", graceSeconds: 5 });
-  await fixture.waitForCall("stop app-0 5s");
+  await fixture.waitForStop("app-0", { graceSeconds: 5 });
   stopped.resolve();
   await fixture.waitForStatus("pod:terminated");
 });

@@ -153,6 +153,17 @@ export class FakeEngine implements ContainerRuntime {
     return id;
   }
 
+  /**
+   * Returns whether a stop was called with this grace period, of which some seconds may have passed
+   * since it began: a busy machine needs them to persist it.
+   */
+  wasStopped(id: string, { graceSeconds }: { graceSeconds: number }): boolean {
+    return Array.from(
+      { length: 10 },
+      (_, passedSeconds) => `stop ${id} ${graceSeconds - passedSeconds}s`,
+    ).some((call) => this.calls.includes(call));
+  }
+
   findContainer(id: string): RuntimeContainer | undefined {
     return [...this.pods.values()].flatMap(({ containers }) => containers)
       .find((container) => container.id === id);

@@ -191,6 +191,14 @@ export class PodsFixture implements AsyncDisposable {
     );
   }
 
+  /** Waits for the stop of a container, see `FakeEngine.wasStopped`. */
+  waitForStop(id: string, grace: { graceSeconds: number }): Promise<void> {
+    return this.waitUntil(
+      `no stop of "${id}" within ${grace.graceSeconds} s`,
+      () => this.engine.wasStopped(id, grace),
+    );
+  }
+
   /** Waits until `describe` contains a text. */
   waitForStatus(text: string, uid = "u1"): Promise<void> {
     return this.waitUntil(
