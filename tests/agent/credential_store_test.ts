@@ -44,10 +44,11 @@ Deno.test("CredentialStore.rotate() writes the new credential before it responds
 Deno.test("CredentialStore.rotate() has the agent connect with the new credential, and then drops the previous one", async () => {
   await using operator = await TestOperator.start({ key: KEY });
   await using agent = new AgentFixture(operator.endpoint);
-  await operator.waitForLink();
+  await until(() => operator.facts.length === 1, "facts");
   operator.keys = { key: NEW_KEY, previousKey: KEY };
   await rotate(operator, NEW_KEY);
-  await until(() => operator.greetings.length === 2, "the next link");
+  // The agent sends them when it has received the greeting and dropped the credential.
+  await until(() => operator.facts.length === 2, "facts over the next link");
   // The previous credential is refused from now on, and no longer tried.
   operator.keys = { key: KEY };
   operator.cutLink();

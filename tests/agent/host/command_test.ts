@@ -28,16 +28,15 @@ async function withFolder(work: (folder: string) => Promise<void>) {
   }
 }
 
-/**
- * Waits for the end of a command that outlives `runCommand()`, and which writes its process id to
- * the file first. Until then the test has a child process.
- */
-async function untilEnded(pidFile: string): Promise<void> {
-  const pid = (await Deno.readTextFile(pidFile)).trim();
-  await until(async () => !await exists(`/proc/${pid}`));
-}
-
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+
+/** Waits for the process id that a command prints first, and returns it. */
+const findPid = (client: FakeClient) =>
+  until(() => client.stdout.match(/^(\d+)\n/)?.[1], "a process id");
+
+/** Waits for the exit of a command whose client left; the test would leak its process otherwise. */
+const untilExited = (pid: string) =>
+  until(async () => !await exists(`/proc/${pid}`), "an exit");
 
 Deno.test("runCommand() separates outputs and returns the exit code", async () => {
   const client = new FakeClient();
@@ -117,30 +116,29 @@ Deno.test("runCommand() returns when the process exits while a child keeps the o
 Deno.test("runCommand() sends SIGHUP when the client leaves", async () => {
   await withFolder(async (folder) => {
     const client = new FakeClient();
-    const script = `echo $$ > ${folder}/pid; ` +
-      `trap 'echo > ${folder}/hup; exit' HUP; echo ready; ` +
+    const script = `trap 'echo > ${folder}/hup; exit' HUP; echo $$; ` +
       // It ends by itself when the test fails.
       `for _ in $(seq 600); do sleep 0.05; done`;
     const running = run(["sh", "-c", script], client);
-    await until(() => client.stdout === "ready\n");
+    const pid = await findPid(client);
     client.disconnect();
     assert.equal((await running).reason, "ClientLeft");
     await until(() => exists(`${folder}/hup`));
-    await untilEnded(`${folder}/pid`);
+    await untilExited(pid);
   });
 });
 
 Deno.test("runCommand() lets a command that ignores SIGHUP continue to write after the client left", async () => {
   await withFolder(async (folder) => {
     const client = new FakeClient();
-    const script = `echo $$ > ${folder}/pid; echo ready; sleep 0.3; ` +
-      `yes | head -c 1000000; echo > ${folder}/done`;
+    const script =
+      `echo $$; sleep 0.3; yes | head -c 1000000; echo > ${folder}/done`;
     const running = run(["nohup", "sh", "-c", script], client);
-    await until(() => client.stdout.includes("ready"));
+    const pid = await findPid(client);
     client.disconnect();
     await running;
     await until(() => exists(`${folder}/done`));
-    await untilEnded(`${folder}/pid`);
+    await untilExited(pid);
   });
 });
 
