@@ -112,7 +112,8 @@ Deno.test("runAgent() takes over when another agent of the device stops", async 
     () => operator.greetings.length === 2,
     "the other agent's link",
   );
-  assert.ok(performance.now() - startedMs < 5_000);
+  // The lock is polled every 0.5 s; the rest is the agent's start on a busy machine.
+  assert.ok(performance.now() - startedMs < 20_000);
 });
 
 Deno.test("runAgent() logs that the credential is wrong, and retries", async () => {

@@ -28,6 +28,8 @@ interface EngineUnderTest extends AsyncDisposable {
   readonly image: string;
   /** Makes a container exit with this code. */
   exit(id: string, exitCode: number): Promise<void>;
+  /** Resolves when the command of a container obeys SIGTERM. */
+  waitForTrap(id: string): Promise<void>;
   /** Makes starts of this container fail because its command does not exist. */
   removeCommand(name: string): void;
   stopEngine(): Promise<void>;
@@ -43,6 +45,7 @@ function startFakeEngine(): Promise<EngineUnderTest> {
       runtime.exitContainer(id, exitCode);
       return Promise.resolve();
     },
+    waitForTrap: () => Promise.resolve(),
     removeCommand: (name) => void runtime.absentCommands.add(name),
     stopEngine() {
       runtime.unavailable = true;
@@ -70,6 +73,11 @@ async function startDocker(): Promise<EngineUnderTest> {
     async exit(id, exitCode) {
       await engine.run(["exec", id, "sh", "-c", `echo ${exitCode} > /exit`]);
     },
+    async waitForTrap(id) {
+      const isReady = async () =>
+        (await engine.run(["logs", id])).includes("ready");
+      await until(isReady, "a command that is ready");
+    },
     // Its request names a command that no image has.
     removeCommand() {},
     stopEngine: () => engine.stop(),
@@ -85,7 +93,7 @@ async function startDocker(): Promise<EngineUnderTest> {
 const COMMAND = [
   "sh",
   "-c",
-  "trap 'exit 143' TERM; while [ ! -e /exit ]; do sleep 0.05; done; exit $(cat /exit)",
+  "trap 'exit 143' TERM; echo ready; while [ ! -e /exit ]; do sleep 0.05; done; exit $(cat /exit)",
 ];
 
 for (
@@ -211,6 +219,8 @@ for (
 
     await test.step("stopContainer() resolves when the container has exited, also one that has before", async () => {
       const id = await runtime.startContainer(request("stopped"), signal);
+      // SIGTERM has no effect before.
+      await engine.waitForTrap(id);
       const options = { graceMs: 20_000, signal };
       await runtime.stopContainer(id, options);
       assert.equal((await findInstance(id))?.exitCode, 143);
@@ -220,6 +230,7 @@ for (
 
     await test.step("removeContainer() may be repeated", async () => {
       const id = await runtime.startContainer(request("removed"), signal);
+      await engine.waitForTrap(id);
       await runtime.stopContainer(id, { graceMs: 20_000, signal });
       await runtime.removeContainer(id);
       await runtime.removeContainer(id);
@@ -266,6 +277,7 @@ for (
         request("kept", { podUid: uid }),
         signal,
       );
+      await engine.waitForTrap(id);
       await runtime.stopContainer(id, { graceMs: 20_000, signal });
       await runtime.stopSandbox(uid);
       await runtime.stopSandbox(uid);

@@ -110,7 +110,7 @@ Deno.test("a pod that fills the disk of the engine is evicted, and the disk is f
   // The device admits new pods again after the next round.
   await until(async () => {
     const uid = crypto.randomUUID();
-    await pods.podWorkers.apply(pod(uid, "sleep 1000"));
+    if (await pods.podWorkers.apply(pod(uid, "sleep 1000"))) return false;
     await until(() =>
       pods.describe(uid).includes("running#0") ||
       statusOf(uid)?.failureReason === "Evicted"

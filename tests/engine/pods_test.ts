@@ -159,7 +159,7 @@ Deno.test("pods on a real engine", async (test) => {
     }));
     const failures = () =>
       pods.events.filter(({ reason }) => reason === "FailedCreatePodSandBox");
-    await until(() => failures().length >= 2);
+    await until(() => failures().length >= 2, { timeoutMs: 60_000 });
     assert.match(failures()[0]?.message ?? "", /no_such_setting/);
     assert.equal(failures()[0]?.warning, true);
     await fixture.purge();

@@ -19,6 +19,7 @@ import {
   HostAliasSchema,
   SysctlSchema,
 } from "../../../lib/shared/wire/mod.ts";
+import { until } from "../../../dev/base/wait.ts";
 import { Dockerd } from "../../../dev/world/mod.ts";
 import { AranyaError } from "../../../lib/shared/base/mod.ts";
 import { FakeDockerClient } from "./_support/fake_docker_client.ts";
@@ -150,9 +151,15 @@ Deno.test("Sandboxes on a real engine", async (test) => {
   await test.step("ensure() replaces an infra container that has exited", async () => {
     await sandboxes.ensure(sandboxRequest(), signal);
     const id = (await sandboxes.find(POD_UID))?.Id ?? "";
-    await killContainer(client, { id, signalName: "SIGTERM" });
-    await engine.run(["wait", id]);
-    assert.equal((await inspectContainer(client, id)).State.ExitCode, 0);
+    // A signal that comes before the program has begun is lost.
+    const { State } = await until(async () => {
+      await killContainer(client, { id, signalName: "SIGTERM" }).catch(
+        () => {},
+      );
+      const inspected = await inspectContainer(client, id);
+      return !inspected.State.Running && inspected;
+    }, "an exit");
+    assert.equal(State.ExitCode, 0);
     const { podIps } = await sandboxes.ensure(sandboxRequest(), signal);
     assert.equal(podIps.length, 1);
     assert.notEqual((await sandboxes.find(POD_UID))?.Id, id);

@@ -176,6 +176,8 @@ export class PodsFixture implements AsyncDisposable {
   /** Waits for a condition; `problem` stands in the error's text. */
   async waitUntil(problem: string, condition: () => boolean): Promise<void> {
     await until(condition, {
+      // The start of five containers on a real engine took 20 s at a load of 30.
+      timeoutMs: 60_000,
       detail: () =>
         `${problem}; calls: ${
           this.engine.calls.join(", ")
