@@ -17,6 +17,7 @@ import { createSession } from "../../lib/shared/session/mod.ts";
 import { KEY } from "./_support/agent_fixture.ts";
 import { TemporaryStore } from "./_support/temporary_store.ts";
 import { TestOperator } from "./_support/test_operator.ts";
+import { until } from "../../dev/base/wait.ts";
 
 const options = { signal: new AbortController().signal, onKnock() {} };
 const PREVIOUS_KEY = new Uint8Array(32).fill(3);
@@ -75,10 +76,11 @@ Deno.test("OperatorConnector announces the agent and completes a rotation", asyn
   });
   const opened = await connector.open(operator.endpoint, options);
   const { link } = await connector.greet(opened, options.signal);
-  const [greeting] = operator.greetings;
-  assert.equal(greeting?.hello.agentVersion, "1.2.3");
-  assert.equal(greeting?.hello.machineId, "m1");
-  assert.equal(greeting?.hello.bootId, "b1");
+  // The agent may receive the Welcome before the operator's own record of it.
+  const greeting = await until(() => operator.greetings[0], "a greeting");
+  assert.equal(greeting.hello.agentVersion, "1.2.3");
+  assert.equal(greeting.hello.machineId, "m1");
+  assert.equal(greeting.hello.bootId, "b1");
   assert.equal(credentials.previousKey, undefined);
   link.close("test");
 });

@@ -25,7 +25,7 @@ import {
 } from "../../../lib/shared/wire/mod.ts";
 import { until } from "../../../dev/base/wait.ts";
 
-const REQUEST_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /** Serves the device "edge-1" and records what it reports. */
 export class TestOperator implements AsyncDisposable {

@@ -65,7 +65,7 @@ Deno.test("applyPod() returns once the pod is persisted", async () => {
     seal: createSeal(
       await loadStateKey(agent.config.stateKeyFile, {
         stateDir: agent.config.stateDir,
-        signal: AbortSignal.timeout(5000),
+        signal: AbortSignal.timeout(30_000),
       }),
     ),
     log: SILENT_LOGGER,

@@ -88,7 +88,7 @@ Deno.test("container calls on a real engine", async (test) => {
     const [listed] = await listContainers(client, { labels: [LABEL] });
     assert.equal(listed?.Id, id);
     await killContainer(client, { id, signalName: "SIGKILL" });
-    await waitContainer(client, { id, timeoutMs: 10_000 });
+    await waitContainer(client, { id, timeoutMs: 60_000 });
     const { State } = await inspectContainer(client, id);
     assert.equal(State.ExitCode, 137);
     const pieces = await Array.fromAsync(

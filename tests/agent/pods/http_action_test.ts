@@ -67,7 +67,7 @@ function request(
     defaultHost: "127.0.0.1",
     userAgent: "test/1",
     fallsBackToHttp,
-    signal: AbortSignal.timeout(5_000),
+    signal: AbortSignal.timeout(30_000),
   });
 }
 

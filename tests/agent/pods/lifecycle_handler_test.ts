@@ -31,7 +31,7 @@ function run(
     },
     streams: options.engine ?? new FakeEngine(SYSTEM_CLOCK),
     clock: SYSTEM_CLOCK,
-    signal: AbortSignal.timeout(options.timeoutMs ?? 5_000),
+    signal: AbortSignal.timeout(options.timeoutMs ?? 30_000),
   });
 }
 

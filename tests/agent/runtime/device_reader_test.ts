@@ -9,6 +9,14 @@ import { VirtualClock } from "../../shared/session/_support/virtual_clock.ts";
 import { FakeDockerClient } from "./_support/fake_docker_client.ts";
 
 const { signal } = new AbortController();
+/** No threshold of disks: those of this machine may be short. */
+const NO_DISKS = {
+  ...DEFAULT_EVICTION.hard,
+  "nodefs.available": { share: 0 },
+  "nodefs.inodesFree": { share: 0 },
+  "imagefs.available": { share: 0 },
+  "imagefs.inodesFree": { share: 0 },
+};
 
 Deno.test("DockerDeviceReader.readFacts() returns the machine and a false RuntimeReady without an engine", async () => {
   await using client = new DockerHttpClient({
@@ -75,7 +83,7 @@ Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of age
     host: "unix:///absent/docker.sock",
   });
   const eviction = {
-    hard: { ...DEFAULT_EVICTION.hard, "memory.available": { share: 1 } },
+    hard: { ...NO_DISKS, "memory.available": { share: 1 } },
     pressureTransitionPeriodMs: 60_000,
   };
   const reader = new DockerDeviceReader({
@@ -100,14 +108,7 @@ Deno.test("DockerDeviceReader.readPressure() measures with the thresholds of age
 
 Deno.test("DockerDeviceReader.restore() keeps conditions across a restart, and writes changes only", async () => {
   const clock = new VirtualClock();
-  const hard = {
-    ...DEFAULT_EVICTION.hard,
-    "nodefs.available": { share: 0 },
-    "nodefs.inodesFree": { share: 0 },
-    "imagefs.available": { share: 0 },
-    "imagefs.inodesFree": { share: 0 },
-    "memory.available": { share: 1 },
-  };
+  const hard = { ...NO_DISKS, "memory.available": { share: 1 } };
   const saved: string[] = [];
   const start = async () => {
     const reader = new DockerDeviceReader({
