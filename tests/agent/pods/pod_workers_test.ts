@@ -38,6 +38,7 @@ for (const isReady of [true, false]) {
         image: "img",
         readiness: {
           handler: { action: { case: "exec", value: { command: ["check"] } } },
+          timeoutSeconds: 3_600,
         },
       }],
     }));
@@ -49,6 +50,10 @@ for (const isReady of [true, false]) {
       await probed.promise;
       return { code: isReady ? 0 : 1 };
     };
+    // After 3 s the container would be reported as not ready: a busy machine may need them.
+    const nowMs = Math.trunc(fixture.clock.monotonicMs());
+    fixture.clock.monotonicMs = () => nowMs;
+    const pending = fixture.holdSleeps(3_000);
     await fixture.startAgent();
     const listed = fixture.podWorkers.list();
     // Meanwhile the container can be found, e.g. by kubectl exec.
@@ -56,6 +61,7 @@ for (const isReady of [true, false]) {
     assert.equal(fixture.statuses.length, 0);
     probed.resolve();
     const [status] = await listed;
+    pending.release();
     assert.equal(status?.containers[0]?.ready, isReady);
     assert.deepEqual(
       fixture.statuses.map(({ containers }) => containers[0]?.ready),
