@@ -44,7 +44,7 @@ function open(api: CountingApi, grpcPort = 0): LinkFront {
   });
 }
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 
 async function shakeHands(
   front: LinkFront,

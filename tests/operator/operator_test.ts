@@ -38,7 +38,7 @@ async function withKubeconfig(
 
 Deno.test("runOperator() rejects with the path of a kubeconfig that it can't read", async () => {
   await assert.rejects(
-    run(["--kubeconfig=/nowhere"], AbortSignal.timeout(5000)),
+    run(["--kubeconfig=/nowhere"], AbortSignal.timeout(60_000)),
     { code: "invalid", message: /\/nowhere/ },
   );
 });
@@ -46,7 +46,7 @@ Deno.test("runOperator() rejects with the path of a kubeconfig that it can't rea
 Deno.test("runOperator() rejects when no namespace is set", async () => {
   await withKubeconfig(async (path) => {
     await assert.rejects(
-      run([`--kubeconfig=${path}`], AbortSignal.timeout(5000)),
+      run([`--kubeconfig=${path}`], AbortSignal.timeout(60_000)),
       { code: "invalid", message: /--namespace/ },
     );
   });

@@ -109,7 +109,7 @@ class LeaderFixture implements AsyncDisposable {
         clock: SYSTEM_CLOCK,
       }),
     );
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(120_000);
     const port = await front.waitForPort(signal);
     const term = scope.use(
       await startTerm({
@@ -162,7 +162,7 @@ async function connect(api: CountingApi): Promise<Link> {
     ca: config.ca ?? "",
     log: SILENT_LOGGER,
   });
-  const link = await dialer.dial({ signal: AbortSignal.timeout(5000) });
+  const link = await dialer.dial({ signal: AbortSignal.timeout(30_000) });
   return await initiateHandshake(link, {
     device: config.device,
     key: config.credential,

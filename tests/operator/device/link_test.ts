@@ -142,7 +142,7 @@ Deno.test("reported keeps the last report; measured is undefined while the link 
   await agent.session.request(
     Method.REPORT_FACTS,
     encodeMessage(FactsSchema, facts),
-    { timeoutMs: 2000 },
+    { timeoutMs: 30_000 },
   );
   assert.equal(device.link.reported?.os, "linux");
   assert.equal(device.link.measured?.[0]?.type, "DiskPressure");
@@ -163,7 +163,7 @@ Deno.test("onFactsReported() enqueues all pods when the switches for pods have c
     agent.session.request(
       Method.REPORT_FACTS,
       encodeMessage(FactsSchema, create(FactsSchema, facts)),
-      { timeoutMs: 2000 },
+      { timeoutMs: 30_000 },
     );
   await report({ os: "linux" });
   assert.equal(changeCount, 0);
@@ -196,7 +196,7 @@ Deno.test("pressures are those that were reported over the link that is up", asy
     await session.request(
       Method.REPORT_FACTS,
       encodeMessage(FactsSchema, create(FactsSchema, { conditions })),
-      { timeoutMs: 2000 },
+      { timeoutMs: 30_000 },
     );
   };
   assert.deepEqual(device.pressures, []);

@@ -328,7 +328,7 @@ Deno.test("reconcile() writes reported quantities once, in the form that the API
   await agent.session.request(
     Method.REPORT_FACTS,
     encodeMessage(FactsSchema, FACTS),
-    { timeoutMs: 2000 },
+    { timeoutMs: 30_000 },
   );
   await reconciler.reconcile(signal);
   const { name } = fixture.ref;
@@ -398,7 +398,7 @@ Deno.test("reconcile() clears NetworkUnavailable with growing delays when anothe
   await agent.session.request(
     Method.REPORT_FACTS,
     encodeMessage(FactsSchema, FACTS),
-    { timeoutMs: 2000 },
+    { timeoutMs: 30_000 },
   );
   await reconciler.reconcile(signal);
   const { name } = fixture.ref;

@@ -204,7 +204,9 @@ Deno.test("tearDown() waits for a device that has just lost its link, and not fo
 });
 
 Deno.test("tearDown() by a new leader lets a device that was connected come back and stop its pods", async () => {
-  await using fixture = await DeviceFixture.start({ reconnectGraceMs: 40_000 });
+  await using fixture = await DeviceFixture.start({
+    reconnectGraceMs: 600_000,
+  });
   const { device: former, findPod } = await deleteConnectedDevice(fixture);
   await former[Symbol.asyncDispose]();
   const { device, reconciler } = fixture.openDevice(former.edge);

@@ -125,7 +125,7 @@ Deno.test("createKubeClient()", async (t) => {
           /^Cannot get nodes "n1": the API server can't be reached: /,
         ),
       );
-      assert.ok(performance.now() - startMs < 5000);
+      assert.ok(performance.now() - startMs < 20_000);
       await apiserver.restart();
       assert.equal(
         (await client.get(NODE, { name: "n1" })).metadata.name,

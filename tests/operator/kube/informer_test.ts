@@ -242,7 +242,8 @@ Deno.test("createInformer()", async (t) => {
       ]);
       await until(() => informer.hasSynced, {
         what: "a list soon after the refusal",
-        timeoutMs: 8_000,
+        // The longest delay is 15 s, and as much again for what kubectl takes.
+        timeoutMs: 40_000,
       });
       assert.equal(informer.failure, undefined);
     },

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import {
   type LogFields,
-  type Logger,
   SILENT_LOGGER,
   toRfc3339Micro,
   whenAborted,
@@ -36,37 +35,45 @@ Deno.test("waitForLeadership()", async (t) => {
     log: SILENT_LOGGER,
   });
   await client.create(NAMESPACE, { metadata: { name: namespace } });
-  const lead = (name: string, identity: string, log: Logger = SILENT_LOGGER) =>
+  const lead = (
+    name: string,
+    identity: string,
+    options: Partial<LeaderElectionOptions> = {},
+  ) =>
     waitForLeadership({
       client,
       namespace,
       name,
       identity,
-      log,
+      log: SILENT_LOGGER,
       leaseDurationMs: 2000,
       renewDeadlineMs: 1000,
       retryPeriodMs: 200,
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(100_000),
+      ...options,
     });
 
   await t.step(
     "resolves at once when the leader releases the Lease",
     async () => {
-      const first = await lead("handover", "a");
+      // Otherwise it would take longer than the time-out.
+      const durations = { leaseDurationMs: 120_000, renewDeadlineMs: 100_000 };
+      const first = await lead("handover", "a", durations);
       const { promise: isWaiting, resolve } = Promise.withResolvers<void>();
       let acquired: LogFields | undefined;
       const waiting = lead("handover", "b", {
-        ...SILENT_LOGGER,
-        info: (message, fields) => {
-          if (message === "waiting for leadership") resolve();
-          if (message === "leadership acquired") acquired = fields;
+        ...durations,
+        log: {
+          ...SILENT_LOGGER,
+          info: (message, fields) => {
+            if (message === "waiting for leadership") resolve();
+            if (message === "leadership acquired") acquired = fields;
+          },
         },
       });
       await isWaiting;
-      const startMs = performance.now();
       await first.release();
       await using second = await waiting;
-      assert.ok(performance.now() - startMs < 1500);
       assert.equal(second.lost.aborted, false);
       assert.deepEqual(acquired, { object: "handover", identity: "b" });
       const lease = await client.get(LEASE, { namespace, name: "handover" });
@@ -89,7 +96,7 @@ Deno.test("waitForLeadership()", async (t) => {
       const startMs = performance.now();
       await using _leader = await lead("silent", "b");
       const waitedMs = performance.now() - startMs;
-      assert.ok(waitedMs >= 1900 && waitedMs < 6000, `${waitedMs}`);
+      assert.ok(waitedMs >= 1900 && waitedMs < 30_000, `${waitedMs}`);
     },
   );
 

@@ -78,7 +78,7 @@ function open(server: ScriptedServer, proxy: string) {
         path: "/x",
         headers: {},
         pool: "normal",
-        signal: AbortSignal.timeout(5000),
+        signal: AbortSignal.timeout(60_000),
       });
       let text = "";
       const decoder = new TextDecoder();

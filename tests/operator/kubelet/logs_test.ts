@@ -96,7 +96,6 @@ Deno.test("sendLog() writes why the server closes as the last line", async () =>
   await kubelet.server.close("the operator is shutting down");
   await until(() => text.includes("the operator is shutting down\n"), {
     what: "the reason",
-    timeoutMs: 5_000,
     detail: () => text,
   });
 });

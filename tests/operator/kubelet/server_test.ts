@@ -135,7 +135,8 @@ Deno.test("KubeletServer.close() ends followed logs with a reason and idle conne
     kubelet.server.close("the operator ends"),
     kubelet.server.close(),
   ]);
-  assert.ok(performance.now() - startedMs < 3_000);
+  // Connections that stay open are closed by force after 4 s.
+  assert.ok(performance.now() - startedMs < 3_950);
   await until(() => text.includes('node "edge-1": the operator ends\n'), {
     what: "the reason",
   });

@@ -15,7 +15,7 @@ import { openShippedRights } from "../_support/shipped_rights.ts";
 
 const NODE_NAME = "edge-1";
 const wait = (what: string, condition: () => boolean) =>
-  until(condition, { what, timeoutMs: 15_000, intervalMs: 20 });
+  until(condition, { what, intervalMs: 20 });
 
 Deno.test("InformerPodSources", async (t) => {
   await using cluster = await openShippedRights();
@@ -35,7 +35,7 @@ Deno.test("InformerPodSources", async (t) => {
     isHiddenService: ({ metadata }) => metadata.labels?.hidden === "yes",
     log: SILENT_LOGGER,
   });
-  const signal = AbortSignal.timeout(15_000);
+  const signal = AbortSignal.timeout(60_000);
   await abortable(sources.whenSettled("served"), signal);
 
   await t.step(

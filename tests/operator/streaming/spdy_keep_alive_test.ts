@@ -45,7 +45,7 @@ Deno.test("SpdyKeepAlive reports idleness only when no data was noted", async ()
   using active = createFixture({
     isReadingPaused: true,
     pingIntervalMs: 5,
-    idleTimeoutMs: 1000,
+    idleTimeoutMs: 60_000,
   });
   using idle = createFixture({
     isReadingPaused: true,

@@ -154,13 +154,13 @@ export class SpdyClient {
 
   /**
    * Resolves once the condition holds, which is checked after each event of the socket.
-   * @throws {AranyaError} code "timed_out" after 5 s
+   * @throws {AranyaError} code "timed_out" after 30 s
    */
   async until(
     condition: () => boolean,
     what = "the expected frames",
   ): Promise<void> {
-    const deadlineMs = performance.now() + 5_000;
+    const deadlineMs = performance.now() + 30_000;
     while (!condition()) {
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) {
