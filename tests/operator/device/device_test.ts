@@ -90,6 +90,7 @@ Deno.test("onVersionUnsupported() adds a problem until a link is up", async () =
   device.onVersionUnsupported("Cannot serve version 9");
   assert.equal(device.problems[0]?.message, "Cannot serve version 9");
   await fixture.connectAgent(device);
+  await until(() => device.link.isUp, "a link");
   assert.deepEqual(device.problems, []);
 });
 

@@ -51,7 +51,7 @@ Deno.test("sync() reconciles, and returns the interval of the settings", async (
 
 Deno.test("sync() returns the reconnect deadline while an offline device may reconnect", async () => {
   await using fixture = await DeviceFixture.start({
-    reconnectGraceMs: 600_000,
+    reconnectGraceMs: 60_000,
   });
   await using given = manage(fixture, await putEdge(fixture));
   const afterMs = await given.managed.sync(signal) ?? 0;
