@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { SILENT_LOGGER } from "../../lib/shared/base/mod.ts";
 import { parseOperatorOptions, runOperator } from "../../lib/operator/mod.ts";
 import { until } from "../../dev/base/wait.ts";
+import { findFreePorts } from "./_support/kubelets.ts";
 import { ScriptedServer } from "./kube/_support/scripted_server.ts";
 
 const KUBECONFIG = `
@@ -79,12 +80,6 @@ Deno.test("runOperator() waits for an API server that is unreachable, and return
   await accepting;
 });
 
-/** Returns a TCP port that nothing listens on at the moment. */
-function findFreePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
 Deno.test("runOperator() is ready as a standby once the API server answers, although it started before", async () => {
   await using server = await ScriptedServer.start();
   server.script = (request) => void request.socket.destroy();
@@ -96,7 +91,7 @@ Deno.test("runOperator() is ready as a standby once the API server answers, alth
   const kubeconfig = KUBECONFIG.replace(/\{server: [^}]*\}/, cluster);
   await withKubeconfig(async (path) => {
     const stop = new AbortController();
-    const httpPort = findFreePort();
+    const { first: httpPort } = await findFreePorts();
     const running = runOperator({
       options: parseOperatorOptions([
         `--kubeconfig=${path}`,

@@ -5,7 +5,6 @@ import { createServer, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { Apiserver } from "../../../dev/world/apiserver.ts";
 import type { Kubectl } from "../../../dev/world/kubectl.ts";
-import { freePort } from "../../../dev/world/machine.ts";
 import { makeCertificate } from "../../../dev/world/pki.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
@@ -342,6 +341,26 @@ Deno.test("kubectl on a kubelet server", async (test) => {
   });
 });
 
+/** Returns the port of this machine that `kubectl port-forward` chose. */
+async function readLocalPort(
+  stdout: ReadableStream<Uint8Array>,
+): Promise<number> {
+  const reader = stdout.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      text += decoder.decode(value);
+      const [, port] = /127\.0\.0\.1:(\d+) ->/.exec(text) ?? [];
+      if (port !== undefined) return Number(port);
+      if (done) throw new Error(`Cannot find the local port: ${text}`);
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}
+
 /** Each connection gets back, after its own EOF, what it sent. */
 async function checkForward(kubectl: Kubectl): Promise<void> {
   const target = createServer({ allowHalfOpen: true }, (socket) => {
@@ -356,16 +375,13 @@ async function checkForward(kubectl: Kubectl): Promise<void> {
   await new Promise<void>((resolve) => target.listen(0, "127.0.0.1", resolve));
   const address = target.address();
   const port = typeof address === "object" && address ? address.port : 0;
-  const local = await freePort();
   {
     await using running = kubectl.start([
       "port-forward",
       "pod/web",
-      `${local}:${port}`,
+      `:${port}`,
     ]);
-    const output = running.child.stdout.getReader();
-    await output.read();
-    output.releaseLock();
+    const local = await readLocalPort(running.child.stdout);
     const texts = Array.from({ length: 20 }, (_, index) => `text ${index}`);
     const back = await Promise.all(texts.map((text) => exchange(local, text)));
     assert.deepEqual(back, texts);
