@@ -208,10 +208,32 @@ class NamespacedMachine implements Machine {
   }
 }
 
-/** Returns a TCP port of this machine that nothing listens on at the moment. */
+/** Below the ports of outgoing connections, and of the kubelet servers of an operator. */
+const FREE_PORTS = { first: 10_000, count: 10_000 };
+/** Ports that were returned: their listeners may not have started yet. */
+const returnedPorts = new Set<number>();
+
+/**
+ * Returns a TCP port of this machine that nothing listens on, another one for each call. No
+ * outgoing connection takes it before its listener starts, or while that is restarted.
+ */
 export function freePort(): Promise<number> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return Promise.resolve(listener.addr.port);
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const { first, count } = FREE_PORTS;
+    const port = first + Math.floor(Math.random() * count);
+    if (returnedPorts.has(port)) continue;
+    try {
+      using _listener = Deno.listen({ hostname: "127.0.0.1", port });
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse) continue;
+      throw error;
+    }
+    returnedPorts.add(port);
+    return Promise.resolve(port);
+  }
+  return Promise.reject(
+    new AranyaError("unavailable", "Cannot find a free port: all are used"),
+  );
 }
 
 /** Returns this machine's first IPv4 address that is neither loopback nor link-local. */
