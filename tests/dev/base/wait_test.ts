@@ -56,15 +56,15 @@ Deno.test("until() checks often at first, and at a fixed interval when it is giv
     let count = 0;
     await until(() => void count++, {
       what: "nothing",
-      timeoutMs: 150,
+      timeoutMs: 1_000,
       ...options,
     }).catch(() => {});
     return count;
   };
-  // After 0, 5, 15, 35, 75 and 155 ms.
+  // After 0, 5, 15, 35, 75 and 155 ms, then every 100 ms; fewer on a busy machine.
   const growing = await countChecks({});
-  assert.ok(growing >= 3 && growing <= 6, `${growing} checks`);
-  const fixed = await countChecks({ intervalMs: 140 });
+  assert.ok(growing >= 5 && growing <= 15, `${growing} checks`);
+  const fixed = await countChecks({ intervalMs: 600 });
   assert.ok(fixed <= 3, `${fixed} checks`);
 });
 

@@ -49,15 +49,19 @@ class ScriptedServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
-    for (const connection of this.#stalled) connection.close();
     await this.#serving;
+    for (const connection of this.#stalled) connection.close();
   }
 }
+
+/** Long enough for what a busy machine's server sends at once. */
+const STALL_TIMEOUT_MS = 2_000;
 
 /** Downloads from a server with these answers; returns the file's text. */
 async function fetchFrom(
   server: ScriptedServer,
-  options: { sha256?: string; signal?: AbortSignal } = {},
+  options: { sha256?: string; signal?: AbortSignal; stallTimeoutMs?: number } =
+    {},
 ): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "aranya-test-" });
   try {
@@ -66,7 +70,6 @@ async function fetchFrom(
       url: server.url,
       path,
       sha256: SHA256,
-      stallTimeoutMs: 200,
       ...options,
     });
     return await Deno.readTextFile(path);
@@ -86,7 +89,8 @@ Deno.test("download() writes a file whose checksum is right", async () => {
 Deno.test("download() tries once more when the connection breaks or stalls in the body", async () => {
   for (const first of ["half", "stall"] as const) {
     await using server = new ScriptedServer([first, "whole"]);
-    assert.equal(await fetchFrom(server), BODY, first);
+    const text = await fetchFrom(server, { stallTimeoutMs: STALL_TIMEOUT_MS });
+    assert.equal(text, BODY, first);
     assert.equal(server.count, 2);
   }
 });
@@ -94,7 +98,11 @@ Deno.test("download() tries once more when the connection breaks or stalls in th
 Deno.test("download() throws unavailable when the body breaks or stalls twice", async () => {
   for (const answer of ["half", "stall"] as const) {
     await using server = new ScriptedServer([answer, answer, "whole"]);
-    await assert.rejects(fetchFrom(server), isUnavailable, answer);
+    await assert.rejects(
+      fetchFrom(server, { stallTimeoutMs: STALL_TIMEOUT_MS }),
+      isUnavailable,
+      answer,
+    );
     assert.equal(server.count, 2);
   }
 });
