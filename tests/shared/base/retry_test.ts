@@ -7,7 +7,7 @@ import {
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
 
-function options(lines: string[], signal = AbortSignal.timeout(5000)) {
+function options(lines: string[], signal = AbortSignal.timeout(30_000)) {
   const log = createLogger({ write: (line) => void lines.push(line) });
   const clock = { ...SYSTEM_CLOCK, sleep: () => Promise.resolve() };
   return { object: "the CA", log, clock, signal };

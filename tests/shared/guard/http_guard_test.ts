@@ -6,12 +6,17 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { HttpGuard } from "../../../lib/shared/guard/http_guard.ts";
 import { PendingSockets } from "../../../lib/shared/guard/pending_sockets.ts";
 import { until } from "../../../dev/base/wait.ts";
 
 const REQUEST = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/** Resolves when the socket is closed, also by a reset: `once()` would reject with its error. */
+function untilClosed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.once("close", () => resolve()));
+}
 
 async function setUp(
   handle: (
@@ -43,7 +48,7 @@ Deno.test("HttpGuard destroys a connection with many requests that are not answe
   await using server = await setUp(() => void requestCount++);
   const client = server.connect();
   client.write(REQUEST.repeat(500));
-  await once(client, "close");
+  await untilClosed(client);
   assert.equal(requestCount, 8);
 });
 
@@ -72,7 +77,7 @@ Deno.test("HttpGuard.admit() ends the pending state of a connection", async () =
   await once(client, "data");
   assert.equal(server.pending.count, 1);
   const refused = server.connect();
-  await once(refused, "close");
+  await untilClosed(refused);
   client.write("GET /allowed HTTP/1.1\r\nhost: x\r\n\r\n");
   await once(client, "data");
   assert.equal(server.pending.count, 0);
@@ -99,7 +104,7 @@ Deno.test("HttpGuard drops a small body, and ends the connection of a large or c
     await until(() => server.pending.count === 0, "a free slot");
     const large = server.connect();
     large.write(`${head}${kind}\r\n\r\n`);
-    await once(large, "close");
+    await untilClosed(large);
   }
   assert.equal(requestCount, 1);
 });
@@ -108,5 +113,5 @@ Deno.test("HttpGuard closes a connection that is not HTTP", async () => {
   await using server = await setUp(() => assert.fail("no request was sent"));
   const client = server.connect();
   client.write("\x16\x03\x01 hello\r\n\r\n");
-  await once(client, "close");
+  await untilClosed(client);
 });

@@ -38,7 +38,7 @@ function dial(
     endpoint: `${HOST}:${listener.address.port}`,
     log,
     ...options,
-  }).dial({ signal: AbortSignal.timeout(5000) });
+  }).dial({ signal: AbortSignal.timeout(30_000) });
 }
 
 /** Starts a TCP server that answers the first bytes of each connection with a text, or never. */
@@ -158,8 +158,8 @@ Deno.test("dial() rejects an expired certificate and names both times", async ()
 });
 
 Deno.test("dial() rejects when the connection is refused", async () => {
-  const closed = await startTcpServer(undefined);
-  await closed[Symbol.asyncDispose]();
+  // Port 1 is given to no socket that asks for any, and nothing listens there.
+  const closed = { address: { port: 1 } };
   for (const insecure of [true, false]) {
     await assert.rejects(dial(closed, { insecure }), {
       code: "unavailable",
@@ -170,7 +170,7 @@ Deno.test("dial() rejects when the connection is refused", async () => {
 
 Deno.test("dial() rejects when the host name can't be resolved", async () => {
   const dialer = createGrpcDialer({ endpoint: "nowhere.invalid:1", log });
-  await assert.rejects(dialer.dial({ signal: AbortSignal.timeout(9000) }), {
+  await assert.rejects(dialer.dial({ signal: AbortSignal.timeout(30_000) }), {
     code: "unavailable",
     message:
       "Cannot connect to nowhere.invalid:1: the host name can't be resolved",
@@ -222,7 +222,7 @@ Deno.test("dial() connects to the end point in its options", async () => {
     log,
   });
   const link = await dialer.dial({
-    signal: AbortSignal.timeout(5000),
+    signal: AbortSignal.timeout(30_000),
     endpoint: `${HOST}:${listener.address.port}`,
   });
   link.close("done");

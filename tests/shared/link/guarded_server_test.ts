@@ -90,7 +90,7 @@ async function assertServing(listener: GrpcListener): Promise<void> {
     endpoint: `${HOST}:${listener.address.port}`,
     insecure: true,
     log,
-  }).dial({ signal: AbortSignal.timeout(5000) });
+  }).dial({ signal: AbortSignal.timeout(30_000) });
   link.close("served");
   await link.closed;
 }

@@ -45,7 +45,7 @@ function waitForClose(socket: FakeSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Error("the socket is still open")),
-      5000,
+      30_000,
     );
     socket.once("close", () => {
       clearTimeout(timer);

@@ -230,7 +230,7 @@ Deno.test("initiateHandshake() over gRPC receives the refusal before the link en
         endpoint: `127.0.0.1:${listener.address.port}`,
         insecure: true,
         log,
-      }).dial({ signal: AbortSignal.timeout(5000) }),
+      }).dial({ signal: AbortSignal.timeout(30_000) }),
       links.next(),
     ]);
     assert.ok(responder);

@@ -227,7 +227,7 @@ Deno.test("respondToHandshake() rejects a replayed first message", async () => {
   const { initiator: attacker, responder } = createLinkPair();
   const handshake = respondToHandshake(responder, {
     findKeys,
-    timeoutMs: 2000,
+    timeoutMs: 30_000,
   });
   await attacker.send(recorded);
   // The attacker gets a reply, but has no key to seal a packet with.
