@@ -45,16 +45,18 @@ function emptyStatuses(count: number): Uint8Array {
 Deno.test("decodeMessage() rejects a message of more fields than allowed before it decodes any", () => {
   const { pods } = decodeMessage(PodStatusListSchema, emptyStatuses(65_536));
   assert.equal(pods.length, 65_536);
-  const startMs = performance.now();
-  assert.throws(
-    () => decodeMessage(PodStatusListSchema, emptyStatuses(1_000_000)),
-    {
+  const bytes = emptyStatuses(1_000_000);
+  const timesMs = Array.from({ length: 5 }, () => {
+    const startMs = performance.now();
+    assert.throws(() => decodeMessage(PodStatusListSchema, bytes), {
       code: "too_large",
       message:
         "Cannot decode PodStatusList: it has more than 65536 fields, the most allowed",
-    },
-  );
-  assert.ok(performance.now() - startMs < 100);
+    });
+    return performance.now() - startMs;
+  });
+  // The fastest of several, for a busy machine interrupts some of them.
+  assert.ok(Math.min(...timesMs) < 100, `${timesMs} ms`);
 });
 
 Deno.test("decodeMessage() counts nested fields, packed numbers and unknown fields", () => {
