@@ -42,7 +42,7 @@ async function mustConnect() {
     log,
   });
   const [agent, { value: operator }] = await Promise.all([
-    dialer.dial({ signal: AbortSignal.timeout(5000) }),
+    dialer.dial({ signal: AbortSignal.timeout(30_000) }),
     links.next(),
   ]);
   return { listener, agent, operator };

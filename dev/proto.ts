@@ -33,6 +33,8 @@ async function generate(): Promise<string> {
         ...["run", "-A", "--no-config", "npm:@bufbuild/buf@1.74.0/buf"],
         ...["generate", join(ROOT, "proto"), "--template", template],
       ],
+      // The first run downloads the compiler.
+      timeoutMs: 240_000,
     });
     return await Deno.readTextFile(join(out, "aranya_pb.ts"));
   } finally {

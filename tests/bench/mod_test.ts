@@ -8,6 +8,7 @@ function bench(...args: string[]): Promise<string> {
   return run(Deno.execPath(), {
     args: ["run", "-A", "bench/mod.ts", ...args],
     cwd: ROOT,
+    timeoutMs: 240_000,
   });
 }
 

@@ -29,6 +29,7 @@ async function runTestsOf(
       args: ["-c", '"$@" 2>&1', "sh", Deno.execPath(), "eval", script],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
+      timeoutMs: 240_000,
     });
     const results = JSON.parse(await Deno.readTextFile(`${folder}/results`));
     return { results, output };
@@ -193,6 +194,7 @@ Deno.test("runTests() shows buffered output as a whole, so that lines of two run
       args: ["-c", '"$@" 2>&1', "sh", Deno.execPath(), "eval", script],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
+      timeoutMs: 240_000,
     });
     const found = output.match(/^== \w$|\w (begins|ends)|\d passed/gm);
     const [first, second] = found?.[0] === "== a" ? ["a", "b"] : ["b", "a"];

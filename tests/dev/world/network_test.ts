@@ -65,9 +65,7 @@ Deno.test("clearLeftovers() removes the world of a process that was killed", asy
   });
   const folder = await until(
     () => Deno.readTextFile(report).then((text) => text || undefined),
-    {
-      what: "the world's folder",
-    },
+    { what: "the world's folder", timeoutMs: 120_000 },
   );
   assert.equal((await mounts()).includes(folder), true);
   owner.kill("SIGKILL");
