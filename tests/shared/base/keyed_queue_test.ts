@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { cpuUsage } from "node:process";
 import { KeyedQueue } from "../../../lib/shared/base/mod.ts";
 
 Deno.test("KeyedQueue.add() processes a key once when it was added several times before its turn", async () => {
@@ -112,15 +113,21 @@ Deno.test("KeyedQueue.forget() drops a queued key", async () => {
   assert.deepEqual(seen, ["a"]);
 });
 
+/** Time of the processor in this process: what others take on a busy machine does not count. */
+function processorMs(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1000;
+}
+
 Deno.test("KeyedQueue.forget() drops each of many queued keys at once", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const queue = new KeyedQueue({ concurrency: 1, work: () => promise });
   const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}`);
   for (const key of keys) queue.add(key);
-  const startMs = performance.now();
+  const startMs = processorMs();
   // The last ones first, which a search from the front finds last.
   for (const key of keys.toReversed()) queue.forget(key);
-  const takenMs = performance.now() - startMs;
+  const takenMs = processorMs() - startMs;
   assert.equal(queue.size, 1);
   assert.ok(takenMs < 3_000, `took ${takenMs} ms`);
   resolve();
@@ -134,12 +141,12 @@ Deno.test("KeyedQueue processes many queued keys in order, and those that are ad
     work: (key) => Promise.resolve(void processed.push(key)),
   });
   const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}`);
-  const startMs = performance.now();
+  const startMs = processorMs();
   for (const key of keys) queue.add(key);
   queue.forget("key-7");
   queue.add("key-7");
   await queue.idle();
-  const takenMs = performance.now() - startMs;
+  const takenMs = processorMs() - startMs;
   assert.deepEqual(processed, [
     ...keys.filter((key) => key !== "key-7"),
     "key-7",
