@@ -46,7 +46,7 @@ import {
  * Deadline of a unit test; the type check of everything is the longest. End-to-end tests have their
  * own.
  */
-const UNIT_TIMEOUT_MS = 300_000;
+const UNIT_TIMEOUT_MS = 600_000;
 /** Rooms run one after the other: their tests keep two cores busy. */
 const ROOM_SLOTS = 1;
 /** How many end-to-end files run at the same time. They need 0.6 cores: most of it is waiting. */
