@@ -20,6 +20,7 @@
  */
 export * from "./abort.ts";
 export * from "./backoff.ts";
+export * from "./byte_pace.ts";
 export * from "./bytes.ts";
 export * from "./call_limiter.ts";
 export * from "./clock.ts";
@@ -35,6 +36,7 @@ export * from "./last_resort.ts";
 export * from "./listen_error.ts";
 export * from "./log.ts";
 export * from "./log_limit.ts";
+export * from "./memory_pool.ts";
 export * from "./meter.ts";
 export * from "./notifier.ts";
 export * from "./retry.ts";

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Splits values that are too large for one packet, and reassembles them. */
-import { AranyaError } from "../base/mod.ts";
+import { AranyaError, concatBytes } from "../base/mod.ts";
 import { EnvelopeKind } from "./_gen.ts";
 import { encodeEnvelope, MAX_ENVELOPE_HEADER_BYTES } from "./envelope.ts";
 
-const MIN_CAPACITY_BYTES = 4 * 1024;
+/** Pieces from this length on are kept as they are; shorter ones are copied together. */
+const MIN_KEPT_BYTES = 4 * 1024;
+/** Length of the arrays into which short pieces are copied. */
+const MAX_TAIL_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 
 /** Options of {@linkcode Reassembler}. */
@@ -16,15 +19,18 @@ export interface ReassemblerOptions {
 }
 
 /**
- * Reassembles one value after the other from its pieces. They are copied into one growing array:
- * kept as they are, tiny pieces would need many times their length. A value of a single piece is
- * never copied.
+ * Reassembles one value after the other from its pieces. Large pieces are copied once, when the
+ * value is complete. Small ones are copied together at once: kept as they are, they would need many
+ * times their length. A value of a single piece is never copied.
  */
 export class Reassembler {
   readonly #maxBytes: number;
   readonly #action: string;
-  /** The incomplete value, with room behind it. */
-  #buffer = EMPTY;
+  /** The incomplete value, without `#tail`. */
+  #pieces: Uint8Array[] = [];
+  /** Room for short pieces; the first `#tailBytes` of it are the end of the incomplete value. */
+  #tail = EMPTY;
+  #tailBytes = 0;
   #heldBytes = 0;
 
   constructor(
@@ -49,38 +55,54 @@ export class Reassembler {
   ): Uint8Array | undefined {
     const bytes = this.#heldBytes + piece.length;
     if (bytes > this.#maxBytes) {
-      this.#clear();
+      this.clear();
       throw new AranyaError(
         "too_large",
         `${this.#action}: it is larger than ${this.#maxBytes} bytes`,
       );
     }
     if (complete && this.#heldBytes === 0) return piece;
-    this.#reserve(bytes);
-    this.#buffer.set(piece, this.#heldBytes);
+    if (!complete && piece.length < MIN_KEPT_BYTES) this.#copyToTail(piece);
+    else {
+      this.#keepTail();
+      this.#pieces.push(piece);
+    }
     this.#heldBytes = bytes;
     if (!complete) return undefined;
-    const value = this.#buffer.subarray(0, bytes);
-    this.#clear();
+    const value = concatBytes(this.#pieces);
+    this.clear();
     return value;
   }
 
-  /** Makes the buffer at least this long; it doubles, so that few bytes are copied again. */
-  #reserve(byteCount: number): void {
-    if (byteCount <= this.#buffer.length) return;
-    const grown = new Uint8Array(
-      Math.min(
-        this.#maxBytes,
-        Math.max(byteCount, 2 * this.#buffer.length, MIN_CAPACITY_BYTES),
-      ),
-    );
-    grown.set(this.#buffer.subarray(0, this.#heldBytes));
-    this.#buffer = grown;
+  /** Drops the incomplete value. */
+  clear(): void {
+    this.#pieces = [];
+    this.#tail = EMPTY;
+    this.#tailBytes = this.#heldBytes = 0;
   }
 
-  #clear(): void {
-    this.#buffer = EMPTY;
-    this.#heldBytes = 0;
+  #copyToTail(piece: Uint8Array): void {
+    if (this.#tailBytes + piece.length > this.#tail.length) {
+      this.#keepTail();
+      // As long as the value so far, so that few bytes are reserved in vain.
+      const wantedBytes = Math.max(MIN_KEPT_BYTES, this.#heldBytes);
+      this.#tail = new Uint8Array(Math.min(MAX_TAIL_BYTES, wantedBytes));
+    }
+    this.#tail.set(piece, this.#tailBytes);
+    this.#tailBytes += piece.length;
+  }
+
+  /** Moves what is in the tail to the pieces; a tail that is mostly empty is used again. */
+  #keepTail(): void {
+    const end = this.#tailBytes;
+    this.#tailBytes = 0;
+    if (end === 0) return;
+    if (2 * end < this.#tail.length) {
+      this.#pieces.push(this.#tail.slice(0, end));
+    } else {
+      this.#pieces.push(this.#tail.subarray(0, end));
+      this.#tail = EMPTY;
+    }
   }
 }
 
