@@ -23,11 +23,13 @@ import type { StreamListener, StreamState } from "./stream_state.ts";
 export interface HandlerTracker {
   /**
    * Counts a request of this many bytes as pending.
-   * @throws {AranyaError} code "unavailable" when too many are
+   * @throws {AranyaError} code "unavailable" when there is no room for it
    */
-  reserveValue(byteCount: number): void;
+  reserveRequest(byteCount: number): void;
   /** Counts it no longer. */
-  releaseValue(byteCount: number): void;
+  releaseRequest(byteCount: number): void;
+  /** @throws {AranyaError} code "unavailable" when there is no room for a response */
+  checkResponse(byteCount: number): void;
   /** Counts a handler until its promise resolves; it never rejects. */
   trackHandler(handler: Promise<void>): void;
 }
@@ -90,16 +92,16 @@ export class Acceptor implements StreamListener {
   /** Counts the request as pending until its handler has returned. */
   #serveReserved(method: Method, request: Uint8Array): Handling {
     const { tracker } = this.#options;
-    tracker.reserveValue(request.length);
+    tracker.reserveRequest(request.length);
     const { signal, done } = this.#serveRequest(method, request);
     return {
       signal,
-      done: done.finally(() => tracker.releaseValue(request.length)),
+      done: done.finally(() => tracker.releaseRequest(request.length)),
     };
   }
 
   #serveRequest(method: Method, request: Uint8Array): Handling {
-    const { stream, handlers, maxSentBytes } = this.#options;
+    const { stream, handlers, maxSentBytes, tracker } = this.#options;
     const { signal } = this.#controller;
     const serve = async () => {
       const response = await handlers.request(method, request, signal);
@@ -111,6 +113,7 @@ export class Acceptor implements StreamListener {
           }: the response has ${response.length} bytes, expected at most ${maxSentBytes}`,
         );
       }
+      tracker.checkResponse(response.length);
       stream.finish(response);
       this.#stopHandler();
     };

@@ -2,9 +2,11 @@
 /** Implements Session: its streams, and the link that they currently run on. */
 import {
   AranyaError,
+  type BytePace,
   type Clock,
   equalBytes,
   type Logger,
+  type MemoryShare,
   type Meter,
   NO_METER,
   onAbort,
@@ -66,6 +68,18 @@ export interface CreateSessionOptions {
    * @default MAX_STREAM_COUNT of this side
    */
   maxStreamCount?: number;
+  /**
+   * What the peer's requests, and the responses to them, have of the memory for all peers. The
+   * session disposes it.
+   * @default no bound but those of the peer itself
+   */
+  memory?: MemoryShare;
+  /**
+   * Slows down what the peer sends without being asked: everything but the streams that this side
+   * opened.
+   * @default it is read at once
+   */
+  pace?: BytePace;
 }
 
 /** Creates a session that has no link yet. */
@@ -121,6 +135,7 @@ class LinkedSession implements Session {
       maxValueBytes: this.#maxValueBytes,
       maxSentBytes: this.#maxSentBytes,
       maxStreamCount: options.maxStreamCount ?? MAX_STREAM_COUNT[side],
+      memory: options.memory,
     });
   }
 
@@ -226,6 +241,7 @@ class LinkedSession implements Session {
       offlineAfterMs: welcomeOfflineMs || offlineAfterMs,
       maxValueBytes: this.#maxValueBytes,
       streams: this.#streams,
+      pace: this.#options.pace,
       onGoodbye: (goodbye) => this.#onGoodbye(goodbye),
     });
   }

@@ -130,7 +130,7 @@ export class Outbox {
     return this.#isFinalSent && this.#sent.isEmpty;
   }
 
-  /** Length of the RESULT that is queued or sent, until `clear`; 0 without one. */
+  /** Length of the RESULT while it is kept: until all of it is in packets; 0 without one. */
   get resultBytes(): number {
     const final = this.#final;
     return final?.kind === EnvelopeKind.RESULT ? final.encode().length : 0;
@@ -298,7 +298,10 @@ export class Outbox {
     value.offset += payload.length;
     const complete = value.offset >= bytes.length;
     if (complete && value === this.#open) this.#open = undefined;
-    if (complete && value === this.#final) this.#isFinalSent = true;
+    if (complete && value === this.#final) {
+      this.#isFinalSent = true;
+      value.encode = () => EMPTY;
+    }
     return this.#emit(payload, { stream, kind: value.kind, complete });
   }
 

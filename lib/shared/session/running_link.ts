@@ -3,6 +3,7 @@
 import {
   AranyaError,
   asAranyaError,
+  type BytePace,
   type Clock,
   type Logger,
   waitAtMost,
@@ -46,11 +47,21 @@ const DRAIN_MS = 1_000;
 const GOODBYE_MS = 500;
 /** Length of the payload of PING and PONG, in bytes. */
 const PING_BYTES = 8;
+/** Counted for each packet beside its length: empty ones need time, too. */
+const PACKET_COST_BYTES = 64;
 
 /** Receives the envelopes and reports that concern streams. */
 export interface StreamReceiver {
-  /** @throws {AranyaError} when the link can't be used any more */
-  onEnvelopeReceived(envelope: Envelope): void;
+  /**
+   * Returns whether this side has asked for it: it is new, on a stream that this side opened.
+   * @throws {AranyaError} when the link can't be used any more
+   */
+  onEnvelopeReceived(envelope: Envelope): boolean;
+  /**
+   * A PART was kept, see {@linkcode RunningLink.incompleteBytes}.
+   * @throws {AranyaError} when that is too much
+   */
+  onPartKept(): void;
   /** @throws {AranyaError} when the link can't be used any more */
   onAcksReceived(acks: Acks): void;
   /** The peer doesn't know these streams. */
@@ -67,6 +78,8 @@ export interface RunningLinkOptions {
   offlineAfterMs: number;
   maxValueBytes: number;
   streams: StreamReceiver & StreamNumbering;
+  /** Slows down what the peer sends without being asked. @default it is read at once */
+  pace?: BytePace | undefined;
   /** The peer ends the link on purpose. */
   onGoodbye: (goodbye: GoodbyeContent) => void;
 }
@@ -85,6 +98,8 @@ export class RunningLink {
   readonly #parts: Reassembler;
   readonly #unknownStreams = new UnknownStreams();
   readonly #ended = Promise.withResolvers<LinkEnd>();
+  /** Aborted when nothing is read any more. */
+  readonly #reading = new AbortController();
   #active = true;
   #isViolated = false;
   /** Set when the link broke: what has arrived is read until the deadline. */
@@ -129,6 +144,11 @@ export class RunningLink {
     const measuredMs = this.budget.roundTripMs || Infinity;
     const lowestMs = Math.min(measuredMs, this.#pingRoundTripMs);
     return lowestMs === Infinity ? 0 : lowestMs;
+  }
+
+  /** Bytes of an envelope whose last PART is missing. */
+  get incompleteBytes(): number {
+    return this.#parts.heldBytes;
   }
 
   /** Whether the link ended because the peer broke the protocol, or the two sides disagree. */
@@ -206,6 +226,7 @@ export class RunningLink {
   #deactivate(): boolean {
     if (!this.#active) return false;
     this.#active = false;
+    this.#reading.abort();
     this.#timer.stop();
     return true;
   }
@@ -245,27 +266,47 @@ export class RunningLink {
       if (!this.#active) return;
       if (done) break;
       this.#receivedMs = clock.monotonicMs();
-      this.#onPacketReceived(value);
+      const isAskedFor = this.#onPacketReceived(value);
+      if (!isAskedFor) await this.#keepPace(value.length);
     }
     this.end(this.#draining?.end ?? await link.closed);
   }
 
-  #onPacketReceived(packet: Uint8Array): void {
+  /** Waits when the peer has sent too much; meanwhile the transport makes the peer wait, too. */
+  async #keepPace(packetBytes: number): Promise<void> {
+    const { pace, clock } = this.#options;
+    if (!pace) return;
+    pace.charge(PACKET_COST_BYTES + packetBytes);
+    const { delayMs } = pace;
+    if (delayMs === 0) return;
+    const { signal } = this.#reading;
+    // Rejects only when the link ends.
+    await clock.sleep(delayMs, { signal }).catch(() => {});
+  }
+
+  /** Returns whether this side has asked for the packet. */
+  #onPacketReceived(packet: Uint8Array): boolean {
     const envelope = decodeEnvelope(packet);
     const isPart = envelope.kind === EnvelopeKind.PART && envelope.stream === 0;
-    if (envelope.stream === 0 && !isPart) return this.#onControl(envelope);
+    if (envelope.stream === 0 && !isPart) {
+      this.#onControl(envelope);
+      return false;
+    }
     this.acks.onPacketReceived(packet.length, this.#receivedMs);
+    let isAskedFor = false;
     if (isPart) this.#onPart(envelope);
-    else this.#options.streams.onEnvelopeReceived(envelope);
+    else isAskedFor = this.#options.streams.onEnvelopeReceived(envelope);
     this.#scheduleAck();
+    return isAskedFor;
   }
 
   #onPart({ payload, complete }: Envelope): void {
+    const { streams } = this.#options;
     const encoded = this.#parts.push(payload, { complete });
-    if (!encoded) return;
+    if (!encoded) return streams.onPartKept();
     const envelope = decodeEnvelope(encoded);
     if (envelope.stream === 0) this.#onControl(envelope);
-    else this.#options.streams.onEnvelopeReceived(envelope);
+    else streams.onEnvelopeReceived(envelope);
   }
 
   #onControl({ kind, payload }: Envelope): void {

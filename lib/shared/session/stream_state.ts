@@ -134,6 +134,12 @@ export class StreamState {
     return this.#values.heldBytes;
   }
 
+  /** At the acceptor: what the peer hasn't acknowledged, in bytes, and the rest of the RESULT. */
+  get responseBytes(): number {
+    if (this.isOpener) return 0;
+    return this.outbox.resultBytes + this.outbox.unackedBytes;
+  }
+
   /** Received and not read yet, in bytes, including an incomplete value. */
   get heldBytes(): number {
     return this.#values.heldBytes + (this.#listener?.heldBytes ?? 0);
@@ -235,6 +241,7 @@ export class StreamState {
     if (this.#isReset) return;
     this.#isReset = true;
     this.#state = "closing";
+    this.#values.clear();
     this.outbox.queueReset(encodeFailure(error), error);
     this.#listener?.onStreamFailed(error);
     this.#owner.onStreamReady(this);

@@ -5,12 +5,12 @@ import {
   asAranyaError,
   type Clock,
   type Logger,
+  type MemoryShare,
 } from "../base/mod.ts";
 import {
   type Acks,
   type Envelope,
   EnvelopeKind,
-  MAX_PENDING_VALUES,
   type StreamPoint,
 } from "../wire/mod.ts";
 import { Acceptor, type HandlerTracker } from "./acceptor.ts";
@@ -24,6 +24,7 @@ import {
   type StreamPointFields,
   StreamState,
 } from "./stream_state.ts";
+import { type HeldValues, ValueMemory } from "./value_memory.ts";
 
 /** A peer that exceeds the limit of streams by this factor ignores refusals: its link is closed. */
 const OVERRUN_FACTOR = 2;
@@ -43,6 +44,8 @@ export interface StreamTableOptions {
   maxSentBytes: number;
   /** Upper bound of the peer's open streams. */
   maxStreamCount: number;
+  /** What the peer's requests have of the memory for all peers. @default no bound */
+  memory?: MemoryShare | undefined;
 }
 
 /** Options of {@linkcode StreamTable.open}. */
@@ -62,6 +65,7 @@ export class StreamTable
     StreamReceiver,
     StreamNumbering,
     HandlerTracker,
+    HeldValues,
     LinkMeasure {
   readonly maxValueBytes: number;
   readonly #options: StreamTableOptions;
@@ -72,17 +76,21 @@ export class StreamTable
   readonly #runningHandlers = new Set<Promise<void>>();
   /** Unknown kinds of envelopes that were logged. */
   readonly #loggedKinds = new Set<number>();
+  readonly #memory: ValueMemory;
   #link: RunningLink | undefined;
   #closedError: AranyaError | undefined;
   #acceptedCount = 0;
-  /** Size of the requests whose handlers are running. */
-  #pendingBytes = 0;
   #nextId: number;
   #highestPeerId = 0;
 
   constructor(options: StreamTableOptions) {
     this.#options = options;
     this.maxValueBytes = options.maxValueBytes;
+    this.#memory = new ValueMemory({
+      maxValueBytes: options.maxValueBytes,
+      held: this,
+      share: options.memory,
+    });
     this.#nextId = options.side === "operator" ? 1 : 2;
   }
 
@@ -110,6 +118,17 @@ export class StreamTable
     let sum = 0;
     for (const stream of this.#numbered.values()) sum += measure(stream);
     return sum;
+  }
+
+  /** See {@linkcode HeldValues}. */
+  get incompleteBytes(): number {
+    return this.sum((each) => each.incompleteBytes) +
+      (this.#link?.incompleteBytes ?? 0);
+  }
+
+  /** See {@linkcode HeldValues}. */
+  get responseBytes(): number {
+    return this.sum((each) => each.responseBytes);
   }
 
   /** How far each stream has been received. */
@@ -197,6 +216,7 @@ export class StreamTable
     this.#closedError = error;
     this.failNumbered(error);
     for (const stream of [...this.#unsent.keys()]) stream.fail(error);
+    this.#memory.close();
   }
 
   // Events of streams and handlers.
@@ -219,6 +239,7 @@ export class StreamTable
     const wasNumbered = this.#numbered.delete(stream.id);
     if (wasNumbered && !stream.isOpener) this.#acceptedCount--;
     this.#link?.sender.remove(stream);
+    this.#memory.update();
   }
 
   onUnknownEnvelope(kind: number): void {
@@ -228,21 +249,16 @@ export class StreamTable
     this.#options.log.warn("unknown kind of envelope skipped", { kind });
   }
 
-  reserveValue(byteCount: number): void {
-    const maxBytes = MAX_PENDING_VALUES * this.maxValueBytes;
-    const pendingBytes = this.#pendingBytes +
-      this.sum((each) => each.outbox.resultBytes);
-    if (pendingBytes + byteCount > maxBytes) {
-      throw new AranyaError(
-        "unavailable",
-        `Cannot accept request: earlier requests hold ${pendingBytes} bytes, expected at most ${maxBytes} together`,
-      );
-    }
-    this.#pendingBytes += byteCount;
+  reserveRequest(byteCount: number): void {
+    this.#memory.reserve(byteCount);
   }
 
-  releaseValue(byteCount: number): void {
-    this.#pendingBytes -= byteCount;
+  releaseRequest(byteCount: number): void {
+    this.#memory.release(byteCount);
+  }
+
+  checkResponse(byteCount: number): void {
+    this.#memory.checkResponse(byteCount);
   }
 
   trackHandler(handler: Promise<void>): void {
@@ -259,41 +275,38 @@ export class StreamTable
     this.#numbered.set(stream.id, stream);
   }
 
-  onEnvelopeReceived(envelope: Envelope): void {
+  onEnvelopeReceived(envelope: Envelope): boolean {
     const stream = this.#numbered.get(envelope.stream) ??
       this.#accept(envelope);
-    if (!stream) return;
+    if (!stream) return false;
     this.#link?.acks.addStream(stream);
     let outcome;
     try {
       outcome = stream.receive(envelope);
-      if (!envelope.complete) this.#limitIncompleteValues();
+      if (!envelope.complete) this.#memory.checkIncomplete();
     } catch (error) {
       stream.reset(asAranyaError(error, "Cannot receive packet"));
+      this.#memory.update();
     }
     if (outcome === "gap") throw gapError();
+    return stream.isOpener && outcome === "accepted";
+  }
+
+  onPartKept(): void {
+    this.#memory.checkIncomplete();
   }
 
   onAcksReceived({ points }: Acks): void {
     for (const point of points) {
       this.#numbered.get(point.stream)?.acknowledge(point);
     }
+    this.#memory.update();
   }
 
   onUnknownStreamsReceived(ids: readonly number[]): void {
     for (const id of ids) {
       this.#numbered.get(id)?.onUnknownToPeer(this.#unknownStreamError());
     }
-  }
-
-  #limitIncompleteValues(): void {
-    const heldBytes = this.sum((each) => each.incompleteBytes);
-    const maxBytes = MAX_PENDING_VALUES * this.maxValueBytes;
-    if (heldBytes <= maxBytes) return;
-    throw new AranyaError(
-      "too_large",
-      `Cannot receive value: incomplete values hold ${heldBytes} bytes, expected at most ${maxBytes}`,
-    );
   }
 
   /** Returns the stream that this envelope opens, or undefined if it belongs to a closed stream. */

@@ -226,6 +226,19 @@ Deno.test("acknowledge() throws when the peer grants credit for more channels th
   );
 });
 
+Deno.test("resultBytes is the length of a RESULT until all of it is in packets, which can be repeated", () => {
+  const outbox = new Outbox({ priority: "normal" });
+  outbox.queueResult(new Uint8Array(1500).fill(7));
+  assert.ok(outbox.takePacket(7, 1000));
+  assert.equal(outbox.resultBytes, 1500);
+  assert.ok(outbox.takePacket(7, 1000));
+  assert.equal(outbox.resultBytes, 0);
+  assert.ok(outbox.unackedBytes > 1500, `${outbox.unackedBytes} bytes`);
+  outbox.rewind();
+  const repeated = takeAll(outbox).map(({ payload }) => payload.length);
+  assert.deepEqual(repeated, [968, 532]);
+});
+
 Deno.test("resultBytes is the length of a RESULT until that is dropped", () => {
   const error = new AranyaError("cancelled", "Cannot use stream: test");
   for (

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, utf8 } from "../../../lib/shared/base/mod.ts";
+import { AranyaError, BytePace, utf8 } from "../../../lib/shared/base/mod.ts";
 import { createMemoryLinks } from "./_support/memory_link.ts";
-import { connect, makeSession } from "./_support/pair.ts";
+import { connect, gather, makeSession } from "./_support/pair.ts";
 import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 import {
@@ -170,6 +170,105 @@ Deno.test("run() ends a link whose peer sends but accepts no packet", async () =
     (await peer.ended).reason,
     "no packet accepted for 40000 ms",
   );
+});
+
+Deno.test("run() reads what the peer sends unasked at its pace, on the next link too", async () => {
+  const clock = new VirtualClock();
+  const pace = new BytePace({
+    burstBytes: 50_000,
+    bytesPerSecond: 10_000,
+    clock,
+  });
+  const requests: number[] = [];
+  const session = makeSession("operator", {
+    clock,
+    pace,
+    handlers: {
+      request: (_method, { length }) => {
+        requests.push(length);
+        return Promise.resolve(new Uint8Array(0));
+      },
+      stream: () => Promise.reject(new Error("unexpected stream")),
+    },
+  });
+  for (const expected of [[6, 7, 17], [1, 1, 11]]) {
+    requests.length = 0;
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    for (let stream = 2; stream <= 100; stream += 2) {
+      peer.open(stream, Method.REPORT_PODS, new Uint8Array(10_000 - 64 - 20));
+    }
+    const counts: number[] = [];
+    // The first time is 0 ms after the connect.
+    for (const ms of [0, 1_000, 10_000]) {
+      await clock.pass(ms);
+      counts.push(requests.length);
+    }
+    assert.deepEqual(counts, expected);
+    const startMs = clock.monotonicMs();
+    session.disconnect("test");
+    await clock.run(peer.ended);
+    // It is not kept by what is unread.
+    assert.ok(clock.monotonicMs() - startMs <= 500);
+    assert.equal(clock.sleeperCount, 1, "only the wait for the next link");
+  }
+  await clock.run(session.close());
+});
+
+Deno.test("run() reads PARTs and link control at the peer's pace", async () => {
+  for (const kind of [EnvelopeKind.PART, EnvelopeKind.PING, 1000]) {
+    const clock = new VirtualClock();
+    const pace = new BytePace({
+      burstBytes: 64_000,
+      bytesPerSecond: 100,
+      clock,
+    });
+    const session = makeSession("operator", { clock, pace });
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    const payload = new Uint8Array(8);
+    for (let count = 0; count < 5_000; count++) {
+      peer.send({ kind, complete: false, payload });
+    }
+    peer.send({ kind: EnvelopeKind.GOODBYE });
+    await clock.pass(1_000);
+    assert.equal(session.connected, true, `kind ${kind}`);
+    const { reason } = await clock.run(peer.ended);
+    assert.match(reason, /closed by the device/);
+    assert.ok(clock.monotonicMs() > 3_000_000, `${clock.monotonicMs()} ms`);
+  }
+});
+
+Deno.test("run() reads what it has asked the peer for as fast as it comes", async () => {
+  const { clock, agent } = makePair();
+  const value = new Uint8Array(1_000_000);
+  await using served = makeSession("agent", {
+    clock,
+    handlers: {
+      request: () => Promise.resolve(value),
+      stream: async (_method, _payload, stream) => {
+        for (let part = 0; part < 50; part++) {
+          await stream.write(1, value.subarray(0, 50_000));
+        }
+        await stream.finish(new Uint8Array(0));
+      },
+    },
+  });
+  await agent.close();
+  await using operator = makeSession("operator", {
+    clock,
+    pace: new BytePace({ burstBytes: 20_000, bytesPerSecond: 1_000, clock }),
+  });
+  const link = await clock.run(connect({ operator, agent: served, clock }));
+  const startMs = clock.monotonicMs();
+  await clock.run(
+    operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 60_000 }),
+  );
+  const stream = operator.open(Method.EXEC, utf8(""));
+  const bytes = await clock.run(gather(stream.read(1)));
+  assert.equal(bytes.length, 2_500_000);
+  const tookMs = clock.monotonicMs() - startMs;
+  assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
+  link.cut();
+  await clock.run(link.ended);
 });
 
 Deno.test("run() answers PINGs of 8 bytes only", async () => {

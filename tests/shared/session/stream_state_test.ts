@@ -193,3 +193,28 @@ Deno.test("takeAckPoint() reports a risen credit once", () => {
   assert.equal(stream.takeAckPoint().credit, 0n);
   assert.equal(stream.resumePoint.credit, first.credit);
 });
+
+Deno.test("reset() drops an incomplete value", () => {
+  const { stream, receive } = makeStream({ isOpener: false });
+  receive(OPEN, "begins", { complete: false });
+  assert.equal(stream.incompleteBytes, 6);
+  stream.reset(new AranyaError("too_large", "Cannot receive value: test"));
+  assert.equal(stream.state, "closing");
+  assert.equal(stream.incompleteBytes, 0);
+});
+
+Deno.test("responseBytes counts what the acceptor sends until it is acknowledged", () => {
+  const { stream, receive } = makeStream({ isOpener: false });
+  receive(OPEN, "?");
+  stream.finish(utf8("answer"));
+  assert.equal(stream.responseBytes, 6);
+  const packet = stream.outbox.takePacket(ID, 1000);
+  assert.equal(stream.responseBytes, packet?.length);
+  acknowledge(stream, 7);
+  assert.equal(stream.responseBytes, 0);
+
+  const opened = makeStream({ isOpener: true }).stream;
+  opened.start(() => utf8("?"));
+  opened.outbox.takePacket(ID, 1000);
+  assert.equal(opened.responseBytes, 0);
+});

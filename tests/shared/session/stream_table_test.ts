@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   AranyaError,
   fromUtf8,
+  MemoryPool,
   SILENT_LOGGER,
   utf8,
   whenAborted,
@@ -454,13 +455,74 @@ Deno.test("onEnvelopeReceived() resets requests above four values that are handl
     peer.acknowledgeLink();
     await clock.pass(100);
     const resets = peer.receivedOf(EnvelopeKind.RESET);
-    // Five of 50,000 bytes are below 256 KiB, and an answer is only known afterwards.
-    assert.equal(resets.length, isAnswered ? 14 : 15);
+    // Five of 50,000 bytes are below 256 KiB.
+    assert.equal(resets.length, 15);
     assert.match(fromUtf8(resets[0]?.payload ?? utf8("")), /unavailable/);
     peer.cut();
     await clock.run(peer.ended);
     await clock.run(session.close());
   }
+});
+
+Deno.test("onEnvelopeReceived() resets values when those of all sessions hold too much, and keeps small ones", async () => {
+  const clock = new VirtualClock();
+  const pool = new MemoryPool({ guaranteedBytes: 4000, reserveBytes: 100_000 });
+  const makeOne = () =>
+    makeSession("operator", {
+      clock,
+      memory: pool.join(),
+      handlers: {
+        ...STUCK,
+        request: (_method, payload) => Promise.resolve(payload),
+      },
+    });
+  const [greedy, modest] = [makeOne(), makeOne()];
+  const [thief, peer] = await clock.run(Promise.all([
+    ScriptedPeer.connect(greedy, { clock }),
+    ScriptedPeer.connect(modest, { clock }),
+  ]));
+  const send = (
+    to: ScriptedPeer,
+    { kind = EnvelopeKind.OPEN, stream, length }: {
+      kind?: EnvelopeKind;
+      stream: number;
+      length: number;
+    },
+  ) =>
+    to.send({
+      kind,
+      stream,
+      complete: false,
+      payload: new Uint8Array(length),
+    });
+  for (const stream of [2, 4, 6, 8]) send(thief, { stream, length: 20_000 });
+  send(thief, { kind: EnvelopeKind.PART, stream: 0, length: 20_000 });
+  await clock.pass(100);
+  assert.equal(pool.reservedBytes, 96_000);
+  assert.equal(thief.receivedOf(EnvelopeKind.RESET).length, 0);
+  send(peer, { stream: 2, length: 30_000 });
+  peer.open(4, Method.REPORT_PODS, new Uint8Array(1900));
+  await clock.pass(100);
+  const [reset, ...others] = peer.receivedOf(EnvelopeKind.RESET);
+  assert.equal(reset?.stream, 2);
+  assert.match(fromUtf8(reset?.payload ?? utf8("")), /unavailable/);
+  assert.deepEqual(others, []);
+  const results = peer.receivedOf(EnvelopeKind.RESULT);
+  assert.deepEqual(
+    results.filter(({ complete }) => complete).map(({ stream }) => stream),
+    [4],
+  );
+  // A reset value occupies nothing, whether its peer acknowledges that or not.
+  send(peer, { stream: 6, length: 1900 });
+  await clock.pass(100);
+  assert.equal(peer.receivedOf(EnvelopeKind.RESET).length, 1);
+  await clock.run(greedy.close());
+  assert.equal(pool.reservedBytes, 0);
+  send(peer, { stream: 6, length: 30_000 });
+  await clock.pass(100);
+  assert.equal(peer.receivedOf(EnvelopeKind.RESET).length, 1);
+  await clock.run(modest.close());
+  assert.equal(pool.reservedBytes, 0);
 });
 
 Deno.test("onEnvelopeReceived() accepts requests again when earlier ones are answered and acknowledged", async () => {
