@@ -19,6 +19,9 @@ import type { SessionHandlers } from "./session.ts";
 import { StreamHandle } from "./stream_handle.ts";
 import type { StreamListener, StreamState } from "./stream_state.ts";
 
+/** Upper bound of the fields of an OPEN: this version has three, later ones may have more. */
+const MAX_OPEN_FIELD_COUNT = 64;
+
 /** Knows which handlers are running, and what their requests hold. */
 export interface HandlerTracker {
   /**
@@ -62,7 +65,9 @@ export class Acceptor implements StreamListener {
   }
 
   onOpenReceived(payload: Uint8Array): void {
-    const { method, request, timeoutMs } = decodeMessage(OpenSchema, payload);
+    const { method, request, timeoutMs } = decodeMessage(OpenSchema, payload, {
+      maxFieldCount: MAX_OPEN_FIELD_COUNT,
+    });
     const { clock, tracker } = this.#options;
     const startMs = clock.monotonicMs();
     const { signal, done } = isStreamMethod(method)

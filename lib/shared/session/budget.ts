@@ -123,11 +123,11 @@ export class LinkBudget {
   }
 
   /**
-   * Takes in how many bytes of this link the peer has received in total. Numbers above what was
-   * sent, or not above the last one, are ignored.
+   * Takes in how many bytes of this link the peer has received in total, and returns how many of
+   * them are new. Numbers above what was sent, or not above the last one, are ignored.
    */
-  onAcknowledged(linkBytes: number): void {
-    if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) return;
+  onAcknowledged(linkBytes: number): number {
+    if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) return 0;
     const nowMs = this.#clock.monotonicMs();
     const newBytes = linkBytes - this.#ackedBytes;
     this.#ackedBytes = linkBytes;
@@ -138,6 +138,7 @@ export class LinkBudget {
       if (packet.isLimited) this.#resize(newBytes);
     }
     this.#ackedMs = nowMs;
+    return newBytes;
   }
 
   /** Removes the packets that are acknowledged completely, and returns the last of them. */

@@ -102,6 +102,8 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 /** How long an agent may take to read why it was refused, in milliseconds. */
 const REFUSED_LINGER_MS = 2_000;
 const MAX_HELLO_BYTES = 256 * 1024;
+/** Upper bound of the fields of a Hello: enough for points of all streams that may be open. */
+const MAX_HELLO_FIELD_COUNT = 8192;
 /** Bounds of what an agent reports about itself: texts in characters, bytes, and elements. */
 const MAX_TEXT_LENGTH = 256;
 const MAX_INSTANCE_ID_BYTES = 64;
@@ -165,7 +167,9 @@ export async function greetAsOperator(
   const { clock } = options;
   return await exchangeHello({ link, limits: options }, async (signal) => {
     const bytes = await receiveControl(link, EnvelopeKind.HELLO);
-    const hello = decodeMessage(HelloSchema, bytes);
+    const hello = decodeMessage(HelloSchema, bytes, {
+      maxFieldCount: MAX_HELLO_FIELD_COUNT,
+    });
     checkHello(hello, link);
     const { outcome, error } = await decideReply(options, {
       hello,

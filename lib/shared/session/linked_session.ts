@@ -6,6 +6,7 @@ import {
   type Clock,
   equalBytes,
   type Logger,
+  LogLimit,
   type MemoryShare,
   type Meter,
   NO_METER,
@@ -91,6 +92,8 @@ const PEER_SIDE = { operator: "agent", agent: "operator" } as const;
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
 const DEFAULT_OFFLINE_AFTER_MS = 40_000;
 const INSTANCE_ID_BYTES = 16;
+/** A peer that sends too much is logged once in this time, in milliseconds. */
+const LOG_INTERVAL_MS = 60_000;
 /** How long `close` waits for handlers to return, in milliseconds. */
 const HANDLERS_MS = 1_000;
 
@@ -108,6 +111,7 @@ class LinkedSession implements Session {
   /** For error texts. */
   readonly #peerName: "device" | "operator";
   readonly #streams: StreamTable;
+  readonly #logLimit: LogLimit;
   /** Fires when streams that wait for a link expire. */
   readonly #timer: DeadlineTimer;
   #peerInstanceId: Uint8Array = new Uint8Array(0);
@@ -119,6 +123,7 @@ class LinkedSession implements Session {
     const { side, handlers, log, clock = SYSTEM_CLOCK } = options;
     this.#options = options;
     this.#clock = clock;
+    this.#logLimit = new LogLimit({ clock, intervalMs: LOG_INTERVAL_MS });
     this.#resumeWindowMs = options.resumeWindowMs ?? DEFAULT_RESUME_WINDOW_MS;
     this.#maxValueBytes = options.maxValueBytes ?? MAX_VALUE_BYTES[side];
     this.#maxSentBytes = MAX_VALUE_BYTES[PEER_SIDE[side]];
@@ -209,10 +214,12 @@ class LinkedSession implements Session {
     const labels = { resumed: String(resumed) };
     meter.count("aranya_session_links_total", { labels });
     const running = this.#createRunningLink(link, welcome.offlineAfterMs);
-    const points = resumed ? peerPoints : undefined;
-    const end = await running.run(() =>
-      this.#streams.resume({ link: running, points })
-    );
+    const end = await running.run(() => {
+      const points = resumed ? peerPoints : undefined;
+      this.#streams.resume({ link: running, points });
+      // The greeting lives as long as the link.
+      peerPoints.length = 0;
+    });
     // A newer link may have taken over.
     if (this.#streams.link === running) {
       this.#suspend();
@@ -242,8 +249,17 @@ class LinkedSession implements Session {
       maxValueBytes: this.#maxValueBytes,
       streams: this.#streams,
       pace: this.#options.pace,
+      onDelayed: () => this.#onDelayed(),
       onGoodbye: (goodbye) => this.#onGoodbye(goodbye),
     });
+  }
+
+  #onDelayed(): void {
+    const { log, meter = NO_METER } = this.#options;
+    meter.count("aranya_session_delays_total");
+    const admitted = this.#logLimit.admit("delayed");
+    if (!admitted) return;
+    log.warn("peer sends too much, its link is read more slowly", admitted);
   }
 
   /** Lets the streams wait for the next link. */

@@ -47,8 +47,14 @@ const DRAIN_MS = 1_000;
 const GOODBYE_MS = 500;
 /** Length of the payload of PING and PONG, in bytes. */
 const PING_BYTES = 8;
-/** Counted for each packet beside its length: empty ones need time, too. */
-const PACKET_COST_BYTES = 64;
+/** Upper bound of a delay by the pace, as a share of `offlineAfterMs`. */
+const MAX_DELAY_SHARE = 0.25;
+/** What a packet costs of the pace beside its length: empty ones need time, too. */
+const PACKET_COST_BYTES = 1024;
+/** What a field of an ACK costs of the pace, however short it is encoded. */
+const FIELD_COST_BYTES = 64;
+/** Upper bound of the fields of an ACK: enough for 256 streams with all their channels. */
+const MAX_ACK_FIELD_COUNT = 16_384;
 
 /** Receives the envelopes and reports that concern streams. */
 export interface StreamReceiver {
@@ -80,6 +86,8 @@ export interface RunningLinkOptions {
   streams: StreamReceiver & StreamNumbering;
   /** Slows down what the peer sends without being asked. @default it is read at once */
   pace?: BytePace | undefined;
+  /** The peer is slowed down. */
+  onDelayed: () => void;
   /** The peer ends the link on purpose. */
   onGoodbye: (goodbye: GoodbyeContent) => void;
 }
@@ -266,38 +274,42 @@ export class RunningLink {
       if (!this.#active) return;
       if (done) break;
       this.#receivedMs = clock.monotonicMs();
-      const isAskedFor = this.#onPacketReceived(value);
-      if (!isAskedFor) await this.#keepPace(value.length);
+      const costBytes = this.#onPacketReceived(value);
+      if (costBytes > 0) await this.#keepPace(costBytes);
     }
     this.end(this.#draining?.end ?? await link.closed);
   }
 
   /** Waits when the peer has sent too much; meanwhile the transport makes the peer wait, too. */
-  async #keepPace(packetBytes: number): Promise<void> {
-    const { pace, clock } = this.#options;
+  async #keepPace(costBytes: number): Promise<void> {
+    const { pace, clock, offlineAfterMs, onDelayed } = this.#options;
     if (!pace) return;
-    pace.charge(PACKET_COST_BYTES + packetBytes);
+    pace.charge(costBytes);
     const { delayMs } = pace;
     if (delayMs === 0) return;
+    onDelayed();
+    // A PING behind it is read before the peer takes this side to be offline.
+    const maxDelayMs = offlineAfterMs * MAX_DELAY_SHARE;
     const { signal } = this.#reading;
     // Rejects only when the link ends.
-    await clock.sleep(delayMs, { signal }).catch(() => {});
+    await clock.sleep(Math.min(delayMs, maxDelayMs), { signal })
+      .catch(() => {});
   }
 
-  /** Returns whether this side has asked for the packet. */
-  #onPacketReceived(packet: Uint8Array): boolean {
+  /** Returns what the packet costs of the pace: nothing if this side has asked for it. */
+  #onPacketReceived(packet: Uint8Array): number {
+    const costBytes = PACKET_COST_BYTES + packet.length;
     const envelope = decodeEnvelope(packet);
     const isPart = envelope.kind === EnvelopeKind.PART && envelope.stream === 0;
     if (envelope.stream === 0 && !isPart) {
-      this.#onControl(envelope);
-      return false;
+      return Math.max(0, costBytes + this.#onControl(envelope));
     }
     this.acks.onPacketReceived(packet.length, this.#receivedMs);
     let isAskedFor = false;
     if (isPart) this.#onPart(envelope);
     else isAskedFor = this.#options.streams.onEnvelopeReceived(envelope);
     this.#scheduleAck();
-    return isAskedFor;
+    return isAskedFor ? 0 : costBytes;
   }
 
   #onPart({ payload, complete }: Envelope): void {
@@ -309,29 +321,48 @@ export class RunningLink {
     else streams.onEnvelopeReceived(envelope);
   }
 
-  #onControl({ kind, payload }: Envelope): void {
+  /**
+   * Handles link control. Returns what it costs of the pace beside the packet: less than nothing
+   * for an ACK of what this side has sent.
+   */
+  #onControl({ kind, payload }: Envelope): number {
     const { streams, onGoodbye, log, clock } = this.#options;
     switch (kind) {
       case EnvelopeKind.PING:
-        if (payload.length !== PING_BYTES) return;
-        return this.sender.sendControl(EnvelopeKind.PONG, payload);
+        if (payload.length === PING_BYTES) {
+          this.sender.sendControl(EnvelopeKind.PONG, payload);
+        }
+        break;
       case EnvelopeKind.PONG:
-        return this.#onPong(payload, clock.monotonicMs());
-      case EnvelopeKind.ACK: {
-        const acks = decodeMessage(AcksSchema, payload);
-        this.budget.onAcknowledged(Number(acks.linkBytes));
-        streams.onAcksReceived(acks);
-        return this.sender.notify();
-      }
+        this.#onPong(payload, clock.monotonicMs());
+        break;
+      case EnvelopeKind.ACK:
+        return this.#onAck(payload);
       case EnvelopeKind.UNKNOWN_STREAMS: {
         const { streams: ids } = decodeMessage(UnknownStreamsSchema, payload);
-        return streams.onUnknownStreamsReceived(ids);
+        streams.onUnknownStreamsReceived(ids);
+        break;
       }
       case EnvelopeKind.GOODBYE:
-        return onGoodbye(decodeGoodbye(payload));
+        onGoodbye(decodeGoodbye(payload));
+        break;
       default:
         log.debug("unknown kind of link control skipped", { kind });
     }
+    return 0;
+  }
+
+  /** As `#onControl`, for an ACK. */
+  #onAck(payload: Uint8Array): number {
+    let fieldCount = 0;
+    const acks = decodeMessage(AcksSchema, payload, {
+      maxFieldCount: MAX_ACK_FIELD_COUNT,
+      onCounted: (count) => fieldCount = count,
+    });
+    const newBytes = this.budget.onAcknowledged(Number(acks.linkBytes));
+    this.#options.streams.onAcksReceived(acks);
+    this.sender.notify();
+    return FIELD_COST_BYTES * fieldCount - newBytes;
   }
 
   /** Sends a PING whose payload is the time of sending; the peer returns it unchanged. */

@@ -27,7 +27,10 @@ export interface Session extends AsyncDisposable {
     payload: Uint8Array,
     options?: { signal?: AbortSignal },
   ): Stream;
-  /** Runs on this link until it ends; replaces the link on which the session runs, if any. */
+  /**
+   * Runs on this link until it ends; replaces the link on which the session runs, if any. Drops the
+   * greeting's `peerPoints`, which it has used.
+   */
   run(link: Link, greeting: Greeting): Promise<LinkEnd>;
   /**
    * Ends the current link, if there is one, with a GOODBYE that contains the reason. Streams wait

@@ -32,6 +32,8 @@ export interface DecodeMessageOptions {
    * @default maxFieldCount
    */
   maxElementCount?: number;
+  /** Called with the number of fields before they are decoded, also when they are too many. */
+  onCounted?: (fieldCount: number) => void;
 }
 
 /**
@@ -42,8 +44,11 @@ export interface DecodeMessageOptions {
 export function decodeMessage<Schema extends DescMessage>(
   schema: Schema,
   bytes: Uint8Array,
-  { maxFieldCount = MAX_FIELD_COUNT, maxElementCount = maxFieldCount }:
-    DecodeMessageOptions = {},
+  {
+    maxFieldCount = MAX_FIELD_COUNT,
+    maxElementCount = maxFieldCount,
+    onCounted = () => {},
+  }: DecodeMessageOptions = {},
 ): MessageShape<Schema> {
   if (
     maxElementCount < maxFieldCount &&
@@ -55,7 +60,9 @@ export function decodeMessage<Schema extends DescMessage>(
       `Cannot decode ${schema.name}: it has more than ${maxElementCount} elements, the most allowed`,
     );
   }
-  if (countFields(schema, { bytes, maxCount: maxFieldCount }) > maxFieldCount) {
+  const fieldCount = countFields(schema, { bytes, maxCount: maxFieldCount });
+  onCounted(fieldCount);
+  if (fieldCount > maxFieldCount) {
     throw new AranyaError(
       "too_large",
       `Cannot decode ${schema.name}: it has more than ${maxFieldCount} fields, the most allowed`,

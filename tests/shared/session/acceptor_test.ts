@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, whenAborted } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  concatBytes,
+  whenAborted,
+} from "../../../lib/shared/base/mod.ts";
 import type {
   Session,
   SessionHandlers,
 } from "../../../lib/shared/session/mod.ts";
-import { MAX_VALUE_BYTES, Method } from "../../../lib/shared/wire/mod.ts";
+import {
+  encodeMessage,
+  EnvelopeKind,
+  MAX_VALUE_BYTES,
+  Method,
+  OpenSchema,
+} from "../../../lib/shared/wire/mod.ts";
 import { connect, makeSession, NO_HANDLERS } from "./_support/pair.ts";
+import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -111,4 +122,37 @@ Deno.test("Acceptor stops a handler at the deadline of the opener when the link 
   await clock.pass(100);
   assert.ok(Math.abs(stoppedMs - beginMs - 5_000) < 100);
   await clock.run(Promise.all([operator.close(), agent.close()]));
+});
+
+Deno.test("Acceptor resets a stream whose OPEN has more fields than any version's", async () => {
+  const clock = new VirtualClock();
+  const served: number[] = [];
+  const session = makeSession("operator", {
+    clock,
+    handlers: {
+      request: (method) => {
+        served.push(method);
+        return Promise.resolve(new Uint8Array(0));
+      },
+      stream: () => Promise.reject(new Error("unexpected stream")),
+    },
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  const open = encodeMessage(OpenSchema, { method: Method.REPORT_PODS });
+  // Fields of later versions: number 15, a varint.
+  for (const [stream, count] of [[2, 63], [4, 64]] as const) {
+    const fields = Array.from({ length: count }, () => [0x78, 1]).flat();
+    peer.send({
+      kind: EnvelopeKind.OPEN,
+      stream,
+      payload: concatBytes([open, Uint8Array.from(fields)]),
+    });
+  }
+  await clock.pass(100);
+  assert.deepEqual(served, [Method.REPORT_PODS]);
+  const resets = peer.receivedOf(EnvelopeKind.RESET);
+  assert.deepEqual(resets.map(({ stream }) => stream), [4]);
+  peer.cut();
+  await clock.run(peer.ended);
+  await clock.run(session.close());
 });

@@ -91,11 +91,12 @@ Deno.test("budgetBytes stays when the source sends less than the link could carr
 Deno.test("onAcknowledged() ignores bytes that were not sent, or were acknowledged before", () => {
   const model = new LinkModel();
   model.budget.onPacketSent(1_000);
-  model.budget.onAcknowledged(5_000);
+  assert.equal(model.budget.onAcknowledged(5_000), 0);
   assert.equal(model.budget.inFlightBytes, 1_000);
   model.nowMs = 10;
-  model.budget.onAcknowledged(1_000);
-  model.budget.onAcknowledged(500);
+  assert.equal(model.budget.onAcknowledged(400), 400);
+  assert.equal(model.budget.onAcknowledged(1_000), 600);
+  assert.equal(model.budget.onAcknowledged(500), 0);
   assert.equal(model.budget.inFlightBytes, 0);
   assert.ok(model.budget.budgetBytes >= MIN_BUDGET_BYTES);
 });

@@ -296,6 +296,31 @@ Deno.test("greetAsOperator() rejects a Hello with texts or bytes above their lim
   }
 });
 
+Deno.test("greetAsOperator() rejects a Hello with more than 8192 fields before it is decoded", async () => {
+  const decided: number[] = [];
+  const greet = async (pointCount: number) => {
+    const clock = new VirtualClock();
+    const links = createMemoryLinks({ clock });
+    const greeting = greetAsOperator(links.operator, {
+      clock,
+      decide: ({ resume }) => {
+        decided.push(resume.length);
+        return { redirect: { endpoint: "" } };
+      },
+    });
+    const resume = Array.from({ length: pointCount }, () => ({}));
+    await links.agent.send(hello({ protocolVersion: 1, resume }));
+    await clock.run(greeting);
+  };
+  await assert.rejects(greet(8_191), { code: "unavailable" });
+  await assert.rejects(greet(8_192), {
+    code: "too_large",
+    message:
+      "Cannot decode Hello: it has more than 8192 fields, the most allowed",
+  });
+  assert.deepEqual(decided, [8_191]);
+});
+
 Deno.test("greetAsAgent() and greetAsOperator() report the reason of a GOODBYE", async () => {
   const clock = new VirtualClock();
   const goodbye = encodeControl(

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError, BytePace, utf8 } from "../../../lib/shared/base/mod.ts";
+import {
+  AranyaError,
+  BytePace,
+  SILENT_LOGGER,
+  utf8,
+} from "../../../lib/shared/base/mod.ts";
 import { createMemoryLinks } from "./_support/memory_link.ts";
 import { connect, gather, makeSession } from "./_support/pair.ts";
 import { ScriptedPeer } from "./_support/scripted_peer.ts";
 import { VirtualClock } from "./_support/virtual_clock.ts";
 import {
+  AcksSchema,
   encodeEnvelope,
+  encodeMessage,
   EnvelopeKind,
   Method,
 } from "../../../lib/shared/wire/mod.ts";
@@ -177,12 +184,15 @@ Deno.test("run() reads what the peer sends unasked at its pace, on the next link
   const pace = new BytePace({
     burstBytes: 50_000,
     bytesPerSecond: 10_000,
+    maxDelayMs: 10_000,
     clock,
   });
   const requests: number[] = [];
+  const warnings: string[] = [];
   const session = makeSession("operator", {
     clock,
     pace,
+    log: { ...SILENT_LOGGER, warn: (text) => void warnings.push(text) },
     handlers: {
       request: (_method, { length }) => {
         requests.push(length);
@@ -195,7 +205,7 @@ Deno.test("run() reads what the peer sends unasked at its pace, on the next link
     requests.length = 0;
     const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
     for (let stream = 2; stream <= 100; stream += 2) {
-      peer.open(stream, Method.REPORT_PODS, new Uint8Array(10_000 - 64 - 20));
+      peer.open(stream, Method.REPORT_PODS, new Uint8Array(10_000 - 1024 - 20));
     }
     const counts: number[] = [];
     // The first time is 0 ms after the connect.
@@ -212,59 +222,120 @@ Deno.test("run() reads what the peer sends unasked at its pace, on the next link
     assert.equal(clock.sleeperCount, 1, "only the wait for the next link");
   }
   await clock.run(session.close());
+  assert.deepEqual(warnings, [
+    "peer sends too much, its link is read more slowly",
+  ]);
+});
+
+/** An ACK of nothing, with 2000 fields. */
+const EMPTY_ACK = encodeMessage(AcksSchema, {
+  points: Array.from({ length: 500 }, (_, index) => ({
+    stream: 1 + 2 * index,
+    received: 1n,
+    channels: [{}],
+  })),
 });
 
 Deno.test("run() reads PARTs and link control at the peer's pace", async () => {
-  for (const kind of [EnvelopeKind.PART, EnvelopeKind.PING, 1000]) {
+  const floods = [
+    { kind: EnvelopeKind.PART, payload: new Uint8Array(8), count: 1_000 },
+    { kind: EnvelopeKind.PING, payload: new Uint8Array(8), count: 1_000 },
+    { kind: EnvelopeKind.ACK, payload: new Uint8Array(0), count: 1_000 },
+    { kind: EnvelopeKind.ACK, payload: EMPTY_ACK, count: 96 },
+    { kind: 1000, payload: new Uint8Array(8), count: 1_000 },
+  ];
+  for (const { count, ...envelope } of floods) {
     const clock = new VirtualClock();
     const pace = new BytePace({
       burstBytes: 64_000,
-      bytesPerSecond: 100,
+      bytesPerSecond: 1_000,
+      maxDelayMs: 10_000,
       clock,
     });
     const session = makeSession("operator", { clock, pace });
     const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
-    const payload = new Uint8Array(8);
-    for (let count = 0; count < 5_000; count++) {
-      peer.send({ kind, complete: false, payload });
+    for (let sent = 0; sent < count; sent++) {
+      peer.send({ ...envelope, complete: false });
     }
     peer.send({ kind: EnvelopeKind.GOODBYE });
     await clock.pass(1_000);
-    assert.equal(session.connected, true, `kind ${kind}`);
+    assert.equal(session.connected, true, `kind ${envelope.kind}`);
     const { reason } = await clock.run(peer.ended);
     assert.match(reason, /closed by the device/);
-    assert.ok(clock.monotonicMs() > 3_000_000, `${clock.monotonicMs()} ms`);
+    assert.ok(clock.monotonicMs() > 900_000, `${clock.monotonicMs()} ms`);
   }
 });
 
-Deno.test("run() reads what it has asked the peer for as fast as it comes", async () => {
-  const { clock, agent } = makePair();
+Deno.test("run() delays a peer for at most a quarter of the silence that is allowed", async () => {
+  const clock = new VirtualClock();
+  const pace = new BytePace({
+    burstBytes: 0,
+    bytesPerSecond: 1_000,
+    maxDelayMs: 30_000,
+    clock,
+  });
+  const session = makeSession("operator", { clock, pace });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  peer.send({ kind: 1000, payload: new Uint8Array(60_000) });
+  peer.send({ kind: EnvelopeKind.GOODBYE });
+  await clock.pass(9_999);
+  assert.equal(session.connected, true);
+  await clock.run(peer.ended);
+  assert.equal(session.connected, false);
+  assert.ok(clock.monotonicMs() <= 12_000, `${clock.monotonicMs()} ms`);
+});
+
+Deno.test("run() ends a link with an ACK of more than 16,384 fields", async () => {
+  for (const pointCount of [16_384, 16_385]) {
+    const clock = new VirtualClock();
+    const session = makeSession("operator", { clock });
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    const points = Array.from({ length: pointCount }, () => ({}));
+    const payload = encodeMessage(AcksSchema, { points });
+    peer.send({ kind: EnvelopeKind.ACK, payload });
+    await clock.pass(1_000);
+    const isAllowed = pointCount === 16_384;
+    assert.equal(session.connected, isAllowed);
+    if (isAllowed) peer.cut();
+    const { error } = await clock.run(peer.ended);
+    assert.equal(error?.code, isAllowed ? undefined : "too_large");
+  }
+});
+
+Deno.test("run() reads what it has asked the peer for as fast as it comes, and acknowledgements of what it has sent", async () => {
+  const clock = new VirtualClock();
   const value = new Uint8Array(1_000_000);
-  await using served = makeSession("agent", {
+  await using agent = makeSession("agent", {
     clock,
     handlers: {
       request: () => Promise.resolve(value),
       stream: async (_method, _payload, stream) => {
-        for (let part = 0; part < 50; part++) {
-          await stream.write(1, value.subarray(0, 50_000));
-        }
+        for await (const chunk of stream.read(0)) await stream.write(1, chunk);
         await stream.finish(new Uint8Array(0));
       },
     },
   });
-  await agent.close();
   await using operator = makeSession("operator", {
     clock,
-    pace: new BytePace({ burstBytes: 20_000, bytesPerSecond: 1_000, clock }),
+    pace: new BytePace({
+      burstBytes: 40_000,
+      bytesPerSecond: 1_000,
+      maxDelayMs: 10_000,
+      clock,
+    }),
   });
-  const link = await clock.run(connect({ operator, agent: served, clock }));
+  const link = await clock.run(connect({ operator, agent, clock }));
   const startMs = clock.monotonicMs();
   await clock.run(
     operator.request(Method.LIST_PODS, utf8(""), { timeoutMs: 60_000 }),
   );
   const stream = operator.open(Method.EXEC, utf8(""));
-  const bytes = await clock.run(gather(stream.read(1)));
-  assert.equal(bytes.length, 2_500_000);
+  const output = gather(stream.read(1));
+  for (let part = 0; part < 50; part++) {
+    await clock.run(stream.write(0, value.subarray(0, 50_000)));
+  }
+  await stream.end(0);
+  assert.equal((await clock.run(output)).length, 2_500_000);
   const tookMs = clock.monotonicMs() - startMs;
   assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
   link.cut();

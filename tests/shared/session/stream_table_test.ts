@@ -171,6 +171,10 @@ Deno.test("resume() continues a stream on the next link between the same process
   await clock.pass(29_000);
   const second = await clock.run(connect({ operator, agent, clock }));
   assert.equal(second.greetings.agent.welcome.resumed, true);
+  // The points of a peer are not kept as long as its link.
+  const { operator: greeting } = second.greetings;
+  assert.deepEqual(greeting.peerPoints, []);
+  assert.deepEqual(greeting.hello.resume, []);
   assert.equal(fromUtf8(await clock.run(output)), "first second");
   assert.equal(fromUtf8(await clock.run(stream.result)), "ok");
   second.cut();
@@ -523,6 +527,64 @@ Deno.test("onEnvelopeReceived() resets values when those of all sessions hold to
   assert.equal(peer.receivedOf(EnvelopeKind.RESET).length, 1);
   await clock.run(modest.close());
   assert.equal(pool.reservedBytes, 0);
+});
+
+Deno.test("onEnvelopeReceived() gives back the memory of values that are reset, received or acknowledged", async () => {
+  const clock = new VirtualClock();
+  const pool = new MemoryPool({ guaranteedBytes: 0, reserveBytes: 100_000 });
+  const session = makeSession("operator", {
+    clock,
+    memory: pool.join(),
+    handlers: {
+      ...STUCK,
+      request: () => Promise.resolve(new Uint8Array(50_000)),
+    },
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  const sendPiece = async (stream: number, length: number) => {
+    peer.send({
+      kind: EnvelopeKind.OPEN,
+      stream,
+      complete: false,
+      payload: new Uint8Array(length),
+    });
+    await clock.pass(100);
+    return pool.reservedBytes;
+  };
+  // Reset by the peer.
+  assert.equal(await sendPiece(2, 30_000), 30_000);
+  peer.send({ kind: EnvelopeKind.RESET, stream: 2 });
+  await clock.pass(100);
+  assert.equal(pool.reservedBytes, 0);
+  // Reset for want of memory; what is sent of the RESET counts until it is acknowledged.
+  assert.equal(await sendPiece(4, 60_000), 60_000);
+  assert.ok(await sendPiece(4, 60_000) < 200);
+  const [reset] = peer.receivedOf(EnvelopeKind.RESET);
+  peer.acknowledgeLink({
+    stream: 4,
+    received: 1 + (reset?.payload.length ?? 0),
+  });
+  await clock.pass(100);
+  assert.equal(pool.reservedBytes, 0);
+  // A response, as a value and then as packets.
+  peer.open(6, Method.FETCH_BLOBS);
+  await clock.pass(100);
+  assert.ok(pool.reservedBytes >= 50_000, `${pool.reservedBytes} bytes`);
+  for (let round = 0; round < 10; round++) {
+    peer.acknowledgeLink({ stream: 6 });
+    await clock.pass(100);
+  }
+  const sent = peer.receivedOf(EnvelopeKind.RESULT);
+  assert.equal(sent.at(-1)?.complete, true);
+  assert.ok(pool.reservedBytes < 52_000, `${pool.reservedBytes} bytes`);
+  const lengths = sent.slice(0, -1).map(({ payload }) => 1 + payload.length);
+  const received = lengths.reduce((sum, length) => sum + length, 0);
+  peer.acknowledgeLink({ stream: 6, received });
+  await clock.pass(100);
+  assert.ok(pool.reservedBytes < 20_000, `${pool.reservedBytes} bytes`);
+  peer.cut();
+  await clock.run(peer.ended);
+  await clock.run(session.close());
 });
 
 Deno.test("onEnvelopeReceived() accepts requests again when earlier ones are answered and acknowledged", async () => {

@@ -35,6 +35,22 @@ Deno.test("decodeMessage() throws invalid with the name of the message when the 
   );
 });
 
+Deno.test("decodeMessage() counts the fields before it decodes them", () => {
+  const counts: number[] = [];
+  const options = {
+    maxFieldCount: 4,
+    onCounted: (count: number) => void counts.push(count),
+  };
+  const encode = (command: string[]) => encodeMessage(ExecSchema, { command });
+  decodeMessage(ExecSchema, encode(["a", "b"]), options);
+  const many = encode(["a", "b", "c", "d", "e", "f"]);
+  assert.throws(() => decodeMessage(ExecSchema, many, options), {
+    code: "too_large",
+  });
+  // It stops to count above the limit.
+  assert.deepEqual(counts, [2, 5]);
+});
+
 /** A PodStatusList of so many empty PodStatus messages: two bytes each. */
 function emptyStatuses(count: number): Uint8Array {
   const bytes = new Uint8Array(2 * count);
