@@ -23,7 +23,10 @@ const ROOT_ONLY = [
 ];
 
 /** Part of the hostile-peer suite that runs with all other tests. */
-const FAST_HOSTILE = ["tests/hostile/pages_test.ts"];
+const FAST_HOSTILE = [
+  "tests/hostile/device_test.ts",
+  "tests/hostile/pages_test.ts",
+];
 
 /** Tests that run the other checks of `deno task ok`. */
 const GATE = "tests/rules/gate_test.ts";

@@ -10,6 +10,7 @@ import {
 } from "../shared/base/mod.ts";
 import {
   type AddressBook,
+  createDeviceLimits,
   NAME_LABEL,
   NAMESPACE_LABEL,
   POD_CIDR_ANNOTATION,
@@ -278,6 +279,7 @@ class TermBuilder {
           settings: new FleetSettings(this.#options.replicas),
           addresses,
           kubelets,
+          limits: createDeviceLimits({ clock }),
           log,
           meter,
           clock,

@@ -14,57 +14,15 @@ import {
   OpenSchema,
   PodStatusListSchema,
 } from "../../lib/shared/wire/mod.ts";
-import { pause } from "../../dev/base/wait.ts";
-import { attack, type Attacker, useTarget } from "./_support/attack.ts";
-import type { CompromisedDevice } from "./_support/compromised_device.ts";
+import { attack, useTarget } from "./_support/attack.ts";
+import {
+  MILLION_PODS,
+  onLinks,
+  sendPackets,
+  sendRequests,
+} from "./_support/device_attacks.ts";
 
 useTarget();
-
-/** Runs the work on one link after the other until the attack is over. */
-async function onLinks(
-  attacker: Attacker,
-  work: (device: CompromisedDevice) => Promise<unknown>,
-  { reads = true }: { reads?: boolean } = {},
-): Promise<string> {
-  let linkCount = 0;
-  await attacker.repeat(async () => {
-    const device = await attacker.connectDevice({ reads });
-    if (linkCount++ === 0) attacker.begin();
-    await Promise.race([work(device), device.closed, attacker.untilOver()]);
-    device.close();
-    await device.closed;
-  });
-  assert.ok(linkCount > 0, "no link was made");
-  return `${linkCount} links`;
-}
-
-/** Sends packets on one link after the other, on each until it has ended. */
-function sendPackets(
-  attacker: Attacker,
-  build: (count: number) => Uint8Array,
-  options: { reads?: boolean } = {},
-): Promise<string> {
-  return onLinks(attacker, async (device) => {
-    for (let count = 0; !attacker.isOver; count++) {
-      if (!await device.sendPacket(build(count))) return;
-      if (count % 256 === 0) await pause(0);
-    }
-  }, options);
-}
-
-/** Sends requests on one link after the other, on each until it has ended. */
-function sendRequests(
-  attacker: Attacker,
-  { method, build }: { method: Method; build: (count: number) => Uint8Array },
-  options: { reads?: boolean } = {},
-): Promise<string> {
-  return onLinks(attacker, async (device) => {
-    for (let count = 0; !attacker.isOver; count++) {
-      if (!await device.request(method, build(count))) return;
-      await pause(0);
-    }
-  }, options);
-}
 
 attack(
   "device: REPORT_PODS with 60,000 empty pods, again and again",
@@ -79,14 +37,14 @@ attack(
   },
 );
 
-attack("device: REPORT_PODS with a million empty pods", (attacker) => {
-  const bomb = new Uint8Array(2_000_000);
-  for (let at = 0; at < bomb.length; at += 2) bomb[at] = 0x0a;
-  return sendRequests(attacker, {
-    method: Method.REPORT_PODS,
-    build: () => bomb,
-  });
-});
+attack(
+  "device: REPORT_PODS with a million empty pods",
+  (attacker) =>
+    sendRequests(attacker, {
+      method: Method.REPORT_PODS,
+      build: () => MILLION_PODS,
+    }),
+);
 
 attack(
   "device: packets of unknown streams, whose answers are not read",

@@ -14,6 +14,7 @@ import type {
 } from "../kube/mod.ts";
 import type { KubeletHandlers, KubeletServer } from "../kubelet/mod.ts";
 import type { PodClient, PodSources } from "../pods/mod.ts";
+import type { DeviceLimits } from "./limits.ts";
 import type { IgnoredSetting, ProblemCondition } from "./problems.ts";
 
 /** Dependencies of each device. */
@@ -24,6 +25,7 @@ export interface DeviceContext {
   readonly addresses: AddressBook;
   readonly kubelets: KubeletServers;
   readonly queue: SyncQueue;
+  readonly limits: DeviceLimits;
   readonly log: Logger;
   readonly meter: Meter;
   readonly clock: Clock;

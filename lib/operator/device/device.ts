@@ -359,7 +359,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
   }
 
   #createPodController(): PodController {
-    const { kube, meter, clock } = this.context;
+    const { kube, limits, meter, clock } = this.context;
     return new PodController({
       node: this,
       settings: new DevicePodSettings(this),
@@ -367,6 +367,7 @@ export class Device implements AsyncDisposable, PodNode, DeviceLinkOwner {
       sources: kube.sources,
       events: kube.events,
       session: this.link.session,
+      memory: limits.statuses.join(),
       log: this.#log,
       meter,
       clock,

@@ -4,8 +4,11 @@ import { isDeepStrictEqual } from "node:util";
 import {
   type AranyaError,
   asAranyaError,
+  type BytePace,
   type Logger,
   LogLimit,
+  onAbort,
+  waitAtMost,
 } from "../../shared/base/mod.ts";
 import { FairSlots } from "../../shared/guard/mod.ts";
 import type { Link } from "../../shared/link/mod.ts";
@@ -52,6 +55,10 @@ const METHOD_NOT_SUPPORTED =
  * second machine. Each may hold a Hello.
  */
 const MAX_GREETINGS = 4;
+/** What a new link costs of the device's pace, for the work that it causes. */
+const LINK_COST_BYTES = 32 * 1024;
+/** What a field of a report or of a Hello costs of it, however short it is encoded. */
+const FIELD_COST_BYTES = 64;
 /** Why a link is closed before its welcome. */
 const TOO_MANY_LINKS = "too many links of the device are being opened";
 /** Why a second machine is refused. */
@@ -61,7 +68,7 @@ const DUPLICATE_REPORT_MS = 300_000;
 
 /** The device that a link belongs to: what the link reads of it, and its events. */
 export interface DeviceLinkOwner
-  extends Omit<ReportReceiver, "onFactsReported"> {
+  extends Omit<ReportReceiver, "onFactsReported" | "onFieldsReceived"> {
   /** Name of the device. */
   readonly name: string;
   /** Read anew on each use. */
@@ -110,6 +117,7 @@ export class DeviceLink {
     maxCount: MAX_GREETINGS,
     protectedMs: 0,
   });
+  readonly #pace: BytePace;
   #state: State = { kind: "never" };
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
   /** Another machine that was refused last. */
@@ -125,6 +133,7 @@ export class DeviceLink {
     this.#owner = owner;
     this.#context = context;
     this.#log = context.log.with({ device: owner.name });
+    this.#pace = context.limits.createPace();
     this.session = createSession({
       side: "operator",
       handlers: toReportHandlers(owner.name, {
@@ -132,11 +141,15 @@ export class DeviceLink {
         onPodsReported: (list) => owner.onPodsReported(list),
         onEventsReported: (list) => owner.onEventsReported(list),
         fetchBlobs: (request) => owner.fetchBlobs(request),
+        onFieldsReceived: (count) =>
+          this.#pace.charge(FIELD_COST_BYTES * count),
       }),
       log: this.#log,
       meter: context.meter,
       clock: context.clock,
       offlineAfterMs: owner.settings.offlineAfterMs,
+      memory: context.limits.requests.join(),
+      pace: this.#pace,
     });
     this.#configuration = new ConfigurationSender({
       session: this.session,
@@ -327,10 +340,24 @@ export class DeviceLink {
       groups: [],
       onEvicted: () => void closeWithGoodbye(link, { reason: TOO_MANY_LINKS }),
     });
+    await this.#keepPace(link, signal);
     return await greetAsOperator(link, {
       signal,
       decide: (hello) => this.#decide(hello, key),
     });
+  }
+
+  /** Waits when the device has opened too many links or sent too much, unless the link ends. */
+  async #keepPace(link: Link, signal: AbortSignal): Promise<void> {
+    const { delayMs: timeoutMs } = this.#pace;
+    const { clock } = this.#context;
+    if (timeoutMs > 0) {
+      const stopped = Promise.withResolvers<void>();
+      using _listener = onAbort(signal, () => stopped.resolve());
+      const ended = Promise.race([link.closed, stopped.promise]);
+      await waitAtMost(ended, { timeoutMs, clock });
+    }
+    this.#pace.charge(LINK_COST_BYTES);
   }
 
   /** Returns why the link ended. */
@@ -357,6 +384,7 @@ export class DeviceLink {
 
   #decide(hello: Hello, key: Uint8Array): GreetingDecision {
     const { name, settings } = this.#owner;
+    this.#pace.charge(FIELD_COST_BYTES * hello.resume.length);
     const refuse = (reason: RefusalReason, state: string) => ({
       refuse: { reason, message: `Cannot connect device "${name}": ${state}` },
     });

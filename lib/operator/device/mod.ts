@@ -30,6 +30,7 @@ export type {
 } from "./context.ts";
 export { covers } from "./covers.ts";
 export { Device, type SecuredAgent } from "./device.ts";
+export { createDeviceLimits, type DeviceLimits } from "./limits.ts";
 export { knownPortOf, knownRangeOf } from "./ensure_node.ts";
 export {
   agentSecretName,

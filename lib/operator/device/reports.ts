@@ -35,9 +35,14 @@ export interface ReportReceiver {
    * @throws {AranyaError} "not_found" for a file that no pod of the device has
    */
   fetchBlobs(request: FetchBlobs): Promise<Blobs>;
+  /** A report of so many fields arrived, which is going to be decoded unless they are too many. */
+  onFieldsReceived(count: number): void;
 }
 
 const EMPTY = new Uint8Array();
+
+/** Upper bound of the fields of METHOD_REPORT_FACTS, which are kept. */
+const MAX_FACT_FIELD_COUNT = 4096;
 
 /** Upper bounds of requests in bytes. An agent keeps to them. */
 const MAX_REQUEST_BYTES: Readonly<Partial<Record<Method, number>>> = {
@@ -72,24 +77,35 @@ export function toReportHandlers(
           } of device "${device}": it has ${payload.length} bytes, expected at most ${maxBytes}`,
         );
       }
+      const onCounted = (count: number) => receiver.onFieldsReceived(count);
       switch (method) {
         case Method.REPORT_FACTS:
-          receiver.onFactsReported(decodeMessage(FactsSchema, payload));
+          receiver.onFactsReported(
+            decodeMessage(FactsSchema, payload, {
+              maxFieldCount: MAX_FACT_FIELD_COUNT,
+              onCounted,
+            }),
+          );
           return EMPTY;
         case Method.REPORT_PODS:
           await receiver.onPodsReported(
             decodeMessage(PodStatusListSchema, payload, {
               maxElementCount: MAX_REPORTED_PODS,
+              onCounted,
             }),
           );
           return EMPTY;
         case Method.REPORT_EVENTS:
-          receiver.onEventsReported(decodeMessage(EventListSchema, payload));
+          receiver.onEventsReported(
+            decodeMessage(EventListSchema, payload, { onCounted }),
+          );
           return EMPTY;
         case Method.FETCH_BLOBS:
           return encodeMessage(
             BlobsSchema,
-            await receiver.fetchBlobs(decodeMessage(FetchBlobsSchema, payload)),
+            await receiver.fetchBlobs(
+              decodeMessage(FetchBlobsSchema, payload, { onCounted }),
+            ),
           );
         default:
           throw unknownMethod(method);

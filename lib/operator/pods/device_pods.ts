@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The device's side of its pods: latest reports, and requests that change them. */
-import { hasCode } from "../../shared/base/mod.ts";
+import { hasCode, type MemoryShare } from "../../shared/base/mod.ts";
 import type { Session } from "../../shared/session/mod.ts";
 import {
   ApplyPodResultSchema,
@@ -19,13 +19,20 @@ import {
   RemovePodSchema,
 } from "../../shared/wire/mod.ts";
 import type { PodSettings } from "./device_state.ts";
-import { StatusStore } from "./status_store.ts";
+import { MAX_POD_COUNT, StatusStore } from "./status_store.ts";
 
 /** What the device has of a pod's command. */
 export interface HeldSpec {
   specHash: string;
   /** Files with tokens: those sent, or those that the device has listed. */
   tokenFiles: readonly File[];
+}
+
+/** Options of {@linkcode DevicePods}. */
+export interface DevicePodsOptions {
+  settings: Pick<PodSettings, "requestTimeoutMs">;
+  /** What the device has of the memory for the statuses of all devices. @default no bound */
+  memory?: MemoryShare | undefined;
 }
 
 /** Bound of the UIDs that are remembered to ignore late reports. */
@@ -36,10 +43,10 @@ const MAX_PURGED = 1024;
  * PURGE_POD. A request resolves when the device has accepted it, not when it has taken effect.
  * Requests throw AranyaErrors of the device, or "unavailable" and "timed_out".
  */
-export class DevicePods {
+export class DevicePods implements Disposable {
   readonly #session: Pick<Session, "request">;
   readonly #settings: Pick<PodSettings, "requestTimeoutMs">;
-  readonly #reports = new StatusStore();
+  readonly #reports: StatusStore;
   /** Spec hash of what was accepted since the last connect, by UID. */
   readonly #acceptedHashes = new Map<string, string>();
   /** Files with tokens of the last accepted command, by UID, until the device lists them. */
@@ -53,15 +60,21 @@ export class DevicePods {
 
   constructor(
     session: Pick<Session, "request">,
-    settings: Pick<PodSettings, "requestTimeoutMs">,
+    { settings, memory }: DevicePodsOptions,
   ) {
     this.#session = session;
     this.#settings = settings;
+    this.#reports = new StatusStore(memory);
   }
 
   /** Number of statuses that were not stored because the device reports too much. */
   get refusedCount(): number {
     return this.#reports.refusedCount;
+  }
+
+  /** Number of statuses that were not stored because all devices together report too much. */
+  get deferredCount(): number {
+    return this.#reports.deferredCount;
   }
 
   /** Returns the latest report of a pod; undefined when the device does not have it. */
@@ -132,7 +145,9 @@ export class DevicePods {
       payload: new Uint8Array(),
       signal,
     });
-    const list = decodeMessage(PodStatusListSchema, reply);
+    const list = decodeMessage(PodStatusListSchema, reply, {
+      maxElementCount: MAX_POD_COUNT,
+    });
     this.#deleteAbsent(new Set(list.pods.map(({ uid }) => uid)));
     for (const pod of list.pods) this.#addListed(pod);
     return [...new Set([...before, ...this.keys()])];
@@ -193,6 +208,11 @@ export class DevicePods {
       if (this.#purged.size <= MAX_PURGED) break;
       this.#purged.delete(oldest);
     }
+  }
+
+  /** Drops what the device has reported. */
+  [Symbol.dispose](): void {
+    this.#reports[Symbol.dispose]();
   }
 
   /** Drops what is stored of pods that are not listed. */

@@ -8,6 +8,7 @@ import {
   KeyedQueue,
   type Logger,
   LogLimit,
+  type MemoryShare,
   type Meter,
   NO_METER,
   SYSTEM_CLOCK,
@@ -47,6 +48,12 @@ export interface PodControllerOptions {
   events: EventRecorder;
   /** The device's session; it outlives links. */
   session: Pick<Session, "request">;
+  /**
+   * What the device has of the memory for the statuses of all devices' pods; disposed with the
+   * controller.
+   * @default no bound but that of one device
+   */
+  memory?: MemoryShare;
   log: Logger;
   /** @default none */
   meter?: Meter;
@@ -99,7 +106,10 @@ export class PodController implements AsyncDisposable {
     const log = options.log.with({ node: node.name });
     this.#log = log;
     this.#meter = options.meter ?? NO_METER;
-    const devicePods = new DevicePods(session, settings);
+    const devicePods = new DevicePods(session, {
+      settings,
+      memory: options.memory,
+    });
     const tokens = new PodTokens({ client, clock });
     const translations = new PodTranslations({
       node,
@@ -182,11 +192,24 @@ export class PodController implements AsyncDisposable {
     if (!this.#closed) this.#enqueueAll();
   }
 
-  /** Takes a report of METHOD_REPORT_PODS. Resolves at once; syncing goes on in the background. */
+  /**
+   * Takes a report of METHOD_REPORT_PODS. Resolves at once; syncing goes on in the background.
+   * Rejects with code "unavailable", after it has stored what it can, when the statuses of all
+   * devices leave no room for the others: the device reports them again.
+   */
   onPodsReported(list: PodStatusList): Promise<void> {
+    const { deferredCount } = this.#devicePods;
     for (const key of this.#devicePods.addReport(list)) this.#queue.add(key);
     this.#logRefused();
-    return Promise.resolve();
+    if (this.#devicePods.deferredCount === deferredCount) {
+      return Promise.resolve();
+    }
+    return Promise.reject(
+      new AranyaError(
+        "unavailable",
+        `Cannot store statuses of pods on node "${this.#options.node.name}": the memory for those of all devices is used up`,
+      ),
+    );
   }
 
   /**
@@ -221,6 +244,7 @@ export class PodController implements AsyncDisposable {
     this.#subscription.close();
     await this.#queue[Symbol.asyncDispose]();
     await disconnected;
+    this.#devicePods[Symbol.dispose]();
   }
 
   /** As {@linkcode close}. */

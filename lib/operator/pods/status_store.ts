@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Bounded memory for what one device reports about its pods. */
+import type { MemoryShare } from "../../shared/base/mod.ts";
 import {
   countFields,
   encodeMessage,
@@ -8,8 +9,8 @@ import {
   PodStatusSchema,
 } from "../../shared/wire/mod.ts";
 
-/** Upper bound of the pods. */
-const MAX_POD_COUNT = 4096;
+/** Upper bound of the pods of one device. */
+export const MAX_POD_COUNT = 4096;
 /**
  * Upper bound of all statuses together. A pod of 30 containers with two termination messages of 4
  * KiB each needs 340 KiB, one of a single container 4 KiB.
@@ -17,6 +18,8 @@ const MAX_POD_COUNT = 4096;
 const MAX_COST_BYTES = 16 * 1024 * 1024;
 /** What a decoded field occupies beside its content, however short it is encoded. */
 const FIELD_COST_BYTES = 128;
+/** What a pod occupies of which only the UID is reported. */
+const POD_COST_BYTES = 2048;
 
 interface Entry {
   status: PodStatus;
@@ -29,14 +32,29 @@ interface Entry {
  * Holds the latest status of each pod that a device has reported, up to a number of pods and of
  * bytes: UIDs and contents are the device's choice, and no device may fill the operator's memory.
  */
-export class StatusStore {
+export class StatusStore implements Disposable {
   readonly #entries = new Map<string, Entry>();
+  readonly #memory: MemoryShare | undefined;
   #costBytes = 0;
   #refusedCount = 0;
+  #deferredCount = 0;
 
-  /** Number of statuses that were not stored, since the beginning. */
+  /**
+   * @param memory what the device has of the memory for the statuses of all devices; disposed with
+   * the store
+   */
+  constructor(memory?: MemoryShare) {
+    this.#memory = memory;
+  }
+
+  /** Number of statuses that were not stored because the device reports too much. */
   get refusedCount(): number {
     return this.#refusedCount;
+  }
+
+  /** Number of statuses that were not stored because all devices together report too much. */
+  get deferredCount(): number {
+    return this.#deferredCount;
   }
 
   /** UIDs of all pods. */
@@ -69,11 +87,16 @@ export class StatusStore {
   ): boolean {
     const former = this.#entries.get(status.uid);
     const tokenFiles = given.tokenFiles ?? former?.tokenFiles ?? [];
-    const costBytes = costOf(status) + costOf({ tokenFiles: [...tokenFiles] });
+    const costBytes = POD_COST_BYTES + costOf(status) +
+      costOf({ tokenFiles: [...tokenFiles] });
     const sumBytes = this.#costBytes - (former?.costBytes ?? 0) + costBytes;
     const isFull = !former && this.#entries.size >= MAX_POD_COUNT;
     if (isFull || sumBytes > MAX_COST_BYTES) {
       this.#refusedCount++;
+      return false;
+    }
+    if (this.#memory?.resize(sumBytes) === false) {
+      this.#deferredCount++;
       return false;
     }
     this.#costBytes = sumBytes;
@@ -85,6 +108,13 @@ export class StatusStore {
   delete(uid: string): void {
     this.#costBytes -= this.#entries.get(uid)?.costBytes ?? 0;
     this.#entries.delete(uid);
+    this.#memory?.resize(this.#costBytes);
+  }
+
+  /** Drops everything; nothing can be stored afterwards. */
+  [Symbol.dispose](): void {
+    this.#entries.clear();
+    this.#memory?.[Symbol.dispose]();
   }
 }
 

@@ -81,7 +81,7 @@ export class ValueMemory {
     this.#resizeShare();
   }
 
-  /** Gives back the whole share, for ever. */
+  /** Gives back the whole share; nothing is reserved afterwards. */
   close(): void {
     this.#share?.[Symbol.dispose]();
     this.#share = undefined;

@@ -115,15 +115,24 @@
 //     MiB towards the agent; less for some methods, see Method. 256 KiB for Hello and HelloReply,
 //     in which a text has up to 256 characters and an instance id up to 64 bytes.
 //   - 4 links of one device between handshake and HelloReply: a further one ends the oldest.
-//   - A message of up to 65536 fields, a PodSpec of up to 1048576; each element of a repeated field
-//     counts, also in nested messages.
+//   - A message of up to 65536 fields, a PodSpec of up to 1048576, Hello 8192, Acks 16384, Facts
+//     4096, Open 64; each element of a repeated field counts, also in nested messages.
 //   - 64 open streams that the agent has opened, 1024 that the operator has opened. More are RESET
 //     with "unavailable"; twice as many end the link.
 //   - Two memory limits of 4 times the largest value each: one for the incomplete values of a peer;
 //     one for its requests that are being handled together with the responses that it has not
-//     acknowledged. What exceeds one is RESET, with "too_large" or "unavailable".
-//   - Of the statuses of one device's pods the operator stores up to 4096, and up to 16 MiB with 128
-//     bytes for each field. It ignores what is above that.
+//     acknowledged. What exceeds one is RESET, with "too_large" or "unavailable". At the operator
+//     both together are guaranteed to 512 KiB for each device, and share 32 MiB above that with all
+//     devices: what finds no room is RESET with "unavailable".
+//   - Of the statuses of one device's pods the operator stores up to 4096, and up to 16 MiB with 2
+//     KiB for each pod and 128 bytes for each field. It ignores what is above that. 1 MiB is
+//     guaranteed for each device, 64 MiB above that are shared by all: for what finds no room there
+//     the report is answered with "unavailable".
+//   - A pace for what a device sends without being asked by the operator: everything but envelopes
+//     of streams that the operator opened, and ACKs as far as they acknowledge new bytes. 128 KiB
+//     at once and 128 KiB per second; up to 1 MiB more at once while all devices together send
+//     little. A packet counts with 1 KiB, a field of Acks, Hello or a report with 64 bytes, a link
+//     with 32 KiB beside their length. The operator reads the link of a faster device more slowly.
 //   - 16 channels per stream. 64 KiB for a Failure.
 //   - Answers to PING, and UNKNOWN_STREAMS, may be left out when many of them wait to be sent.
 

@@ -39,6 +39,7 @@ Deno.test("findUnitTests(), findEndToEndTests() and findHostileTests() find all 
   assert.ok(hostile.every((path) => path.startsWith("tests/hostile/")));
   assert.equal(unit.some((path) => path.startsWith("tests/hostile/")), false);
   assert.deepEqual(await findHostileTests({ fast: true }), [
+    "tests/hostile/device_test.ts",
     "tests/hostile/pages_test.ts",
   ]);
 });

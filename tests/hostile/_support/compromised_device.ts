@@ -9,15 +9,19 @@ import {
   greetAsAgent,
 } from "../../../lib/shared/session/mod.ts";
 import {
+  AcksSchema,
+  create,
+  decodeEnvelope,
   encodeEnvelope,
   encodeMessage,
   type Envelope,
   EnvelopeKind,
   type Method,
   OpenSchema,
+  StreamPointSchema,
 } from "../../../lib/shared/wire/mod.ts";
 
-const CONNECT_TIMEOUT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Options of {@linkcode CompromisedDevice.connect}. */
 export interface CompromisedDeviceOptions {
@@ -26,8 +30,16 @@ export interface CompromisedDeviceOptions {
   tamper?: (frame: Uint8Array) => Uint8Array[];
   /** Whether it reads what the operator sends. @default true */
   reads?: boolean;
-  /** Called for each packet of the operator. */
-  onPacket?: (packet: Uint8Array) => void;
+  /** Called for each envelope of the operator. */
+  onEnvelope?: (envelope: Envelope) => void;
+  /**
+   * Whether it acknowledges what it reads to the link, so that more comes, but to no stream: what
+   * was sent has to be kept.
+   * @default false
+   */
+  acknowledgesLink?: boolean;
+  /** Number of streams that its Hello pretends to know. @default 0 */
+  pointCount?: number;
 }
 
 /** Opens a link that carries no handshake yet. @throws {AranyaError} as a dialer */
@@ -57,7 +69,8 @@ export class CompromisedDevice {
 
   /** Connects and is welcomed. @throws {AranyaError} as handshake and greeting */
   static async connect(
-    { config, tamper, reads = true, onPacket }: CompromisedDeviceOptions,
+    { config, tamper, reads = true, pointCount = 0, ...options }:
+      CompromisedDeviceOptions,
   ): Promise<CompromisedDevice> {
     const raw = await dialOperator(config);
     const { device, credential: key } = config;
@@ -74,8 +87,12 @@ export class CompromisedDevice {
         stream: () => Promise.resolve(),
       },
     });
+    const points = Array.from(
+      { length: pointCount },
+      () => create(StreamPointSchema),
+    );
     await greetAsAgent(link, {
-      session,
+      session: Object.assign(session, { resumePoints: () => points }),
       capabilities: [],
       agentVersion: "0.0.0",
       machineId: "compromised",
@@ -84,7 +101,7 @@ export class CompromisedDevice {
     });
     await session.close();
     const connected = new CompromisedDevice(raw, link);
-    if (reads) void connected.#read(onPacket);
+    if (reads) void connected.#read(options);
     return connected;
   }
 
@@ -113,10 +130,16 @@ export class CompromisedDevice {
     }));
   }
 
-  /** Opens a stream with a request, in as many packets as it needs. */
-  async request(method: Method, request: Uint8Array): Promise<boolean> {
+  /** Returns the number of a new stream; streams have to be opened in their order. */
+  takeStreamId(): number {
     const stream = this.#nextStream;
     this.#nextStream += 2;
+    return stream;
+  }
+
+  /** Opens a stream with a request, in as many packets as it needs. */
+  async request(method: Method, request: Uint8Array): Promise<boolean> {
+    const stream = this.takeStreamId();
     const open = encodeMessage(OpenSchema, { method, request });
     let sequence = 0;
     for (let at = 0; at === 0 || at < open.length; at += 32_768) {
@@ -141,13 +164,27 @@ export class CompromisedDevice {
   }
 
   async #read(
-    onPacket: (packet: Uint8Array) => void = () => {},
+    { onEnvelope = () => {}, acknowledgesLink = false }: Pick<
+      CompromisedDeviceOptions,
+      "onEnvelope" | "acknowledgesLink"
+    >,
   ): Promise<void> {
     const packets = this.#link.packets[Symbol.asyncIterator]();
+    let linkBytes = 0;
     for (;;) {
       const { done, value } = await packets.next();
       if (done) return;
-      onPacket(value);
+      const envelope = decodeEnvelope(value);
+      onEnvelope(envelope);
+      if (envelope.stream === 0 && envelope.kind !== EnvelopeKind.PART) {
+        continue;
+      }
+      linkBytes += value.length;
+      if (!acknowledgesLink) continue;
+      const payload = encodeMessage(AcksSchema, {
+        linkBytes: BigInt(linkBytes),
+      });
+      void this.send({ kind: EnvelopeKind.ACK, payload });
     }
   }
 }

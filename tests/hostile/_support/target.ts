@@ -27,8 +27,12 @@ export const HONEST: readonly string[] = Array.from(
   (_, index) => `edge-${index + 1}`,
 );
 const RECONNECTING = "edge-reconnecting";
-/** The device whose credential an attacker has. */
-export const COMPROMISED = "edge-compromised";
+/** Options of {@linkcode Target.start}. */
+export interface TargetOptions {
+  /** Number of devices whose credentials an attacker has. @default 1 */
+  compromisedCount?: number;
+}
+
 /** 40 s of silence end a link, as by default. */
 const SPEC = { connectivity: { method: "grpc" } };
 const IDLE_SAMPLE_COUNT = 20;
@@ -38,8 +42,8 @@ export class Target implements AsyncDisposable {
   readonly apiserver: Apiserver;
   readonly operator: Operator;
   readonly honest: HonestSide;
-  /** agent.yaml of {@linkcode COMPROMISED}. */
-  readonly compromised: AgentConfig;
+  /** agent.yaml of each device whose credential an attacker has; at least one. */
+  readonly compromised: readonly [AgentConfig, ...AgentConfig[]];
   /** The kubelet port of the first honest device. */
   readonly kubeletPort: number;
   /** Resident memory with all devices connected and in use, in bytes. */
@@ -54,7 +58,7 @@ export class Target implements AsyncDisposable {
       apiserver: Apiserver;
       operator: Operator;
       honest: HonestSide;
-      compromised: AgentConfig;
+      compromised: [AgentConfig, ...AgentConfig[]];
       kubeletPort: number;
       network: Network;
       closes: AsyncDisposableStack;
@@ -70,13 +74,16 @@ export class Target implements AsyncDisposable {
   }
 
   /** Starts everything and waits until all honest devices are connected and were used. */
-  static async start(): Promise<Target> {
+  static async start(
+    { compromisedCount = 1 }: TargetOptions = {},
+  ): Promise<Target> {
     const closes = new AsyncDisposableStack();
     try {
       const network = closes.use(await Network.start({ isolated: false }));
       const { apiserver } = closes.use(await ControlPlane.start({ network }));
       const operator = closes.use(await Operator.start({ apiserver }));
-      const names = [...HONEST, RECONNECTING, COMPROMISED];
+      const compromised = nameCompromised(compromisedCount);
+      const names = [...HONEST, RECONNECTING, ...compromised];
       await apiserver.kubectl.apply(
         names.map((name) => edgeDevice(name, SPEC)),
       );
@@ -85,6 +92,9 @@ export class Target implements AsyncDisposable {
         name,
         config: configs.get(name) ?? "",
       });
+      const parse = (name: string) =>
+        parseAgentConfig(configs.get(name) ?? "", { file: "/agent.yaml" });
+      const [first = "", ...others] = compromised;
       const folder = join(network.folder, "honest");
       await Deno.mkdir(folder);
       const honest = closes.use(
@@ -105,9 +115,7 @@ export class Target implements AsyncDisposable {
         honest,
         network,
         closes,
-        compromised: parseAgentConfig(configs.get(COMPROMISED) ?? "", {
-          file: "/agent.yaml",
-        }),
+        compromised: [parse(first), ...others.map(parse)],
         kubeletPort: await readKubeletPort(apiserver, HONEST[0] ?? ""),
       });
       await target.#warmUp();
@@ -174,6 +182,13 @@ export class Target implements AsyncDisposable {
         0;
     this.idleSocketCount = await this.socketCount();
   }
+}
+
+function nameCompromised(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => `compromised-${index + 1}`,
+  );
 }
 
 async function readConfigs(

@@ -7,6 +7,7 @@ import {
   SYSTEM_CLOCK,
 } from "../../../lib/shared/base/mod.ts";
 import {
+  createDeviceLimits,
   Device,
   type DeviceContext,
   DeviceReconciler,
@@ -118,6 +119,7 @@ export class DeviceFixture implements AsyncDisposable {
         release() {},
       },
       queue: { enqueue: (device) => void this.enqueued.push(device) },
+      limits: createDeviceLimits({ clock: this.clock }),
       log: SILENT_LOGGER,
       meter: NO_METER,
       clock: this.clock,

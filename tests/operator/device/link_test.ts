@@ -11,6 +11,7 @@ import {
   FactsSchema,
   HelloSchema,
   Method,
+  StreamPointSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import {
   ACCEPTING_HANDLERS,
@@ -18,7 +19,11 @@ import {
   SETTINGS,
 } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
-import { SILENT_LOGGER, SYSTEM_CLOCK } from "../../../lib/shared/base/mod.ts";
+import {
+  MEBIBYTE,
+  SILENT_LOGGER,
+  SYSTEM_CLOCK,
+} from "../../../lib/shared/base/mod.ts";
 import type { Link } from "../../../lib/shared/link/mod.ts";
 import {
   createSession,
@@ -325,6 +330,108 @@ Deno.test("accept() reports an agent without a protocol version that is supporte
     device.problems[0]?.message ?? "",
     /protocol version is 9, expected 1 to 1/,
   );
+});
+
+Deno.test("accept() paces a device that opens link after link", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const startMs = performance.now();
+  for (let count = 0; count < 48; count++) {
+    const { links, ended } = await fixture.connectAgent(device);
+    links.cut();
+    await ended;
+  }
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 2_500, `48 links in ${tookMs} ms`);
+  // A link that ends meanwhile is waited for no longer, and costs nothing of the pace.
+  const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+  const key = device.findKeys()?.key ?? new Uint8Array();
+  const accepted = device.accept({ link: operator, key });
+  agent.close("enough");
+  await accepted;
+});
+
+Deno.test("accept() reads requests at the device's pace", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
+  const startMs = performance.now();
+  for (let count = 0; count < 6; count++) {
+    await assert.rejects(
+      agent.session.request(Method.GET_STATS, new Uint8Array(MEBIBYTE / 4), {
+        timeoutMs: 30_000,
+      }),
+      { code: "unsupported" },
+    );
+  }
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 1_500, `1.5 MiB in ${tookMs} ms`);
+});
+
+Deno.test("accept() paces a device by the fields of its reports, however short they are", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const agent = await fixture.connectAgent(device);
+  const conditions = Array.from({ length: 4000 }, () => ({}));
+  const facts = encodeMessage(FactsSchema, { conditions });
+  const startMs = performance.now();
+  for (let count = 0; count < 6; count++) {
+    await agent.session.request(Method.REPORT_FACTS, facts, {
+      timeoutMs: 30_000,
+    });
+  }
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 1_200, `24,000 fields in ${tookMs} ms`);
+});
+
+Deno.test("accept() paces a device by the fields of its Hellos", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  device.credential.adopt(undefined);
+  const key = device.findKeys()?.key ?? new Uint8Array();
+  const points = Array.from(
+    { length: 4000 },
+    () => create(StreamPointSchema),
+  );
+  const startMs = performance.now();
+  for (let count = 0; count < 6; count++) {
+    const { operator, agent } = createMemoryLinks({ clock: SYSTEM_CLOCK });
+    const accepted = device.accept({ link: operator, key });
+    const session = createSession({
+      side: "agent",
+      handlers: ACCEPTING_HANDLERS,
+      log: SILENT_LOGGER,
+    });
+    await greetAsAgent(agent, {
+      session: Object.assign(session, { resumePoints: () => points }),
+      capabilities: [],
+      agentVersion: "0.1.0",
+      machineId: "machine-1",
+      bootId: "boot-1",
+    });
+    agent.close("enough");
+    await accepted;
+    await session.close();
+  }
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 1_900, `24,000 fields in ${tookMs} ms`);
+});
+
+Deno.test("accept() refuses requests above the memory of all devices, and small ones never", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  using others = fixture.context.limits.requests.join();
+  for (let bytes = 0; others.resize(bytes += MEBIBYTE / 8););
+  const agent = await fixture.connectAgent(device);
+  const send = (byteCount: number) =>
+    agent.session.request(Method.GET_STATS, new Uint8Array(byteCount), {
+      timeoutMs: 30_000,
+    });
+  await assert.rejects(send(600_000), {
+    code: "unavailable",
+    message: /the memory for requests of all devices is used up/,
+  });
+  await assert.rejects(send(500_000), { code: "unsupported" });
 });
 
 Deno.test("accept() has few greetings at a time: a new one replaces the oldest", async () => {

@@ -16,7 +16,7 @@ import { toReportHandlers } from "../../../lib/operator/device/reports.ts";
 
 const signal = new AbortController().signal;
 
-function createHandlers(seen: string[]) {
+function createHandlers(seen: string[], counts: number[] = []) {
   return toReportHandlers("edge-1", {
     onFactsReported: ({ os }) => void seen.push(`facts ${os}`),
     onPodsReported: (
@@ -27,6 +27,7 @@ function createHandlers(seen: string[]) {
       Promise.resolve(
         create(BlobsSchema, { contents: sha256.map(() => new Uint8Array(2)) }),
       ),
+    onFieldsReceived: (count) => void counts.push(count),
   });
 }
 
@@ -48,6 +49,29 @@ Deno.test("request() decodes each report and passes it on", async () => {
     signal,
   );
   assert.deepEqual(seen, ["facts linux", "pods 1", "events 1"]);
+});
+
+Deno.test("request() counts the fields of every report, also of a refused one", async () => {
+  const counts: number[] = [];
+  const { request } = createHandlers([], counts);
+  const three = Array.from({ length: 3 }, () => ({}));
+  const reports = [
+    [Method.REPORT_FACTS, encodeMessage(FactsSchema, { conditions: three })],
+    [
+      Method.REPORT_PODS,
+      encodeMessage(PodStatusListSchema, { pods: [{ containers: three }] }),
+    ],
+    [Method.REPORT_EVENTS, encodeMessage(EventListSchema, { events: three })],
+    [Method.FETCH_BLOBS, encodeMessage(FetchBlobsSchema, { podUid: "u" })],
+  ] as const;
+  for (const [method, payload] of reports) {
+    await request(method, payload, signal);
+  }
+  assert.deepEqual(counts, [3, 4, 3, 1]);
+  const conditions = Array.from({ length: 9000 }, () => ({}));
+  const payload = encodeMessage(FactsSchema, { conditions });
+  await assert.rejects(request(Method.REPORT_FACTS, payload, signal));
+  assert.equal(counts.at(-1), 4097);
 });
 
 Deno.test("request() answers FETCH_BLOBS with the blobs", async () => {
@@ -120,6 +144,26 @@ Deno.test("request() refuses a report of pods with more fields than any device r
     code: "too_large",
     message: /PodStatusList: it has more than 65536 fields/,
   });
+});
+
+Deno.test("request() refuses facts with more than 4096 fields", async () => {
+  const seen: string[] = [];
+  const { request } = createHandlers(seen);
+  const report = (count: number) =>
+    request(
+      Method.REPORT_FACTS,
+      encodeMessage(FactsSchema, {
+        conditions: Array.from({ length: count }, () => ({})),
+      }),
+      signal,
+    );
+  await report(4096);
+  await assert.rejects(report(4097), {
+    code: "too_large",
+    message:
+      "Cannot decode Facts: it has more than 4096 fields, the most allowed",
+  });
+  assert.equal(seen.length, 1);
 });
 
 Deno.test("request() refuses REPORT_PODS with more than 1024 pods", async () => {

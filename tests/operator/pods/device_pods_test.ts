@@ -32,7 +32,7 @@ function open(
         ? Promise.reject(reply)
         : Promise.resolve(reply);
     },
-  }, { requestTimeoutMs: 60_000 });
+  }, { settings: { requestTimeoutMs: 60_000 } });
   return { device, calls };
 }
 
@@ -85,7 +85,7 @@ function openSlowList() {
       method === Method.LIST_PODS
         ? reply.promise
         : Promise.resolve(new Uint8Array()),
-  }, { requestTimeoutMs: 60_000 });
+  }, { settings: { requestTimeoutMs: 60_000 } });
   const answer = (...pods: Parameters<typeof list>) =>
     reply.resolve(encodeMessage(PodStatusListSchema, list(...pods)));
   return { device, answer };
@@ -260,6 +260,18 @@ Deno.test("DevicePods.purge() throws other errors of the device", async () => {
   await assert.rejects(device.purge("a", SIGNAL), { code: "unavailable" });
 });
 
+Deno.test("DevicePods.list() refuses a list of more pods than are stored, before it is decoded", async () => {
+  const answers = [4096, 4097].map((length) =>
+    encodeMessage(PodStatusListSchema, {
+      pods: Array.from({ length }, (_, index) => ({ uid: `u${index}` })),
+    })
+  );
+  const { device } = open(() => answers.shift() ?? new Uint8Array());
+  await device.list(SIGNAL);
+  await assert.rejects(device.list(SIGNAL), { code: "too_large" });
+  assert.ok(device.find("u4095"), "the former list is kept");
+});
+
 Deno.test("DevicePods reads the request timeout anew for each request", async () => {
   const timeouts: number[] = [];
   const settings = { requestTimeoutMs: 5_000 };
@@ -268,7 +280,7 @@ Deno.test("DevicePods reads the request timeout anew for each request", async ()
       timeouts.push(options.timeoutMs);
       return Promise.resolve(new Uint8Array());
     },
-  }, settings);
+  }, { settings });
   await device.purge("a", SIGNAL);
   settings.requestTimeoutMs = 9_000;
   await device.list(SIGNAL);

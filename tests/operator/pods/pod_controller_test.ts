@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { AranyaError } from "../../../lib/shared/base/mod.ts";
+import { AranyaError, MemoryPool } from "../../../lib/shared/base/mod.ts";
 import {
   CONFIG_MAP,
   EVENT,
@@ -13,6 +13,7 @@ import {
   create,
   EventListSchema,
   FetchBlobsSchema,
+  PodStatusListSchema,
 } from "../../../lib/shared/wire/mod.ts";
 import { openCluster } from "../../_support/cluster.ts";
 import { PodClient } from "../../../lib/operator/pods/pod_client.ts";
@@ -49,6 +50,37 @@ Deno.test("PodController", async (t) => {
       fixture.device.statuses.clear();
       fixture.device.calls.length = 0;
       await fixture.waitForCall(`apply ${fixture.namespace}/web`);
+    },
+  );
+
+  await step(
+    "refuses a report for which the statuses of all devices leave no room, and stores it later",
+    async (fixture) => {
+      const pool = new MemoryPool({
+        guaranteedBytes: 0,
+        reserveBytes: 100_000,
+      });
+      using others = pool.join();
+      others.resize(60_000);
+      await fixture.controller.close();
+      fixture.open({ memory: pool.join() });
+      const report = create(PodStatusListSchema, {
+        pods: ["a", "b", "c"].map((uid) => ({
+          uid,
+          namespace: fixture.namespace,
+          name: uid,
+          failureMessage: "x".repeat(15_000),
+        })),
+      });
+      await assert.rejects(fixture.controller.onPodsReported(report), {
+        code: "unavailable",
+        message:
+          'Cannot store statuses of pods on node "edge-1": the memory for those of all devices is used up',
+      });
+      others.resize(0);
+      await fixture.controller.onPodsReported(report);
+      await fixture.controller.close();
+      assert.equal(pool.reservedBytes, 0);
     },
   );
 

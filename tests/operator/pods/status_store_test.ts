@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { MEBIBYTE, MemoryPool } from "../../../lib/shared/base/mod.ts";
 import { StatusStore } from "../../../lib/operator/pods/status_store.ts";
 import { create, PodStatusSchema } from "../../../lib/shared/wire/mod.ts";
 
@@ -96,4 +97,38 @@ Deno.test("StatusStore.set() keeps listed token files until others are given, an
   store.set(status("a"), { tokenFiles: [] });
   assert.deepEqual(store.tokenFilesOf("a"), []);
   assert.equal(store.set(status("b", MESSAGE)), true);
+});
+
+Deno.test("StatusStore.set() counts what a pod occupies of which only the UID is reported", () => {
+  const pool = new MemoryPool({ guaranteedBytes: 0, reserveBytes: MEBIBYTE });
+  const store = new StatusStore(pool.join());
+  let count = 0;
+  while (store.set(status(`u${count}`))) count++;
+  // About 1 KiB each on V8's heap, and as much in maps and queues.
+  assert.ok(count > 300 && count < 512, `${count} pods`);
+  assert.equal(store.refusedCount, 0);
+  assert.equal(store.deferredCount, 1);
+});
+
+Deno.test("StatusStore.set() shares the memory for the statuses of all devices", () => {
+  const pool = new MemoryPool({
+    guaranteedBytes: MEBIBYTE / 4,
+    reserveBytes: 3 * MEBIBYTE,
+  });
+  const [first, second] = [
+    new StatusStore(pool.join()),
+    new StatusStore(pool.join()),
+  ];
+  assert.equal(fill(first), 3);
+  assert.deepEqual([first.refusedCount, first.deferredCount], [0, 1]);
+  // What it has is kept, and it may still take its guaranteed part.
+  assert.equal(first.set(status("small")), true);
+  assert.equal(second.set(status("a", MESSAGE.slice(0, 250_000))), true);
+  assert.equal(second.set(status("b", MESSAGE)), false);
+  first.delete("large-0");
+  assert.equal(second.set(status("b", MESSAGE)), true);
+  first[Symbol.dispose]();
+  assert.deepEqual(first.values(), []);
+  second[Symbol.dispose]();
+  assert.equal(pool.reservedBytes, 0);
 });

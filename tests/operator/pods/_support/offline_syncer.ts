@@ -189,6 +189,6 @@ export class OfflineSyncer {
           }),
         );
       },
-    }, SETTINGS);
+    }, { settings: SETTINGS });
   }
 }
