@@ -34,6 +34,7 @@ import { addResults, noResults, type Results } from "./testing/results.ts";
 import { runTests } from "./testing/run_tests.ts";
 import { runJobs, Schedule } from "./testing/schedule.ts";
 import { type SoakRun, toSeeds, toSoakTable } from "./testing/soak.ts";
+import { stopOnSignals } from "./testing/stop.ts";
 import { toSummary } from "./testing/summary.ts";
 import {
   clearLeftovers,
@@ -196,6 +197,7 @@ async function main(): Promise<number> {
     total,
     async function* () {
       if (part !== "pure") await setUp();
+      stopOnSignals();
       if (runCount > 1) {
         const runs = await runSoak(wanted, seed);
         for (const { results } of runs) yield results;

@@ -12,6 +12,7 @@ import {
   readStartError,
   type Results,
 } from "./results.ts";
+import { STOP } from "./stop.ts";
 
 const FLAGS = [
   "-A",
@@ -43,11 +44,13 @@ export interface RunTestsOptions {
 
 /**
  * Runs the files and shows their output under a heading. Counts at least one failure when the
- * process fails, also when its report names none.
+ * process fails, also when its report names none. Kills the process when the whole run is stopped.
+ * @throws {Error} when the run was stopped before
  */
 export async function runTests(options: RunTestsOptions): Promise<Results> {
   const { title, files, isBuffered = false } = options;
   if (files.length === 0) return noResults();
+  STOP.throwIfAborted();
   const screen = isBuffered ? new BufferedScreen() : TERMINAL;
   screen.write(`\n== ${title}\n`);
   try {
@@ -98,7 +101,7 @@ async function runProcess(
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      signal: timeout,
+      signal: AbortSignal.any([timeout, STOP]),
     }).spawn();
     const stdout = new OutputCopy(child.stdout, (text) => screen.write(text));
     const stderr = new OutputCopy(
@@ -129,7 +132,7 @@ function toResults(
     results.failures.push({
       file: files.length === 1 ? files.join() : title,
       title: "(no test failed, but the process did)",
-      message: readStartError(stderr),
+      message: STOP.aborted ? STOP.reason.message : readStartError(stderr),
     });
   }
   if (killedAfterMs !== undefined) {
