@@ -20,8 +20,8 @@ export function toFileBytes({ encoding, text }: FileContent): Uint8Array {
 
 /**
  * Decodes standard base64 with padding.
- * @throws {DOMException} when the text is not base64
+ * @throws {SyntaxError} when the text is not base64
  */
 export function decodeBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  return Uint8Array.fromBase64(text);
 }
