@@ -37,7 +37,9 @@ export class MemoryPool {
   join(): MemoryShare {
     const { guaranteedBytes, reserveBytes } = this.#options;
     let reservedBytes = 0;
+    let isDisposed = false;
     const resize = (byteCount: number) => {
+      if (isDisposed) return byteCount <= 0;
       const wantedBytes = Math.max(0, byteCount - guaranteedBytes);
       const sumBytes = this.#reservedBytes - reservedBytes + wantedBytes;
       if (wantedBytes > reservedBytes && sumBytes > reserveBytes) return false;
@@ -45,15 +47,22 @@ export class MemoryPool {
       reservedBytes = wantedBytes;
       return true;
     };
-    return { resize, [Symbol.dispose]: () => void resize(0) };
+    const dispose = () => {
+      resize(0);
+      isDisposed = true;
+    };
+    return { resize, [Symbol.dispose]: dispose };
   }
 }
 
-/** What one holder has of a {@linkcode MemoryPool}. Disposing it frees all of it. */
+/**
+ * What one holder has of a {@linkcode MemoryPool}. Disposing it frees all of it; nothing is held
+ * afterwards.
+ */
 export interface MemoryShare extends Disposable {
   /**
    * Sets how much is held. Returns false, without any effect, when it is more than before and there
-   * is no room.
+   * is no room, or when the share was disposed.
    */
   resize(byteCount: number): boolean;
 }

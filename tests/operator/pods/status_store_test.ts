@@ -132,3 +132,13 @@ Deno.test("StatusStore.set() shares the memory for the statuses of all devices",
   second[Symbol.dispose]();
   assert.equal(pool.reservedBytes, 0);
 });
+
+Deno.test("StatusStore.set() stores nothing of a report that comes after the store was disposed", () => {
+  const pool = new MemoryPool({ guaranteedBytes: 0, reserveBytes: MEBIBYTE });
+  const store = new StatusStore(pool.join());
+  assert.equal(store.set(status("a")), true);
+  store[Symbol.dispose]();
+  assert.equal(store.set(status("b")), false);
+  assert.deepEqual(store.values(), []);
+  assert.equal(pool.reservedBytes, 0);
+});

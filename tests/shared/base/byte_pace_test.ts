@@ -86,3 +86,22 @@ Deno.test("PaceReserve.take() refills at its rate, up to its size", () => {
   time.ms += 60_000;
   assert.equal(reserve.take(1000), 500);
 });
+
+Deno.test("BytePace.delayMs gives up what the reserve has lent as it is paid off", () => {
+  const time = { ms: 0 };
+  const clock = { monotonicMs: () => time.ms };
+  const reserve = new PaceReserve({ burstBytes: 50, bytesPerSecond: 0, clock });
+  const pace = new BytePace({
+    burstBytes: 100,
+    bytesPerSecond: 10,
+    maxReservedBytes: 50,
+    reserve,
+    maxDelayMs: 10_000,
+    clock,
+  });
+  pace.charge(150);
+  assert.equal(pace.delayMs, 0);
+  time.ms = 15_000;
+  pace.charge(150);
+  assert.equal(pace.delayMs, 5_000);
+});

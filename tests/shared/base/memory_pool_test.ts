@@ -30,3 +30,13 @@ Deno.test("resize() gives back to the reserve, also when that is used up", () =>
   assert.equal(pool.reservedBytes, 40);
   assert.equal(second.resize(100), true);
 });
+
+Deno.test("resize() takes nothing for a share that was disposed", () => {
+  const pool = new MemoryPool({ guaranteedBytes: 10, reserveBytes: 100 });
+  const share = pool.join();
+  share[Symbol.dispose]();
+  assert.equal(share.resize(50), false);
+  assert.equal(share.resize(1), false);
+  assert.equal(share.resize(0), true);
+  assert.equal(pool.reservedBytes, 0);
+});
