@@ -41,6 +41,13 @@ interface SentRecord {
   isLimited: boolean;
 }
 
+/** What the peer has acknowledged for the first time. */
+export interface NewlyAcknowledged {
+  readonly byteCount: number;
+  /** Packets of which it has everything now. */
+  readonly packetCount: number;
+}
+
 /**
  * The budget of one link: as many unacknowledged bytes as it carries in half a second beyond its
  * lowest round trip. Hence a packet of high priority never waits long behind others. The rate is
@@ -123,31 +130,37 @@ export class LinkBudget {
   }
 
   /**
-   * Takes in how many bytes of this link the peer has received in total, and returns how many of
-   * them are new. Numbers above what was sent, or not above the last one, are ignored.
+   * Takes in how many bytes of this link the peer has received in total, and returns what of it is
+   * new. Numbers above what was sent, or not above the last one, are ignored.
    */
-  onAcknowledged(linkBytes: number): number {
-    if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) return 0;
+  onAcknowledged(linkBytes: number): NewlyAcknowledged {
+    if (linkBytes <= this.#ackedBytes || linkBytes > this.#sentBytes) {
+      return { byteCount: 0, packetCount: 0 };
+    }
     const nowMs = this.#clock.monotonicMs();
     const newBytes = linkBytes - this.#ackedBytes;
     this.#ackedBytes = linkBytes;
-    const packet = this.#takeAcknowledged(linkBytes);
+    const { packet, count } = this.#takeAcknowledged(linkBytes);
     if (packet) {
       this.#measureRoundTrip(packet, nowMs);
       this.#measureRate(packet, nowMs);
       if (packet.isLimited) this.#resize(newBytes);
     }
     this.#ackedMs = nowMs;
-    return newBytes;
+    return { byteCount: newBytes, packetCount: count };
   }
 
   /** Removes the packets that are acknowledged completely, and returns the last of them. */
-  #takeAcknowledged(linkBytes: number): SentRecord | undefined {
+  #takeAcknowledged(
+    linkBytes: number,
+  ): { packet: SentRecord | undefined; count: number } {
     let last: SentRecord | undefined;
+    let count = 0;
     for (;;) {
       const next = this.#inFlight[this.#first];
       if (!next || next.sentBytes > linkBytes) break;
       last = next;
+      count++;
       this.#first++;
     }
     if (
@@ -156,7 +169,7 @@ export class LinkBudget {
       this.#inFlight.splice(0, this.#first);
       this.#first = 0;
     }
-    return last;
+    return { packet: last, count };
   }
 
   #measureRoundTrip(packet: SentRecord, nowMs: number): void {

@@ -53,6 +53,11 @@ const MAX_DELAY_SHARE = 0.25;
 const PACKET_COST_BYTES = 1024;
 /** What a field of an ACK costs of the pace, however short it is encoded. */
 const FIELD_COST_BYTES = 64;
+/**
+ * What of an ACK is free for each packet that it acknowledges: the peer may send one for each, with
+ * the eight fields of a stream that uses one channel.
+ */
+const ACKED_PACKET_BYTES = PACKET_COST_BYTES + 8 * FIELD_COST_BYTES;
 /** Upper bound of the fields of an ACK: enough for 256 streams with all their channels. */
 const MAX_ACK_FIELD_COUNT = 16_384;
 
@@ -359,10 +364,13 @@ export class RunningLink {
       maxFieldCount: MAX_ACK_FIELD_COUNT,
       onCounted: (count) => fieldCount = count,
     });
-    const newBytes = this.budget.onAcknowledged(Number(acks.linkBytes));
+    const { byteCount, packetCount } = this.budget.onAcknowledged(
+      Number(acks.linkBytes),
+    );
     this.#options.streams.onAcksReceived(acks);
     this.sender.notify();
-    return FIELD_COST_BYTES * fieldCount - newBytes;
+    return FIELD_COST_BYTES * fieldCount - byteCount -
+      ACKED_PACKET_BYTES * packetCount;
   }
 
   /** Sends a PING whose payload is the time of sending; the peer returns it unchanged. */

@@ -7,6 +7,7 @@ import {
   type Envelope,
   EnvelopeKind,
   INITIAL_CREDIT_BYTES,
+  MAX_CHANNEL_COUNT,
   Reassembler,
 } from "../wire/mod.ts";
 import { type ChannelGrant, Outbox, type StreamPriority } from "./outbox.ts";
@@ -16,6 +17,10 @@ const STREAM_WINDOW_BYTES = 4 * 1024 * 1024 + 64 * 1024;
 /** The credit of a stream is reported in steps of this size, in bytes. */
 const CREDIT_STEP_BYTES = INITIAL_CREDIT_BYTES / 4;
 const MAX_FAILURE_BYTES = 64 * 1024;
+/** What a peer may have sent before it has received a RESET: what it had credit for, and more. */
+const MAX_DROPPED_BYTES = 2 * STREAM_WINDOW_BYTES;
+/** What a dropped envelope counts of it beside its length. */
+const DROPPED_COST_BYTES = 256;
 
 /**
  * Receives the events of one stream, in order. Nothing follows after `onResultReceived`,
@@ -105,6 +110,9 @@ export class StreamState {
   readonly #reportedChannels = new Map<number, number>();
   #isOpenReceived = false;
   #isReset = false;
+  /** Cost of what was received and dropped. */
+  #droppedBytes = 0;
+  #endCount = 0;
 
   constructor(options: StreamStateOptions) {
     this.id = options.id ?? 0;
@@ -181,16 +189,39 @@ export class StreamState {
     return "accepted";
   }
 
+  /**
+   * Returns whether an envelope that is not received yet belongs to an answer that this side has
+   * asked for: not an empty piece, nor more ENDs than there are channels, nor more than was on its
+   * way when this side has reset the stream.
+   */
+  isAskedFor({ kind, payload, complete }: Envelope): boolean {
+    if (!this.isOpener || this.#droppedBytes > MAX_DROPPED_BYTES) return false;
+    switch (kind) {
+      case EnvelopeKind.DATA:
+      case EnvelopeKind.RESULT:
+      case EnvelopeKind.RESET:
+        return complete || payload.length > 0;
+      case EnvelopeKind.END:
+        return this.#endCount < MAX_CHANNEL_COUNT;
+      default:
+        return false;
+    }
+  }
+
   #dispatch({ kind, payload, complete }: Envelope): void {
     if (kind === EnvelopeKind.RESET) {
       const failure = this.#failures.push(payload, { complete });
       if (failure) this.#closeAsFailed(toStreamError(failure));
       return;
     }
-    if (this.#state !== "open") return;
+    if (this.#state !== "open") {
+      this.#droppedBytes += DROPPED_COST_BYTES + payload.length;
+      return;
+    }
     if (kind === EnvelopeKind.DATA) {
       this.#listener?.onDataReceived(payload[0] ?? 0, payload.subarray(1));
     } else if (kind === EnvelopeKind.END) {
+      this.#endCount++;
       this.#listener?.onChannelEnded(payload[0] ?? 0);
     } else if (kind === EnvelopeKind.RESULT && this.isOpener) {
       const value = this.#values.push(payload, { complete });

@@ -280,6 +280,7 @@ export class StreamTable
       this.#accept(envelope);
     if (!stream) return false;
     this.#link?.acks.addStream(stream);
+    const isAskedFor = stream.isAskedFor(envelope);
     let outcome;
     try {
       outcome = stream.receive(envelope);
@@ -289,7 +290,7 @@ export class StreamTable
       this.#memory.update();
     }
     if (outcome === "gap") throw gapError();
-    return stream.isOpener && outcome === "accepted";
+    return isAskedFor && outcome === "accepted";
   }
 
   onPartKept(): void {

@@ -89,14 +89,21 @@ Deno.test("budgetBytes stays when the source sends less than the link could carr
 });
 
 Deno.test("onAcknowledged() ignores bytes that were not sent, or were acknowledged before", () => {
+  const nothing = { byteCount: 0, packetCount: 0 };
   const model = new LinkModel();
   model.budget.onPacketSent(1_000);
-  assert.equal(model.budget.onAcknowledged(5_000), 0);
+  assert.deepEqual(model.budget.onAcknowledged(5_000), nothing);
   assert.equal(model.budget.inFlightBytes, 1_000);
   model.nowMs = 10;
-  assert.equal(model.budget.onAcknowledged(400), 400);
-  assert.equal(model.budget.onAcknowledged(1_000), 600);
-  assert.equal(model.budget.onAcknowledged(500), 0);
+  assert.deepEqual(model.budget.onAcknowledged(400), {
+    byteCount: 400,
+    packetCount: 0,
+  });
+  assert.deepEqual(model.budget.onAcknowledged(1_000), {
+    byteCount: 600,
+    packetCount: 1,
+  });
+  assert.deepEqual(model.budget.onAcknowledged(500), nothing);
   assert.equal(model.budget.inFlightBytes, 0);
   assert.ok(model.budget.budgetBytes >= MIN_BUDGET_BYTES);
 });

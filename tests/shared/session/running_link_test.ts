@@ -18,6 +18,16 @@ import {
   Method,
 } from "../../../lib/shared/wire/mod.ts";
 
+/** A pace that forgives what takes longer than 10 s. */
+function createPace(clock: VirtualClock, bytes: number): BytePace {
+  return new BytePace({
+    burstBytes: bytes,
+    bytesPerSecond: Math.min(bytes, 128 * 1024),
+    maxDelayMs: 10_000,
+    clock,
+  });
+}
+
 function makePair() {
   const clock = new VirtualClock();
   const handlers = {
@@ -377,4 +387,130 @@ Deno.test("run() reads for 1 s what arrived before a packet could not be sent, a
     const [leastMs, mostMs] = isCut ? [500, 900] : [1_000, 1_900];
     assert.ok(tookMs >= leastMs && tookMs <= mostMs, `it took ${tookMs} ms`);
   }
+});
+
+Deno.test("run() reads the ACK of many small packets without a delay", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", {
+    clock,
+    pace: createPace(clock, 10_000),
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  for (let count = 0; count < 50; count++) {
+    session.open(Method.EXEC, utf8("")).result.catch(() => {});
+  }
+  await clock.pass(1);
+  const opens = peer.receivedOf(EnvelopeKind.OPEN);
+  assert.equal(opens.length, 50);
+  const linkBytes = opens.reduce(
+    (sum, envelope) => sum + encodeEnvelope(envelope).length,
+    0,
+  );
+  const credit = 1_000_000n;
+  const points = opens.map(({ stream }) => ({
+    stream,
+    credit,
+    channels: [{ channel: 1, credit }],
+  }));
+  const payload = encodeMessage(AcksSchema, {
+    linkBytes: BigInt(linkBytes),
+    points,
+  });
+  peer.send({ kind: EnvelopeKind.ACK, payload });
+  peer.send({ kind: EnvelopeKind.GOODBYE });
+  const startMs = clock.monotonicMs();
+  await clock.run(peer.ended);
+  const tookMs = clock.monotonicMs() - startMs;
+  assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
+  await clock.run(session.close());
+});
+
+Deno.test("run() never delays a device whose 20 streams echo small packets", async () => {
+  const clock = new VirtualClock();
+  await using agent = makeSession("agent", {
+    clock,
+    handlers: {
+      request: () => Promise.resolve(new Uint8Array(0)),
+      stream: async (_method, _payload, stream) => {
+        for await (const chunk of stream.read(0)) await stream.write(1, chunk);
+        await stream.finish(new Uint8Array(0));
+      },
+    },
+  });
+  const warnings: string[] = [];
+  await using operator = makeSession("operator", {
+    clock,
+    pace: createPace(clock, 128 * 1024),
+    log: { ...SILENT_LOGGER, warn: (text) => void warnings.push(text) },
+  });
+  const link = await clock.run(
+    connect({ operator, agent, clock, link: { latencyMs: 5 } }),
+  );
+  const startMs = clock.monotonicMs();
+  const echo = async () => {
+    const stream = operator.open(Method.EXEC, utf8(""));
+    const replies = stream.read(1)[Symbol.asyncIterator]();
+    for (let count = 0; count < 40; count++) {
+      await stream.write(0, utf8("ping"));
+      await replies.next();
+    }
+    await stream.end(0);
+    await replies.next();
+  };
+  await clock.run(Promise.all(Array.from({ length: 20 }, echo)));
+  const tookMs = clock.monotonicMs() - startMs;
+  link.cut();
+  await clock.run(link.ended);
+  assert.deepEqual(warnings, []);
+  assert.ok(tookMs < 15_000, `it took ${tookMs} ms`);
+});
+
+Deno.test("run() reads empty pieces of a response, and what follows a reset, at the peer's pace", async () => {
+  for (const isReset of [false, true]) {
+    const clock = new VirtualClock();
+    const session = makeSession("operator", {
+      clock,
+      pace: createPace(clock, 64_000),
+    });
+    const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+    const stream = session.open(Method.EXEC, utf8(""));
+    stream.result.catch(() => {});
+    await clock.pass(1);
+    if (isReset) stream.reset(new AranyaError("cancelled", "enough"));
+    const kind = isReset ? EnvelopeKind.DATA : EnvelopeKind.RESULT;
+    // After a reset, what was on its way costs nothing.
+    const payload = new Uint8Array(isReset ? 60_000 : 0);
+    for (let count = 0; count < (isReset ? 300 : 1_000); count++) {
+      peer.send({ kind, stream: 1, payload, complete: false });
+    }
+    peer.send({ kind: EnvelopeKind.GOODBYE });
+    const startMs = clock.monotonicMs();
+    await clock.run(peer.ended);
+    const tookMs = clock.monotonicMs() - startMs;
+    assert.ok(tookMs > 9_000, `it took ${tookMs} ms`);
+    await clock.run(session.close());
+  }
+});
+
+Deno.test("run() drops what was on its way when a stream was reset without any delay", async () => {
+  const clock = new VirtualClock();
+  const session = makeSession("operator", {
+    clock,
+    pace: createPace(clock, 64_000),
+  });
+  const peer = await clock.run(ScriptedPeer.connect(session, { clock }));
+  const stream = session.open(Method.EXEC, utf8(""));
+  stream.result.catch(() => {});
+  await clock.pass(1);
+  stream.reset(new AranyaError("cancelled", "enough"));
+  for (let count = 0; count < 64; count++) {
+    const payload = new Uint8Array(65_000);
+    peer.send({ kind: EnvelopeKind.DATA, stream: 1, payload });
+  }
+  peer.send({ kind: EnvelopeKind.GOODBYE });
+  const startMs = clock.monotonicMs();
+  await clock.run(peer.ended);
+  const tookMs = clock.monotonicMs() - startMs;
+  assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
+  await clock.run(session.close());
 });

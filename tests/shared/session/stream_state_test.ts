@@ -218,3 +218,29 @@ Deno.test("responseBytes counts what the acceptor sends until it is acknowledged
   opened.outbox.takePacket(ID, 1000);
   assert.equal(opened.responseBytes, 0);
 });
+
+Deno.test("isAskedFor() accepts answers to this side only, and no more ENDs than channels", () => {
+  const toEnvelope = (kind: number, length: number, complete = true) => ({
+    kind,
+    stream: ID,
+    sequence: 0,
+    complete,
+    payload: new Uint8Array(length),
+  });
+  const { stream, receive } = makeStream({ isOpener: true });
+  for (const kind of [DATA, RESULT, RESET]) {
+    assert.equal(stream.isAskedFor(toEnvelope(kind, 0)), true);
+    assert.equal(stream.isAskedFor(toEnvelope(kind, 1, false)), true);
+    assert.equal(stream.isAskedFor(toEnvelope(kind, 0, false)), false);
+  }
+  for (const kind of [OPEN, 1000]) {
+    assert.equal(stream.isAskedFor(toEnvelope(kind, 1)), false);
+  }
+  for (let count = 0; count < 16; count++) {
+    assert.equal(stream.isAskedFor(toEnvelope(END, 1)), true);
+    receive(END, "\0");
+  }
+  assert.equal(stream.isAskedFor(toEnvelope(END, 1)), false);
+  const accepted = makeStream({ isOpener: false }).stream;
+  assert.equal(accepted.isAskedFor(toEnvelope(DATA, 1)), false);
+});
