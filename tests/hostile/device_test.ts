@@ -5,6 +5,7 @@ import {
   AcksSchema,
   encodeEnvelope,
   encodeMessage,
+  type Envelope,
   EnvelopeKind,
   EventListSchema,
   FactsSchema,
@@ -14,6 +15,7 @@ import {
   OpenSchema,
   PodStatusListSchema,
 } from "../../lib/shared/wire/mod.ts";
+import { MEBIBYTE } from "../../lib/shared/base/mod.ts";
 import { attack, useTarget } from "./_support/attack.ts";
 import {
   MILLION_PODS,
@@ -21,6 +23,8 @@ import {
   sendPackets,
   sendRequests,
 } from "./_support/device_attacks.ts";
+import { createLargeContent } from "./_support/large_content.ts";
+import { pause, until } from "../../dev/base/wait.ts";
 
 useTarget();
 
@@ -117,6 +121,45 @@ attack(
       build: () => request,
     }, { reads: false });
   },
+);
+
+attack(
+  "device: FETCH_BLOBS of 900 KB again and again, read and acknowledged",
+  async (attacker) => {
+    const { podUid, sha256 } = await createLargeContent(attacker.target);
+    const request = encodeMessage(FetchBlobsSchema, {
+      podUid,
+      sha256: [sha256],
+    });
+    let receivedBytes = 0;
+    let pendingCount = 0;
+    const onEnvelope = ({ kind, payload, complete }: Envelope) => {
+      receivedBytes += payload.length;
+      const isFinal = kind === EnvelopeKind.RESULT ||
+        kind === EnvelopeKind.RESET;
+      if (isFinal && complete) pendingCount--;
+    };
+    const options = { acknowledges: true, onEnvelope };
+    const first = await attacker.connectDevice(options);
+    await until(async () => {
+      await first.request(Method.FETCH_BLOBS, request);
+      return receivedBytes > 900_000;
+    }, { what: "the content", timeoutMs: 40_000, intervalMs: 500 });
+    first.close();
+    const ending = await onLinks(attacker, async (device) => {
+      pendingCount = 0;
+      while (!attacker.isOver) {
+        if (pendingCount < 32) {
+          pendingCount++;
+          if (!await device.request(Method.FETCH_BLOBS, request)) return;
+        }
+        await pause(1);
+      }
+    }, options);
+    return `${ending}, ${Math.round(receivedBytes / 1024 / 1024)} MiB fetched`;
+  },
+  // The first contents are sent at once, and leave garbage.
+  { durationMs: 10_000, maxExtraBytes: 96 * MEBIBYTE },
 );
 
 attack(

@@ -16,6 +16,8 @@ export interface DeviceLimits {
   readonly statuses: MemoryPool;
   /** Returns the pace at which a device's link control, requests and links are handled. */
   createPace(): BytePace;
+  /** Returns the pace at which a device's requests for contents of files are answered. */
+  createContentPace(): BytePace;
 }
 
 const KIBIBYTE = 1024;
@@ -27,6 +29,9 @@ const MAX_DELAY_MS = 10_000;
  * report of an agent, for the statuses of 100 pods, and to report 25 pods at once and 25 in each
  * second after that. Garbage of what is received occupies memory too, until it is collected, which
  * is why the pace has a bound of all devices.
+ *
+ * Contents of files have a pace of their own: a short request for them makes the operator encode,
+ * seal and send up to 2 MiB. The first ones of a device, 68 MiB, are sent at once.
  */
 export function createDeviceLimits(
   { clock }: { clock: Pick<Clock, "monotonicMs"> },
@@ -34,6 +39,11 @@ export function createDeviceLimits(
   const reserve = new PaceReserve({
     burstBytes: 2 * MEBIBYTE,
     bytesPerSecond: MEBIBYTE,
+    clock,
+  });
+  const contentReserve = new PaceReserve({
+    burstBytes: 256 * MEBIBYTE,
+    bytesPerSecond: 16 * MEBIBYTE,
     clock,
   });
   return {
@@ -51,6 +61,15 @@ export function createDeviceLimits(
         bytesPerSecond: 128 * KIBIBYTE,
         maxReservedBytes: MEBIBYTE,
         reserve,
+        maxDelayMs: MAX_DELAY_MS,
+        clock,
+      }),
+    createContentPace: () =>
+      new BytePace({
+        burstBytes: 4 * MEBIBYTE,
+        bytesPerSecond: MEBIBYTE / 2,
+        maxReservedBytes: 64 * MEBIBYTE,
+        reserve: contentReserve,
         maxDelayMs: MAX_DELAY_MS,
         clock,
       }),

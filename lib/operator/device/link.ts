@@ -8,6 +8,7 @@ import {
   type Logger,
   LogLimit,
   onAbort,
+  Sequencer,
   waitAtMost,
 } from "../../shared/base/mod.ts";
 import { FairSlots } from "../../shared/guard/mod.ts";
@@ -22,9 +23,11 @@ import {
   type Session,
 } from "../../shared/session/mod.ts";
 import {
+  type Blobs,
   CAPABILITIES,
   type Configure,
   type Facts,
+  type FetchBlobs,
   type Hello,
   RefusalReason,
 } from "../../shared/wire/mod.ts";
@@ -57,6 +60,8 @@ const METHOD_NOT_SUPPORTED =
 const MAX_GREETINGS = 4;
 /** What a new link costs of the device's pace, for the work that it causes. */
 const LINK_COST_BYTES = 32 * 1024;
+/** An agent waits 10 s for its welcome. */
+const MAX_GREETING_DELAY_MS = 5_000;
 /** What a field of a report or of a Hello costs of it, however short it is encoded. */
 const FIELD_COST_BYTES = 64;
 /** Why a link is closed before its welcome. */
@@ -118,6 +123,9 @@ export class DeviceLink {
     protectedMs: 0,
   });
   readonly #pace: BytePace;
+  readonly #contentPace: BytePace;
+  /** Requests for contents are answered one after the other, as agents send them. */
+  readonly #fetches = new Sequencer<"blobs">();
   #state: State = { kind: "never" };
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
   /** Another machine that was refused last. */
@@ -134,13 +142,14 @@ export class DeviceLink {
     this.#context = context;
     this.#log = context.log.with({ device: owner.name });
     this.#pace = context.limits.createPace();
+    this.#contentPace = context.limits.createContentPace();
     this.session = createSession({
       side: "operator",
       handlers: toReportHandlers(owner.name, {
         onFactsReported: (facts) => this.#onFactsReported(facts),
         onPodsReported: (list) => owner.onPodsReported(list),
         onEventsReported: (list) => owner.onEventsReported(list),
-        fetchBlobs: (request) => owner.fetchBlobs(request),
+        fetchBlobs: (request, signal) => this.#fetchBlobs(request, signal),
         onFieldsReceived: (count) =>
           this.#pace.charge(FIELD_COST_BYTES * count),
       }),
@@ -349,7 +358,7 @@ export class DeviceLink {
 
   /** Waits when the device has opened too many links or sent too much, unless the link ends. */
   async #keepPace(link: Link, signal: AbortSignal): Promise<void> {
-    const { delayMs: timeoutMs } = this.#pace;
+    const timeoutMs = Math.min(this.#pace.delayMs, MAX_GREETING_DELAY_MS);
     const { clock } = this.#context;
     if (timeoutMs > 0) {
       const stopped = Promise.withResolvers<void>();
@@ -411,6 +420,22 @@ export class DeviceLink {
       operatorVersion: operator.version,
       offlineAfterMs: settings.offlineAfterMs,
     };
+  }
+
+  /**
+   * Passes FETCH_BLOBS on, later when the device has fetched much. Rejects with the signal's reason
+   * when the device no longer waits for it.
+   */
+  #fetchBlobs(request: FetchBlobs, signal: AbortSignal): Promise<Blobs> {
+    const { clock } = this.#context;
+    return this.#fetches.run("blobs", async () => {
+      signal.throwIfAborted();
+      const { delayMs } = this.#contentPace;
+      if (delayMs > 0) await clock.sleep(delayMs, { signal });
+      const blobs = await this.#owner.fetchBlobs(request, signal);
+      for (const { length } of blobs.contents) this.#contentPace.charge(length);
+      return blobs;
+    });
   }
 
   #onFactsReported(facts: Facts): void {

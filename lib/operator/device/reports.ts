@@ -34,7 +34,7 @@ export interface ReportReceiver {
    * METHOD_FETCH_BLOBS.
    * @throws {AranyaError} "not_found" for a file that no pod of the device has
    */
-  fetchBlobs(request: FetchBlobs): Promise<Blobs>;
+  fetchBlobs(request: FetchBlobs, signal: AbortSignal): Promise<Blobs>;
   /** A report of so many fields arrived, which is going to be decoded unless they are too many. */
   onFieldsReceived(count: number): void;
 }
@@ -67,7 +67,7 @@ export function toReportHandlers(
       } of device "${device}": the operator doesn't serve this method`,
     );
   return {
-    async request(method, payload) {
+    async request(method, payload, signal) {
       const maxBytes = MAX_REQUEST_BYTES[method] ?? MAX_VALUE_BYTES.operator;
       if (payload.length > maxBytes) {
         throw new AranyaError(
@@ -105,6 +105,7 @@ export function toReportHandlers(
             BlobsSchema,
             await receiver.fetchBlobs(
               decodeMessage(FetchBlobsSchema, payload, { onCounted }),
+              signal,
             ),
           );
         default:

@@ -129,10 +129,12 @@
 //     guaranteed for each device, 64 MiB above that are shared by all: for what finds no room there
 //     the report is answered with "unavailable".
 //   - A pace for what a device sends without being asked by the operator: everything but envelopes
-//     of streams that the operator opened, and ACKs as far as they acknowledge new bytes. 128 KiB
+//     of streams that the operator opened, and ACKs of what the operator has just sent. 128 KiB
 //     at once and 128 KiB per second; up to 1 MiB more at once while all devices together send
 //     little. A packet counts with 1 KiB, a field of Acks, Hello or a report with 64 bytes, a link
 //     with 32 KiB beside their length. The operator reads the link of a faster device more slowly.
+//   - A pace for METHOD_FETCH_BLOBS: 4 MiB of contents at once and 512 KiB per second, up to 64 MiB
+//     more at once while all devices together fetch little. Requests are answered one at a time.
 //   - 16 channels per stream. 64 KiB for a Failure.
 //   - Answers to PING, and UNKNOWN_STREAMS, may be left out when many of them wait to be sent.
 

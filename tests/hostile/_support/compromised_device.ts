@@ -38,6 +38,8 @@ export interface CompromisedDeviceOptions {
    * @default false
    */
   acknowledgesLink?: boolean;
+  /** Whether it acknowledges what it reads as an agent does, at once. @default false */
+  acknowledges?: boolean;
   /** Number of streams that its Hello pretends to know. @default 0 */
   pointCount?: number;
 }
@@ -164,10 +166,11 @@ export class CompromisedDevice {
   }
 
   async #read(
-    { onEnvelope = () => {}, acknowledgesLink = false }: Pick<
-      CompromisedDeviceOptions,
-      "onEnvelope" | "acknowledgesLink"
-    >,
+    { onEnvelope = () => {}, acknowledges = false, acknowledgesLink = false }:
+      Pick<
+        CompromisedDeviceOptions,
+        "onEnvelope" | "acknowledges" | "acknowledgesLink"
+      >,
   ): Promise<void> {
     const packets = this.#link.packets[Symbol.asyncIterator]();
     let linkBytes = 0;
@@ -180,9 +183,13 @@ export class CompromisedDevice {
         continue;
       }
       linkBytes += value.length;
-      if (!acknowledgesLink) continue;
+      if (!acknowledgesLink && !acknowledges) continue;
+      const { stream, sequence, payload: { length } } = envelope;
+      const received = BigInt(sequence + 1 + length);
+      const credit = received + 4n * 1024n * 1024n;
       const payload = encodeMessage(AcksSchema, {
         linkBytes: BigInt(linkBytes),
+        points: acknowledges ? [{ stream, received, credit }] : [],
       });
       void this.send({ kind: EnvelopeKind.ACK, payload });
     }

@@ -12,7 +12,10 @@ export const MILLION_PODS = new Uint8Array(2_000_000).map((_, at) =>
 );
 
 /** Which device sends, and how it behaves. */
-export type DeviceOptions = Pick<ConnectDeviceOptions, "index" | "reads">;
+export type DeviceOptions = Pick<
+  ConnectDeviceOptions,
+  "index" | "reads" | "acknowledges" | "onEnvelope"
+>;
 
 /** Runs the work on one link after the other until the attack is over. */
 export async function onLinks(

@@ -46,3 +46,23 @@ Deno.test("createDeviceLimits() bounds what a hundred devices send, and leaves e
   assert.equal(sumKib, 100 * 129 + 1024);
   assert.equal(send(), 129);
 });
+
+Deno.test("createDeviceLimits() sends a new device contents of 50 files of 900 KB without a delay, and bounds what others fetch", () => {
+  const { createContentPace } = createDeviceLimits({
+    clock: { monotonicMs: () => 0 },
+  });
+  const fetch = () => {
+    const pace = createContentPace();
+    let fileCount = 0;
+    for (; pace.delayMs === 0; fileCount++) pace.charge(900_000);
+    assert.ok(pace.delayMs <= 10_000);
+    return fileCount;
+  };
+  const first = fetch();
+  assert.ok(first >= 50 && first < 100, `${first} files`);
+  let sum = 0;
+  for (let device = 0; device < 100; device++) sum += fetch();
+  assert.ok(sum * 900_000 < 700 * MEBIBYTE, `${sum} files`);
+  // Others that fetch all they can leave the guaranteed part.
+  assert.ok(fetch() >= 4);
+});

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
+  BlobsSchema,
   ConfigureSchema,
   create,
   decodeMessage,
@@ -9,6 +10,7 @@ import {
   encodeMessage,
   EnvelopeKind,
   FactsSchema,
+  FetchBlobsSchema,
   HelloSchema,
   Method,
   StreamPointSchema,
@@ -20,6 +22,7 @@ import {
 } from "../_support/device_fixture.ts";
 import { until } from "../../../dev/base/wait.ts";
 import {
+  BytePace,
   MEBIBYTE,
   SILENT_LOGGER,
   SYSTEM_CLOCK,
@@ -469,4 +472,68 @@ Deno.test("accept() has few greetings at a time: a new one replaces the oldest",
   assert.equal(openCount(), 3);
   for (const { agent } of silent) agent.close("enough");
   await Promise.all(silent.map(({ accepted }) => accepted));
+});
+
+Deno.test("accept() answers requests for contents one after the other, at a pace of their own", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { clock, context } = fixture;
+  const createContentPace = () =>
+    new BytePace({
+      burstBytes: 1500,
+      bytesPerSecond: 1000,
+      maxDelayMs: 10_000,
+      clock,
+    });
+  Object.assign(context, { limits: { ...context.limits, createContentPace } });
+  const { device } = await fixture.createDevice();
+  const calls = { count: 0, running: 0, most: 0 };
+  Object.assign(device, {
+    fetchBlobs: async () => {
+      calls.count++;
+      calls.most = Math.max(calls.most, ++calls.running);
+      await Promise.resolve();
+      calls.running--;
+      return create(BlobsSchema, { contents: [new Uint8Array(1000)] });
+    },
+  });
+  const agent = await fixture.connectAgent(device);
+  const request = encodeMessage(FetchBlobsSchema, { sha256: ["a"] });
+  const startMs = performance.now();
+  const fetch = (timeoutMs: number) =>
+    agent.session.request(Method.FETCH_BLOBS, request, { timeoutMs });
+  await Promise.all([fetch(30_000), fetch(30_000), fetch(30_000)]);
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs >= 500, `it took ${tookMs} ms`);
+  assert.deepEqual(calls, { count: 3, running: 0, most: 1 });
+  // Those that the device waits for no longer are not served, nor do they delay others.
+  clock.advance(10_000);
+  await fetch(30_000);
+  await fetch(30_000);
+  const timedOut = { code: "timed_out" };
+  await Promise.all([
+    assert.rejects(fetch(1), timedOut),
+    assert.rejects(fetch(1), timedOut),
+  ]);
+  await fetch(30_000);
+  assert.equal(calls.count, 6);
+});
+
+Deno.test("accept() reads a Hello after half of the time that an agent waits for its welcome", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { context } = fixture;
+  const createPace = () =>
+    new BytePace({
+      burstBytes: 0,
+      bytesPerSecond: 1,
+      maxDelayMs: 60_000,
+      clock: fixture.clock,
+    });
+  Object.assign(context, { limits: { ...context.limits, createPace } });
+  const { device } = await fixture.createDevice();
+  const first = await fixture.connectAgent(device);
+  first.links.cut();
+  await first.ended;
+  // greetAsAgent() gives up after 10 s.
+  const second = await fixture.connectAgent(device);
+  assert.ok(second);
 });
