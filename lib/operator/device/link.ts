@@ -2,11 +2,12 @@
 /** The link of one device. */
 import { isDeepStrictEqual } from "node:util";
 import {
-  type AranyaError,
+  AranyaError,
   asAranyaError,
   type BytePace,
   type Logger,
   LogLimit,
+  MEBIBYTE,
   onAbort,
   Sequencer,
   waitAtMost,
@@ -64,6 +65,8 @@ const LINK_COST_BYTES = 32 * 1024;
 const MAX_GREETING_DELAY_MS = 5_000;
 /** What a field of a report or of a Hello costs of it, however short it is encoded. */
 const FIELD_COST_BYTES = 64;
+/** Agents fetch contents one response after the other, and each has up to 2 MiB. */
+const MAX_UNREAD_RESPONSE_BYTES = 4 * MEBIBYTE;
 /** Why a link is closed before its welcome. */
 const TOO_MANY_LINKS = "too many links of the device are being opened";
 /** Why a second machine is refused. */
@@ -424,7 +427,8 @@ export class DeviceLink {
 
   /**
    * Passes FETCH_BLOBS on, later when the device has fetched much. Rejects with the signal's reason
-   * when the device no longer waits for it.
+   * when the device no longer waits for it; with code "unavailable" when it has not received what
+   * it fetched before.
    */
   #fetchBlobs(request: FetchBlobs, signal: AbortSignal): Promise<Blobs> {
     const { clock } = this.#context;
@@ -432,6 +436,14 @@ export class DeviceLink {
       signal.throwIfAborted();
       const { delayMs } = this.#contentPace;
       if (delayMs > 0) await clock.sleep(delayMs, { signal });
+      // Before the contents are decoded and encoded, which leaves three times their length.
+      const { responseBytes } = this.session;
+      if (responseBytes > MAX_UNREAD_RESPONSE_BYTES) {
+        throw new AranyaError(
+          "unavailable",
+          `Cannot fetch files of device "${this.#owner.name}": it has not received ${responseBytes} bytes of earlier responses`,
+        );
+      }
       const blobs = await this.#owner.fetchBlobs(request, signal);
       for (const { length } of blobs.contents) this.#contentPace.charge(length);
       return blobs;

@@ -148,6 +148,10 @@ class LinkedSession implements Session {
     return this.#streams.link !== undefined;
   }
 
+  get responseBytes(): number {
+    return this.#streams.responseBytes;
+  }
+
   get peerInstanceId(): Uint8Array {
     return this.#peerInstanceId;
   }

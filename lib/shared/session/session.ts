@@ -39,6 +39,8 @@ export interface Session extends AsyncDisposable {
   disconnect(reason: string): void;
   /** Whether the session runs on a link. */
   readonly connected: boolean;
+  /** Length of the responses that the peer has not acknowledged, in bytes. */
+  readonly responseBytes: number;
   /** Random bytes that identify this end; different for each Session object. */
   readonly instanceId: Uint8Array;
   /** Identifies the peer of the last link; empty before the first. */

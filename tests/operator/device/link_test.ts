@@ -518,6 +518,33 @@ Deno.test("accept() answers requests for contents one after the other, at a pace
   assert.equal(calls.count, 6);
 });
 
+Deno.test("accept() prepares no contents for a device that has not received earlier ones", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  let callCount = 0;
+  Object.assign(device, {
+    fetchBlobs: () => {
+      callCount++;
+      return Promise.resolve(create(BlobsSchema, { contents: [] }));
+    },
+  });
+  const agent = await fixture.connectAgent(device);
+  let responseBytes = 4 * MEBIBYTE;
+  Object.defineProperty(device.link.session, "responseBytes", {
+    get: () => responseBytes,
+  });
+  const request = encodeMessage(FetchBlobsSchema, { sha256: ["a"] });
+  const fetch = () =>
+    agent.session.request(Method.FETCH_BLOBS, request, { timeoutMs: 30_000 });
+  await fetch();
+  responseBytes++;
+  await assert.rejects(fetch(), {
+    code: "unavailable",
+    message: /it has not received 4194305 bytes of earlier responses/,
+  });
+  assert.equal(callCount, 1);
+});
+
 Deno.test("accept() reads a Hello after half of the time that an agent waits for its welcome", async () => {
   await using fixture = await DeviceFixture.start();
   const { context } = fixture;
