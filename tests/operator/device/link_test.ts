@@ -518,6 +518,40 @@ Deno.test("accept() answers requests for contents one after the other, at a pace
   assert.equal(calls.count, 6);
 });
 
+Deno.test("accept() serves one request for contents at a time, and none that the device waits for no longer", async () => {
+  await using fixture = await DeviceFixture.start();
+  const { device } = await fixture.createDevice();
+  const gate = Promise.withResolvers<void>();
+  let callCount = 0;
+  Object.assign(device, {
+    fetchBlobs: async () => {
+      callCount++;
+      await gate.promise;
+      return create(BlobsSchema, { contents: [] });
+    },
+  });
+  const { session } = await fixture.connectAgent(device);
+  const request = encodeMessage(FetchBlobsSchema, { sha256: ["a"] });
+  const fetch = (timeoutMs: number) =>
+    session.request(Method.FETCH_BLOBS, request, { timeoutMs });
+  /** Resolves when the operator has read what was sent before. */
+  const untilRead = () =>
+    assert.rejects(
+      session.request(Method.GET_STATS, new Uint8Array(), {
+        timeoutMs: 30_000,
+      }),
+      { code: "unsupported" },
+    );
+  const served = [fetch(30_000), fetch(30_000)];
+  await assert.rejects(fetch(100), { code: "timed_out" });
+  await untilRead();
+  assert.equal(callCount, 1);
+  gate.resolve();
+  await Promise.all(served);
+  await fetch(30_000);
+  assert.equal(callCount, 3);
+});
+
 Deno.test("accept() prepares no contents for a device that has not received earlier ones", async () => {
   await using fixture = await DeviceFixture.start();
   const { device } = await fixture.createDevice();
